@@ -1,0 +1,1 @@
+"""The layer engine: runs a layer from a descriptor out of on-chip memory."""

@@ -1,0 +1,1 @@
+"""Host: reference, links, device, networks and the command line."""

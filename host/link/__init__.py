@@ -1,0 +1,1 @@
+"""Links: how the host reads and writes the device's bus."""

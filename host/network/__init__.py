@@ -1,0 +1,1 @@
+"""Networks: graph, file format, integer evaluation."""

@@ -1,0 +1,1 @@
+"""numpy reference: the contract point by point, the matrix form, whole layers."""

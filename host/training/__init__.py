@@ -1,0 +1,1 @@
+"""Training, quantisation and fine-tuning through DS-CIM (needs the extra `train`)."""

@@ -1,0 +1,1 @@
+"""The SoC in Verilator: build, harness, server."""

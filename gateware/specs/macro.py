@@ -1,0 +1,104 @@
+"""The macro: its size, its form and what it can be asked for."""
+
+import dataclasses
+
+from dscim.gateware.specs.base import Spec, is_power_of_two, require
+from dscim.gateware.specs.product import (
+    SIGNED_MODES,
+    ProductSpec,
+    check_or_width,
+    region_side,
+)
+from dscim.gateware.specs.sequence import SequenceSpec
+
+FORMS = ("selected", "array", "exact")
+
+
+@dataclasses.dataclass(frozen=True)
+class MacroSpec(Spec):
+    """A macro as it is built (contract, sections 1, 2 and 5).
+
+    rows:     R, inputs of a product; a multiple of G.
+    columns:  outputs of a product, a power of two.
+    or_width: G, rows of an OR group, 16 or 64; for "exact" it only sets the schedule.
+    form:     "selected" (one row of a group a cycle), "array" (the paper's circuit) or "exact"
+              (the true integers, with the schedule of "selected").
+    lanes:    P, points a cycle, a power of two. array: 1..64. selected: 1..S with the counter
+              sequence, where the lanes are samples of one region, and 1 with lfsr. exact: 1.
+    sequence: where the points lie.
+    signed:   the signed modes that are built, any of "offset" and "split".
+    """
+
+    rows: int = 128
+    columns: int = 32
+    or_width: int = 16
+    form: str = "selected"
+    lanes: int = 16
+    sequence: SequenceSpec = SequenceSpec()
+    signed: tuple[str, ...] = SIGNED_MODES
+
+    def __post_init__(self) -> None:
+        check_or_width(self.or_width)
+        require(self.form in FORMS,
+                f"Macro form {self.form!r} is unknown; choose one of {', '.join(FORMS)}.")
+        require(self.rows > 0 and self.rows % self.or_width == 0 and self.rows <= 512,
+                f"A macro of {self.rows} rows cannot be cut into OR groups of {self.or_width}; "
+                f"choose a multiple of {self.or_width} up to 512.")
+        require(is_power_of_two(self.columns) and self.columns <= 256,
+                f"{self.columns} columns are not a power of two up to 256.")
+        require(bool(self.signed) and set(self.signed) <= set(SIGNED_MODES),
+                f"Signed modes {self.signed} are not one or both of {', '.join(SIGNED_MODES)}.")
+        most = self._most_lanes()
+        require(is_power_of_two(self.lanes) and self.lanes <= most,
+                f"{self.lanes} lanes do not fit the form {self.form} with the sequence "
+                f"{self.sequence.kind}; choose a power of two from 1 to {most}.")
+
+    def _most_lanes(self) -> int:
+        if self.form == "array":
+            return 64
+        if self.form == "selected" and self.sequence.kind == "counter":
+            return region_side(self.or_width)
+        return 1
+
+    @property
+    def groups(self) -> int:
+        """OR groups of a column."""
+        return self.rows // self.or_width
+
+    @property
+    def side(self) -> int:
+        """S: the side of a region in sample steps."""
+        return region_side(self.or_width)
+
+    def refusal(self, product: ProductSpec) -> str | None:
+        """Why this macro cannot compute `product`, as one sentence; None when it can."""
+        if product.exact != (self.form == "exact"):
+            kind = "exact" if product.exact else "stochastic"
+            return f"A macro of the form {self.form} has no {kind} product."
+        if product.exact:
+            return None
+        if product.or_width != self.or_width:
+            return f"The macro's OR width is {self.or_width}, not {product.or_width}."
+        if product.sequence != self.sequence:
+            return f"The macro's sequence is {self.sequence}, not {product.sequence}."
+        if product.signed not in self.signed:
+            return f"The macro has the signed modes {self.signed}, not {product.signed}."
+        if self.form == "array" and product.length % self.lanes:
+            return f"Stream length {product.length} is not a multiple of {self.lanes} lanes."
+        return None
+
+    def cycles(self, product: ProductSpec) -> int:
+        """Cycles from the start of one product to that of the next, at full speed."""
+        if self.form == "array":
+            return product.length // self.lanes
+        if self.form == "exact":
+            return self.or_width
+        return self.or_width * max(1, product.samples // self.lanes)
+
+
+def default_macro(or_width: int = 16, sequence: SequenceSpec | None = None) -> MacroSpec:
+    """The default macro of a variant: 128 x 32, selected, 256/G samples of a region a cycle."""
+    sequence = sequence or SequenceSpec()
+    check_or_width(or_width)
+    lanes = 256 // or_width if sequence.kind == "counter" else 1
+    return MacroSpec(or_width=or_width, sequence=sequence, lanes=lanes)

@@ -1,0 +1,54 @@
+"""Where compiled models stand, and under which key."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dscim.sim.errors import SimulationError
+
+
+def cache_folder() -> Path:
+    """The folder of compiled models, made when missing.
+
+    $DSCIM_CACHE, else $XDG_CACHE_HOME/dscim, else ~/.cache/dscim. Raises SimulationError where it
+    cannot be made, or where its path has a blank (make cannot build there).
+    """
+    chosen = os.environ.get("DSCIM_CACHE")
+    if chosen:
+        folder = Path(chosen)
+    else:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "dscim"
+    folder = folder.absolute()
+    if len(str(folder).split()) != 1:
+        raise SimulationError(
+            f"cache folder '{folder}' has a blank in its path, which make cannot handle; "
+            "set DSCIM_CACHE to a folder without one"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SimulationError(
+            f"cache folder '{folder}' cannot be made ({error.strerror}); "
+            "set DSCIM_CACHE to a folder that can be written"
+        ) from error
+    return folder
+
+
+def digest(parts: Iterable[str | bytes]) -> str:
+    """A key of 16 hexadecimal digits over `parts`, in order; equal only for equal parts."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "big") + data)
+    return state.hexdigest()[:16]
+
+
+def source_parts(folders: Iterable[Path], pattern: str = "*.py") -> list[str | bytes]:
+    """Relative names and contents of the files under `folders` that match `pattern`, sorted."""
+    parts: list[str | bytes] = []
+    for folder in folders:
+        for path in sorted(folder.rglob(pattern)):
+            parts += [str(path.relative_to(folder)), path.read_bytes()]
+    return parts

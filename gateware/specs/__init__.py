@@ -4,9 +4,10 @@ Specs know only numpy, so that the host can use them where no Migen is wanted.
 """
 
 from dscim.gateware.specs.base import Spec, SpecError
+from dscim.gateware.specs.layer import LayerSpec
 from dscim.gateware.specs.macro import MacroSpec, default_macro
 from dscim.gateware.specs.product import MAX_DEPTH, VARIANTS, ProductSpec
 from dscim.gateware.specs.sequence import MAXIMAL_TAPS, SequenceSpec
 
-__all__ = ["MAXIMAL_TAPS", "MAX_DEPTH", "VARIANTS", "MacroSpec", "ProductSpec", "SequenceSpec",
-           "Spec", "SpecError", "default_macro"]
+__all__ = ["MAXIMAL_TAPS", "MAX_DEPTH", "VARIANTS", "LayerSpec", "MacroSpec", "ProductSpec",
+           "SequenceSpec", "Spec", "SpecError", "default_macro"]

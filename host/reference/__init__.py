@@ -1,1 +1,8 @@
 """numpy reference: the contract point by point, the matrix form, whole layers."""
+
+from dscim.host.reference.layer import PreparedLayer, weight_matrix, windows
+from dscim.host.reference.matrix import PreparedWeights, product
+from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
+
+__all__ = ["PreparedLayer", "PreparedWeights", "multiply_by_quantized_multiplier", "product",
+           "requantise", "weight_matrix", "windows"]

@@ -1,0 +1,45 @@
+"""Requantisation with the rounding of TensorFlow Lite's reference kernels (gemmlowp)."""
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+
+def rounding_doubling_high_mul(a: IntArray, b: IntArray) -> IntArray:
+    """SaturatingRoundingDoublingHighMul: (a * b) / 2**31, rounded to nearest, ties from zero.
+
+    a, b: values of int32 range; b is never -2**31 here, so nothing saturates.
+    """
+    wide = a * b
+    nudged = wide + np.where(wide >= 0, 1 << 30, 1 - (1 << 30))
+    quotient = np.abs(nudged) >> 31
+    return np.where(nudged < 0, -quotient, quotient)
+
+
+def rounding_divide_by_pot(x: IntArray, exponent: IntArray) -> IntArray:
+    """RoundingDivideByPOT: x / 2**exponent, rounded to nearest, ties away from zero."""
+    mask = (np.int64(1) << exponent) - 1
+    threshold = (mask >> 1) + (x < 0)
+    return (x >> exponent) + ((x & mask) > threshold)
+
+
+def multiply_by_quantized_multiplier(x: IntArray, multiplier: IntArray, shift: IntArray
+                                     ) -> IntArray:
+    """x * multiplier * 2**(shift - 31) as TensorFlow Lite computes it, with double rounding.
+
+    multiplier: 0..2**31-1 (Q31); shift: positive is a left shift, which must not leave int32.
+    """
+    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+    return rounding_divide_by_pot(rounding_doubling_high_mul(x << left, multiplier), right)
+
+
+def requantise(accumulator: IntArray, multiplier: npt.ArrayLike, shift: npt.ArrayLike,
+               output_zero: int, clamp: tuple[int, int]) -> npt.NDArray[np.int8]:
+    """int8 outputs of 32-bit sums in product units, bias included, channels last.
+
+    multiplier, shift: a number each, or one for each channel (the last axis).
+    """
+    scaled = multiply_by_quantized_multiplier(
+        accumulator, np.asarray(multiplier, np.int64), np.asarray(shift, np.int64))
+    return np.clip(scaled + output_zero, *clamp).astype(np.int8)

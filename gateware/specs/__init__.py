@@ -8,6 +8,7 @@ from dscim.gateware.specs.layer import LayerSpec
 from dscim.gateware.specs.macro import MacroSpec, default_macro
 from dscim.gateware.specs.product import MAX_DEPTH, VARIANTS, ProductSpec
 from dscim.gateware.specs.sequence import MAXIMAL_TAPS, SequenceSpec
+from dscim.gateware.specs.soc import SocSpec
 
 __all__ = ["MAXIMAL_TAPS", "MAX_DEPTH", "VARIANTS", "LayerSpec", "MacroSpec", "ProductSpec",
-           "SequenceSpec", "Spec", "SpecError", "default_macro"]
+           "SequenceSpec", "SocSpec", "Spec", "SpecError", "default_macro"]

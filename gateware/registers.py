@@ -1,0 +1,137 @@
+"""The register map, declared once: the SoC builds it, the host reads and writes by its names."""
+
+import dataclasses
+import enum
+
+BANK_BASE = 0xF000_0800
+"""Byte address of the bank: LiteX's register space, second page."""
+
+BANK_PAGE = 1
+MAGIC = 0x4453_4349
+"""What `magic` reads: "DSCI"."""
+
+PROTOCOL = 1
+"""Version of registers and descriptors; the host refuses another."""
+
+MEMORY_BASES = {
+    "descriptors": 0x1000_0000,
+    "parameters": 0x2000_0000,
+    "weights": 0x3000_0000,
+    "activations": 0x4000_0000,
+}
+"""Byte addresses of the memory windows."""
+
+
+class ErrorCode(enum.IntEnum):
+    """Why the engine refused a descriptor; the value of `status.error`."""
+
+    NONE = 0
+    DESCRIPTOR = 1
+    MACRO = 2
+    LENGTH = 3
+    SIGNED_MODE = 4
+    GEOMETRY = 5
+    INPUT_MEMORY = 6
+    OUTPUT_MEMORY = 7
+    WEIGHT_MEMORY = 8
+    PARAMETER_MEMORY = 9
+
+    @property
+    def text(self) -> str:
+        """The refusal as a sentence."""
+        return _ERROR_TEXTS[self]
+
+
+_ERROR_TEXTS = {
+    ErrorCode.NONE: "No error.",
+    ErrorCode.DESCRIPTOR: "The descriptor's place is outside the descriptor memory.",
+    ErrorCode.MACRO: "The descriptor names a macro that is not in the device.",
+    ErrorCode.LENGTH: "The stream length is not allowed for the macro.",
+    ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro.",
+    ErrorCode.GEOMETRY: "A size is zero, or the window is empty, too deep or deeper than the input.",
+    ErrorCode.INPUT_MEMORY: "The input does not fit the activation memory.",
+    ErrorCode.OUTPUT_MEMORY: "The output does not fit the activation memory.",
+    ErrorCode.WEIGHT_MEMORY: "The weights do not fit the weight memory.",
+    ErrorCode.PARAMETER_MEMORY: "The channels' parameters do not fit the parameter memory.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """Some bits of a register. pulse: reads as zero, high for one cycle when 1 is written."""
+
+    name: str
+    size: int
+    description: str
+    pulse: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Register:
+    """32 bits on the bus. writable: the host sets it; otherwise the device does."""
+
+    name: str
+    description: str
+    fields: tuple[Field, ...]
+    writable: bool = False
+
+    def offset(self, field: str) -> int:
+        """The lowest bit of `field`; fields lie side by side from bit 0."""
+        names = [f.name for f in self.fields]
+        return sum(f.size for f in self.fields[:names.index(field)])
+
+    def pack(self, **values: int) -> int:
+        """The register's value with these fields set, others zero; ValueError if too large."""
+        total = 0
+        for field in self.fields:
+            value = values.pop(field.name, 0)
+            if not 0 <= value < 1 << field.size:
+                raise ValueError(f"{self.name}.{field.name} holds {field.size} bits, not {value}.")
+            total |= value << self.offset(field.name)
+        if values:
+            raise ValueError(f"Register {self.name} has no field {', '.join(values)}.")
+        return total
+
+    def unpack(self, value: int) -> dict[str, int]:
+        """The fields of a register that reads `value`."""
+        return {f.name: value >> self.offset(f.name) & (1 << f.size) - 1 for f in self.fields}
+
+
+def _word(name: str, description: str) -> Register:
+    return Register(name, description, (Field("value", 32, description),))
+
+
+REGISTERS = (
+    _word("magic", f"Reads {MAGIC:#x}: this is a dscim device."),
+    _word("protocol", "Version of registers and descriptors."),
+    _word("spec_hash", "Hash of the SocSpec that the device was built from."),
+    Register("control", "Starts the engine.", (
+        Field("start", 1, "Write 1: run `count` descriptors from `first`. Ignored while busy.",
+              pulse=True),
+        Field("clear", 1, "Write 1: all counters return to zero.", pulse=True),
+        Field("first", 8, "Place of the first descriptor."),
+        Field("count", 8, "Descriptors to run, one after the other; 0 runs none."),
+    ), writable=True),
+    Register("status", "What the engine does.", (
+        Field("busy", 1, "The engine runs; memories answer reads only when it does not."),
+        Field("error", 4, "ErrorCode of the descriptor that was refused; the next start clears."),
+        Field("place", 8, "Place of the descriptor that runs, ran last or was refused."),
+    )),
+    _word("cycles_busy", "Cycles in which the engine ran."),
+    _word("cycles_computing", "Cycles in which a macro computed."),
+    _word("cycles_weights", "Busy cycles in which a macro waited for weights."),
+    _word("cycles_activations", "Busy cycles in which a macro waited for activations."),
+    _word("cycles_link", "Cycles in which the engine was idle: it waited for the link."),
+    _word("products", "Products that the macros finished."),
+)
+
+COUNTERS = ("cycles_busy", "cycles_computing", "cycles_weights", "cycles_activations",
+            "cycles_link", "products")
+"""The registers that count, all cleared by `control.clear`."""
+
+BY_NAME = {register.name: register for register in REGISTERS}
+
+
+def address(name: str) -> int:
+    """Byte address of the register `name` on the bus."""
+    return BANK_BASE + 4 * [register.name for register in REGISTERS].index(name)

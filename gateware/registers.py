@@ -48,7 +48,7 @@ _ERROR_TEXTS = {
     ErrorCode.MACRO: "The descriptor names a macro that is not in the device.",
     ErrorCode.LENGTH: "The stream length is not allowed for the macro.",
     ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro.",
-    ErrorCode.GEOMETRY: "A size is zero, or the window is empty, too deep or deeper than the input.",
+    ErrorCode.GEOMETRY: "A size is zero, or the window is empty, or deeper than allowed.",
     ErrorCode.INPUT_MEMORY: "The input does not fit the activation memory.",
     ErrorCode.OUTPUT_MEMORY: "The output does not fit the activation memory.",
     ErrorCode.WEIGHT_MEMORY: "The weights do not fit the weight memory.",

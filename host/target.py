@@ -1,0 +1,32 @@
+"""Targets by name: where a network runs."""
+
+from collections.abc import Callable
+
+from dscim.gateware.specs import SocSpec
+from dscim.host.device import Device
+from dscim.host.errors import UserError
+from dscim.host.link.base import Link
+from dscim.host.link.model import ModelLink
+
+TARGETS = ("ref", "sim")
+
+
+def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = None,
+                report: Callable[[str], None] | None = None) -> Device:
+    """The device called `name`, built from `spec`; close it, or use it as a context manager.
+
+    name:   "ref" (numpy) or "sim" (a simulator of its own, started and ended with the device).
+    trace:  for "sim", the first and last cycle of which a waveform is kept.
+    report: is given lines that tell what takes time (building a simulator).
+    """
+    return Device(_link(name, spec, trace, report or (lambda line: None)), spec)
+
+
+def _link(name: str, spec: SocSpec, trace: tuple[int, int] | None,
+          report: Callable[[str], None]) -> Link:
+    if name == "ref":
+        return ModelLink(spec)
+    if name == "sim":
+        from dscim.host.link.sim import SimLink  # noqa: PLC0415 - brings Migen and Verilator
+        return SimLink(spec, trace=trace, report=report)
+    raise UserError(f"Target {name!r} is unknown; choose one of {', '.join(TARGETS)}.")

@@ -1,0 +1,96 @@
+"""The device over the model link: packing, addressing, identity and refusals, against numpy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dscim.gateware import descriptor, registers
+from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec
+from dscim.host.device import Device, LayerParameters
+from dscim.host.errors import UserError
+from dscim.host.link.model import ModelLink
+from dscim.host.reference import PreparedLayer, product
+from dscim.host.target import open_target
+
+SMALL = SocSpec(MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128,
+                channels=16, strip=4)
+
+
+def random_parameters(layer: LayerSpec, rng: np.random.Generator) -> LayerParameters:
+    kernel = (layer.outputs, *layer.kernel, layer.input[2])
+    return LayerParameters(
+        rng.integers(-128, 128, kernel).astype(np.int8),
+        rng.integers(-9999, 9999, layer.outputs).astype(np.int32),
+        rng.integers(2**30, 2**31, layer.outputs).astype(np.int32),
+        rng.integers(-12, -6, layer.outputs).astype(np.int32))
+
+
+@pytest.mark.parametrize("layer", [
+    LayerSpec((5, 4, 3), 9, (3, 3), (1, 1), ((1, 1), (1, 1)), -128, 3),
+    LayerSpec((7, 6, 9), 5, (3, 2), (2, 3), ((0, 1), (2, 0)), 17, -5, (-100, 90)),
+    LayerSpec((1, 1, 130), 12, input_zero=-1, product=ProductSpec(signed="offset")),
+    LayerSpec((4, 4, 8), 8, product=ProductSpec(exact=True)),
+])
+def test_layer_equals_the_reference(layer):
+    rng = np.random.default_rng(3)
+    parameters = random_parameters(layer, rng)
+    x = rng.integers(-128, 128, (2, *layer.input)).astype(np.int8)
+    with open_target("ref", SocSpec()) as device:
+        run = device.run_layer(layer, parameters, x)
+    expected = PreparedLayer(layer, *dataclasses.astuple(parameters)).run(x)
+    np.testing.assert_array_equal(run.outputs, expected)
+
+
+@given(st.integers(1, 9), st.integers(1, 600), st.integers(1, 40),
+       st.sampled_from(("split", "offset", "exact")), st.integers(-128, 127))
+@settings(max_examples=25, deadline=None)
+def test_products_larger_than_the_memories_are_cut_without_a_change(m, k, n, mode, zero_point):
+    spec = ProductSpec(exact=True) if mode == "exact" else ProductSpec(signed=mode)
+    rng = np.random.default_rng(m * k * n)
+    x = rng.integers(-128, 128, (m, k)).astype(np.int8)
+    w = rng.integers(-128, 128, (k, n)).astype(np.int8)
+    with open_target("ref", SMALL) as device:
+        values = device.multiply(x, w, spec, zero_point).values
+    np.testing.assert_array_equal(values, product(x, w, spec, zero_point))
+
+
+def test_another_spec_is_refused():
+    with pytest.raises(UserError, match="was built from spec"):
+        Device(ModelLink(SMALL), SocSpec())
+
+
+def test_unknown_target_is_refused():
+    with pytest.raises(UserError, match="Target 'fpga' is unknown; choose one of ref, sim"):
+        open_target("fpga", SMALL)
+
+
+def test_a_layer_that_does_not_fit_is_refused_with_its_size():
+    layer = LayerSpec((64, 64, 8), 8)
+    parameters = random_parameters(layer, np.random.default_rng(0))
+    with open_target("ref", SMALL) as device, pytest.raises(UserError, match="8192 words of act"):
+        device.run_layer(layer, parameters, np.zeros((1, 64, 64, 8), np.int8))
+
+
+@given(st.fixed_dictionaries({f.name: st.integers(f.limits[0], f.limits[-1])
+                              for f in descriptor.FIELDS}))
+@settings(max_examples=50, deadline=None)
+def test_descriptor_round_trip(values):
+    assert descriptor.unpack(descriptor.pack(values)) == values
+
+
+def test_descriptor_fields_do_not_overlap():
+    taken = [(f.word, bit) for f in descriptor.FIELDS
+             for bit in range(f.offset, f.offset + f.size)]
+    assert len(set(taken)) == len(taken)
+    assert all(word < descriptor.WORDS and bit < 32 for word, bit in taken)
+
+
+def test_register_round_trip():
+    status = registers.BY_NAME["status"]
+    fields = {"busy": 1, "error": 9, "place": 200}
+    assert status.unpack(status.pack(**fields)) == fields
+    with pytest.raises(ValueError, match=r"status\.error holds 4 bits, not 16"):
+        status.pack(error=16)

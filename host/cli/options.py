@@ -1,0 +1,109 @@
+"""Options that several verbs share, and the specs that they make."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec, SocSpec
+from dscim.gateware.specs.macro import default_macro
+from dscim.gateware.specs.product import SIGNED_MODES
+from dscim.gateware.specs.sequence import KINDS
+
+TARGETS = "ref (numpy) or sim (the SoC in Verilator)"
+
+
+def add_arithmetic(parser: argparse.ArgumentParser) -> None:
+    """Adds what chooses the product's arithmetic; an option left out keeps the default."""
+    group = parser.add_argument_group("arithmetic")
+    group.add_argument("--variant", choices=list(VARIANTS),
+                       help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)")
+    group.add_argument("--length", type=int, metavar="L", help="stream length (default 256)")
+    group.add_argument("--sequence", choices=list(KINDS),
+                       help="where the sample points lie (default counter)")
+    group.add_argument("--signed", choices=list(SIGNED_MODES),
+                       help="signed mode (default split)")
+    group.add_argument("--taps", type=_pair, metavar="A,W",
+                       help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95")
+    group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")
+    group.add_argument("--exact", action="store_true",
+                       help="the exact INT8 macro instead of the stochastic one")
+
+
+def add_target(parser: argparse.ArgumentParser, default: str) -> None:
+    """Adds --target."""
+    parser.add_argument("--target", default=default, metavar="T",
+                        help=f"{TARGETS}; default {default}")
+
+
+def add_macro(parser: argparse.ArgumentParser) -> None:
+    """Adds what shapes the macro."""
+    group = parser.add_argument_group("macro")
+    group.add_argument("--form", choices=["selected", "array"], default="selected",
+                       help="selected (one row of a group a cycle, default) or array (the "
+                            "paper's circuit)")
+    group.add_argument("--lanes", type=int, metavar="P",
+                       help="points a cycle (default: selected with counter 256/G, else 1)")
+    group.add_argument("--rows", type=int, default=128, metavar="R", help="default 128")
+    group.add_argument("--columns", type=int, default=32, metavar="C", help="default 32")
+
+
+def product_spec(options: argparse.Namespace, default: ProductSpec | None = None) -> ProductSpec:
+    """The arithmetic that the options of `add_arithmetic` ask for, `default` where they are
+    silent; SpecError where it cannot be."""
+    default = default or ProductSpec()
+    changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}
+    if options.variant is not None:
+        changes["or_width"] = VARIANTS[options.variant]
+    for name in ("length", "signed"):
+        if getattr(options, name) is not None:
+            changes[name] = getattr(options, name)
+    if changes.get("signed") == "offset":
+        changes["activation_shift"] = 0
+    return dataclasses.replace(default, exact=options.exact or default.exact, **changes)
+
+
+def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> SocSpec:
+    """The device that computes `product`, its macro shaped by the options of `add_macro`.
+
+    An exact macro always stands beside the stochastic one, so that `--exact` runs on the same
+    device. SpecError where the macro cannot be.
+    """
+    macro = default_macro(product.or_width, product.sequence)
+    if options is None:
+        return SocSpec(macro=macro)
+    lanes = options.lanes
+    if lanes is None:
+        lanes = macro.lanes if options.form == "selected" else 1
+    macro = MacroSpec(rows=options.rows, columns=options.columns, or_width=product.or_width,
+                      form=options.form, lanes=lanes, sequence=product.sequence)
+    spec = SocSpec(macro=macro, requant_lanes=max(1, min(2, options.columns)))
+    spec.macro_for(product)
+    return spec
+
+
+def describe(product: ProductSpec) -> str:
+    """The arithmetic in a few words, for a line of a report."""
+    if product.exact:
+        return "exact INT8"
+    variant = next(name for name, width in VARIANTS.items() if width == product.or_width)
+    sequence = product.sequence.kind
+    if sequence == "lfsr":
+        taps, seeds = product.sequence.taps, product.sequence.seeds
+        sequence += f" (taps {taps[0]:#x},{taps[1]:#x}, seeds {seeds[0]},{seeds[1]})"
+    shift = f", activation shift {product.activation_shift}" if product.activation_shift else ""
+    return f"{variant}, L = {product.length}, {sequence}, {product.signed}{shift}"
+
+
+def _sequence(options: argparse.Namespace, default: SequenceSpec) -> SequenceSpec:
+    kind = options.sequence or default.kind
+    kept = default if default.kind == kind else SequenceSpec(kind)
+    return SequenceSpec(kind, options.taps or kept.taps, options.seeds or kept.seeds)
+
+
+def _pair(text: str) -> tuple[int, int]:
+    try:
+        first, second = (int(part, 0) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not two numbers with a comma between") from None
+    return first, second

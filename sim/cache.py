@@ -2,7 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dscim.sim.errors import SimulationError
@@ -45,10 +48,26 @@ def digest(parts: Iterable[str | bytes]) -> str:
     return state.hexdigest()[:16]
 
 
-def source_parts(folders: Iterable[Path], pattern: str = "*.py") -> list[str | bytes]:
-    """Relative names and contents of the files under `folders` that match `pattern`, sorted."""
+def source_parts(folders: Iterable[Path]) -> list[str | bytes]:
+    """Relative names and contents of the .py files under `folders`, sorted."""
     parts: list[str | bytes] = []
     for folder in folders:
-        for path in sorted(folder.rglob(pattern)):
+        for path in sorted(folder.rglob("*.py")):
             parts += [str(path.relative_to(folder)), path.read_bytes()]
     return parts
+
+
+@contextmanager
+def build_beside(home: Path) -> Iterator[Path]:
+    """An empty folder to fill, renamed to `home` when the block ends well, removed when not.
+
+    Two processes may fill the same `home` at once: what is there first stays.
+    """
+    beside = home.with_name(f"{home.name}.building-{os.getpid()}-{threading.get_ident()}")
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        with suppress(OSError):  # another was faster: its result is the same
+            beside.rename(home)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

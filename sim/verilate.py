@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,13 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from dscim.sim.cache import cache_folder, digest
+from dscim.sim.cache import build_beside, cache_folder, digest
 from dscim.sim.errors import SimulationError
+from dscim.sim.progress import Say, silent, step
 
 Trace = Literal["", "fst", "vcd"]
 
-# What Migen writes on purpose: operands of unlike width, cases that are not full.
-QUIET = ("WIDTH", "CASEINCOMPLETE")
+# What Migen writes on purpose: operands of unlike width, cases that are not full, and `<=` in
+# combinational blocks (Verilator takes it as `=`). Any other warning ends the build.
+QUIET = ("WIDTH", "CASEINCOMPLETE", "COMBDLY")
+# Verilator's FST writer wants zlib and lz4; these stand-ins store what it would compress.
+HARNESS = Path(__file__).parent / "harness"
+STORED = (HARNESS / "zlib.h", HARNESS / "lz4.h")
 EXECUTABLE = "model"
 LOG = "build.log"
 
@@ -30,6 +36,8 @@ def verilate(
     files: Mapping[str, str] | None = None,
     flags: Sequence[str] = (),
     optimise: str = "-O2",
+    say: Say = silent,
+    label: str = "compile",
 ) -> Path:
     """Builds module `top` of `sources` and returns the path of the executable.
 
@@ -41,11 +49,13 @@ def verilate(
         needs them changes to its own folder first.
     flags: more flags for Verilator, such as "-GROWS=16", "--assert", "-CFLAGS", "-DX=1".
     optimise: the compiler's level for the model; -O2 compiles fast, -O3 gains a few percent.
+    say: hears "`label` `name`" before a build and the same with its seconds after it.
 
     The result stands in `cache_folder()`/NAME-KEY, where KEY covers contents, flags and versions;
     it is built beside and renamed, so two processes may build at once. A failed build raises
     SimulationError with the path of its log.
     """
+    sources = [*sources, *(STORED if trace == "fst" else ())]
     texts = {path.name: path.read_bytes() for path in sources}
     if len(texts) != len(sources):
         raise ValueError(f"sources of model '{name}' share a file name")
@@ -54,7 +64,8 @@ def verilate(
     key = digest([*_versions(), *arguments, optimise, *_flat(texts)])
     home = cache_folder() / f"{name}-{key}"
     if not (home / EXECUTABLE).exists():
-        _build(home, texts, list(files or {}), arguments, _make(optimise))
+        with step(say, f"{label} {name}"):
+            _build(home, texts, list(files or {}), arguments, _make(optimise))
     return home / EXECUTABLE
 
 
@@ -107,38 +118,38 @@ def _build(
     arguments: list[str],
     make: list[str],
 ) -> None:
-    """Builds in a folder beside `home`, then renames the result to `home`."""
-    beside = home.with_name(f"{home.name}.building-{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
-    work = beside / "work"
-    work.mkdir(parents=True)
+    """Builds in a folder beside `home`, which becomes `home`."""
     try:
-        for file, content in texts.items():
-            (work / file).write_bytes(content)
-        log = beside / LOG
-        binary = verilator_root() / "bin" / "verilator_bin"
-        _step([str(binary), *arguments], work, log)
-        runtime = home.parent / f"runtime-{digest([*_versions(), *_runtime_flags(arguments)])}"
-        for ready in runtime.glob("verilated*.o"):
-            shutil.copy(ready, work / "obj")
-        _step(make, work / "obj", log)
-        _keep_runtime(work / "obj", runtime)
-        (work / "obj" / "Vtop").replace(beside / EXECUTABLE)
-        for file in keep:
-            (work / file).replace(beside / file)
+        with build_beside(home) as beside:
+            work = beside / "work"
+            work.mkdir()
+            for file, content in texts.items():
+                (work / file).write_bytes(content)
+            try:
+                _compile(work, beside / LOG, arguments, make)
+            except _StepFailed:
+                shutil.copy(beside / LOG, home.with_name(f"{home.name}.log"))
+                raise
+            (work / "obj" / "Vtop").replace(beside / EXECUTABLE)
+            for file in keep:
+                (work / file).replace(beside / file)
+            shutil.rmtree(work)
     except _StepFailed as failed:
-        kept = home.with_name(f"{home.name}.log")
-        shutil.copy(beside / LOG, kept)
-        shutil.rmtree(beside)
-        raise SimulationError(f"model '{home.name}' {failed}; see {kept}") from None
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    shutil.rmtree(work)
-    try:
-        beside.rename(home)
-    except OSError:  # another process was faster: its model is the same
-        shutil.rmtree(beside)
+        log = home.with_name(f"{home.name}.log")
+        raise SimulationError(f"model '{home.name}' {failed}; see {log}") from None
+
+
+def _compile(work: Path, log: Path, arguments: list[str], make: list[str]) -> None:
+    """Verilog in `work` to `work`/obj/Vtop; the run-time library's objects are shared."""
+    _step([str(verilator_root() / "bin" / "verilator_bin"), *arguments], work, log)
+    runtime = cache_folder() / f"runtime-{digest([*_versions(), *_runtime_flags(arguments)])}"
+    for ready in runtime.glob("verilated*.o"):
+        shutil.copy(ready, work / "obj")
+    _step(make, work / "obj", log)
+    if not runtime.exists():  # half the compile time of a small model
+        with build_beside(runtime) as beside:
+            for made in (work / "obj").glob("verilated*.o"):
+                shutil.copy(made, beside)
 
 
 def _runtime_flags(arguments: list[str]) -> list[str]:
@@ -147,26 +158,13 @@ def _runtime_flags(arguments: list[str]) -> list[str]:
     return sorted(argument for argument in arguments if argument.startswith(names))
 
 
-def _keep_runtime(objects: Path, runtime: Path) -> None:
-    """Keeps the run-time library's objects (half the compile time of a small model) for others."""
-    if runtime.exists():
-        return
-    beside = runtime.with_name(f"{runtime.name}.building-{os.getpid()}")
-    beside.mkdir(exist_ok=True)
-    for ready in objects.glob("verilated*.o"):
-        shutil.copy(ready, beside)
-    try:
-        beside.rename(runtime)
-    except OSError:  # another process was faster
-        shutil.rmtree(beside)
-
-
 def _make(optimise: str) -> list[str]:
     """The compile step. The package's makefile names the tools of the machine it was built on."""
     return [
         "make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", "--no-print-directory", "Vtop",
         "CXX=g++", "LINK=g++", "AR=ar", f"PYTHON3={sys.executable}",
-        "CFG_CXXFLAGS_STD=-std=c++17", "CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread",
+        "CFG_CXXFLAGS_STD=-std=c++17", "CFG_CXXFLAGS_PCH_I=-include",
+        "LDLIBS=$(VM_USER_LDLIBS) -pthread",
         f"OPT_FAST={optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1",
     ]  # fmt: skip
 
@@ -191,6 +189,7 @@ def _step(command: list[str], folder: Path, log: Path) -> None:
             raise _StepFailed(f"was not built: '{command[0]}' does not run ({error})") from None
     if done.returncode != 0:
         said = log.read_bytes()[start:].decode(errors="replace").splitlines()
-        errors = [line.strip() for line in said if "error" in line.lower()] or said[-1:] or [""]
+        marked = (line.strip() for line in said if re.search(r"^%(Error|Warning)|error:", line))
+        first = next(marked, said[-1].strip() if said else "it said nothing")
         step = Path(command[0]).name
-        raise _StepFailed(f"was not built, {step} failed: {errors[0]}")
+        raise _StepFailed(f"was not built, {step} failed: {first}")

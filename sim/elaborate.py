@@ -1,0 +1,86 @@
+"""A SoC in Migen to Verilog text, cached, so that a second run need not import Migen at all."""
+
+import importlib.metadata
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dscim.sim.cache import build_beside, cache_folder, digest, source_parts
+
+TOP = "sim"
+
+
+@dataclass(frozen=True)
+class Design:
+    """A SoC that can be simulated, described without elaborating it.
+
+    name: what cached files are called. key: stands for every parameter of the SoC (a spec's hash).
+    build: makes the SoC on a `dscim.sim.platform.SimPlatform`; imports Migen when called.
+    sources: folders whose .py files decide, with `key`, what `build` makes.
+    """
+
+    name: str
+    key: str
+    build: Callable[[Any], Any]
+    sources: Sequence[Path]
+
+
+@dataclass(frozen=True)
+class Verilog:
+    """Module `sim` as Verilog text, and the memory contents it reads, by file name."""
+
+    text: str
+    files: dict[str, str]
+
+
+def design_key(design: Design) -> str:
+    """A key over the design's key, the gateware's sources and the versions of Migen and LiteX."""
+    versions = [importlib.metadata.version(package) for package in ("migen", "litex")]
+    here = [path.read_bytes() for path in (Path(__file__), Path(__file__).with_name("platform.py"))]
+    return digest([design.name, design.key, *versions, *here, *source_parts(design.sources)])
+
+
+def elaborated(design: Design) -> Path:
+    """The folder with the design's Verilog, TOP.v and its memory contents; it may not exist yet."""
+    return cache_folder() / f"{design.name}-{design_key(design)}.verilog"
+
+
+def elaborate(design: Design) -> Path:
+    """Builds the design's SoC and converts it, quietly, into the folder `elaborated(design)`."""
+    from dscim.sim.platform import SimPlatform  # noqa: PLC0415  Migen is slow to import
+
+    with _quiet():
+        platform = SimPlatform()
+        verilog = to_verilog(design.build(platform), platform=platform)
+    home = elaborated(design)
+    with build_beside(home) as beside:
+        for file, text in ({f"{TOP}.v": verilog.text} | verilog.files).items():
+            (beside / file).write_text(text)
+    return home
+
+
+def to_verilog(fragment: Any, ios: Any = (), name: str = TOP, platform: Any = None) -> Verilog:
+    """Converts a Migen fragment or module to Verilog module `name`.
+
+    ios: its signals that become ports; empty with a platform, which knows its own.
+    """
+    from litex.gen.fhdl.verilog import convert  # noqa: PLC0415  Migen is slow to import
+
+    output = convert(fragment, ios=set(ios), name=name, platform=platform)
+    lines = output.main_source.splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith("// Date"))
+    return Verilog(text, dict(output.data_files))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """LiteX tells the story of each SoC at level INFO; here only warnings are heard."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)

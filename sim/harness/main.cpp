@@ -1,0 +1,155 @@
+// Serves the verilated SoC on a loopback TCP port, its clock flat out while there is work.
+//
+// Standard output speaks JSON, one object a line: first {"port": N}, then an answer for each line
+// on standard input when --attached. Standard error is for people. Exit status: 0 at the end of
+// --cycles, $finish or a signal; 2 for wrong use.
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <stdexcept>
+
+#include "bridge.h"
+#include "options.h"
+#include "soc.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+volatile std::sig_atomic_t ending = 0;
+
+double seconds(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double>(to - from).count();
+}
+
+// Cycles a run: as many as fit about 50 us, so that looking at the socket costs little and an
+// answer waits little.
+class Pace {
+  public:
+    uint64_t cycles() const { return cycles_; }
+    void took(double time) {
+        busy_ += time;
+        if (time < 25e-6 && cycles_ < 4096) cycles_ *= 2;
+        if (time > 100e-6 && cycles_ > 16) cycles_ /= 2;
+    }
+    double busy() const { return busy_; }
+
+  private:
+    uint64_t cycles_ = 64;
+    double busy_ = 0;
+};
+
+class Server {
+  public:
+    explicit Server(const Options& chosen)
+        : chosen_(chosen), bridge_(chosen.port), soc_(bridge_, chosen) {}
+
+    int serve() {
+        std::printf("{\"port\": %d}\n", bridge_.port());
+        std::fflush(stdout);
+        const pid_t parent = ::getppid();
+        active_ = reported_ = Clock::now();
+        while (!ending && soc_.cycle() < chosen_.cycles && !soc_.finished()) {
+            const auto start = Clock::now();
+            if (seconds(looked_, start) > 1e-3) {
+                looked_ = start;
+                if (chosen_.attached && (::getppid() != parent || !answer())) break;
+                bridge_.welcome();
+                report(start);
+            }
+            if (!rest(start)) advance(start);
+        }
+        summary();
+        return 0;
+    }
+
+  private:
+    // Runs some cycles, then moves bytes.
+    void advance(Clock::time_point start) {
+        const uint64_t before = soc_.cycle();
+        if (!bridge_.full()) soc_.run(std::min(pace_.cycles(), chosen_.cycles - before));
+        const auto end = Clock::now();
+        pace_.took(seconds(start, end));
+        if (bridge_.exchange(soc_.cycle() - before)) active_ = end;
+    }
+
+    // After a second without a byte, sleeps nine tenths of the time: an idle simulator leaves the
+    // core to others, while a SoC that computes for a silent host still gets there. Before the
+    // first client, time stands still.
+    bool rest(Clock::time_point now) {
+        if (bridge_.connected()) met_ = true;
+        const bool bounded = chosen_.cycles != UINT64_MAX;
+        if (!met_ && !bounded) {
+            doze(50);
+            return true;
+        }
+        if (bounded || seconds(active_, now) < 1 || seconds(woken_, now) < 5e-3) return false;
+        doze(45);
+        woken_ = Clock::now();
+        return false;
+    }
+
+    void doze(int milliseconds) {
+        bridge_.sleep(milliseconds, chosen_.attached ? STDIN_FILENO : -1);
+        looked_ = {};
+    }
+
+    // Answers what waits on standard input; false at its end: the parent is gone.
+    bool answer() {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        if (::poll(&input, 1, 0) <= 0) return true;
+        char text[64];
+        const ssize_t count = ::read(STDIN_FILENO, text, sizeof text);
+        for (ssize_t i = 0; i < count; ++i) {
+            if (text[i] != '\n') continue;
+            active_ = Clock::now();
+            std::printf("{\"cycles\": %llu, \"rate\": %.0f, \"received\": %llu, \"sent\": %llu}\n",
+                        static_cast<unsigned long long>(soc_.cycle()), rate(),
+                        static_cast<unsigned long long>(bridge_.received()),
+                        static_cast<unsigned long long>(bridge_.sent()));
+            std::fflush(stdout);
+        }
+        return count != 0;
+    }
+
+    double rate() const { return pace_.busy() > 0 ? double(soc_.cycle()) / pace_.busy() : 0; }
+
+    void report(Clock::time_point now) {
+        if (chosen_.report <= 0 || seconds(reported_, now) < chosen_.report) return;
+        reported_ = now;
+        summary();
+    }
+
+    void summary() const {
+        std::fprintf(stderr, "%llu cycles, %.2f M cycles/s; bytes in %llu, out %llu\n",
+                     static_cast<unsigned long long>(soc_.cycle()), rate() / 1e6,
+                     static_cast<unsigned long long>(bridge_.received()),
+                     static_cast<unsigned long long>(bridge_.sent()));
+    }
+
+    const Options& chosen_;
+    Bridge bridge_;
+    Soc soc_;
+    Pace pace_;
+    bool met_ = false;
+    Clock::time_point looked_, active_, woken_, reported_;
+};
+
+}  // namespace
+
+int main(int count, char** words) {
+    try {
+        const Options chosen = options(count, words);
+        std::signal(SIGINT, [](int) { ending = 1; });
+        std::signal(SIGTERM, [](int) { ending = 1; });
+        std::signal(SIGPIPE, SIG_IGN);
+        return Server(chosen).serve();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 2;
+    }
+}

@@ -1,0 +1,24 @@
+"""A design to the executable that simulates it."""
+
+from pathlib import Path
+
+from dscim.sim.elaborate import TOP, Design, elaborate, elaborated
+from dscim.sim.progress import Say, silent, step
+from dscim.sim.verilate import HARNESS, verilate
+
+
+def model(design: Design, *, trace: bool = False, say: Say = silent) -> Path:
+    """The design's executable, from the cache or built; `say` hears the steps with their seconds.
+
+    Raises SimulationError when a step fails.
+    """
+    folder = elaborated(design)
+    if not folder.exists():
+        with step(say, f"[1/2] elaborate {design.name}"):
+            elaborate(design)
+    sources = [folder / f"{TOP}.v", *sorted(HARNESS.glob("*.cpp")), *sorted(HARNESS.glob("*.h"))]
+    contents = {path.name: path.read_text() for path in folder.glob("*.init")}
+    return verilate(
+        design.name, sources, TOP, trace="fst" if trace else "", files=contents,
+        say=say, label="[2/2] compile",
+    )  # fmt: skip

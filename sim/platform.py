@@ -1,0 +1,33 @@
+"""The simulator as a LiteX platform: a clock, and the bytes behind a UART's PHY."""
+
+from litex.build.generic_platform import GenericPlatform, Pins, Subsignal
+from litex.build.io import CRG
+
+_IO = [
+    ("sys_clk", 0, Pins(1)),
+    (
+        "serial",
+        0,
+        Subsignal("source_valid", Pins(1)),  # source: bytes from the SoC to the host
+        Subsignal("source_ready", Pins(1)),
+        Subsignal("source_data", Pins(8)),
+        Subsignal("sink_valid", Pins(1)),  # sink: bytes from the host to the SoC
+        Subsignal("sink_ready", Pins(1)),
+        Subsignal("sink_data", Pins(8)),
+    ),
+]
+
+
+class SimPlatform(GenericPlatform):  # type: ignore[misc]
+    """What a SoC for the simulator is built on.
+
+    `request("serial")` gives the pads of LiteX's `RS232PHYModel`. A SoC that is simulated asks for
+    exactly these pins; the harness drives them.
+    """
+
+    def __init__(self) -> None:
+        GenericPlatform.__init__(self, "SIM", _IO, name="sim")
+
+    def crg(self) -> CRG:
+        """Clock domain `sys` from the harness's clock, reset for its first cycle."""
+        return CRG(self.request("sys_clk"))

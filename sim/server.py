@@ -1,0 +1,215 @@
+"""A running simulator: built when needed, started, asked, ended."""
+
+import contextlib
+import io
+import json
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from dscim.sim.elaborate import TOP, Design, elaborated
+from dscim.sim.errors import SimulationError
+from dscim.sim.gtkwave import save_file
+from dscim.sim.model import model
+from dscim.sim.progress import Say, silent
+
+ANSWER_SECONDS = 10.0  # a harness that runs answers within milliseconds
+
+
+@dataclass(frozen=True)
+class Window:
+    """Cycles `start` <= c < `stop`, traced into `file` (FST) with a .gtkw file beside it."""
+
+    start: int
+    stop: int
+    file: Path
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise SimulationError(
+                f"trace window {self.start}:{self.stop} holds no cycle; give FROM:TO with FROM < TO"
+            )
+
+
+@dataclass(frozen=True)
+class Status:
+    """Cycles done, cycles a second while not asleep, bytes from the host and to it."""
+
+    cycles: int
+    rate: float
+    received: int
+    sent: int
+
+
+class Simulator:
+    """The design's SoC in a process of its own, its UART's bytes on a loopback TCP port.
+
+    with Simulator(design) as simulator:
+        ... socket://127.0.0.1:{simulator.port} ...
+
+    port: 0 takes a free one. window: cycles to trace. cycles: end after so many; without it the
+    SoC's time starts with the first client. stall: a seed makes both byte streams stall at random.
+    Before `start` (or the `with` block) nothing is built or run. Raises SimulationError.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        *,
+        port: int = 0,
+        window: Window | None = None,
+        cycles: int | None = None,
+        stall: int = 0,
+        say: Say = silent,
+    ) -> None:
+        self.design = design
+        self.window = window
+        self._say = say
+        self._options = ["--attached", "--port", str(port), "--stall", str(stall)]
+        if cycles is not None:
+            self._options += ["--cycles", str(cycles)]
+        if window is not None:
+            file = str(window.file.absolute())
+            trace = f"{window.start}:{window.stop}"
+            self._options += ["--trace", trace, "--trace-file", file]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] = io.BytesIO()
+        self._lock = threading.Lock()
+        self._last_words = ""
+        self.port = port
+
+    def start(self) -> None:
+        """Builds what the cache does not hold, starts the process, waits until it listens."""
+        executable = model(self.design, trace=self.window is not None, say=self._say)
+        if self.window is not None:
+            self._save_groups(self.window)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
+        # A session of its own: Ctrl-C goes to us, and we end it.
+        self._process = subprocess.Popen(
+            [executable, *self._options], cwd=executable.parent, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+        )  # fmt: skip
+        try:
+            self.port = int(self._line()["port"])
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._running().pid
+
+    @property
+    def status(self) -> int | None:
+        """The process's exit status, negative for a signal; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    @property
+    def last_words(self) -> str:
+        """The last line that the process wrote to standard error; empty when there is none."""
+        return self._last_words if self._errors.closed else self._read_errors()
+
+    def _read_errors(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def ask(self) -> Status:
+        """What the simulator has done so far. Raises SimulationError when it has died."""
+        with self._lock:
+            pipe = self._running().stdin
+            assert pipe is not None
+            try:
+                pipe.write(b"\n")
+                pipe.flush()
+            except OSError:
+                raise self._death() from None
+            return Status(**self._line())
+
+    def pass_cycles(self, count: int) -> None:
+        """Waits until the SoC has lived `count` cycles more. Raises SimulationError on its death.
+
+        With a client connected, time does pass; without one it may never.
+        """
+        goal = self.ask().cycles + count
+        while self.ask().cycles < goal:
+            time.sleep(0.002)
+
+    def end(self) -> None:
+        """Ends the process and waits for it; the trace is complete then. Idempotent."""
+        process = self._process
+        if process is None or self._errors.closed:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # the harness ends when its standard input does
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                process.wait(5)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal_number)
+        process.wait()
+        process.stdout.close()
+        self._last_words = self._read_errors()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise SimulationError("the simulator has not been started")
+        return self._process
+
+    def _line(self) -> dict[str, Any]:
+        """One line of the process's standard output, within ANSWER_SECONDS."""
+        process = self._running()
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], ANSWER_SECONDS)
+        if not ready:
+            raise SimulationError(
+                f"the simulator (process {process.pid}) did not answer in {ANSWER_SECONDS:.0f} s"
+            )
+        line = process.stdout.readline()
+        if not line:
+            raise self._death()
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _death(self) -> SimulationError:
+        process = self._running()
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            return SimulationError("the simulator closed its output")
+        return SimulationError(self.epitaph())
+
+    def epitaph(self) -> str:
+        """One sentence: how the process ended and what it said last."""
+        words = self.last_words
+        return f"the simulator ended with status {self.status}" + (f": {words}" if words else "")
+
+    def _save_groups(self, window: Window) -> None:
+        verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
+        file = window.file.absolute()
+        text = save_file(verilog, TOP, file, window.start, window.stop)
+        file.with_suffix(".gtkw").write_text(text)

@@ -20,12 +20,14 @@ class Design:
     name: what cached files are called. key: stands for every parameter of the SoC (a spec's hash).
     build: makes the SoC on a `dscim.sim.platform.SimPlatform`; imports Migen when called.
     sources: folders whose .py files decide, with `key`, what `build` makes.
+    clk_freq: what the SoC takes its clock for, in Hz; no more than a unit of time here.
     """
 
     name: str
     key: str
     build: Callable[[Any], Any]
     sources: Sequence[Path]
+    clk_freq: int
 
 
 @dataclass(frozen=True)

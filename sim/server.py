@@ -103,6 +103,11 @@ class Simulator:
             raise
 
     @property
+    def started(self) -> bool:
+        """Whether there is a process, running or ended."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The process's id."""
         return self._running().pid

@@ -35,4 +35,4 @@ def build(platform: Any) -> Any:
 
 def design(key: str = "toy") -> Design:
     """The toy as a design; another `key` is another design to the cache."""
-    return Design("toy", key, build, [Path(__file__).with_name("toy")])
+    return Design("toy", key, build, [Path(__file__).with_name("toy")], CLK_FREQ)

@@ -98,6 +98,7 @@ def _print(report: Report, product: ProductSpec, result: dict[str, Any]) -> None
                f"{result['rmse_percent']:.4f} % of K * 65536 "
                f"(the exact product's own rms is {result['exact_rms']:.6g})")
     if "counters" in result:
-        counters = result["counters"]
-        report.say(f"{counters['cycles']} cycles, {counters['products']} products of the macro, "
-                   f"{counters['bytes_written']} bytes written, {counters['bytes_read']} read")
+        counted = result["counters"]
+        report.say(f"{counted['cycles_busy']} cycles, {counted['products']} products of the "
+                   f"macro, {counted['bytes_written']} bytes written, "
+                   f"{counted['bytes_read']} read")

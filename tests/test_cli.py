@@ -1,0 +1,90 @@
+"""The frame of the command line: help, versions, misuse, stopping, broken pipes."""
+
+import os
+import signal
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from commandline import DSCIM, assert_refused, dscim
+
+from dscim.host.cli.entry import VERBS
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_help_names_every_verb() -> None:
+    done = dscim("--help")
+    assert done.returncode == 0
+    assert all(f"    {verb} " in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help(verb: str) -> None:
+    done = dscim(verb, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: dscim {verb} ")
+    assert done.stderr == ""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    done = subprocess.run([DSCIM, "--help"], env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+                          capture_output=True, text=True, check=True)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in modules
+    assert not modules & {"numpy", "migen", "litex", "torch", "rich"}
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"sim"}))
+def test_no_verb_imports_migen_or_torch_to_start(verb: str) -> None:
+    done = subprocess.run([DSCIM, verb, "--help"], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not modules & {"migen", "litex", "torch"}
+
+
+def test_version_is_the_distributions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert dscim("--version").stdout == f"dscim {project['version']}\n"
+
+
+def test_every_package_is_listed_for_installation() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    rooms = {folder: name for name, folder in tool["package-dir"].items()}
+    found = {".".join((rooms[room], *path.parent.relative_to(ROOT / room).parts))
+             for room in rooms for path in (ROOT / room).rglob("__init__.py")}
+    assert found == set(tool["packages"])
+
+
+@pytest.mark.parametrize(("arguments", "word"), [
+    ([], "VERB"), (["fly"], "'fly'"), (["mvm", "--length", "many"], "'many'"),
+    (["doctor", "--strange"], "--strange"), (["mvm"], "--activations"),
+    (["doctor", "--json", "/no/such/folder/x.json"], "/no/such/folder"),
+])
+def test_misuse_is_one_sentence(arguments: list[str], word: str) -> None:
+    assert_refused(dscim(*arguments), word)
+
+
+def test_broken_pipe_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([DSCIM, "doctor"], stdout=writer, stderr=subprocess.PIPE, text=True,
+                          check=False)
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode not in (0, 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_is_quiet_and_tells(number: signal.Signals, tmp_path: Path) -> None:
+    fifo = tmp_path / "x.npy"      # a read from it lasts until somebody writes
+    os.mkfifo(fifo)
+    process = subprocess.Popen([DSCIM, "mvm", "--activations", fifo, "--weights", fifo,
+                                "--output", tmp_path / "y.npy"], stderr=subprocess.PIPE, text=True)
+    with fifo.open("wb"):          # returns when the other side reads: it is up by now
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "dscim: stopped.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

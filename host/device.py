@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dscim.gateware import descriptor, registers
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
+from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.errors import LinkError, UserError
 from dscim.host.layout import (
@@ -136,8 +137,9 @@ class Device:
         macro = self.spec.macro
         values = np.zeros((x.shape[0], w.shape[1]), np.int64)
         deepest = self._deepest(w.shape[0])
-        widest = min(self.spec.channels, self.spec.weight_rows // deepest * macro.columns)
+        widest = min(self.spec.channels, w.shape[1], self.spec.weight_rows // deepest * macro.columns)
         most = self.spec.activation_words // (pixel_words(deepest) + pixel_words(widest, True))
+        most = min(most, MAX_SIDE)
         total = Counters()
         for k in range(0, w.shape[0], deepest):
             for n in range(0, w.shape[1], widest):

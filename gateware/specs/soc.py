@@ -37,16 +37,16 @@ class SocSpec(Spec):
 
     def __post_init__(self) -> None:
         limits = {"activation_words": (64, 1 << 16), "weight_rows": (16, 1 << 16),
-                  "channels": (16, 4096), "strip": (2, 4096), "requant_lanes": (1, 8),
+                  "channels": (16, 4096), "strip": (2, 4096), "requant_lanes": (1, 2),
                   "descriptors": (1, 64)}
         for name, (least, most) in limits.items():
             value = getattr(self, name)
             require(is_power_of_two(value) and least <= value <= most,
                     f"The device's {name} of {value} is not a power of two from {least} to "
                     f"{most}.")
-        require(self.macro.columns >= self.requant_lanes,
-                f"{self.requant_lanes} requantisation lanes are more than the macro's "
-                f"{self.macro.columns} columns.")
+        require(self.macro.columns >= BUS_BYTES,
+                f"A macro of {self.macro.columns} columns is too narrow for the device's bus of "
+                f"{BUS_BYTES} bytes; choose {BUS_BYTES} columns or more.")
         require(not (self.exact and self.macro.form == "exact"),
                 "The device's macro is exact already; leave the second exact macro out.")
 

@@ -1,0 +1,60 @@
+"""The dscim core: engine, memories, registers; what a SoC hangs on its bus."""
+
+from litex.gen import LiteXModule
+from migen import If
+
+from dscim.gateware import descriptor, registers
+from dscim.gateware.bank import RegisterBank
+from dscim.gateware.engine.engine import Engine
+from dscim.gateware.memory import WindowedMemory
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+
+PARAMETER_BITS = 128
+
+
+class Core(LiteXModule):
+    """Everything but the bus and the links.
+
+    memories: `WindowedMemory` by the names of `registers.MEMORY_BASES`, each with its `bus`.
+    bank:     the CSRs of `registers.REGISTERS`.
+    """
+
+    def __init__(self, spec: SocSpec):
+        self.memories = {
+            "descriptors": WindowedMemory(32, spec.descriptors*descriptor.WORDS),
+            "parameters": WindowedMemory(PARAMETER_BITS*spec.requant_lanes,
+                                         spec.channels//spec.requant_lanes),
+            "weights": WindowedMemory(8*spec.macro.columns, spec.weight_rows),
+            "activations": WindowedMemory(8*WORD_BYTES, spec.activation_words, granularity=8),
+        }
+        self.bank = bank = RegisterBank()
+        self.engine = engine = Engine(spec, self.memories)
+
+        # # #
+
+        for name, memory in self.memories.items():
+            self.add_module(f"{name}_memory", memory)
+            self.comb += memory.locked.eq(engine.busy)
+        control = bank.control.fields
+        self.comb += [
+            bank.magic.fields.value.eq(registers.MAGIC),
+            bank.protocol.fields.value.eq(registers.PROTOCOL),
+            bank.spec_hash.fields.value.eq(spec.hash),
+            engine.start.eq(control.start),
+            engine.first.eq(control.first),
+            engine.count.eq(control.count),
+            bank.status.fields.busy.eq(engine.busy),
+            bank.status.fields.error.eq(engine.error),
+            bank.status.fields.place.eq(engine.place),
+        ]
+        events = engine.events
+        counted = {"cycles_busy": events.busy, "cycles_computing": events.computing,
+                   "cycles_weights": events.weights, "cycles_activations": events.activations,
+                   "cycles_link": ~events.busy, "products": events.product}
+        for name in registers.COUNTERS:
+            value = getattr(bank, name).fields.value
+            self.sync += [
+                If(counted[name], value.eq(value + 1)),
+                If(control.clear, value.eq(0)),
+            ]

@@ -1,0 +1,76 @@
+"""The 32-bit partial sums of a strip of pixels, over its row tiles."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import FSM, READ_FIRST, Cat, If, Memory, Mux, NextState, NextValue, Signal, bits_for
+
+from dscim.gateware.specs import SocSpec
+
+SUM_BITS = 32
+
+
+def sums_layout(columns: int):
+    """A sum for each column, in counts, and the sum of a' (the last of the slots)."""
+    return [("sums", SUM_BITS*(columns + 1))]
+
+
+class Accumulator(LiteXModule):
+    """Adds the products of one row tile to what the tiles before left for the same pixels.
+
+    | port   | dir | meaning                                                            |
+    |--------|-----|--------------------------------------------------------------------|
+    | start  | in  | pulse: the next product is of the strip's first pixel              |
+    | first  | in  | the row tile is the first: sums begin at zero                      |
+    | final  | in  | the row tile is the last: sums leave by `source`                   |
+    | pixels | in  | pixels of the strip, 1 or more                                     |
+    | done   | out | every pixel of the strip has had its product since `start`         |
+    | sink   | in  | stream: sums_layout, a product's counts                            |
+    | source | out | stream: sums_layout                                                |
+    """
+
+    def __init__(self, spec: SocSpec):
+        layout = sums_layout(spec.macro.columns)
+        self.start = Signal()
+        self.first = Signal()
+        self.final = Signal()
+        self.pixels = Signal(bits_for(spec.strip))
+        self.done = Signal()
+        self.sink = sink = stream.Endpoint(layout)
+        self.source = source = stream.Endpoint(layout)
+
+        # # #
+
+        slots = spec.macro.columns + 1
+        memory = Memory(SUM_BITS*slots, spec.strip)
+        reader = memory.get_port(mode=READ_FIRST)
+        writer = memory.get_port(write_capable=True, mode=READ_FIRST)
+        self.specials += memory, reader, writer
+
+        pixel = Signal.like(self.pixels)
+        added = []
+        for slot in range(slots):
+            part = slice(SUM_BITS*slot, SUM_BITS*(slot + 1))
+            total = Signal(SUM_BITS)
+            self.comb += total.eq(sink.sums[part] + Mux(self.first, 0, reader.dat_r[part]))
+            added.append(total)
+        self.comb += [
+            self.done.eq(pixel == self.pixels),
+            reader.adr.eq(pixel),
+            writer.adr.eq(pixel),
+            writer.dat_w.eq(Cat(*added)),
+            source.sums.eq(Cat(*added)),
+        ]
+        self.fsm = fsm = FSM(reset_state="READ")
+        fsm.act("READ",
+            NextState("ADD")
+        )
+        fsm.act("ADD",
+            source.valid.eq(sink.valid & self.final),
+            sink.ready.eq(~self.final | source.ready),
+            If(sink.valid & sink.ready,
+                writer.we.eq(~self.final),
+                NextValue(pixel, pixel + 1),
+                NextState("READ"),
+            )
+        )
+        self.sync += If(self.start, pixel.eq(0))

@@ -1,0 +1,37 @@
+"""From words of memory to activations: the bytes that count, and padding."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import If, Replicate, Signal
+
+from dscim.gateware.engine.walker import beat_layout
+from dscim.gateware.macro.interface import activation_layout
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+
+
+class Aligner(LiteXModule):
+    """Moves a beat's first byte to bit 0, and puts the zero point where the window is padding.
+
+    | port       | dir | meaning                                      |
+    |------------|-----|----------------------------------------------|
+    | zero_point | in  | z, int8                                      |
+    | sink       | in  | stream: data (a word) and beat_layout        |
+    | source     | out | stream: the macro's activations              |
+    """
+
+    def __init__(self, spec: SocSpec):
+        self.zero_point = Signal((8, True))
+        self.sink = sink = stream.Endpoint([("data", 8*WORD_BYTES), *beat_layout(spec)])
+        self.source = source = stream.Endpoint(activation_layout(spec.macro))
+
+        # # #
+
+        shifted = stream.Buffer(activation_layout(spec.macro))
+        self.submodules += shifted
+        self.comb += [
+            sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count"}),
+            shifted.sink.data.eq(sink.data >> (sink.first << 3)),
+            If(sink.padding, shifted.sink.data.eq(Replicate(self.zero_point, WORD_BYTES))),
+            shifted.source.connect(source),
+        ]

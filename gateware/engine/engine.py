@@ -1,0 +1,178 @@
+"""The layer engine: runs descriptors, one layer after the other."""
+
+from litex.gen import LiteXModule
+from migen import FSM, If, NextState, NextValue, Record, Signal
+
+from dscim.gateware.engine.accumulator import Accumulator
+from dscim.gateware.engine.align import Aligner
+from dscim.gateware.engine.loops import Loops
+from dscim.gateware.engine.macros import Macros
+from dscim.gateware.engine.position import Position
+from dscim.gateware.engine.reader import MemoryReader
+from dscim.gateware.engine.requantise import Requantiser
+from dscim.gateware.engine.setup import Setup
+from dscim.gateware.engine.walker import WindowWalker, beat_layout
+from dscim.gateware.engine.weights import WeightLoader
+from dscim.gateware.registers import ErrorCode
+from dscim.gateware.specs import SocSpec
+
+EVENTS = ("busy", "computing", "weights", "activations", "product")
+"""What is counted, a bit each: see the registers of these names."""
+
+
+class Engine(LiteXModule):
+    """Fetches windows, feeds a macro row tile by row tile, accumulates, requantises, writes.
+
+    | port     | dir | meaning                                                               |
+    |----------|-----|-----------------------------------------------------------------------|
+    | start    | in  | pulse, when not busy: run `count` descriptors from `first`            |
+    | first    | in  | place of the first descriptor                                         |
+    | count    | in  | how many                                                              |
+    | busy     | out | a layer runs                                                          |
+    | error    | out | ErrorCode of the descriptor refused; the next start clears it         |
+    | place    | out | the descriptor that runs, ran last or was refused                     |
+    | events   | out | EVENTS, each high in the cycles that its counter counts               |
+
+    memories: the `WindowedMemory` of each window, by name.
+    """
+
+    def __init__(self, spec: SocSpec, memories):
+        self.start = Signal()
+        self.first = Signal(8)
+        self.count = Signal(8)
+        self.busy = Signal()
+        self.error = Signal(4)
+        self.place = Signal(8)
+        self.events = Record([(name, 1) for name in EVENTS])
+
+        # # #
+
+        self.setup = setup = Setup(spec, memories["descriptors"].read)
+        fields, plan = setup.fields, setup.plan
+        self.loops = Loops(spec, fields, plan)
+        self.position = Position(fields, plan)
+        self.walker = WindowWalker(spec, fields, plan, self.position)
+        self.loader = WeightLoader(spec, memories["weights"].read)
+        self.macros = Macros(spec, fields)
+        self.accumulator = Accumulator(spec)
+        self.requantiser = Requantiser(spec, fields, memories["parameters"].read,
+                                       memories["activations"].write)
+        self._connect_windows(spec, fields, memories["activations"].read)
+        self._connect_products(plan)
+        self._connect_loops()
+        self._control()
+
+    def _connect_windows(self, spec, fields, read):
+        """walker -> memory -> aligner -> macro."""
+        self.reader = MemoryReader(read, beat_layout(spec))
+        self.aligner = Aligner(spec)
+        self.comb += [
+            self.walker.source.connect(self.reader.sink),
+            self.reader.source.connect(self.aligner.sink),
+            self.aligner.zero_point.eq(fields.input_zero),
+            self.aligner.source.connect(self.macros.activations),
+            self.loader.source.connect(self.macros.weights),
+        ]
+
+    def _connect_products(self, plan):
+        """macro -> accumulator -> requantiser, each pixel's outputs behind the last's."""
+        drain = self.requantiser.sink
+        adr = Signal.like(drain.adr)
+        self.comb += [
+            self.macros.products.connect(self.accumulator.sink),
+            self.accumulator.source.connect(drain),
+            drain.channel.eq(self.loops.channel),
+            drain.adr.eq(adr),
+        ]
+        self.sync += [
+            If(drain.valid & drain.ready, adr.eq(adr + plan.output_pixel_words)),
+            If(self.walker.start, adr.eq(self.loops.output_adr)),
+        ]
+
+    def _connect_loops(self):
+        loops = self.loops
+        self.comb += [
+            self.loader.adr.eq(loops.weight_adr),
+            self.loader.rows.eq(loops.rows),
+            self.walker.rows.eq(loops.rows),
+            self.walker.pixels.eq(loops.pixels),
+            self.accumulator.pixels.eq(loops.pixels),
+            self.accumulator.first.eq(loops.first),
+            self.accumulator.final.eq(loops.final),
+        ]
+
+    def _control(self):
+        """The order of work: set up, then weights and windows of each row tile, then flush."""
+        left = Signal(8)
+        events, loops, macros = self.events, self.loops, self.macros
+        self.fsm = fsm = FSM(reset_state="IDLE")
+        self.comb += [
+            self.busy.eq(~fsm.ongoing("IDLE")),
+            self.setup.place.eq(self.place),
+            events.busy.eq(self.busy),
+            events.computing.eq(macros.computing),
+            events.weights.eq(fsm.ongoing("WEIGHTS") & ~macros.computing),
+            events.activations.eq(fsm.ongoing("WINDOWS") & ~macros.computing),
+            events.product.eq(macros.products.valid & macros.products.ready),
+        ]
+        fsm.act("IDLE",
+            If(self.start & (self.count != 0),
+                NextValue(self.place, self.first),
+                NextValue(left, self.count),
+                NextValue(self.error, ErrorCode.NONE.value),
+                self.setup.start.eq(1),
+                NextState("SETUP")
+            )
+        )
+        fsm.act("SETUP",
+            If(self.setup.done,
+                NextValue(self.error, self.setup.error),
+                If(self.setup.error != ErrorCode.NONE.value,
+                    NextState("IDLE")
+                ).Else(
+                    loops.start.eq(1),
+                    self.position.reset.eq(1),
+                    self.walker.rewind.eq(1),
+                    NextState("TILE")
+                )
+            )
+        )
+        fsm.act("TILE",
+            self.loader.start.eq(1),
+            self.accumulator.start.eq(1),
+            self.position.restart.eq(1),
+            NextState("WEIGHTS")
+        )
+        fsm.act("WEIGHTS",
+            If(self.loader.done,
+                self.walker.start.eq(1),
+                NextState("WINDOWS")
+            )
+        )
+        fsm.act("WINDOWS",
+            If(self.accumulator.done,
+                loops.advance.eq(1),
+                self.walker.rewind.eq(loops.final),
+                self.position.commit.eq(loops.final & ~loops.column_final),
+                self.position.reset.eq(loops.final & loops.column_final),
+                NextState("TILE"),
+                If(loops.final & loops.column_final & loops.layer_final,
+                    NextState("FLUSH")
+                )
+            )
+        )
+        fsm.act("FLUSH",
+            If(self.requantiser.idle,
+                NextValue(left, left - 1),
+                If(left == 1,
+                    NextState("IDLE")
+                ).Else(
+                    NextValue(self.place, self.place + 1),
+                    NextState("NEXT")
+                )
+            )
+        )
+        fsm.act("NEXT",
+            self.setup.start.eq(1),
+            NextState("SETUP")
+        )

@@ -1,0 +1,67 @@
+"""Where the window of the present pixel lies in the input."""
+
+from litex.gen import LiteXModule
+from migen import If, Record, Signal
+
+COORDINATE_BITS = 26
+"""Bits of a signed coordinate: 4095 windows 4095 apart do not wrap."""
+
+
+def position_layout(size_bits: int):
+    """column: pixel of the output row; x, y: first tap; line, adr: words, from input_base."""
+    return [("column", 12), ("x", (COORDINATE_BITS, True)), ("y", (COORDINATE_BITS, True)),
+            ("line", size_bits), ("adr", size_bits)]
+
+
+class Position(LiteXModule):
+    """Walks over the output pixels in raster order, and back to the start of a strip.
+
+    | port    | dir | meaning                                                      |
+    |---------|-----|--------------------------------------------------------------|
+    | reset   | in  | pulse: to the first pixel; also makes it the strip's start   |
+    | restart | in  | pulse: to the strip's start                                  |
+    | advance | in  | pulse: to the next pixel                                     |
+    | commit  | in  | pulse: the present pixel becomes the strip's start           |
+    | now     | out | the present pixel's window; `adr` wraps where it is padding  |
+
+    fields, plan: the layer's. Addresses are of the activation memory, in words.
+    """
+
+    def __init__(self, fields, plan):
+        self.reset = Signal()
+        self.restart = Signal()
+        self.advance = Signal()
+        self.commit = Signal()
+        layout = position_layout(len(plan.pixels))
+        self.now = now = Record(layout)
+
+        # # #
+
+        start = Record(layout)
+        first = Signal.like(now.adr)
+        self.comb += first.eq(fields.input_base + plan.origin_line + plan.origin_pixel)
+        self.sync += [
+            If(self.advance,
+                If(now.column == fields.output_width - 1,
+                    now.column.eq(0),
+                    now.x.eq(fields.origin_x),
+                    now.y.eq(now.y + fields.stride_y),
+                    now.line.eq(now.line + plan.line_step),
+                    now.adr.eq(now.line + plan.line_step),
+                ).Else(
+                    now.column.eq(now.column + 1),
+                    now.x.eq(now.x + fields.stride_x),
+                    now.adr.eq(now.adr + plan.pixel_step),
+                )
+            ),
+            If(self.commit, start.eq(now)),
+            If(self.restart, now.eq(start)),
+        ]
+        for record in (now, start):
+            self.sync += If(self.reset,
+                record.column.eq(0),
+                record.x.eq(fields.origin_x),
+                record.y.eq(fields.origin_y),
+                record.line.eq(first),
+                record.adr.eq(first),
+            )

@@ -1,0 +1,98 @@
+"""Requantisation of one channel: from a 32-bit sum to int8, pipelined."""
+
+from litex.gen import LiteXModule
+from migen import If, Mux, Record, Signal
+
+SCALE_LATENCY = 6
+"""Cycles from an accumulator and its parameters to the output."""
+
+SUM = (32, True)
+
+
+def parameter_layout():
+    """A channel's parameters as they lie in memory: 128 bits."""
+    return [("bias", SUM), ("multiplier", 32), ("shift", SUM), ("reserved", 32)]
+
+
+class Scale(LiteXModule):
+    """bias, multiply, round twice, zero point, clamp: TensorFlow Lite's reference steps.
+
+    | port            | dir | meaning                                                     |
+    |-----------------|-----|-------------------------------------------------------------|
+    | count           | in  | the sum of counts N                                         |
+    | activation_sum  | in  | the sum of a'; counts only with `offset`                    |
+    | parameters      | in  | the channel's                                               |
+    | fields          | in  | the layer's: decode_shift, offset, output_zero, clamp       |
+    | total           | out | product units with the bias, SCALE_LATENCY cycles later     |
+    | output          | out | int8, SCALE_LATENCY cycles later                            |
+
+    A new channel every cycle; nothing stalls.
+    """
+
+    def __init__(self, fields):
+        self.count = Signal(SUM)
+        self.activation_sum = Signal(SUM)
+        self.parameters = Record(parameter_layout())
+        self.total = Signal(SUM)
+        self.output = Signal((8, True))
+
+        # # #
+
+        total = Signal(SUM)
+        correction = Signal(SUM)
+        self.comb += If(fields.offset, correction.eq(self.activation_sum << 7))
+        self.sync += total.eq((self.count << fields.decode_shift) - correction
+                              + self.parameters.bias)
+        self._delay(total, self.total, SCALE_LATENCY - 1)
+        shift = self._delayed(self.parameters.shift, 1)
+        multiplier = self._delayed(self.parameters.multiplier[:31], 2)
+
+        shifted, wide, wide_held = Signal(SUM), Signal((64, True)), Signal((64, True))
+        self.sync += [
+            shifted.eq(Mux(shift > 0, total << shift[:5], total)),
+            wide.eq(shifted*multiplier),
+            wide_held.eq(wide),
+        ]
+        high = self._high(wide_held)
+        right = Signal(6)
+        self.comb += right.eq(Mux(shift < 0, -shift, 0))
+        rounded = self._rounded(high, self._delayed(right, 4))
+        moved = Signal((33, True))
+        self.comb += moved.eq(rounded + fields.output_zero)
+        self.comb += If(moved < fields.clamp_low,
+            self.output.eq(fields.clamp_low)
+        ).Elif(moved > fields.clamp_high,
+            self.output.eq(fields.clamp_high)
+        ).Else(
+            self.output.eq(moved)
+        )
+
+    def _high(self, wide):
+        """SaturatingRoundingDoublingHighMul of the product: nudge, then divide towards zero."""
+        nudged = Signal((64, True))
+        high = Signal(SUM)
+        self.comb += nudged.eq(wide + Mux(wide[63], 1 - (1 << 30), 1 << 30))
+        self.sync += high.eq((nudged >> 31) + (nudged[63] & (nudged[:31] != 0)))
+        return high
+
+    def _rounded(self, high, right):
+        """RoundingDivideByPOT: nearest, ties away from zero."""
+        mask, remainder, threshold = Signal(32), Signal(32), Signal(32)
+        rounded = Signal(SUM)
+        self.comb += [
+            mask.eq((1 << right) - 1),
+            remainder.eq(high & mask),
+            threshold.eq((mask >> 1) + high[31]),
+        ]
+        self.sync += rounded.eq((high >> right) + (remainder > threshold))
+        return rounded
+
+    def _delayed(self, value, cycles: int):
+        for _ in range(cycles):
+            held = Signal.like(value)
+            self.sync += held.eq(value)
+            value = held
+        return value
+
+    def _delay(self, value, target, cycles: int):
+        self.comb += target.eq(self._delayed(value, cycles))

@@ -1,0 +1,183 @@
+"""The set-up of a layer: reads its descriptor, works out its strides, refuses what cannot be."""
+
+from functools import reduce
+
+from litex.gen import LiteXModule
+from migen import FSM, Array, Cat, If, Mux, NextState, NextValue, Record, Signal, log2_int
+
+from dscim.gateware import descriptor
+from dscim.gateware.registers import ErrorCode
+from dscim.gateware.specs import MAX_DEPTH, SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+
+SIZE_BITS = 17
+"""Bits of a size in words: more than any memory holds, so that sizes saturate instead of wrap."""
+
+SATURATED = (1 << SIZE_BITS) - 1
+
+PLAN_LAYOUT = [(name, SIZE_BITS) for name in (
+    "pixel_words", "output_pixel_words", "column_tiles", "taps", "window", "row_stride",
+    "input_words", "pixels", "output_words", "weight_rows",
+    "pixel_step", "line_step", "origin_line", "origin_pixel")]
+"""What is worked out from a descriptor. Steps and origins are addresses: they wrap."""
+
+NONZERO = ("input_height", "input_width", "input_channels", "outputs", "output_height",
+           "output_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "depth")
+
+
+def descriptor_layout():
+    """The descriptor's fields as a Record layout."""
+    return [(f.name, (f.size, f.signed)) for f in descriptor.FIELDS]
+
+
+class Setup(LiteXModule):
+    """Takes the descriptor at `place` and leaves its fields and plan, or an error.
+
+    | port   | dir | meaning                                                     |
+    |--------|-----|-------------------------------------------------------------|
+    | start  | in  | pulse: begin                                                |
+    | place  | in  | which descriptor                                            |
+    | read   | out | read port of the descriptor memory                          |
+    | done   | out | pulse: fields, plan and error hold until the next start     |
+    | error  | out | ErrorCode; NONE when the layer can be run                   |
+    | fields | out | the descriptor's fields                                     |
+    | plan   | out | strides and sizes in words of the activation memory         |
+
+    One multiplier serves all sizes, a product a cycle.
+    """
+
+    def __init__(self, spec: SocSpec, read):
+        self.start = Signal()
+        self.place = Signal(8)
+        self.done = Signal()
+        self.error = Signal(4)
+        self.fields = fields = Record(descriptor_layout())
+        self.plan = plan = Record(PLAN_LAYOUT)
+
+        # # #
+
+        words = [Signal(32, name=f"word{index}") for index in range(descriptor.WORDS)]
+        for field in descriptor.FIELDS:
+            source = words[field.word][field.offset:field.offset + field.size]
+            self.comb += getattr(fields, field.name).eq(source)
+        self._small_sizes(spec, fields, plan)
+        index = Signal(max=descriptor.WORDS + 1)
+        step = Signal(5)
+        products = _products(fields, plan)
+        factor_a, factor_b = Signal(SIZE_BITS), Signal(SIZE_BITS)
+        product = Signal(2*SIZE_BITS)
+        self.comb += [
+            factor_a.eq(Array([a for _, a, _, _ in products])[step]),
+            factor_b.eq(Array([b for _, _, b, _ in products])[step]),
+            product.eq(factor_a*factor_b),
+            read.adr.eq(Cat(index[:log2_int(descriptor.WORDS)], self.place)),
+        ]
+        size = Mux(product > SATURATED, SATURATED, product[:SIZE_BITS])
+
+        self.fsm = fsm = FSM(reset_state="IDLE")
+        fsm.act("IDLE",
+            NextValue(index, 0),
+            NextValue(step, 0),
+            If(self.start,
+                NextState("READ")
+            )
+        )
+        fsm.act("READ",
+            read.re.eq(1),
+            NextState("TAKE"),
+        )
+        fsm.act("TAKE",
+            NextValue(Array(words)[index], read.dat_r),
+            NextValue(index, index + 1),
+            If(index == descriptor.WORDS - 1,
+                NextState("MULTIPLY")
+            ).Else(
+                NextState("READ")
+            )
+        )
+        fsm.act("MULTIPLY",
+            *[If(step == k, NextValue(getattr(plan, name), product[:SIZE_BITS] if wraps else size))
+              for k, (name, _, _, wraps) in enumerate(products)],
+            NextValue(step, step + 1),
+            If(step == len(products) - 1,
+                NextState("JUDGE")
+            )
+        )
+        fsm.act("JUDGE",
+            NextValue(self.error, self._judge(spec, fields, plan)),
+            NextState("DONE"),
+        )
+        fsm.act("DONE",
+            self.done.eq(1),
+            NextState("IDLE"),
+        )
+
+    def _small_sizes(self, spec: SocSpec, fields, plan):
+        """What needs no multiplier; each sum is one bit wider first, or Migen drops the carry."""
+        inputs, outputs, tiles = Signal(13), Signal(13), Signal(14)
+        columns = spec.macro.columns
+        self.comb += [
+            inputs.eq(fields.input_channels + WORD_BYTES - 1),
+            outputs.eq(fields.outputs + Mux(fields.raw, WORD_BYTES//4, WORD_BYTES) - 1),
+            tiles.eq(fields.outputs + columns - 1),
+            plan.pixel_words.eq(inputs[log2_int(WORD_BYTES):]),
+            plan.output_pixel_words.eq(Mux(fields.raw, outputs[1:], outputs[3:])),
+            plan.column_tiles.eq(tiles[log2_int(columns):]),
+        ]
+
+    def _judge(self, spec: SocSpec, fields, plan):
+        """The code of the first check that fails, in the order of the codes."""
+        length, signed = _arithmetic_faults(spec, fields)
+        zero = reduce(lambda a, b: a | b, [getattr(fields, name) == 0 for name in NONZERO])
+        faults = {
+            ErrorCode.DESCRIPTOR: self.place >= spec.descriptors,
+            ErrorCode.MACRO: fields.macro >= len(spec.macros),
+            ErrorCode.LENGTH: length,
+            ErrorCode.SIGNED_MODE: signed,
+            ErrorCode.GEOMETRY: zero | (fields.depth > plan.window) | (fields.depth > MAX_DEPTH),
+            ErrorCode.INPUT_MEMORY: fields.input_base + plan.input_words > spec.activation_words,
+            ErrorCode.OUTPUT_MEMORY:
+                fields.output_base + plan.output_words > spec.activation_words,
+            ErrorCode.WEIGHT_MEMORY: fields.weight_base + plan.weight_rows > spec.weight_rows,
+            ErrorCode.PARAMETER_MEMORY: (fields.parameter_base[:3] != 0)
+                | (fields.parameter_base + fields.outputs > spec.channels),
+        }
+        code = ErrorCode.NONE.value
+        for error, fault in reversed(faults.items()):
+            code = Mux(fault, error.value, code)
+        return code
+
+
+def _products(f, plan):
+    """(name, factor, factor, wraps): the products to form, in order."""
+    return [
+        ("taps", f.kernel_height, f.kernel_width, False),
+        ("window", plan.taps, f.input_channels, False),
+        ("row_stride", f.input_width, plan.pixel_words, False),
+        ("input_words", f.input_height, plan.row_stride, False),
+        ("pixels", f.output_height, f.output_width, False),
+        ("output_words", plan.pixels, plan.output_pixel_words, False),
+        ("weight_rows", f.depth, plan.column_tiles, False),
+        ("pixel_step", f.stride_x, plan.pixel_words, True),
+        ("line_step", f.stride_y, plan.row_stride, True),
+        ("origin_line", f.origin_y, plan.row_stride, True),
+        ("origin_pixel", f.origin_x, plan.pixel_words, True),
+    ]
+
+
+def _arithmetic_faults(spec: SocSpec, fields):
+    """(length not allowed, signed mode not built) for the macro that the descriptor names."""
+    lengths, modes = [], []
+    for macro in spec.macros:
+        if macro.form == "exact":
+            lengths.append(0)
+            modes.append(0)
+            continue
+        least = log2_int(macro.lanes) - log2_int(macro.or_width) if macro.form == "array" else 0
+        short = fields.samples_log2 < least if least > 0 else 0
+        lengths.append((fields.samples_log2 > log2_int(macro.side)) | short)
+        missing = {"offset": fields.offset, "split": ~fields.offset}
+        unbuilt = [missing[mode] for mode in missing if mode not in macro.signed]
+        shifted = fields.offset & (fields.activation_shift != 0)
+        modes.append(reduce(lambda a, b: a | b, unbuilt, shifted))
+    return Array(lengths)[fields.macro], Array(modes)[fields.macro]

@@ -1,0 +1,79 @@
+"""On-chip memory that the engine owns and the host reaches through a window of the bus."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import wishbone
+from migen import READ_FIRST, Array, Cat, If, Memory, Record, Replicate, Signal, log2_int
+
+BUS_WIDTH = 32
+
+
+class WindowedMemory(LiteXModule):
+    """A memory with a read port and a write port, each shared by the engine and the bus.
+
+    The engine always comes first. The bus writes whenever the engine does not write; it reads
+    only while `locked` is low, and waits otherwise. It moves whole 32-bit words.
+
+    | port   | dir | meaning                                                                  |
+    |--------|-----|--------------------------------------------------------------------------|
+    | bus    | in  | Wishbone, 32 bits, word addressing                                       |
+    | locked | in  | the engine has the read port                                             |
+    | read   | in  | adr, re; dat_r follows a cycle after re and stays until the next          |
+    | write  | in  | adr, dat_w, we: one bit for each `granularity` bits                      |
+    """
+
+    def __init__(self, width: int, depth: int, granularity: int = BUS_WIDTH):
+        assert width % BUS_WIDTH == 0
+        self.width, self.depth = width, depth
+        self.bus = wishbone.Interface(data_width=BUS_WIDTH, address_width=32, addressing="word")
+        self.locked = Signal()
+        bits = log2_int(depth)
+        self.read = Record([("adr", bits), ("re", 1), ("dat_r", width)])
+        self.write = Record([("adr", bits), ("we", width//granularity), ("dat_w", width)])
+
+        # # #
+
+        memory = Memory(width, depth)
+        reader = memory.get_port(has_re=True, mode=READ_FIRST)
+        writer = memory.get_port(write_capable=True, we_granularity=granularity, mode=READ_FIRST)
+        self.specials += memory, reader, writer
+
+        parts = width//BUS_WIDTH
+        part = self.bus.adr[:log2_int(parts)] if parts > 1 else 0
+        word = self.bus.adr[log2_int(parts):]
+        enables = BUS_WIDTH//granularity
+        select = Signal(parts)
+        self.comb += select.eq(1 << part)
+
+        # Writes: the engine's, else the bus's.
+        writes = Signal()
+        self.comb += [
+            If(self.write.we != 0,
+                writer.adr.eq(self.write.adr),
+                writer.dat_w.eq(self.write.dat_w),
+                writer.we.eq(self.write.we),
+            ).Elif(self.bus.cyc & self.bus.stb & self.bus.we,
+                writer.adr.eq(word),
+                writer.dat_w.eq(Replicate(self.bus.dat_w, parts)),
+                writer.we.eq(Cat(*[Replicate(select[p], enables) for p in range(parts)])),
+                writes.eq(1),
+            )
+        ]
+
+        # Reads: the engine's while it has locked the port; the bus's take two cycles.
+        reading = Signal()
+        request = Signal()
+        self.comb += [
+            request.eq(self.bus.cyc & self.bus.stb & ~self.bus.we & ~self.locked & ~reading),
+            If(self.locked,
+                reader.adr.eq(self.read.adr),
+                reader.re.eq(self.read.re),
+            ).Else(
+                reader.adr.eq(word),
+                reader.re.eq(request),
+            ),
+            self.read.dat_r.eq(reader.dat_r),
+            self.bus.dat_r.eq(Array(
+                [reader.dat_r[BUS_WIDTH*p:BUS_WIDTH*(p + 1)] for p in range(parts)])[part]),
+            self.bus.ack.eq(writes | reading),
+        ]
+        self.sync += reading.eq(request)

@@ -3,8 +3,8 @@
 import dataclasses
 import enum
 
-BANK_BASE = 0xF000_0800
-"""Byte address of the bank: LiteX's register space, second page."""
+BANK_BASE = 0x0000_0800
+"""Byte address of the bank: a CPU-less LiteX SoC has its registers from 0; second page."""
 
 BANK_PAGE = 1
 MAGIC = 0x4453_4349

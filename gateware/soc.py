@@ -16,7 +16,7 @@ class DscimSoC(SoCMini):
     crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
     """
 
-    csr_map = {"dscim": registers.BANK_PAGE}  # noqa: RUF012 - LiteX reads it from the class
+    csr_map = {"core": registers.BANK_PAGE}  # noqa: RUF012 - LiteX reads it from the class
 
     def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy):
         SoCMini.__init__(self, platform, clk_freq, csr_data_width=32, ident_version=False,
@@ -25,10 +25,9 @@ class DscimSoC(SoCMini):
         self.uart_phy = phy
         self.uartbone = UARTBone(phy, clk_freq)
         self.bus.add_master("uartbone", master=self.uartbone.wishbone)
-        self.core = Core(spec)
-        self.dscim = self.core.bank
+        self.core = core = Core(spec)
         for name, base in registers.MEMORY_BASES.items():
-            memory = self.core.memories[name]
+            memory = core.memories[name]
             region = SoCRegion(origin=base, size=memory.width*memory.depth//8, mode="rw",
                                cached=False)
             self.bus.add_slave(name, memory.bus, region)

@@ -137,7 +137,8 @@ class Device:
         macro = self.spec.macro
         values = np.zeros((x.shape[0], w.shape[1]), np.int64)
         deepest = self._deepest(w.shape[0])
-        widest = min(self.spec.channels, w.shape[1], self.spec.weight_rows // deepest * macro.columns)
+        widest = min(w.shape[1], self.spec.channels,
+                     self.spec.weight_rows // deepest * macro.columns)
         most = self.spec.activation_words // (pixel_words(deepest) + pixel_words(widest, True))
         most = min(most, MAX_SIDE)
         total = Counters()

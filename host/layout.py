@@ -9,13 +9,29 @@ All 32-bit words are little-endian in bytes, lower bytes at lower addresses.
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware import descriptor
+from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.errors import UserError
 from dscim.host.link.base import Words
 
 PARAMETER_WORDS = 4
+
+
+def memory_sizes(spec: SocSpec) -> dict[str, int]:
+    """Bytes of each memory window of a device."""
+    return {
+        "descriptors": 4 * spec.descriptors * descriptor.WORDS,
+        "parameters": 4 * spec.channels * PARAMETER_WORDS,
+        "weights": spec.weight_rows * spec.macro.columns,
+        "activations": spec.activation_words * WORD_BYTES,
+    }
+
+
+def memory_ranges(spec: SocSpec) -> list[range]:
+    """The bus addresses of each memory window of a device."""
+    return [range(registers.MEMORY_BASES[name], registers.MEMORY_BASES[name] + size)
+            for name, size in memory_sizes(spec).items()]
 
 
 def ceil_div(value: int, divisor: int) -> int:

@@ -1,10 +1,13 @@
 """Targets by name: where a network runs."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+from dscim.gateware import registers
 from dscim.gateware.specs import SocSpec
 from dscim.host.device import Device
 from dscim.host.errors import UserError
+from dscim.host.layout import memory_ranges
 from dscim.host.link.base import Link
 from dscim.host.link.model import ModelLink
 
@@ -27,6 +30,16 @@ def _link(name: str, spec: SocSpec, trace: tuple[int, int] | None,
     if name == "ref":
         return ModelLink(spec)
     if name == "sim":
-        from dscim.host.link.sim import SimLink  # noqa: PLC0415 - brings Migen and Verilator
-        return SimLink(spec, trace=trace, report=report)
+        return _simulator(spec, trace, report)
     raise UserError(f"Target {name!r} is unknown; choose one of {', '.join(TARGETS)}.")
+
+
+def _simulator(spec: SocSpec, trace: tuple[int, int] | None, report: Callable[[str], None]
+               ) -> Link:
+    from dscim.host.link.sim import SimLink  # noqa: PLC0415 - only who simulates needs it
+    from dscim.sim.server import Window  # noqa: PLC0415
+    from dscim.sim.soc import soc_design  # noqa: PLC0415
+
+    window = Window(*trace, Path("dscim.fst")) if trace else None
+    return SimLink(soc_design(spec), probe=(registers.address("magic"), registers.MAGIC),
+                   memories=memory_ranges(spec), window=window, say=report)

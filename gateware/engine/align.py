@@ -31,7 +31,7 @@ class Aligner(LiteXModule):
         self.submodules += shifted
         self.comb += [
             sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count"}),
-            shifted.sink.data.eq(sink.data >> (sink.first << 3)),
+            shifted.sink.data.eq(sink.data >> (sink.lead << 3)),
             If(sink.padding, shifted.sink.data.eq(Replicate(self.zero_point, WORD_BYTES))),
             shifted.source.connect(source),
         ]

@@ -1,5 +1,7 @@
 """The drain of a pixel's sums: requantised a few channels a cycle, written to memory."""
 
+from itertools import pairwise
+
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
 from migen import Cat, If, Record, Replicate, Signal, bits_for, log2_int
@@ -82,7 +84,7 @@ class Requantiser(LiteXModule):
         layout = [("valid", 1), ("channel", 12), ("adr", 17)]
         steps = [Record(layout, name=f"step{stage}") for stage in range(STAGES + 1)]
         self.comb += [steps[0].valid.eq(held), steps[0].channel.eq(channel), steps[0].adr.eq(adr)]
-        for before, after in zip(steps[:-1], steps[1:], strict=True):
+        for before, after in pairwise(steps):
             self.sync += after.eq(before)
         step = steps[-1]
         lanes = len(scales)

@@ -13,9 +13,9 @@ TAP_LAYOUT = [("ky", 12), ("kx", 12), ("channel", 12), ("line", 17), ("adr", 17)
 
 
 def beat_layout(spec: SocSpec):
-    """What goes with an address: the first byte that counts, how many, whether it is padding,
+    """What goes with an address: bytes to skip, how many count, whether it is padding,
     and the macro's row of the first."""
-    return [("first", 3), ("count", 4), ("padding", 1), ("row", bits_for(spec.macro.rows - 1))]
+    return [("lead", 3), ("count", 4), ("padding", 1), ("row", bits_for(spec.macro.rows - 1))]
 
 
 class WindowWalker(LiteXModule):
@@ -91,7 +91,7 @@ class WindowWalker(LiteXModule):
             source.padding.eq((x < 0) | (x >= fields.input_width)
                               | (y < 0) | (y >= fields.input_height)),
             source.adr.eq(now.adr + tap.adr + tap.channel[3:]),
-            source.first.eq(tap.channel[:3]),
+            source.lead.eq(tap.channel[:3]),
             source.row.eq(row),
             in_word.eq(WORD_BYTES - tap.channel[:3]),
             in_pixel.eq(fields.input_channels - tap.channel),

@@ -8,7 +8,7 @@ from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.errors import LinkError
-from dscim.host.layout import PARAMETER_WORDS, ceil_div, pixel_words
+from dscim.host.layout import PARAMETER_WORDS, ceil_div, memory_sizes, pixel_words
 from dscim.host.link.base import Words
 from dscim.host.link.refusal import refusal
 from dscim.host.reference import PreparedWeights, requantise, windows
@@ -24,21 +24,16 @@ class ModelLink:
 
     def __init__(self, spec: SocSpec) -> None:
         self.spec = spec
-        sizes = {
-            "descriptors": spec.descriptors * descriptor.WORDS,
-            "parameters": spec.channels * PARAMETER_WORDS,
-            "weights": spec.weight_rows * spec.macro.columns // 4,
-            "activations": spec.activation_words * WORD_BYTES // 4,
-        }
-        self._memories = {name: np.zeros(size, np.uint32) for name, size in sizes.items()}
+        self._memories = {name: np.zeros(size // 4, np.uint32)
+                          for name, size in memory_sizes(spec).items()}
         self._registers = dict.fromkeys(registers.BY_NAME, 0)
         self._registers |= {"magic": registers.MAGIC, "protocol": registers.PROTOCOL,
                             "spec_hash": spec.hash}
 
     def read(self, address: int, count: int) -> Words:
         """See `dscim.host.link.base.Link`."""
-        if address >= registers.BANK_BASE:
-            first = (address - registers.BANK_BASE) // 4
+        first = (address - registers.BANK_BASE) // 4
+        if 0 <= first < len(registers.REGISTERS):
             return np.array(list(self._registers.values())[first:first + count], np.uint32)
         return self._window(address, count).copy()
 

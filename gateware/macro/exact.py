@@ -1,0 +1,88 @@
+"""The exact INT8 macro: the true integers behind the same interface."""
+
+from migen import Cat, Signal, bits_for, log2_int
+
+from dscim.gateware.macro.encoder import Difference, IntegerWeight
+from dscim.gateware.macro.interface import BEAT_ROWS, Macro
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
+from dscim.gateware.macro.weights import WeightMemory, WeightRegisters
+from dscim.gateware.macro.window import Window
+from dscim.gateware.specs import MacroSpec
+
+LARGEST_PRODUCT = 255*128
+"""|x - z| is at most 255, |w| at most 128."""
+
+
+def exact_count_width(spec: MacroSpec) -> int:
+    """Bits of the exact sum over all rows."""
+    return bits_for(spec.rows*LARGEST_PRODUCT) + 1
+
+
+def product_of(module, activation, weight):
+    """A new register: the product of two's complement bits x - z (9) and w (8)."""
+    a, w, product = Signal((9, True)), Signal((8, True)), Signal((17, True))
+    module.comb += [a.eq(activation), w.eq(weight)]
+    module.sync += product.eq(a*w)
+    return product
+
+
+class Exact(Macro):
+    """One row of each group a cycle, multiply and add; G cycles a product.
+
+    N is the sum of (x - z)*w itself, whatever the stream length and the signed mode.
+    Stages: 0 issue, the rows' activations selected, weights read; 1 products; column counters.
+    """
+
+    def __init__(self, spec: MacroSpec):
+        super().__init__(spec, exact_count_width(spec))
+
+        # # #
+
+        self.window = Window(spec, [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
+                             8, lambda value: value)
+        self.store = WeightMemory(spec, [IntegerWeight() for _ in range(spec.columns)],
+                                  7, lambda value: value)
+        latency = 2
+        self.schedule(self.window, self.store, spec.or_width, spec.or_width - 1,
+                      latency + COUNTER_LATENCY, spec.or_width)
+        sequencer = self.sequencer
+        region = Signal(log2_int(spec.or_width))
+        self.comb += [region.eq(sequencer.step), self.store.region.eq(region)]
+        rows = delay(self, [self.window.selected(group, spec.or_width, region)
+                            for group in range(spec.groups)])
+        terms = [[product_of(self, row, self.store.cell(group, column))
+                  for group, row in enumerate(rows)] for column in range(spec.columns)]
+        self.counters = counters = ColumnCounters(terms, spec.groups*LARGEST_PRODUCT,
+                                                  self.count_width)
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
+            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+        self.deliver(counters)
+
+
+class ExactParallel(Macro):
+    """All rows at once: one cycle a product; for gate counts and small sizes.
+
+    N is the sum of (x - z)*w itself. Its place is beside the paper's array: no memory, no
+    sequence, a multiplier for every cell.
+    """
+
+    def __init__(self, spec: MacroSpec):
+        super().__init__(spec, exact_count_width(spec))
+
+        # # #
+
+        self.window = Window(spec, [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
+                             8, lambda value: value)
+        self.store = WeightRegisters(spec, [IntegerWeight() for _ in range(spec.columns)],
+                                     7, lambda value: value)
+        latency = 1
+        self.schedule(self.window, self.store, 2, 0, latency + COUNTER_LATENCY, 1)
+        sequencer = self.sequencer
+        terms = [[product_of(self, self.window.row(row),
+                             Cat(*[bits[column] for bits in self.store.slices[row]]))
+                  for row in range(spec.rows)] for column in range(spec.columns)]
+        self.counters = counters = ColumnCounters(terms, spec.rows*LARGEST_PRODUCT,
+                                                  self.count_width)
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
+            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+        self.deliver(counters)

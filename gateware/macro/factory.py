@@ -1,0 +1,13 @@
+"""From a spec to its gateware."""
+
+from dscim.gateware.macro.exact import Exact
+from dscim.gateware.macro.interface import Macro
+from dscim.gateware.macro.samples import SelectedSamples
+from dscim.gateware.specs import MacroSpec
+
+
+def build_macro(spec: MacroSpec) -> Macro:
+    """The macro that `spec` describes."""
+    if spec.form == "exact":
+        return Exact(spec)
+    return SelectedSamples(spec)

@@ -1,0 +1,110 @@
+"""The one interface that every form of the macro has."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import Cat, If, Record, bits_for
+
+from dscim.gateware.macro.output import ResultBuffer
+from dscim.gateware.macro.sequencer import Sequencer
+from dscim.gateware.specs import MacroSpec
+
+BEAT_ROWS = 8
+"""Activations of one beat."""
+
+
+def config_layout():
+    """Run-time configuration: static from a tile's first weight beat to its last product."""
+    return [("samples_log2", 3), ("offset", 1), ("zero_point", (8, True)),
+            ("activation_shift", 2)]
+
+
+def weight_layout(spec: MacroSpec):
+    """One row of int8 weights a beat, column c in bits [8c, 8c+8)."""
+    return [("row", bits_for(spec.rows - 1)), ("data", 8*spec.columns)]
+
+
+def activation_layout(spec: MacroSpec):
+    """Up to eight consecutive int8 activations a beat, row + b in bits [8b, 8b+8)."""
+    return [("row", bits_for(spec.rows - 1)), ("count", 4), ("data", 8*BEAT_ROWS)]
+
+
+def product_layout(spec: MacroSpec, count_width: int):
+    """One signed count a column, and the sum of the window's a' (offset mode)."""
+    return [("counts", spec.columns*count_width), ("activation_sum", 24)]
+
+
+def stochastic_count_width(spec: MacroSpec) -> int:
+    """Bits of a signed count: fewer than S hits a row, since no operand lies above all S."""
+    return bits_for(spec.rows*spec.side - 1) + 1
+
+
+class Macro(LiteXModule):
+    """A product of int8 rows and columns: the base of every form (contract, section 2).
+
+    | port             | dir | meaning                                                          |
+    |------------------|-----|------------------------------------------------------------------|
+    | weights          | in  | stream: a row of weights; ready only while no product runs and   |
+    |                  |     | no complete window waits                                         |
+    | activations      | in  | stream: up to 8 rows of a window a beat, bytes from `count` on   |
+    |                  |     | ignored; `last` closes the window; rows no beat named are unused |
+    | products         | out | stream: counts N, `count_width` bits a column, two's complement, |
+    |                  |     | and activation_sum, exact, unsigned, offset mode only            |
+    | samples_log2     | in  | log2 n, 0..log2 S                                                |
+    | offset           | in  | 1: signed mode offset, 0: split                                  |
+    | zero_point       | in  | z, int8; split mode and the exact form                           |
+    | activation_shift | in  | e, 0..3; split mode                                              |
+    | busy             | out | anything accepted that has not left as a product                 |
+    | computing        | out | a point, a region or a row of each group is being issued         |
+
+    Windows are double-buffered: one loads while the other is computed. A product is started only
+    when its result has a place, so that nothing in the pipeline ever stalls. Where only one signed
+    mode is built (`spec.signed`) the input `offset` is ignored.
+    """
+
+    def __init__(self, spec: MacroSpec, count_width: int):
+        self.spec = spec
+        self.count_width = count_width
+        self.weights = stream.Endpoint(weight_layout(spec))
+        self.activations = stream.Endpoint(activation_layout(spec))
+        self.products = stream.Endpoint(product_layout(spec, count_width))
+        self.config = Record(config_layout())
+        self.samples_log2 = self.config.samples_log2
+        self.offset = self.config.offset
+        self.zero_point = self.config.zero_point
+        self.activation_shift = self.config.activation_shift
+        self.status = Record([("busy", 1), ("computing", 1)])
+        self.busy = self.status.busy
+        self.computing = self.status.computing
+
+    def schedule(self, window, store, steps: int, last_step, latency: int, fastest: int):
+        """Adds what starts products and what holds their results.
+
+        window, store: the `Window` and the weight store, not yet connected to the ports.
+        steps, last_step: most issue cycles of a product, and (a value) the present number - 1.
+        latency: cycles from the issue of the last step to `results.done`.
+        fastest: the fewest issue cycles of a product.
+        Leaves `self.sequencer` (issue) and `self.results` (sink of counts) to the form.
+        """
+        self.sequencer = sequencer = Sequencer(steps)
+        self.results = results = ResultBuffer(self.spec.columns*self.count_width,
+                                              depth=1 + -(-(latency + 4)//fastest))
+        self.comb += [
+            self.activations.connect(window.sink),
+            self.weights.connect(store.sink, omit={"ready"}),
+            self.weights.ready.eq(~sequencer.active & ~window.waiting),
+            If(~self.weights.ready, store.sink.valid.eq(0)),
+            sequencer.last_step.eq(last_step),
+            sequencer.start.eq(window.full & ~store.busy & results.room
+                               & (~sequencer.active | sequencer.last)),
+            window.take.eq(sequencer.start),
+            results.start.eq(sequencer.start),
+            results.activation_sum.eq(window.activation_sum),
+            results.source.connect(self.products),
+            self.computing.eq(sequencer.active),
+            self.busy.eq(window.busy | store.busy | results.busy),
+        ]
+
+    def deliver(self, counters):
+        """Sends the column counters' counts to the result buffer."""
+        self.comb += [self.results.done.eq(counters.done),
+                      self.results.counts.eq(Cat(*counters.counts))]

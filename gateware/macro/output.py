@@ -1,0 +1,104 @@
+"""Column counters and the buffer of finished products."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import If, Mux, Signal, bits_for
+
+COUNTER_LATENCY = 2
+"""Cycles from a term at the counters' input to `done`."""
+
+
+def delay(module, signals, cycles: int = 1):
+    """The signals, `cycles` clock cycles later."""
+    for _ in range(cycles):
+        later = [Signal.like(signal) for signal in signals]
+        module.sync += [after.eq(before) for after, before in zip(later, signals, strict=True)]
+        signals = later
+    return signals
+
+
+def signed_sum(terms):
+    """A balanced adder tree over signed or unsigned values."""
+    while len(terms) > 1:
+        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[2*len(pairs):]
+    return terms[0]
+
+
+class ColumnCounters(LiteXModule):
+    """Adds each column's terms of every step of a product, up and down.
+
+    terms: for each column the list of (signed) signals to add; span: the most that the sum of a
+    column's terms can reach in size in one step.
+
+    | port   | dir | meaning                                             |
+    |--------|-----|-----------------------------------------------------|
+    | valid  | in  | the terms belong to a step                          |
+    | first  | in  | ... the first of its product                        |
+    | last   | in  | ... the last of its product                         |
+    | counts | out | for each column N, `width` bits, two's complement   |
+    | done   | out | the counts are complete, in this cycle alone        |
+    """
+
+    def __init__(self, terms, span: int, width: int):
+        self.valid = Signal()
+        self.first = Signal()
+        self.last = Signal()
+        self.counts = [Signal((width, True), name=f"count{c}") for c in range(len(terms))]
+        self.done = Signal()
+
+        # # #
+
+        sums = [Signal((bits_for(span) + 1, True), name=f"sum{c}") for c in range(len(terms))]
+        self.sync += [total.eq(signed_sum(column))
+                      for total, column in zip(sums, terms, strict=True)]
+        valid, first, last = delay(self, [self.valid, self.first, self.last])
+        self.sync += [
+            self.done.eq(valid & last),
+            If(valid, *[count.eq(Mux(first, 0, count) + total)
+                        for count, total in zip(self.counts, sums, strict=True)]),
+        ]
+
+
+class ResultBuffer(LiteXModule):
+    """Keeps a place for every product that was started, and finished products until taken.
+
+    | port           | dir | meaning                                                      |
+    |----------------|-----|--------------------------------------------------------------|
+    | room           | out | a product may be started                                     |
+    | start          | in  | one is started; `activation_sum` is that of its window       |
+    | done           | in  | the oldest started product has `counts`                      |
+    | source         | out | stream of finished products                                  |
+    | busy           | out | products are started and not yet taken                       |
+    """
+
+    def __init__(self, counts_width: int, depth: int):
+        self.room = Signal()
+        self.start = Signal()
+        self.activation_sum = Signal(24)
+        self.done = Signal()
+        self.counts = Signal(counts_width)
+        self.source = stream.Endpoint([("counts", counts_width), ("activation_sum", 24)])
+        self.busy = Signal()
+
+        # # #
+
+        self.finished = finished = stream.SyncFIFO([("counts", counts_width)], depth)
+        self.sums = sums = stream.SyncFIFO([("activation_sum", 24)], depth)
+        pending = Signal(max=depth + 1)
+        taken = Signal()
+        self.comb += [
+            self.room.eq(pending != depth),
+            self.busy.eq(pending != 0),
+            sums.sink.valid.eq(self.start),
+            sums.sink.activation_sum.eq(self.activation_sum),
+            finished.sink.valid.eq(self.done),
+            finished.sink.counts.eq(self.counts),
+            self.source.valid.eq(finished.source.valid),
+            self.source.counts.eq(finished.source.counts),
+            self.source.activation_sum.eq(sums.source.activation_sum),
+            taken.eq(self.source.valid & self.source.ready),
+            finished.source.ready.eq(taken),
+            sums.source.ready.eq(taken),
+        ]
+        self.sync += pending.eq(pending + self.start - taken)

@@ -29,12 +29,13 @@ def save_file(verilog: str, top: str, trace: Path, start: int, stop: int) -> str
     groups: dict[str, list[str]] = {title: [] for title, _ in GROUPS}
     for width, name in _DECLARATION.findall(verilog):
         title = next(title for title, pattern in GROUPS if re.search(pattern, name))
-        groups[title].append(f"{top}.{name}" + (f"[{width}:0]" if width else ""))
+        groups[title].append(f"TOP.{top}.{name}" + (f"[{width}:0]" if width else ""))
     lines = [
         f'[dumpfile] "{trace}"',
         f"[timestart] {10 * start}",
         f"*-4.0 {10 * start} " + " ".join(["-1"] * 26),
-        f"[treeopen] {top}.",
+        "[treeopen] TOP.",
+        f"[treeopen] TOP.{top}.",
         f"@200\n-cycle = time / 10 ns, {start} to {stop - 1}",
     ]
     state = "@800200"  # an open group; 0xC00200 is a folded one

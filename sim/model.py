@@ -4,10 +4,10 @@ from pathlib import Path
 
 from dscim.sim.elaborate import TOP, Design, elaborate, elaborated
 from dscim.sim.progress import Say, silent, step
-from dscim.sim.verilate import HARNESS, verilate
+from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
 
 
-def model(design: Design, *, trace: bool = False, say: Say = silent) -> Path:
+def model(design: Design, *, trace: Trace = "", say: Say = silent) -> Path:
     """The design's executable, from the cache or built; `say` hears the steps with their seconds.
 
     Raises SimulationError when a step fails.
@@ -16,9 +16,10 @@ def model(design: Design, *, trace: bool = False, say: Say = silent) -> Path:
     if not folder.exists():
         with step(say, f"[1/2] elaborate {design.name}"):
             elaborate(design)
-    sources = [folder / f"{TOP}.v", *sorted(HARNESS.glob("*.cpp")), *sorted(HARNESS.glob("*.h"))]
+    harness = {*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")}.difference(STORED)
+    sources = [folder / f"{TOP}.v", *sorted(harness)]
     contents = {path.name: path.read_text() for path in folder.glob("*.init")}
     return verilate(
-        design.name, sources, TOP, trace="fst" if trace else "", files=contents,
+        design.name, sources, TOP, trace=trace, files=contents,
         say=say, label="[2/2] compile",
     )  # fmt: skip

@@ -19,23 +19,34 @@ from dscim.sim.errors import SimulationError
 from dscim.sim.gtkwave import save_file
 from dscim.sim.model import model
 from dscim.sim.progress import Say, silent
+from dscim.sim.verilate import Trace
 
 ANSWER_SECONDS = 10.0  # a harness that runs answers within milliseconds
 
 
 @dataclass(frozen=True)
 class Window:
-    """Cycles `start` <= c < `stop`, traced into `file` (FST) with a .gtkw file beside it."""
+    """Cycles `start` <= c < `stop`, traced into `file`, with a GTKWave save file beside it.
+
+    The name of `file` ends in .fst or .vcd, which is the format.
+    """
 
     start: int
     stop: int
     file: Path
 
     def __post_init__(self) -> None:
+        if self.file.suffix not in (".fst", ".vcd"):
+            raise SimulationError(f"trace file '{self.file}' ends neither in .fst nor in .vcd")
         if not 0 <= self.start < self.stop:
             raise SimulationError(
                 f"trace window {self.start}:{self.stop} holds no cycle; give FROM:TO with FROM < TO"
             )
+
+    @property
+    def trace(self) -> Trace:
+        """The format of the trace."""
+        return "fst" if self.file.suffix == ".fst" else "vcd"
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,8 @@ class Simulator:
 
     def start(self) -> None:
         """Builds what the cache does not hold, starts the process, waits until it listens."""
-        executable = model(self.design, trace=self.window is not None, say=self._say)
+        trace = self.window.trace if self.window is not None else ""
+        executable = model(self.design, trace=trace, say=self._say)
         if self.window is not None:
             self._save_groups(self.window)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()

@@ -91,8 +91,14 @@ void Bridge::lose() {
     out_.clear();
 }
 
+// Whether the client has hung up, seen or not yet seen by take().
+bool Bridge::parting() const {
+    pollfd client{client_, POLLRDHUP, 0};
+    return leaving_ || (client_ >= 0 && ::poll(&client, 1, 0) > 0);
+}
+
 void Bridge::welcome() {
-    while (!leaving_) {
+    while (!parting()) {
         const int fresh = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fresh < 0) return;
         if (client_ >= 0) {

@@ -32,7 +32,8 @@ class Bridge {
 
     // The socket's side, between runs of cycles: returns whether a byte moved.
     bool exchange(uint64_t cycles);
-    // New clients: the first is taken, any other is closed at once.
+    // New clients: the first is taken, any other is closed at once. While a client that has hung up
+    // is not yet done with, new ones wait.
     void welcome();
     // Sleeps until the client, a new client or `other` (a file descriptor) has news.
     void sleep(int milliseconds, int other) const;
@@ -44,6 +45,7 @@ class Bridge {
 
     bool take();
     bool flush();
+    bool parting() const;
     void lose();
 
     int listener_ = -1;

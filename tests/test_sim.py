@@ -1,0 +1,205 @@
+"""The simulator as a process: its port, its clients, its end, its traces."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import toy_soc
+
+from dscim.sim.errors import SimulationError
+from dscim.sim.server import Simulator, Window
+
+READ_MAGIC = bytes([2, 1]) + (toy_soc.MAGIC_ADDRESS >> 2).to_bytes(4, "big")
+MAGIC = toy_soc.MAGIC.to_bytes(4, "big")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(toy_soc.design()) as running:
+        yield running
+
+
+def connect(simulator: Simulator) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", simulator.port), 10)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+def receive(client: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        came = client.recv(1 << 16)
+        assert came, f"closed after {len(data)} of {count} bytes"
+        data += came
+    return bytes(data)
+
+
+def gone(pid: int, seconds: float) -> bool:
+    """Whether process `pid` ends, or is a zombie, within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_answers_and_counts(simulator: Simulator) -> None:
+    assert simulator.ask().cycles == 0  # time starts with the first client
+    with connect(simulator) as client:
+        client.sendall(READ_MAGIC)
+        assert receive(client, 4) == MAGIC
+        status = simulator.ask()
+        assert (status.received, status.sent) == (6, 4)
+        simulator.pass_cycles(10_000)
+        later = simulator.ask()
+    assert later.cycles >= status.cycles + 10_000
+    assert later.rate > 0
+
+
+def test_nothing_is_lost_on_a_client_that_does_not_read(simulator: Simulator) -> None:
+    words, commands = 255, 6000  # 6 MB of answers: more than harness and kernel hold
+    command = bytes([2, words]) + (toy_soc.MEMORY >> 2).to_bytes(4, "big")
+    fill = bytes([1, words]) + (toy_soc.MEMORY >> 2).to_bytes(4, "big")
+    content = bytes(i * 7 % 251 for i in range(4 * words))
+    with connect(simulator) as client:
+        client.sendall(fill + content + command * commands)
+        deadline = time.monotonic() + 20
+        before = -1
+        while (now := simulator.ask().cycles) != before:  # the SoC's time stands still at last
+            before = now
+            time.sleep(0.2)
+            assert time.monotonic() < deadline
+        assert receive(client, len(content) * commands) == content * commands
+
+
+def test_second_client_is_closed_and_a_later_one_is_served(simulator: Simulator) -> None:
+    for _ in range(3):
+        with connect(simulator) as client:
+            client.sendall(READ_MAGIC)
+            assert receive(client, 4) == MAGIC
+            with connect(simulator) as other:
+                assert other.recv(1) == b""
+            client.sendall(READ_MAGIC)
+            assert receive(client, 4) == MAGIC
+
+
+def test_answers_to_a_lost_client_do_not_reach_the_next(simulator: Simulator) -> None:
+    for _ in range(5):
+        with connect(simulator) as client:
+            client.sendall((bytes([2, 255]) + READ_MAGIC[2:]) * 100)
+        with connect(simulator) as client:
+            client.sendall(READ_MAGIC)
+            assert receive(client, 4) == MAGIC
+            client.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+
+
+def test_port_in_use_is_one_sentence(simulator: Simulator) -> None:
+    second = Simulator(toy_soc.design(), port=simulator.port)
+    with pytest.raises(SimulationError) as raised:
+        second.start()
+    assert f"port {simulator.port} is already in use" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert second.status == 2
+
+
+def test_ends_on_signals_and_on_request() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with Simulator(toy_soc.design()) as running, connect(running):
+            os.kill(running.pid, number)
+            assert gone(running.pid, 2)
+            assert running.status == 0
+            assert "cycles/s" in running.last_words
+            with pytest.raises(SimulationError, match="ended with status 0"):
+                running.ask()
+    running = Simulator(toy_soc.design())
+    running.end()  # not started: nothing to end
+    running.start()
+    running.end()
+    running.end()
+    assert running.status == 0
+
+
+def test_bounded_run_ends_by_itself() -> None:
+    with Simulator(toy_soc.design(), cycles=12_345) as running:
+        assert gone(running.pid, 5)
+        assert running.last_words.startswith("12345 cycles")
+
+
+def test_ends_with_its_parent(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import toy_soc; from dscim.sim.server import Simulator\n"
+        "s = Simulator(toy_soc.design()); s.start(); print(s.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", script, str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert not gone(pid, 0.1)
+        parent.kill()
+    assert gone(pid, 2)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_idle_simulator_leaves_the_core_alone(simulator: Simulator) -> None:
+    with connect(simulator) as client:
+        client.sendall(READ_MAGIC)
+        assert receive(client, 4) == MAGIC
+        time.sleep(1.2)  # asking counts as activity, so nothing is asked meanwhile
+        start = cpu_seconds(simulator.pid)
+        time.sleep(1)
+        assert cpu_seconds(simulator.pid) - start < 0.3
+        assert cpu_seconds(simulator.pid) - start > 0  # the SoC's time did not stop
+        client.sendall(READ_MAGIC)
+        assert receive(client, 4) == MAGIC
+
+
+@pytest.mark.slow
+def test_vcd_window_has_its_cycles(tmp_path: Path) -> None:
+    window = Window(500, 600, tmp_path / "toy.vcd")
+    with Simulator(toy_soc.design(), window=window, cycles=1000) as running:
+        assert gone(running.pid, 10)
+    lines = window.file.read_text().splitlines()
+    times = [int(line[1:]) for line in lines if line.startswith("#")]
+    assert times[0] == 5000
+    assert times[-1] == 5995
+    code = next(line.split()[3] for line in lines if line.endswith(" sys_clk $end"))
+    assert lines.count(f"1{code}") == 100
+
+
+def test_fst_window_has_its_cycles_and_named_groups(tmp_path: Path) -> None:
+    window = Window(500, 600, tmp_path / "toy.fst")
+    with Simulator(toy_soc.design(), window=window, cycles=1000) as running:
+        assert gone(running.pid, 10)
+    header = window.file.read_bytes()[:25]  # kind, length, first and last time
+    assert header[0] == 0
+    assert int.from_bytes(header[9:17], "big") == 5000
+    assert int.from_bytes(header[17:25], "big") == 5995
+    groups = window.file.with_suffix(".gtkw").read_text()
+    assert f'[dumpfile] "{window.file}"' in groups
+    for wanted in ("-host bytes", "-UART bridge", "-bus", "TOP.sim.serial_sink_data[7:0]"):
+        assert wanted in groups
+
+
+def test_window_without_a_cycle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match="600:500"):
+        Window(600, 500, tmp_path / "toy.fst")
+    with pytest.raises(SimulationError, match="ends neither"):
+        Window(1, 2, tmp_path / "toy.txt")

@@ -1,0 +1,31 @@
+"""From real scales to the integers of TensorFlow Lite's reference kernels."""
+
+import numpy as np
+import numpy.typing as npt
+
+Int32 = npt.NDArray[np.int32]
+
+
+def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
+    """Q31 multiplier and shift (positive = left) of real factors >= 0, as QuantizeMultiplier.
+
+    real = multiplier * 2**(shift - 31) to 31 bits; a factor below 2**-32 becomes 0.
+    """
+    fraction, shift = np.frexp(np.asarray(real, np.float64))
+    multiplier = np.rint(fraction * (1 << 31)).astype(np.int64)
+    carried = multiplier == 1 << 31
+    multiplier = np.where(carried, 1 << 30, multiplier)
+    shift = shift + carried
+    lost = shift < -31
+    return (np.where(lost, 0, multiplier).astype(np.int32),
+            np.where(lost, 0, shift).astype(np.int32))
+
+
+def add_factors(first: float, second: float, output: float, left_shift: int = 20
+                ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Multipliers and shifts of an Add (first input, second input, output) from its scales."""
+    twice = 2 * max(first, second)
+    multipliers, shifts = quantise_multiplier(
+        [first / twice, second / twice, twice / (output * (1 << left_shift))])
+    return ((int(multipliers[0]), int(multipliers[1]), int(multipliers[2])),
+            (int(shifts[0]), int(shifts[1]), int(shifts[2])))

@@ -1,0 +1,108 @@
+"""`evaluation.json`: what the shipped networks reach on the test set, by the numpy reference.
+
+{"command", "data", "images" (test images), "shipped" (of which the first so many ship),
+"versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (was it
+fine-tuned for this arithmetic), "arithmetic" (the fields of ProductSpec), "accuracy" (0 to 1)
+on all test images, "shipped_accuracy" on those that ship, "seconds".
+A result that is there already, of the same file, arithmetic and images, is kept, not computed
+again, so the command goes on where it was stopped.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from dscim.gateware.specs import ProductSpec
+from dscim.host.network import Evaluator, Network, file_hash, load, predictions
+from dscim.host.training.dataset import Dataset
+from dscim.host.training.images import COUNT, as_integers
+
+BASE = "fashion-resnet8-int8.npz"
+"""The network that is quantised only; each other one in the folder is tuned for its own."""
+
+LENGTHS = (64, 128, 256)
+
+
+def evaluate(data: Dataset, folder: Path, limit: int) -> list[dict[str, Any]]:
+    """Evaluate every pair of `pairs` on the first `limit` test images; write evaluation.json."""
+    path, console = folder / "evaluation.json", Console(highlight=False, width=100)
+    known = json.loads(path.read_text())["results"] if path.exists() else []
+    results: list[dict[str, Any]] = []
+    for file, network, spec in pairs(folder):
+        key = {"network": file.name, "sha256": file_hash(file), "arithmetic": spec.to_json()}
+        old = [entry for entry in known if all(entry[k] == v for k, v in key.items())
+               and entry["images"] == min(limit, len(data.test_labels))]
+        results.append(old[0] if old else _measure(data, network, spec, limit, console) | key | {
+            "tuned": network.provenance.get("finetune") is not None
+            and network.arithmetic == spec})
+        entry = results[-1]
+        console.print(f"{file.name}: {_name(spec)}: {100 * entry['accuracy']:.2f} %, "
+                      f"{entry['seconds']:.0f} s", soft_wrap=True)
+        _write(path, results, data)
+    return results
+
+
+def pairs(folder: Path) -> Iterator[tuple[Path, Network, ProductSpec]]:
+    """What is evaluated: the base network by every arithmetic, each other by its own and exact."""
+    exact = ProductSpec(exact=True)
+    base = load(folder / BASE)
+    for spec in (exact, *(ProductSpec(width, length) for width in (16, 64)
+                          for length in LENGTHS)):
+        yield folder / BASE, base, spec
+    for file in sorted(folder.glob("fashion-resnet8*.npz")):
+        if file.name != BASE:
+            network = load(file)
+            yield file, network, network.arithmetic
+            yield file, network, exact
+
+
+def _measure(data: Dataset, network: Network, spec: ProductSpec, limit: int, console: Console
+             ) -> dict[str, Any]:
+    """Accuracy and time of one network by one arithmetic."""
+    images, labels = as_integers(data.test_images[:limit]), data.test_labels[:limit]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TextColumn("images, {task.speed:.0f}/s"), TimeRemainingColumn())
+    started = time.monotonic()
+    with Progress(*columns, console=console, transient=True,
+                  disable=not console.is_terminal) as bar:
+        task = bar.add_task(_name(spec), total=len(images))
+        outputs = Evaluator(network, spec).outputs(
+            images, lambda done, total: bar.update(task, completed=done, total=total))
+    right = predictions(outputs) == labels
+    return {"accuracy": float(np.mean(right)), "shipped_accuracy": float(np.mean(right[:COUNT])),
+            "images": len(images), "seconds": round(time.monotonic() - started, 1)}
+
+
+def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
+    """Write the results beside `path`, then rename."""
+    report = {
+        "command": "python -m dscim.host.training evaluate",
+        "data": "Fashion-MNIST test set", "images": len(data.test_labels), "shipped": COUNT,
+        "versions": {"dscim": version("dscim"), "numpy": np.__version__,
+                     "python": platform.python_version()},
+        "results": results,
+    }
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(report, indent=1) + "\n")
+    os.replace(beside, path)
+
+
+def _name(spec: ProductSpec) -> str:
+    """An arithmetic in two words."""
+    variant = {16: "DS-CIM1", 64: "DS-CIM2"}[spec.or_width]
+    return "exact" if spec.exact else f"{variant} L = {spec.length}"

@@ -1,0 +1,62 @@
+"""TensorFlow Lite's integer steps in torch, with the gradient of the real ones."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dscim.host.network.scaling import add_factors, quantise_multiplier
+
+
+class _Straight(torch.autograd.Function):
+    """See `straight`; a sum and a difference instead would round."""
+
+    @staticmethod
+    def forward(context: Any, value: Tensor, surrogate: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, gradient
+
+
+def straight(value: Tensor, surrogate: Tensor) -> Tensor:
+    """`value` in the forward pass, the gradient of `surrogate` in the backward pass."""
+    result: Tensor = _Straight.apply(value, surrogate)
+    return result
+
+
+def multiply(x: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
+    """MultiplyByQuantizedMultiplier: int64 x, Q31 multiplier, shift (positive = left)."""
+    high = ((x << shift.clamp(min=0)) * multiplier + (1 << 30)) >> 31
+    right = (-shift).clamp(min=0)
+    half = (torch.ones_like(right) << right) >> 1
+    return (high + half - ((high < 0) & (right > 0)).long()) >> right
+
+
+def requantise(accumulator: Tensor, factor: Tensor) -> Tensor:
+    """Sums (B, O, H, W) int64 times a real factor (O,) as the integer kernels do it, int64."""
+    multiplier, shift = (torch.from_numpy(array).long()[:, None, None]
+                         for array in quantise_multiplier(factor.detach().double().numpy()))
+    return multiply(accumulator, multiplier, shift)
+
+
+def add(first: Tensor, second: Tensor, scales: tuple[float, float, float]) -> Tensor:
+    """The ADD of x - z of both inputs (integers), before the output zero and clamp, int64.
+
+    scales: of first input, second input, output.
+    """
+    multipliers, shifts = (torch.tensor(values) for values in add_factors(*scales))
+    total = multiply(first.long() << 20, multipliers[0], shifts[0])
+    total = total + multiply(second.long() << 20, multipliers[1], shifts[1])
+    return multiply(total, multipliers[2], shifts[2])
+
+
+def mean(x: Tensor, zero: int) -> Tensor:
+    """The average pool over the whole picture: x - z (B, C, H, W) -> (B, C, 1, 1), int64.
+
+    The kernel rounds the mean of x, not of x - z, half away from zero.
+    """
+    count = x.shape[2] * x.shape[3]
+    total = x.long().sum((2, 3), keepdim=True) + zero * count
+    return total.sign() * ((total.abs() + count // 2) // count) - zero

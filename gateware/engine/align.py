@@ -2,7 +2,7 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import If, Replicate, Signal
+from migen import Cat, Constant, If, Replicate, Signal
 
 from dscim.gateware.engine.walker import beat_layout
 from dscim.gateware.macro.interface import activation_layout
@@ -31,7 +31,7 @@ class Aligner(LiteXModule):
         self.submodules += shifted
         self.comb += [
             sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count"}),
-            shifted.sink.data.eq(sink.data >> (sink.lead << 3)),
+            shifted.sink.data.eq(sink.data >> Cat(Constant(0, 3), sink.lead)),
             If(sink.padding, shifted.sink.data.eq(Replicate(self.zero_point, WORD_BYTES))),
             shifted.source.connect(source),
         ]

@@ -1,0 +1,123 @@
+"""The layer engine in the simulator equals the numpy reference, and refuses as its twin does."""
+
+import numpy as np
+import pytest
+
+from dscim.gateware import descriptor, registers
+from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
+from dscim.host.device import Device
+from dscim.host.layout import layer_fields
+from dscim.host.link.refusal import refusal
+from dscim.host.reference import PreparedLayer
+from dscim.host.target import open_target
+from tests.layers import random_inputs, random_layer, random_parameters, random_product
+
+TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=1024, weight_rows=1024,
+               channels=128, strip=4, requant_lanes=1, descriptors=2)
+LFSR = SocSpec(MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr")),
+               activation_words=2048, weight_rows=1024, channels=128, strip=16, exact=False)
+ARRAY = SocSpec(MacroSpec(rows=32, columns=4, form="array", lanes=4), activation_words=2048,
+                weight_rows=2048, channels=128, strip=8)
+
+
+@pytest.fixture(scope="module")
+def device():
+    with open_target("sim", SocSpec()) as opened:
+        yield opened
+
+
+def check_layers(device: Device, seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        layer = random_layer(rng, device.spec)
+        parameters = random_parameters(rng, layer)
+        x = random_inputs(rng, layer, 2)
+        expected = PreparedLayer(layer, parameters.weights, parameters.bias,
+                                 parameters.multiplier, parameters.shift).run(x)
+        run = device.run_layer(layer, parameters, x)
+        np.testing.assert_array_equal(run.outputs, expected, err_msg=repr(layer))
+
+
+def test_random_layers(device):
+    check_layers(device, seed=1, count=40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("soc", (TINY, LFSR, ARRAY), ids=("tiny", "lfsr", "array"))
+def test_random_layers_on_other_devices(soc):
+    with open_target("sim", soc) as opened:
+        check_layers(opened, seed=2, count=60)
+
+
+def test_partial_depth_gives_the_sums_of_the_first_rows(device):
+    rng = np.random.default_rng(5)
+    layer = LayerSpec((5, 5, 40), 33, (3, 3), (1, 1), ((1, 1), (1, 1)), -128)
+    parameters, x = random_parameters(rng, layer), random_inputs(rng, layer, 1)
+    with open_target("ref", device.spec) as reference:
+        for depth in (1, 127, 128, 129, 360):
+            raw = [target.run_layer(layer, parameters, x, depth=depth, raw=True).outputs
+                   for target in (device, reference)]
+            np.testing.assert_array_equal(*raw)
+
+
+def test_cycles_are_those_of_the_schedule(device):
+    layer = LayerSpec((14, 14, 32), 32, (3, 3), (1, 1), ((1, 1), (1, 1)), -128)
+    rng = np.random.default_rng(7)
+    run = device.run_layer(layer, random_parameters(rng, layer), random_inputs(rng, layer, 1))
+    products = 196 * 3
+    assert run.counters.products == products
+    assert run.counters.cycles_computing == products * device.spec.macro.cycles(layer.product)
+    assert run.counters.cycles_computing / run.counters.cycles_busy > 0.9
+
+
+def send(device: Device, fields: dict[str, int]) -> int:
+    """Runs a descriptor, however wrong, and returns the error that the device reports."""
+    device._write_memory("descriptors", np.array(descriptor.pack(fields), np.uint32))
+    device._control(start=1, first=0, count=1)
+    status = {"busy": 1}
+    while status["busy"]:
+        status = registers.BY_NAME["status"].unpack(device._read_register("status"))
+    return status["error"]
+
+
+def test_wrong_descriptors_are_refused_as_by_the_twin(device):
+    rng = np.random.default_rng(11)
+    layer = LayerSpec((6, 6, 10), 40, (3, 3), (1, 1), ((1, 1), (1, 1)), -128)
+    good = layer_fields(device.spec, layer)
+    assert send(device, good) == registers.ErrorCode.NONE
+    seen = set()
+    for _ in range(300):
+        field = descriptor.FIELDS[rng.integers(len(descriptor.FIELDS))]
+        edges = (0, 1, field.limits[0], field.limits[-1], rng.integers(field.limits[-1] + 1))
+        fields = good | {field.name: int(rng.choice(edges))}
+        expected = refusal(device.spec, fields)
+        if expected is registers.ErrorCode.NONE and fields["output_height"] > 64:
+            continue
+        assert send(device, fields) == expected, fields
+        seen.add(expected)
+    assert seen >= {registers.ErrorCode(code) for code in range(2, 10)} - {
+        registers.ErrorCode.SIGNED_MODE}, "the seed must reach the codes"
+    assert send(device, good | {"offset": 1, "activation_shift": 1}) \
+        == registers.ErrorCode.SIGNED_MODE
+    device._control(start=1, first=device.spec.descriptors, count=1)
+    assert registers.BY_NAME["status"].unpack(device._read_register("status"))["error"] \
+        == registers.ErrorCode.DESCRIPTOR
+
+
+def test_a_refusal_leaves_the_device_usable(device):
+    check_layers(device, seed=3, count=2)
+
+
+def test_products_of_every_shape(device):
+    rng = np.random.default_rng(9)
+    for depth in (1, 27, 128, 129, 576):
+        for columns in (1, 31, 32, 33, 64):
+            x = rng.integers(-128, 128, (3, depth)).astype(np.int8)
+            w = rng.integers(-128, 128, (depth, columns)).astype(np.int8)
+            spec = random_product(rng, device.spec)
+            with open_target("ref", device.spec) as reference:
+                expected = reference.multiply(x, w, spec, 5).values
+            np.testing.assert_array_equal(device.multiply(x, w, spec, 5).values, expected)
+            if not spec.exact:
+                exact = device.multiply(x, w, ProductSpec(exact=True), 5).values
+                np.testing.assert_array_equal(exact, (x.astype(int) - 5) @ w.astype(int))

@@ -13,6 +13,7 @@ from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.gateware.specs.soc import WORD_BYTES
+from dscim.host.counters import Counters
 from dscim.host.errors import LinkError, UserError
 from dscim.host.layout import (
     layer_fields,
@@ -23,42 +24,17 @@ from dscim.host.layout import (
     unpack_activations,
 )
 from dscim.host.link.base import Link, Words
+from dscim.host.parameters import LayerParameters
 from dscim.host.reference import weight_matrix
 from dscim.host.reference.operands import column_corrections
+
+__all__ = ["Counters", "Device", "LayerParameters", "LayerRun", "ProductRun"]
 
 Int8 = npt.NDArray[np.int8]
 Progress = Callable[[int, int], None]
 
 LAYER_SECONDS = 300.0
 """A layer that runs longer than this is taken for a device that hangs."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerParameters:
-    """A layer's integers: OHWI int8 weights; bias (product units), Q31 multiplier and shift."""
-
-    weights: Int8
-    bias: npt.NDArray[np.int32]
-    multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.int32]
-
-
-@dataclasses.dataclass
-class Counters:
-    """What the device counted, and the bytes that crossed the link. They add up."""
-
-    cycles_busy: int = 0
-    cycles_computing: int = 0
-    cycles_weights: int = 0
-    cycles_activations: int = 0
-    cycles_link: int = 0
-    products: int = 0
-    bytes_written: int = 0
-    bytes_read: int = 0
-
-    def __add__(self, other: "Counters") -> "Counters":
-        fields = [f.name for f in dataclasses.fields(self)]
-        return Counters(*(getattr(self, name) + getattr(other, name) for name in fields))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,3 +94,19 @@ def test_register_round_trip():
     assert status.unpack(status.pack(**fields)) == fields
     with pytest.raises(ValueError, match=r"status\.error holds 4 bits, not 16"):
         status.pack(error=16)
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"weights": np.zeros((2, 3), np.int8)}, "must be int8 of four axes"),
+    ({"bias": np.zeros(3, np.int32)}, r"bias must be int32 of shape \(2,\)"),
+    ({"multiplier": np.array([1, -1], np.int32)}, "multiplier of -1 is negative"),
+    ({"shift": np.array([0, 31], np.int32)}, r"shift of 31 is outside -31\.\.30"),
+    ({"shift": np.array([12, 0], np.int32)}, "left shift of 12 could carry sums of 9 products"),
+])
+def test_wrong_parameters_are_refused(change, sentence):
+    nothing = np.zeros(2, np.int32)
+    good = {"weights": np.zeros((2, 3, 3, 1), np.int8), "bias": nothing, "multiplier": nothing,
+            "shift": nothing}
+    LayerParameters(**good)
+    with pytest.raises(UserError, match=sentence):
+        LayerParameters(**good | change)

@@ -16,6 +16,7 @@ from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.counters import Counters
 from dscim.host.errors import LinkError, UserError
 from dscim.host.layout import (
+    Outputs,
     layer_fields,
     pack_activations,
     pack_parameters,
@@ -41,7 +42,7 @@ LAYER_SECONDS = 300.0
 class LayerRun:
     """What a layer gave: outputs (N, out_h, out_w, outputs) int8, int32 when raw."""
 
-    outputs: npt.NDArray[np.int8] | npt.NDArray[np.int32]
+    outputs: Outputs
     counters: Counters
 
 
@@ -100,8 +101,10 @@ class Device:
             outputs.append(unpack_activations(read, layer.output, raw))
             if progress:
                 progress(index + 1, len(x))
-        empty = np.zeros((0, *layer.output), np.int32 if raw else np.int8)
-        return LayerRun(np.stack(outputs) if outputs else empty, self._counters())
+        stacked: Outputs = np.zeros((0, *layer.output), np.int32 if raw else np.int8)
+        if outputs:
+            stacked = np.stack(outputs)
+        return LayerRun(stacked, self._counters())
 
     def multiply(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int = 0
                  ) -> ProductRun:

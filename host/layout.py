@@ -17,6 +17,9 @@ from dscim.host.link.base import Words
 
 PARAMETER_WORDS = 4
 
+Outputs = npt.NDArray[np.int8] | npt.NDArray[np.int32]
+"""What a layer leaves in memory: int8 outputs, or 32-bit sums when raw."""
+
 
 def memory_sizes(spec: SocSpec) -> dict[str, int]:
     """Bytes of each memory window of a device."""
@@ -52,12 +55,11 @@ def pack_activations(x: npt.NDArray[np.int8]) -> Words:
     return padded.reshape(-1).view(np.uint32)
 
 
-def unpack_activations(words: Words, shape: tuple[int, int, int],
-                       raw: bool = False) -> npt.NDArray[np.int8] | npt.NDArray[np.int32]:
+def unpack_activations(words: Words, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
     """The (H, W, C) tensor in uint32 `words`: int8, or int32 when raw."""
     height, width, channels = shape
-    values = words.view(np.int32 if raw else np.int8).reshape(height, width, -1)
-    return values[:, :, :channels].copy()
+    values: Outputs = words.view(np.int32) if raw else words.view(np.int8)
+    return values.reshape(height, width, -1)[:, :, :channels].copy()
 
 
 def pack_weights(matrix: npt.NDArray[np.int8], columns: int) -> Words:

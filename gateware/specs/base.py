@@ -43,9 +43,7 @@ class Spec:
                              f"its fields are {', '.join(fields)}.")
         values = {}
         for name, value in data.items():
-            kind = fields[name].type
-            nested = isinstance(kind, type) and issubclass(kind, Spec)
-            values[name] = kind.from_json(value) if nested else _tuples(value)
+            values[name] = _revive(fields[name].type, value)
         try:
             return cls(**values)
         except TypeError as error:
@@ -56,6 +54,12 @@ class Spec:
         """32 bits that tell this spec from others: SHA-256 of its canonical JSON, cut short."""
         text = json.dumps([type(self).__name__, self.to_json()], sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _revive(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Spec):
+        return kind.from_json(value)
+    return _tuples(value)
 
 
 def _plain(value: Any) -> Any:

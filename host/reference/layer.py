@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs.layer import LayerSpec
-from dscim.host.reference.matrix import IntArray, PreparedWeights
+from dscim.host.reference.matrix import PreparedWeights
+from dscim.host.reference.operands import IntArray
 from dscim.host.reference.requantise import requantise
 
 

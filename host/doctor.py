@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from dscim.host.shipped import FILES
 from dscim.sim.cache import cache_folder
 from dscim.sim.errors import SimulationError
 
 PACKAGES = ("numpy", "pyserial", "migen", "litex", "rich")
-SHIPPED = ("fashion-resnet8.npz", "fashion-images.npz")
 OLDEST_PYTHON = (3, 11)
 OLDEST_VERILATOR = (5, 48)
 
@@ -127,10 +127,10 @@ def _cache() -> Finding:
 
 def _shipped() -> Finding:
     data = resources.files("dscim.host") / "data"
-    found = [name for name in SHIPPED if (data / name).is_file()]
+    found = [name for name in FILES if (data / name).is_file()]
     return _finding("Network and images", "demo", ", ".join(found),
                     "pip install --force-reinstall dscim", required=True,
-                    serves=len(found) == len(SHIPPED))
+                    serves=len(found) == len(FILES))
 
 
 def _either(tool: str, use: str, programs: Sequence[str], distribution: str,

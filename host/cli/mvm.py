@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     spec = soc_for(product, options)
     for path in (options.output, options.json):
         check_writable(path)
-    with open_target(options.target, spec, report=report.detail) as device:
+    with open_target(options.target, spec, report=report.say) as device:
         done = device.multiply(x, w, product, options.zero_point)
     exact = reference_product(x, w, ProductSpec(exact=True), options.zero_point)
     save_array(options.output, done.values.astype(np.float64))

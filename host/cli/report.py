@@ -14,6 +14,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -74,11 +75,18 @@ class Report:
         self._out.print(table)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar with rate and remaining time on a terminal; yields `step(done, total)`."""
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar with rate and remaining time on a terminal; yields `step(what, done, total)`."""
         bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(),
                        MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
                        console=self._aside, transient=True)
         with bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            tasks: dict[str, TaskID] = {}
+
+            def step(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    for past in tasks.values():
+                        bar.update(past, visible=False)
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+            yield step

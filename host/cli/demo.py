@@ -1,0 +1,105 @@
+"""`dscim demo`: real images through the shipped network on the simulated SoC."""
+
+import argparse
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dscim.gateware.specs import ProductSpec
+from dscim.host.cli import layers
+from dscim.host.cli.entry import FAILED
+from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.options import add_target, describe, soc_for
+from dscim.host.cli.report import Report, add_report
+from dscim.host.errors import UserError
+from dscim.host.network import predictions
+from dscim.host.run import NetworkRun, Pool
+from dscim.host.shipped import shipped_images, shipped_network
+from dscim.host.target import open_target
+
+STOCHASTIC = ProductSpec(or_width=16, length=256)
+"""ds-cim1 at L = 256."""
+
+RUNS = (STOCHASTIC, dataclasses.replace(STOCHASTIC, exact=True))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dscim demo`."""
+    parser.add_argument("--images", type=int, default=8, metavar="N",
+                        help="how many of the shipped images (default 8)")
+    parser.add_argument("--simulators", type=int, metavar="M",
+                        help="how many at once (default: one a core)")
+    add_target(parser, "sim")
+    add_report(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the network by DS-CIM1 and exactly; exit status 0 when every output agrees."""
+    report = Report.of(options)
+    check_writable(options.json)
+    network = shipped_network()
+    images, labels = shipped_images(options.images)
+    count = _simulators(options)
+    spec = soc_for(STOCHASTIC)
+    runs: list[NetworkRun] = []
+    start = time.monotonic()
+    with (_saved(options, runs, labels),
+          Pool.open(count, lambda: open_target(options.target, spec, report=report.say)) as pool):
+        report.say(f"{network.name}: {len(images)} images on {count} x {options.target}, macro of "
+                   f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}")
+        for place, arithmetic in enumerate(RUNS):
+            report.say(f"\nRun {place + 1} of {len(RUNS)}: {describe(arithmetic)}")
+            runs.append(NetworkRun(pool, network, arithmetic, images))
+            layers.carry_out(runs[-1], report)
+    report.say("")
+    _classes(runs, network.classes, labels, report)
+    seconds = time.monotonic() - start
+    report.say(f"\n{seconds:.1f} s in all, {seconds / len(images) / len(runs):.2f} s an image and "
+               "run")
+    return 0 if layers.conclude(runs, report) else FAILED
+
+
+def _simulators(options: argparse.Namespace) -> int:
+    """How many devices: no more than images."""
+    wanted = options.simulators
+    if wanted is None:
+        wanted = len(os.sched_getaffinity(0)) if options.target == "sim" else 1
+    if not 1 <= wanted <= 64:
+        raise UserError(f"{wanted} simulators are outside 1..64.")
+    return int(min(wanted, options.images))
+
+
+@contextmanager
+def _saved(options: argparse.Namespace, runs: list[NetworkRun], labels: layers.Labels
+           ) -> Iterator[None]:
+    """Writes --json at the end, also of what was done before a failure."""
+    try:
+        yield
+    finally:
+        if any(work.layers for work in runs):
+            result: dict[str, Any] = {
+                "target": options.target, "labels": labels.tolist(),
+                "outputs_compared": sum(work.compared for work in runs),
+                "all_agree": len(runs) == len(RUNS) and all(work.holds for work in runs),
+                "runs": [layers.to_json(work, labels) for work in runs]}
+            save_json(options.json, result)
+
+
+def _classes(runs: list[NetworkRun], names: tuple[str, ...], labels: layers.Labels,
+             report: Report) -> None:
+    """What each run took every image for, and the accuracies."""
+    said = [predictions(work.outputs) for work in runs if work.outputs is not None]
+    titles = [describe(work.arithmetic) for work in runs]
+    rows = [(str(image), names[label], *(_said(names, int(classes[image]), int(label))
+                                         for classes in said))
+            for image, label in enumerate(labels)]
+    rows.append(("", "accuracy", *(f"{100 * (classes == labels).mean():.2f} %"
+                                   for classes in said)))
+    report.table([">image", "label", *titles], rows)
+
+
+def _said(names: tuple[str, ...], said: int, label: int) -> str:
+    return names[said] if said == label else f"{names[said]} (wrong)"

@@ -1,0 +1,89 @@
+"""Where a device's layer first differs from the reference, down to the row tile."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.gateware.specs import LayerSpec
+from dscim.host.device import Int8, LayerParameters
+from dscim.host.errors import LinkError, UserError
+from dscim.host.reference import product, weight_matrix, windows
+from dscim.host.run.pool import RunsLayers
+
+REQUANTISATION = "after the row tiles: bias, requantisation or clamp"
+NOT_LOCATED = "row tile not located, for the sums do not fit the device's memory"
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The first output, in the order image, row, column, channel, that differs.
+
+    place: the row tile after which the sums differ, or REQUANTISATION, or NOT_LOCATED.
+    """
+
+    image: int
+    pixel: tuple[int, int]
+    channel: int
+    place: str
+    device: int
+    reference: int
+
+    def __str__(self) -> str:
+        return (f"image {self.image}, pixel {self.pixel}, channel {self.channel}, {self.place}: "
+                f"the device says {self.device}, the reference {self.reference}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return dataclasses.asdict(self)
+
+
+def first_difference(device: RunsLayers, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+                     outputs: npt.NDArray[Any], expected: Int8) -> Difference | None:
+    """The first place where `outputs` and `expected`, both (N, H, W, C), differ; None if none.
+
+    x: the layer's input (N, H, W, C); its image in question is run again to find the row tile.
+    """
+    places = np.argwhere(outputs != expected)
+    if not len(places):
+        return None
+    image, y, column, channel = map(int, places[0])
+    try:
+        place = _row_tile(device, layer, parameters, x[image:image + 1], (y, column, channel))
+    except LinkError:
+        raise
+    except UserError:
+        place = NOT_LOCATED
+    return Difference(image, (y, column), channel, place, int(outputs[*places[0]]),
+                      int(expected[*places[0]]))
+
+
+def _row_tile(device: RunsLayers, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+              output: tuple[int, int, int]) -> str:
+    """By bisection: a row tile before which the sums of `output` agree and after which not."""
+    rows = device.spec.macro.rows
+    tiles = -(-layer.depth // rows)
+
+    def differs(count: int) -> bool:
+        depth = min(count * rows, layer.depth)
+        run = device.run_layer(layer, parameters, x, depth=depth, raw=True)
+        return bool(run.outputs[0][output] != _prefix_sum(layer, parameters, x, output, depth))
+
+    if not differs(tiles):
+        return REQUANTISATION
+    good, bad = 0, tiles
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (good, middle) if differs(middle) else (middle, bad)
+    return f"row tile {bad - 1} of 0..{tiles - 1}"
+
+
+def _prefix_sum(layer: LayerSpec, parameters: LayerParameters, x: Int8,
+                output: tuple[int, int, int], depth: int) -> int:
+    """The reference's sum of one output over the first `depth` inputs of its window, with bias."""
+    y, column, channel = output
+    window = windows(x, layer)[0, y, column, :depth]
+    weights = weight_matrix(parameters.weights)[:depth, channel]
+    estimate = product(window[None], weights[:, None], layer.product, layer.input_zero)
+    return int(estimate[0, 0]) + int(parameters.bias[channel])

@@ -12,7 +12,7 @@ from dscim.gateware import descriptor, registers
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.layer import MAX_SIDE
-from dscim.gateware.specs.soc import WORD_BYTES
+from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
 from dscim.host.counters import Counters
 from dscim.host.errors import LinkError, UserError
 from dscim.host.layout import (
@@ -91,20 +91,17 @@ class Device:
         fields = layer_fields(self.spec, layer, depth=depth, raw=raw)
         self._clear_counters()
         self._upload(layer, parameters, fields)
-        outputs = []
+        height, width, channels = layer.output
+        words = height * width * pixel_words(channels, raw) * WORD_BYTES // BUS_BYTES
+        outputs = np.zeros((len(x), *layer.output), np.int32 if raw else np.int8)
         for index, image in enumerate(x):
             self._write_memory("activations", pack_activations(image))
             self._start()
-            height, width, channels = layer.output
-            words = height * width * pixel_words(channels, raw) * 2
             read = self._read_memory("activations", words, fields["output_base"] * WORD_BYTES)
-            outputs.append(unpack_activations(read, layer.output, raw))
+            outputs[index] = unpack_activations(read, layer.output, raw)
             if progress:
                 progress(index + 1, len(x))
-        stacked: Outputs = np.zeros((0, *layer.output), np.int32 if raw else np.int8)
-        if outputs:
-            stacked = np.stack(outputs)
-        return LayerRun(stacked, self._counters())
+        return LayerRun(outputs, self._counters())
 
     def multiply(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int = 0
                  ) -> ProductRun:

@@ -6,6 +6,8 @@ parameters:  four words of 32 bits a channel: bias, multiplier, shift, zero.
 All 32-bit words are little-endian in bytes, lower bytes at lower addresses.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +19,7 @@ from dscim.host.link.base import Words
 
 PARAMETER_WORDS = 4
 
-Outputs = npt.NDArray[np.int8] | npt.NDArray[np.int32]
+Outputs = npt.NDArray[np.signedinteger[Any]]
 """What a layer leaves in memory: int8 outputs, or 32-bit sums when raw."""
 
 

@@ -6,17 +6,23 @@ import pytest
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.layout import layer_fields
+from dscim.host.layout import (
+    layer_fields,
+    pack_activations,
+    pack_parameters,
+    pack_weights,
+    unpack_activations,
+)
 from dscim.host.link.refusal import refusal
-from dscim.host.reference import PreparedLayer
+from dscim.host.reference import PreparedLayer, weight_matrix
 from dscim.host.target import open_target
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
 
-TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=1024, weight_rows=1024,
+TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=4096, weight_rows=1024,
                channels=128, strip=4, requant_lanes=1, descriptors=2)
 LFSR = SocSpec(MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr")),
-               activation_words=2048, weight_rows=1024, channels=128, strip=16, exact=False)
-ARRAY = SocSpec(MacroSpec(rows=32, columns=4, form="array", lanes=4), activation_words=2048,
+               activation_words=4096, weight_rows=1024, channels=128, strip=16, exact=False)
+ARRAY = SocSpec(MacroSpec(rows=32, columns=4, form="array", lanes=4), activation_words=4096,
                 weight_rows=2048, channels=128, strip=8)
 
 
@@ -121,3 +127,34 @@ def test_products_of_every_shape(device):
             if not spec.exact:
                 exact = device.multiply(x, w, ProductSpec(exact=True), 5).values
                 np.testing.assert_array_equal(exact, (x.astype(int) - 5) @ w.astype(int))
+
+
+def test_descriptors_run_one_after_the_other(device):
+    """Two layers in one start: the second reads what the first wrote."""
+    rng = np.random.default_rng(13)
+    layers = [LayerSpec((6, 5, 12), 20, (3, 3), (1, 1), ((1, 1), (1, 1)), -128, 7),
+              LayerSpec((6, 5, 20), 9, (1, 1), input_zero=7, output_zero=-3)]
+    x = random_inputs(rng, layers[0], 1)
+    expected, bases, words = x, [0, 0, 0], []
+    for layer in layers:
+        parameters = random_parameters(rng, layer)
+        integers = (parameters.bias, parameters.multiplier, parameters.shift)
+        fields = layer_fields(device.spec, layer)
+        size = fields["output_base"]
+        fields |= {"input_base": bases[0], "output_base": bases[0] + size,
+                   "weight_base": bases[1], "parameter_base": bases[2]}
+        rows = device.spec.macro.columns
+        device._write(registers.MEMORY_BASES["weights"] + bases[1] * rows,
+                      pack_weights(weight_matrix(parameters.weights), rows))
+        device._write(registers.MEMORY_BASES["parameters"] + bases[2] * 16,
+                      pack_parameters(*integers))
+        words += descriptor.pack(fields)
+        bases = [bases[0] + size, bases[1] + layer.depth, bases[2] + 24]
+        expected = PreparedLayer(layer, parameters.weights, *integers).run(expected)
+    device._write_memory("activations", pack_activations(x[0]))
+    device._write_memory("descriptors", np.array(words, np.uint32))
+    device._control(start=1, first=0, count=2)
+    while device._read_register("status") & 1:
+        pass
+    read = device._read_memory("activations", 6 * 5 * 2 * 2, bases[0] * 8)
+    np.testing.assert_array_equal(unpack_activations(read, layers[1].output), expected[0])

@@ -12,13 +12,12 @@ from dscim.gateware.specs import ProductSpec
 from dscim.host.cli import layers
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_target, describe, soc_for
+from dscim.host.cli.options import add_target, describe, open_device, soc_for
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.network import predictions
 from dscim.host.run import NetworkRun, Pool
 from dscim.host.shipped import shipped_images, shipped_network
-from dscim.host.target import open_target
 
 STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     runs: list[NetworkRun] = []
     start = time.monotonic()
     with (_saved(options, runs, labels),
-          Pool.open(count, lambda: open_target(options.target, spec, report=report.say)) as pool):
+          Pool.open(count, lambda: open_device(options, spec, report)) as pool):
         report.say(f"{network.name}: {len(images)} images on {count} x {options.target}, macro of "
                    f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}")
         for place, arithmetic in enumerate(RUNS):

@@ -91,11 +91,10 @@ def _table(run: NetworkRun, report: Report) -> None:
     counters = run.counters
     busy = counters.cycles_busy
     if busy:
-        waits = {"weights": counters.cycles_weights, "activations": counters.cycles_activations,
-                 "the link": counters.cycles_link}
-        text = ", ".join(f"{what} {100 * cycles / busy:.1f} %" for what, cycles in waits.items())
-        report.say(f"{busy / len(run.images):.0f} cycles an image; of all cycles the device waited "
-                   f"for {text}")
+        waits = (f"{100 * counters.cycles_weights / busy:.1f} % waiting for weights, "
+                 f"{100 * counters.cycles_activations / busy:.1f} % for activations")
+        report.say(f"{busy / len(run.images):.0f} cycles an image ({waits}), and "
+                   f"{counters.cycles_link / len(run.images):.0f} idle for the link")
     report.say(f"{counters.bytes_written} bytes written to the device, {counters.bytes_read} read")
 
 

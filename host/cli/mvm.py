@@ -15,13 +15,13 @@ from dscim.host.cli.options import (
     add_macro,
     add_target,
     describe,
+    open_device,
     product_spec,
     soc_for,
 )
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.reference import product as reference_product
-from dscim.host.target import open_target
 
 Int8 = npt.NDArray[np.int8]
 Values = npt.NDArray[np.int64]
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     spec = soc_for(product, options)
     for path in (options.output, options.json):
         check_writable(path)
-    with open_target(options.target, spec, report=report.say) as device:
+    with open_device(options, spec, report) as device:
         done = device.multiply(x, w, product, options.zero_point)
     exact = reference_product(x, w, ProductSpec(exact=True), options.zero_point)
     save_array(options.output, done.values.astype(np.float64))

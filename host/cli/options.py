@@ -8,31 +8,62 @@ from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec,
 from dscim.gateware.specs.macro import default_macro
 from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.gateware.specs.sequence import KINDS
+from dscim.host.cli.report import Report
+from dscim.host.device import Device
+from dscim.host.errors import UserError
+from dscim.host.target import open_target
 
 TARGETS = "ref (numpy) or sim (the SoC in Verilator)"
 
 
 def add_arithmetic(parser: argparse.ArgumentParser) -> None:
     """Adds what chooses the product's arithmetic; an option left out keeps the default."""
-    group = parser.add_argument_group("arithmetic")
-    group.add_argument("--variant", choices=list(VARIANTS),
-                       help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)")
+    group = _add_points(parser)
     group.add_argument("--length", type=int, metavar="L", help="stream length (default 256)")
-    group.add_argument("--sequence", choices=list(KINDS),
-                       help="where the sample points lie (default counter)")
     group.add_argument("--signed", choices=list(SIGNED_MODES),
                        help="signed mode (default split)")
-    group.add_argument("--taps", type=_pair, metavar="A,W",
-                       help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95")
-    group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")
     group.add_argument("--exact", action="store_true",
                        help="the exact INT8 macro instead of the stochastic one")
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Adds what chooses the device that is built, and nothing of a product."""
+    _add_points(parser)
+    add_macro(parser)
+    parser.set_defaults(length=None, signed=None, exact=False)
+
+
+def _add_points(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("arithmetic")
+    group.add_argument("--variant", choices=list(VARIANTS),
+                       help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)")
+    group.add_argument("--sequence", choices=list(KINDS),
+                       help="where the sample points lie (default counter)")
+    group.add_argument("--taps", type=_pair, metavar="A,W",
+                       help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95")
+    group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")
+    return group
+
+
 def add_target(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds --target."""
+    """Adds --target and --trace."""
     parser.add_argument("--target", default=default, metavar="T",
                         help=f"{TARGETS}; default {default}")
+    add_trace(parser)
+
+
+def add_trace(parser: argparse.ArgumentParser) -> None:
+    """Adds --trace."""
+    parser.add_argument("--trace", type=_window, metavar="FROM:TO",
+                        help="keep these cycles of the simulator as dscim.fst, with dscim.gtkw")
+
+
+def open_device(options: argparse.Namespace, spec: SocSpec, report: Report) -> Device:
+    """The target that the options of `add_target` ask for."""
+    if options.trace and options.target != "sim":
+        raise UserError(f"--trace needs the target sim, not {options.target!r}, which has no "
+                        "cycles.")
+    return open_target(options.target, spec, trace=options.trace, report=report.say)
 
 
 def add_macro(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +129,14 @@ def _sequence(options: argparse.Namespace, default: SequenceSpec) -> SequenceSpe
     kind = options.sequence or default.kind
     kept = default if default.kind == kind else SequenceSpec(kind)
     return SequenceSpec(kind, options.taps or kept.taps, options.seeds or kept.seeds)
+
+
+def _window(text: str) -> tuple[int, int]:
+    start, colon, stop = text.partition(":")
+    if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no window of cycles; write FROM:TO with FROM < TO")
+    return int(start), int(stop)
 
 
 def _pair(text: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from dscim.host.cli.options import (
     add_arithmetic,
     add_target,
     describe,
+    open_device,
     product_spec,
     soc_for,
 )
@@ -18,7 +19,6 @@ from dscim.host.device import Int8
 from dscim.host.errors import UserError
 from dscim.host.network import Network, check_images, file_hash, load
 from dscim.host.run import NetworkRun
-from dscim.host.target import open_target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     arithmetic = product_spec(options, network.arithmetic)
     spec = soc_for(arithmetic)
-    with open_target(options.target, spec, report=report.say) as device:
+    with open_device(options, spec, report) as device:
         report.say(f"{network.name} on {options.target}: {len(images)} images, "
                    f"{describe(arithmetic)}")
         work = NetworkRun(device, network, arithmetic, images)

@@ -1,0 +1,45 @@
+"""`dscim sim`: serves the simulated SoC on a loopback port."""
+
+import argparse
+import time
+from pathlib import Path
+
+from dscim.host.cli.options import add_device, add_trace, product_spec, soc_for
+from dscim.host.cli.report import Report
+from dscim.host.errors import UserError
+from dscim.sim.server import Simulator, Status, Window
+from dscim.sim.soc import soc_design
+
+TRACE_FILE = Path("dscim.fst")
+REPORT_SECONDS = 1.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dscim sim`."""
+    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
+    add_device(parser)
+    add_trace(parser)
+    parser.add_argument("--quiet", action="store_true", help="print the port and errors only")
+    parser.add_argument("--verbose", action="store_true", help="print the cycles each second")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until Ctrl-C, or until the simulator dies."""
+    if not 0 <= options.port <= 65535:
+        raise UserError(f"Port {options.port} is outside 0..65535; 0 takes a free one.")
+    report = Report.of(options)
+    spec = soc_for(product_spec(options), options)
+    start, stop = options.trace or (0, 0)
+    window = Window(start, stop, TRACE_FILE) if options.trace else None
+    with Simulator(soc_design(spec), port=options.port, window=window, say=report.say) as served:
+        Report().say(f"socket://127.0.0.1:{served.port}")
+        report.say(f"UARTBone of the SoC with the spec {spec.hash:08x}: {spec.macro.form} macro of "
+                   f"{spec.macro.rows} x {spec.macro.columns}; Ctrl-C ends it.")
+        while True:
+            time.sleep(REPORT_SECONDS)
+            report.detail(_line(served.ask()))
+
+
+def _line(status: Status) -> str:
+    return (f"{status.cycles} cycles, {status.rate / 1e6:.2f} million a second, "
+            f"{status.received} bytes in, {status.sent} out")

@@ -3,7 +3,7 @@
 {"command", "data", "images" (test images), "shipped" (of which the first so many ship),
 "versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (was it
 fine-tuned for this arithmetic), "arithmetic" (the fields of ProductSpec), "accuracy" (0 to 1)
-on all test images, "shipped_accuracy" on those that ship, "seconds".
+on all test images, "shipped_wrong", the indices of shipped images it gets wrong, "seconds".
 A result that is there already, of the same file, arithmetic and images, is kept, not computed
 again, so the command goes on where it was stopped.
 """
@@ -84,7 +84,8 @@ def _measure(data: Dataset, network: Network, spec: ProductSpec, limit: int, con
         outputs = Evaluator(network, spec).outputs(
             images, lambda done, total: bar.update(task, completed=done, total=total))
     right = predictions(outputs) == labels
-    return {"accuracy": float(np.mean(right)), "shipped_accuracy": float(np.mean(right[:COUNT])),
+    wrong = np.flatnonzero(~right[:COUNT]).tolist()
+    return {"accuracy": float(np.mean(right)), "shipped_wrong": wrong,
             "images": len(images), "seconds": round(time.monotonic() - started, 1)}
 
 

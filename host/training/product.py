@@ -16,7 +16,7 @@ from dscim.host.reference.matrix import region_thresholds
 CHUNK = 16
 """Images whose expanded activations are held at a time."""
 
-RANK = 2
+RANK = 1
 """Terms of the deviation that `Counter.near` keeps."""
 
 
@@ -64,8 +64,8 @@ class Counter:
              ) -> Tensor:
         """About `counts`, without the points and some n times faster; float32.
 
-        The product of the levels over n, and the strongest RANK terms of what the points of
-        even and of odd regions deviate from it.
+        The product of the levels over n, and the strongest terms, RANK of them, of what the
+        points of even and of odd regions deviate from it.
         """
         a, b = self._activation_levels(x), self._weight_levels(w)
         left = [a / self.samples, *self._left[a.permute(0, 2, 3, 1).int()].permute(4, 0, 3, 1, 2)]

@@ -18,6 +18,9 @@ from dscim.host.training.quantised import QuantisedNet
 CALIBRATION = 512
 """Training images from which ranges are chosen."""
 
+VALIDATION = 2_000
+"""Held-out images by which the epoch is chosen."""
+
 TEMPERATURE = 3.0
 """Softens the teacher's and the student's answers before they are compared."""
 
@@ -55,7 +58,7 @@ def finetune(data: Dataset, teacher: Path, spec: ProductSpec, recipe: Recipe, ch
 
     def validate() -> float:
         net.fidelity(exact=True)
-        return accuracy(net, parts.held_images, parts.held_labels)
+        return accuracy(net, parts.held_images[:VALIDATION], parts.held_labels[:VALIDATION])
 
     fit(net, _optimiser(net, recipe.rate), loss, validate, parts, recipe, checkpoint)
     net.fidelity(exact=True)

@@ -1,0 +1,224 @@
+"""Training: the torch forms give the numpy reference's bits, and a run resumes as if unbroken."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
+
+from dscim.gateware.specs import ProductSpec, SequenceSpec  # noqa: E402
+from dscim.host.errors import UserError  # noqa: E402
+from dscim.host.network import INPUT, run  # noqa: E402
+from dscim.host.reference import multiply_by_quantized_multiplier, product  # noqa: E402
+from dscim.host.training import calibrate, dataset, floating, integers, loop, tuning  # noqa: E402
+from dscim.host.training.command import main  # noqa: E402
+from dscim.host.training.images import as_integers  # noqa: E402
+from dscim.host.training.model import ResNet8  # noqa: E402
+from dscim.host.training.product import Counter, arithmetic  # noqa: E402
+
+POINTS = [ProductSpec(width, length) for width in (16, 64) for length in (64, 128, 256)]
+SHIFTED = [ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)]
+LONG = [ProductSpec(length=1024), ProductSpec(64, 2048)]
+
+
+@pytest.mark.parametrize("spec", [*POINTS, *SHIFTED, *LONG, ProductSpec(exact=True)])
+def test_product_is_the_references(spec):
+    """Windows of 3 x 2 over 5 channels, operands from random and from the extremes."""
+    generator = np.random.default_rng(spec.hash)
+    x = generator.choice([0, 1, 127, 128, 254, 255], (2, 5, 4, 4))
+    x = np.where(generator.random(x.shape) < 0.7, generator.integers(0, 256, x.shape), x)
+    w = generator.integers(-127, 128, (6, 5, 3, 2))
+    w[0], w[1, :, 0] = 127, -127
+    form = arithmetic(spec, (3, 2), 5)
+    tensors = (torch.from_numpy(array).float() for array in (x, w))
+    got = form.estimate(form.counts(*tensors, (1, 1), (0, 0))).numpy()
+    columns = w.transpose(0, 2, 3, 1).reshape(6, -1).T.astype(np.int8)
+    for i, j in np.ndindex(2, 3):
+        window = x[:, :, i:i + 3, j:j + 2].transpose(0, 2, 3, 1).reshape(2, -1)
+        wanted = product((window - 128).astype(np.int8), columns, spec, -128)
+        assert np.array_equal(got[:, :, i, j], wanted)
+
+
+@pytest.mark.parametrize("spec", POINTS)
+def test_levels_count_thresholds_and_their_middles_keep_them(spec):
+    form = arithmetic(spec, (1, 1), 1)
+    x, w = torch.arange(256).float(), torch.arange(-127, 128).float()
+    ones = form.counts(x[:, None, None, None], torch.full((1, 1, 1, 1), 127.0), (1, 1), (0, 0))
+    unit = 256 / spec.samples
+    assert torch.equal(form.effective_activations(x) / unit, ones.flatten())
+    full = torch.full((1, 1, 1, 1), 255.0)
+    ones = form.counts(full, w[:, None, None, None], (1, 1), (0, 0)).flatten()
+    assert torch.equal(form.effective_weights(w) / (unit / 2), ones)
+    middle = form.effective_weights(w).clamp(-127, 127).round()
+    assert torch.equal(form.effective_weights(middle), form.effective_weights(w))
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_near_is_exact_where_its_terms_suffice(samples):
+    form = arithmetic(ProductSpec(64, 64 * samples), (3, 3), 4)
+    generator = torch.Generator().manual_seed(samples)
+    x = torch.randint(0, 256, (2, 4, 6, 6), generator=generator).float()
+    w = torch.randint(-127, 128, (3, 4, 3, 3), generator=generator).float()
+    geometry = (2, 2), (1, 1)
+    torch.testing.assert_close(form.near(x, w, *geometry), form.counts(x, w, *geometry))
+
+
+@pytest.mark.parametrize("spec", [
+    ProductSpec(signed="offset"), ProductSpec(sequence=SequenceSpec("lfsr"))])
+def test_other_arithmetics_are_refused(spec):
+    with pytest.raises(UserError, match="split with the sequence counter only"):
+        Counter(spec, (1, 1), 1)
+
+
+def test_multiply_is_the_references():
+    generator = np.random.default_rng(7)
+    x = np.concatenate([generator.integers(-2**27, 2**27, 5000), np.arange(-600, 600)])
+    for shift in (-20, -9, -1, 0, 2):
+        for multiplier in (1 << 30, (1 << 31) - 1, 1_234_567_890, 0):
+            wanted = multiply_by_quantized_multiplier(x, np.int64(multiplier), np.int64(shift))
+            got = integers.multiply(
+                torch.from_numpy(x), torch.tensor(multiplier), torch.tensor(shift))
+            assert np.array_equal(got.numpy(), wanted)
+
+
+def test_straight_is_exact_and_passes_the_gradient():
+    surrogate = torch.tensor([0.1, 1e6], requires_grad=True)
+    value = integers.straight(torch.tensor([100.0, 3.0]), surrogate)
+    (value * torch.tensor([2.0, 3.0])).sum().backward()
+    assert value.tolist() == [100.0, 3.0]
+    assert surrogate.grad.tolist() == [2.0, 3.0]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """An untrained network with lively batch norms."""
+    torch.manual_seed(3)
+    model = ResNet8()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+    model.train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.rand(16, 1, 28, 28))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.randint(0, 256, (24, 28, 28), generator=torch.Generator().manual_seed(4)).byte()
+
+
+def quantised(model, images, spec):
+    net = calibrate.quantised_net(spec)
+    calibrate.adopt(net, model)
+    calibrate.calibrate(net, images)
+    return net.eval()
+
+
+@pytest.mark.parametrize("spec", [*POINTS[:1], *POINTS[4:5], ProductSpec(exact=True)])
+def test_the_exported_network_is_the_forward_pass_bit_for_bit(model, images, spec):
+    net = quantised(model, images, spec)
+    signals = net.signals(images[:3])
+    outputs = run(net.export("test", {}), as_integers(images[:3].numpy()))
+    assert set(outputs) == set(signals) - {INPUT}
+    for name, output in outputs.items():
+        wanted = (signals[name].value + signals[name].zero).detach().permute(0, 2, 3, 1)
+        assert np.array_equal(output, wanted.numpy()), name
+        assert len(np.unique(output)) > 1 or spec.samples == 1, name
+
+
+def test_batch_norm_is_folded_and_rounding_stays_small(model, images):
+    net = quantised(model, images, ProductSpec(exact=True))
+    with torch.no_grad():
+        wanted = model(floating.as_input(images))
+        real = list(net.real(images).values())[-1].flatten(1)
+        torch.testing.assert_close(real, wanted, rtol=1e-3, atol=1e-4)
+        assert (net(images) - wanted).std() < 0.1 * wanted.std()
+
+
+def test_everything_trainable_gets_a_gradient(model, images):
+    net = quantised(model, images, POINTS[0])
+    net.fidelity(exact=False)
+    torch.nn.functional.cross_entropy(net(images), torch.arange(24) % 10).backward()
+    without = [name for name, p in net.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+def idx(array):
+    """The bytes of an IDX file."""
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A tiny data set: 300 images to train on and 20 to test on."""
+    generator = np.random.default_rng(6)
+    for part, count in (("train", 300), ("t10k", 20)):
+        pixels = generator.integers(0, 256, (count, 28, 28), np.uint8)
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels)))
+        labels = generator.integers(0, 10, count, np.uint8)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return tmp_path
+
+
+def test_dataset_plain_and_compressed(folder):
+    data = dataset.load(folder)
+    assert data.train_images.shape == (300, 28, 28) and data.test_labels.shape == (20,)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (None, "no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz in"),
+    (b"", "is not an IDX file"),
+    (idx(np.zeros(20, np.uint8))[:-1], "holds 19 bytes where its header says"),
+    (idx(np.zeros(19, np.uint8)), "take Fashion-MNIST's own four IDX files"),
+    (gzip.compress(idx(np.zeros(20, np.uint8)))[:-9], "cannot be read as an IDX file"),
+])
+def test_damaged_data_is_refused(folder, content, message):
+    path = folder / "t10k-labels-idx1-ubyte"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        dataset.load(folder)
+
+
+def test_a_stopped_training_goes_on_as_if_it_never_stopped(folder, monkeypatch):
+    """Two epochs at one go, and two with a stop between, end in the same weights."""
+    data = dataset.load(folder)
+    recipe = loop.Recipe(2, 0.05, seed=9, images=64, batch=32, held_out=40)
+    floating.train(data, recipe, folder / "whole.pt")
+    saved = loop.save
+
+    def save_and_stop(state, path):
+        saved(state, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "save", save_and_stop)
+        floating.train(data, recipe, folder / "broken.pt")
+    assert loop.restore(folder / "broken.pt")["epoch"] == 1
+    floating.train(data, recipe, folder / "broken.pt")
+    whole, broken = (loop.restore(folder / f"{name}.pt")["model"] for name in ("whole", "broken"))
+    assert all(torch.equal(whole[key], broken[key]) for key in whole)
+    with pytest.raises(UserError, match="another recipe"):
+        floating.train(data, loop.Recipe(3, 0.05, seed=9), folder / "broken.pt")
+
+
+def test_fine_tuning_runs_and_its_checkpoint_is_its_network(folder):
+    data = dataset.load(folder)
+    recipe = loop.Recipe(1, 0.05, seed=9, images=64, batch=32, held_out=40)
+    floating.train(data, recipe, folder / "float.pt")
+    net = tuning.finetune(data, folder / "float.pt", POINTS[3], recipe, folder / "tuned.pt",
+                          None, near=False)
+    loaded, facts = tuning.load(folder / "tuned.pt", POINTS[3])
+    assert facts["recipe"]["seed"] == 9
+    image = torch.from_numpy(data.test_images[:4].copy())
+    assert torch.equal(net(image), loaded(image))
+
+
+def test_a_missing_checkpoint_is_one_sentence(folder):
+    with pytest.raises(UserError, match="no checkpoint"):
+        main(["finetune", "--data", str(folder), "--work", str(folder), "--name", "x"])

@@ -95,6 +95,8 @@ def _table(run: NetworkRun, report: Report) -> None:
                  f"{100 * counters.cycles_activations / busy:.1f} % for activations")
         report.say(f"{busy / len(run.images):.0f} cycles an image ({waits}), and "
                    f"{counters.cycles_link / len(run.images):.0f} idle for the link")
+        rate = (busy + counters.cycles_link) / sum(layer.seconds for layer in run.layers)
+        report.say(f"{rate / 1e6:.2f} million cycles a second, all devices together")
     report.say(f"{counters.bytes_written} bytes written to the device, {counters.bytes_read} read")
 
 

@@ -4,11 +4,14 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dscim.sim.errors import SimulationError
+
+OLD_SECONDS = 30 * 24 * 3600.0
 
 
 def cache_folder() -> Path:
@@ -26,15 +29,15 @@ def cache_folder() -> Path:
     folder = folder.absolute()
     if len(str(folder).split()) != 1:
         raise SimulationError(
-            f"cache folder '{folder}' has a blank in its path, which make cannot handle; "
-            "set DSCIM_CACHE to a folder without one"
+            f"Cache folder '{folder}' has a blank in its path, which make cannot handle; "
+            "set DSCIM_CACHE to a folder without one."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SimulationError(
-            f"cache folder '{folder}' cannot be made ({error.strerror}); "
-            "set DSCIM_CACHE to a folder that can be written"
+            f"Cache folder '{folder}' cannot be made ({error.strerror}); "
+            "set DSCIM_CACHE to a folder that can be written."
         ) from error
     return folder
 
@@ -55,6 +58,14 @@ def source_parts(folders: Iterable[Path]) -> list[str | bytes]:
         for path in sorted(folder.rglob("*.py")):
             parts += [str(path.relative_to(folder)), path.read_bytes()]
     return parts
+
+
+def forget_old(pattern: str) -> None:
+    """Removes what matches `pattern` in the cache and was not used (touched) for OLD_SECONDS."""
+    for path in cache_folder().glob(pattern):
+        with suppress(OSError):  # another process may remove it too
+            if time.time() - path.stat().st_mtime > OLD_SECONDS:
+                path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A SoC in Migen to Verilog text, cached, so that a second run need not import Migen at all."""
 
 import importlib.metadata
+import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ class Design:
 
     name: what cached files are called. key: stands for every parameter of the SoC (a spec's hash).
     build: makes the SoC on a `dscim.sim.platform.SimPlatform`; imports Migen when called.
-    sources: folders whose .py files decide, with `key`, what `build` makes.
+    sources: folders whose .py files decide, with `key` and the file of `build`, what it makes.
     clk_freq: what the SoC takes its clock for, in Hz; no more than a unit of time here.
     """
 
@@ -39,9 +40,10 @@ class Verilog:
 
 
 def design_key(design: Design) -> str:
-    """A key over the design's key, the gateware's sources and the versions of Migen and LiteX."""
+    """A key over the design's key, the sources that make it and the versions of Migen and LiteX."""
     versions = [importlib.metadata.version(package) for package in ("migen", "litex")]
-    here = [path.read_bytes() for path in (Path(__file__), Path(__file__).with_name("platform.py"))]
+    makers = {__file__, str(Path(__file__).with_name("platform.py")), inspect.getfile(design.build)}
+    here = sorted(Path(maker).read_bytes() for maker in makers)
     return digest([design.name, design.key, *versions, *here, *source_parts(design.sources)])
 
 

@@ -6,10 +6,15 @@ from pathlib import Path
 # A signal goes to the first group whose pattern its name holds.
 GROUPS = (
     ("host bytes", r"^serial_"),
-    ("UART bridge", r"uartbone|stream2wishbone|bytes_count|words_count"),
+    ("UART bridge", r"uartbone|(bytes|words)_count|_(cmd|incr|length)(_next|$)"),
     ("macro", r"macro|prng|sng"),
-    ("layer engine", r"engine|descriptor|requant|accumul|window"),
+    ("accumulator", r"accumulator"),
+    ("requantiser", r"requantiser"),
+    ("loader", r"loader"),
+    ("order of work", r"walker|position|loops"),
+    ("layer engine", r"engine"),
     ("registers", r"csr|bank|storage|status"),
+    ("memories", r"memory|mem_"),
     ("bus", r"bus|interface|wishbone|master|slave"),
     ("clock and reset", r"clk|rst|reset"),
     ("other", r""),

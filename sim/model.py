@@ -1,10 +1,13 @@
 """A design to the executable that simulates it."""
 
+import threading
 from pathlib import Path
 
 from dscim.sim.elaborate import TOP, Design, elaborate, elaborated
 from dscim.sim.progress import Say, silent, step
 from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
+
+_ELABORATING = threading.Lock()  # Migen and LiteX keep state of their own
 
 
 def model(design: Design, *, trace: Trace = "", say: Say = silent) -> Path:
@@ -13,9 +16,10 @@ def model(design: Design, *, trace: Trace = "", say: Say = silent) -> Path:
     Raises SimulationError when a step fails.
     """
     folder = elaborated(design)
-    if not folder.exists():
-        with step(say, f"[1/2] elaborate {design.name}"):
-            elaborate(design)
+    with _ELABORATING:
+        if not folder.exists():
+            with step(say, f"[1/2] elaborate {design.name}"):
+                elaborate(design)
     harness = {*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")}.difference(STORED)
     sources = [folder / f"{TOP}.v", *sorted(harness)]
     contents = {path.name: path.read_text() for path in folder.glob("*.init")}

@@ -37,10 +37,10 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.file.suffix not in (".fst", ".vcd"):
-            raise SimulationError(f"trace file '{self.file}' ends neither in .fst nor in .vcd")
+            raise SimulationError(f"Trace file '{self.file}' ends neither in .fst nor in .vcd.")
         if not 0 <= self.start < self.stop:
             raise SimulationError(
-                f"trace window {self.start}:{self.stop} holds no cycle; give FROM:TO with FROM < TO"
+                f"Trace window {self.start}:{self.stop} holds no cycle; give FROM < TO."
             )
 
     @property
@@ -141,11 +141,14 @@ class Simulator:
 
     def ask(self) -> Status:
         """What the simulator has done so far. Raises SimulationError when it has died."""
+        return self._ask(b"\n")
+
+    def _ask(self, line: bytes) -> Status:
         with self._lock:
             pipe = self._running().stdin
             assert pipe is not None
             try:
-                pipe.write(b"\n")
+                pipe.write(line)
                 pipe.flush()
             except OSError:
                 raise self._death() from None
@@ -156,8 +159,9 @@ class Simulator:
 
         With a client connected, time does pass; without one it may never.
         """
-        goal = self.ask().cycles + count
-        while self.ask().cycles < goal:
+        awake = b"run\n"
+        goal = self._ask(awake).cycles + count
+        while self._ask(awake).cycles < goal:
             time.sleep(0.002)
 
     def end(self) -> None:
@@ -194,7 +198,7 @@ class Simulator:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise SimulationError("the simulator has not been started")
+            raise SimulationError("The simulator has not been started.")
         return self._process
 
     def _line(self) -> dict[str, Any]:
@@ -204,7 +208,7 @@ class Simulator:
         ready, _, _ = select.select([process.stdout], [], [], ANSWER_SECONDS)
         if not ready:
             raise SimulationError(
-                f"the simulator (process {process.pid}) did not answer in {ANSWER_SECONDS:.0f} s"
+                f"The simulator (process {process.pid}) did not answer in {ANSWER_SECONDS:.0f} s."
             )
         line = process.stdout.readline()
         if not line:
@@ -217,13 +221,13 @@ class Simulator:
         try:
             process.wait(2)
         except subprocess.TimeoutExpired:
-            return SimulationError("the simulator closed its output")
+            return SimulationError("The simulator closed its output.")
         return SimulationError(self.epitaph())
 
     def epitaph(self) -> str:
         """One sentence: how the process ended and what it said last."""
         words = self.last_words
-        return f"the simulator ended with status {self.status}" + (f": {words}" if words else "")
+        return f"The simulator ended with status {self.status}" + (f": {words}." if words else ".")
 
     def _save_groups(self, window: Window) -> None:
         verilog = (elaborated(self.design) / f"{TOP}.v").read_text()

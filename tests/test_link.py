@@ -169,7 +169,7 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         target = f"socket://127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(LinkError, match=f"nothing answers at {re.escape(target)}"):
+        with pytest.raises(LinkError, match=f"Nothing answers at {re.escape(target)}"):
             UartLink(target)
     for wrong in ("socket://127.0.0.1", "socket://127.0.0.1:70000", "socket://:x"):
         with pytest.raises(LinkError, match="no target"):
@@ -190,14 +190,14 @@ def test_death_of_the_simulator_is_told_at_once(link: SimLink, number: signal.Si
     killer = threading.Thread(target=kill)
     killer.start()
     status = -9 if number == signal.SIGKILL else 0
-    with pytest.raises(LinkError, match=f"the simulator ended with status {status}"):
+    with pytest.raises(LinkError, match=f"The simulator ended with status {status}"):
         while True:
             link.read(toy_soc.MEMORY, 1000)
     assert time.monotonic() - died[0] < 2
     killer.join()
-    with pytest.raises(LinkError, match="the simulator ended"):
+    with pytest.raises(LinkError, match="The simulator ended"):
         link.read(toy_soc.MEMORY, 1)
-    with pytest.raises(LinkError, match="the simulator ended"):
+    with pytest.raises(LinkError, match="The simulator ended"):
         link.write(toy_soc.MEMORY, np.zeros(10, np.uint32))
 
 

@@ -1,12 +1,14 @@
 """The build of a model: cached by contents, safe against another build, clear when it fails."""
 
+import os
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dscim.sim.cache import build_beside, cache_folder, digest
+from dscim.sim.cache import build_beside, cache_folder, digest, forget_old
 from dscim.sim.errors import SimulationError
 from dscim.sim.verilate import verilate
 
@@ -33,7 +35,11 @@ int main() {
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    """A cache of its own, with the run-time library that earlier builds left."""
+    folder = tmp_path_factory.mktemp("cache")
+    for runtime in cache_folder().glob("runtime-*"):
+        shutil.copytree(runtime, folder / runtime.name)
+    return folder
 
 
 @pytest.fixture
@@ -91,7 +97,7 @@ def test_failed_build_is_one_sentence_and_a_log(
     assert f"{step} failed" in message
     assert "rror" in message
     assert "\n" not in message
-    log = Path(message.rsplit("see ", 1)[1])
+    log = Path(message.rsplit("see ", 1)[1].removesuffix("."))
     assert "rror" in log.read_text()
     assert not list(cache_folder().glob("*.building*"))
 
@@ -120,6 +126,19 @@ def test_what_is_there_first_stays(tmp_path: Path) -> None:
     with pytest.raises(KeyError), build_beside(tmp_path / "other"):
         raise KeyError
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
+
+
+def test_what_nobody_used_for_a_month_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSCIM_CACHE", str(tmp_path))
+    for name in ("toy-old", "toy-new", "other-old"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "toy-old.log").write_text("")
+    for path in tmp_path.glob("*old*"):
+        os.utime(path, (0, 0))
+    forget_old("toy-*")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other-old", "toy-new"]
 
 
 def test_digest_tells_parts_apart() -> None:

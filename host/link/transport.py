@@ -59,12 +59,12 @@ class SocketTransport:
         self._timeout = timeout
         host, _, port = target.removeprefix("socket://").rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise LinkError(f"'{target}' is no target; write socket://HOST:PORT")
+            raise LinkError(f"'{target}' is no target; write socket://HOST:PORT.")
         try:
             self._socket = socket.create_connection((host, int(port)), timeout)
         except OSError as error:
             reason = error.strerror or error
-            raise LinkError(f"nothing answers at {target} ({reason}); is it running?") from None
+            raise LinkError(f"Nothing answers at {target} ({reason}); is it running?") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._kept = bytearray()
 
@@ -134,7 +134,7 @@ class SerialTransport:
         try:
             self._port = serial.serial_for_url(target, baudrate, timeout=timeout)
         except (OSError, ValueError) as error:  # SerialException is an OSError
-            raise LinkError(f"serial port '{target}' does not open: {error}") from None
+            raise LinkError(f"Serial port '{target}' does not open: {error}.") from None
 
     def send(self, data: bytes) -> None:
         """Sends all of `data`, or raises Disturbed or LinkError."""
@@ -175,4 +175,4 @@ class SerialTransport:
         self._port.close()
 
     def _failed(self, error: OSError) -> LinkError:
-        return LinkError(f"serial port '{self.name}' failed: {error}")
+        return LinkError(f"Serial port '{self.name}' failed: {error}.")

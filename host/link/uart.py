@@ -126,7 +126,7 @@ class UartLink:
             except Disturbed as error:
                 self._resynchronise(error)
                 if not left:
-                    raise LinkError(f"{error} ({retries + 1} tries)") from None
+                    raise LinkError(f"{error} ({retries + 1} tries).") from None
         return None
 
     def _resynchronise(self, cause: LinkError) -> None:
@@ -137,7 +137,7 @@ class UartLink:
                 self._settle()
             with suppress(Disturbed):
                 return self._check()
-        raise LinkError(f"{cause}; it did not come back in step, reset it")
+        raise LinkError(f"{cause}; it did not come back in step, reset it.")
 
 
 def write_frames(address: int, words: Words, step: int) -> bytes:

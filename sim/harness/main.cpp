@@ -1,7 +1,7 @@
 // Serves the verilated SoC on a loopback TCP port, its clock flat out while there is work.
 //
-// Standard output speaks JSON, one object a line: first {"port": N}, then an answer for each line
-// on standard input when --attached. Standard error is for people. Exit status: 0 at the end of
+// Standard output speaks JSON, one object a line: first {"port": N}, then what was done so far,
+// for each line on standard input, when --attached. Standard error is for people. Exit status: 0 at the end of
 // --cycles, $finish or a signal; 2 for wrong use.
 #include <fcntl.h>
 #include <poll.h>
@@ -98,15 +98,18 @@ class Server {
         looked_ = {};
     }
 
-    // Answers what waits on standard input; false at its end: the parent is gone.
+    // Answers each line on standard input; a word on it, any, keeps the clock from resting.
+    // False at its end: the parent is gone.
     bool answer() {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         if (::poll(&input, 1, 0) <= 0) return true;
         char text[64];
         const ssize_t count = ::read(STDIN_FILENO, text, sizeof text);
         for (ssize_t i = 0; i < count; ++i) {
-            if (text[i] != '\n') continue;
-            active_ = Clock::now();
+            if (text[i] != '\n') {
+                active_ = Clock::now();
+                continue;
+            }
             std::printf("{\"cycles\": %llu, \"rate\": %.0f, \"received\": %llu, \"sent\": %llu}\n",
                         static_cast<unsigned long long>(soc_.cycle()), rate(),
                         static_cast<unsigned long long>(bridge_.received()),

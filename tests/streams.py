@@ -1,0 +1,106 @@
+"""Streams in Migen's simulator: sources and sinks that stall at random, memories of plain Python.
+
+All generators act on the rising edge as registers do: they see what was there before the edge,
+and what they set holds after it.
+"""
+
+from migen import passive
+
+PATIENCE = 2000
+"""Cycles without a beat after which a sink calls the stream dead."""
+
+
+def payload(endpoint) -> list[str]:
+    """The names of an endpoint's fields, with `last`."""
+    return ["last", *(name for name, *_ in endpoint.description.payload_layout)]
+
+
+def set_fields(record, values: dict[str, int]):
+    """Sets fields of a Record or an Endpoint by their names."""
+    for name, value in values.items():
+        yield getattr(record, name).eq(value)
+
+
+def pulse(*signals):
+    """Holds signals high for a cycle."""
+    for signal in signals:
+        yield signal.eq(1)
+    yield
+    for signal in signals:
+        yield signal.eq(0)
+
+
+def feed(endpoint, beats, rng, stall: float):
+    """Sends beats (dicts by field), waiting before each with probability `stall`, again and
+    again; the fields hold noise while nothing is valid."""
+    names = payload(endpoint)
+    for beat in beats:
+        while rng.random() < stall:
+            yield endpoint.valid.eq(0)
+            for name in names:
+                signal = getattr(endpoint, name)
+                yield signal.eq(int.from_bytes(rng.bytes(len(signal) // 8 + 1), "big"))
+            yield
+        yield endpoint.valid.eq(1)
+        yield from set_fields(endpoint, {name: beat.get(name, 0) for name in names})
+        yield
+        while not (yield endpoint.ready):
+            yield
+        yield endpoint.valid.eq(0)
+
+
+def drain(endpoint, beats: list, count: int, rng, stall: float):
+    """Takes `count` beats into the list `beats`, not ready with probability `stall`.
+
+    Asserts that a beat which waits stays as it is, and that the next comes in finite time.
+    """
+    names = payload(endpoint)
+    waiting, silence = None, 0
+    while len(beats) < count:
+        yield endpoint.ready.eq(int(rng.random() >= stall))
+        yield
+        valid, ready = (yield endpoint.valid), (yield endpoint.ready)
+        beat = {}
+        for name in names:
+            beat[name] = yield getattr(endpoint, name)
+        assert waiting is None or (valid and beat == waiting), "a waiting beat changed"
+        waiting = beat if valid and not ready else None
+        silence = 0 if valid else silence + 1
+        assert silence < PATIENCE, f"no beat after {len(beats)} of {count}"
+        if valid and ready:
+            beats.append(beat)
+    yield endpoint.ready.eq(0)
+
+
+@passive
+def serve(read, contents):
+    """A memory behind a `read` record (adr, re, dat_r), as `WindowedMemory` has it: the word
+    follows a cycle after re and stays until the next."""
+    yield
+    while True:
+        if (yield read.re):
+            yield read.dat_r.eq(int(contents[(yield read.adr)]))
+        yield
+
+
+@passive
+def record_writes(write, memory: dict[int, int]):
+    """Puts what goes out by a `write` record (byte enables) into a dict of bytes; a byte may be
+    written once only."""
+    while True:
+        enables, adr, data = (yield write.we), (yield write.adr), (yield write.dat_w)
+        for byte in range(len(write.we)):
+            if enables >> byte & 1:
+                place = adr * len(write.we) + byte
+                assert place not in memory, f"byte {place} is written twice"
+                memory[place] = data >> 8 * byte & 0xFF
+        yield
+
+
+def wait_for(signal, limit: int = PATIENCE):
+    """Waits until `signal` is seen high, at most `limit` cycles."""
+    for _ in range(limit):
+        yield
+        if (yield signal):
+            return
+    raise AssertionError("a signal that should rise never did")

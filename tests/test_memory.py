@@ -1,0 +1,120 @@
+"""WindowedMemory: engine and bus on one memory, at random, cycle by cycle against its contract."""
+
+import numpy as np
+import pytest
+from migen import passive, run_simulation
+
+from dscim.gateware.memory import BUS_WIDTH, WindowedMemory
+
+DEPTH = 4
+CYCLES = 1000
+SHAPES = ((32, 32), (64, 8), (64, 32), (128, 32))
+
+
+def engine(memory, rng):
+    """Locks for random spans; reads and writes at random, reads only while it has locked."""
+    locked = 0
+    for _ in range(CYCLES):
+        if rng.random() < 0.2:
+            locked = int(rng.random() < 0.6)
+        yield memory.locked.eq(locked)
+        yield memory.read.re.eq(int(rng.random() < 0.6))
+        yield memory.read.adr.eq(int(rng.integers(DEPTH)))
+        enables = int(rng.integers(1 << len(memory.write.we))) if rng.random() < 0.4 else 0
+        yield memory.write.we.eq(enables)
+        yield memory.write.adr.eq(int(rng.integers(DEPTH)))
+        yield memory.write.dat_w.eq(int.from_bytes(rng.bytes(memory.width // 8), "big"))
+        yield
+    yield memory.locked.eq(0)
+    yield memory.write.we.eq(0)
+
+
+def transfer(memory, part: int, data: int | None):
+    """One transfer over the bus: a write of `data`, a read where it is None; returns the data."""
+    bus = memory.bus
+    yield bus.cyc.eq(1)
+    yield bus.stb.eq(1)
+    yield bus.we.eq(int(data is not None))
+    yield bus.sel.eq(0xF)
+    yield bus.adr.eq(part)
+    yield bus.dat_w.eq(data or 0)
+    yield
+    while not (yield bus.ack):
+        yield
+    yield bus.cyc.eq(0)
+    yield bus.stb.eq(0)
+    return (yield bus.dat_r)
+
+
+def host(memory, rng, words, counts):
+    """Random transfers with random gaps, at last a read of everything: equal to `words`."""
+    parts = memory.width // BUS_WIDTH
+    for _ in range(CYCLES // 4):
+        part = int(rng.integers(DEPTH * parts))
+        write = rng.random() < 0.5
+        counts[write] += 1
+        yield from transfer(memory, part, int(rng.integers(1 << 32)) if write else None)
+        while rng.random() < 0.3:
+            yield
+    while (yield memory.locked) or (yield memory.write.we):
+        yield
+    yield
+    for part in range(DEPTH * parts):
+        word = words[part // parts] >> BUS_WIDTH * (part % parts) & 0xFFFF_FFFF
+        assert (yield from transfer(memory, part, None)) == word
+
+
+def merged(old: int, new: int, enables: int, granularity: int) -> int:
+    """`old` with those parts of `new` whose enables are set."""
+    mask = sum(((1 << granularity) - 1) << granularity * k
+               for k in range(enables.bit_length()) if enables >> k & 1)
+    return old & ~mask | new & mask
+
+
+@passive
+def judge(memory, granularity, words, counts):
+    """Follows every cycle and keeps `words`, the memory as the contract has it."""
+    bus, parts = memory.bus, memory.width // BUS_WIDTH
+    engine_read, bus_read = None, None
+    while True:
+        locked, ack, enables = (yield memory.locked), (yield bus.ack), (yield memory.write.we)
+        asks, writes = (yield bus.cyc) & (yield bus.stb), (yield bus.we)
+        row, part = divmod((yield bus.adr), parts)
+        if engine_read is not None:
+            assert (yield memory.read.dat_r) == engine_read
+        if asks and not writes:
+            assert ack == (bus_read is not None), "a read takes two cycles, the first unlocked"
+            if ack:
+                assert (yield bus.dat_r) == bus_read >> BUS_WIDTH * part & 0xFFFF_FFFF
+        if asks and writes:
+            assert ack == (not enables), "a bus write waits for the engine's, and for nothing else"
+        if not asks:
+            assert not ack
+        counts["held reads"] += asks and not writes and locked
+        counts["held writes"] += asks and writes and bool(enables)
+        counts["locked after request"] += locked and bus_read is not None
+        # What this edge does: reads see the memory as it was before the writes.
+        reads = asks and not writes and not ack and not locked
+        bus_read = words[row] if reads else None
+        if locked and (yield memory.read.re):
+            engine_read = words[(yield memory.read.adr)]
+        elif not locked:
+            engine_read = None
+        if enables:
+            adr = yield memory.write.adr
+            words[adr] = merged(words[adr], (yield memory.write.dat_w), enables, granularity)
+        elif ack and writes:
+            words[row] = merged(words[row], (yield bus.dat_w) << BUS_WIDTH * part,
+                                1 << part, BUS_WIDTH)
+        yield
+
+
+@pytest.mark.parametrize(("width", "granularity"), SHAPES)
+def test_engine_and_bus_share_a_memory(width, granularity):
+    seeds = np.random.default_rng(width + granularity).spawn(2)
+    memory = WindowedMemory(width, DEPTH, granularity)
+    words = [0] * DEPTH
+    counts = {True: 0, False: 0, "held reads": 0, "held writes": 0, "locked after request": 0}
+    run_simulation(memory, [engine(memory, seeds[0]), host(memory, seeds[1], words, counts),
+                            judge(memory, granularity, words, counts)])
+    assert min(counts.values()) >= 5, counts

@@ -1,32 +1,71 @@
-"""Every form of the macro against the contract, at full size, through Verilator."""
+"""Every form of the macro against the contract, stalled at random, small and at full size."""
 
 import numpy as np
 import pytest
 
 from dscim.gateware.macro import build_macro
-from dscim.gateware.specs import MacroSpec, ProductSpec
+from dscim.gateware.macro.array import Array, ExclusiveRows
+from dscim.gateware.macro.exact import ExactParallel
+from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec
 from tests.macro_bench.jobs import Tile, expected, operands, random_tile
+from tests.macro_bench.migen_run import run_migen
 from tests.macro_bench.run import run_verilated, verilated
 
-FAST = [MacroSpec(), MacroSpec(form="exact", lanes=1)]
+LFSR = SequenceSpec("lfsr")
+OTHER_LFSR = SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))
+
+SMALL = [
+    MacroSpec(16, 1), MacroSpec(32, 2, lanes=4), MacroSpec(32, 2, lanes=64),
+    MacroSpec(64, 1, 64, lanes=4), MacroSpec(64, 1, 64, lanes=32),
+    MacroSpec(16, 1, lanes=1), MacroSpec(32, 2, lanes=1, sequence=LFSR),
+    MacroSpec(64, 1, 64, lanes=1, sequence=OTHER_LFSR),
+    MacroSpec(16, 1, form="array", lanes=64), MacroSpec(32, 2, form="array", lanes=4),
+    MacroSpec(16, 1, form="array", lanes=16, sequence=LFSR),
+    MacroSpec(64, 1, 64, form="array", lanes=64, sequence=OTHER_LFSR),
+    MacroSpec(16, 1, form="exact", lanes=1), MacroSpec(64, 2, 64, form="exact", lanes=1),
+    MacroSpec(16, 2, signed=("split",)), MacroSpec(16, 2, signed=("offset",)),
+]
+FULL = [MacroSpec(), MacroSpec(form="exact", lanes=1)]
+SLOW = [
+    MacroSpec(or_width=64, lanes=4), MacroSpec(or_width=64, lanes=32), MacroSpec(lanes=64),
+    MacroSpec(lanes=4), MacroSpec(lanes=1), MacroSpec(lanes=1, sequence=LFSR),
+    MacroSpec(or_width=64, lanes=1), MacroSpec(or_width=64, lanes=1, sequence=OTHER_LFSR),
+    MacroSpec(or_width=64, form="exact", lanes=1),
+    *[MacroSpec(128, columns, or_width, "array", lanes, sequence)
+      for columns, lanes in ((32, 1), (32, 4), (4, 16), (4, 64))
+      for or_width, sequence in ((16, SequenceSpec()), (16, LFSR),
+                                 (64, SequenceSpec()), (64, OTHER_LFSR))],
+]
 
 
-def products(spec: MacroSpec, samples=None):
+def name_of(spec: MacroSpec) -> str:
+    """A spec in a test's and a model's name."""
+    return (f"macro-{spec.form}-{spec.rows}x{spec.columns}-or{spec.or_width}"
+            f"-{spec.sequence.kind}-{spec.lanes}{'' if len(spec.signed) == 2 else spec.signed[0]}")
+
+
+def watched(spec: MacroSpec):
+    """The macro, with a monitor where it is an array."""
+    macro = build_macro(spec)
+    if isinstance(macro, Array):
+        macro.monitor = ExclusiveRows(macro.groups, macro.computing)
+    return macro
+
+
+def products(spec: MacroSpec):
     """Every product that a macro can compute: signed modes, stream lengths, shifts 0..3."""
     exact = spec.form == "exact"
     for signed in spec.signed:
         for log2 in range(spec.side.bit_length()):
-            if samples is None or 2**log2 in samples:
-                for shift in range(4 if signed == "split" else 1):
-                    product = ProductSpec(spec.or_width, spec.or_width << log2, spec.sequence,
-                                          signed, shift, exact)
-                    if spec.refusal(product) is None:
-                        yield product
+            for shift in range(4 if signed == "split" else 1):
+                product = ProductSpec(spec.or_width, spec.or_width << log2, spec.sequence,
+                                      signed, shift, exact)
+                if spec.refusal(product) is None:
+                    yield product
 
 
-def agree(spec: MacroSpec, tiles, outcome):
+def agree(tiles, want, outcome):
     """The outcome is the contract's, window by window, and no monitor saw a collision."""
-    want = [result for tile in tiles for result in expected(spec, tile)]
     modes = [tile.product.signed for tile in tiles for _ in tile.windows]
     assert len(outcome.products) == len(want)
     assert outcome.violations == 0
@@ -36,34 +75,58 @@ def agree(spec: MacroSpec, tiles, outcome):
         assert mode != "offset" or total == want_total
 
 
-def name_of(spec: MacroSpec) -> str:
-    return (f"macro-{spec.form}-{spec.rows}x{spec.columns}-or{spec.or_width}"
-            f"-{spec.sequence.kind}-{spec.lanes}")
+def contract(spec, tiles):
+    """What must come out, as a flat list."""
+    return [result for tile in tiles for result in expected(spec, tile)]
 
 
-def check(spec: MacroSpec, windows: int = 4):
+@pytest.mark.parametrize("spec", SMALL, ids=name_of)
+def test_small_macro_in_migen(spec):
+    rng = np.random.default_rng(spec.hash)
+    chosen = list(products(spec))
+    if spec.lanes < 4:                                  # long streams are for Verilator
+        chosen = [product for product in chosen if product.length <= 128 or product.exact]
+    picks = rng.choice(len(chosen), min(4, len(chosen)), replace=False)
+    tiles = [random_tile(spec, chosen[k], 3, rng) for k in picks]
+    agree(tiles, contract(spec, tiles), run_migen(watched(spec), tiles, seed=5, stall=30))
+
+
+def test_exact_parallel():
+    spec = MacroSpec(16, 2, form="exact", lanes=1)
+    rng = np.random.default_rng(3)
+    tiles = [random_tile(spec, ProductSpec(exact=True), 8, rng) for _ in range(3)]
+    agree(tiles, contract(spec, tiles), run_migen(ExactParallel(spec), tiles, seed=2, stall=30))
+
+
+def check(spec: MacroSpec, windows: int):
     """All products of a macro on random and extreme operands; stalls from none to most."""
-    model = verilated(build_macro(spec), name_of(spec))
+    model = verilated(watched(spec), name_of(spec))
     rng = np.random.default_rng(spec.hash)
     tiles = [random_tile(spec, product, windows, rng) for product in products(spec)]
+    want = contract(spec, tiles)
     for stall in (0, 20, 70):
-        agree(spec, tiles, run_verilated(model, spec, tiles, seed=7 + stall, stall=stall))
-    paced(model, spec, rng)
+        agree(tiles, want, run_verilated(model, spec, tiles, seed=7 + stall, stall=stall))
+    for product in list(products(spec))[::7]:
+        check_pace(model, spec, product, rng)
 
 
-def paced(model, spec: MacroSpec, rng):
+def check_pace(model, spec: MacroSpec, product: ProductSpec, rng):
     """Nothing stalls: products follow each other every `spec.cycles`, or as windows arrive."""
-    for product in list(products(spec))[::5]:
-        for rows in {8, spec.rows}:
-            windows = [dict(enumerate(operands("random", (rows,), rng).tolist()))
-                       for _ in range(12)]
-            tile = Tile(product, -3, operands("random", (spec.rows, spec.columns), rng), windows)
-            outcome = run_verilated(model, spec, [tile], seed=1, stall=0, full=True)
-            agree(spec, [tile], outcome)
-            assert set(np.diff(outcome.at)) == {max(spec.cycles(product), rows//8)}
-            assert outcome.computing == len(windows)*spec.cycles(product)
+    for rows in (8, spec.rows):
+        windows = [dict(enumerate(operands("random", (rows,), rng).tolist())) for _ in range(12)]
+        tile = Tile(product, -3, operands("random", (spec.rows, spec.columns), rng), windows)
+        outcome = run_verilated(model, spec, [tile], seed=1, stall=0, full=True)
+        agree([tile], contract(spec, [tile]), outcome)
+        assert set(np.diff(outcome.at)) == {max(spec.cycles(product), rows//8)}
+        assert outcome.computing == len(windows)*spec.cycles(product)
 
 
-@pytest.mark.parametrize("spec", FAST, ids=name_of)
+@pytest.mark.parametrize("spec", FULL, ids=name_of)
 def test_full_size(spec):
-    check(spec)
+    check(spec, windows=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", SLOW, ids=name_of)
+def test_full_size_of_every_form(spec):
+    check(spec, windows=2)

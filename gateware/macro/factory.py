@@ -1,7 +1,9 @@
 """From a spec to its gateware."""
 
+from dscim.gateware.macro.array import Array
 from dscim.gateware.macro.exact import Exact
 from dscim.gateware.macro.interface import Macro
+from dscim.gateware.macro.point import SelectedPoint
 from dscim.gateware.macro.samples import SelectedSamples
 from dscim.gateware.specs import MacroSpec
 
@@ -10,4 +12,6 @@ def build_macro(spec: MacroSpec) -> Macro:
     """The macro that `spec` describes."""
     if spec.form == "exact":
         return Exact(spec)
-    return SelectedSamples(spec)
+    if spec.form == "array":
+        return Array(spec)
+    return SelectedPoint(spec) if spec.lanes == 1 else SelectedSamples(spec)

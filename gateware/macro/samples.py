@@ -7,10 +7,11 @@ same for all columns of a group, and a cell merely looks up its own level in the
 """
 
 from litex.gen import LiteXModule
-from migen import C, Cat, Mux, Signal, log2_int
+from migen import C, Cat, Mux, Replicate, Signal, log2_int
 
+from dscim.gateware.grid import Grid
 from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
-from dscim.gateware.macro.grid import Grid, Hits
+from dscim.gateware.macro.hits import Hits
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
 from dscim.gateware.macro.weights import WeightMemory
@@ -81,14 +82,16 @@ class SelectedSamples(Macro):
 
     def _cell(self, front, cell, floor, chunk_bits: int):
         """A column's signed count of a group's row: the prefix count at the weight's level."""
-        lanes_log2 = log2_int(self.spec.lanes)
-        level, negative = Signal(lanes_log2 + 1), Signal()
-        count, term = Signal(lanes_log2 + 1), Signal((lanes_log2 + 2, True))
+        bits = log2_int(self.spec.lanes) + 1
+        level, negative = Signal(bits), Signal()
+        count, term = Signal(bits), Signal((bits + 1, True))
         whole = cell[chunk_bits:-1]
         carry = cell[:chunk_bits] > floor if chunk_bits else 0
         self.sync += [level.eq(whole + carry), negative.eq(cell[-1] ^ front.sign),
-                      term.eq(Mux(negative, -count, count))]
-        self.comb += count.eq(Mux(level[-1], front.passed, front.lookup(level[:-1])))
+                      term.eq((count ^ Replicate(negative, bits + 1)) + negative)]
+        # level P wraps to entry 0, which is 0; gates, not choices: a simulator predicts no branch
+        self.comb += count.eq(front.lookup(level[:-1])
+                              | (Replicate(level[-1], bits) & front.passed))
         return term
 
 
@@ -117,9 +120,10 @@ class GroupFront(LiteXModule):
         self.hits = hits = Hits(spec.side, lanes)
         self.comb += [hits.level.eq(row1[:-1]), hits.chunk.eq(chunk), hits.odd.eq(odd)]
         hits2, passed2, self.sign = delay(self, [hits.hits, hits.passed, row1[-1]])
-        self.sync += [self.passed.eq(passed2)]
-        self.sync += [self.prefix[v << bits_log2:(v + 1) << bits_log2].eq(count)
-                      for v, count in enumerate(prefix_counts(self, hits2))]
+        entries = [Signal(1 << bits_log2) for _ in range(lanes)]
+        self.comb += [entry.eq(count) for entry, count in zip(
+            entries, prefix_counts(self, hits2), strict=True)]
+        self.sync += [self.passed.eq(passed2), self.prefix.eq(Cat(*entries))]
 
     def lookup(self, level):
         """The prefix count at a level below P: an expression to assign to log2 P + 1 bits."""

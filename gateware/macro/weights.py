@@ -19,14 +19,14 @@ class WeightInput(LiteXModule):
     | sink   | in  | stream of weight rows; always taken                      |
     | write  | out | `row` and `word` are to be stored at the end of the cycle |
     | row    | out | row number                                               |
-    | word   | out | column c in bits [c*(width + 1), (c + 1)*(width + 1))    |
+    | cells  | out | for each column operand and sign, width + 1 bits         |
     """
 
     def __init__(self, spec, encoders, width: int, operand):
         self.sink = stream.Endpoint(weight_layout(spec))
         self.write = Signal()
         self.row = Signal(len(self.sink.row))
-        self.word = Signal(spec.columns*(width + 1))
+        self.cells = [Signal(width + 1, name=f"cell{column}") for column in range(spec.columns)]
 
         # # #
 
@@ -34,12 +34,15 @@ class WeightInput(LiteXModule):
         self.comb += self.sink.ready.eq(1)
         self.sync += [self.write.eq(self.sink.valid),
                       If(self.sink.valid, self.row.eq(self.sink.row), data.eq(self.sink.data))]
-        cells = []
         for column, encoder in enumerate(encoders):
             self.add_module(f"encoder{column}", encoder)
-            self.comb += encoder.w.eq(data[8*column:8*column + 8])
-            cells += [operand(encoder.value), encoder.sign]
-        self.comb += self.word.eq(Cat(*cells))
+            self.comb += [encoder.w.eq(data[8*column:8*column + 8]),
+                          self.cells[column].eq(Cat(operand(encoder.value), encoder.sign))]
+
+
+def by_bit(cells):
+    """The cells' bits as slices: slice k is bit k of every cell, column 0 first."""
+    return [Cat(*[cell[k] for cell in cells]) for k in range(len(cells[0]))]
 
 
 class WeightMemory(LiteXModule):
@@ -65,21 +68,39 @@ class WeightMemory(LiteXModule):
 
         inner = log2_int(spec.or_width)
         for group in range(spec.groups):
-            memory = Memory(len(source.word), spec.or_width, name=f"weights{group}")
+            memory = Memory(self.width*spec.columns, spec.or_width, name=f"weights{group}")
             mine = source.row[inner:] == group if spec.groups > 1 else 1
             write = memory.get_port(write_capable=True)
             read = memory.get_port(mode=READ_FIRST)
             self.specials += memory, write, read
-            self.comb += [write.adr.eq(source.row[:inner]), write.dat_w.eq(source.word),
-                          write.we.eq(source.write & mine),
-                          read.adr.eq(self.region)]
+            self.comb += [write.adr.eq(source.row[:inner]), write.we.eq(source.write & mine),
+                          write.dat_w.eq(self._word(source.cells)), read.adr.eq(self.region)]
             self.words.append(read.dat_r)
+
+    @staticmethod
+    def _word(cells):
+        """A row's word: columns side by side."""
+        return Cat(*cells)
 
     def cell(self, group: int, column: int):
         """A new signal: operand and sign (top bit) that a group's memory reads for a column."""
         cell = Signal(self.width)
         self.comb += cell.eq(self.words[group][column*self.width:(column + 1)*self.width])
         return cell
+
+
+class SlicedWeightMemory(WeightMemory):
+    """A G-deep memory for each group whose words are bit-sliced; ports of `WeightMemory`."""
+
+    @staticmethod
+    def _word(cells):
+        """A row's word: slices side by side."""
+        return Cat(*by_bit(cells))
+
+    def slices(self, group: int):
+        """Bit k of every column's operand that a group's memory reads; signs last."""
+        columns = len(self.words[group])//self.width
+        return [self.words[group][k*columns:(k + 1)*columns] for k in range(self.width)]
 
 
 class WeightRegisters(LiteXModule):
@@ -102,8 +123,7 @@ class WeightRegisters(LiteXModule):
 
         # # #
 
-        sliced = [Cat(*[source.word[column*(width + 1) + k] for column in range(spec.columns)])
-                  for k in range(width + 1)]
+        sliced = by_bit(source.cells)
         for row, slices in enumerate(self.slices):
             self.sync += If(source.write & (source.row == row),
                             *[bits.eq(new) for bits, new in zip(slices, sliced, strict=True)])

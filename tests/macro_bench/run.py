@@ -1,4 +1,4 @@
-"""Two ways to run a macro on tiles: Migen's simulator, and Verilator with bench.cpp."""
+"""A macro on tiles through Verilator and bench.cpp."""
 
 import dataclasses
 import subprocess
@@ -32,21 +32,21 @@ class Outcome:
     seconds: float = 0.0
 
 
-def configuration(spec: MacroSpec, tile: Tile) -> tuple[int, int, int, int]:
+def configuration(tile: Tile) -> tuple[int, int, int, int]:
     """samples_log2, offset, zero_point, activation_shift."""
     product = tile.product
     return (product.samples.bit_length() - 1, int(product.signed == "offset"), tile.zero_point,
             product.activation_shift)
 
 
-def commands(spec: MacroSpec, tiles: list[Tile], seed: int, full: bool = False) -> list[tuple]:
+def commands(tiles: list[Tile], seed: int, full: bool = False) -> list[tuple]:
     """The beats of all tiles in order, as bench.cpp describes them."""
     rng = np.random.default_rng(seed)
     result: list[tuple] = []
     for before, tile in zip([None, *tiles], tiles, strict=False):
-        if before is None or configuration(spec, before) != configuration(spec, tile):
-            result.append(("C", *configuration(spec, tile)))
-        for row in rng.permutation(spec.rows):
+        if before is None or configuration(before) != configuration(tile):
+            result.append(("C", *configuration(tile)))
+        for row in rng.permutation(len(tile.weights)):
             result.append(("W", int(row), tile.weights[row].tobytes()))
         for window in tile.windows:
             for beat in full_beats(window) if full else beats(window, rng):
@@ -68,8 +68,7 @@ class Top(LiteXModule):
             self._port(name, getattr(macro, name), outward=False)
         for name, *_ in macro.status.layout:
             self._port(name, getattr(macro, name), outward=True)
-        if hasattr(macro, "monitor"):
-            self.comb += self.violation.eq(macro.monitor.violation)
+        self.comb += self.violation.eq(macro.monitor.violation if hasattr(macro, "monitor") else 0)
 
     def _stream(self, name: str, inner, outward: bool):
         outer = stream.Endpoint(inner.description, name=name)
@@ -104,7 +103,7 @@ def run_verilated(model: Path, spec: MacroSpec, tiles: list[Tile], seed: int, st
         path = Path(folder) / "commands"
         path.write_text("\n".join(" ".join(part.hex() if isinstance(part, bytes) else str(part)
                                            for part in command)
-                                  for command in commands(spec, tiles, seed, full)) + "\n")
+                                  for command in commands(tiles, seed, full)) + "\n")
         done = subprocess.run([str(model), str(path), str(seed), str(stall)], check=True,
                               capture_output=True, text=True)
     outcome = Outcome([], [])

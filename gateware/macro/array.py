@@ -1,0 +1,128 @@
+"""The paper's circuit: generators for every row, AND, OR trees, column counters."""
+
+from litex.gen import LiteXModule
+from migen import Cat, Signal, log2_int
+
+from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
+from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
+from dscim.gateware.macro.ones import count_columns, sum_slices
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
+from dscim.gateware.macro.sng import PointSlices, RowGenerators
+from dscim.gateware.macro.weights import WeightRegisters
+from dscim.gateware.macro.window import Window
+from dscim.gateware.prng import build_prng
+from dscim.gateware.specs import MacroSpec
+
+
+def any_of(terms):
+    """OR of equally long vectors, as a balanced tree."""
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        terms = [a | b for a, b in pairs] + terms[len(terms)//2*2:]
+    return terms[0]
+
+
+class OrGroup(LiteXModule):
+    """The OR trees of one group of G rows: one of positive products, one of negative ones.
+
+    | port     | dir | meaning                                                  |
+    |----------|-----|----------------------------------------------------------|
+    | rows     | in  | G `RowGenerators`                                        |
+    | positive | out | OR of the rows' bits with a positive product             |
+    | negative | out | OR of those with a negative one                          |
+    """
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.positive = Signal.like(rows[0].bits)
+        self.negative = Signal.like(rows[0].bits)
+
+        # # #
+
+        self.comb += [self.positive.eq(any_of([row.bits & ~row.negative for row in rows])),
+                      self.negative.eq(any_of([row.bits & row.negative for row in rows]))]
+
+
+class Array(Macro):
+    """P points a cycle against every row, any sequence; L/P cycles a product.
+
+    Stages: 0 points, generators, AND and OR; then ones are counted and column counters add.
+    `groups` (a list of `OrGroup`) is public, for the monitor and for proofs.
+    """
+
+    def __init__(self, spec: MacroSpec):
+        super().__init__(spec, stochastic_count_width(spec))
+        operand_bits = log2_int(spec.side)
+
+        # # #
+
+        self.window = Window(
+            spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
+            operand_bits, lambda value: value[8 - operand_bits:])
+        self.store = WeightRegisters(
+            spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
+            operand_bits, lambda value: value[8 - operand_bits:])
+        latency = 1
+        self.schedule(self.window, self.store, max(2, spec.or_width*spec.side//spec.lanes),
+                      ((spec.or_width << self.samples_log2) >> log2_int(spec.lanes)) - 1,
+                      latency + COUNTER_LATENCY, max(1, spec.or_width//spec.lanes))
+        sequencer = self.sequencer
+        self.prng = prng = build_prng(spec.sequence, spec.or_width, spec.lanes)
+        self.comb += [prng.samples_log2.eq(self.samples_log2),
+                      prng.restart.eq(sequencer.start), prng.advance.eq(sequencer.active)]
+        self.slices = PointSlices(prng.points, spec.side, spec.columns)
+        self.groups = [self._group(group) for group in range(spec.groups)]
+        up = self._ones([group.positive for group in self.groups])
+        down = self._ones([group.negative for group in self.groups])
+        self.counters = counters = ColumnCounters(
+            [[plus, -minus] for plus, minus in zip(up, down, strict=True)],
+            spec.groups*spec.lanes, self.count_width)
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
+            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+        self.deliver(counters)
+
+    def _group(self, group: int) -> OrGroup:
+        rows = []
+        for r in range(self.spec.or_width):
+            row = group*self.spec.or_width + r
+            i, j = divmod(r, len(self.slices.region_a))
+            activation = Signal(self.window.width)
+            self.comb += activation.eq(self.window.row(row))
+            generators = RowGenerators(self.slices, activation[:-1], activation[-1],
+                                       self.store.slices[row], i, j)
+            self.add_module(f"row{row}", generators)
+            rows.append(generators)
+        or_group = OrGroup(rows)
+        self.add_module(f"group{group}", or_group)
+        return or_group
+
+    def _ones(self, vectors):
+        """A column's ones in the groups' vectors, a cycle later."""
+        counts = count_columns(self, delay(self, vectors), self.spec.columns)
+        kept = [Signal(max=self.spec.groups*self.spec.lanes + 1) for _ in counts]
+        self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
+        return kept
+
+
+class ExclusiveRows(LiteXModule):
+    """Watches an array: at most one row of a group fires, and OR is the sum of the row bits.
+
+    | port      | dir | meaning                                          |
+    |-----------|-----|--------------------------------------------------|
+    | violation | out | a point of this cycle breaks one of the two      |
+    """
+
+    def __init__(self, groups, active):
+        self.violation = Signal()
+
+        # # #
+
+        wrong = []
+        for group in groups:
+            fired = sum_slices(self, [[row.bits] for row in group.rows])
+            trees = Signal.like(group.positive)
+            both = Signal.like(group.positive)
+            self.comb += [trees.eq(group.positive | group.negative),
+                          both.eq(group.positive & group.negative)]
+            wrong += [fired[0] != trees, both != 0, *[bits != 0 for bits in fired[1:]]]
+        self.comb += self.violation.eq(active & (Cat(*wrong) != 0))

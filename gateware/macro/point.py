@@ -1,0 +1,76 @@
+"""The row-selected form, one point a cycle: any sequence (contract, section 5)."""
+
+from migen import Cat, Replicate, Signal, log2_int
+
+from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
+from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
+from dscim.gateware.macro.ones import count_columns
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
+from dscim.gateware.macro.sng import greater
+from dscim.gateware.macro.weights import SlicedWeightMemory
+from dscim.gateware.macro.window import Window
+from dscim.gateware.prng import build_prng
+from dscim.gateware.specs import MacroSpec
+
+
+class SelectedPoint(Macro):
+    """One point a cycle, which selects one row of every group; L cycles a product.
+
+    Stages: 0 the point and its region, the rows' activations selected, weights read; 1 the two
+    comparisons; then ones are counted and column counters add.
+    """
+
+    def __init__(self, spec: MacroSpec):
+        super().__init__(spec, stochastic_count_width(spec))
+        bits = log2_int(spec.side)
+
+        # # #
+
+        self.window = Window(
+            spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
+            bits, lambda value: value[8 - bits:])
+        self.store = SlicedWeightMemory(
+            spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
+            bits, lambda value: value[8 - bits:])
+        latency = 2
+        self.schedule(self.window, self.store, spec.or_width*spec.side,
+                      (spec.or_width << self.samples_log2) - 1,
+                      latency + COUNTER_LATENCY, spec.or_width)
+        sequencer = self.sequencer
+        self.prng = prng = build_prng(spec.sequence, spec.or_width, 1)
+        self.comb += [prng.samples_log2.eq(self.samples_log2),
+                      prng.restart.eq(sequencer.start), prng.advance.eq(sequencer.active)]
+        up, down = self._hits(*prng.points[0], bits)
+        self.counters = counters = ColumnCounters(
+            [[plus, -minus] for plus, minus in zip(up, down, strict=True)],
+            spec.groups, self.count_width)
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
+            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+        self.deliver(counters)
+
+    def _hits(self, r_a, r_w, bits: int):
+        """For each column the groups' positive and negative hits of a point, two cycles later."""
+        spec = self.spec
+        region = Signal(log2_int(spec.or_width))
+        self.comb += [region.eq(Cat(r_w[bits:], r_a[bits:])), self.store.region.eq(region)]
+        within_a, within_w = delay(self, [r_a[:bits], r_w[:bits]])
+        positive, negative = [], []
+        for group in range(spec.groups):
+            row, = delay(self, [self.window.selected(group, spec.or_width, region)])
+            weights = self.store.slices(group)
+            above = greater(self, weights[:-1], [Replicate(within_w[k], spec.columns)
+                                                 for k in range(bits)])
+            hits, minus = Signal(spec.columns), Signal(spec.columns)
+            self.comb += [hits.eq(above & Replicate(row[:-1] > within_a, spec.columns)),
+                          minus.eq(weights[-1] ^ Replicate(row[-1], spec.columns))]
+            plus_bits, minus_bits = Signal(spec.columns), Signal(spec.columns)
+            self.sync += [plus_bits.eq(hits & ~minus), minus_bits.eq(hits & minus)]
+            positive.append(plus_bits)
+            negative.append(minus_bits)
+        return self._ones(positive), self._ones(negative)
+
+    def _ones(self, vectors):
+        counts = count_columns(self, vectors, self.spec.columns)
+        kept = [Signal(max=self.spec.groups + 1) for _ in counts]
+        self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
+        return kept

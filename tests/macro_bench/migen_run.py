@@ -1,0 +1,75 @@
+"""A macro on tiles through Migen's own simulator: for small macros, no compiler."""
+
+import numpy as np
+from migen import passive, run_simulation
+
+from dscim.gateware.macro import Macro
+from tests.macro_bench.jobs import Tile
+from tests.macro_bench.run import Outcome, commands
+
+
+def run_migen(macro: Macro, tiles: list[Tile], seed: int, stall: int) -> Outcome:
+    """Runs tiles; stall: per cent of the cycles in which a stream stalls."""
+    outcome = Outcome([], [])
+    windows = sum(len(tile.windows) for tile in tiles)
+    rng = np.random.default_rng(seed)
+    run_simulation(macro, [_feed(macro, commands(tiles, seed), rng, stall),
+                           _take(macro, outcome, windows, rng, stall), _watch(macro, outcome)])
+    return outcome
+
+
+def _feed(macro, beats, rng, stall):
+    """Offers one beat after the other; a configuration waits until all is at rest."""
+    for kind, *values in beats:
+        while rng.integers(100) < stall:
+            yield
+        if kind == "C":
+            yield
+            while (yield macro.busy):
+                yield
+            names = [name for name, *_ in macro.config.layout]
+            for name, value in zip(names, values, strict=True):
+                yield getattr(macro, name).eq(value)
+            continue
+        port = macro.weights if kind == "W" else macro.activations
+        yield port.row.eq(values[0])
+        yield port.data.eq(int.from_bytes(values[-1], "little"))
+        if kind == "A":
+            yield port.count.eq(values[1])
+            yield port.last.eq(values[2])
+        yield port.valid.eq(1)
+        yield
+        while not (yield port.ready):
+            yield
+        yield port.valid.eq(0)
+
+
+def _take(macro, outcome, windows, rng, stall):
+    """Takes every product; gives up when none comes for long."""
+    waited, ready = 0, 0
+    while len(outcome.products) < windows:
+        if ready and (yield macro.products.valid):
+            counts = (yield macro.products.counts)
+            outcome.products.append(((yield macro.products.activation_sum),
+                                     _signed(counts, macro.count_width, macro.spec.columns)))
+            outcome.at.append(outcome.cycles)
+            waited = 0
+        waited += 1
+        assert waited < 20000, "no product for 20,000 cycles"
+        ready = int(rng.integers(100) >= stall)
+        yield macro.products.ready.eq(ready)
+        yield
+
+
+@passive
+def _watch(macro, outcome):
+    while True:
+        outcome.cycles += 1
+        outcome.computing += (yield macro.computing)
+        outcome.violations += (yield macro.monitor.violation) if hasattr(macro, "monitor") else 0
+        yield
+
+
+def _signed(word: int, width: int, columns: int) -> list[int]:
+    values = [word >> width*column & (1 << width) - 1 for column in range(columns)]
+    return [value - (value >> width - 1 << width) for value in values]

@@ -7,7 +7,7 @@ and what they set holds after it.
 from migen import passive
 
 PATIENCE = 2000
-"""Cycles without a beat after which a sink calls the stream dead."""
+"""Cycles after which a source or a sink calls the stream dead."""
 
 
 def payload(endpoint) -> list[str]:
@@ -44,7 +44,10 @@ def feed(endpoint, beats, rng, stall: float):
         yield endpoint.valid.eq(1)
         yield from set_fields(endpoint, {name: beat.get(name, 0) for name in names})
         yield
+        patience = PATIENCE
         while not (yield endpoint.ready):
+            patience -= 1
+            assert patience, "a beat was never taken"
             yield
         yield endpoint.valid.eq(0)
 

@@ -1,4 +1,4 @@
-"""What ships with the package: a trained network and labelled images."""
+"""What ships with the package: trained networks and labelled images."""
 
 from importlib import resources
 
@@ -9,13 +9,19 @@ from dscim.host.errors import UserError
 from dscim.host.network import Network, load
 from dscim.host.training.images import as_integers
 
-NETWORK, IMAGES = "fashion-resnet8.npz", "fashion-images.npz"
-FILES = (NETWORK, IMAGES)
+TUNED = "fashion-resnet8.npz"
+"""A residual network for Fashion-MNIST, fine-tuned for ds-cim1 at L = 256."""
+
+EXACT = "fashion-resnet8-int8.npz"
+"""The INT8 network that it was fine-tuned from, for the exact product."""
+
+IMAGES = "fashion-images.npz"
+FILES = (TUNED, EXACT, IMAGES)
 
 
-def shipped_network() -> Network:
-    """The residual network for Fashion-MNIST, fine-tuned for ds-cim1 at L = 256."""
-    with resources.as_file(resources.files("dscim.host") / "data" / NETWORK) as path:
+def shipped_network(name: str) -> Network:
+    """The network in the file `name`, TUNED or EXACT."""
+    with resources.as_file(resources.files("dscim.host") / "data" / name) as path:
         return load(path)
 
 

@@ -43,7 +43,7 @@ def run(folder: Path, *options: object, network: str = "net.npz",
 
 def test_layers_accuracy_and_json(folder: Path) -> None:
     done = run(folder, "--labels", "labels.npy", "--json", "r.json")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((folder / "r.json").read_text())
     expected = emulate(small_network(arithmetic=OWN), small_images(6))
     assert result["predictions"] == predictions(expected["classifier"]).tolist()

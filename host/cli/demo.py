@@ -17,12 +17,13 @@ from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.network import predictions
 from dscim.host.run import NetworkRun, Pool
-from dscim.host.shipped import shipped_images, shipped_network
+from dscim.host.shipped import EXACT, TUNED, shipped_images, shipped_network
 
 STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
 
-RUNS = (STOCHASTIC, dataclasses.replace(STOCHASTIC, exact=True))
+RUNS = ((TUNED, STOCHASTIC), (EXACT, dataclasses.replace(STOCHASTIC, exact=True)))
+"""Networks and the arithmetic that each was made for."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs the network by DS-CIM1 and exactly; exit status 0 when every output agrees."""
     report = Report.of(options)
     check_writable(options.json)
-    network = shipped_network()
+    networks = [shipped_network(name) for name, _ in RUNS]
     images, labels = shipped_images(options.images)
     count = _simulators(options)
     spec = soc_for(STOCHASTIC)
@@ -47,14 +48,14 @@ def run(options: argparse.Namespace) -> int:
     start = time.monotonic()
     with (_saved(options, runs, labels),
           Pool.open(count, lambda: open_device(options, spec, report)) as pool):
-        report.say(f"{network.name}: {len(images)} images on {count} x {options.target}, macro of "
+        report.say(f"{len(images)} images on {count} x {options.target}, macro of "
                    f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}")
-        for place, arithmetic in enumerate(RUNS):
-            report.say(f"\nRun {place + 1} of {len(RUNS)}: {describe(arithmetic)}")
+        for place, (network, (_, arithmetic)) in enumerate(zip(networks, RUNS, strict=True), 1):
+            report.say(f"\nRun {place} of {len(RUNS)}: {network.name}, {describe(arithmetic)}")
             runs.append(NetworkRun(pool, network, arithmetic, images))
             layers.carry_out(runs[-1], report)
     report.say("")
-    _classes(runs, network.classes, labels, report)
+    _classes(runs, labels, report)
     seconds = time.monotonic() - start
     report.say(f"\n{seconds:.1f} s in all, {seconds / len(images) / len(runs):.2f} s an image and "
                "run")
@@ -87,9 +88,9 @@ def _saved(options: argparse.Namespace, runs: list[NetworkRun], labels: layers.L
             save_json(options.json, result)
 
 
-def _classes(runs: list[NetworkRun], names: tuple[str, ...], labels: layers.Labels,
-             report: Report) -> None:
+def _classes(runs: list[NetworkRun], labels: layers.Labels, report: Report) -> None:
     """What each run took every image for, and the accuracies."""
+    names = runs[0].network.classes
     said = [predictions(work.outputs) for work in runs if work.outputs is not None]
     titles = [describe(work.arithmetic) for work in runs]
     rows = [(str(image), names[label], *(_said(names, int(classes[image]), int(label))

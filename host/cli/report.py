@@ -79,7 +79,7 @@ class Report:
         """A bar with rate and remaining time on a terminal; yields `step(what, done, total)`."""
         bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(),
                        MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
-                       console=self._aside, transient=True)
+                       console=self._aside, transient=True, disable=not self._aside.is_terminal)
         with bar:
             tasks: dict[str, TaskID] = {}
 

@@ -51,15 +51,6 @@ def digest(parts: Iterable[str | bytes]) -> str:
     return state.hexdigest()[:16]
 
 
-def source_parts(folders: Iterable[Path]) -> list[str | bytes]:
-    """Relative names and contents of the .py files under `folders`, sorted."""
-    parts: list[str | bytes] = []
-    for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
-            parts += [str(path.relative_to(folder)), path.read_bytes()]
-    return parts
-
-
 def forget_old(pattern: str) -> None:
     """Removes what matches `pattern` in the cache and was not used (touched) for OLD_SECONDS."""
     for path in cache_folder().glob(pattern):

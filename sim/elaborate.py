@@ -3,15 +3,18 @@
 import importlib.metadata
 import inspect
 import logging
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dscim.sim.cache import build_beside, cache_folder, digest, source_parts
+from dscim.sim.cache import build_beside, cache_folder, digest
 
 TOP = "sim"
+_IMPORTED = time.time() - 10  # before which this process imported nothing
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,19 @@ class Verilog:
 
 
 def design_key(design: Design) -> str:
-    """A key over the design's key, the sources that make it and the versions of Migen and LiteX."""
+    """A key over the design's key, the sources that make it and the versions of Migen and LiteX.
+
+    Where a source is younger than this process, which may have imported the older one, the key is
+    this process's own: another shall not find what old code made under the new code's key.
+    """
     versions = [importlib.metadata.version(package) for package in ("migen", "litex")]
     makers = {__file__, str(Path(__file__).with_name("platform.py")), inspect.getfile(design.build)}
-    here = sorted(Path(maker).read_bytes() for maker in makers)
-    return digest([design.name, design.key, *versions, *here, *source_parts(design.sources)])
+    sources = sorted(Path(maker) for maker in makers)
+    for folder in design.sources:
+        sources += sorted(folder.rglob("*.py"))
+    own = max(path.stat().st_mtime for path in sources) > _IMPORTED
+    texts = [part for path in sources for part in (path.name, path.read_bytes())]
+    return digest([design.name, design.key, *versions, *texts, str(os.getpid()) if own else ""])
 
 
 def elaborated(design: Design) -> Path:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import toy_soc
 
+from dscim.sim import elaborate
+from dscim.sim.elaborate import Design, design_key
 from dscim.sim.errors import SimulationError
 from dscim.sim.server import Simulator, Window
 
@@ -23,6 +25,27 @@ MAGIC = toy_soc.MAGIC.to_bytes(4, "big")
 def simulator() -> Iterator[Simulator]:
     with Simulator(toy_soc.design()) as running:
         yield running
+
+
+def test_design_key_follows_its_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = time.time() + 3600  # as if this process were younger than every source
+    monkeypatch.setattr(elaborate, "_IMPORTED", imported)
+
+    def key(name: str = "toy", spec: str = "1") -> str:
+        return design_key(Design(name, spec, toy_soc.build, [tmp_path], 1))
+
+    source = tmp_path / "gateware.py"
+    source.write_text("one")
+    os.utime(source, (1, 1))
+    first = key()
+    assert key() == first
+    assert key(spec="2") != first
+    source.write_text("two")
+    os.utime(source, (1, 1))
+    second = key()
+    assert second != first
+    os.utime(source, (imported + 1, imported + 1))  # younger than what was imported
+    assert key() not in (first, second)
 
 
 def connect(simulator: Simulator) -> socket.socket:

@@ -1,0 +1,134 @@
+"""The set-up of a layer: the same refusals as its twin, and strides that are right."""
+
+import dataclasses
+from itertools import combinations
+
+import numpy as np
+import pytest
+from litex.gen import LiteXModule
+from migen import Record, run_simulation
+
+from dscim.gateware import descriptor
+from dscim.gateware.engine.setup import PLAN_LAYOUT, SIZE_BITS, Setup
+from dscim.gateware.registers import ErrorCode
+from dscim.gateware.specs import LayerSpec, MacroSpec, SequenceSpec, SocSpec
+from dscim.host.layout import layer_fields, pixel_words
+from dscim.host.link.refusal import refusal
+from tests.streams import pulse, serve, wait_for
+
+DEVICES = (
+    SocSpec(),
+    SocSpec(MacroSpec(rows=16, columns=4, form="array", lanes=64, signed=("split",)),
+            activation_words=64, weight_rows=128, channels=16, exact=False, descriptors=1),
+    SocSpec(MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr"),
+                      signed=("offset",)),
+            activation_words=1 << 16, weight_rows=1 << 16, channels=4096, descriptors=2),
+)
+LARGE = ("input_height", "input_width", "input_channels", "outputs", "output_height",
+         "output_width", "kernel_height", "kernel_width")
+
+
+class SetupOfADevice(LiteXModule):
+    """A set-up with the read port of a descriptor memory."""
+
+    def __init__(self, spec: SocSpec):
+        bits = (spec.descriptors * descriptor.WORDS - 1).bit_length()
+        self.read = Record([("adr", bits), ("re", 1), ("dat_r", 32)])
+        self.setup = Setup(spec, self.read)
+
+
+def ask(module, contents: list[int], fields: dict[str, int], place: int = 0):
+    """Sets a descriptor up and returns (error, fields, plan)."""
+    setup = module.setup
+    start = descriptor.WORDS * place % len(contents)
+    contents[start:start + descriptor.WORDS] = descriptor.pack(fields)
+    yield setup.place.eq(place)
+    yield from pulse(setup.start)
+    yield from wait_for(setup.done, 100)
+    taken, plan = {}, {}
+    for field in descriptor.FIELDS:
+        taken[field.name] = yield getattr(setup.fields, field.name)
+    for name, _ in PLAN_LAYOUT:
+        plan[name] = yield getattr(setup.plan, name)
+    return (yield setup.error), taken, plan
+
+
+def expected_plan(spec: SocSpec, f: dict[str, int]) -> dict[str, int]:
+    """The plan of a layer that fits; steps and origins modulo the size of an address."""
+    words = pixel_words(f["input_channels"])
+    row = f["input_width"] * words
+    taps, pixels = f["kernel_height"] * f["kernel_width"], f["output_height"] * f["output_width"]
+    output_words = pixel_words(f["outputs"], bool(f["raw"]))
+    columns = -(-f["outputs"] // spec.macro.columns)
+    sizes = {"pixel_words": words, "output_pixel_words": output_words, "column_tiles": columns,
+             "taps": taps, "window": taps * f["input_channels"], "row_stride": row,
+             "input_words": f["input_height"] * row, "pixels": pixels,
+             "output_words": pixels * output_words, "weight_rows": f["depth"] * columns}
+    steps = {"pixel_step": f["stride_x"] * words, "line_step": f["stride_y"] * row,
+             "origin_line": f["origin_y"] * row, "origin_pixel": f["origin_x"] * words}
+    limit = (1 << SIZE_BITS) - 1
+    return {name: min(value, limit) for name, value in sizes.items()} \
+        | {name: value & limit for name, value in steps.items()}
+
+
+def run(spec: SocSpec, cases):
+    """(error, fields, plan) of each (fields, place)."""
+    module, results = SetupOfADevice(spec), []
+    contents = [0] * (spec.descriptors * descriptor.WORDS)
+
+    def control():
+        for fields, place in cases:
+            results.append((yield from ask(module, contents, fields, place)))
+
+    run_simulation(module, [control(), serve(module.read, contents)])
+    return results
+
+
+def descriptors(spec: SocSpec, rng, count: int):
+    """A layer that the device can run, with one to three fields elsewhere, often very large."""
+    good = layer_fields(spec, LayerSpec(
+        (3, 3, 5), 6, (3, 2), (2, 1), ((1, 1), (1, 0)), product=_product(spec)))
+    yield good
+    for _ in range(count):
+        fields = dict(good)
+        for _ in range(int(rng.integers(1, 4))):
+            field = descriptor.FIELDS[rng.integers(len(descriptor.FIELDS))]
+            low, high = field.limits[0], field.limits[-1]
+            near = int(rng.integers(low, high + 1))
+            fields[field.name] = min(high, int(rng.choice((0, 1, 2, 3, high, low, near))))
+        yield fields
+    for pair in combinations(LARGE, 2):
+        yield good | dict.fromkeys(pair, 4095)
+    yield good | dict.fromkeys(LARGE, 4095) | {"depth": 32767}
+
+
+def _product(spec: SocSpec):
+    layer = LayerSpec((1, 1, 1), 1).product
+    length = max(spec.macro.lanes, spec.macro.or_width)
+    return dataclasses.replace(layer, or_width=spec.macro.or_width, length=length,
+                               sequence=spec.macro.sequence, signed=spec.macro.signed[0])
+
+
+@pytest.mark.parametrize("spec", DEVICES, ids=("default", "array", "large"))
+def test_refusals_are_the_twins(spec):
+    rng = np.random.default_rng(40)
+    cases = list(descriptors(spec, rng, 90))
+    results = run(spec, [(fields, k % spec.descriptors) for k, fields in enumerate(cases)])
+    seen = set()
+    for fields, (error, taken, plan) in zip(cases, results, strict=True):
+        expected = refusal(spec, fields)
+        seen.add(expected)
+        assert error == expected, fields
+        assert taken == fields
+        if expected == ErrorCode.NONE:
+            assert plan == expected_plan(spec, fields), fields
+    rare = {ErrorCode.MACRO} if len(spec.macros) == 4 else set()
+    assert seen >= set(ErrorCode) - {ErrorCode.DESCRIPTOR} - rare, "the seed must reach the codes"
+
+
+def test_a_place_outside_the_memory():
+    spec = DEVICES[2]
+    good = next(descriptors(spec, np.random.default_rng(0), 0))
+    places = (0, 1, 2, 3, 255)
+    errors = [error for error, _, _ in run(spec, [(good, place) for place in places])]
+    assert errors == [ErrorCode.NONE] * 2 + [ErrorCode.DESCRIPTOR] * 3

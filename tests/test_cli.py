@@ -5,7 +5,9 @@ import signal
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from commandline import DSCIM, assert_refused, dscim
 
@@ -88,3 +90,19 @@ def test_stopping_is_quiet_and_tells(number: signal.Signals, tmp_path: Path) -> 
     assert process.returncode == 130
     assert errors == "dscim: stopped.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "README.md").read_text()
+    example = text.partition("```python\n")[2].partition("```")[0]
+    assert 'open_target("sim"' in example
+    ones = np.ones((2, 2), np.int8)
+    names: dict[str, Any] = {"x": ones, "w": ones}
+    exec(example.replace('open_target("sim"', 'open_target("ref"'), names)
+    assert names["estimate"].shape == (2, 2)
+    assert capsys.readouterr().out.splitlines()[-2:] == ["classifier 0 0", "True"]
+
+
+def test_the_readme_names_every_verb() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert all(f"    dscim {verb}" in text for verb in VERBS)

@@ -132,7 +132,7 @@ def test_a_pool_gives_what_one_device_gives(count: int) -> None:
     assert run.outputs is not None and alone.outputs is not None
     np.testing.assert_array_equal(run.outputs, alone.outputs)
     assert run.counters.products == alone.counters.products
-    assert [done for name, done, _ in seen if name == "stem"] == list(range(len(images) + 1))
+    assert [done for name, done, _ in seen if name == "[1/5] stem"] == list(range(len(images) + 1))
 
 
 class _Fake:

@@ -29,9 +29,7 @@ def carry_out(run: NetworkRun, report: Report) -> None:
     """
     try:
         with report.progress() as step:
-            def numbered(name: str, done: int, total: int) -> None:
-                step(f"[{len(run.layers) + 1}/{run.total}] {name}", done, total)
-            for result in run.execute(numbered):
+            for result in run.execute(step):
                 report.say(f"[{len(run.layers)}/{run.total}] {_line(result)}")
     except (UserError, SimulationError, KeyboardInterrupt):
         if run.layers:

@@ -15,7 +15,7 @@ from dscim.host.run.difference import Difference, first_difference
 from dscim.host.run.pool import RunsLayers
 
 Step = Callable[[str, int, int], None]
-"""Called with a layer's name, its images done and all images."""
+"""Called with what is going on, as `[2/10] conv`, the images done and all images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,9 @@ class NetworkRun:
                             for name in later.inputs} | {node.name}
             known = {name: value for name, value in known.items() if name in still_needed}
         outputs = known[self.network.nodes[-1].name]
-        self.end_to_end = bool((outputs == self._reference.outputs(self.images)).all())
+        whole = self._reference.outputs(
+            self.images, lambda done, total: step("the whole network by the emulator", done, total))
+        self.end_to_end = bool((outputs == whole).all())
         self.outputs = outputs
 
     @property
@@ -111,20 +113,24 @@ class NetworkRun:
     def _convolve(self, node: Conv, x: Int8, step: Step) -> tuple[LayerResult, Int8]:
         layer = self._specs[node.name]
         parameters = LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
-        step(node.name, 0, len(x))
+        label = f"[{len(self.layers) + 1}/{self.total}] {node.name}"
+        step(label, 0, len(x))
         start = time.monotonic()
         run = self._device.run_layer(layer, parameters, x,
-                                     lambda done, total: step(node.name, done, total))
+                                     lambda done, total: step(label, done, total))
         seconds = time.monotonic() - start
         outputs = run.outputs.astype(np.int8, copy=False)
-        expected = self._expected(node, x)
+        expected = self._expected(node, x, lambda done: step(f"{label} compared", done, len(x)))
         first = first_difference(self._device, layer, parameters, x, outputs, expected)
         differing = int((outputs != expected).sum())
         result = LayerResult(node.name, layer, run.counters, outputs.size, differing, first,
                              seconds)
         return result, outputs
 
-    def _expected(self, node: Node, x: Int8) -> Int8:
-        """The reference's output, in bounded memory."""
-        return np.concatenate([self._reference.node(node, [x[start:start + BATCH]])
-                               for start in range(0, len(x), BATCH)])
+    def _expected(self, node: Node, x: Int8, step: Callable[[int], None]) -> Int8:
+        """The reference's output, in bounded memory; step(images done) after each batch."""
+        parts = []
+        for start in range(0, len(x), BATCH):
+            parts.append(self._reference.node(node, [x[start:start + BATCH]]))
+            step(min(start + BATCH, len(x)))
+        return np.concatenate(parts)

@@ -95,9 +95,9 @@ def add(node: Add, first: Int8, second: Int8) -> Int8:
     for x, zero, multiplier, shift in zip(
             (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False):
         wide = (x.astype(np.int64) - zero) << node.left_shift
-        total += multiply_by_quantized_multiplier(wide, np.int64(multiplier), np.int64(shift))
+        total += multiply_by_quantized_multiplier(wide, np.array(multiplier), np.array(shift))
     scaled = multiply_by_quantized_multiplier(
-        total, np.int64(node.multipliers[2]), np.int64(node.shifts[2]))
+        total, np.array(node.multipliers[2]), np.array(node.shifts[2]))
     return np.clip(scaled + node.output_zero, *node.clamp).astype(np.int8)
 
 

@@ -127,11 +127,11 @@ def _node(index: int, plain: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
     if plain.get("kind") not in KINDS:
         raise SpecError(f"Node {index} is of the unknown kind {plain.get('kind')!r}; this "
                         f"program knows {', '.join(KINDS)}.")
-    fields = {name: _tuples(value) for name, value in plain.items() if name != "kind"}
     prefix = f"{index}."
-    own = {name.removeprefix(prefix): array for name, array in arrays.items()
-           if name.startswith(prefix)}
-    return KINDS[plain["kind"]](**fields, **own)
+    fields = {name: _tuples(value) for name, value in plain.items() if name != "kind"}
+    fields |= {name.removeprefix(prefix): array for name, array in arrays.items()
+               if name.startswith(prefix)}
+    return KINDS[plain["kind"]](**fields)
 
 
 def _tuples(value: Any) -> Any:

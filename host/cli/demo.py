@@ -56,9 +56,9 @@ def run(options: argparse.Namespace) -> int:
             layers.carry_out(runs[-1], report)
     report.say("")
     _classes(runs, labels, report)
-    seconds = time.monotonic() - start
-    report.say(f"\n{seconds:.1f} s in all, {seconds / len(images) / len(runs):.2f} s an image and "
-               "run")
+    running = sum(layer.seconds for work in runs for layer in work.layers)
+    report.say(f"\n{running / len(images) / len(runs):.2f} s an image on the {options.target} "
+               f"target, {time.monotonic() - start:.1f} s in all")
     return 0 if layers.conclude(runs, report) else FAILED
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commandline import DSCIM, assert_refused, dscim
 
 from dscim.host.cli.entry import VERBS
+from tests.commandline import DSCIM, assert_refused, dscim
 
 ROOT = Path(__file__).parent.parent
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commandline import assert_refused, dscim
 
 from dscim.host.cli.demo import RUNS
 from dscim.host.network import Conv, predictions
 from dscim.host.network import run as emulate
 from dscim.host.shipped import shipped_images, shipped_network
+from tests.commandline import assert_refused, dscim
 
 
 @pytest.mark.parametrize(("target", "images"), [

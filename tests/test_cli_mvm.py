@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commandline import assert_refused, contents, dscim
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec
 from dscim.host.reference import contract
+from tests.commandline import assert_refused, contents, dscim
 
 SEED = 20260
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commandline import assert_refused, contents, dscim
-from small_network import CLASSES, small_images, small_network
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec
 from dscim.host.network import predictions, save
 from dscim.host.network import run as emulate
+from tests.commandline import assert_refused, contents, dscim
+from tests.small_network import CLASSES, small_images, small_network
 
 OWN = ProductSpec(length=128)
 """What the network of these tests was tuned for."""

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commandline import DSCIM, assert_refused, contents, dscim
 
 from dscim.gateware import registers
 from dscim.gateware.specs import MacroSpec, ProductSpec
 from dscim.host.link.uart import UartLink
 from dscim.host.reference import contract
+from tests.commandline import DSCIM, assert_refused, contents, dscim
 
 SMALL = ("--rows", "16", "--columns", "4")
 SEED = 77

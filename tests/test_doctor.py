@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import dscim
 
 from dscim.host import doctor
+from tests.commandline import dscim
 
 
 def test_table_and_json_tell_the_same(tmp_path: Path) -> None:

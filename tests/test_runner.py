@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from small_network import small_images, small_network
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.host.device import Counters, Device, LayerParameters, LayerRun
@@ -15,6 +14,7 @@ from dscim.host.network import run as emulate
 from dscim.host.run import NetworkRun, Pool
 from dscim.host.run.difference import REQUANTISATION
 from dscim.host.target import open_target
+from tests.small_network import small_images, small_network
 
 NETWORK = small_network()
 

@@ -1,6 +1,6 @@
 """The exact INT8 macro: the true integers behind the same interface."""
 
-from migen import Cat, Signal, bits_for, log2_int
+from migen import Cat, If, Signal, bits_for, log2_int
 
 from dscim.gateware.macro.encoder import Difference, IntegerWeight
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro
@@ -18,11 +18,11 @@ def exact_count_width(spec: MacroSpec) -> int:
     return bits_for(spec.rows*LARGEST_PRODUCT) + 1
 
 
-def product_of(module, activation, weight):
-    """A new register: the product of two's complement bits x - z (9) and w (8)."""
+def product_of(module, activation, weight, active=1):
+    """A new register: the product of two's complement bits x - z (9) and w (8), while active."""
     a, w, product = Signal((9, True)), Signal((8, True)), Signal((17, True))
     module.comb += [a.eq(activation), w.eq(weight)]
-    module.sync += product.eq(a*w)
+    module.sync += If(active, product.eq(a*w))
     return product
 
 
@@ -50,7 +50,8 @@ class Exact(Macro):
         self.comb += [region.eq(sequencer.step), self.store.region.eq(region)]
         rows = delay(self, [self.window.selected(group, spec.or_width, region)
                             for group in range(spec.groups)])
-        terms = [[product_of(self, row, self.store.cell(group, column))
+        active, = delay(self, [sequencer.active])
+        terms = [[product_of(self, row, self.store.cell(group, column), active)
                   for group, row in enumerate(rows)] for column in range(spec.columns)]
         self.counters = counters = ColumnCounters(terms, spec.groups*LARGEST_PRODUCT,
                                                   self.count_width)

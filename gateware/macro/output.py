@@ -50,8 +50,8 @@ class ColumnCounters(LiteXModule):
         # # #
 
         sums = [Signal((bits_for(span) + 1, True), name=f"sum{c}") for c in range(len(terms))]
-        self.sync += [total.eq(signed_sum(column))
-                      for total, column in zip(sums, terms, strict=True)]
+        self.sync += If(self.valid, *[total.eq(signed_sum(column))
+                                      for total, column in zip(sums, terms, strict=True)])
         valid, first, last = delay(self, [self.valid, self.first, self.last])
         self.sync += [
             self.done.eq(valid & last),

@@ -7,7 +7,7 @@ same for all columns of a group, and a cell merely looks up its own level in the
 """
 
 from litex.gen import LiteXModule
-from migen import C, Cat, Mux, Replicate, Signal, log2_int
+from migen import C, Cat, If, Mux, Replicate, Signal, log2_int
 
 from dscim.gateware.grid import Grid
 from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
@@ -68,27 +68,35 @@ class SelectedSamples(Macro):
         floor2 = Signal.like(chunk)                     # a weight's low part above it counts
         self.comb += floor2.eq(Cat(*[bit ^ odd2 for bit in reversed(list(chunk2))]))
         terms = [[] for _ in range(spec.columns)]
+        active2, = delay(self, [sequencer.active], 2)
+        active3, = delay(self, [active2])
         for group in range(spec.groups):
             row = self.window.selected(group, spec.or_width, region)
             front = GroupFront(spec, row, chunk1, odd1)
             self.add_module(f"group{group}", front)
             for column, column_terms in enumerate(terms):
                 cell = self.store.cell(group, column)
-                column_terms.append(self._cell(front, cell, floor2, chunk_bits))
+                column_terms.append(self._cell(front, cell, floor2, chunk_bits,
+                                               (active2, active3)))
         self.counters = counters = ColumnCounters(terms, spec.groups*spec.lanes, self.count_width)
         self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
             *delay(self, [sequencer.active, sequencer.first, sequencer.last], CELL_LATENCY)))
         self.deliver(counters)
 
-    def _cell(self, front, cell, floor, chunk_bits: int):
-        """A column's signed count of a group's row: the prefix count at the weight's level."""
+    def _cell(self, front, cell, floor, chunk_bits: int, active):
+        """A column's signed count of a group's row: the prefix count at the weight's level.
+
+        active: stages 2 and 3 hold a step. An idle cell keeps still, which costs a board no
+        power and a simulator no time.
+        """
         bits = log2_int(self.spec.lanes) + 1
         level, negative = Signal(bits), Signal()
         count, term = Signal(bits), Signal((bits + 1, True))
         whole = cell[chunk_bits:-1]
         carry = cell[:chunk_bits] > floor if chunk_bits else 0
-        self.sync += [level.eq(whole + carry), negative.eq(cell[-1] ^ front.sign),
-                      term.eq((count ^ Replicate(negative, bits + 1)) + negative)]
+        self.sync += [
+            If(active[0], level.eq(whole + carry), negative.eq(cell[-1] ^ front.sign)),
+            If(active[1], term.eq((count ^ Replicate(negative, bits + 1)) + negative))]
         # level P wraps to entry 0, which is 0; gates, not choices: a simulator predicts no branch
         self.comb += count.eq(front.lookup(level[:-1])
                               | (Replicate(level[-1], bits) & front.passed))

@@ -7,42 +7,54 @@ from migen import READ_FIRST, Cat, If, Memory, Signal, log2_int
 from dscim.gateware.macro.interface import weight_layout
 
 
+def by_column(cells):
+    """A row's word with the columns side by side, column 0 lowest."""
+    return Cat(*cells)
+
+
+def by_bit(cells):
+    """A row's word with slices side by side: bit k of every column, bit 0 lowest."""
+    return Cat(*[cell[k] for k in range(len(cells[0])) for cell in cells])
+
+
 class WeightInput(LiteXModule):
     """Encodes rows of weights on their way into a store.
 
     encoders: one module a column with ports w, value, sign.
     width, operand: bits kept of a weight, and the function from an encoder's value to exactly
     as many bits; the sign is kept beside them, on top.
+    layout: `by_column` or `by_bit`.
 
-    | port   | dir | meaning                                                  |
-    |--------|-----|----------------------------------------------------------|
-    | sink   | in  | stream of weight rows; always taken                      |
+    | port   | dir | meaning                                                   |
+    |--------|-----|-----------------------------------------------------------|
+    | sink   | in  | stream of weight rows; always taken                       |
+    | busy   | out | a row is on its way                                       |
     | write  | out | `row` and `word` are to be stored at the end of the cycle |
-    | row    | out | row number                                               |
-    | cells  | out | for each column operand and sign, width + 1 bits         |
+    | row    | out | row number                                                |
+    | word   | out | operand and sign, width + 1 bits, of every column         |
     """
 
-    def __init__(self, spec, encoders, width: int, operand):
+    def __init__(self, spec, encoders, width: int, operand, layout):
         self.sink = stream.Endpoint(weight_layout(spec))
+        self.busy = Signal()
         self.write = Signal()
         self.row = Signal(len(self.sink.row))
-        self.cells = [Signal(width + 1, name=f"cell{column}") for column in range(spec.columns)]
+        self.word = Signal(spec.columns*(width + 1))
 
         # # #
 
-        data = Signal(8*spec.columns)
-        self.comb += self.sink.ready.eq(1)
-        self.sync += [self.write.eq(self.sink.valid),
-                      If(self.sink.valid, self.row.eq(self.sink.row), data.eq(self.sink.data))]
+        arrived = stream.Endpoint(weight_layout(spec))
+        cells = [Signal(width + 1, name=f"cell{column}") for column in range(spec.columns)]
         for column, encoder in enumerate(encoders):
             self.add_module(f"encoder{column}", encoder)
-            self.comb += [encoder.w.eq(data[8*column:8*column + 8]),
-                          self.cells[column].eq(Cat(operand(encoder.value), encoder.sign))]
-
-
-def by_bit(cells):
-    """The cells' bits as slices: slice k is bit k of every cell, column 0 first."""
-    return [Cat(*[cell[k] for cell in cells]) for k in range(len(cells[0]))]
+            self.comb += [encoder.w.eq(arrived.data[8*column:8*column + 8]),
+                          cells[column].eq(Cat(operand(encoder.value), encoder.sign))]
+        self.comb += [self.sink.ready.eq(1), self.busy.eq(arrived.valid | self.write)]
+        self.sync += [
+            arrived.valid.eq(self.sink.valid), self.write.eq(arrived.valid),
+            If(self.sink.valid, arrived.row.eq(self.sink.row), arrived.data.eq(self.sink.data)),
+            If(arrived.valid, self.row.eq(arrived.row), self.word.eq(layout(cells))),
+        ]
 
 
 class WeightMemory(LiteXModule):
@@ -56,10 +68,12 @@ class WeightMemory(LiteXModule):
     | words     | out | a word a group, one cycle after `region`                   |
     """
 
+    layout = staticmethod(by_column)
+
     def __init__(self, spec, encoders, width: int, operand):
-        self.input = source = WeightInput(spec, encoders, width, operand)
+        self.input = source = WeightInput(spec, encoders, width, operand, self.layout)
         self.sink = source.sink
-        self.busy = source.write
+        self.busy = source.busy
         self.width = width + 1
         self.region = Signal(log2_int(spec.or_width))
         self.words = []
@@ -74,13 +88,8 @@ class WeightMemory(LiteXModule):
             read = memory.get_port(mode=READ_FIRST)
             self.specials += memory, write, read
             self.comb += [write.adr.eq(source.row[:inner]), write.we.eq(source.write & mine),
-                          write.dat_w.eq(self._word(source.cells)), read.adr.eq(self.region)]
+                          write.dat_w.eq(source.word), read.adr.eq(self.region)]
             self.words.append(read.dat_r)
-
-    @staticmethod
-    def _word(cells):
-        """A row's word: columns side by side."""
-        return Cat(*cells)
 
     def cell(self, group: int, column: int):
         """A new signal: operand and sign (top bit) that a group's memory reads for a column."""
@@ -92,10 +101,7 @@ class WeightMemory(LiteXModule):
 class SlicedWeightMemory(WeightMemory):
     """A G-deep memory for each group whose words are bit-sliced; ports of `WeightMemory`."""
 
-    @staticmethod
-    def _word(cells):
-        """A row's word: slices side by side."""
-        return Cat(*by_bit(cells))
+    layout = staticmethod(by_bit)
 
     def slices(self, group: int):
         """Bit k of every column's operand that a group's memory reads; signs last."""
@@ -115,15 +121,15 @@ class WeightRegisters(LiteXModule):
     """
 
     def __init__(self, spec, encoders, width: int, operand):
-        self.input = source = WeightInput(spec, encoders, width, operand)
+        self.input = source = WeightInput(spec, encoders, width, operand, by_bit)
         self.sink = source.sink
-        self.busy = source.write
+        self.busy = source.busy
         self.slices = [[Signal(spec.columns, name=f"weights{row}_bit{k}")
                         for k in range(width + 1)] for row in range(spec.rows)]
 
         # # #
 
-        sliced = by_bit(source.cells)
+        new = [source.word[k*spec.columns:(k + 1)*spec.columns] for k in range(width + 1)]
         for row, slices in enumerate(self.slices):
             self.sync += If(source.write & (source.row == row),
-                            *[bits.eq(new) for bits, new in zip(slices, sliced, strict=True)])
+                            *[bits.eq(slice_) for bits, slice_ in zip(slices, new, strict=True)])

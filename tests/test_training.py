@@ -22,49 +22,44 @@ torch.set_num_threads(1)
 
 POINTS = [ProductSpec(width, length) for width in (16, 64) for length in (64, 128, 256)]
 SHIFTED = [ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)]
-LONG = [ProductSpec(length=1024), ProductSpec(64, 2048)]
+LONG = [ProductSpec(length=512), ProductSpec(64, 1024)]
 
 
 @pytest.mark.parametrize("spec", [*POINTS, *SHIFTED, *LONG, ProductSpec(exact=True)])
 def test_product_is_the_references(spec):
-    """Windows of 3 x 2 over 5 channels, operands from random and from the extremes."""
+    """Windows of 3 x 2 over 5 channels, activations of all values, weights in their levels."""
     generator = np.random.default_rng(spec.hash)
     x = generator.choice([0, 1, 127, 128, 254, 255], (2, 5, 4, 4))
     x = np.where(generator.random(x.shape) < 0.7, generator.integers(0, 256, x.shape), x)
-    w = generator.integers(-127, 128, (6, 5, 3, 2))
-    w[0], w[1, :, 0] = 127, -127
     form = arithmetic(spec, (3, 2), 5)
-    tensors = (torch.from_numpy(array).float() for array in (x, w))
-    got = form.estimate(form.counts(*tensors, (1, 1), (0, 0))).numpy()
-    columns = w.transpose(0, 2, 3, 1).reshape(6, -1).T.astype(np.int8)
+    w = form.effective_weights(torch.from_numpy(generator.integers(-127, 128, (6, 5, 3, 2))))
+    w = w.clamp(-127, 127).round().float()
+    w[0], w[1, :, 0] = 127, -127
+    x_tensor = torch.from_numpy(x).float()
+    plain = torch.nn.functional.conv2d(
+        form.effective_activations(x_tensor), form.effective_weights(w))
+    got = form.sums(plain, x_tensor, w, (1, 1), (0, 0)).numpy()
+    columns = w.numpy().transpose(0, 2, 3, 1).reshape(6, -1).T.astype(np.int8)
     for i, j in np.ndindex(2, 3):
         window = x[:, :, i:i + 3, j:j + 2].transpose(0, 2, 3, 1).reshape(2, -1)
         wanted = product((window - 128).astype(np.int8), columns, spec, -128)
         assert np.array_equal(got[:, :, i, j], wanted)
 
 
-@pytest.mark.parametrize("spec", POINTS)
-def test_levels_count_thresholds_and_their_middles_keep_them(spec):
+@pytest.mark.parametrize("spec", [*POINTS, *LONG])
+def test_levels_are_what_the_reference_counts(spec):
+    """A lone operand against the greatest other one counts its own level."""
     form = arithmetic(spec, (1, 1), 1)
-    x, w = torch.arange(256).float(), torch.arange(-127, 128).float()
-    ones = form.counts(x[:, None, None, None], torch.full((1, 1, 1, 1), 127.0), (1, 1), (0, 0))
-    unit = 256 / spec.samples
-    assert torch.equal(form.effective_activations(x) / unit, ones.flatten())
-    full = torch.full((1, 1, 1, 1), 255.0)
-    ones = form.counts(full, w[:, None, None, None], (1, 1), (0, 0)).flatten()
-    assert torch.equal(form.effective_weights(w) / (unit / 2), ones)
-    middle = form.effective_weights(w).clamp(-127, 127).round()
-    assert torch.equal(form.effective_weights(middle), form.effective_weights(w))
-
-
-@pytest.mark.parametrize("samples", [1, 2])
-def test_near_is_exact_where_its_terms_suffice(samples):
-    form = arithmetic(ProductSpec(64, 64 * samples), (3, 3), 4)
-    generator = torch.Generator().manual_seed(samples)
-    x = torch.randint(0, 256, (2, 4, 6, 6), generator=generator).float()
-    w = torch.randint(-127, 128, (3, 4, 3, 3), generator=generator).float()
-    geometry = (2, 2), (1, 1)
-    torch.testing.assert_close(form.near(x, w, *geometry), form.counts(x, w, *geometry))
+    x, top = np.arange(-128, 128, dtype=np.int8), np.array([[127]], np.int8)
+    unit = 1 << spec.decode_shift
+    counts = product(x[:, None], top, spec, -128)[:, 0] // unit
+    got = form.effective_activations(torch.arange(256).float()) * spec.samples / 256
+    assert np.array_equal(got.numpy(), counts)
+    w = form.effective_weights(torch.arange(-127, 128).float())
+    whole = w.clamp(-127, 127).round()
+    assert torch.equal(form.effective_weights(whole), w)
+    counts = product(top, whole.numpy().astype(np.int8)[None], spec, -128)[0] // unit
+    assert np.array_equal((w * spec.samples / 128).numpy(), counts)
 
 
 @pytest.mark.parametrize("spec", [
@@ -72,6 +67,11 @@ def test_near_is_exact_where_its_terms_suffice(samples):
 def test_other_arithmetics_are_refused(spec):
     with pytest.raises(UserError, match="split with the sequence counter only"):
         Counter(spec, (1, 1), 1)
+
+
+def test_the_longest_streams_are_refused():
+    with pytest.raises(UserError, match="train for 512 or less"):
+        Counter(ProductSpec(length=1024), (1, 1), 1)
 
 
 def test_multiply_is_the_references():
@@ -144,7 +144,7 @@ def test_batch_norm_is_folded_and_rounding_stays_small(model, images):
 
 def test_everything_trainable_gets_a_gradient(model, images):
     net = quantised(model, images, POINTS[0])
-    net.fidelity(exact=False)
+    net.round_as_kernels(False)
     torch.nn.functional.cross_entropy(net(images), torch.arange(8)).backward()
     without = [name for name, p in net.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
@@ -215,7 +215,7 @@ def test_fine_tuning_runs_and_its_checkpoint_is_its_network(folder):
     recipe = loop.Recipe(1, 0.05, seed=9, images=32, batch=16, held_out=20)
     floating.train(data, recipe, folder / "float.pt")
     net = tuning.finetune(data, folder / "float.pt", POINTS[3], recipe, folder / "tuned.pt",
-                          None, near=False)
+                          None)
     loaded, facts = tuning.load(folder / "tuned.pt", POINTS[3])
     assert facts["recipe"]["seed"] == 9
     image = torch.from_numpy(data.test_images[:4].copy())

@@ -50,7 +50,7 @@ def _finetune(options: argparse.Namespace) -> int:
                     options.reach)
     start = _checkpoint(options, options.start) if options.start else None
     tuning.finetune(data, _checkpoint(options, options.teacher), _spec(options), recipe,
-                    _checkpoint(options, options.name), start, options.near)
+                    _checkpoint(options, options.name), start)
     return 0
 
 
@@ -115,7 +115,6 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--batch", type=int, default=64)
     step.add_argument("--rate", type=float, default=1e-3)
     step.add_argument("--reach", type=int, default=1, help="pixels by which images are shifted")
-    step.add_argument("--near", action="store_true", help="nearly the products: n times faster")
 
     step = _command(commands, "export", _export, "write a network file and the images")
     _add_spec(step)

@@ -88,7 +88,6 @@ class ConvStep(Step):
         self.register_buffer("size", torch.ones(shape[0]))
         self.stride, self.padding = (stride, stride), (shape[2] // 2, shape[3] // 2)
         self.product = arithmetic(spec, (shape[2], shape[3]), shape[1])
-        self.counting = True
 
     def adopt(self, weight: Tensor, bias: Tensor) -> None:
         """Take over real weights (O, C, KH, KW) and bias (O,)."""
@@ -130,8 +129,7 @@ class ConvStep(Step):
         surrogate = sums * factor[:, None, None] + (
             self.bias * (-self.log_scale).exp())[:, None, None]
         with torch.no_grad():
-            count = self.product.counts if self.counting else self.product.near
-            sums = self.product.estimate(count(signal.value, w, self.stride, self.padding))
+            sums = self.product.sums(sums, signal.value, w, self.stride, self.padding)
             bias = self._bias(scale)[:, None, None]
             if self.exact:
                 whole = integers.requantise(sums.long() + bias, factor)
@@ -237,16 +235,13 @@ class QuantisedNet(nn.Module):
             known[step.name] = step.real(*(known[name] for name in step.inputs))
         return known
 
-    def fidelity(self, *, exact: bool, counting: bool = True) -> None:
-        """How true the forward pass is to the integers; a new net is exact in all.
+    def round_as_kernels(self, exact: bool) -> None:
+        """Round as the integer kernels do (True, and at first), or as real numbers (faster).
 
-        exact: rounding by the integer kernels; else that of the real numbers, which differs
-        from it rarely and by one. counting: products by their points; else nearly (`near`).
+        The two differ rarely and by one; products are exact in both.
         """
         for step in self.steps:
             step.exact = exact
-            if isinstance(step, ConvStep):
-                step.counting = counting or exact
 
     @torch.no_grad()
     def export(self, name: str, provenance: dict[str, Any]) -> Network:

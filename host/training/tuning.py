@@ -40,12 +40,11 @@ def quantise(model: ResNet8, parts: Split, spec: ProductSpec) -> QuantisedNet:
 
 
 def finetune(data: Dataset, teacher: Path, spec: ProductSpec, recipe: Recipe, checkpoint: Path,
-             start: Path | None, near: bool) -> QuantisedNet:
+             start: Path | None) -> QuantisedNet:
     """Fine-tune for `spec`, or go on; the epoch with the best held-out accuracy is kept.
 
     teacher: the float network's checkpoint. start: the checkpoint of another fine-tuning to
-    begin with, else the calibrated network. near: nearly the products while training (faster);
-    the held-out accuracy is always that of the exact integers.
+    begin with, else the calibrated network. The held-out accuracy is that of the integers.
     """
     parts, model = split(data, recipe), floating.load(teacher)
     net = quantise(model, parts, spec)
@@ -53,15 +52,15 @@ def finetune(data: Dataset, teacher: Path, spec: ProductSpec, recipe: Recipe, ch
         net.load_state_dict(restore(start)["best"])
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
-        net.fidelity(exact=False, counting=not near)
+        net.round_as_kernels(False)
         return _loss(net(images), _answers(model, images), labels)
 
     def validate() -> float:
-        net.fidelity(exact=True)
+        net.round_as_kernels(True)
         return accuracy(net, parts.held_images[:VALIDATION], parts.held_labels[:VALIDATION])
 
     fit(net, _optimiser(net, recipe.rate), loss, validate, parts, recipe, checkpoint)
-    net.fidelity(exact=True)
+    net.round_as_kernels(True)
     return net
 
 

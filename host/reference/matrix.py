@@ -9,6 +9,8 @@ which is one matrix product of as many times the inner size as a region has poin
 are -1, 0 and 1 and its sums stay below 2**24, so single precision is exact.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,8 +25,8 @@ from dscim.host.reference.operands import (
 NEVER = 255
 """A threshold that no operand of a region exceeds."""
 
-BLOCK_BYTES = 64 << 20
-"""The most memory that the expanded activations of one block may take."""
+BLOCK_BYTES = 4 << 20
+"""Bytes of the fired rows that are held at a time: what a cache holds, not what memory does."""
 
 
 def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
@@ -53,35 +55,51 @@ class PreparedWeights:
         self.zero_point = zero_point
         self.depth, self.columns = w.shape
         if spec.exact:
-            self._matrix: npt.NDArray[np.floating] = w.astype(np.float64)
+            self._matrix: npt.NDArray[np.floating[Any]] = w.astype(np.float64)
             return
         rows = np.arange(self.depth) % spec.or_width
         self._p, q = region_thresholds(spec)[:, rows].transpose(0, 2, 1)
         magnitude, sign = encode_weights(w, spec)
         level = magnitude >> spec.operand_shift
-        expanded = np.where(level[None] > q[:, :, None], sign[None], 0)
-        self._matrix = expanded.reshape(-1, self.columns).astype(np.float32)
+        self._matrix = np.where(level > q[:, :, None], sign, 0).astype(np.float32)
         self._constant = column_corrections(w, spec, zero_point)
+        self._tables = _activation_tables(spec, zero_point)
 
     def product(self, x: npt.NDArray[np.int8]) -> IntArray:
         """sum((x - z) * w) in product units, (M, N) int64, for x (M, K) int8."""
-        block = max(1, BLOCK_BYTES // (4 * len(self._matrix)))
+        block = max(1, BLOCK_BYTES // (4 * self.depth))
         parts = [self._block(x[start:start + block]) for start in range(0, len(x), block)]
         return np.concatenate(parts) if parts else np.zeros((0, self.columns), np.int64)
 
     def _block(self, x: npt.NDArray[np.int8]) -> IntArray:
         if self.spec.exact:
             return ((x.astype(np.float64) - self.zero_point) @ self._matrix).astype(np.int64)
-        magnitude, sign = encode_activations(x, self.spec, self.zero_point)
-        level = (magnitude >> self.spec.operand_shift).astype(np.uint8)
-        fired = np.empty((len(x), len(self._p), self.depth), np.float32)
-        for s, thresholds in enumerate(self._p):
-            np.multiply(level > thresholds, sign, out=fired[:, s], casting="unsafe")
-        counts = fired.reshape(len(x), len(self._matrix)) @ self._matrix
+        levels, signs, magnitudes = self._tables
+        operand = x.view(np.uint8)
+        level = levels[operand]
+        sign = signs[operand] if signs.min() < 0 else None
+        hit = np.empty(level.shape, np.bool_)
+        fired = np.empty(level.shape, np.float32)
+        counts = np.zeros((len(x), self.columns), np.float32)
+        for thresholds, matrix in zip(self._p, self._matrix, strict=True):
+            np.greater(level, thresholds, out=hit)
+            np.copyto(fired, hit)
+            if sign is not None:
+                fired *= sign
+            counts += fired @ matrix
         estimate = counts.astype(np.int64) << self.spec.decode_shift
         if self.spec.signed == "offset":
-            estimate -= 128 * magnitude.sum(axis=1, keepdims=True)
+            estimate -= 128 * magnitudes[operand].sum(axis=1, keepdims=True)
         return estimate + self._constant
+
+
+def _activation_tables(spec: ProductSpec, zero_point: int) -> tuple[
+        npt.NDArray[np.uint8], npt.NDArray[np.float32], IntArray]:
+    """What becomes of an activation, by its bits as uint8: level in its region, sign, a'."""
+    operands = np.arange(256, dtype=np.uint8).view(np.int8)
+    magnitude, sign = encode_activations(operands, spec, zero_point)
+    level = (magnitude >> spec.operand_shift).astype(np.uint8)
+    return level, sign.astype(np.float32), magnitude
 
 
 def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,

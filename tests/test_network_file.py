@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_examples import network
+from tests.network_examples import network
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec, SpecError
 from dscim.host.errors import UserError

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -10,9 +11,17 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec  # noqa: E402
 from dscim.host.errors import UserError  # noqa: E402
-from dscim.host.network import INPUT, run  # noqa: E402
+from dscim.host.network import INPUT, run, save  # noqa: E402
 from dscim.host.reference import multiply_by_quantized_multiplier, product  # noqa: E402
-from dscim.host.training import calibrate, dataset, floating, integers, loop, tuning  # noqa: E402
+from dscim.host.training import (  # noqa: E402
+    calibrate,
+    dataset,
+    evaluation,
+    floating,
+    integers,
+    loop,
+    tuning,
+)
 from dscim.host.training.command import main  # noqa: E402
 from dscim.host.training.images import as_integers  # noqa: E402
 from dscim.host.training.model import ResNet8  # noqa: E402
@@ -225,3 +234,27 @@ def test_fine_tuning_runs_and_its_checkpoint_is_its_network(folder):
 def test_a_missing_checkpoint_is_one_sentence(folder):
     with pytest.raises(UserError, match="no checkpoint"):
         main(["finetune", "--data", str(folder), "--work", str(folder), "--name", "x"])
+
+
+def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypatch):
+    data = dataset.load(folder)
+    for name, spec in ((evaluation.BASE, ProductSpec(exact=True)),
+                       ("fashion-resnet8.npz", ProductSpec(64, 64))):
+        save(quantised(model, images, spec).export("test", {}), folder / name)
+    measure, measured = evaluation._measure, []
+
+    def stop_at_third(*arguments):
+        measured.append(arguments)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(evaluation, "_measure", stop_at_third)
+        evaluation.evaluate(data, folder, 2)
+    stopped = json.loads((folder / "evaluation.json").read_text())["results"]
+    results = evaluation.evaluate(data, folder, 2)
+    assert len(stopped) == 2 and results[:2] == stopped
+    assert len(results) == 8 == len(list(evaluation.pairs(folder)))
+    again = json.loads((folder / "evaluation.json").read_text())["results"]
+    assert again == evaluation.evaluate(data, folder, 2) == results

@@ -2,8 +2,8 @@
 
 {"command", "data", "images" (test images), "shipped" (of which the first so many ship),
 "versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (was it
-fine-tuned for this arithmetic), "arithmetic" (the fields of ProductSpec), "accuracy" (0 to 1)
-on all test images, "shipped_wrong", the indices of shipped images it gets wrong, "seconds".
+fine-tuned for this arithmetic), "arithmetic" (the fields of ProductSpec), "images", "accuracy"
+(0 to 1) on them, "shipped_wrong", the indices of the shipped images it gets wrong, "seconds".
 A result that is there already, of the same file, arithmetic and images, is kept, not computed
 again, so the command goes on where it was stopped.
 """
@@ -27,7 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dscim.gateware.specs import ProductSpec
+from dscim.gateware.specs import VARIANTS, ProductSpec
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 from dscim.host.training.dataset import Dataset
 from dscim.host.training.images import COUNT, as_integers
@@ -42,39 +42,47 @@ def evaluate(data: Dataset, folder: Path, limit: int) -> list[dict[str, Any]]:
     """Evaluate every pair of `pairs` on the first `limit` test images; write evaluation.json."""
     path, console = folder / "evaluation.json", Console(highlight=False, width=100)
     known = json.loads(path.read_text())["results"] if path.exists() else []
-    results: list[dict[str, Any]] = []
-    for file, network, spec in pairs(folder):
-        key = {"network": file.name, "sha256": file_hash(file), "arithmetic": spec.to_json()}
-        old = [entry for entry in known if all(entry[k] == v for k, v in key.items())
-               and entry["images"] == min(limit, len(data.test_labels))]
-        results.append(old[0] if old else _measure(data, network, spec, limit, console) | key | {
-            "tuned": network.provenance.get("finetune") is not None
-            and network.arithmetic == spec})
-        entry = results[-1]
-        console.print(f"{file.name}: {_name(spec)}: {100 * entry['accuracy']:.2f} %, "
-                      f"{entry['seconds']:.0f} s", soft_wrap=True)
-        _write(path, results, data)
+    count = min(limit, len(data.test_labels))
+    results = [_known(known, file, network, spec, count) for file, network, spec in pairs(folder)]
+    for index, (file, network, spec) in enumerate(pairs(folder)):
+        entry = results[index]
+        if "accuracy" not in entry:
+            entry |= _measure(data, network, spec, count, console)
+            _write(path, [result for result in results if "accuracy" in result], data)
+        console.print(f"[{index + 1}/{len(results)}] {file.name}: {_name(spec)}: "
+                      f"{100 * entry['accuracy']:.2f} %, {entry['seconds']:.0f} s",
+                      soft_wrap=True, markup=False)
+    _write(path, results, data)
     return results
 
 
 def pairs(folder: Path) -> Iterator[tuple[Path, Network, ProductSpec]]:
-    """What is evaluated: the base network by every arithmetic, each other by its own and exact."""
-    exact = ProductSpec(exact=True)
-    base = load(folder / BASE)
-    for spec in (exact, *(ProductSpec(width, length) for width in (16, 64)
-                          for length in LENGTHS)):
-        yield folder / BASE, base, spec
-    for file in sorted(folder.glob("fashion-resnet8*.npz")):
-        if file.name != BASE:
-            network = load(file)
-            yield file, network, network.arithmetic
-            yield file, network, exact
+    """What is evaluated: each tuned network by its own arithmetic, the base network by all."""
+    tuned = {file: load(file) for file in sorted(folder.glob("fashion-resnet8*.npz"))}
+    base = tuned.pop(folder / BASE)
+    yield folder / BASE, base, ProductSpec(exact=True)
+    for file, network in tuned.items():
+        yield file, network, network.arithmetic
+    for width in VARIANTS.values():
+        for length in LENGTHS:
+            yield folder / BASE, base, ProductSpec(width, length)
 
 
-def _measure(data: Dataset, network: Network, spec: ProductSpec, limit: int, console: Console
+def _known(known: list[dict[str, Any]], file: Path, network: Network, spec: ProductSpec,
+           count: int) -> dict[str, Any]:
+    """The result of an earlier run on the same bits, else what is known before measuring."""
+    key = {"network": file.name, "sha256": file_hash(file), "arithmetic": spec.to_json(),
+           "tuned": network.provenance.get("finetune") is not None, "images": count}
+    for entry in known:
+        if all(entry.get(name) == value for name, value in key.items()):
+            return entry
+    return key
+
+
+def _measure(data: Dataset, network: Network, spec: ProductSpec, count: int, console: Console
              ) -> dict[str, Any]:
     """Accuracy and time of one network by one arithmetic."""
-    images, labels = as_integers(data.test_images[:limit]), data.test_labels[:limit]
+    images, labels = as_integers(data.test_images[:count]), data.test_labels[:count]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("images, {task.speed:.0f}/s"), TimeRemainingColumn())
     started = time.monotonic()
@@ -86,7 +94,7 @@ def _measure(data: Dataset, network: Network, spec: ProductSpec, limit: int, con
     right = predictions(outputs) == labels
     wrong = np.flatnonzero(~right[:COUNT]).tolist()
     return {"accuracy": float(np.mean(right)), "shipped_wrong": wrong,
-            "images": len(images), "seconds": round(time.monotonic() - started, 1)}
+            "seconds": round(time.monotonic() - started, 1)}
 
 
 def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
@@ -105,5 +113,5 @@ def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
 
 def _name(spec: ProductSpec) -> str:
     """An arithmetic in two words."""
-    variant = {16: "DS-CIM1", 64: "DS-CIM2"}[spec.or_width]
-    return "exact" if spec.exact else f"{variant} L = {spec.length}"
+    variant = next(name for name, width in VARIANTS.items() if width == spec.or_width)
+    return "exact" if spec.exact else f"{variant}, L = {spec.length}"

@@ -61,11 +61,15 @@ class Device:
     """
 
     def __init__(self, link: Link, spec: SocSpec) -> None:
-        """Raises UserError when something else, or another build, is at the link's end."""
+        """Raises UserError, the link closed, when something else or another build is at its end."""
         self.spec = spec
         self._link = link
         self._traffic = Counters()
-        self._check_identity()
+        try:
+            self._check_identity()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -103,12 +107,13 @@ class Device:
                 progress(index + 1, len(x))
         return LayerRun(outputs, self._counters())
 
-    def multiply(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int = 0
-                 ) -> ProductRun:
+    def multiply(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int = 0,
+                 progress: Progress | None = None) -> ProductRun:
         """sum((x - z) * w) for x (M, K) and w (K, N) int8, of any size, as `product` computes it.
 
         What does not fit the memories at once is cut into pieces whose sums add up; the cuts
         fall between row tiles and column tiles, so the bits stay the same.
+        progress(done, total) is called for each piece.
         """
         macro = self.spec.macro
         values = np.zeros((x.shape[0], w.shape[1]), np.int64)
@@ -117,15 +122,17 @@ class Device:
                      self.spec.weight_rows // deepest * macro.columns)
         most = self.spec.activation_words // (pixel_words(deepest) + pixel_words(widest, True))
         most = min(most, MAX_SIDE)
+        pieces = [(slice(m, m + most), slice(k, k + deepest), slice(n, n + widest))
+                  for k in range(0, w.shape[0], deepest)
+                  for n in range(0, w.shape[1], widest)
+                  for m in range(0, x.shape[0], most)]
         total = Counters()
-        for k in range(0, w.shape[0], deepest):
-            for n in range(0, w.shape[1], widest):
-                for m in range(0, x.shape[0], most):
-                    part = (slice(m, m + most), slice(k, k + deepest), slice(n, n + widest))
-                    run = self._piece(x[part[0], part[1]], w[part[1], part[2]], product,
-                                      zero_point)
-                    values[part[0], part[2]] += run.outputs[0, :, 0]
-                    total += run.counters
+        for done, (m, k, n) in enumerate(pieces, 1):
+            run = self._piece(x[m, k], w[k, n], product, zero_point)
+            values[m, n] += run.outputs[0, :, 0]
+            total += run.counters
+            if progress:
+                progress(done, len(pieces))
         return ProductRun(values, total)
 
     def _deepest(self, depth: int) -> int:

@@ -14,6 +14,8 @@ from dscim.host.errors import UserError
 from dscim.host.link.model import ModelLink
 from dscim.host.reference import PreparedLayer, product
 from dscim.host.target import open_target
+from dscim.sim.server import Simulator
+from dscim.sim.soc import soc_design
 
 SMALL = SocSpec(MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128,
                 channels=16, strip=4)
@@ -63,8 +65,21 @@ def test_another_spec_is_refused():
 
 
 def test_unknown_target_is_refused():
-    with pytest.raises(UserError, match="Target 'fpga' is unknown; choose one of ref, sim"):
+    with pytest.raises(UserError, match="Target 'fpga' is unknown; choose one of ref, sim, uart"):
         open_target("fpga", SMALL)
+    with pytest.raises(UserError, match="Target 'uart:@9600' names no port"):
+        open_target("uart:@9600", SMALL)
+
+
+def test_a_running_simulator_is_a_uart_and_another_spec_is_refused():
+    with Simulator(soc_design(SMALL)) as simulator:
+        target = f"uart:socket://127.0.0.1:{simulator.port}"
+        with open_target(target, SMALL) as device:
+            x, w = np.full((1, 40), 3, np.int8), np.full((40, 9), -5, np.int8)
+            exact = ProductSpec(exact=True)
+            assert (device.multiply(x, w, exact).values == -600).all()
+        with pytest.raises(UserError, match="was built from spec"):
+            open_target(target, SocSpec())
 
 
 def test_a_layer_that_does_not_fit_is_refused_with_its_size():

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.network_examples import network
 
 from dscim.gateware.specs import ProductSpec
 from dscim.host.errors import UserError
 from dscim.host.network import Add, AveragePool, Evaluator, host_node, predictions, run
 from dscim.host.network.scaling import add_factors, quantise_multiplier
 from dscim.host.reference import contract
+from tests.network_examples import network
 
 INT8 = st.integers(-128, 127)
 

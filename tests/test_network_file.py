@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.network_examples import network
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec, SpecError
 from dscim.host.errors import UserError
 from dscim.host.network import Add, file_hash, load, save
 from dscim.host.network.file import pack, zip_arrays
+from tests.network_examples import network
 
 SPECS = st.builds(
     ProductSpec, st.sampled_from([16, 64]), st.sampled_from([64, 128, 256]),

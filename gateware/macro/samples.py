@@ -67,7 +67,7 @@ class SelectedSamples(Macro):
         odd2, chunk2 = delay(self, [odd1, chunk1])
         floor2 = Signal.like(chunk)                     # a weight's low part above it counts
         self.comb += floor2.eq(Cat(*[bit ^ odd2 for bit in reversed(list(chunk2))]))
-        terms = [[] for _ in range(spec.columns)]
+        terms: list[list[Signal]] = [[] for _ in range(spec.columns)]
         active2, = delay(self, [sequencer.active], 2)
         active3, = delay(self, [active2])
         for group in range(spec.groups):

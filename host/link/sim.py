@@ -21,8 +21,9 @@ DEATH_SECONDS = 1.0  # between a closed connection and the end of its process
 class SimLink:
     """A Link to the SoC of `design`, simulated in a process of its own.
 
-    probe, memories: as in UartLink. timeout: seconds without a byte. window: cycles to trace.
-    stall: a seed makes both byte streams stall at random. say: hears the steps of a build.
+    probe, memories: as in UartLink. timeout: seconds without a byte while the process lives, for
+    a busy machine may starve it; its death shows at once. window: cycles to trace. stall: a seed
+    makes both byte streams stall at random. say: hears the steps of a build.
     `simulator` is the running `dscim.sim.server.Simulator`, with its cycles and its rate.
     Raises LinkError, with the process's status and last words when it has died.
     """
@@ -33,7 +34,7 @@ class SimLink:
         *,
         probe: tuple[int, int],
         memories: Sequence[range] = (),
-        timeout: float = 5.0,
+        timeout: float = 60.0,
         window: Window | None = None,
         stall: int = 0,
         say: Say = silent,

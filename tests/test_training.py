@@ -34,13 +34,14 @@ SHIFTED = [ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)]
 LONG = [ProductSpec(length=512), ProductSpec(64, 1024)]
 
 
+@pytest.mark.parametrize("grid", [2, 4, 8])
 @pytest.mark.parametrize("spec", [*POINTS, *SHIFTED, *LONG, ProductSpec(exact=True)])
-def test_product_is_the_references(spec):
+def test_product_is_the_references(spec, grid):
     """Windows of 3 x 2 over 5 channels, activations of all values, weights in their levels."""
     generator = np.random.default_rng(spec.hash)
     x = generator.choice([0, 1, 127, 128, 254, 255], (2, 5, 4, 4))
     x = np.where(generator.random(x.shape) < 0.7, generator.integers(0, 256, x.shape), x)
-    form = arithmetic(spec, (3, 2), 5)
+    form = arithmetic(spec, (3, 2), 5, grid)
     w = form.effective_weights(torch.from_numpy(generator.integers(-127, 128, (6, 5, 3, 2))))
     w = w.clamp(-127, 127).round().float()
     w[0], w[1, :, 0] = 127, -127
@@ -75,12 +76,12 @@ def test_levels_are_what_the_reference_counts(spec):
     ProductSpec(signed="offset"), ProductSpec(sequence=SequenceSpec("lfsr"))])
 def test_other_arithmetics_are_refused(spec):
     with pytest.raises(UserError, match="split with the sequence counter only"):
-        Counter(spec, (1, 1), 1)
+        Counter(spec, (1, 1), 1, 2)
 
 
 def test_the_longest_streams_are_refused():
     with pytest.raises(UserError, match="train for 512 or less"):
-        Counter(ProductSpec(length=1024), (1, 1), 1)
+        Counter(ProductSpec(length=1024), (1, 1), 1, 2)
 
 
 def test_multiply_is_the_references():

@@ -12,24 +12,24 @@ FRACTIONS = torch.linspace(0.2, 1.1, 46)
 """The ranges tried, as parts of the greatest value."""
 
 
-def quantised_net(spec: ProductSpec) -> QuantisedNet:
-    """ResNet-8's steps for the arithmetic `spec`, not yet filled."""
-    steps: list[Step] = [ConvStep("stem", (INPUT,), True, (CHANNELS[0], 1, 3, 3), 1, spec)]
+def quantised_net(spec: ProductSpec, grid: int = 2) -> QuantisedNet:
+    """ResNet-8's steps for the arithmetic `spec`, not yet filled; grid: steps of the weights."""
+    steps: list[Step] = [ConvStep("stem", (INPUT,), True, (CHANNELS[0], 1, 3, 3), 1, spec, grid)]
     for number, outputs in enumerate(CHANNELS, 1):
         given, inputs = steps[-1].name, CHANNELS[max(number - 2, 0)]
         stage, stride = f"stage{number}", 1 if number == 1 else 2
         kernel = (outputs, inputs, 3, 3)
-        steps.append(ConvStep(f"{stage}.first", (given,), True, kernel, stride, spec))
+        steps.append(ConvStep(f"{stage}.first", (given,), True, kernel, stride, spec, grid))
         kernel = (outputs, outputs, 3, 3)
-        steps.append(ConvStep(f"{stage}.second", (f"{stage}.first",), False, kernel, 1, spec))
+        steps.append(ConvStep(f"{stage}.second", (f"{stage}.first",), False, kernel, 1, spec, grid))
         if number > 1:
             kernel = (outputs, inputs, 1, 1)
-            steps.append(ConvStep(f"{stage}.shortcut", (given,), False, kernel, stride, spec))
+            steps.append(ConvStep(f"{stage}.shortcut", (given,), False, kernel, stride, spec, grid))
             given = f"{stage}.shortcut"
         steps.append(AddStep(f"{stage}.add", (f"{stage}.second", given), True))
     steps.append(PoolStep("pool", (steps[-1].name,), 7))
     kernel = (10, CHANNELS[-1], 1, 1)
-    steps.append(ConvStep("classifier", ("pool",), False, kernel, 1, spec))
+    steps.append(ConvStep("classifier", ("pool",), False, kernel, 1, spec, grid))
     return QuantisedNet(steps, spec)
 
 

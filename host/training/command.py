@@ -47,7 +47,7 @@ def _finetune(options: argparse.Namespace) -> int:
     """`finetune`: train through the product of one variant and length."""
     data = load(data_folder(options.data))
     recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach)
+                    options.reach, grid=options.grid or 2)
     start = _checkpoint(options, options.start) if options.start else None
     tuning.finetune(data, _checkpoint(options, options.teacher), _spec(options), recipe,
                     _checkpoint(options, options.name), start)
@@ -60,7 +60,8 @@ def _export(options: argparse.Namespace) -> int:
     teacher, spec = _checkpoint(options, options.teacher), _spec(options)
     tuned = None
     if options.checkpoint:
-        net, tuned = tuning.load(_checkpoint(options, options.checkpoint), spec)
+        net, tuned = tuning.load(
+            _checkpoint(options, options.checkpoint), spec, options.grid)
     else:
         parts = split(data, Recipe(0, 0.0, options.seed))
         net = tuning.quantise(floating.load(teacher), parts, ProductSpec(exact=True))
@@ -145,4 +146,5 @@ def _add_spec(parser: argparse.ArgumentParser) -> None:
     """The arithmetic, and the float network that the training starts from."""
     parser.add_argument("--variant", default="ds-cim1", help="ds-cim1, ds-cim2 or exact")
     parser.add_argument("--length", type=int, default=256, help="stream length L")
+    parser.add_argument("--grid", type=int, help="steps of the weights, a power of two (2)")
     parser.add_argument("--teacher", default="float", help="checkpoint of the float network")

@@ -24,6 +24,7 @@ class Recipe:
     `images` are drawn anew for each epoch from the training set without its last `held_out`
     images of a permutation by `split_seed`; the rate rises over the first `warm` of all steps
     and then falls to zero along half a cosine. `reach`: pixels by which images are shifted.
+    `grid`: steps of the weights in fine-tuning.
     """
 
     epochs: int
@@ -35,6 +36,7 @@ class Recipe:
     warm: float = 0.15
     held_out: int = 5_000
     split_seed: int = 2026
+    grid: int = 2
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,11 @@ class ConvStep(Step):
     """
 
     def __init__(self, name: str, inputs: tuple[str, ...], relu: bool, shape: tuple[int, ...],
-                 stride: int, spec: ProductSpec) -> None:
-        """shape: (outputs, channels, KH, KW); padding keeps the picture at stride 1."""
+                 stride: int, spec: ProductSpec, grid: int) -> None:
+        """shape: (outputs, channels, KH, KW); padding keeps the picture at stride 1.
+
+        grid: P, the steps of the weights.
+        """
         super().__init__(name, inputs, relu)
         self.weight = nn.Parameter(torch.zeros(shape))
         self.bias = nn.Parameter(torch.zeros(shape[0]))
@@ -87,7 +90,7 @@ class ConvStep(Step):
         self.gain = nn.Parameter(torch.ones(shape[0]))
         self.register_buffer("size", torch.ones(shape[0]))
         self.stride, self.padding = (stride, stride), (shape[2] // 2, shape[3] // 2)
-        self.product = arithmetic(spec, (shape[2], shape[3]), shape[1])
+        self.product = arithmetic(spec, (shape[2], shape[3]), shape[1], grid)
 
     def adopt(self, weight: Tensor, bias: Tensor) -> None:
         """Take over real weights (O, C, KH, KW) and bias (O,)."""

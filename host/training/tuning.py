@@ -31,9 +31,9 @@ SCALE_RATE = 0.3
 """The rate of clips, gains, biases and scales, as a part of the weights' rate."""
 
 
-def quantise(model: ResNet8, parts: Split, spec: ProductSpec) -> QuantisedNet:
+def quantise(model: ResNet8, parts: Split, spec: ProductSpec, grid: int = 2) -> QuantisedNet:
     """The float network in integers for the arithmetic `spec`, without any training."""
-    net = quantised_net(spec)
+    net = quantised_net(spec, grid)
     adopt(net, model)
     calibrate(net, parts.images[:CALIBRATION])
     return net.eval()
@@ -47,7 +47,7 @@ def finetune(data: Dataset, teacher: Path, spec: ProductSpec, recipe: Recipe, ch
     begin with, else the calibrated network. The held-out accuracy is that of the integers.
     """
     parts, model = split(data, recipe), floating.load(teacher)
-    net = quantise(model, parts, spec)
+    net = quantise(model, parts, spec, recipe.grid)
     if start:
         net.load_state_dict(restore(start)["best"])
 
@@ -64,12 +64,17 @@ def finetune(data: Dataset, teacher: Path, spec: ProductSpec, recipe: Recipe, ch
     return net
 
 
-def load(checkpoint: Path, spec: ProductSpec) -> tuple[QuantisedNet, dict[str, Any]]:
-    """A fine-tuned network in its best epoch, and the recipe and history of its training."""
+def load(checkpoint: Path, spec: ProductSpec, grid: int | None = None
+         ) -> tuple[QuantisedNet, dict[str, Any]]:
+    """A fine-tuned network in its best epoch, and the recipe and history of its training.
+
+    grid: steps of the weights, when the recipe does not name them.
+    """
     state = restore(checkpoint)
-    net = quantised_net(spec)
+    recipe = {"grid": grid or 2} | state["recipe"]
+    net = quantised_net(spec, recipe["grid"])
     net.load_state_dict(state["best"])
-    return net.eval(), {key: state[key] for key in ("recipe", "history")}
+    return net.eval(), {"recipe": recipe, "history": state["history"]}
 
 
 @torch.no_grad()

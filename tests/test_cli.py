@@ -86,7 +86,7 @@ def test_stopping_is_quiet_and_tells(number: signal.Signals, tmp_path: Path) -> 
                                 "--output", tmp_path / "y.npy"], stderr=subprocess.PIPE, text=True)
     with fifo.open("wb"):          # returns when the other side reads: it is up by now
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == "dscim: stopped.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

@@ -112,7 +112,7 @@ def test_stopping_ends_the_simulator(started: subprocess.Popen[str], operands: P
     before = contents(operands)
     simulator = simulator_at_work(started.pid)
     started.send_signal(number)
-    _, errors = started.communicate(timeout=20)
+    _, errors = started.communicate(timeout=60)
     assert (started.returncode, errors) == (130, "dscim: stopped.\n")
     assert not Path(f"/proc/{simulator}").exists()
     assert contents(operands) == before
@@ -130,7 +130,7 @@ def test_sim_serves_until_it_is_stopped() -> None:
         port = target.rpartition(":")[2]
         assert_refused(dscim("sim", *SMALL, "--port", port), port, "in use")
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert (process.returncode, errors) == (130, "dscim: stopped.\n")

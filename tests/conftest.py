@@ -1,0 +1,7 @@
+"""What every test starts from."""
+
+import signal
+
+# A job in the background of a shell starts with SIGINT ignored, and so would what it starts: the
+# tests that send one to a child would then wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from migen import ClockDomain
+
 from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec
@@ -34,9 +36,10 @@ def macro_verilog(form: str, lanes: int, columns: int) -> str:
         macro = ExactParallel(MacroSpec(columns=columns, form="exact", lanes=1))
     else:
         macro = build_macro(MacroSpec(columns=columns, form=form, lanes=lanes))
+    macro.cd_sys = ClockDomain()
     records = (macro.weights, macro.activations, macro.products, macro.config, macro.status)
     ports = {signal for record in records for signal in record.flatten()}
-    return to_verilog(macro, ports, "macro").text
+    return to_verilog(macro, ports | {macro.cd_sys.clk, macro.cd_sys.rst}, "macro").text
 
 
 def cells(verilog: str, flow: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from migen import Record, run_simulation
 from dscim.gateware import descriptor
 from dscim.gateware.engine.setup import PLAN_LAYOUT, SIZE_BITS, Setup
 from dscim.gateware.registers import ErrorCode
-from dscim.gateware.specs import LayerSpec, MacroSpec, SequenceSpec, SocSpec
+from dscim.gateware.specs import MAX_DEPTH, LayerSpec, MacroSpec, SequenceSpec, SocSpec
 from dscim.host.layout import layer_fields, pixel_words
 from dscim.host.link.refusal import refusal
 from tests.streams import pulse, serve, wait_for
@@ -99,7 +99,8 @@ def descriptors(spec: SocSpec, rng, count: int):
         yield fields
     for pair in combinations(LARGE, 2):
         yield good | dict.fromkeys(pair, 4095)
-    yield good | dict.fromkeys(LARGE, 4095) | {"depth": 32767}
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, 65535):
+        yield good | dict.fromkeys(LARGE, 4095) | {"depth": depth}
 
 
 def _product(spec: SocSpec):

@@ -1,0 +1,1 @@
+"""Formal proofs of the macro: what is proved, and what runs the solver."""

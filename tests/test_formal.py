@@ -1,0 +1,80 @@
+"""What holds for all operands, proved: the OR never collides, and both forms count alike.
+
+Every proof is also run on a copy that is broken on purpose, and has to fail there.
+"""
+
+import pytest
+from migen import Mux, Signal
+
+from dscim.gateware.macro import build_macro, point, samples
+from dscim.gateware.macro.encoder import WeightEncoder
+from dscim.gateware.specs import MacroSpec, SequenceSpec
+from tests.formal import groups, pair, prove
+
+pytestmark = pytest.mark.skipif(prove.missing() is not None, reason=str(prove.missing()))
+
+LFSR, COUNTER = SequenceSpec("lfsr"), SequenceSpec("counter")
+OR16 = MacroSpec(rows=16, columns=2, form="array", lanes=2)
+OR64 = MacroSpec(rows=64, columns=1, or_width=64, form="array", lanes=1)
+
+
+def one_row_fires(spec: MacroSpec, shared: bool = False) -> bool:
+    """For any point of [0, 256)^2, so of any sequence, and any operands and signs."""
+    design = groups.FreeGroups(spec, shared)
+    return prove.prove("groups", design, design.ios, groups.checker(spec), depth=1).holds
+
+
+@pytest.mark.parametrize("spec", (OR16, OR64), ids=("or16", "or64"))
+def test_at_most_one_row_fires_and_or_is_the_sum(spec):
+    assert one_row_fires(spec)
+
+
+def test_two_rows_in_one_region_collide():
+    assert not one_row_fires(OR16, shared=True)
+
+
+class Unsaturated(WeightEncoder):
+    """w = -128 in split mode becomes 0: a fault that one operand in 256 shows."""
+
+    def __init__(self, config, modes):
+        super().__init__(config, modes)
+        right, self.value = self.value, Signal(8)
+        self.comb += self.value.eq(Mux((self.w == 0x80) & ~config.offset, 0, right))
+
+
+def forms_agree(monkeypatch, sequence: SequenceSpec, lanes: int, samples_log2: int,
+                broken: bool = False, only_row: bool = False) -> bool:
+    """array and selected of 16 rows x 1 column, `lanes` points a cycle each, one product."""
+    def build(form: str):
+        return build_macro(MacroSpec(16, 1, 16, form, lanes, sequence))
+    array = build("array")
+    with monkeypatch.context() as patch:
+        if broken:
+            for module in (point, samples):
+                patch.setattr(module, "WeightEncoder", Unsaturated)
+        selected = build("selected")
+    later = 1 if lanes == 1 else None                   # a stage more; else another order
+    design = pair.Pair(array, selected, samples_log2, later)
+    depth = pair.cycles(pair.Pair(build("array"), build("selected"), samples_log2)) + 2
+    return prove.prove(f"pair-{sequence.kind}-{lanes}", design, design.ios,
+                       pair.checker(design, depth, only_row), depth + 1).holds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sequence", (LFSR, COUNTER), ids=lambda sequence: sequence.kind)
+def test_array_and_selected_agree_point_by_point(monkeypatch, sequence):
+    assert forms_agree(monkeypatch, sequence, 1, 0)
+    assert not forms_agree(monkeypatch, sequence, 1, 0, broken=True)
+
+
+@pytest.mark.slow
+def test_array_and_selected_agree_with_two_samples_a_cycle(monkeypatch):
+    assert forms_agree(monkeypatch, COUNTER, 2, 1)
+    assert not forms_agree(monkeypatch, COUNTER, 2, 1, broken=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("samples_log2", (2, 4))
+def test_any_one_row_counts_alike_with_many_samples_a_cycle(monkeypatch, samples_log2):
+    assert forms_agree(monkeypatch, COUNTER, 16, samples_log2, only_row=True)
+    assert not forms_agree(monkeypatch, COUNTER, 16, samples_log2, broken=True, only_row=True)

@@ -62,3 +62,11 @@ def test_the_first_images_are_as_evaluated(entry):
 @pytest.mark.parametrize("entry", RESULTS, ids=name)
 def test_all_shipped_images_are_as_evaluated(entry):
     assert wrong(entry, 256) == entry["shipped_wrong"]
+
+
+def test_every_stream_length_was_evaluated_with_and_without_tuning():
+    seen = [(e["arithmetic"]["or_width"], e["arithmetic"]["length"], e["tuned"])
+            for e in RESULTS if not e["arithmetic"]["exact"]]
+    assert sorted(seen) == sorted((width, length, tuned) for width in (16, 64)
+                                  for length in (64, 128, 256) for tuned in (False, True))
+    assert [e["tuned"] for e in RESULTS if e["arithmetic"]["exact"]] == [False]

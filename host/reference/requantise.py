@@ -7,7 +7,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 def rounding_doubling_high_mul(a: IntArray, b: IntArray) -> IntArray:
-    """SaturatingRoundingDoublingHighMul: (a * b) / 2**31, rounded to nearest, ties from zero.
+    """SaturatingRoundingDoublingHighMul: (a * b) / 2**31 to nearest, ties upwards.
 
     a, b: values of int32 range; b is never -2**31 here, so nothing saturates.
     """

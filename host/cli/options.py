@@ -13,7 +13,7 @@ from dscim.host.device import Device
 from dscim.host.errors import UserError
 from dscim.host.target import open_target
 
-TARGETS = "ref (numpy) or sim (the SoC in Verilator)"
+TARGETS = "ref (numpy), sim (the SoC in Verilator) or uart:PORT[@BAUD]"
 
 
 def add_arithmetic(parser: argparse.ArgumentParser) -> None:

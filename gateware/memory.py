@@ -40,13 +40,17 @@ class WindowedMemory(LiteXModule):
         parts = width//BUS_WIDTH
         part = self.bus.adr[:log2_int(parts)] if parts > 1 else 0
         word = self.bus.adr[log2_int(parts):]
-        enables = BUS_WIDTH//granularity
-        select = Signal(parts)
-        self.comb += select.eq(1 << part)
+        written, answered = Signal(), Signal()
+        self._connect_writer(writer, parts, part, word, written)
+        self._connect_reader(reader, parts, part, word, answered)
+        self.comb += self.bus.ack.eq(written | answered)
 
-        # Writes: the engine's, else the bus's.
-        writes = Signal()
+    def _connect_writer(self, writer, parts: int, part, word, written):
+        """The engine's writes, else the bus's."""
+        select = Signal(parts)
+        enables = len(self.write.we)//parts
         self.comb += [
+            select.eq(1 << part),
             If(self.write.we != 0,
                 writer.adr.eq(self.write.adr),
                 writer.dat_w.eq(self.write.dat_w),
@@ -55,15 +59,15 @@ class WindowedMemory(LiteXModule):
                 writer.adr.eq(word),
                 writer.dat_w.eq(Replicate(self.bus.dat_w, parts)),
                 writer.we.eq(Cat(*[Replicate(select[p], enables) for p in range(parts)])),
-                writes.eq(1),
+                written.eq(1),
             )
         ]
 
-        # Reads: the engine's while it has locked the port; the bus's take two cycles.
-        reading = Signal()
+    def _connect_reader(self, reader, parts: int, part, word, answered):
+        """The engine's reads while it has locked the port; else the bus's, in two cycles."""
         request = Signal()
         self.comb += [
-            request.eq(self.bus.cyc & self.bus.stb & ~self.bus.we & ~self.locked & ~reading),
+            request.eq(self.bus.cyc & self.bus.stb & ~self.bus.we & ~self.locked & ~answered),
             If(self.locked,
                 reader.adr.eq(self.read.adr),
                 reader.re.eq(self.read.re),
@@ -74,6 +78,5 @@ class WindowedMemory(LiteXModule):
             self.read.dat_r.eq(reader.dat_r),
             self.bus.dat_r.eq(Array(
                 [reader.dat_r[BUS_WIDTH*p:BUS_WIDTH*(p + 1)] for p in range(parts)])[part]),
-            self.bus.ack.eq(writes | reading),
         ]
-        self.sync += reading.eq(request)
+        self.sync += answered.eq(request)

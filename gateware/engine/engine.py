@@ -60,7 +60,10 @@ class Engine(LiteXModule):
         self._connect_windows(spec, fields, memories["activations"].read)
         self._connect_products(plan)
         self._connect_loops()
-        self._control()
+        self.fsm = fsm = FSM(reset_state="IDLE")
+        self._run_descriptors(fsm)
+        self._run_row_tiles(fsm)
+        self._connect_events()
 
     def _connect_windows(self, spec, fields, read):
         """walker -> memory -> aligner -> macro."""
@@ -101,20 +104,23 @@ class Engine(LiteXModule):
             self.accumulator.final.eq(loops.final),
         ]
 
-    def _control(self):
-        """The order of work: set up, then weights and windows of each row tile, then flush."""
-        left = Signal(8)
-        events, loops, macros = self.events, self.loops, self.macros
-        self.fsm = fsm = FSM(reset_state="IDLE")
+    def _connect_events(self):
+        """What is counted."""
+        events, macros, fsm = self.events, self.macros, self.fsm
         self.comb += [
             self.busy.eq(~fsm.ongoing("IDLE")),
-            self.setup.place.eq(self.place),
             events.busy.eq(self.busy),
             events.computing.eq(macros.computing),
             events.weights.eq(fsm.ongoing("WEIGHTS") & ~macros.computing),
             events.activations.eq(fsm.ongoing("WINDOWS") & ~macros.computing),
             events.product.eq(macros.products.valid & macros.products.ready),
         ]
+
+    def _run_descriptors(self, fsm):
+        """From descriptor to descriptor: set up, work through the layer, flush."""
+        left = Signal(8)
+        loops = self.loops
+        self.comb += self.setup.place.eq(self.place)
         fsm.act("IDLE",
             If(self.start & (self.count != 0),
                 NextValue(self.place, self.first),
@@ -137,6 +143,25 @@ class Engine(LiteXModule):
                 )
             )
         )
+        fsm.act("FLUSH",
+            If(self.requantiser.idle,
+                NextValue(left, left - 1),
+                If(left == 1,
+                    NextState("IDLE")
+                ).Else(
+                    NextValue(self.place, self.place + 1),
+                    NextState("NEXT")
+                )
+            )
+        )
+        fsm.act("NEXT",
+            self.setup.start.eq(1),
+            NextState("SETUP")
+        )
+
+    def _run_row_tiles(self, fsm):
+        """From row tile to row tile of a layer: its weights, then a window of every pixel."""
+        loops = self.loops
         fsm.act("TILE",
             self.loader.start.eq(1),
             self.accumulator.start.eq(1),
@@ -160,19 +185,4 @@ class Engine(LiteXModule):
                     NextState("FLUSH")
                 )
             )
-        )
-        fsm.act("FLUSH",
-            If(self.requantiser.idle,
-                NextValue(left, left - 1),
-                If(left == 1,
-                    NextState("IDLE")
-                ).Else(
-                    NextValue(self.place, self.place + 1),
-                    NextState("NEXT")
-                )
-            )
-        )
-        fsm.act("NEXT",
-            self.setup.start.eq(1),
-            NextState("SETUP")
         )

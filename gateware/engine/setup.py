@@ -61,7 +61,6 @@ class Setup(LiteXModule):
             source = words[field.word][field.offset:field.offset + field.size]
             self.comb += getattr(fields, field.name).eq(source)
         self._small_sizes(spec, fields, plan)
-        index = Signal(max=descriptor.WORDS + 1)
         step = Signal(5)
         products = _products(fields, plan)
         factor_a, factor_b = Signal(SIZE_BITS), Signal(SIZE_BITS)
@@ -70,14 +69,35 @@ class Setup(LiteXModule):
             factor_a.eq(Array([a for _, a, _, _ in products])[step]),
             factor_b.eq(Array([b for _, _, b, _ in products])[step]),
             product.eq(factor_a*factor_b),
-            read.adr.eq(Cat(index[:log2_int(descriptor.WORDS)], self.place)),
         ]
         size = Mux(product > SATURATED, SATURATED, product[:SIZE_BITS])
 
         self.fsm = fsm = FSM(reset_state="IDLE")
+        self._take_words(fsm, read, words)
+        fsm.act("MULTIPLY",
+            *[If(step == k, NextValue(getattr(plan, name), product[:SIZE_BITS] if wraps else size))
+              for k, (name, _, _, wraps) in enumerate(products)],
+            NextValue(step, step + 1),
+            If(step == len(products) - 1,
+                NextValue(step, 0),
+                NextState("JUDGE")
+            )
+        )
+        fsm.act("JUDGE",
+            NextValue(self.error, self._judge(spec, fields, plan)),
+            NextState("DONE"),
+        )
+        fsm.act("DONE",
+            self.done.eq(1),
+            NextState("IDLE"),
+        )
+
+    def _take_words(self, fsm, read, words):
+        """The descriptor's words, one after the other, each in two cycles."""
+        index = Signal(max=descriptor.WORDS + 1)
+        self.comb += read.adr.eq(Cat(index[:log2_int(descriptor.WORDS)], self.place))
         fsm.act("IDLE",
             NextValue(index, 0),
-            NextValue(step, 0),
             If(self.start,
                 NextState("READ")
             )
@@ -94,22 +114,6 @@ class Setup(LiteXModule):
             ).Else(
                 NextState("READ")
             )
-        )
-        fsm.act("MULTIPLY",
-            *[If(step == k, NextValue(getattr(plan, name), product[:SIZE_BITS] if wraps else size))
-              for k, (name, _, _, wraps) in enumerate(products)],
-            NextValue(step, step + 1),
-            If(step == len(products) - 1,
-                NextState("JUDGE")
-            )
-        )
-        fsm.act("JUDGE",
-            NextValue(self.error, self._judge(spec, fields, plan)),
-            NextState("DONE"),
-        )
-        fsm.act("DONE",
-            self.done.eq(1),
-            NextState("IDLE"),
         )
 
     def _small_sizes(self, spec: SocSpec, fields, plan):

@@ -79,7 +79,12 @@ def test_cycles_are_those_of_the_schedule(device):
 def send(device: Device, fields: dict[str, int]) -> int:
     """Runs a descriptor, however wrong, and returns the error that the device reports."""
     device._write_memory("descriptors", np.array(descriptor.pack(fields), np.uint32))
-    device._control(start=1, first=0, count=1)
+    return start(device, first=0, count=1)
+
+
+def start(device: Device, first: int, count: int) -> int:
+    """Runs descriptors to their end and returns the error that the device reports."""
+    device._control(start=1, first=first, count=count)
     status = {"busy": 1}
     while status["busy"]:
         status = registers.BY_NAME["status"].unpack(device._read_register("status"))
@@ -105,8 +110,7 @@ def test_wrong_descriptors_are_refused_as_by_the_twin(device):
         registers.ErrorCode.SIGNED_MODE}, "the seed must reach the codes"
     assert send(device, good | {"offset": 1, "activation_shift": 1}) \
         == registers.ErrorCode.SIGNED_MODE
-    device._control(start=1, first=device.spec.descriptors, count=1)
-    assert registers.BY_NAME["status"].unpack(device._read_register("status"))["error"] \
+    assert start(device, first=device.spec.descriptors, count=1) \
         == registers.ErrorCode.DESCRIPTOR
 
 
@@ -153,8 +157,6 @@ def test_descriptors_run_one_after_the_other(device):
         expected = PreparedLayer(layer, parameters.weights, *integers).run(expected)
     device._write_memory("activations", pack_activations(x[0]))
     device._write_memory("descriptors", np.array(words, np.uint32))
-    device._control(start=1, first=0, count=2)
-    while device._read_register("status") & 1:
-        pass
+    assert start(device, first=0, count=2) == registers.ErrorCode.NONE
     read = device._read_memory("activations", 6 * 5 * 2 * 2, bases[0] * 8)
     np.testing.assert_array_equal(unpack_activations(read, layers[1].output), expected[0])

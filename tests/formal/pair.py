@@ -93,31 +93,21 @@ class Pair(LiteXModule):
             self.comb += self.running.eq(Cat(*before) == Cat(*second.counters.counts))
 
 
-def checker(pair: Pair, depth: int, only_row: bool = False) -> str:
+def checker(pair: Pair, depth: int) -> str:
     """Whenever both products have come they are equal, and at the last step they have.
 
     That the counters run alike is asserted too where they do: it leads the solver there.
-
-    only_row: the operands of all rows but one, any one, stand for zero: a' = 0.
     """
     free = "".join(f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
                    for name, signal in pair.inputs.items())
     ports = ", ".join(f".{name}({name})" for name in pair.inputs)
-    rows = len(pair.inputs["window"])//8
-    single = ""
-    if only_row:
-        single = f"""  (* anyconst *) reg [7:0] chosen;
-  integer row;
-  always @* for (row = 0; row < {rows}; row = row + 1)
-    if (row != chosen) assume (window[8*row +: 8] == (offset ? 8'h80 : zero_point));
-"""
     return f"""
 module proof(input clk);
 {free}  wire done, equal, running;
   reg [15:0] cycle = 0;
   design dut(.sys_clk(clk), .done(done), .equal(equal), .running(running), {ports});
   always @* assume (!offset || activation_shift == 0);
-{single}  always @(posedge clk) begin
+  always @(posedge clk) begin
     cycle <= cycle + 1;
     if (done) assert (equal);
     assert (running);

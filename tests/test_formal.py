@@ -9,7 +9,7 @@ from migen import Mux, Signal
 from dscim.gateware.macro import build_macro, point
 from dscim.gateware.macro.encoder import WeightEncoder
 from dscim.gateware.specs import MacroSpec, SequenceSpec
-from tests.formal import groups, pair, prove
+from tests.formal import groups, pair, prove, region
 
 pytestmark = pytest.mark.skipif(prove.missing() is not None, reason=str(prove.missing()))
 
@@ -65,3 +65,25 @@ def forms_agree(monkeypatch, sequence: SequenceSpec, broken: bool = False) -> bo
 def test_array_and_selected_agree_point_by_point(monkeypatch, sequence):
     assert forms_agree(monkeypatch, sequence)
     assert not forms_agree(monkeypatch, sequence, broken=True)
+
+
+def samples_count(or_width: int, lanes: int, parity: bool = True) -> bool:
+    """P samples of a region at once are the sum of the same samples one by one.
+
+    Any region, chunk of P samples, n from 1 to S, operands and signs. A product is the sum of
+    its steps, and the sequencer's steps are each region and chunk once (which is simulated).
+    """
+    design = region.Region(MacroSpec(or_width, 1, or_width, "selected", lanes), parity)
+    return prove.prove("region", design, design.ios, region.checker(design),
+                       region.SETTLED + 2).holds
+
+
+@pytest.mark.parametrize(("or_width", "lanes"), [
+    (16, 2), (16, 4), (16, 16), (64, 4), (64, 32),
+    pytest.param(16, 64, marks=pytest.mark.slow)])
+def test_samples_at_once_are_the_sum_of_samples(or_width, lanes):
+    assert samples_count(or_width, lanes)
+
+
+def test_samples_without_the_complement_of_odd_regions_differ():
+    assert not samples_count(16, 16, parity=False)

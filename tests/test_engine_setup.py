@@ -99,6 +99,8 @@ def descriptors(spec: SocSpec, rng, count: int):
         yield fields
     for pair in combinations(LARGE, 2):
         yield good | dict.fromkeys(pair, 4095)
+    for base in (1, 2, 4, 8):
+        yield good | {"parameter_base": base}
     for depth in (MAX_DEPTH, MAX_DEPTH + 1, 65535):
         yield good | dict.fromkeys(LARGE, 4095) | {"depth": depth}
 

@@ -63,8 +63,10 @@ class Array(Macro):
             spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
             operand_bits, lambda value: value[8 - operand_bits:])
         latency = 1
+        length = Signal(log2_int(spec.or_width*spec.side) + 1)  # as wide as L: Verilog cuts shifts
+        self.comb += length.eq(spec.or_width << self.samples_log2)
         self.schedule(self.window, self.store, max(2, spec.or_width*spec.side//spec.lanes),
-                      ((spec.or_width << self.samples_log2) >> log2_int(spec.lanes)) - 1,
+                      (length >> log2_int(spec.lanes)) - 1,
                       latency + COUNTER_LATENCY, max(1, spec.or_width//spec.lanes))
         sequencer = self.sequencer
         self.prng = prng = build_prng(spec.sequence, spec.or_width, spec.lanes)

@@ -77,6 +77,11 @@ def test_taps_are_maximal(taps):
     (lambda: MacroSpec(sequence=SequenceSpec("lfsr"), lanes=4), "4 lanes do not fit the form "
      "selected with the sequence lfsr; choose a power of two from 1 to 1."),
     (lambda: SocSpec(strip=3), "The device's strip of 3 is not a power of two from 2 to 4096."),
+    (lambda: LayerSpec((8, 8, 4), 6, (3, 3), depthwise=True), "A depthwise layer of 4 channels "
+     "cannot have 6 outputs; it needs a multiple of 4."),
+    (lambda: LayerSpec((8, 8, 4), 4, product=ProductSpec(signed="offset"), depthwise=True),
+     "A depthwise layer runs in the signed mode split only, not in offset: there a cell off the "
+     "diagonal would fire."),
     (lambda: LayerSpec((8, 8, 4095), 1, (3, 3)), "A window of 36855 inputs is more than 32767, "
      "beyond which 32 bits could wrap; split the layer's input channels."),
     (lambda: LayerSpec((2, 2, 1), 1, (3, 3)), "A kernel of (3, 3) is larger than the padded "

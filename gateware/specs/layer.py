@@ -23,6 +23,8 @@ class LayerSpec(Spec):
     input_zero:  z of the activations. output_zero: added after scaling. Both int8.
     clamp:       least and greatest output, int8.
     product:     the arithmetic.
+    depthwise:   True: output channel o is a product with input channel o*channels/outputs alone;
+                 outputs is a multiple of the input's channels, the signed mode is split.
     """
 
     input: tuple[int, int, int]
@@ -34,6 +36,7 @@ class LayerSpec(Spec):
     output_zero: int = 0
     clamp: tuple[int, int] = (-128, 127)
     product: ProductSpec = ProductSpec()
+    depthwise: bool = False
 
     def __post_init__(self) -> None:
         sizes = {"input": self.input, "outputs": (self.outputs,), "kernel": self.kernel,
@@ -52,9 +55,20 @@ class LayerSpec(Spec):
         require(self.depth <= MAX_DEPTH,
                 f"A window of {self.depth} inputs is more than {MAX_DEPTH}, beyond which 32 bits "
                 "could wrap; split the layer's input channels.")
+        if self.depthwise:
+            self._check_depthwise()
         require(min(self._room()) >= 0,
                 f"A kernel of {self.kernel} is larger than the padded input of {self.input} with "
                 f"padding {self.padding}.")
+
+    def _check_depthwise(self) -> None:
+        channels = self.input[2]
+        require(self.outputs % channels == 0,
+                f"A depthwise layer of {channels} channels cannot have {self.outputs} outputs; "
+                f"it needs a multiple of {channels}.")
+        require(self.product.exact or self.product.signed == "split",
+                "A depthwise layer runs in the signed mode split only, not in offset: there a "
+                "cell off the diagonal would fire.")
 
     def _room(self) -> tuple[int, int]:
         (top, bottom), (left, right) = self.padding
@@ -63,8 +77,8 @@ class LayerSpec(Spec):
 
     @property
     def depth(self) -> int:
-        """K: inputs of one window."""
-        return self.kernel[0] * self.kernel[1] * self.input[2]
+        """K: inputs of one product; those of one channel when depthwise."""
+        return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.input[2])
 
     @property
     def output(self) -> tuple[int, int, int]:

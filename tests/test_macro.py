@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dscim.gateware.macro import build_macro
-from dscim.gateware.macro.array import Array, ExclusiveRows
+from dscim.gateware.macro.array import Array, ExclusiveRows, OrGroup
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec
 from tests.macro_bench.jobs import Tile, expected, operands, random_tile
@@ -100,6 +100,17 @@ def test_small_macro_in_migen(spec):
 @pytest.mark.parametrize("spec", SMALL_SLOW, ids=name_of)
 def test_more_small_macros_in_migen(spec):
     check_small(spec)
+
+
+def test_the_monitor_sees_a_row_that_shares_its_region():
+    spec = MacroSpec(16, 1, form="array")
+    macro = build_macro(spec)
+    shared = OrGroup([macro.groups[0].rows[5]]*2)       # two rows of one region fire together
+    macro.submodules += shared
+    macro.monitor = ExclusiveRows([shared], macro.computing)
+    product = ProductSpec(length=64)
+    tile = Tile(product, 0, np.full((16, 1), 127, np.int8), [dict.fromkeys(range(16), 127)])
+    assert run_migen(macro, [tile], seed=1, stall=0).violations > 0
 
 
 def test_exact_parallel():

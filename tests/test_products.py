@@ -81,6 +81,18 @@ def test_default_device():
         assert check(device, seed=1, shapes=2) == 40
 
 
+@pytest.mark.parametrize("lanes", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_small_array_at_every_length(lanes):
+    macro = MacroSpec(16, 4, form="array", lanes=lanes)
+    spec = SocSpec(macro, exact=False, activation_words=512, weight_rows=128, channels=16, strip=4)
+    rng = np.random.default_rng(lanes)
+    x, w = operands("random", rng, (2, 40)), operands("random", rng, (40, 4))
+    with open_target("sim", spec) as device:
+        for arithmetic in products(macro):
+            found = device.multiply(x, w, arithmetic, 3).values
+            assert (found == contract.product(x, w, arithmetic, 3)).all(), arithmetic
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MACROS)
 def test_every_macro(name):

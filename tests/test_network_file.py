@@ -69,7 +69,7 @@ def header_of(made, **changes):
     ({"format": "other"}, "does not say 'dscim network'"),
     ({"version": 2}, "has version 2 of the network format, but this program reads version 1"),
     ({"nodes": []}, "has no nodes"),
-    ({"nodes": [{"kind": "Softmax"}]}, "unknown kind 'Softmax'"),
+    ({"nodes": [{"kind": "Gelu"}]}, "unknown kind 'Gelu'"),
     ({"shape": [6, 6, 2]}, "has weights for 3 channels, but its input has 2"),
     ({"zero": 5}, r"expects the zero points \(-128,\)"),
     ({"classes": ["one"]}, "1 class names do not fit"),

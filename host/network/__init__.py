@@ -2,7 +2,14 @@
 
 from dscim.host.network.evaluate import Evaluator, check_images, host_node, predictions, run
 from dscim.host.network.file import file_hash, load, save
-from dscim.host.network.graph import INPUT, Add, AveragePool, Conv, Network, Node
+from dscim.host.network.network import Network
+from dscim.host.network.node import INPUT, Node, Shape
+from dscim.host.network.nodes import KINDS
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.network.weighted import Conv, Depthwise, Weighted
 
-__all__ = ["INPUT", "Add", "AveragePool", "Conv", "Evaluator", "Network", "Node", "check_images",
-           "file_hash", "host_node", "load", "predictions", "run", "save"]
+__all__ = ["INPUT", "KINDS", "Add", "AveragePool", "Conv", "Depthwise", "Evaluator", "MaxPool",
+           "Mean", "Network", "Node", "Pad", "Requantise", "Reshape", "Shape", "Softmax",
+           "Weighted", "check_images", "file_hash", "host_node", "load", "predictions", "run",
+           "save"]

@@ -5,10 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import ProductSpec
+from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.host.errors import UserError
-from dscim.host.network.graph import INPUT, Add, AveragePool, Conv, Network, Node
-from dscim.host.reference import PreparedLayer, multiply_by_quantized_multiplier
+from dscim.host.network.kernels import KERNELS
+from dscim.host.network.network import Network
+from dscim.host.network.node import INPUT, Node
+from dscim.host.network.weighted import Weighted
+from dscim.host.reference import PreparedLayer
+from dscim.host.reference.depthwise import ROWS, PreparedDepthwise
 
 Int8 = npt.NDArray[np.int8]
 
@@ -22,14 +26,14 @@ class Evaluator:
     network:    what is computed.
     arithmetic: the product of every convolution, each with its own activation shift;
                 None: what the network was tuned for.
+    rows:       R of the macro; it decides which regions a depthwise convolution's taps own.
     """
 
-    def __init__(self, network: Network, arithmetic: ProductSpec | None = None) -> None:
+    def __init__(self, network: Network, arithmetic: ProductSpec | None = None,
+                 rows: int = ROWS) -> None:
         self.network = network
-        self._layers = {
-            node.name: PreparedLayer(layer, node.weights, node.bias, node.multiplier, node.shift)
-            for node, layer in network.layers(arithmetic)
-        }
+        self._layers = {node.name: _prepared(node, layer, rows)
+                        for node, layer in network.layers(arithmetic)}
 
     def nodes(self, images: Int8) -> dict[str, Int8]:
         """Every node's output, (N, H, W, C) int8, for images (N, H, W, C) int8, at one go."""
@@ -41,7 +45,7 @@ class Evaluator:
 
     def node(self, node: Node, inputs: list[Int8]) -> Int8:
         """One node's output for its inputs."""
-        if isinstance(node, Conv):
+        if node.name in self._layers:
             return self._layers[node.name].run(inputs[0])
         return host_node(node, inputs)
 
@@ -59,6 +63,13 @@ class Evaluator:
         if not parts:
             raise UserError("no images were given: the network needs at least one.")
         return np.concatenate(parts)
+
+
+def _prepared(node: Weighted, layer: LayerSpec, rows: int) -> PreparedLayer | PreparedDepthwise:
+    """A convolution with its weights made ready."""
+    arrays = node.weights, node.bias, node.multiplier, node.shift
+    return PreparedDepthwise(layer, *arrays, rows) if layer.depthwise else \
+        PreparedLayer(layer, *arrays)
 
 
 def run(network: Network, images: Int8, arithmetic: ProductSpec | None = None) -> dict[str, Int8]:
@@ -81,37 +92,9 @@ def check_images(network: Network, images: npt.NDArray[np.generic]) -> Int8:
 
 
 def host_node(node: Node, inputs: list[Int8]) -> Int8:
-    """The output of a node that the host computes: Add or AveragePool."""
-    if isinstance(node, Add):
-        return add(node, inputs[0], inputs[1])
-    if isinstance(node, AveragePool):
-        return average_pool(node, inputs[0])
-    raise UserError(f"node {node.name!r} of kind {type(node).__name__} is not the host's to run.")
-
-
-def add(node: Add, first: Int8, second: Int8) -> Int8:
-    """TensorFlow Lite's int8 reference ADD."""
-    total = np.zeros(first.shape, np.int64)
-    for x, zero, multiplier, shift in zip(
-            (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False):
-        wide = (x.astype(np.int64) - zero) << node.left_shift
-        total += multiply_by_quantized_multiplier(wide, np.array(multiplier), np.array(shift))
-    scaled = multiply_by_quantized_multiplier(
-        total, np.array(node.multipliers[2]), np.array(node.shifts[2]))
-    return np.clip(scaled + node.output_zero, *node.clamp).astype(np.int8)
-
-
-def average_pool(node: AveragePool, x: Int8) -> Int8:
-    """TensorFlow Lite's int8 reference AVERAGE_POOL_2D: rounded half away from zero."""
-    total = _window_sums(node, x.astype(np.int64))
-    count = _window_sums(node, np.ones((1, *x.shape[1:3], 1), np.int64))
-    mean = np.sign(total) * ((np.abs(total) + count // 2) // count)
-    return np.clip(mean, *node.clamp).astype(np.int8)
-
-
-def _window_sums(node: AveragePool, x: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The sum of each window of x (N, H, W, C), padded with zeros."""
-    padded = np.pad(x, ((0, 0), *node.padding, (0, 0)))
-    view = np.lib.stride_tricks.sliding_window_view(padded, node.kernel, axis=(1, 2))
-    sums: npt.NDArray[np.int64] = view[:, ::node.stride[0], ::node.stride[1]].sum(axis=(4, 5))
-    return sums
+    """The output of a node that needs no macro: any but a convolution."""
+    kernel = KERNELS.get(type(node))
+    if kernel is None:
+        raise UserError(f"node {node.name!r} of kind {type(node).__name__} is not the host's to "
+                        "run.")
+    return np.clip(kernel(node, *inputs), *node.clamp).astype(np.int8)

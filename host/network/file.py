@@ -2,9 +2,9 @@
 
 `header.npy` is UTF-8 JSON as uint8: {"format": "dscim network", "version": 1, "name", "shape",
 "scale", "zero", "classes", "arithmetic" (the fields of ProductSpec), "provenance", "nodes"}.
-Each node is an object: "kind" (Conv, Add, AveragePool) and the fields of that class in
-`dscim.host.network.graph`, less its arrays. The array `field` of node i is `i.field.npy`, for
-Conv: `i.weights` int8 OHWI, `i.bias`, `i.multiplier`, `i.shift` int32.
+Each node is an object: "kind" (a name in `dscim.host.network.nodes`) and the fields of that class,
+less its arrays. The array `field` of node i is `i.field.npy`, for Conv: `i.weights` int8 OHWI,
+`i.bias`, `i.multiplier`, `i.shift` int32.
 Nothing is pickled. Equal networks give equal bytes, so the file's SHA-256 names the network.
 """
 
@@ -23,7 +23,9 @@ import numpy.typing as npt
 
 from dscim.gateware.specs import ProductSpec, SpecError
 from dscim.host.errors import UserError
-from dscim.host.network.graph import KINDS, Network, Node
+from dscim.host.network.network import Network
+from dscim.host.network.node import Node
+from dscim.host.network.nodes import KINDS
 
 FORMAT = "dscim network"
 VERSION = 1

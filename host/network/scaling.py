@@ -9,10 +9,11 @@ Int32 = npt.NDArray[np.int32]
 def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
     """Q31 multiplier and shift (positive = left) of real factors >= 0, as QuantizeMultiplier.
 
-    real = multiplier * 2**(shift - 31) to 31 bits; a factor below 2**-32 becomes 0.
+    real = multiplier * 2**(shift - 31) to 31 bits, ties away from zero; a factor below 2**-32
+    becomes 0.
     """
     fraction, shift = np.frexp(np.asarray(real, np.float64))
-    multiplier = np.rint(fraction * (1 << 31)).astype(np.int64)
+    multiplier = np.floor(fraction * (1 << 31) + 0.5).astype(np.int64)
     carried = multiplier == 1 << 31
     multiplier = np.where(carried, 1 << 30, multiplier)
     shift = shift + carried
@@ -29,3 +30,14 @@ def add_factors(first: float, second: float, output: float, left_shift: int = 20
         [first / twice, second / twice, twice / (output * (1 << left_shift))])
     return ((int(multipliers[0]), int(multipliers[1]), int(multipliers[2])),
             (int(shifts[0]), int(shifts[1]), int(shifts[2])))
+
+
+def mean_factors(real: float, count: int) -> tuple[int, int]:
+    """Multiplier and shift of a Mean over `count` positions; real: input scale / output scale.
+
+    The kernel folds one over the count into the integers of the scale, rounding down.
+    """
+    multipliers, shifts = quantise_multiplier([real])
+    multiplier, shift = int(multipliers[0]), int(shifts[0])
+    moved = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << moved) // count, shift - moved

@@ -1,0 +1,74 @@
+"""What every node of a network has, and what several kinds share."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.gateware.specs.base import require
+
+INPUT = "input"
+"""The name by which a node takes the network's input."""
+
+Shape = tuple[int, int, int]
+"""(height, width, channels)."""
+
+Pair = tuple[int, int]
+
+Padding = tuple[Pair, Pair]
+"""((top, bottom), (left, right)), in positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A step of a network: one int8 tensor made of one or more earlier ones.
+
+    name: unique, neither empty nor INPUT. inputs: names of earlier nodes, or INPUT.
+    output_zero, output_scale: what the int8 output stands for. clamp: its least and greatest
+    value, within -128..127; a fused ReLU is a clamp at output_zero.
+    """
+
+    arity: ClassVar[int] = 1
+    """Inputs that a node of this kind takes."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output_zero: int
+    output_scale: float
+    clamp: Pair = (-128, 127)
+
+    def zeros(self) -> tuple[int | None, ...]:
+        """The zero point that each input must have; None where any will do."""
+        return (self.output_zero,)
+
+    def check(self) -> None:
+        """Raises SpecError unless the numbers of this kind fit each other."""
+
+    def output_shape(self, shapes: list[Shape]) -> Shape:
+        """The output's shape for inputs of `shapes`; SpecError where they do not fit."""
+        return shapes[0]
+
+
+def check_scaling(name: str, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> None:
+    """Raises SpecError for a multiplier or shift that TensorFlow Lite's kernels cannot take."""
+    multipliers: npt.NDArray[Any] = np.asarray(multiplier, np.int64)
+    shifts: npt.NDArray[Any] = np.asarray(shift, np.int64)
+    require(bool(((multipliers >= 0) & (multipliers < 1 << 31)).all()
+                 and (abs(shifts) <= 31).all()),
+            f"Node {name!r} has a multiplier below 0 or a shift beyond 31.")
+
+
+def pooled_shape(node: Any, shape: Shape) -> Shape:
+    """The shape that a pool, with its kernel, stride and padding, makes of `shape`."""
+    require(min(*node.kernel, *node.stride) >= 1 and min(map(min, node.padding)) >= 0,
+            f"Node {node.name!r} has the kernel {node.kernel}, the stride {node.stride} and the "
+            f"padding {node.padding}; sizes begin at 1, paddings at 0.")
+    sides = [(size + sum(pad) - kernel) // stride + 1 for size, pad, kernel, stride in
+             zip(shape[:2], node.padding, node.kernel, node.stride, strict=True)]
+    require(min(sides) >= 1, f"Node {node.name!r} pools {node.kernel} out of {shape[:2]}.")
+    require(all(max(pad) < kernel for pad, kernel in
+                zip(node.padding, node.kernel, strict=True)),
+            f"Node {node.name!r} has windows of padding alone: its padding {node.padding} is as "
+            f"large as its kernel {node.kernel}.")
+    return sides[0], sides[1], shape[2]

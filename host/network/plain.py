@@ -1,0 +1,120 @@
+"""The nodes between layers: sums, other scales, padding, other shapes, the softmax."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.gateware.specs.base import require
+from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Node):
+    """The sum of two tensors, in the integers of TensorFlow Lite's int8 reference ADD.
+
+    input_zeros: of the two inputs. multipliers, shifts: of first input, second input, output;
+    Q31 multiplier, positive shift = left. left_shift: bits by which the inputs are widened.
+    """
+
+    arity = 2
+
+    input_zeros: Pair = field(kw_only=True)
+    multipliers: tuple[int, int, int] = field(kw_only=True)
+    shifts: tuple[int, int, int] = field(kw_only=True)
+    left_shift: int = 20
+
+    def zeros(self) -> tuple[int | None, ...]:
+        """Each input has its own zero point."""
+        return self.input_zeros
+
+    def check(self) -> None:
+        """Raises SpecError unless the integers are those of an addition."""
+        check_scaling(self.name, self.multipliers, self.shifts)
+        require(0 <= self.left_shift <= 22,
+                f"Node {self.name!r} widens by {self.left_shift} bits, not 0..22.")
+
+    def output_shape(self, shapes: list[Shape]) -> Shape:
+        """That of both inputs."""
+        require(shapes[0] == shapes[1],
+                f"Node {self.name!r} adds tensors of the shapes {shapes}.")
+        return shapes[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Requantise(Node):
+    """The same values by another scale and zero point: TensorFlow Lite's QUANTIZE of int8.
+
+    With a clamp it is also an activation that stands alone between two quantised tensors.
+    multiplier, shift: of input scale / output scale; Q31 multiplier, positive shift = left.
+    """
+
+    input_zero: int = field(kw_only=True)
+    multiplier: int = field(kw_only=True)
+    shift: int = field(kw_only=True)
+
+    def zeros(self) -> tuple[int | None, ...]:
+        """The input has its own zero point."""
+        return (self.input_zero,)
+
+    def check(self) -> None:
+        """Raises SpecError unless the scaling is one and nothing leaves 32 bits."""
+        check_scaling(self.name, self.multiplier, self.shift)
+        require(self.shift <= 22, f"Node {self.name!r} shifts left by {self.shift} bits, not "
+                                  "at most 22, beyond which 32 bits overflow.")
+
+
+@dataclass(frozen=True, eq=False)
+class Pad(Node):
+    """The input with its zero point around it. Scale and zero point stay."""
+
+    padding: Padding = field(kw_only=True)
+
+    def output_shape(self, shapes: list[Shape]) -> Shape:
+        """Larger by the padding."""
+        (top, bottom), (left, right) = self.padding
+        require(min(top, bottom, left, right) >= 0,
+                f"Node {self.name!r} has the padding {self.padding}; paddings begin at 0.")
+        height, width, channels = shapes[0]
+        return height + top + bottom, width + left + right, channels
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Node):
+    """The same values in another shape, in H, W, C order. Scale and zero point stay."""
+
+    shape: Shape = field(kw_only=True)
+
+    def output_shape(self, shapes: list[Shape]) -> Shape:
+        """The new shape, which holds as many values as the old one."""
+        count = np.prod(shapes[0], dtype=object)
+        require(np.prod(self.shape, dtype=object) == count and min(self.shape) >= 1,
+                f"Node {self.name!r} makes {self.shape} of {shapes[0]}, which holds another "
+                "count of values.")
+        return self.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Node):
+    """The softmax over the channels, as TensorFlow Lite's int8 kernel computes it.
+
+    table: (256,) float32, entry d is exp(-beta * input scale * d) for a channel that is d below
+    the greatest. The sum runs over the channels in order, in single precision, as the kernel's.
+    output = round(table[d] / (sum * output scale)) + output_zero.
+    """
+
+    table: npt.NDArray[np.float32] = field(kw_only=True)
+
+    def zeros(self) -> tuple[int | None, ...]:
+        """Any: only differences count."""
+        return (None,)
+
+    def check(self) -> None:
+        """Raises SpecError unless the table is one of falling powers from 1."""
+        good = (self.table.dtype == np.float32 and self.table.shape == (256,)
+                and self.table[0] == 1 and bool(((self.table >= 0) & (self.table <= 1)).all()))
+        require(good, f"Node {self.name!r} has no table of 256 float32 from 1 down to 0, but "
+                      f"{self.table.dtype} of shape {self.table.shape}.")
+        require(self.output_scale >= 2.0**-10,
+                f"Node {self.name!r} has the output scale {self.output_scale}, but a probability "
+                "in 8 bits has 1/256.")

@@ -1,0 +1,124 @@
+"""The nodes that run on the macro: a convolution and a depthwise convolution."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.gateware.specs.base import require
+from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Node):
+    """A product with constant weights, a bias and a requantisation of each output channel.
+
+    weights: int8, their axes as the kind says. bias: (outputs,) int32 in product units, that is
+    of the scale input scale * weight scale of the channel. multiplier, shift: (outputs,) int32,
+    the requantisation as TensorFlow Lite has it: Q31 multiplier, positive shift = left.
+    stride: (y, x). padding: filled with input_zero.
+    activation_shift: e of the signed mode split, 0..3.
+    """
+
+    weights: npt.NDArray[np.int8] = field(kw_only=True)
+    bias: npt.NDArray[np.int32] = field(kw_only=True)
+    multiplier: npt.NDArray[np.int32] = field(kw_only=True)
+    shift: npt.NDArray[np.int32] = field(kw_only=True)
+    input_zero: int = field(kw_only=True)
+    stride: Pair = (1, 1)
+    padding: Padding = ((0, 0), (0, 0))
+    activation_shift: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        raise NotImplementedError
+
+    def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
+        """The layer as the engine runs it on an input of `shape` by `arithmetic`.
+
+        The node's own activation shift holds; in signed mode offset there is none.
+        """
+        raise NotImplementedError
+
+    def zeros(self) -> tuple[int | None, ...]:
+        """The input has the zero point that padding is filled with."""
+        return (self.input_zero,)
+
+    def output_shape(self, shapes: list[Shape]) -> Shape:
+        """That of the layer, whatever the arithmetic is."""
+        return self.layer(shapes[0], ProductSpec()).output
+
+    def check_arrays(self, axes: str, dimensions: int) -> None:
+        """Raises SpecError unless the arrays have their shapes, types and ranges."""
+        require(self.weights.dtype == np.int8 and self.weights.ndim == dimensions,
+                f"Node {self.name!r} has weights {self.weights.dtype} of shape "
+                f"{self.weights.shape}, not {axes} int8.")
+        for what in ("bias", "multiplier", "shift"):
+            array = getattr(self, what)
+            require(array.dtype == np.int32 and array.shape == (self.outputs,),
+                    f"Node {self.name!r} has a {what} {array.dtype} of shape {array.shape}, not "
+                    f"one int32 for each of {self.outputs} outputs.")
+        check_scaling(self.name, self.multiplier, self.shift)
+        require(self.activation_shift in range(4),
+                f"Node {self.name!r} has the activation shift {self.activation_shift}, not 0..3.")
+
+    def arithmetic(self, network: ProductSpec) -> ProductSpec:
+        """`network`'s arithmetic with the activation shift of this node."""
+        shift = self.activation_shift if network.signed == "split" else 0
+        return replace(network, activation_shift=shift)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Weighted):
+    """A convolution; fully connected when the kernel is as large as the unpadded input.
+
+    The rows of such a kernel are in H, W, C order, which is that of the flattened input.
+    weights: (outputs, KH, KW, C) int8.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        return self.weights.shape[0]
+
+    def check(self) -> None:
+        """Raises SpecError unless the arrays fit each other."""
+        self.check_arrays("OHWI", 4)
+
+    def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
+        """The convolution on an input of `shape` by `arithmetic`."""
+        outputs, height, width, channels = self.weights.shape
+        require(channels == shape[2], f"Node {self.name!r} has weights for {channels} channels, "
+                                      f"but its input has {shape[2]}.")
+        return LayerSpec(
+            shape, outputs, (height, width), self.stride, self.padding, self.input_zero,
+            self.output_zero, self.clamp, self.arithmetic(arithmetic))
+
+
+@dataclass(frozen=True, eq=False)
+class Depthwise(Weighted):
+    """A depthwise convolution with m outputs for each of C input channels.
+
+    weights: (KH, KW, C*m) int8; output o is a product with input channel o // m alone.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """Output channels, C*m."""
+        return self.weights.shape[2]
+
+    def check(self) -> None:
+        """Raises SpecError unless the arrays fit each other."""
+        self.check_arrays("HWO", 3)
+
+    def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
+        """The depthwise convolution on an input of `shape` by `arithmetic`, split or exact."""
+        height, width, outputs = self.weights.shape
+        require(shape[2] > 0 and outputs % shape[2] == 0,
+                f"Node {self.name!r} has weights for {outputs} outputs, no multiple of the "
+                f"{shape[2]} channels of its input.")
+        return LayerSpec(
+            shape, outputs, (height, width), self.stride, self.padding, self.input_zero,
+            self.output_zero, self.clamp, self.arithmetic(arithmetic), depthwise=True)

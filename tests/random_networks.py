@@ -1,0 +1,213 @@
+"""Hypothesis makes small networks of every kind of node, for whoever must compute one.
+
+    @given(networks(), st.integers(0, 2**16))
+    def test_something(network, seed):
+        images = random_images(network, 2, seed)
+
+What is drawn is the graph: kinds, shapes, strides, paddings, zero points, clamps. Weights and
+scales come of a generator with a drawn seed, such that outputs fill the range of int8.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dscim.gateware.specs import ProductSpec
+from dscim.host.network import (
+    INPUT,
+    Add,
+    AveragePool,
+    Conv,
+    Depthwise,
+    MaxPool,
+    Mean,
+    Network,
+    Node,
+    Pad,
+    Requantise,
+    Reshape,
+    Shape,
+    Softmax,
+)
+from dscim.host.network.scaling import add_factors, mean_factors, quantise_multiplier
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+ZEROS = st.one_of(st.just(-128), st.integers(-128, 127))
+"""Zero points: that of a ReLU's output often, any other too."""
+
+SCALE = 2.0**-4
+"""Every scale lies within a factor of two of this one."""
+
+
+class Grower:
+    """A network as it grows by one node at a time.
+
+    draw: of a composite strategy. generator: makes arrays. side, channels: their limits.
+    """
+
+    def __init__(self, draw: Draw, generator: np.random.Generator, shape: Shape, zero: int,
+                 channels: int) -> None:
+        self.draw, self.generator, self.channels = draw, generator, channels
+        self.nodes: list[Node] = []
+        self.known = {INPUT: (shape, zero, SCALE)}
+
+    def grow(self, kind: str) -> None:
+        """One more node of this kind, or none where it does not fit."""
+        given = self.draw(st.sampled_from(list(self.known)))
+        node = getattr(self, f"_{kind.lower()}")(f"{kind.lower()}{len(self.nodes)}", given)
+        if node is not None:
+            self.nodes.append(node)
+            shapes = [self.known[name][0] for name in node.inputs]
+            self.known[node.name] = (node.output_shape(shapes), node.output_zero,
+                                     node.output_scale)
+
+    def _common(self, name: str, *given: str) -> dict[str, Any]:
+        """Fields of a node with an output scale and zero point of its own."""
+        zero = self.draw(ZEROS)
+        clamp = self.draw(st.sampled_from([(-128, 127), (zero, 127), (max(-128, zero - 40),
+                                                                      min(127, zero + 70))]))
+        return {"name": name, "inputs": given, "output_zero": zero, "clamp": clamp,
+                "output_scale": SCALE * float(self.generator.uniform(0.5, 2))}
+
+    def _kept(self, name: str, given: str) -> dict[str, Any]:
+        """Fields of a node that keeps its input's scale and zero point."""
+        _, zero, scale = self.known[given]
+        return {"name": name, "inputs": (given,), "output_zero": zero, "output_scale": scale}
+
+    def _window(self, shape: Shape, largest: int = 3) -> dict[str, Any]:
+        """Kernel, stride and padding that fit `shape`; no window is of padding alone."""
+        kernel, stride, padding = [], [], []
+        for size in shape[:2]:
+            pads = self.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
+            kernel.append(self.draw(st.integers(1, min(largest, size + sum(pads)))))
+            padding.append(tuple(min(pad, kernel[-1] - 1) for pad in pads))
+            stride.append(self.draw(st.integers(1, 2)))
+        kernel = [min(k, size + sum(pad)) for k, size, pad in
+                  zip(kernel, shape, padding, strict=False)]
+        return {"kernel": tuple(kernel), "stride": tuple(stride), "padding": tuple(padding)}
+
+    def _arrays(self, shape: tuple[int, ...], outputs: int, depth: int) -> dict[str, Any]:
+        """Weights and a requantisation by which the sums of `depth` products fill int8."""
+        weights = self.generator.integers(-128, 128, shape)
+        spread = 60 * 70 * depth**0.5
+        real = 60 / spread * self.generator.uniform(0.5, 1.5, outputs)
+        multiplier, shift = quantise_multiplier(real)
+        return {"weights": weights.astype(np.int8), "multiplier": multiplier, "shift": shift,
+                "bias": self.generator.normal(0, spread, outputs).astype(np.int32)}
+
+    def _conv(self, name: str, given: str) -> Node:
+        shape, zero, _ = self.known[given]
+        window = self._window(shape)
+        high, wide = window.pop("kernel")
+        outputs = self.draw(st.integers(1, self.channels))
+        return Conv(**self._common(name, given), **window, input_zero=zero,
+                    **self._arrays((outputs, high, wide, shape[2]), outputs,
+                                   high * wide * shape[2]),
+                    activation_shift=self.draw(st.integers(0, 3)))
+
+    def _dense(self, name: str, given: str) -> Node:
+        shape, zero, _ = self.known[given]
+        outputs = self.draw(st.integers(1, self.channels))
+        return Conv(**self._common(name, given), input_zero=zero,
+                    **self._arrays((outputs, *shape), outputs, shape[0] * shape[1] * shape[2]),
+                    activation_shift=self.draw(st.integers(0, 3)))
+
+    def _depthwise(self, name: str, given: str) -> Node | None:
+        shape, zero, _ = self.known[given]
+        each = self.draw(st.integers(1, 2))
+        if shape[2] * each > self.channels:
+            return None
+        window = self._window(shape)
+        high, wide = window.pop("kernel")
+        return Depthwise(**self._common(name, given), **window, input_zero=zero,
+                         **self._arrays((high, wide, shape[2] * each), shape[2] * each,
+                                        high * wide),
+                         activation_shift=self.draw(st.integers(0, 3)))
+
+    def _add(self, name: str, given: str) -> Node:
+        shape, zero, scale = self.known[given]
+        other = self.draw(st.sampled_from(
+            [key for key, value in self.known.items() if value[0] == shape]))
+        common = self._common(name, given, other)
+        multipliers, shifts = add_factors(scale, self.known[other][2], common["output_scale"])
+        return Add(**common, input_zeros=(zero, self.known[other][1]),
+                   multipliers=multipliers, shifts=shifts)
+
+    def _averagepool(self, name: str, given: str) -> Node:
+        return AveragePool(**self._kept(name, given), **self._window(self.known[given][0]))
+
+    def _maxpool(self, name: str, given: str) -> Node:
+        return MaxPool(**self._kept(name, given), **self._window(self.known[given][0]))
+
+    def _mean(self, name: str, given: str) -> Node:
+        (height, width, _), zero, scale = self.known[given]
+        common = self._common(name, given)
+        multiplier, shift = mean_factors(scale / common["output_scale"], height * width)
+        return Mean(**common, input_zero=zero, multiplier=multiplier, shift=shift)
+
+    def _pad(self, name: str, given: str) -> Node:
+        sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
+        return Pad(**self._kept(name, given), padding=(self.draw(sides), self.draw(sides)))
+
+    def _requantise(self, name: str, given: str) -> Node:
+        _, zero, scale = self.known[given]
+        common = self._common(name, given)
+        multiplier, shift = quantise_multiplier([scale / common["output_scale"]])
+        return Requantise(**common, input_zero=zero, multiplier=int(multiplier[0]),
+                          shift=int(shift[0]))
+
+    def _reshape(self, name: str, given: str) -> Node | None:
+        height, width, channels = self.known[given][0]
+        shape = self.draw(st.sampled_from([
+            (1, 1, height * width * channels), (width, height, channels),
+            (1, height, width * channels)]))
+        if shape[2] > self.channels:
+            return None
+        return Reshape(**self._kept(name, given), shape=shape)
+
+    def _softmax(self, name: str, given: str) -> Node:
+        table = np.exp(-np.float32(self.known[given][2]) * np.arange(256, dtype=np.float32))
+        return Softmax(name, (given,), -128, 1 / 256, table=table)
+
+
+KINDS = ("Conv", "Dense", "Depthwise", "Add", "AveragePool", "MaxPool", "Mean", "Pad",
+         "Requantise", "Reshape")
+"""What networks() makes: the kinds of node, and Dense, a Conv as large as its input."""
+
+SPLIT = st.builds(ProductSpec, st.sampled_from([16, 64]), st.sampled_from([64, 128, 256]))
+"""Arithmetics that any kind of node can be run by."""
+
+
+@st.composite
+def networks(draw: Draw, arithmetic: st.SearchStrategy[ProductSpec] = SPLIT,
+             kinds: tuple[str, ...] = KINDS, max_nodes: int = 6, side: int = 6, channels: int = 8,
+             softmax: bool = True) -> Network:
+    """A strategy of valid networks with 1 to max_nodes nodes of `kinds`, a softmax aside.
+
+    side: the most an input's height and width are. channels: the most a tensor has.
+    """
+    generator = np.random.default_rng(draw(st.integers(0, 2**16)))
+    shape = draw(st.tuples(st.integers(1, side), st.integers(1, side),
+                           st.integers(1, min(4, channels))))
+    zero = draw(ZEROS)
+    grower = Grower(draw, generator, shape, zero, channels)
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=max_nodes)):
+        grower.grow(kind)
+    if not grower.nodes:
+        grower.grow(kinds[0] if kinds[0] != "Depthwise" else "Conv")
+    if softmax and draw(st.booleans()):
+        grower.grow("Softmax")
+    return Network("random", shape, SCALE, zero, tuple(grower.nodes),
+                   arithmetic=draw(arithmetic))
+
+
+def random_images(network: Network, count: int, seed: int) -> np.ndarray:
+    """(count, H, W, C) int8 for the network: random values, a fifth of them extreme."""
+    generator = np.random.default_rng(seed)
+    shape = (count, *network.shape)
+    values = generator.integers(-128, 128, shape)
+    ends = generator.choice([-128, 127, network.zero], shape)
+    return np.where(generator.random(shape) < 0.2, ends, values).astype(np.int8)

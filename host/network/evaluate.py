@@ -1,23 +1,27 @@
-"""Integer evaluation of a network by the numpy reference."""
+"""Integer evaluation of a network, by the emulator: the numpy reference's bits, fast."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.gateware.specs import ProductSpec
+from dscim.host.emulator import PointwiseTable, over_images, prepare
 from dscim.host.errors import UserError
 from dscim.host.network.kernels import KERNELS
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node
-from dscim.host.network.weighted import Weighted
-from dscim.host.reference import PreparedLayer
-from dscim.host.reference.depthwise import ROWS, PreparedDepthwise
+from dscim.host.network.plain import Add, Requantise
+from dscim.host.reference.depthwise import ROWS
 
 Int8 = npt.NDArray[np.int8]
 
 BATCH = 16
-"""Images worked on at a time: bounds the memory."""
+"""Images that a thread works on at a time: bounds the memory."""
+
+POINTWISE = (Add, Requantise)
+"""Nodes that work value by value: a table of all their inputs is faster, and the same bits."""
 
 
 class Evaluator:
@@ -27,13 +31,18 @@ class Evaluator:
     arithmetic: the product of every convolution, each with its own activation shift;
                 None: what the network was tuned for.
     rows:       R of the macro; it decides which regions a depthwise convolution's taps own.
+    threads:    how many work at once; None: as `dscim.host.emulator.parallel` says.
     """
 
     def __init__(self, network: Network, arithmetic: ProductSpec | None = None,
-                 rows: int = ROWS) -> None:
-        self.network = network
-        self._layers = {node.name: _prepared(node, layer, rows)
-                        for node, layer in network.layers(arithmetic)}
+                 rows: int = ROWS, threads: int | None = None) -> None:
+        self.network, self._threads = network, threads
+        self._layers = {
+            node.name: prepare(layer, node.weights, node.bias, node.multiplier, node.shift, rows)
+            for node, layer in network.layers(arithmetic)}
+        self._tables = {node.name: _table(node) for node in network.nodes
+                        if isinstance(node, POINTWISE)}
+        self._uses = Counter(name for node in network.nodes for name in node.inputs)
 
     def nodes(self, images: Int8) -> dict[str, Int8]:
         """Every node's output, (N, H, W, C) int8, for images (N, H, W, C) int8, at one go."""
@@ -47,6 +56,8 @@ class Evaluator:
         """One node's output for its inputs."""
         if node.name in self._layers:
             return self._layers[node.name].run(inputs[0])
+        if node.name in self._tables:
+            return self._tables[node.name](inputs)
         return host_node(node, inputs)
 
     def outputs(self, images: Int8, step: Callable[[int, int], None] | None = None) -> Int8:
@@ -54,22 +65,27 @@ class Evaluator:
 
         step: called with the images done and all images after each batch.
         """
-        last = self.network.nodes[-1].name
-        parts = []
-        for start in range(0, len(images), BATCH):
-            parts.append(self.nodes(images[start:start + BATCH])[last])
-            if step:
-                step(min(start + BATCH, len(images)), len(images))
-        if not parts:
+        check_images(self.network, images)
+        if not len(images):
             raise UserError("no images were given: the network needs at least one.")
-        return np.concatenate(parts)
+        return np.concatenate(over_images(
+            lambda part: self._last(images[part]), len(images), BATCH, step, self._threads))
+
+    def _last(self, images: Int8) -> Int8:
+        """The last node's output at one go; every other tensor goes as soon as it may."""
+        known, uses = {INPUT: images}, self._uses.copy()
+        for node in self.network.nodes:
+            known[node.name] = self.node(node, [known[name] for name in node.inputs])
+            for name in node.inputs:
+                uses[name] -= 1
+                if not uses[name]:
+                    del known[name]
+        return known[self.network.nodes[-1].name]
 
 
-def _prepared(node: Weighted, layer: LayerSpec, rows: int) -> PreparedLayer | PreparedDepthwise:
-    """A convolution with its weights made ready."""
-    arrays = node.weights, node.bias, node.multiplier, node.shift
-    return PreparedDepthwise(layer, *arrays, rows) if layer.depthwise else \
-        PreparedLayer(layer, *arrays)
+def _table(node: Node) -> PointwiseTable:
+    """The table of a node of POINTWISE."""
+    return PointwiseTable(lambda *inputs: host_node(node, list(inputs)), node.arity)
 
 
 def run(network: Network, images: Int8, arithmetic: ProductSpec | None = None) -> dict[str, Int8]:

@@ -51,7 +51,8 @@ class Core(LiteXModule):
         events = engine.events
         counted = {"cycles_busy": events.busy, "cycles_computing": events.computing,
                    "cycles_weights": events.weights, "cycles_activations": events.activations,
-                   "cycles_link": ~events.busy, "products": events.product}
+                   "cycles_vector": events.vector, "cycles_link": ~events.busy,
+                   "products": events.product}
         for name in registers.COUNTERS:
             value = getattr(bank, name).fields.value
             self.sync += [

@@ -10,8 +10,11 @@ BANK_PAGE = 1
 MAGIC = 0x4453_4349
 """What `magic` reads: "DSCI"."""
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of registers and descriptors; the host refuses another."""
+
+PLACE_BITS = 12
+"""Bits of a descriptor's place, and of how many are run."""
 
 MEMORY_BASES = {
     "descriptors": 0x1000_0000,
@@ -27,14 +30,16 @@ class ErrorCode(enum.IntEnum):
 
     NONE = 0
     DESCRIPTOR = 1
-    MACRO = 2
-    LENGTH = 3
-    SIGNED_MODE = 4
-    GEOMETRY = 5
-    INPUT_MEMORY = 6
-    OUTPUT_MEMORY = 7
-    WEIGHT_MEMORY = 8
-    PARAMETER_MEMORY = 9
+    OPERATION = 2
+    MACRO = 3
+    LENGTH = 4
+    SIGNED_MODE = 5
+    GEOMETRY = 6
+    SCALING = 7
+    INPUT_MEMORY = 8
+    OUTPUT_MEMORY = 9
+    WEIGHT_MEMORY = 10
+    PARAMETER_MEMORY = 11
 
     @property
     def text(self) -> str:
@@ -45,10 +50,13 @@ class ErrorCode(enum.IntEnum):
 _ERROR_TEXTS = {
     ErrorCode.NONE: "No error.",
     ErrorCode.DESCRIPTOR: "The descriptor's place is outside the descriptor memory.",
+    ErrorCode.OPERATION: "The descriptor names an operation that there is not.",
     ErrorCode.MACRO: "The descriptor names a macro that is not in the device.",
     ErrorCode.LENGTH: "The stream length is not allowed for the macro.",
-    ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro.",
-    ErrorCode.GEOMETRY: "A size is zero, or the window is empty, or deeper than allowed.",
+    ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro, "
+                           "or not allowed for the operation.",
+    ErrorCode.GEOMETRY: "A size is zero, or deeper than allowed, or does not fit the operation.",
+    ErrorCode.SCALING: "An add widens its inputs beyond 32 bits.",
     ErrorCode.INPUT_MEMORY: "The input does not fit the activation memory.",
     ErrorCode.OUTPUT_MEMORY: "The output does not fit the activation memory.",
     ErrorCode.WEIGHT_MEMORY: "The weights do not fit the weight memory.",
@@ -109,24 +117,25 @@ REGISTERS = (
         Field("start", 1, "Write 1: run `count` descriptors from `first`. Ignored while busy.",
               pulse=True),
         Field("clear", 1, "Write 1: all counters return to zero.", pulse=True),
-        Field("first", 8, "Place of the first descriptor."),
-        Field("count", 8, "Descriptors to run, one after the other; 0 runs none."),
+        Field("first", PLACE_BITS, "Place of the first descriptor."),
+        Field("count", PLACE_BITS, "Descriptors to run, one after the other; 0 runs none."),
     ), writable=True),
     Register("status", "What the engine does.", (
         Field("busy", 1, "The engine runs; memories answer reads only when it does not."),
         Field("error", 4, "ErrorCode of the descriptor that was refused; the next start clears."),
-        Field("place", 8, "Place of the descriptor that runs, ran last or was refused."),
+        Field("place", PLACE_BITS, "Place of the descriptor that runs, ran last or was refused."),
     )),
     _word("cycles_busy", "Cycles in which the engine ran."),
     _word("cycles_computing", "Cycles in which a macro computed."),
     _word("cycles_weights", "Busy cycles in which a macro waited for weights."),
     _word("cycles_activations", "Busy cycles in which a macro waited for activations."),
+    _word("cycles_vector", "Busy cycles of adds and pools."),
     _word("cycles_link", "Cycles in which the engine was idle: it waited for the link."),
     _word("products", "Products that the macros finished."),
 )
 
 COUNTERS = ("cycles_busy", "cycles_computing", "cycles_weights", "cycles_activations",
-            "cycles_link", "products")
+            "cycles_vector", "cycles_link", "products")
 """The registers that count, all cleared by `control.clear`."""
 
 BY_NAME = {register.name: register for register in REGISTERS}

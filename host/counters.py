@@ -5,15 +5,16 @@ import dataclasses
 
 @dataclasses.dataclass
 class Counters:
-    """What the device counted, and the bytes that crossed the link. They add up.
+    """What the device counted, and the bytes that crossed the link. They add up and subtract.
 
-    The first six are the registers of these names; see `dscim.gateware.registers`.
+    All but the bytes are the registers of these names; see `dscim.gateware.registers`.
     """
 
     cycles_busy: int = 0
     cycles_computing: int = 0
     cycles_weights: int = 0
     cycles_activations: int = 0
+    cycles_vector: int = 0
     cycles_link: int = 0
     products: int = 0
     bytes_written: int = 0
@@ -22,3 +23,7 @@ class Counters:
     def __add__(self, other: "Counters") -> "Counters":
         fields = [f.name for f in dataclasses.fields(self)]
         return Counters(*(getattr(self, name) + getattr(other, name) for name in fields))
+
+    def __sub__(self, other: "Counters") -> "Counters":
+        fields = [f.name for f in dataclasses.fields(self)]
+        return Counters(*(getattr(self, name) - getattr(other, name) for name in fields))

@@ -1,8 +1,9 @@
-"""How tensors and layers lie in the device's memories.
+"""How tensors and numbers lie in the device's memories.
 
 activations: NHWC, each pixel's channels begin on a word of 8 bytes.
 weights:     for each column tile, its K rows of `columns` bytes, tail columns zero.
 parameters:  four words of 32 bits a channel: bias, multiplier, shift, zero.
+descriptors: see `dscim.gateware.descriptor`; `dscim.host.fields` makes them.
 All 32-bit words are little-endian in bytes, lower bytes at lower addresses.
 """
 
@@ -12,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware import descriptor, registers
-from dscim.gateware.specs import LayerSpec, SocSpec
+from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.errors import UserError
 from dscim.host.link.base import Words
 
 PARAMETER_WORDS = 4
@@ -49,6 +49,11 @@ def pixel_words(channels: int, raw: bool = False) -> int:
     return ceil_div(channels * (4 if raw else 1), WORD_BYTES)
 
 
+def tensor_words(shape: tuple[int, int, int], raw: bool = False) -> int:
+    """Words of 8 bytes that an (H, W, C) tensor takes: int8, or 32-bit sums when raw."""
+    return shape[0] * shape[1] * pixel_words(shape[2], raw)
+
+
 def pack_activations(x: npt.NDArray[np.int8]) -> Words:
     """uint32 words of an (H, W, C) int8 tensor."""
     height, width, channels = x.shape
@@ -81,46 +86,3 @@ def pack_parameters(bias: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.A
     words = np.zeros((len(columns[0]), PARAMETER_WORDS), np.int64)
     words[:, :3] = np.stack(columns, axis=1)
     return (words & 0xFFFF_FFFF).astype(np.uint32).reshape(-1)
-
-
-def layer_fields(spec: SocSpec, layer: LayerSpec, *, depth: int | None = None,
-                 raw: bool = False) -> dict[str, int]:
-    """The descriptor's fields for `layer`, input at word 0 and output behind it.
-
-    depth: inputs of a window that count, all by default. Raises UserError, with sizes, when a
-    tensor does not fit the memory it is for, and SpecError for arithmetic that is not built.
-    """
-    product = layer.product
-    height, width, channels = layer.output
-    depth = layer.depth if depth is None else depth
-    input_words = layer.input[0] * layer.input[1] * pixel_words(layer.input[2])
-    output_words = height * width * pixel_words(channels, raw)
-    weight_rows = depth * ceil_div(channels, spec.macro.columns)
-    _check_room("input and output", input_words + output_words, spec.activation_words,
-                "words of activation memory")
-    _check_room("weights", weight_rows, spec.weight_rows, "rows of weight memory")
-    _check_room("channels", channels, spec.channels, "channels of parameter memory")
-    values = {
-        "input_height": layer.input[0], "input_width": layer.input[1],
-        "input_channels": layer.input[2], "outputs": channels,
-        "output_height": height, "output_width": width,
-        "kernel_height": layer.kernel[0], "kernel_width": layer.kernel[1],
-        "stride_y": layer.stride[0], "stride_x": layer.stride[1],
-        "origin_y": -layer.padding[0][0], "origin_x": -layer.padding[1][0],
-        "depth": depth, "macro": spec.macro_for(product), "raw": int(raw),
-        "samples_log2": 0 if product.exact else product.samples.bit_length() - 1,
-        "offset": int(product.signed == "offset" and not product.exact),
-        "activation_shift": 0 if product.exact else product.activation_shift,
-        "decode_shift": product.decode_shift,
-        "input_zero": layer.input_zero, "output_zero": layer.output_zero,
-        "clamp_low": layer.clamp[0], "clamp_high": layer.clamp[1],
-        "input_base": 0, "output_base": input_words, "weight_base": 0, "parameter_base": 0,
-    }
-    assert set(values) == set(descriptor.BY_NAME)
-    return values
-
-
-def _check_room(what: str, needed: int, room: int, unit: str) -> None:
-    if needed > room:
-        raise UserError(f"The layer's {what} need {needed} {unit}, but the device has {room}; "
-                        "build a device with more, or split the layer.")

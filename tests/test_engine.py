@@ -6,8 +6,8 @@ import pytest
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
 from dscim.host.device import Device
+from dscim.host.fields import layer_fields
 from dscim.host.layout import (
-    layer_fields,
     pack_activations,
     pack_parameters,
     pack_weights,
@@ -16,6 +16,7 @@ from dscim.host.layout import (
 from dscim.host.link.refusal import refusal
 from dscim.host.reference import PreparedLayer, weight_matrix
 from dscim.host.target import open_target
+from tests.chains import send, start
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
 
 TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=4096, weight_rows=1024,
@@ -74,21 +75,6 @@ def test_cycles_are_those_of_the_schedule(device):
     assert run.counters.products == products
     assert run.counters.cycles_computing == products * device.spec.macro.cycles(layer.product)
     assert run.counters.cycles_computing / run.counters.cycles_busy > 0.9
-
-
-def send(device: Device, fields: dict[str, int]) -> int:
-    """Runs a descriptor, however wrong, and returns the error that the device reports."""
-    device._write_memory("descriptors", np.array(descriptor.pack(fields), np.uint32))
-    return start(device, first=0, count=1)
-
-
-def start(device: Device, first: int, count: int) -> int:
-    """Runs descriptors to their end and returns the error that the device reports."""
-    device._control(start=1, first=first, count=count)
-    status = {"busy": 1}
-    while status["busy"]:
-        status = registers.BY_NAME["status"].unpack(device._read_register("status"))
-    return status["error"]
 
 
 def test_wrong_descriptors_are_refused_as_by_the_twin(device):

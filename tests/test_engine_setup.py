@@ -9,11 +9,20 @@ from litex.gen import LiteXModule
 from migen import Record, run_simulation
 
 from dscim.gateware import descriptor
+from dscim.gateware.descriptor import VECTOR, Operation
 from dscim.gateware.engine.setup import PLAN_LAYOUT, SIZE_BITS, Setup
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, LayerSpec, MacroSpec, SequenceSpec, SocSpec
-from dscim.host.layout import layer_fields, pixel_words
+from dscim.host.fields import (
+    Bases,
+    depthwise_fields,
+    depthwise_tiles,
+    layer_fields,
+    vector_fields,
+)
+from dscim.host.layout import pixel_words
 from dscim.host.link.refusal import refusal
+from dscim.host.network import Add, AveragePool, MaxPool, Mean
 from tests.streams import pulse, serve, wait_for
 
 DEVICES = (
@@ -24,8 +33,8 @@ DEVICES = (
                       signed=("offset",)),
             activation_words=1 << 16, weight_rows=1 << 16, channels=4096, descriptors=2),
 )
-LARGE = ("input_height", "input_width", "input_channels", "outputs", "output_height",
-         "output_width", "kernel_height", "kernel_width")
+LARGE = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_channels",
+         "output_height", "output_width", "kernel_height", "kernel_width")
 
 
 class SetupOfADevice(LiteXModule):
@@ -55,20 +64,22 @@ def ask(module, contents: list[int], fields: dict[str, int], place: int = 0):
 
 def expected_plan(spec: SocSpec, f: dict[str, int]) -> dict[str, int]:
     """The plan of a layer that fits; steps and origins modulo the size of an address."""
-    words = pixel_words(f["input_channels"])
+    words, add = pixel_words(f["input_channels"]), f["operation"] == Operation.ADD
     row = f["input_width"] * words
     taps, pixels = f["kernel_height"] * f["kernel_width"], f["output_height"] * f["output_width"]
-    output_words = pixel_words(f["outputs"], bool(f["raw"]))
+    output_words = pixel_words(f["output_channels"], bool(f["raw"]))
     columns = -(-f["outputs"] // spec.macro.columns)
     sizes = {"pixel_words": words, "output_pixel_words": output_words, "column_tiles": columns,
-             "taps": taps, "window": taps * f["input_channels"], "row_stride": row,
+             "taps": taps, "window": taps * f["inputs"], "row_stride": row,
              "input_words": f["input_height"] * row, "pixels": pixels,
              "output_words": pixels * output_words, "weight_rows": f["depth"] * columns}
-    steps = {"pixel_step": f["stride_x"] * words, "line_step": f["stride_y"] * row,
+    steps = {"tap_step": f["second_base"] - f["input_base"] if add else words,
+             "pixel_step": f["stride_x"] * words, "line_step": f["stride_y"] * row,
              "origin_line": f["origin_y"] * row, "origin_pixel": f["origin_x"] * words}
     limit = (1 << SIZE_BITS) - 1
     return {name: min(value, limit) for name, value in sizes.items()} \
-        | {name: value & limit for name, value in steps.items()}
+        | {name: value & limit for name, value in steps.items()} \
+        | {"vector": int(f["operation"] in VECTOR), "add": int(add)}
 
 
 def run(spec: SocSpec, cases):
@@ -84,25 +95,56 @@ def run(spec: SocSpec, cases):
     return results
 
 
+def good_descriptors(spec: SocSpec) -> list[dict[str, int]]:
+    """One of each operation that the device can run."""
+    layer = LayerSpec((3, 3, 5), 6, (3, 2), (2, 1), ((1, 1), (1, 0)), product=_product(spec))
+    shape, bases = (3, 3, 12), Bases(0, 40, 20)
+    add = Add("a", ("b", "c"), 3, 1.0, input_zeros=(-4, 5), multipliers=(1 << 30,) * 3,
+              shifts=(0, -1, -17))
+    pools = (MaxPool("a", ("b",), 3, 1.0, kernel=(3, 3), padding=((1, 1), (1, 1))),
+             AveragePool("a", ("b",), 3, 1.0, kernel=(2, 2), stride=(1, 2)),
+             Mean("a", ("b",), 3, 1.0, input_zero=-4, multiplier=1 << 30, shift=0))
+    good = [layer_fields(spec, layer), *(vector_fields(node, shape, bases)
+                                         for node in (add, *pools))]
+    if "split" in spec.macro.signed:
+        depthwise = dataclasses.replace(
+            layer, outputs=10, kernel=(2, 2), depthwise=True,
+            product=dataclasses.replace(layer.product, signed="split"))
+        channels = depthwise_tiles(spec, depthwise)[0]
+        good.append(depthwise_fields(spec, depthwise, channels, Bases(0, 20)))
+    return good
+
+
 def descriptors(spec: SocSpec, rng, count: int):
-    """A layer that the device can run, with one to three fields elsewhere, often very large."""
-    good = layer_fields(spec, LayerSpec(
-        (3, 3, 5), 6, (3, 2), (2, 1), ((1, 1), (1, 0)), product=_product(spec)))
-    yield good
+    """What the device can run, with no to three fields elsewhere, often very large."""
+    choices = good_descriptors(spec)
+    yield from choices
     for _ in range(count):
-        fields = dict(good)
+        fields = dict(choices[rng.integers(len(choices))])
         for _ in range(int(rng.integers(1, 4))):
             field = descriptor.FIELDS[rng.integers(len(descriptor.FIELDS))]
             low, high = field.limits[0], field.limits[-1]
             near = int(rng.integers(low, high + 1))
             fields[field.name] = min(high, int(rng.choice((0, 1, 2, 3, high, low, near))))
         yield fields
+    good = choices[0]
     for pair in combinations(LARGE, 2):
         yield good | dict.fromkeys(pair, 4095)
+    yield from (good | change for change in (
+        {"samples_log2": 7}, {"weight_base": 65535}, {"macro": 3}, {"operation": 7}))
     for base in (1, 2, 4, 8):
         yield good | {"parameter_base": base}
+        yield good | {"parameter_base": base, "output_channel": 1, "output_channels": 8}
     for depth in (MAX_DEPTH, MAX_DEPTH + 1, 65535):
         yield good | dict.fromkeys(LARGE, 4095) | {"depth": depth}
+    for fields in choices[1:]:
+        for name in ("left_shift", "first_shift", "second_shift", "second_base", "raw", "depth",
+                     "input_channel", "output_channel", "kernel_height", "kernel_width",
+                     "origin_x", "input_height", "inputs", "offset"):
+            limits = descriptor.BY_NAME[name].limits
+            yield fields | {name: min(fields[name] + 1, limits[-1])}
+            yield fields | {name: limits[-1]}
+            yield fields | {name: min(8, limits[-1])}
 
 
 def _product(spec: SocSpec):
@@ -115,7 +157,7 @@ def _product(spec: SocSpec):
 @pytest.mark.parametrize("spec", DEVICES, ids=("default", "array", "large"))
 def test_refusals_are_the_twins(spec):
     rng = np.random.default_rng(40)
-    cases = list(descriptors(spec, rng, 90))
+    cases = list(descriptors(spec, rng, 150))
     results = run(spec, [(fields, k % spec.descriptors) for k, fields in enumerate(cases)])
     seen = set()
     for fields, (error, taken, plan) in zip(cases, results, strict=True):

@@ -13,10 +13,10 @@ from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.setup import Setup
 from dscim.gateware.engine.walker import WindowWalker, beat_layout
 from dscim.gateware.engine.weights import WeightLoader
-from dscim.gateware.registers import ErrorCode
+from dscim.gateware.registers import PLACE_BITS, ErrorCode
 from dscim.gateware.specs import SocSpec
 
-EVENTS = ("busy", "computing", "weights", "activations", "product")
+EVENTS = ("busy", "computing", "weights", "activations", "vector", "product")
 """What is counted, a bit each: see the registers of these names."""
 
 
@@ -38,11 +38,11 @@ class Engine(LiteXModule):
 
     def __init__(self, spec: SocSpec, memories):
         self.start = Signal()
-        self.first = Signal(8)
-        self.count = Signal(8)
+        self.first = Signal(PLACE_BITS)
+        self.count = Signal(PLACE_BITS)
         self.busy = Signal()
         self.error = Signal(4)
-        self.place = Signal(8)
+        self.place = Signal(PLACE_BITS)
         self.events = Record([(name, 1) for name in EVENTS])
 
         # # #
@@ -118,7 +118,7 @@ class Engine(LiteXModule):
 
     def _run_descriptors(self, fsm):
         """From descriptor to descriptor: set up, work through the layer, flush."""
-        left = Signal(8)
+        left = Signal(PLACE_BITS)
         loops = self.loops
         self.comb += self.setup.place.eq(self.place)
         fsm.act("IDLE",

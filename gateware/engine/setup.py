@@ -1,13 +1,13 @@
 """The set-up of a layer: reads its descriptor, works out its strides, refuses what cannot be."""
 
-from functools import reduce
-
 from litex.gen import LiteXModule
 from migen import FSM, Array, Cat, If, Mux, NextState, NextValue, Record, Signal, log2_int
 
 from dscim.gateware import descriptor
-from dscim.gateware.registers import ErrorCode
-from dscim.gateware.specs import MAX_DEPTH, SocSpec
+from dscim.gateware.descriptor import Operation
+from dscim.gateware.engine.refusal import refusal
+from dscim.gateware.registers import PLACE_BITS
+from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 SIZE_BITS = 17
@@ -18,11 +18,10 @@ SATURATED = (1 << SIZE_BITS) - 1
 PLAN_LAYOUT = [(name, SIZE_BITS) for name in (
     "pixel_words", "output_pixel_words", "column_tiles", "taps", "window", "row_stride",
     "input_words", "pixels", "output_words", "weight_rows",
-    "pixel_step", "line_step", "origin_line", "origin_pixel")]
-"""What is worked out from a descriptor. Steps and origins are addresses: they wrap."""
-
-NONZERO = ("input_height", "input_width", "input_channels", "outputs", "output_height",
-           "output_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "depth")
+    "tap_step", "pixel_step", "line_step", "origin_line", "origin_pixel")
+] + [("vector", 1), ("add", 1)]
+"""What is worked out from a descriptor. Steps and origins are addresses: they wrap.
+vector: no macro has a part in it; add: it is an add."""
 
 
 def descriptor_layout():
@@ -48,7 +47,7 @@ class Setup(LiteXModule):
 
     def __init__(self, spec: SocSpec, read):
         self.start = Signal()
-        self.place = Signal(8)
+        self.place = Signal(PLACE_BITS)
         self.done = Signal()
         self.error = Signal(4)
         self.fields = fields = Record(descriptor_layout())
@@ -84,7 +83,7 @@ class Setup(LiteXModule):
             )
         )
         fsm.act("JUDGE",
-            NextValue(self.error, self._judge(spec, fields, plan)),
+            NextValue(self.error, refusal(self, spec, self.place, fields, plan)),
             NextState("DONE"),
         )
         fsm.act("DONE",
@@ -122,41 +121,23 @@ class Setup(LiteXModule):
         columns = spec.macro.columns
         self.comb += [
             inputs.eq(fields.input_channels + WORD_BYTES - 1),
-            outputs.eq(fields.outputs + Mux(fields.raw, WORD_BYTES//4, WORD_BYTES) - 1),
+            outputs.eq(fields.output_channels + Mux(fields.raw, WORD_BYTES//4, WORD_BYTES) - 1),
             tiles.eq(fields.outputs + columns - 1),
             plan.pixel_words.eq(inputs[log2_int(WORD_BYTES):]),
             plan.output_pixel_words.eq(Mux(fields.raw, outputs[1:], outputs[3:])),
             plan.column_tiles.eq(tiles[log2_int(columns):]),
+            plan.vector.eq(fields.operation >= Operation.ADD),
+            plan.add.eq(fields.operation == Operation.ADD),
+            plan.tap_step.eq(Mux(plan.add, fields.second_base - fields.input_base,
+                                 plan.pixel_words)),
         ]
-
-    def _judge(self, spec: SocSpec, fields, plan):
-        """The code of the first check that fails, in the order of the codes."""
-        length, signed = _arithmetic_faults(spec, fields)
-        zero = reduce(lambda a, b: a | b, [getattr(fields, name) == 0 for name in NONZERO])
-        faults = {
-            ErrorCode.DESCRIPTOR: self.place >= spec.descriptors,
-            ErrorCode.MACRO: fields.macro >= len(spec.macros),
-            ErrorCode.LENGTH: length,
-            ErrorCode.SIGNED_MODE: signed,
-            ErrorCode.GEOMETRY: zero | (fields.depth > plan.window) | (fields.depth > MAX_DEPTH),
-            ErrorCode.INPUT_MEMORY: fields.input_base + plan.input_words > spec.activation_words,
-            ErrorCode.OUTPUT_MEMORY:
-                fields.output_base + plan.output_words > spec.activation_words,
-            ErrorCode.WEIGHT_MEMORY: fields.weight_base + plan.weight_rows > spec.weight_rows,
-            ErrorCode.PARAMETER_MEMORY: (fields.parameter_base[:3] != 0)
-                | (fields.parameter_base + fields.outputs > spec.channels),
-        }
-        code = ErrorCode.NONE.value
-        for error, fault in reversed(faults.items()):
-            code = Mux(fault, error.value, code)
-        return code
 
 
 def _products(f, plan):
     """(name, factor, factor, wraps): the products to form, in order."""
     return [
         ("taps", f.kernel_height, f.kernel_width, False),
-        ("window", plan.taps, f.input_channels, False),
+        ("window", plan.taps, f.inputs, False),
         ("row_stride", f.input_width, plan.pixel_words, False),
         ("input_words", f.input_height, plan.row_stride, False),
         ("pixels", f.output_height, f.output_width, False),
@@ -167,21 +148,3 @@ def _products(f, plan):
         ("origin_line", f.origin_y, plan.row_stride, True),
         ("origin_pixel", f.origin_x, plan.pixel_words, True),
     ]
-
-
-def _arithmetic_faults(spec: SocSpec, fields):
-    """(length not allowed, signed mode not built) for the macro that the descriptor names."""
-    lengths, modes = [], []
-    for macro in spec.macros:
-        if macro.form == "exact":
-            lengths.append(0)
-            modes.append(0)
-            continue
-        least = log2_int(macro.lanes) - log2_int(macro.or_width) if macro.form == "array" else 0
-        short = fields.samples_log2 < least if least > 0 else 0
-        lengths.append((fields.samples_log2 > log2_int(macro.side)) | short)
-        missing = {"offset": fields.offset, "split": fields.offset == 0}
-        unbuilt = [missing[mode] for mode in missing if mode not in macro.signed]
-        shifted = fields.offset & (fields.activation_shift != 0)
-        modes.append(reduce(lambda a, b: a | b, unbuilt, shifted))
-    return Array(lengths)[fields.macro], Array(modes)[fields.macro]

@@ -22,23 +22,23 @@ class SocSpec(Spec):
     channels:         output channels whose bias, multiplier and shift are held.
     strip:            pixels whose 32-bit partial sums are held.
     requant_lanes:    channels requantised a cycle.
-    descriptors:      layers that can be described at once.
+    descriptors:      descriptors that can be held at once.
     All sizes are powers of two.
     """
 
     macro: MacroSpec = MacroSpec()
     exact: bool = True
     activation_words: int = 8192
-    weight_rows: int = 2048
+    weight_rows: int = 4096
     channels: int = 512
     strip: int = 512
     requant_lanes: int = 2
-    descriptors: int = 16
+    descriptors: int = 256
 
     def __post_init__(self) -> None:
         limits = {"activation_words": (64, 1 << 16), "weight_rows": (16, 1 << 16),
                   "channels": (16, 4096), "strip": (2, 4096), "requant_lanes": (1, 2),
-                  "descriptors": (1, 64)}
+                  "descriptors": (1, 2048)}
         for name, (least, most) in limits.items():
             value = getattr(self, name)
             require(is_power_of_two(value) and least <= value <= most,

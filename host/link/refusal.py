@@ -1,11 +1,18 @@
 """Which descriptors a device refuses: the twin of the engine's set-up."""
 
+from dscim.gateware.descriptor import MOST_WIDENING, VECTOR, Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, MacroSpec, SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.layout import ceil_div, pixel_words
 
-SIZES = ("input_height", "input_width", "input_channels", "outputs", "output_height",
-         "output_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "depth")
+SIZES = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_height",
+         "output_width", "output_channels", "kernel_height", "kernel_width", "stride_y",
+         "stride_x", "depth")
+
+ADD = {"kernel_height": 1, "kernel_width": 2, "stride_y": 1, "stride_x": 1, "origin_y": 0,
+       "origin_x": 0}
+"""What these fields are in every add."""
 
 
 def refusal(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
@@ -13,10 +20,14 @@ def refusal(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
 
     The checks are made in the order of the codes; the first that fails is reported.
     """
+    if f["operation"] not in set(Operation):
+        return ErrorCode.OPERATION
+    if f["operation"] in VECTOR:
+        return (_vector_geometry(f) or _activations(spec, f) or ErrorCode.NONE)
     if f["macro"] >= len(spec.macros):
         return ErrorCode.MACRO
-    return (_arithmetic(spec.macros[f["macro"]], f) or _geometry(f) or _memories(spec, f)
-            or ErrorCode.NONE)
+    return (_arithmetic(spec.macros[f["macro"]], f) or _product_geometry(spec, f)
+            or _activations(spec, f) or _products(spec, f) or ErrorCode.NONE)
 
 
 def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
@@ -26,28 +37,62 @@ def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
     if 1 << f["samples_log2"] > macro.side or (macro.form == "array" and length < macro.lanes):
         return ErrorCode.LENGTH
     mode = "offset" if f["offset"] else "split"
-    if mode not in macro.signed or (f["offset"] and f["activation_shift"]):
+    if mode not in macro.signed or (f["offset"] and (
+            f["activation_shift"] or f["operation"] == Operation.DEPTHWISE)):
         return ErrorCode.SIGNED_MODE
     return None
 
 
-def _geometry(f: dict[str, int]) -> ErrorCode | None:
-    window = f["kernel_height"] * f["kernel_width"] * f["input_channels"]
-    if any(f[name] == 0 for name in SIZES) or f["depth"] > min(window, MAX_DEPTH):
+def _fits(f: dict[str, int]) -> bool:
+    """No size is zero, and the channels are among those of a pixel."""
+    return (all(f[name] for name in SIZES)
+            and f["input_channel"] + f["inputs"] <= f["input_channels"]
+            and f["output_channel"] + f["outputs"] <= f["output_channels"])
+
+
+def _product_geometry(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+    window = f["kernel_height"] * f["kernel_width"] * f["inputs"]
+    if not _fits(f) or f["depth"] > min(window, MAX_DEPTH):
+        return ErrorCode.GEOMETRY
+    if f["operation"] == Operation.DEPTHWISE and not f["depth"] == window <= spec.macro.rows:
         return ErrorCode.GEOMETRY
     return None
 
 
-def _memories(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+def _vector_geometry(f: dict[str, int]) -> ErrorCode | None:
+    if not _fits(f) or f["inputs"] != f["outputs"] or f["depth"] != 1:
+        return ErrorCode.GEOMETRY
+    if f["input_channel"] % WORD_BYTES or f["output_channel"] % WORD_BYTES:
+        return ErrorCode.GEOMETRY
+    if f["operation"] != Operation.ADD:
+        return None
+    same = all(f[f"input_{side}"] == f[f"output_{side}"] for side in ("height", "width"))
+    if not same or any(f[name] != value for name, value in ADD.items()):
+        return ErrorCode.GEOMETRY
+    if f["left_shift"] + max(0, f["first_shift"], f["second_shift"]) > MOST_WIDENING:
+        return ErrorCode.SCALING
+    return None
+
+
+def _activations(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
     inputs = f["input_height"] * f["input_width"] * pixel_words(f["input_channels"])
-    outputs = f["output_height"] * f["output_width"] * pixel_words(f["outputs"], bool(f["raw"]))
-    weights = f["depth"] * ceil_div(f["outputs"], spec.macro.columns)
-    if f["input_base"] + inputs > spec.activation_words:
+    outputs = f["output_height"] * f["output_width"] \
+        * pixel_words(f["output_channels"], bool(f["raw"]))
+    bases = [f["input_base"]]
+    if f["operation"] == Operation.ADD:
+        bases.append(f["second_base"])
+    if max(bases) + inputs > spec.activation_words:
         return ErrorCode.INPUT_MEMORY
     if f["output_base"] + outputs > spec.activation_words:
         return ErrorCode.OUTPUT_MEMORY
+    return None
+
+
+def _products(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+    weights = f["depth"] * ceil_div(f["outputs"], spec.macro.columns)
     if f["weight_base"] + weights > spec.weight_rows:
         return ErrorCode.WEIGHT_MEMORY
-    if f["parameter_base"] % 8 or f["parameter_base"] + f["outputs"] > spec.channels:
+    if (f["parameter_base"] - f["output_channel"]) % 8 \
+            or f["parameter_base"] + f["outputs"] > spec.channels:
         return ErrorCode.PARAMETER_MEMORY
     return None

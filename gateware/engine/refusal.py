@@ -1,0 +1,101 @@
+"""Which descriptors are refused, and with which code; `dscim.host.link.refusal` is the twin."""
+
+from functools import reduce
+from operator import or_
+
+from migen import Array, Mux, Signal, log2_int
+
+from dscim.gateware.descriptor import MOST_WIDENING, Operation
+from dscim.gateware.registers import ErrorCode
+from dscim.gateware.specs import MAX_DEPTH, SocSpec
+
+NONZERO = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_height",
+           "output_width", "output_channels", "kernel_height", "kernel_width", "stride_y",
+           "stride_x", "depth")
+
+
+def refusal(module, spec: SocSpec, place, fields, plan):
+    """The code of the first check that fails, in the order of the codes, as a value.
+
+    module: takes the logic. place: the descriptor's. fields, plan: the set-up's.
+    """
+    length, signed = _arithmetic(spec, fields)
+    vector, product = plan.vector, ~plan.vector
+    tail = fields.parameter_base[:3] != fields.output_channel[:3]
+    faults = {
+        ErrorCode.DESCRIPTOR: place >= spec.descriptors,
+        ErrorCode.OPERATION: fields.operation > max(Operation),
+        ErrorCode.MACRO: product & (fields.macro >= len(spec.macros)),
+        ErrorCode.LENGTH: product & length,
+        ErrorCode.SIGNED_MODE: product & signed,
+        ErrorCode.GEOMETRY: _sizes(fields)
+            | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan)),
+        ErrorCode.SCALING: plan.add & _widening(module, fields),
+        ErrorCode.INPUT_MEMORY: (fields.input_base + plan.input_words > spec.activation_words)
+            | (plan.add & (fields.second_base + plan.input_words > spec.activation_words)),
+        ErrorCode.OUTPUT_MEMORY: fields.output_base + plan.output_words > spec.activation_words,
+        ErrorCode.WEIGHT_MEMORY: product
+            & (fields.weight_base + plan.weight_rows > spec.weight_rows),
+        ErrorCode.PARAMETER_MEMORY: product
+            & (tail | (fields.parameter_base + fields.outputs > spec.channels)),
+    }
+    code = ErrorCode.NONE.value
+    for error, fault in reversed(faults.items()):
+        code = Mux(fault, error.value, code)
+    return code
+
+
+def _any(faults):
+    return reduce(or_, faults)
+
+
+def _sizes(f):
+    """A size is zero, or the channels are not among those of a pixel."""
+    return _any([getattr(f, name) == 0 for name in NONZERO]) \
+        | (f.input_channel + f.inputs > f.input_channels) \
+        | (f.output_channel + f.outputs > f.output_channels)
+
+
+def _product_geometry(spec: SocSpec, f, plan):
+    """A window deeper than allowed; a depthwise one that is not one row tile."""
+    one_tile = (f.depth == plan.window) & (f.depth <= spec.macro.rows)
+    return (f.depth > plan.window) | (f.depth > MAX_DEPTH) \
+        | ((f.operation == Operation.DEPTHWISE) & ~one_tile)
+
+
+def _vector_geometry(f, plan):
+    """Not whole words, or an add that is not element by element."""
+    words = (f.input_channel[:3] != 0) | (f.output_channel[:3] != 0)
+    same = (f.input_height == f.output_height) & (f.input_width == f.output_width)
+    still = (f.kernel_height == 1) & (f.kernel_width == 2) & (f.stride_y == 1) \
+        & (f.stride_x == 1) & (f.origin_y == 0) & (f.origin_x == 0)
+    return words | (f.inputs != f.outputs) | (f.depth != 1) | (plan.add & ~(same & still))
+
+
+def _widening(module, f):
+    """An input of an add leaves 32 bits."""
+    faults = []
+    for shift in (f.first_shift, f.second_shift):
+        total = Signal((8, True))
+        module.comb += total.eq(Mux(shift > 0, shift, 0) + f.left_shift)
+        faults.append(total > MOST_WIDENING)
+    return _any(faults)
+
+
+def _arithmetic(spec: SocSpec, fields):
+    """(length not allowed, signed mode not built) for the macro that the descriptor names."""
+    lengths, modes = [], []
+    depthwise = fields.operation == Operation.DEPTHWISE
+    for macro in spec.macros:
+        if macro.form == "exact":
+            lengths.append(0)
+            modes.append(0)
+            continue
+        least = log2_int(macro.lanes) - log2_int(macro.or_width) if macro.form == "array" else 0
+        short = fields.samples_log2 < least if least > 0 else 0
+        lengths.append((fields.samples_log2 > log2_int(macro.side)) | short)
+        missing = {"offset": fields.offset, "split": fields.offset == 0}
+        unbuilt = [missing[mode] for mode in missing if mode not in macro.signed]
+        wrong = fields.offset & ((fields.activation_shift != 0) | depthwise)
+        modes.append(_any([wrong, *unbuilt]))
+    return Array(lengths)[fields.macro], Array(modes)[fields.macro]

@@ -1,80 +1,91 @@
-"""From the float network to integers: batch norm folded, ranges chosen by least squares."""
+"""Ranges for integers: every clip and scale chosen by least squares on images."""
+
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dscim.gateware.specs import ProductSpec
 from dscim.host.network import INPUT
-from dscim.host.training.model import CHANNELS, ConvNorm, ResNet8
-from dscim.host.training.quantised import AddStep, ConvStep, PoolStep, QuantisedNet, Step
+from dscim.host.training.convolution import ConvStep
+from dscim.host.training.joining import MaxStep
+from dscim.host.training.product import Counter, Exact
+from dscim.host.training.quantised import QuantisedNet
 
 FRACTIONS = torch.linspace(0.2, 1.1, 46)
 """The ranges tried, as parts of the greatest value."""
 
+SAMPLES = 200_000
+"""Values of each tensor that are looked at."""
 
-def quantised_net(spec: ProductSpec, grid: int = 2) -> QuantisedNet:
-    """ResNet-8's steps for the arithmetic `spec`, not yet filled; grid: steps of the weights."""
-    steps: list[Step] = [ConvStep("stem", (INPUT,), True, (CHANNELS[0], 1, 3, 3), 1, spec, grid)]
-    for number, outputs in enumerate(CHANNELS, 1):
-        given, inputs = steps[-1].name, CHANNELS[max(number - 2, 0)]
-        stage, stride = f"stage{number}", 1 if number == 1 else 2
-        kernel = (outputs, inputs, 3, 3)
-        steps.append(ConvStep(f"{stage}.first", (given,), True, kernel, stride, spec, grid))
-        kernel = (outputs, outputs, 3, 3)
-        steps.append(ConvStep(f"{stage}.second", (f"{stage}.first",), False, kernel, 1, spec, grid))
-        if number > 1:
-            kernel = (outputs, inputs, 1, 1)
-            steps.append(ConvStep(f"{stage}.shortcut", (given,), False, kernel, stride, spec, grid))
-            given = f"{stage}.shortcut"
-        steps.append(AddStep(f"{stage}.add", (f"{stage}.second", given), True))
-    steps.append(PoolStep("pool", (steps[-1].name,), 7))
-    kernel = (10, CHANNELS[-1], 1, 1)
-    steps.append(ConvStep("classifier", ("pool",), False, kernel, 1, spec, grid))
-    return QuantisedNet(steps, spec)
+PIXELS = 1 << 18
+"""Pixels of the images worked on at a time: bounds the memory."""
 
 
-@torch.no_grad()
-def adopt(net: QuantisedNet, model: ResNet8) -> None:
-    """Take over the float network's weights with their batch norm folded in."""
-    sources = {"stem": model.stem}
-    for number, stage in enumerate(model.stages, 1):
-        for name, block in stage.named_children():
-            sources[f"stage{number}.{name}"] = block
-    for step in net.steps:
-        if step.name in sources:
-            step.adopt(*_folded(sources[step.name]))
-    net.steps[-1].adopt(model.classifier.weight[..., None, None], model.classifier.bias)
+@dataclass
+class Observed:
+    """What is known of a tensor: least and greatest value, and a sample of its values."""
 
-
-def _folded(block: ConvNorm) -> tuple[Tensor, Tensor]:
-    """Weights and bias of a convolution with its batch norm folded in."""
-    norm: nn.BatchNorm2d = block.norm
-    factor = norm.weight / (norm.running_var + norm.eps).sqrt()  # type: ignore[operator]
-    return (block.conv.weight * factor[:, None, None, None],
-            norm.bias - norm.running_mean * factor)  # type: ignore[operator]
+    low: Tensor
+    high: Tensor
+    values: Tensor
 
 
 @torch.no_grad()
 def calibrate(net: QuantisedNet, images: Tensor) -> None:
-    """Choose every clip and scale for the least square error on uint8 images (N, H, W).
+    """Choose every clip and scale for the least square error on uint8 images (N, H, W, C).
 
-    Weights and the tensors that convolutions read are judged by what their levels stand for.
+    Weights and the tensors that convolutions read are judged by what their levels stand for. A
+    tensor that no convolution reads, and that has no activation, keeps its whole range.
     """
-    values = net.real(images)
-    read = {name for step in net.steps if isinstance(step, ConvStep) for name in step.inputs}
+    seen = observe(net, images)
+    convolutions = net.convolutions()
+    product, read = convolutions[0].product, _read(net)
+    for step in convolutions:
+        step.clip.copy_(_weight_clips(step))
     for step in net.steps:
-        if isinstance(step, ConvStep):
-            step.clip.copy_(_weight_clips(step))
-        if isinstance(step, PoolStep):
+        if step.keeps_scale:
             continue
-        if step.relu:
-            reader = next(s for s in net.steps if isinstance(s, ConvStep))
-            scale = _activation_scale(values[step.name], reader, step.name in read)
+        of, levels = seen[step.name], product if step.name in read else None
+        if step.bounds[0] == 0:
+            scale = _activation_scale(of, levels)
+        elif levels is not None:
+            scale = _signed_scale(of, levels)
         else:
-            low, high = values[step.name].aminmax()
-            scale = (high - low) / 255
-            step.zero_point.fill_(int((-128 - low / scale).round().clamp(-128, 127)))
+            scale = (of.high - of.low) / 255
+        if step.bounds[0] != 0:
+            step.zero_point.fill_(_zero(of, scale))
         step.log_scale.copy_(scale.log())
+
+
+@torch.no_grad()
+def observe(net: QuantisedNet, images: Tensor) -> dict[str, Observed]:
+    """Ranges and samples of every tensor in real numbers, by name, in bounded memory."""
+    seen: dict[str, list[Observed]] = {}
+    for batch in images.split(max(1, PIXELS // (images.shape[1] * images.shape[2]))):
+        for name, tensor in net.real(batch).items():
+            flat, wanted = tensor.flatten(), SAMPLES * len(batch) // len(images)
+            sample = flat[:: max(1, len(flat) // max(1, wanted))].clone()
+            low, high = flat.aminmax()
+            seen.setdefault(name, []).append(Observed(low, high, sample))
+    return {name: Observed(torch.stack([part.low for part in parts]).min(),
+                           torch.stack([part.high for part in parts]).max(),
+                           torch.cat([part.values for part in parts]))
+            for name, parts in seen.items()}
+
+
+def _read(net: QuantisedNet) -> set[str]:
+    """The tensors that convolutions read, through a maximum too."""
+    read: set[str] = set()
+    for step in reversed(net.steps):
+        if isinstance(step, ConvStep) or (isinstance(step, MaxStep) and step.name in read):
+            read.update(step.inputs)
+    return read - {INPUT}
+
+
+def _zero(of: Observed, scale: Tensor) -> int:
+    """The zero point that puts a range, or what is left of it at `scale`, around -128..127."""
+    middle = (of.low + of.high) / 2
+    return int((-0.5 - middle / scale).round().clamp(-128, 127))
 
 
 def _weight_clips(step: ConvStep) -> Tensor:
@@ -89,14 +100,25 @@ def _weight_clips(step: ConvStep) -> Tensor:
     return top * FRACTIONS[torch.stack(errors).argmin(0)]
 
 
-def _activation_scale(values: Tensor, reader: ConvStep, levels: bool) -> Tensor:
+def _activation_scale(of: Observed, levels: Counter | Exact | None) -> Tensor:
     """The scale of a tensor after ReLU with the least square error; levels: as it is read."""
-    flat = values.flatten()
-    flat = flat[:: max(1, len(flat) // 200_000)]
     errors = []
     for fraction in FRACTIONS:
-        scale = values.max() * fraction / 255
-        whole = (flat / scale).round().clamp(0, 255)
-        whole = reader.product.effective_activations(whole) if levels else whole
-        errors.append((whole * scale - flat).square().mean())
-    return values.max() * FRACTIONS[torch.stack(errors).argmin()] / 255
+        scale = of.high * fraction / 255
+        whole = (of.values / scale).round().clamp(0, 255)
+        whole = whole if levels is None else levels.levels(whole, False) * levels.unit
+        errors.append((whole * scale - of.values).square().mean())
+    return (of.high * FRACTIONS[torch.stack(errors).argmin()] / 255).clamp(min=1e-9)
+
+
+def _signed_scale(of: Observed, levels: Counter | Exact) -> Tensor:
+    """The scale of a tensor of both signs with the least square error, as it is read."""
+    errors = []
+    for fraction in FRACTIONS:
+        scale = (of.high - of.low) * fraction / 255
+        zero = _zero(of, scale)
+        whole = (of.values / scale).round().clamp(-128 - zero, 127 - zero)
+        whole = levels.levels(whole, True) * levels.unit
+        errors.append((whole * scale - of.values).square().mean())
+    best = FRACTIONS[torch.stack(errors).argmin()]
+    return ((of.high - of.low) * best / 255).clamp(min=1e-9)

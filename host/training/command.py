@@ -12,11 +12,16 @@ from pathlib import Path
 import torch
 
 from dscim.gateware.specs import VARIANTS, ProductSpec
+from dscim.host import datasets
+from dscim.host.datasets import Dataset
 from dscim.host.errors import UserError
 from dscim.host.network import save
 from dscim.host.training import evaluation, floating, images, tuning
-from dscim.host.training.dataset import data_folder, load
-from dscim.host.training.loop import Recipe, split
+from dscim.host.training.checkpoint import provenance
+from dscim.host.training.experiment import EXPERIMENTS, Experiment, experiment
+from dscim.host.training.loop import split
+from dscim.host.training.recipe import Recipe
+from dscim.host.training.trace import trace
 
 DATA = Path(__file__).parent.parent / "data"
 """The folder of the files that ship."""
@@ -32,50 +37,67 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _float(options: argparse.Namespace) -> int:
     """`float`: train the float network."""
-    data = load(data_folder(options.data))
-    recipe = Recipe(options.epochs, options.rate, options.seed, reach=options.reach)
+    what, data = _experiment(options)
+    recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
+                    options.reach, held_out=options.held_out)
     start = _checkpoint(options, options.start) if options.start else None
     model = floating.train(
-        data, recipe, _checkpoint(options, options.name), start, options.smoothing)
+        what, data, recipe, _checkpoint(options, options.name), start, options.smoothing)
     test = floating.accuracy(
-        model, torch.tensor(data.test_images), torch.tensor(data.test_labels))
-    print(f"float network: {100 * test:.2f} % of {len(data.test_labels)} test images")
+        what, model, torch.tensor(data.test_images), torch.tensor(data.test_labels))
+    print(f"float network: {100 * test:.2f} % of {len(data.test_labels)} test images of "
+          f"{data.name}")
     return 0
 
 
 def _finetune(options: argparse.Namespace) -> int:
     """`finetune`: train through the product of one variant and length."""
-    data = load(data_folder(options.data))
+    what, data = _experiment(options)
     recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, grid=options.grid or 2)
-    start = _checkpoint(options, options.start) if options.start else None
-    tuning.finetune(data, _checkpoint(options, options.teacher), _spec(options), recipe,
-                    _checkpoint(options, options.name), start)
+                    options.reach, held_out=options.held_out, grid=options.grid or 2)
+    teacher = _checkpoint(options, options.teacher)
+    model, parts = floating.load(what, teacher), split(data, recipe)
+    net = tuning.quantise(
+        trace(model, data.shape), what.input, parts, _spec(options), recipe.grid)
+    tuning.finetune(net, floating.answers(what, model), parts, recipe,
+                    _checkpoint(options, options.name),
+                    _checkpoint(options, options.start) if options.start else None,
+                    provenance(teacher))
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
-    """`export`: write a network file, and the images."""
-    data = load(data_folder(options.data))
+    """`export`: write a network file, and the images of Fashion-MNIST."""
+    what, data = _experiment(options)
     teacher, spec = _checkpoint(options, options.teacher), _spec(options)
-    tuned = None
+    steps = trace(floating.load(what, teacher), data.shape)
+    facts = {"data": data.name, "torch": torch.__version__, "float": provenance(teacher)}
     if options.checkpoint:
-        net, tuned = tuning.load(
-            _checkpoint(options, options.checkpoint), spec, options.grid)
+        checkpoint = _checkpoint(options, options.checkpoint)
+        net = tuning.load(steps, what.input, checkpoint, spec, options.grid)
+        facts["finetune"] = provenance(checkpoint)
     else:
-        parts = split(data, Recipe(0, 0.0, options.seed))
-        net = tuning.quantise(floating.load(teacher), parts, ProductSpec(exact=True))
-    network = net.export(options.name, tuning.provenance(teacher, tuned))
-    save(network, options.folder / f"{options.name}.npz")
-    images.write(data, options.folder / "fashion-images.npz")
+        parts = split(data, Recipe(0, 0.0, options.seed, held_out=options.held_out))
+        net = tuning.quantise(steps, what.input, parts, ProductSpec(exact=True))
+    save(net.export(options.name, data.shape, data.classes, facts),
+         options.folder / f"{options.name}.npz")
+    if what.name == "fashion-resnet8":
+        images.write(data, options.folder / "fashion-images.npz")
     print(f"{options.folder / options.name}.npz written")
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     """`evaluate`: every shipped network on every test image; writes evaluation.json."""
-    evaluation.evaluate(load(data_folder(options.data)), options.folder, options.limit)
+    _, data = _experiment(options)
+    evaluation.evaluate(data, options.folder, options.limit)
     return 0
+
+
+def _experiment(options: argparse.Namespace) -> tuple[Experiment, Dataset]:
+    """The experiment that the options name, and its data set."""
+    what = experiment(options.experiment)
+    return what, datasets.load(what.dataset, options.data)
 
 
 def _checkpoint(options: argparse.Namespace, name: str) -> Path:
@@ -105,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--epochs", type=int, default=14)
     step.add_argument("--rate", type=float, default=0.1)
     step.add_argument("--reach", type=int, default=2, help="pixels by which images are shifted")
+    step.add_argument("--images", type=int, default=55_000, help="an epoch, at most")
+    step.add_argument("--batch", type=int, default=128)
     step.add_argument("--smoothing", type=float, default=0.05, help="of the labels")
 
     step = _command(commands, "finetune", _finetune, "fine-tune for one variant and length")
@@ -133,11 +157,15 @@ def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", na
              run: object, text: str) -> argparse.ArgumentParser:
     """A subcommand with the options that all have."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--data", help="folder of the IDX files (else DSCIM_DATA, else Debian's)")
+    parser.add_argument("--experiment", default="fashion-resnet8",
+                        help=f"{', '.join(EXPERIMENTS)} (the first)")
+    parser.add_argument("--data", type=Path, help="folder of the data set (else DSCIM_DATA)")
     parser.add_argument("--work", type=Path, default=Path("build/training"),
                         help="folder of the checkpoints")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and order")
+    parser.add_argument("--held-out", type=int, default=5_000,
+                        help="training images by which the epoch is chosen")
     parser.set_defaults(run=run)
     return parser
 

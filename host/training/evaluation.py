@@ -28,8 +28,8 @@ from rich.progress import (
 )
 
 from dscim.gateware.specs import VARIANTS, ProductSpec
+from dscim.host.datasets import Dataset
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
-from dscim.host.training.dataset import Dataset
 from dscim.host.training.images import COUNT, as_integers
 
 BASE = "fashion-resnet8-int8.npz"
@@ -82,7 +82,7 @@ def _known(known: list[dict[str, Any]], file: Path, network: Network, spec: Prod
 def _measure(data: Dataset, network: Network, spec: ProductSpec, count: int, console: Console
              ) -> dict[str, Any]:
     """Accuracy and time of one network by one arithmetic."""
-    images, labels = as_integers(data.test_images[:count]), data.test_labels[:count]
+    images, labels = as_integers(data.test_images[:count, :, :, 0]), data.test_labels[:count]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("images, {task.speed:.0f}/s"), TimeRemainingColumn())
     started = time.monotonic()

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dscim.host.datasets import Dataset
 from dscim.host.network.file import zip_arrays
-from dscim.host.training.dataset import Dataset
 
 COUNT = 256
 
@@ -23,5 +23,5 @@ def as_integers(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
 def write(data: Dataset, path: Path) -> None:
     """Write the first images of the test set; equal data give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(zip_arrays({"images": data.test_images[:COUNT],
-                                 "labels": data.test_labels[:COUNT]}))
+    path.write_bytes(zip_arrays({"images": data.test_images[:COUNT, :, :, 0],
+                                 "labels": data.test_labels[:COUNT].astype(np.uint8)}))

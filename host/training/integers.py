@@ -52,11 +52,11 @@ def add(first: Tensor, second: Tensor, scales: tuple[float, float, float]) -> Te
     return multiply(total, multipliers[2], shifts[2])
 
 
-def mean(x: Tensor, zero: int) -> Tensor:
-    """The average pool over the whole picture: x - z (B, C, H, W) -> (B, C, 1, 1), int64.
+def mean(total: Tensor, count: Tensor, zero: int) -> Tensor:
+    """The mean of each window less the zero point, int64.
 
-    The kernel rounds the mean of x, not of x - z, half away from zero.
+    total: sums of x - z, int64; count: the positions of each. The kernel rounds the mean of x,
+    not of x - z, half away from zero.
     """
-    count = x.shape[2] * x.shape[3]
-    total = x.long().sum((2, 3), keepdim=True) + zero * count
-    return total.sign() * ((total.abs() + count // 2) // count) - zero
+    whole = total + zero * count
+    return whole.sign() * ((whole.abs() + count // 2) // count) - zero

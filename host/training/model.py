@@ -1,4 +1,4 @@
-"""The float network: ResNet-8's shape with 16, 32 and 64 channels, for 28 x 28 x 1 images."""
+"""The float network: ResNet-8 in MLPerf Tiny's shape, 16, 32 and 64 channels."""
 
 import torch
 from torch import Tensor, nn
@@ -33,30 +33,30 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride), after ReLU."""
-        shortcut = x if self.shortcut is None else self.shortcut(x)
-        return torch.relu(self.second(torch.relu(self.first(x))) + shortcut)
+        y = self.second(torch.relu(self.first(x)))
+        return torch.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class ResNet8(nn.Module):
     """Stem, three residual stages, global average pool, classifier.
 
-    Input: (N, 1, 28, 28) float32, pixel / 255. Output: (N, 10) logits.
+    Input: (N, inputs, H, W) float32. Output: (N, classes) logits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int, classes: int) -> None:
         super().__init__()
-        self.stem = ConvNorm(1, CHANNELS[0], 3, 1)
-        inputs = (CHANNELS[0], *CHANNELS)
+        self.stem = ConvNorm(inputs, CHANNELS[0], 3, 1)
+        widths = (CHANNELS[0], *CHANNELS)
         self.stages = nn.ModuleList(
-            Stage(inputs[index], outputs, 1 if index == 0 else 2)
+            Stage(widths[index], outputs, 1 if index == 0 else 2)
             for index, outputs in enumerate(CHANNELS)
         )
-        self.classifier = nn.Linear(CHANNELS[-1], 10)
+        self.classifier = nn.Linear(CHANNELS[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 1, 28, 28) -> (N, 10) logits."""
+        """(N, inputs, H, W) -> (N, classes) logits."""
         x = torch.relu(self.stem(x))
         for stage in self.stages:
             x = stage(x)
-        result: Tensor = self.classifier(x.mean((2, 3)))
+        result: Tensor = self.classifier(x.mean((2, 3), keepdim=True).flatten(1))
         return result

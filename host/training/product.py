@@ -4,10 +4,11 @@ Training keeps every weight on a coarse grid: none, 1/P, 2/P ... or all of its r
 below it (P = 2 gives five weights with their signs). There the counter sequence is truest: of
 the A points that an activation exceeds, whole runs of P fall evenly on the grid's steps, by the
 van der Corput order, and only the A mod P last ones deviate from A*j/P. So a whole product is
-the plain product of the levels and P - 1 corrections, whatever n is. For activations that are
-never below their zero point and the signed mode split; sums stay below 2**24, so single
-precision is exact.
+the plain product of the levels and P - 1 corrections, whatever n is. For the signed mode split;
+sums stay below 2**24, so single precision is exact.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,39 @@ from dscim.host.reference.matrix import region_thresholds
 
 Pair = tuple[int, int]
 
+ROWS = 128
+"""Rows of a tile, R: a depthwise channel's rows follow those of R div (KH*KW) - 1 others."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The shape of a convolution without padding, on inputs of `channels`.
+
+    kernel, stride: (y, x). groups: 1, or `channels` where each channel is convolved alone.
+    """
+
+    kernel: Pair
+    stride: Pair
+    channels: int
+    groups: int = 1
+
+    def convolve(self, x: Tensor, w: Tensor) -> Tensor:
+        """x (B, C, H, W) by w (O, C / groups, KH, KW)."""
+        return nn.functional.conv2d(x, w, None, self.stride, 0, 1, self.groups)
+
+    def rows(self) -> Tensor:
+        """The row of its tile, modulo any OR width, of each weight of one output.
+
+        (C, KH, KW), and for a depthwise convolution (C, 1, KH, KW), of each channel.
+        """
+        taps = self.kernel[0] * self.kernel[1]
+        if self.groups == 1:
+            return torch.arange(taps * self.channels).reshape(
+                *self.kernel, self.channels).permute(2, 0, 1)
+        places = torch.arange(self.channels) % max(1, ROWS // taps)
+        tap = torch.arange(taps).reshape(self.kernel)
+        return places[:, None, None, None] * taps + tap
+
 
 class Counter:
     """The product of one arithmetic for the windows of one convolution.
@@ -26,15 +60,15 @@ class Counter:
     level stands for, in the operand's own integers.
     """
 
-    def __init__(self, spec: ProductSpec, kernel: Pair, channels: int, grid: int) -> None:
-        """spec: signed mode split, sequence counter, not exact; kernel: (height, width).
+    def __init__(self, spec: ProductSpec, window: Window, grid: int) -> None:
+        """spec: signed mode split, sequence counter, not exact.
 
         grid: P, a power of two; of n points there are no more than n steps.
         """
         if spec.signed != "split" or spec.sequence.kind != "counter" or spec.exact:
             raise UserError("training goes through the signed mode split with the sequence "
                             f"counter only, not {spec.signed} with {spec.sequence.kind}.")
-        self.spec, self.samples = spec, spec.samples
+        self.spec, self.samples, self.window = spec, spec.samples, window
         if spec.samples == spec.side:
             raise UserError(f"stream length {spec.length} has no even weight levels: train "
                             f"for {spec.length // 2} or less.")
@@ -48,42 +82,51 @@ class Counter:
         level = (torch.arange(0, 256, 2)[:, None] >> spec.operand_shift > q).sum(1)
         self._grid = (level * (self._parts / self.samples)).round()
         self._deviations = _deviations(thresholds[:, :2], self._parts)
-        rows = torch.arange(kernel[0] * kernel[1] * channels) % spec.or_width
-        odd = (rows // spec.root + rows % spec.root) % 2
-        self._odd = odd.reshape(*kernel, channels).permute(2, 0, 1)
+        rows = window.rows() % spec.or_width
+        self._odd = (rows // spec.root + rows % spec.root) % 2
 
-    def effective_activations(self, x: Tensor) -> Tensor:
-        """What the levels of x (integers x - z, 0..255) stand for: 0..256 >> e."""
-        return self._activation_levels(x) * self._unit
+    def levels(self, x: Tensor, signed: bool) -> Tensor:
+        """The levels 0..n of x (integers x - z), with the sign of x where it is `signed`.
+
+        The thresholds are evenly spaced. Unless signed, x is in 0..255.
+        """
+        size = x.abs() if signed else x
+        level = ((size - self._first) / self._step).floor_().add_(1).clamp_(0, self.samples)
+        return level.copysign_(x) if signed else level
 
     def effective_weights(self, w: Tensor) -> Tensor:
         """What the nearest step of the grid to w (-127..127) stands for: -128..128."""
         return self._grid[w.abs().int()] * w.sign() * (128 / self._parts)
 
-    def sums(self, plain: Tensor, x: Tensor, w: Tensor, stride: Pair, padding: Pair) -> Tensor:
+    def sums(self, plain: Tensor, levels: Tensor, w: Tensor, signed: bool) -> Tensor:
         """The estimate of every window in product units, float32 integers (B, O, H', W').
 
-        plain: the convolution of the effective operands. x: (B, C, H, W) integers x - z in
-        0..255; w: (O, C, KH, KW), each the middle of a step: 128*j/P with a sign, at most 127.
+        plain: the convolution of what the levels and the weights stand for. levels: (B, C, H, W)
+        of the activations; w: (O, C / groups, KH, KW), each the middle of a step: 128*j/P with a
+        sign, at most 127.
         """
         if self._parts == 1:
             return plain
-        rest = self._activation_levels(x) % self._parts
-        left = [(rest == m).float() for m in range(1, self._parts)]
-        steps, unit = self._grid[w.abs().int()].long(), float(1 << self.spec.decode_shift)
-        right = self._deviations[:, self._odd, steps] * w.sign() * unit
-        return plain + nn.functional.conv2d(
-            torch.cat(left, 1), torch.cat(list(right), 1), None, stride, padding)
+        rest = torch.fmod(levels, self._parts)
+        left = [(rest == part).float() for part in range(1, self._parts)]
+        if signed:
+            left = [place - (rest == -part).float() for part, place in enumerate(left, 1)]
+        steps, size = self._grid[w.abs().int()].long(), float(1 << self.spec.decode_shift)
+        right = self._deviations[:, self._rows_of(w), steps] * w.sign() * size
+        if self.window.groups == 1:
+            return plain + self.window.convolve(torch.cat(left, 1), torch.cat(list(right), 1))
+        return plain + self.window.convolve(
+            torch.stack(left, 2).flatten(1, 2), right.movedim(0, 2).flatten(1, 2))
+
+    def _rows_of(self, w: Tensor) -> Tensor:
+        """The parity of each weight's region, to be broadcast over w."""
+        times = len(w) // self.window.channels
+        return self._odd if self.window.groups == 1 else self._odd.repeat_interleave(times, 0)
 
     @property
-    def _unit(self) -> float:
+    def unit(self) -> float:
         """What one activation level stands for."""
         return 256 / self.samples / (1 << self.spec.activation_shift)
-
-    def _activation_levels(self, x: Tensor) -> Tensor:
-        """0..n for x - z in 0..255, float32: the thresholds are evenly spaced."""
-        level = ((x - self._first) / self._step).floor_().add_(1)
-        return level.clamp_(0, self.samples)
 
 
 def _deviations(thresholds: Tensor, parts: int) -> Tensor:
@@ -103,10 +146,12 @@ def _deviations(thresholds: Tensor, parts: int) -> Tensor:
 class Exact:
     """The exact product behind the interface of `Counter`: a level is the operand itself."""
 
-    def __init__(self, spec: ProductSpec) -> None:
-        self.spec = spec
+    unit = 1.0
 
-    def effective_activations(self, x: Tensor) -> Tensor:
+    def __init__(self, spec: ProductSpec, window: Window) -> None:
+        self.spec, self.window = spec, window
+
+    def levels(self, x: Tensor, signed: bool) -> Tensor:
         """x itself."""
         return x
 
@@ -114,11 +159,11 @@ class Exact:
         """w itself."""
         return w
 
-    def sums(self, plain: Tensor, x: Tensor, w: Tensor, stride: Pair, padding: Pair) -> Tensor:
+    def sums(self, plain: Tensor, levels: Tensor, w: Tensor, signed: bool) -> Tensor:
         """The sums in product units, float64 for they may pass 2**24."""
-        return nn.functional.conv2d(x.double(), w.double(), None, stride, padding)
+        return self.window.convolve(levels.double(), w.double())
 
 
-def arithmetic(spec: ProductSpec, kernel: Pair, channels: int, grid: int = 2) -> Counter | Exact:
-    """The product of `spec` for convolutions of `kernel` over `channels`; grid: P."""
-    return Exact(spec) if spec.exact else Counter(spec, kernel, channels, grid)
+def arithmetic(spec: ProductSpec, window: Window, grid: int = 2) -> Counter | Exact:
+    """The product of `spec` for a convolution; grid: P."""
+    return Exact(spec, window) if spec.exact else Counter(spec, window, grid)

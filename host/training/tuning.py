@@ -1,6 +1,6 @@
-"""Quantisation, and fine-tuning through the DS-CIM product with the float net as teacher."""
+"""Quantisation, and fine-tuning through the DS-CIM product with a float network as teacher."""
 
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host.training import floating
-from dscim.host.training.calibrate import adopt, calibrate, quantised_net
-from dscim.host.training.dataset import Dataset
-from dscim.host.training.loop import Recipe, Split, fit, restore, split
-from dscim.host.training.model import ResNet8
+from dscim.host.training.calibrate import calibrate
+from dscim.host.training.checkpoint import provenance, restore
+from dscim.host.training.experiment import Input
+from dscim.host.training.loop import Split, fit
 from dscim.host.training.quantised import QuantisedNet
+from dscim.host.training.recipe import Recipe
+from dscim.host.training.step import Step
 
 CALIBRATION = 512
 """Training images from which ranges are chosen."""
@@ -30,65 +31,59 @@ LABELS = 0.3
 SCALE_RATE = 0.3
 """The rate of clips, gains, biases and scales, as a part of the weights' rate."""
 
+Teacher = Callable[[Tensor], Tensor]
+"""uint8 images (B, H, W, C) -> logits (B, classes)."""
 
-def quantise(model: ResNet8, parts: Split, spec: ProductSpec, grid: int = 2) -> QuantisedNet:
-    """The float network in integers for the arithmetic `spec`, without any training."""
-    net = quantised_net(spec, grid)
-    adopt(net, model)
+
+def quantise(steps: list[Step], given: Input, parts: Split, spec: ProductSpec, grid: int = 2
+             ) -> QuantisedNet:
+    """Steps in real numbers made integers for the arithmetic `spec`, without any training."""
+    net = QuantisedNet(steps, spec, grid, given)
     calibrate(net, parts.images[:CALIBRATION])
     return net.eval()
 
 
-def finetune(data: Dataset, teacher: Path, spec: ProductSpec, recipe: Recipe, checkpoint: Path,
-             start: Path | None) -> QuantisedNet:
-    """Fine-tune for `spec`, or go on; the epoch with the best held-out accuracy is kept.
+def finetune(net: QuantisedNet, teacher: Teacher, parts: Split, recipe: Recipe, checkpoint: Path,
+             start: Path | None = None, origin: dict[str, Any] | None = None) -> None:
+    """Fine-tune a calibrated network, or go on; the epoch with the best held-out accuracy is kept.
 
-    teacher: the float network's checkpoint. start: the checkpoint of another fine-tuning to
-    begin with, else the calibrated network. The held-out accuracy is that of the integers.
+    start: the checkpoint of another fine-tuning of the same network to begin with. origin: what
+    is known of the network that it begins with otherwise. The held-out accuracy is that of the
+    integers.
     """
-    parts, model = split(data, recipe), floating.load(teacher)
-    net = quantise(model, parts, spec, recipe.grid)
     if start:
         net.load_state_dict(restore(start)["best"])
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         net.round_as_kernels(False)
-        return _loss(net(images), _answers(model, images), labels)
+        return _loss(net(images), teacher(images), labels)
 
     def validate() -> float:
         net.round_as_kernels(True)
         return accuracy(net, parts.held_images[:VALIDATION], parts.held_labels[:VALIDATION])
 
-    fit(net, _optimiser(net, recipe.rate), loss, validate, parts, recipe, checkpoint)
+    fit(net, _optimiser(net, recipe.rate), loss, validate, parts, recipe, checkpoint,
+        provenance(start) if start else origin)
     net.round_as_kernels(True)
-    return net
 
 
-def load(checkpoint: Path, spec: ProductSpec, grid: int | None = None
-         ) -> tuple[QuantisedNet, dict[str, Any]]:
-    """A fine-tuned network in its best epoch, and the recipe and history of its training.
+def load(steps: list[Step], given: Input, checkpoint: Path, spec: ProductSpec,
+         grid: int | None = None) -> QuantisedNet:
+    """A fine-tuned network in its best epoch; `steps`: those of the network it began with.
 
     grid: steps of the weights, when the recipe does not name them.
     """
     state = restore(checkpoint)
-    recipe = {"grid": grid or 2} | state["recipe"]
-    net = quantised_net(spec, recipe["grid"])
+    net = QuantisedNet(steps, spec, grid or state["recipe"].get("grid", 2), given)
     net.load_state_dict(state["best"])
-    return net.eval(), {"recipe": recipe, "history": state["history"]}
+    return net.eval()
 
 
 @torch.no_grad()
 def accuracy(net: QuantisedNet, images: Tensor, labels: Tensor) -> float:
-    """The share, 0 to 1, of uint8 images (N, H, W) whose label the integers name."""
+    """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the integers name."""
     parts = [net(batch).argmax(1) for batch in images.split(128)]
     return float((torch.cat(parts) == labels).float().mean())
-
-
-@torch.no_grad()
-def _answers(model: ResNet8, images: Tensor) -> Tensor:
-    """The teacher's logits."""
-    result: Tensor = model(floating.as_input(images))
-    return result
 
 
 def _loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
@@ -104,17 +99,3 @@ def _optimiser(net: QuantisedNet, rate: float) -> torch.optim.Optimizer:
     others = [p for name, p in net.named_parameters() if not name.endswith(".weight")]
     return torch.optim.Adam([{"params": weights, "lr": rate},
                              {"params": others, "lr": rate * SCALE_RATE}])
-
-
-def provenance(teacher: Path, tuned: dict[str, Any] | None) -> dict[str, Any]:
-    """What a network file says of its making."""
-    state = restore(teacher)
-    return {
-        "data": "Fashion-MNIST", "torch": torch.__version__, "float": state["recipe"],
-        "finetune": tuned["recipe"] if tuned else None,
-    }
-
-
-def describe(recipe: Recipe) -> str:
-    """A recipe in one line."""
-    return ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())

@@ -15,13 +15,14 @@ from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
 from dscim.host.counters import Counters
 from dscim.host.errors import LinkError, UserError
+from dscim.host.fields import layer_fields
 from dscim.host.layout import (
     Outputs,
-    layer_fields,
     pack_activations,
     pack_parameters,
     pack_weights,
     pixel_words,
+    tensor_words,
     unpack_activations,
 )
 from dscim.host.link.base import Link, Words
@@ -64,7 +65,10 @@ class Device:
         """Raises UserError, the link closed, when something else or another build is at its end."""
         self.spec = spec
         self._link = link
-        self._traffic = Counters()
+        self.traffic = Counters()
+        """Bytes that crossed the link since the device was opened."""
+        self._cleared = self.traffic
+        self._seen: Words | None = None
         try:
             self._check_identity()
         except BaseException:
@@ -81,6 +85,36 @@ class Device:
         """Releases the link."""
         self._link.close()
 
+    def load(self, weights: Words, parameters: Words, descriptors: Words) -> None:
+        """Writes packed words to the three memories, each from its start."""
+        self._write_memory("weights", weights)
+        self._write_memory("parameters", parameters)
+        self._write_memory("descriptors", descriptors)
+
+    def write_tensor(self, base: int, tensor: Int8) -> None:
+        """Writes (H, W, C) int8 to the activation memory from word `base` on."""
+        self._write_memory("activations", pack_activations(tensor), base * WORD_BYTES)
+
+    def read_tensor(self, base: int, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
+        """The (H, W, C) tensor at word `base` of the activation memory: int8, int32 when raw."""
+        count = tensor_words(shape, raw) * WORD_BYTES // BUS_BYTES
+        words = self._read_memory("activations", count, base * WORD_BYTES)
+        return unpack_activations(words, shape, raw)
+
+    def start(self, first: int, count: int) -> Counters:
+        """Runs descriptors first..first+count-1; what was counted since the last start's end.
+
+        The traffic is left out. Raises UserError when the device refuses one, LinkError when it
+        hangs.
+        """
+        if self._seen is None:
+            self._clear_counters()
+            self._seen = np.zeros(len(registers.COUNTERS), np.uint32)
+        self._start(first, count)
+        values = self._read(registers.address(registers.COUNTERS[0]), len(registers.COUNTERS))
+        counted, self._seen = values - self._seen, values  # 32 bits, and so whole after a wrap
+        return Counters(**dict(zip(registers.COUNTERS, map(int, counted), strict=True)))
+
     def run_layer(self, layer: LayerSpec, parameters: LayerParameters, x: Int8,
                   progress: Progress | None = None, *, depth: int | None = None,
                   raw: bool = False) -> LayerRun:
@@ -95,14 +129,11 @@ class Device:
         fields = layer_fields(self.spec, layer, depth=depth, raw=raw)
         self._clear_counters()
         self._upload(layer, parameters, fields)
-        height, width, channels = layer.output
-        words = height * width * pixel_words(channels, raw) * WORD_BYTES // BUS_BYTES
         outputs = np.zeros((len(x), *layer.output), np.int32 if raw else np.int8)
         for index, image in enumerate(x):
-            self._write_memory("activations", pack_activations(image))
-            self._start()
-            read = self._read_memory("activations", words, fields["output_base"] * WORD_BYTES)
-            outputs[index] = unpack_activations(read, layer.output, raw)
+            self.write_tensor(0, image)
+            self._start(0, 1)
+            outputs[index] = self.read_tensor(fields["output_base"], layer.output, raw)
             if progress:
                 progress(index + 1, len(x))
         return LayerRun(outputs, self._counters())
@@ -136,10 +167,14 @@ class Device:
         return ProductRun(values, total)
 
     def _deepest(self, depth: int) -> int:
-        """The most inputs of one piece: all, or as many whole row tiles as both memories hold."""
-        rows = self.spec.macro.rows
+        """The most inputs of one piece: all, or as many whole OR groups as both memories hold.
+
+        Whole row tiles where there is room for one.
+        """
+        macro = self.spec.macro
         room = min(self.spec.weight_rows, self.spec.activation_words * WORD_BYTES // 2)
-        return min(depth, max(rows, room // rows * rows))
+        unit = macro.rows if room >= macro.rows else macro.or_width
+        return min(depth, max(unit, room // unit * unit))
 
     def _piece(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int) -> LayerRun:
         """One 1x1 layer over the rows of x as a column of pixels, raw."""
@@ -171,14 +206,13 @@ class Device:
         bias = parameters.bias.astype(np.int64)
         if not layer.product.exact:
             bias = bias + column_corrections(matrix, layer.product, layer.input_zero)
-        self._write_memory("weights", pack_weights(matrix, self.spec.macro.columns))
-        self._write_memory("parameters",
-                           pack_parameters(bias, parameters.multiplier, parameters.shift))
-        self._write_memory("descriptors", np.array(descriptor.pack(fields), np.uint32))
+        self.load(pack_weights(matrix, self.spec.macro.columns),
+                  pack_parameters(bias, parameters.multiplier, parameters.shift),
+                  np.array(descriptor.pack(fields), np.uint32))
 
-    def _start(self) -> None:
-        """Runs the descriptor at place 0 and waits for its end."""
-        self._control(start=1, first=0, count=1)
+    def _start(self, first: int, count: int) -> None:
+        """Runs `count` descriptors from `first` on and waits for their end."""
+        self._control(start=1, first=first, count=count)
         deadline = time.monotonic() + LAYER_SECONDS
         while True:
             status = registers.BY_NAME["status"].unpack(self._read_register("status"))
@@ -189,17 +223,17 @@ class Device:
                                 "it hangs, restart it.")
         error = ErrorCode(status["error"])
         if error:
-            raise UserError(f"The device refused the layer: {error.text}")
+            raise UserError(f"The device refused descriptor {status['place']}: {error.text}")
 
     def _clear_counters(self) -> None:
-        self._traffic = Counters()
+        self._cleared, self._seen = self.traffic, None
         self._control(clear=1)
 
     def _counters(self) -> Counters:
         first = registers.address(registers.COUNTERS[0])
         values = self._read(first, len(registers.COUNTERS))
         counted = Counters(**dict(zip(registers.COUNTERS, map(int, values), strict=True)))
-        return counted + self._traffic
+        return counted + (self.traffic - self._cleared)
 
     def _control(self, **fields: int) -> None:
         word = registers.BY_NAME["control"].pack(**fields)
@@ -211,13 +245,13 @@ class Device:
     def _read_memory(self, name: str, count: int, offset: int = 0) -> Words:
         return self._read(registers.MEMORY_BASES[name] + offset, count)
 
-    def _write_memory(self, name: str, words: Words) -> None:
-        self._write(registers.MEMORY_BASES[name], words)
+    def _write_memory(self, name: str, words: Words, offset: int = 0) -> None:
+        self._write(registers.MEMORY_BASES[name] + offset, words)
 
     def _read(self, address: int, count: int) -> Words:
-        self._traffic.bytes_read += 4 * count
+        self.traffic += Counters(bytes_read=4 * count)
         return self._link.read(address, count)
 
     def _write(self, address: int, words: Words) -> None:
-        self._traffic.bytes_written += 4 * len(words)
+        self.traffic += Counters(bytes_written=4 * len(words))
         self._link.write(address, words)

@@ -2,13 +2,16 @@
 
 import dataclasses
 import time
+from threading import active_count
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
-from dscim.host.device import Counters, Device, LayerParameters, LayerRun
+from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.host.device import Counters, Device
 from dscim.host.errors import LinkError, UserError
+from dscim.host.link import compute
 from dscim.host.link.model import ModelLink
 from dscim.host.network import run as emulate
 from dscim.host.run import NetworkRun, Pool
@@ -29,25 +32,25 @@ def complete(run: NetworkRun) -> NetworkRun:
     return run
 
 
-class BrokenWeight(ModelLink):
-    """A device with one byte of weights stuck: the one of row `row`, column 2."""
-
-    row = 0
-
-    def _weights(self, f: dict[str, int]) -> np.ndarray:
-        matrix = super()._weights(f).copy()
-        if self.row < len(matrix):
-            matrix[self.row, 2] ^= 0x40
+def stick_weight(monkeypatch: pytest.MonkeyPatch, row: int) -> None:
+    """One byte of every product's weights is stuck: that of row `row`, column 2."""
+    def stuck(*given: Any) -> np.ndarray:
+        matrix = weights(*given).copy()
+        if row < len(matrix):
+            matrix[row, 2] ^= 0x40
         return matrix
+    weights = compute._weights
+    monkeypatch.setattr(compute, "_weights", stuck)
 
 
-class BrokenScale(ModelLink):
-    """A device whose multiplier of channel 1 has a wrong bit."""
-
-    def _parameters(self, f: dict[str, int]) -> np.ndarray:
-        parameters = super()._parameters(f).copy()
-        parameters[1, 1] ^= 1 << 29
-        return parameters
+def stick_multiplier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The multiplier of channel 1 of every product has a wrong bit."""
+    def stuck(*given: Any) -> np.ndarray:
+        changed = parameters(*given).copy()
+        changed[1, 1] ^= 1 << 29
+        return changed
+    parameters = compute._parameters
+    monkeypatch.setattr(compute, "_parameters", stuck)
 
 
 class Dying(ModelLink):
@@ -68,23 +71,23 @@ def test_every_layer_agrees_on_ref(arithmetic: ProductSpec) -> None:
     images = small_images(3)
     macro = dataclasses.replace(SocSpec().macro, or_width=arithmetic.or_width, lanes=1)
     with open_target("ref", SocSpec(macro)) as device:
-        run = complete(NetworkRun(device, NETWORK, arithmetic, images))
+        run = complete(NetworkRun([device], NETWORK, arithmetic, images))
     assert run.holds
     expected = emulate(NETWORK, images, arithmetic)
     assert run.outputs is not None
     np.testing.assert_array_equal(run.outputs, expected["classifier"])
     names = [layer.name for layer in run.layers]
-    assert names == ["stem", "first", "wide", "deep", "classifier"]
+    assert names == ["stem", "first", "sum", "wide", "deep", "pool", "classifier"]
     assert run.compared == sum(expected[name].size for name in names)
     assert all(len(np.unique(expected[name])) > 10 for name in names[:-1]), "a dull test"
 
 
 @pytest.mark.parametrize("row", [1, 129, 296])
-def test_a_broken_weight_is_found_in_its_row_tile(row: int) -> None:
-    link = BrokenWeight(SocSpec())
-    link.row = row
-    with Device(link, SocSpec()) as device:
-        run = complete(NetworkRun(device, NETWORK, ProductSpec(exact=True), small_images(2)))
+def test_a_broken_weight_is_found_in_its_row_tile(
+        row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stick_weight(monkeypatch, row)
+    with open_target("ref", SocSpec()) as device:
+        run = complete(NetworkRun([device], NETWORK, ProductSpec(exact=True), small_images(2)))
     assert not run.holds
     wrong = next(layer for layer in run.layers if layer.differing)
     assert wrong.name == ("stem" if row < 27 else "deep")
@@ -95,9 +98,10 @@ def test_a_broken_weight_is_found_in_its_row_tile(row: int) -> None:
     assert wrong.first.device != wrong.first.reference
 
 
-def test_a_broken_scale_is_not_blamed_on_a_row_tile() -> None:
-    with Device(BrokenScale(SocSpec()), SocSpec()) as device:
-        run = complete(NetworkRun(device, NETWORK, ProductSpec(), small_images(2)))
+def test_a_broken_scale_is_not_blamed_on_a_row_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    stick_multiplier(monkeypatch)
+    with open_target("ref", SocSpec()) as device:
+        run = complete(NetworkRun([device], NETWORK, ProductSpec(), small_images(2)))
     first = run.layers[0].first
     assert first is not None
     assert (first.channel, first.place) == (1, REQUANTISATION)
@@ -106,7 +110,7 @@ def test_a_broken_scale_is_not_blamed_on_a_row_tile() -> None:
 
 def test_what_was_done_before_a_death_is_kept() -> None:
     with Device(Dying(SocSpec()), SocSpec()) as device:
-        run = NetworkRun(device, NETWORK, ProductSpec(), small_images(1))
+        run = NetworkRun([device], NETWORK, ProductSpec(), small_images(1))
         with pytest.raises(LinkError, match="status -9"):
             complete(run)
     assert [layer.name for layer in run.layers] == ["stem", "first"]
@@ -116,7 +120,7 @@ def test_what_was_done_before_a_death_is_kept() -> None:
 
 def test_images_of_another_shape_are_refused() -> None:
     with open_target("ref", SocSpec()) as device, pytest.raises(UserError, match="8, 8, 3"):
-        NetworkRun(device, NETWORK, ProductSpec(), small_images(1)[:, :7])
+        NetworkRun([device], NETWORK, ProductSpec(), small_images(1)[:, :7])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -124,22 +128,24 @@ def test_a_pool_gives_what_one_device_gives(count: int) -> None:
     images = small_images(2 if count == 3 else 5)   # more devices than images, too
     seen: list[tuple[str, int, int]] = []
     with open_target("ref", SocSpec()) as device:
-        alone = complete(NetworkRun(device, NETWORK, ProductSpec(), images))
+        alone = complete(NetworkRun([device], NETWORK, ProductSpec(), images))
     with Pool.open(count, lambda: open_target("ref", SocSpec())) as pool:
-        run = NetworkRun(pool, NETWORK, ProductSpec(), images)
+        run = NetworkRun(pool.devices, NETWORK, ProductSpec(), images)
         list(run.execute(lambda *step: seen.append(step)))
     assert run.holds
     assert run.outputs is not None and alone.outputs is not None
     np.testing.assert_array_equal(run.outputs, alone.outputs)
     assert run.counters.products == alone.counters.products
-    assert [done for name, done, _ in seen if name == "[1/5] stem"] == list(range(len(images) + 1))
+    work = len(images)*len(NETWORK.nodes)
+    assert [done for name, done, _ in seen if name.startswith("layers of")] == \
+        list(range(1, work + 1))
 
 
 class _Fake:
-    """Devices that tell when they are closed, and one that never answers until then."""
+    """A device that tells when it is closed."""
 
     def __init__(self, events: list[str]) -> None:
-        self.spec, self._events, self._open = SocSpec(), events, True
+        self._events = events
 
     def __enter__(self) -> "_Fake":
         return self
@@ -148,29 +154,34 @@ class _Fake:
         self.close()
 
     def close(self) -> None:
-        self._open = False
         self._events.append("closed")
 
-    def run_layer(self, *_: object, **__: object) -> LayerRun:
-        while self._open:
+
+class Stuck(ModelLink):
+    """A device that answers no more until it is closed, and then fails."""
+
+    open = True
+
+    def _run(self, place: int):
+        while self.open:
             time.sleep(0.01)
         raise LinkError("closed")
 
+    def close(self) -> None:
+        self.open = False
 
-def test_closing_a_pool_ends_devices_that_still_run() -> None:
-    events: list[str] = []
-    layer = LayerSpec((1, 1, 1), 1)
-    nothing = np.zeros(1, np.int32)
-    parameters = LayerParameters(np.zeros((1, 1, 1, 1), np.int8), nothing, nothing, nothing)
 
-    def opener() -> Device:
-        return _Fake(events)  # type: ignore[return-value]
-    with Pool.open(2, opener) as pool:
-        future = pool._threads.submit(pool._devices[0].run_layer, layer, parameters,
-                                      np.zeros((1, 1, 1, 1), np.int8))
-    assert events == ["closed", "closed"]
-    with pytest.raises(LinkError):
-        future.result(timeout=5)
+def test_a_device_that_fails_ends_the_run_and_closing_ends_the_others() -> None:
+    links = [Stuck(SocSpec()), Dying(SocSpec())]
+    before = active_count()
+    with Pool([Device(link, SocSpec()) for link in links]) as pool:
+        run = NetworkRun(pool.devices, NETWORK, ProductSpec(), small_images(2))
+        with pytest.raises(LinkError, match="status -9"):
+            complete(run)
+    deadline = time.monotonic() + 5
+    while active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert active_count() == before
 
 
 def test_a_pool_that_cannot_be_opened_leaves_no_device_open() -> None:

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
                    f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}")
         for place, (network, (_, arithmetic)) in enumerate(zip(networks, RUNS, strict=True), 1):
             report.say(f"\nRun {place} of {len(RUNS)}: {network.name}, {describe(arithmetic)}")
-            runs.append(NetworkRun(pool, network, arithmetic, images))
+            runs.append(NetworkRun(pool.devices, network, arithmetic, images))
             layers.carry_out(runs[-1], report)
     report.say("")
     _classes(runs, labels, report)

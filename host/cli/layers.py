@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import LayerSpec
 from dscim.host.cli.options import describe
 from dscim.host.cli.report import Report
-from dscim.host.device import Counters
+from dscim.host.device import Counters, Int8
 from dscim.host.errors import UserError
 from dscim.host.network import predictions
+from dscim.host.plan import Load
 from dscim.host.run import LayerResult, NetworkRun
-from dscim.host.run.network import macro_use
 from dscim.sim.errors import SimulationError
 
 Labels = npt.NDArray[np.int64]
 
 COLUMNS = ("layer", "shape", ">products", ">cycles", ">macro used", "agreement")
+
+NOT_COMPARED = "not compared"
 
 
 def carry_out(run: NetworkRun, report: Report) -> None:
@@ -27,13 +28,16 @@ def carry_out(run: NetworkRun, report: Report) -> None:
     When the target fails or Ctrl-C comes in the middle, what was done so far is printed and the
     error goes on.
     """
+    places = {node.name: place for place, node in enumerate(run.network.nodes, 1)}
     try:
         with report.progress() as step:
             for result in run.execute(step):
-                report.say(f"[{len(run.layers)}/{run.total}] {_line(result)}")
+                report.say(f"[{places[result.name]}/{run.total}] {_line(result)}")
     except (UserError, SimulationError, KeyboardInterrupt):
         if run.layers:
-            report.say(f"Stopped after {len(run.layers)} of {run.total} layers; done so far:")
+            done = sum(layer.images for layer in run.layers)
+            report.say(f"Stopped after {done} of {run.total * len(run.images)} layers of "
+                       f"{len(run.images)} images; done so far:")
             _table(run, report)
         raise
     report.say("")
@@ -46,14 +50,26 @@ def to_json(run: NetworkRun, labels: Labels | None) -> dict[str, Any]:
         "network": run.network.name, "images": len(run.images),
         "settings": run.arithmetic.to_json(), "complete": run.outputs is not None}
     if run.outputs is not None:
-        classes = predictions(run.outputs)
-        result["predictions"] = classes.tolist()
-        if labels is not None:
-            result["accuracy"] = float((classes == labels).mean())
+        result |= classes(run.outputs, labels)
     return result | {
         "outputs_compared": run.compared, "outputs_differing": run.differing,
         "end_to_end_agrees": run.end_to_end,
         "layers": [layer.to_json() for layer in run.layers]}
+
+
+def classes(outputs: Int8, labels: Labels | None) -> dict[str, Any]:
+    """Predictions of outputs (N, H, W, C), and their accuracy, 0 to 1, when there are labels."""
+    said = predictions(outputs)
+    result: dict[str, Any] = {"predictions": said.tolist()}
+    if labels is not None:
+        result["accuracy"] = float((said == labels).mean())
+    return result
+
+
+def say_accuracy(result: dict[str, Any], report: Report) -> None:
+    """The accuracy of a result as JSON, when it has one."""
+    if "accuracy" in result:
+        report.say(f"accuracy {100 * result['accuracy']:.2f} % of {result['images']} images")
 
 
 def conclude(runs: Sequence[NetworkRun], report: Report) -> bool:
@@ -75,41 +91,64 @@ def _line(result: LayerResult) -> str:
 
 
 def _agreement(result: LayerResult) -> str:
+    if not result.on_device:
+        return "on the host"
+    if not result.compared:
+        return NOT_COMPARED
     if result.differing:
         return f"{result.differing} of {result.compared} outputs DIFFER"
     return f"all {result.compared} outputs agree"
 
 
 def _table(run: NetworkRun, report: Report) -> None:
-    rows = [(layer.name, _shape(layer.layer), *_counted(layer.counters), _agreement(layer))
+    rows = [(layer.name, _shape(layer), *_counted(layer.counters), _agreement(layer))
             for layer in run.layers]
     share = f"{run.compared - run.differing} of {run.compared} agree"
     rows.append(("all", "", *_counted(run.counters), share))
     report.table(COLUMNS, rows)
-    counters = run.counters
+    counters, images = run.counters, len(run.images)
     busy = counters.cycles_busy
     if busy:
         waits = (f"{100 * counters.cycles_weights / busy:.1f} % waiting for weights, "
-                 f"{100 * counters.cycles_activations / busy:.1f} % for activations")
-        report.say(f"{busy / len(run.images):.0f} cycles an image ({waits}), and "
-                   f"{counters.cycles_link / len(run.images):.0f} idle for the link")
+                 f"{100 * counters.cycles_activations / busy:.1f} % for activations, "
+                 f"{100 * counters.cycles_vector / busy:.1f} % adds and pools")
+        report.say(f"{busy / images:.0f} cycles an image ({waits}), and "
+                   f"{counters.cycles_link / images:.0f} idle for the link")
         rate = (busy + counters.cycles_link) / sum(layer.seconds for layer in run.layers)
-        report.say(f"{rate / 1e6:.2f} million cycles a second, all devices together")
+        report.say(f"{rate / 1e6:.2f} million cycles a second and device")
     report.say(f"{counters.bytes_written} bytes written to the device, {counters.bytes_read} read")
+    for line in _splitting(run):
+        report.say(line)
+
+
+def _splitting(run: NetworkRun) -> list[str]:
+    """What did not fit the device at once, and what that costs."""
+    program = run.program
+    lines = []
+    if program.strips:
+        named = ", ".join(f"{name} in {count}" for name, count in program.strips.items())
+        lines.append(f"Cut into row strips, for their tensors do not fit at once: {named}.")
+    if not program.resident:
+        sizes = [action.bytes for action in program.actions if isinstance(action, Load)]
+        lines.append(f"The weights do not fit at once: {len(sizes)} loads, {sum(sizes)} bytes "
+                     "for every image.")
+    return lines
 
 
 def _counted(counters: Counters) -> tuple[str, str, str]:
-    use = macro_use(counters)
-    return (str(counters.products), str(counters.cycles_busy) if counters.cycles_busy else "-",
-            "-" if use is None else f"{100 * use:.1f} %")
+    busy = counters.cycles_busy
+    use = f"{100 * counters.cycles_computing / busy:.1f} %" if busy else "-"
+    return str(counters.products), str(busy) if busy else "-", use
 
 
-def _shape(layer: LayerSpec) -> str:
+def _shape(layer: LayerResult) -> str:
     """input -> output, kernel, stride when there is one: 28x28x1 -> 28x28x16, 3x3."""
-    stride = f" / {layer.stride[0]}" if layer.stride == (layer.stride[0],) * 2 else \
-        f" / {_by(layer.stride)}"
-    return (f"{_by(layer.input)} -> {_by(layer.output)}, {_by(layer.kernel)}"
-            + ("" if layer.stride == (1, 1) else stride))
+    text = f"{_by(layer.input)} -> {_by(layer.output)}"
+    if layer.kernel:
+        text += f", {_by(layer.kernel)}"
+    if layer.stride != (1, 1):
+        text += f" / {layer.stride[0] if len(set(layer.stride)) == 1 else _by(layer.stride)}"
+    return text
 
 
 def _by(sizes: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dscim.gateware.specs import ProductSpec
 from dscim.host.cli import layers
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.files import check_writable, load_int8, load_labels, save_json
@@ -17,7 +18,7 @@ from dscim.host.cli.options import (
 from dscim.host.cli.report import Report, add_report
 from dscim.host.device import Int8
 from dscim.host.errors import UserError
-from dscim.host.network import Network, check_images, file_hash, load
+from dscim.host.network import Evaluator, Network, check_images, file_hash, load
 from dscim.host.run import NetworkRun
 
 
@@ -29,23 +30,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=Path, metavar="Y.npy",
                         help="(N,) class numbers: prints the accuracy")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N inputs")
+    parser.add_argument("--compare", action=argparse.BooleanOptionalAction, default=None,
+                        help="read every layer's output and hold it against the reference "
+                             "(default, but for the target ref); without, tensors stay on the "
+                             "device and the last output alone is compared")
     add_arithmetic(parser)
     add_target(parser, "ref")
     add_report(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the network; exit status 0 when every layer's every output agrees."""
+    """Runs the network; exit status 0 when every output that was compared agrees."""
     report = Report.of(options)
     network = load(options.network)
     images, labels = _inputs(options, network)
     check_writable(options.json)
     arithmetic = product_spec(options, network.arithmetic)
+    report.say(f"{network.name} on {options.target}: {len(images)} images, "
+               f"{describe(arithmetic)}")
+    compare = options.target != "ref" if options.compare is None else options.compare
+    if options.target == "ref" and not compare:
+        return _emulate(options, network, arithmetic, images, labels)
     spec = soc_for(arithmetic)
     with open_device(options, spec, report) as device:
-        report.say(f"{network.name} on {options.target}: {len(images)} images, "
-                   f"{describe(arithmetic)}")
-        work = NetworkRun(device, network, arithmetic, images)
+        work = NetworkRun([device], network, arithmetic, images, compare=compare)
         try:
             layers.carry_out(work, report)
         finally:
@@ -53,9 +61,29 @@ def run(options: argparse.Namespace) -> int:
                       "device": spec.to_json(), **layers.to_json(work, labels)}
             if work.layers:
                 save_json(options.json, result)
-    if "accuracy" in result:
-        report.say(f"accuracy {100 * result['accuracy']:.2f} % of {len(images)} images")
+    layers.say_accuracy(result, report)
     return 0 if layers.conclude([work], report) else FAILED
+
+
+def _emulate(options: argparse.Namespace, network: Network, arithmetic: ProductSpec,
+             images: Int8, labels: layers.Labels | None) -> int:
+    """The emulator alone, which is the reference itself: nothing to compare it with."""
+    report = Report.of(options)
+    with report.progress() as step:
+        outputs = Evaluator(network, arithmetic).outputs(
+            images, lambda done, total: step("images", done, total))
+    shapes = network.shapes()
+    result = {
+        "target": "ref", "network_sha256": file_hash(options.network), "network": network.name,
+        "images": len(images), "settings": arithmetic.to_json(), "complete": True,
+        **layers.classes(outputs, labels),
+        "layers": [{"name": node.name, "kind": type(node).__name__,
+                    "input": shapes[node.inputs[0]], "output": shapes[node.name]}
+                   for node in network.nodes]}
+    save_json(options.json, result)
+    layers.say_accuracy(result, report)
+    report.say("by the emulator; --compare runs the device's own steps on ref and compares them")
+    return 0
 
 
 def _inputs(options: argparse.Namespace, network: Network) -> tuple[Int8, layers.Labels | None]:

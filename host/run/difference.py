@@ -3,14 +3,10 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from dscim.gateware.specs import LayerSpec
-from dscim.host.device import Int8, LayerParameters
+from dscim.host.device import Device, Int8, LayerParameters
 from dscim.host.errors import LinkError, UserError
 from dscim.host.reference import product, weight_matrix, windows
-from dscim.host.run.pool import RunsLayers
 
 REQUANTISATION = "after the row tiles: bias, requantisation or clamp"
 NOT_LOCATED = "row tile not located, for the sums do not fit the device's memory"
@@ -20,7 +16,8 @@ NOT_LOCATED = "row tile not located, for the sums do not fit the device's memory
 class Difference:
     """The first output, in the order image, row, column, channel, that differs.
 
-    place: the row tile after which the sums differ, or REQUANTISATION, or NOT_LOCATED.
+    place: the row tile after which the sums differ, or REQUANTISATION, or NOT_LOCATED; the kind
+    of the node where there are no row tiles.
     """
 
     image: int
@@ -39,27 +36,23 @@ class Difference:
         return dataclasses.asdict(self)
 
 
-def first_difference(device: RunsLayers, layer: LayerSpec, parameters: LayerParameters, x: Int8,
-                     outputs: npt.NDArray[Any], expected: Int8) -> Difference | None:
-    """The first place where `outputs` and `expected`, both (N, H, W, C), differ; None if none.
+def first_difference(device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+                     seen: Difference) -> Difference:
+    """The difference `seen` with the row tile after which the sums differ.
 
-    x: the layer's input (N, H, W, C); its image in question is run again to find the row tile.
+    x: the layer's input (1, H, W, C), which is run again on `device`, with fewer and fewer row
+    tiles. Raises LinkError when the device fails.
     """
-    places = np.argwhere(outputs != expected)
-    if not len(places):
-        return None
-    image, y, column, channel = map(int, places[0])
     try:
-        place = _row_tile(device, layer, parameters, x[image:image + 1], (y, column, channel))
+        place = _row_tile(device, layer, parameters, x, (*seen.pixel, seen.channel))
     except LinkError:
         raise
     except UserError:
         place = NOT_LOCATED
-    return Difference(image, (y, column), channel, place, int(outputs[*places[0]]),
-                      int(expected[*places[0]]))
+    return dataclasses.replace(seen, place=place)
 
 
-def _row_tile(device: RunsLayers, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+def _row_tile(device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8,
               output: tuple[int, int, int]) -> str:
     """By bisection: a row tile before which the sums of `output` agree and after which not."""
     rows = device.spec.macro.rows

@@ -1,0 +1,104 @@
+"""Plans: random networks within memories of any size give the emulator's bits on `ref`."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
+from dscim.host.errors import UserError
+from dscim.host.network import INPUT, Add, Network
+from dscim.host.plan import Load, Read, Write, plan
+from dscim.host.plan.space import Space
+from dscim.host.run import NetworkRun
+from dscim.host.target import open_target
+from tests.random_networks import networks, random_images
+from tests.small_network import conv, small_images, small_network
+
+ROOMY = SocSpec()
+TIGHT = SocSpec(MacroSpec(rows=32, columns=8), activation_words=256, weight_rows=128, channels=16,
+                strip=4, descriptors=4)
+"""Several layers fit it only in row strips and column groups."""
+
+SHALLOW = dataclasses.replace(TIGHT, weight_rows=32)
+"""Most windows are deeper than its weight memory."""
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """A step that nobody sees."""
+
+
+def carried_out(network: Network, spec: SocSpec, arithmetic: ProductSpec, *, compare: bool,
+                images: np.ndarray) -> NetworkRun:
+    """The run on `ref`, complete."""
+    with open_target("ref", spec) as device:
+        run = NetworkRun([device], network, arithmetic, images, compare=compare)
+        list(run.execute(silent))
+    return run
+
+
+@pytest.mark.parametrize("spec", [ROOMY, TIGHT, SHALLOW], ids=["roomy", "tight", "shallow"])
+@given(networks(), st.booleans(), st.integers(0, 99),
+       st.sampled_from((ProductSpec(), ProductSpec(exact=True), ProductSpec(length=64))))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_network_gives_the_emulators_bits(spec, network, compare, seed, arithmetic):
+    run = carried_out(network, spec, arithmetic, compare=compare,
+                      images=random_images(network, 2, seed))
+    assert run.holds
+    on_device = [layer for layer in run.layers if layer.on_device]
+    if compare:
+        assert all(layer.compared == 2*np.prod(layer.output) for layer in on_device)
+
+
+def test_a_network_that_fits_stays_on_the_device():
+    program = plan(small_network(), ProductSpec(), ROOMY)
+    moved = [action for action in program.actions if isinstance(action, Read | Write)]
+    assert [type(action) for action in moved] == [Write, Read]
+    assert (moved[0].tensor, moved[1].tensor) == (INPUT, "classifier")
+    assert program.resident and not program.on_host and not program.strips
+    assert isinstance(next(program.actions), Load)
+
+
+def test_weights_are_sent_once_for_all_images():
+    network = small_network()
+    one = carried_out(network, ROOMY, ProductSpec(), compare=False, images=small_images(1))
+    four = carried_out(network, ROOMY, ProductSpec(), compare=False, images=small_images(4))
+    load = next(one.program.actions)
+    more = four.counters.bytes_written - one.counters.bytes_written
+    assert more < one.counters.bytes_written - load.bytes + 3*8*8*8 + 1000
+
+
+def test_a_run_that_does_not_fit_says_what_it_costs():
+    narrow = dataclasses.replace(TIGHT, activation_words=64)
+    run = carried_out(small_network(), narrow, ProductSpec(), compare=False,
+                      images=small_images(1))
+    assert run.holds and run.program.strips and not run.program.resident
+
+
+def test_what_no_strip_can_hold_is_refused_by_name():
+    wide = Network("wide", (4, 600, 8), 1.0, 4, (
+        conv("stem", INPUT, 8, 8, 3, np.random.default_rng(0), zeros=(4, 4)),
+        Add("sum", ("stem", INPUT), 0, 1.0, input_zeros=(4, 4), multipliers=(2**30,)*3,
+            shifts=(0, 0, -18))))
+    with pytest.raises(UserError, match="node 'stem' needs more than the 256 words"):
+        plan(wide, ProductSpec(), TIGHT)
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5)), max_size=40))
+def test_room_is_never_given_twice(requests):
+    space, held = Space(64), {}
+    for words, victim in requests:
+        if len(held) > victim:
+            base = sorted(held)[victim]
+            space.release(base)
+            del held[base]
+        base = space.take(words)
+        if base is not None:
+            held[base] = words
+        cells = [cell for start, size in held.items() for cell in range(start, start + size)]
+        assert len(cells) == len(set(cells)) and all(0 <= cell < 64 for cell in cells)
+        if base is None:                                # then no gap is large enough
+            free = "".join("x" if cell in cells else "." for cell in range(64))
+            assert "."*words not in free

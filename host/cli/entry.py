@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -14,9 +15,12 @@ from dscim.host.errors import UserError
 VERBS = {
     "demo": "real images through the shipped network on the simulated SoC, checked layer by layer",
     "doctor": "tools found, their versions, and what to do about those that miss",
+    "import": "a network file from a TensorFlow Lite INT8 or ONNX QDQ file",
     "sim": "serve the simulated SoC on a loopback port",
     "mvm": "one matrix product of .npy files on a target",
     "run": "a network on a target, each layer compared with the reference",
+    "dataset": "a data set's images as a network's own input integers",
+    "finetune": "train a network file through the DS-CIM product",
 }
 """Every verb and its summary. A verb's module is loaded only when it is called for."""
 
@@ -65,7 +69,8 @@ def _run(given: list[str]) -> int:
     for name, summary in VERBS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
         if name == called:
-            module = importlib.import_module(f"dscim.host.cli.{name}")
+            suffix = "_" if keyword.iskeyword(name) else ""
+            module = importlib.import_module(f"dscim.host.cli.{name}{suffix}")
             module.configure(command)
             command.set_defaults(run=module.run)
     options = parser.parse_args(given)

@@ -129,7 +129,7 @@ REGISTERS = (
     _word("cycles_computing", "Cycles in which a macro computed."),
     _word("cycles_weights", "Busy cycles in which a macro waited for weights."),
     _word("cycles_activations", "Busy cycles in which a macro waited for activations."),
-    _word("cycles_vector", "Busy cycles of adds and pools."),
+    _word("cycles_vector", "Busy cycles in which an add or a pool ran."),
     _word("cycles_link", "Cycles in which the engine was idle: it waited for the link."),
     _word("products", "Products that the macros finished."),
 )

@@ -52,9 +52,9 @@ def random_scaling(rng: np.random.Generator, size: int, least: int = -12, most: 
 
 
 def conv(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: int, outputs: int,
-         most: int = 3) -> Conv:
-    """A convolution of random integers on `shape`."""
-    window = random_window(rng, shape, most)
+         window: dict[str, object] | None = None) -> Conv:
+    """A convolution of random integers on `shape`; window: kernel, stride and padding."""
+    window = dict(window or random_window(rng, shape, 3))
     kernel = window.pop("kernel")
     weights = rng.integers(-128, 128, (outputs, *kernel, shape[2])).astype(np.int8)
     return Conv(name, (given,), random_zero(rng), 1.0, random_clamp(rng), weights=weights,
@@ -62,9 +62,9 @@ def conv(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: in
 
 
 def depthwise(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: int,
-              each: int = 1, most: int = 7) -> Depthwise:
+              each: int = 1, window: dict[str, object] | None = None) -> Depthwise:
     """A depthwise convolution of random integers on `shape`, `each` outputs a channel."""
-    window = random_window(rng, shape, most)
+    window = dict(window or random_window(rng, shape))
     kernel, outputs = window.pop("kernel"), shape[2] * each
     weights = rng.integers(-128, 128, (*kernel, outputs)).astype(np.int8)
     if rng.random() < 0.1:

@@ -10,6 +10,11 @@ from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 
+def aligned_layout(spec: SocSpec):
+    """The macro's activations, and whether the beat is padding."""
+    return [*activation_layout(spec.macro), ("padding", 1)]
+
+
 class Aligner(LiteXModule):
     """Moves a beat's first byte to bit 0, and puts the zero point where the window is padding.
 
@@ -17,20 +22,21 @@ class Aligner(LiteXModule):
     |------------|-----|----------------------------------------------|
     | zero_point | in  | z, int8                                      |
     | sink       | in  | stream: data (a word) and beat_layout        |
-    | source     | out | stream: the macro's activations              |
+    | source     | out | stream: aligned_layout                       |
     """
 
     def __init__(self, spec: SocSpec):
         self.zero_point = Signal((8, True))
         self.sink = sink = stream.Endpoint([("data", 8*WORD_BYTES), *beat_layout(spec)])
-        self.source = source = stream.Endpoint(activation_layout(spec.macro))
+        self.source = source = stream.Endpoint(aligned_layout(spec))
 
         # # #
 
-        shifted = stream.Buffer(activation_layout(spec.macro))
+        shifted = stream.Buffer(aligned_layout(spec))
         self.submodules += shifted
         self.comb += [
-            sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count"}),
+            sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count",
+                                             "padding"}),
             shifted.sink.data.eq(sink.data >> Cat(Constant(0, 3), sink.lead)),
             If(sink.padding, shifted.sink.data.eq(Replicate(self.zero_point, WORD_BYTES))),
             shifted.source.connect(source),

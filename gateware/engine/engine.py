@@ -6,11 +6,11 @@ from migen import FSM, If, NextState, NextValue, Record, Signal
 from dscim.gateware.engine.accumulator import Accumulator
 from dscim.gateware.engine.align import Aligner
 from dscim.gateware.engine.loops import Loops
-from dscim.gateware.engine.macros import Macros
 from dscim.gateware.engine.position import Position
 from dscim.gateware.engine.reader import MemoryReader
 from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.setup import Setup
+from dscim.gateware.engine.units import Units
 from dscim.gateware.engine.walker import WindowWalker, beat_layout
 from dscim.gateware.engine.weights import WeightLoader
 from dscim.gateware.registers import PLACE_BITS, ErrorCode
@@ -53,38 +53,39 @@ class Engine(LiteXModule):
         self.position = Position(fields, plan)
         self.walker = WindowWalker(spec, fields, plan, self.position)
         self.loader = WeightLoader(spec, memories["weights"].read)
-        self.macros = Macros(spec, fields)
+        self.units = Units(spec, fields, plan)
         self.accumulator = Accumulator(spec)
-        self.requantiser = Requantiser(spec, fields, memories["parameters"].read,
+        self.requantiser = Requantiser(spec, fields, plan, memories["parameters"].read,
                                        memories["activations"].write)
         self._connect_windows(spec, fields, memories["activations"].read)
         self._connect_products(plan)
         self._connect_loops()
         self.fsm = fsm = FSM(reset_state="IDLE")
         self._run_descriptors(fsm)
-        self._run_row_tiles(fsm)
-        self._connect_events()
+        self._run_row_tiles(fsm, plan)
+        self._connect_events(plan)
 
     def _connect_windows(self, spec, fields, read):
-        """walker -> memory -> aligner -> macro."""
+        """walker -> memory -> aligner -> unit."""
         self.reader = MemoryReader(read, beat_layout(spec))
         self.aligner = Aligner(spec)
         self.comb += [
             self.walker.source.connect(self.reader.sink),
             self.reader.source.connect(self.aligner.sink),
             self.aligner.zero_point.eq(fields.input_zero),
-            self.aligner.source.connect(self.macros.activations),
-            self.loader.source.connect(self.macros.weights),
+            self.aligner.source.connect(self.units.activations),
+            self.loader.source.connect(self.units.weights),
         ]
 
     def _connect_products(self, plan):
-        """macro -> accumulator -> requantiser, each pixel's outputs behind the last's."""
+        """unit -> accumulator -> requantiser, each pixel's outputs behind the last's."""
         drain = self.requantiser.sink
         adr = Signal.like(drain.adr)
         self.comb += [
-            self.macros.products.connect(self.accumulator.sink),
+            self.units.sums.connect(self.accumulator.sink),
             self.accumulator.source.connect(drain),
-            drain.channel.eq(self.loops.channel),
+            drain.begin.eq(self.loops.output_first),
+            drain.end.eq(self.loops.output_end),
             drain.adr.eq(adr),
         ]
         self.sync += [
@@ -99,21 +100,25 @@ class Engine(LiteXModule):
             self.loader.rows.eq(loops.rows),
             self.walker.rows.eq(loops.rows),
             self.walker.pixels.eq(loops.pixels),
+            self.walker.first.eq(loops.input_first),
+            self.walker.inputs.eq(loops.inputs),
             self.accumulator.pixels.eq(loops.pixels),
             self.accumulator.first.eq(loops.first),
             self.accumulator.final.eq(loops.final),
         ]
 
-    def _connect_events(self):
+    def _connect_events(self, plan):
         """What is counted."""
-        events, macros, fsm = self.events, self.macros, self.fsm
+        events, units, fsm = self.events, self.units, self.fsm
+        waiting = fsm.ongoing("WINDOWS") & ~units.computing
         self.comb += [
             self.busy.eq(~fsm.ongoing("IDLE")),
             events.busy.eq(self.busy),
-            events.computing.eq(macros.computing),
-            events.weights.eq(fsm.ongoing("WEIGHTS") & ~macros.computing),
-            events.activations.eq(fsm.ongoing("WINDOWS") & ~macros.computing),
-            events.product.eq(macros.products.valid & macros.products.ready),
+            events.computing.eq(units.computing),
+            events.weights.eq(fsm.ongoing("WEIGHTS") & ~units.computing & ~plan.vector),
+            events.activations.eq(waiting & ~plan.vector),
+            events.vector.eq(fsm.ongoing("WINDOWS") & plan.vector),
+            events.product.eq(units.sums.valid & units.sums.ready & ~plan.vector),
         ]
 
     def _run_descriptors(self, fsm):
@@ -159,17 +164,17 @@ class Engine(LiteXModule):
             NextState("SETUP")
         )
 
-    def _run_row_tiles(self, fsm):
-        """From row tile to row tile of a layer: its weights, then a window of every pixel."""
+    def _run_row_tiles(self, fsm, plan):
+        """From row tile to row tile of a layer: its weights, if it has any, then the windows."""
         loops = self.loops
         fsm.act("TILE",
-            self.loader.start.eq(1),
+            self.loader.start.eq(~plan.vector),
             self.accumulator.start.eq(1),
             self.position.restart.eq(1),
             NextState("WEIGHTS")
         )
         fsm.act("WEIGHTS",
-            If(self.loader.done,
+            If(self.loader.done | plan.vector,
                 self.walker.start.eq(1),
                 NextState("WINDOWS")
             )

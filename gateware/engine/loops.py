@@ -5,13 +5,23 @@ from migen import If, Mux, Signal, bits_for
 
 from dscim.gateware.engine.setup import SIZE_BITS
 from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+
+CHANNEL_BITS = 13
+
+
+def vector_channels(spec: SocSpec) -> int:
+    """Channels of a column tile of an add or a pool: those of a word, where they have slots."""
+    return min(WORD_BYTES, spec.macro.columns)
 
 
 class Loops(LiteXModule):
     """Where a layer's work stands, and what the next row tile is.
 
     Column tiles are outermost, then strips of at most `spec.strip` pixels, then row tiles, so
-    that the weights of a row tile are loaded once a strip.
+    that the weights of a row tile are loaded once a strip. A product's column tile is as wide as
+    the macro and reads all inputs; that of an add or a pool reads the channels that it writes,
+    and has one row tile.
 
     | port         | dir | meaning                                                          |
     |--------------|-----|------------------------------------------------------------------|
@@ -20,7 +30,10 @@ class Loops(LiteXModule):
     | pixels       | out | pixels of the strip                                              |
     | rows         | out | rows of the row tile                                             |
     | weight_adr   | out | its first row in the weight memory                               |
-    | channel      | out | first output channel of the column tile                          |
+    | input_first  | out | first channel of the input that the column tile reads            |
+    | inputs       | out | channels that it reads                                           |
+    | output_first | out | first channel of the output that the column tile writes          |
+    | output_end   | out | the channel behind its last                                      |
     | output_adr   | out | first word of the strip's outputs                                |
     | first, final | out | the row tile is the first, the last of its strip                 |
     | column_final | out | the strip is the last of its column tile                         |
@@ -28,13 +41,15 @@ class Loops(LiteXModule):
     """
 
     def __init__(self, spec: SocSpec, fields, plan):
-        rows_bits = bits_for(spec.macro.rows)
         self.start = Signal()
         self.advance = Signal()
         self.pixels = Signal(bits_for(spec.strip))
-        self.rows = Signal(rows_bits)
+        self.rows = Signal(bits_for(spec.macro.rows))
         self.weight_adr = Signal(SIZE_BITS)
-        self.channel = Signal(13)
+        self.input_first = Signal(CHANNEL_BITS)
+        self.inputs = Signal(CHANNEL_BITS)
+        self.output_first = Signal(CHANNEL_BITS)
+        self.output_end = Signal(CHANNEL_BITS)
         self.output_adr = Signal(SIZE_BITS)
         self.first = Signal()
         self.final = Signal()
@@ -43,41 +58,66 @@ class Loops(LiteXModule):
 
         # # #
 
-        rows_left = Signal(16)
-        pixels_left = Signal(SIZE_BITS)
-        column_weights = Signal(SIZE_BITS)
+        self._width = Signal(CHANNEL_BITS)
+        self._channels_left = Signal(CHANNEL_BITS)
+        self._rows_left = Signal(16)
+        self._pixels_left = Signal(SIZE_BITS)
+        self._column_weights = Signal(SIZE_BITS)
+        self._show_channels(spec, fields, plan)
+        self._show_rows_and_pixels(spec, fields)
+        self._step(spec, fields, plan)
+
+    def _show_channels(self, spec: SocSpec, fields, plan):
+        """The column tile: `_channels_left` of the outputs are its and of tiles behind it."""
+        done, outputs = Signal(CHANNEL_BITS), Signal(CHANNEL_BITS)
         self.comb += [
-            self.rows.eq(Mux(self.final, rows_left, spec.macro.rows)),
-            self.pixels.eq(Mux(self.column_final, pixels_left, spec.strip)),
-            self.final.eq(rows_left <= spec.macro.rows),
-            self.column_final.eq(pixels_left <= spec.strip),
-            self.layer_final.eq(self.channel + spec.macro.columns >= fields.outputs),
-            self.first.eq(rows_left == fields.depth),
+            self._width.eq(Mux(plan.vector, vector_channels(spec), spec.macro.columns)),
+            self.layer_final.eq(self._channels_left <= self._width),
+            outputs.eq(Mux(self.layer_final, self._channels_left, self._width)),
+            done.eq(fields.outputs - self._channels_left),
+            self.output_first.eq(fields.output_channel + done),
+            self.output_end.eq(self.output_first + outputs),
+            self.input_first.eq(fields.input_channel + Mux(plan.vector, done, 0)),
+            self.inputs.eq(Mux(plan.vector, outputs, fields.inputs)),
         ]
+
+    def _show_rows_and_pixels(self, spec: SocSpec, fields):
+        self.comb += [
+            self.rows.eq(Mux(self.final, self._rows_left, spec.macro.rows)),
+            self.pixels.eq(Mux(self.column_final, self._pixels_left, spec.strip)),
+            self.first.eq(self._rows_left == fields.depth),
+            self.final.eq(self._rows_left <= spec.macro.rows),
+            self.column_final.eq(self._pixels_left <= spec.strip),
+        ]
+
+    def _step(self, spec: SocSpec, fields, plan):
+        """The next row tile, strip or column tile; `start` comes last, so it wins."""
+        next_weights = Signal.like(self._column_weights)
+        self.comb += next_weights.eq(self._column_weights + fields.depth)
         self.sync += [
             If(self.advance,
-                rows_left.eq(rows_left - spec.macro.rows),
+                self._rows_left.eq(self._rows_left - spec.macro.rows),
                 self.weight_adr.eq(self.weight_adr + spec.macro.rows),
                 If(self.final,
-                    rows_left.eq(fields.depth),
-                    self.weight_adr.eq(column_weights),
-                    pixels_left.eq(pixels_left - spec.strip),
+                    self._rows_left.eq(fields.depth),
+                    self.weight_adr.eq(self._column_weights),
+                    self._pixels_left.eq(self._pixels_left - spec.strip),
                     self.output_adr.eq(self.output_adr + spec.strip*plan.output_pixel_words),
                     If(self.column_final,
-                        pixels_left.eq(plan.pixels),
+                        self._pixels_left.eq(plan.pixels),
                         self.output_adr.eq(fields.output_base),
-                        self.channel.eq(self.channel + spec.macro.columns),
-                        column_weights.eq(column_weights + fields.depth),
-                        self.weight_adr.eq(column_weights + fields.depth),
+                        self._channels_left.eq(self._channels_left - self._width),
+                        self._column_weights.eq(next_weights),
+                        self.weight_adr.eq(next_weights),
                     )
                 )
             ),
             If(self.start,
-                rows_left.eq(fields.depth),
-                pixels_left.eq(plan.pixels),
-                self.channel.eq(0),
+                self._rows_left.eq(fields.depth),
+                self._pixels_left.eq(plan.pixels),
+                self._channels_left.eq(fields.outputs),
                 self.output_adr.eq(fields.output_base),
-                column_weights.eq(fields.weight_base),
+                self._column_weights.eq(fields.weight_base),
                 self.weight_adr.eq(fields.weight_base),
             ),
         ]

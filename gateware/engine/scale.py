@@ -3,10 +3,10 @@
 from litex.gen import LiteXModule
 from migen import If, Mux, Record, Signal
 
+from dscim.gateware.engine.rounding import SUM, delayed, divide_by_power, high_mul
+
 SCALE_LATENCY = 6
 """Cycles from an accumulator and its parameters to the output."""
-
-SUM = (32, True)
 
 
 def parameter_layout():
@@ -43,9 +43,9 @@ class Scale(LiteXModule):
         self.comb += If(fields.offset, correction.eq(self.activation_sum << 7))
         self.sync += total.eq((self.count << fields.decode_shift) - correction
                               + self.parameters.bias)
-        self._delay(total, self.total, SCALE_LATENCY - 1)
-        shift = self._delayed(self.parameters.shift, 1)
-        multiplier = self._delayed(self.parameters.multiplier[:31], 2)
+        self.comb += self.total.eq(delayed(self, total, SCALE_LATENCY - 1))
+        shift = delayed(self, self.parameters.shift, 1)
+        multiplier = delayed(self, self.parameters.multiplier[:31], 2)
 
         shifted, wide, wide_held = Signal(SUM), Signal((64, True)), Signal((64, True))
         self.sync += [
@@ -53,10 +53,10 @@ class Scale(LiteXModule):
             wide.eq(shifted*multiplier),
             wide_held.eq(wide),
         ]
-        high = self._high(wide_held)
+        high = high_mul(self, wide_held)
         right = Signal(6)
         self.comb += right.eq(Mux(shift < 0, -shift, 0))
-        rounded = self._rounded(high, self._delayed(right, 4))
+        rounded = divide_by_power(self, high, delayed(self, right, 4))
         moved = Signal((33, True))
         self.comb += moved.eq(rounded + fields.output_zero)
         self.comb += If(moved < fields.clamp_low,
@@ -66,33 +66,3 @@ class Scale(LiteXModule):
         ).Else(
             self.output.eq(moved)
         )
-
-    def _high(self, wide):
-        """SaturatingRoundingDoublingHighMul of the product: nudge, then divide towards zero."""
-        nudged = Signal((64, True))
-        high = Signal(SUM)
-        self.comb += nudged.eq(wide + Mux(wide[63], 1 - (1 << 30), 1 << 30))
-        self.sync += high.eq((nudged >> 31) + (nudged[63] & (nudged[:31] != 0)))
-        return high
-
-    def _rounded(self, high, right):
-        """RoundingDivideByPOT: nearest, ties away from zero."""
-        mask, remainder, threshold = Signal(32), Signal(32), Signal(32)
-        rounded = Signal(SUM)
-        self.comb += [
-            mask.eq((1 << right) - 1),
-            remainder.eq(high & mask),
-            threshold.eq((mask >> 1) + high[31]),
-        ]
-        self.sync += rounded.eq((high >> right) + (remainder > threshold))
-        return rounded
-
-    def _delayed(self, value, cycles: int):
-        for _ in range(cycles):
-            held = Signal.like(value)
-            self.sync += held.eq(value)
-            value = held
-        return value
-
-    def _delay(self, value, target, cycles: int):
-        self.comb += target.eq(self._delayed(value, cycles))

@@ -14,9 +14,9 @@ class WeightLoader(LiteXModule):
 
     | port   | dir | meaning                                                    |
     |--------|-----|------------------------------------------------------------|
-    | start  | in  | pulse: adr and rows are taken                              |
+    | start  | in  | pulse: adr is taken                                        |
     | adr    | in  | first row in the weight memory                             |
-    | rows   | in  | rows to load, 1..R                                         |
+    | rows   | in  | rows to load, 1..R; must hold until done                   |
     | done   | out | pulse: the macro has taken the last                        |
     | source | out | stream: the macro's weights                                |
     """

@@ -47,6 +47,9 @@ class SocSpec(Spec):
         require(self.macro.columns >= BUS_BYTES,
                 f"A macro of {self.macro.columns} columns is too narrow for the device's bus of "
                 f"{BUS_BYTES} bytes; choose {BUS_BYTES} columns or more.")
+        require(self.weight_rows >= self.macro.rows,
+                f"A weight memory of {self.weight_rows} rows does not hold one row tile of the "
+                f"macro's {self.macro.rows} rows.")
         require(not (self.exact and self.macro.form == "exact"),
                 "The device's macro is exact already; leave the second exact macro out.")
 

@@ -1,0 +1,112 @@
+"""Pools: the greatest, the sum or the mean of a window's positions."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import FSM, Cat, If, Mux, NextState, NextValue, Signal
+
+from dscim.gateware.descriptor import Operation
+from dscim.gateware.engine.accumulator import SUM_BITS
+from dscim.gateware.engine.align import aligned_layout
+from dscim.gateware.engine.loops import vector_channels
+from dscim.gateware.specs import SocSpec
+
+SUM = (26, True)
+"""A sum over as many positions as a memory holds."""
+
+QUOTIENT_BITS = 8
+
+
+class Pool(LiteXModule):
+    """Takes a window, a position a beat, and gives a number for each channel of the beat: see
+    `Operation`. A mean takes nine cycles more.
+
+    | port   | dir | meaning                                                          |
+    |--------|-----|------------------------------------------------------------------|
+    | fields | in  | the layer's: operation and input_zero                            |
+    | sink   | in  | stream: aligned_layout; `last` ends a window                     |
+    | source | out | stream: slots, 32 bits a channel: what is to be scaled            |
+    """
+
+    def __init__(self, spec: SocSpec, fields):
+        channels = vector_channels(spec)
+        self.sink = sink = stream.Endpoint(aligned_layout(spec))
+        self.source = source = stream.Endpoint([("slots", SUM_BITS*channels)])
+
+        # # #
+
+        fresh = Signal(reset=1)                         # the next position opens a window
+        step = Signal(max=QUOTIENT_BITS)
+        count, divisor = Signal(17), Signal(17 + QUOTIENT_BITS)
+        self._average = Signal()
+        self._greatest = Signal()
+        self.comb += [
+            self._average.eq(fields.operation == Operation.AVERAGE_POOL),
+            self._greatest.eq(fields.operation == Operation.MAX_POOL),
+        ]
+        lanes = [self._lane(fields, sink.data[8*lane:8*lane + 8], fresh, count, divisor)
+                 for lane in range(channels)]
+        self.comb += source.slots.eq(Cat(*[slot for slot, *_ in lanes]))
+        self.fsm = fsm = FSM(reset_state="TAKE")
+        fsm.act("TAKE",
+            sink.ready.eq(1),
+            If(sink.valid,
+                *[take for _, take, _, _ in lanes],
+                NextValue(count, Mux(fresh, 0, count) + Mux(sink.padding, 0, 1)),
+                NextValue(fresh, sink.last),
+                If(sink.last, NextState("GIVE")),
+                If(sink.last & self._average, NextState("ROUND"))
+            )
+        )
+        fsm.act("ROUND",
+            *[round_ for _, _, round_, _ in lanes],
+            NextValue(divisor, Mux(count == 0, 1, count) << (QUOTIENT_BITS - 1)),
+            NextValue(step, QUOTIENT_BITS - 1),
+            NextState("DIVIDE")
+        )
+        fsm.act("DIVIDE",
+            *[divide for *_, divide in lanes],
+            NextValue(divisor, divisor >> 1),
+            NextValue(step, step - 1),
+            If(step == 0, NextState("GIVE"))
+        )
+        fsm.act("GIVE",
+            source.valid.eq(1),
+            If(source.ready, NextState("TAKE"))
+        )
+
+    def _lane(self, fields, octet, fresh, count, divisor):
+        """A channel: (slot, what TAKE does, what ROUND does, what DIVIDE does).
+
+        The mean is rounded half away from zero: the magnitude and half the count, divided.
+        """
+        x, seen, value, taken = Signal((8, True)), Signal(SUM), Signal(SUM), Signal(SUM)
+        negative, fits, quotient = Signal(), Signal(), Signal(QUOTIENT_BITS)
+        mean, slot = Signal((9, True)), Signal((SUM_BITS, True))
+        zero = Mux(fields.operation == Operation.SUM_POOL, fields.input_zero, 0)
+        self.comb += [
+            x.eq(octet),
+            seen.eq(Mux(fresh, Mux(self._greatest, -128, 0), value)),
+            taken.eq(seen),
+            If(~self.sink.padding,
+                If(~self._greatest,
+                    taken.eq(seen + x - zero)
+                ).Elif(x > seen,
+                    taken.eq(x)
+                )
+            ),
+            fits.eq(value >= divisor),
+            mean.eq(Mux(negative, -quotient, quotient)),
+            slot.eq(value),
+            If(self._average, slot.eq(mean - fields.input_zero)),
+            If(self._greatest, slot.eq(value - fields.input_zero)),
+        ]
+        take = NextValue(value, taken)
+        round_ = [
+            NextValue(negative, value < 0),
+            NextValue(value, Mux(value < 0, -value, value) + (count >> 1)),
+        ]
+        divide = [
+            NextValue(quotient, Cat(fits, quotient)),
+            If(fits, NextValue(value, value - divisor)),
+        ]
+        return slot, take, round_, divide

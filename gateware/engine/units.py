@@ -1,0 +1,65 @@
+"""What computes: the macros, with a transposer before them, and beside them adds and pools."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import If, Signal
+
+from dscim.gateware.descriptor import Operation
+from dscim.gateware.engine.accumulator import sums_layout
+from dscim.gateware.engine.align import aligned_layout
+from dscim.gateware.engine.macros import Macros
+from dscim.gateware.engine.pairs import Pairs
+from dscim.gateware.engine.pool import Pool
+from dscim.gateware.engine.transpose import Transposer
+from dscim.gateware.macro.interface import weight_layout
+from dscim.gateware.specs import SocSpec
+
+
+class Units(LiteXModule):
+    """Passes windows to the unit that the layer's operation needs, and its results on.
+
+    | port         | dir | meaning                                                        |
+    |--------------|-----|----------------------------------------------------------------|
+    | fields, plan | in  | the layer's                                                    |
+    | weights      | in  | stream: weight_layout                                          |
+    | activations  | in  | stream: aligned_layout; `last` ends a window                   |
+    | sums         | out | stream: sums_layout, one beat a window; of an add or a pool,   |
+    |              |     | the slots of `vector_channels`                                 |
+    | computing    | out | the chosen macro issues a region or a point                    |
+    """
+
+    def __init__(self, spec: SocSpec, fields, plan):
+        self.weights = stream.Endpoint(weight_layout(spec.macro))
+        self.activations = activations = stream.Endpoint(aligned_layout(spec))
+        self.sums = sums = stream.Endpoint(sums_layout(spec.macro.columns))
+        self.computing = Signal()
+
+        # # #
+
+        self.macros = macros = Macros(spec, fields)
+        self.transposer = transposer = Transposer(spec)
+        self.pairs = pairs = Pairs(spec)
+        self.pool = pool = Pool(spec, fields)
+        self.comb += [
+            self.weights.connect(macros.weights),
+            self.computing.eq(macros.computing),
+            transposer.taps.eq(plan.taps),
+            transposer.inputs.eq(fields.inputs),
+            transposer.rows.eq(fields.depth),
+            If(fields.operation == Operation.PRODUCT,
+                activations.connect(macros.activations, omit={"padding"}),
+                macros.products.connect(sums),
+            ).Elif(fields.operation == Operation.DEPTHWISE,
+                activations.connect(transposer.sink, omit={"padding"}),
+                transposer.source.connect(macros.activations),
+                macros.products.connect(sums),
+            ).Elif(fields.operation == Operation.ADD,
+                activations.connect(pairs.sink),
+                pairs.source.connect(sums, omit={"slots"}),
+                sums.sums.eq(pairs.source.slots),
+            ).Else(
+                activations.connect(pool.sink),
+                pool.source.connect(sums, omit={"slots"}),
+                sums.sums.eq(pool.source.slots),
+            )
+        ]

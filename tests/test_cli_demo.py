@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dscim.host.cli.demo import RUNS
-from dscim.host.network import Conv, predictions
+from dscim.host.network import predictions
 from dscim.host.network import run as emulate
 from dscim.host.shipped import shipped_images, shipped_network
 from tests.commandline import assert_refused, dscim
@@ -24,15 +24,15 @@ def test_demo(target: str, images: int, tmp_path: Path) -> None:
     compared = 0
     for run, (name, arithmetic) in zip(result["runs"], RUNS, strict=True):
         network = shipped_network(name)
-        convolutions = [node.name for node in network.nodes if isinstance(node, Conv)]
+        nodes = [node.name for node in network.nodes]
         expected = emulate(network, inputs, arithmetic)
         classes = predictions(expected[network.nodes[-1].name])
         assert run["predictions"] == classes.tolist()
         assert run["accuracy"] == pytest.approx(np.mean(classes == labels))
-        assert [layer["name"] for layer in run["layers"]] == convolutions
+        assert [layer["name"] for layer in run["layers"]] == nodes
         assert all(layer["agrees"] for layer in run["layers"])
         assert all((layer["cycles_busy"] > 0) == (target == "sim") for layer in run["layers"])
-        compared += sum(expected[layer].size for layer in convolutions)
+        compared += sum(expected[layer].size for layer in nodes)
     assert result["all_agree"] and result["outputs_compared"] == compared
     last = done.stdout.splitlines()[-1]
     assert last == f"{compared} layer outputs were compared with the numpy reference: all agree."

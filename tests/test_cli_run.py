@@ -42,7 +42,7 @@ def run(folder: Path, *options: object, network: str = "net.npz",
 
 
 def test_layers_accuracy_and_json(folder: Path) -> None:
-    done = run(folder, "--labels", "labels.npy", "--json", "r.json")
+    done = run(folder, "--labels", "labels.npy", "--json", "r.json", "--compare")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((folder / "r.json").read_text())
     expected = emulate(small_network(arithmetic=OWN), small_images(6))
@@ -50,18 +50,30 @@ def test_layers_accuracy_and_json(folder: Path) -> None:
     assert result["accuracy"] == pytest.approx(5 / 6)
     assert result["images"] == 6
     assert ProductSpec.from_json(result["settings"]) == OWN
-    names = ["stem", "first", "wide", "deep", "classifier"]
+    names = list(expected)
     assert [layer["name"] for layer in result["layers"]] == names
-    assert all(layer["agrees"] and layer["products"] and layer["bytes_written"]
+    assert all(layer["agrees"] and layer["on_device"] and layer["bytes_read"]
                for layer in result["layers"])
     compared = sum(expected[name].size for name in names)
     assert result["outputs_compared"] == compared
     assert result["complete"] and result["end_to_end_agrees"]
     for number, name in enumerate(names, 1):
-        assert f"[{number}/5] {name}: all" in done.stdout
+        assert f"[{number}/7] {name}: all" in done.stdout
     assert "accuracy 83.33 % of 6 images" in done.stdout
     last = done.stdout.splitlines()[-1]
     assert last == f"{compared} layer outputs were compared with the numpy reference: all agree."
+
+
+def test_the_emulator_alone_says_the_same(folder: Path) -> None:
+    results = []
+    for options in (["--compare"], ["--no-compare"], []):
+        done = run(folder, "--labels", "labels.npy", "--json", "r.json", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        results.append(json.loads((folder / "r.json").read_text()))
+    for name in ("predictions", "accuracy", "images", "settings", "network_sha256"):
+        assert results[0][name] == results[1][name] == results[2][name]
+    assert [layer["name"] for layer in results[2]["layers"]] == \
+        [layer["name"] for layer in results[0]["layers"]]
 
 
 @pytest.mark.parametrize(("options", "product"), [

@@ -46,13 +46,14 @@ def run(options: argparse.Namespace) -> int:
     images, labels = _inputs(options, network)
     check_writable(options.json)
     arithmetic = product_spec(options, network.arithmetic)
-    report.say(f"{network.name} on {options.target}: {len(images)} images, "
-               f"{describe(arithmetic)}")
+    title = f"{network.name} on {options.target}: {len(images)} images, {describe(arithmetic)}"
     compare = options.target != "ref" if options.compare is None else options.compare
     if options.target == "ref" and not compare:
+        report.say(title)
         return _emulate(options, network, arithmetic, images, labels)
     spec = soc_for(arithmetic)
     with open_device(options, spec, report) as device:
+        report.say(title)
         work = NetworkRun([device], network, arithmetic, images, compare=compare)
         try:
             layers.carry_out(work, report)

@@ -5,13 +5,15 @@ import pytest
 from litex.gen import LiteXModule
 from migen import Record, run_simulation
 
+from dscim.gateware.descriptor import MOST_WIDENING
 from dscim.gateware.engine.accumulator import SUM_BITS
+from dscim.gateware.engine.addend import ADDEND_LATENCY, Addend
 from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
-from dscim.gateware.engine.setup import descriptor_layout
+from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.reference.requantise import requantise
+from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
 from tests.streams import feed, record_writes, serve, set_fields
 
 INT32 = np.array((-2**31, -2**31 + 1, -1, 0, 1, 2**30, 2**31 - 1))
@@ -102,31 +104,88 @@ def test_scale_is_the_reference():
         np.testing.assert_array_equal(np.array(seen), np.stack([total, output], axis=1))
 
 
+class AddendOfALayer(LiteXModule):
+    """An addend with a layer's fields."""
+
+    def __init__(self):
+        self.fields, self.plan = Record(descriptor_layout()), Record(PLAN_LAYOUT)
+        self.addend = Addend(self.fields, self.plan)
+
+
+def random_addition(rng) -> dict[str, int]:
+    """Any integers that an add may have."""
+    left = int(rng.choice((0, 20, 22, *rng.integers(0, 23, 2))))
+    fields = {"input_zero": int(rng.choice((-128, 127, 0, 9))), "left_shift": left,
+              "second_zero": int(rng.choice((-128, 127, 0, -9)))}
+    for name, multiplier in zip(("first", "second"), random_multipliers(rng, 2), strict=True):
+        fields[f"{name}_multiplier"] = int(multiplier)
+        fields[f"{name}_shift"] = int(rng.choice((0, -1, -31, MOST_WIDENING - left,
+                                                  rng.integers(-31, 1))))
+    return fields
+
+
+def test_addend_is_the_reference():
+    """All pairs of one input, with the other at random, for many scales; and slots as they are."""
+    rng = np.random.default_rng(22)
+    octets = np.arange(-128, 128)
+    cases = [(random_addition(rng), rng.permutation(octets), int(rng.random() < 0.9))
+             for _ in range(30)]
+    seen = []
+
+    def control(module):
+        addend = module.addend
+        for fields, others, add in cases:
+            yield from set_fields(module.fields, fields)
+            yield module.plan.add.eq(add)
+            slots = ((octets & 0xFF) | (others & 0xFF) << 8).tolist()
+            for k, slot in enumerate([*slots, *[0] * (ADDEND_LATENCY + 1)]):
+                yield addend.slot.eq(slot)
+                if k > ADDEND_LATENCY:
+                    seen.append((yield addend.term))
+                yield
+
+    module = AddendOfALayer()
+    run_simulation(module, control(module))
+    expected = []
+    for fields, others, add in cases:
+        terms = [multiply_by_quantized_multiplier(
+            (x - fields[f"{tensor}_zero"]) << fields["left_shift"],
+            np.array(fields[f"{name}_multiplier"]), np.array(fields[f"{name}_shift"]))
+            for x, tensor, name in ((octets, "input", "first"), (others, "second", "second"))]
+        expected.append(sum(terms) if add else (octets & 0xFF) | (others & 0xFF) << 8)
+    np.testing.assert_array_equal(seen, np.concatenate(expected))
+
+
 class Drain(LiteXModule):
     """A requantiser with a layer's fields and the ports of its memories."""
 
     def __init__(self, spec: SocSpec):
         lanes = spec.requant_lanes
-        self.fields = Record(descriptor_layout())
+        self.fields, self.plan = Record(descriptor_layout()), Record(PLAN_LAYOUT)
         self.read = Record([("adr", 6), ("re", 1), ("dat_r", 128 * lanes)])
         self.write = Record([("adr", 10), ("we", WORD_BYTES), ("dat_w", 8 * WORD_BYTES)])
-        self.requantiser = Requantiser(spec, self.fields, self.read, self.write)
+        self.requantiser = Requantiser(spec, self.fields, self.plan, self.read, self.write)
 
 
 class Layer:
-    """Sums of some pixels of a layer, its parameters, and the bytes it should leave."""
+    """Sums of some pixels of a layer, its parameters, and the bytes it should leave.
 
-    def __init__(self, rng, columns: int, outputs: int, pixels: int, raw: bool):
+    first: the output channel that it begins with.
+    """
+
+    def __init__(self, rng, columns: int, outputs: int, pixels: int, raw: bool, first: int = 0):
+        self.first = first
         self.fields = random_fields(rng) | {
-            "outputs": outputs, "raw": int(raw), "parameter_base": 8 * int(rng.integers(3))}
+            "outputs": outputs, "raw": int(raw), "output_channel": first,
+            "parameter_base": 8 * int(rng.integers(3)) + first % 8}
         self.columns, self.outputs, self.raw = columns, outputs, raw
         count, _, self.bias, self.multiplier, self.shift = random_channels(
             rng, outputs, self.fields)
         self.count = np.stack([np.roll(count, k) for k in range(pixels)])
         self.activation_sum = rng.integers(0, 2**16, (pixels, 1))
         self.noise = rng.integers(0, 2**32, (pixels, columns))
-        bytes_ = 4 * outputs if raw else outputs
-        self.words = -(-bytes_ // WORD_BYTES)
+        self.octets = 4 if raw else 1
+        self.words = -(-self.octets * (first + outputs) // WORD_BYTES)
         self.base = int(rng.integers(16))
 
     def contents(self, lanes: int) -> list[int]:
@@ -148,7 +207,8 @@ class Layer:
                 tile[:len(part)] = part % 2**32
                 slots = [*tile.tolist(), int(self.activation_sum[pixel, 0])]
                 yield {"sums": sum(v << SUM_BITS * k for k, v in enumerate(slots)),
-                       "channel": first, "adr": self.base + pixel * self.words}
+                       "begin": self.first + first, "end": self.first + first + len(part),
+                       "adr": self.base + pixel * self.words}
 
     def expected(self) -> dict[int, int]:
         """Every byte that is written, and no other."""
@@ -158,7 +218,7 @@ class Layer:
             total, self.multiplier, self.shift, self.fields["output_zero"], clamp)
         octets = {}
         for pixel, row in enumerate(values):
-            start = (self.base + pixel * self.words) * WORD_BYTES
+            start = (self.base + pixel * self.words) * WORD_BYTES + self.first * self.octets
             octets |= {start + k: byte for k, byte in enumerate(row.tobytes())}
         return octets
 
@@ -186,7 +246,8 @@ def test_requantiser(lanes, raw):
                    channels=64, requant_lanes=lanes)
     for outputs in (1, 7, 8, 9, 16, 21):
         stall = float(rng.choice((0, 0.5, 0.9)))
-        layer = Layer(rng, spec.macro.columns, outputs, int(rng.integers(1, 5)), raw)
+        layer = Layer(rng, spec.macro.columns, outputs, int(rng.integers(1, 5)), raw,
+                      int(rng.choice((0, *rng.integers(12, size=2)))))
         if not raw:                                     # every pixel has sums of its own
             layer.shift = np.minimum(layer.shift, 0)
         module, written = Drain(spec), {}

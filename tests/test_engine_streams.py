@@ -75,7 +75,7 @@ def test_aligner(stalls):
         if before["padding"]:
             octets = bytes([zero_point & 0xFF]) * count
         assert after["data"].to_bytes(8, "little")[:count] == octets
-        assert all(after[name] == before[name] for name in ("row", "count", "last"))
+        assert all(after[name] == before[name] for name in ("row", "count", "last", "padding"))
 
 
 @pytest.mark.parametrize("stall", (0, 0.3, 0.8))

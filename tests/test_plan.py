@@ -52,6 +52,23 @@ def test_every_network_gives_the_emulators_bits(spec, network, compare, seed, ar
         assert all(layer.compared == 2*np.prod(layer.output) for layer in on_device)
 
 
+@pytest.fixture(scope="module")
+def simulated():
+    """A small device in Verilator, for every network of this file."""
+    with open_target("sim", TIGHT) as device:
+        yield device
+
+
+@given(networks(), st.integers(0, 99),
+       st.sampled_from((ProductSpec(), ProductSpec(exact=True), ProductSpec(length=64))))
+@settings(max_examples=12, deadline=None,
+          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+def test_every_network_gives_the_same_bits_in_the_simulator(simulated, network, seed, arithmetic):
+    run = NetworkRun([simulated], network, arithmetic, random_images(network, 1, seed))
+    list(run.execute(silent))
+    assert run.holds
+
+
 def test_a_network_that_fits_stays_on_the_device():
     program = plan(small_network(), ProductSpec(), ROOMY)
     moved = [action for action in program.actions if isinstance(action, Read | Write)]

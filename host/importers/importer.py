@@ -39,6 +39,9 @@ def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, str]],
         if data[4:8] == b"TFL3" or path.suffix.lower() == ".tflite":
             from dscim.host.importers import tflite_int8  # noqa: PLC0415
             return tflite_int8.import_bytes
+        if path.suffix.lower() == ".onnx":
+            from dscim.host.importers import onnx_qdq  # noqa: PLC0415
+            return onnx_qdq.import_bytes
     except ImportError as error:
         raise UserError(f"its format needs the Python package {error.name!r}; install it with "
                         "`pip install 'dscim[import]'`.") from error

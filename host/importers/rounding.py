@@ -52,6 +52,16 @@ def _candidates(real: float) -> Iterable[tuple[int, int]]:
     yield int(multipliers[0]), int(shifts[0])
 
 
+def once_rounded(real: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int32],
+                                                        npt.NDArray[np.int32]]:
+    """Multipliers and shifts that round once where that is the more exact way: from 2**-12 on."""
+    multiplier, shift = quantise_multiplier(real)
+    once = (real >= 2.0**-12) & (real < 1)
+    single = np.minimum(np.floor(real * 2.0**31 + 0.5), 2**31 - 1)
+    return (np.where(once, single, multiplier).astype(np.int32),
+            np.where(once, 0, shift).astype(np.int32))
+
+
 def reach(weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], zero: int
           ) -> tuple[Int64, Int64]:
     """The least and the greatest sum of each output, (outputs,), over all int8 inputs.

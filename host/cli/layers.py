@@ -11,7 +11,6 @@ from dscim.host.cli.report import Report
 from dscim.host.device import Counters, Int8
 from dscim.host.errors import UserError
 from dscim.host.network import predictions
-from dscim.host.plan import Load
 from dscim.host.run import LayerResult, NetworkRun
 from dscim.sim.errors import SimulationError
 
@@ -53,7 +52,9 @@ def to_json(run: NetworkRun, labels: Labels | None) -> dict[str, Any]:
         result |= classes(run.outputs, labels)
     return result | {
         "outputs_compared": run.compared, "outputs_differing": run.differing,
-        "end_to_end_agrees": run.end_to_end,
+        "end_to_end_agrees": run.end_to_end, "compared": run.program.watched,
+        "loads_an_image": 0 if run.program.resident else len(run.program.loads),
+        "bytes_loaded": sum(load.bytes for load in run.program.loads),
         "layers": [layer.to_json() for layer in run.layers]}
 
 
@@ -129,8 +130,8 @@ def _splitting(run: NetworkRun) -> list[str]:
         named = ", ".join(f"{name} in {count}" for name, count in program.strips.items())
         lines.append(f"Cut into row strips, for their tensors do not fit at once: {named}.")
     if not program.resident:
-        sizes = [action.bytes for action in program.actions if isinstance(action, Load)]
-        lines.append(f"The weights do not fit at once: {len(sizes)} loads, {sum(sizes)} bytes "
+        size = sum(load.bytes for load in program.loads)
+        lines.append(f"The weights do not fit at once: {len(program.loads)} loads, {size} bytes "
                      "for every image.")
     return lines
 

@@ -122,9 +122,14 @@ class Program:
         return (action for stage in self.stages for action in stage.actions)
 
     @property
+    def loads(self) -> list[Load]:
+        """The loads of weights, parameters and descriptors, in order."""
+        return [action for action in self.actions if isinstance(action, Load)]
+
+    @property
     def resident(self) -> bool:
         """All weights fit the device at once: they are loaded once for all images."""
-        return (sum(isinstance(action, Load) for action in self.actions) <= 1
+        return (len(self.loads) <= 1
                 and not any(isinstance(action, Multiply) for action in self.actions))
 
     @property

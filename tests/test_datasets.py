@@ -1,14 +1,21 @@
 """Data sets from files: read as they are, and refused in one sentence when damaged."""
 
+import dataclasses
 import gzip
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 
 from dscim.host import datasets
+from dscim.host.cli import main
+from dscim.host.datasets.pixels import ImageNet, Input
 from dscim.host.errors import UserError
+from dscim.host.network import save
+from dscim.host.shipped import EXACT, shipped_network
 from tests.dataset_examples import idx_bytes, write_cifar, write_idx
+from tests.small_network import small_network
 
 LABELS = "t10k-labels-idx1-ubyte"
 
@@ -110,3 +117,90 @@ def test_data_are_found_by_the_environment(tmp_path, monkeypatch):
 def test_an_unknown_name_is_refused():
     with pytest.raises(UserError, match="choose cifar10, fashion-mnist"):
         datasets.load("svhn")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes of images, of other sizes than asked for."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is missing: pip install dscim[images]")
+    for part, count in (("train", 3), ("test", 2)):
+        for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+            place = tmp_path / part / name
+            place.mkdir(parents=True)
+            for index in range(count):
+                image.new("RGB", (40 + index, 30), colour).save(place / f"{index}.png")
+    return tmp_path
+
+
+def test_an_image_folder(pictures):
+    data = datasets.load("folder", pictures, (16, 24, 3))
+    assert data.classes == ("blue", "red") and data.shape == (16, 24, 3)
+    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1] and len(data.test_labels) == 4
+    assert (data.test_images[0] == (0, 0, 255)).all()
+    grey = datasets.load("folder", pictures, (16, 24, 1))
+    assert grey.shape == (16, 24, 1) and (grey.train_images[-1] == 76).all()
+    alone = datasets.load("folder", pictures / "test", (8, 8, 3))
+    assert len(alone.train_labels) == 0 and alone.test_labels.tolist() == [0, 0, 1, 1]
+
+
+def test_files_named_by_their_class(pictures):
+    (pictures / "test" / "red" / "0.png").rename(pictures / "3_cat.png")
+    for folder in ("train", "test"):
+        shutil.rmtree(pictures / folder)
+    data = datasets.load("folder", pictures, (8, 8, 3))
+    assert data.test_labels.tolist() == [3] and len(data.classes) == 4
+    (pictures / "3_cat.png").rename(pictures / "cat.png")
+    with pytest.raises(UserError, match="does not begin with a class number"):
+        datasets.load("folder", pictures, (8, 8, 3))
+
+
+def test_a_damaged_image_is_named(pictures):
+    path = pictures / "test" / "red" / "1.png"
+    for content in (b"", path.read_bytes()[:-40], b"no image"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"1\.png' is no image that can be read"):
+            datasets.load("folder", pictures, (8, 8, 3))
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match=r"holds no images|no folder of images"):
+            datasets.load("folder", folder, (8, 8, 3))
+
+
+def test_pixels_become_a_networks_integers():
+    images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    assert np.array_equal(Input().integers(images).view(np.uint8) ^ 128, images)
+    given = Input.spanning(*ImageNet)
+    table = given.table(3)
+    assert table.min() == -128 and table.max() == 127
+    for channel, (mean, std) in enumerate(zip(*ImageNet, strict=True)):
+        real = (np.arange(256) / 255 - mean) / std
+        assert abs((table[channel].astype(int) - given.zero) * given.scale - real).max() \
+            < 0.51 * given.scale
+    with pytest.raises(UserError, match="3 means and 3 deviations do not fit images of 1"):
+        given.integers(images)
+
+
+def test_how_a_network_takes_pixels_is_told_or_refused():
+    network = shipped_network(EXACT)
+    assert Input.of(network) == Input()
+    pixels = dataclasses.replace(network, scale=1.0)
+    assert np.array_equal(Input.of(pixels).table(1), Input().table(1))
+    with pytest.raises(UserError, match="give --mean and --std"):
+        Input.of(dataclasses.replace(network, scale=0.02))
+
+
+def test_a_data_set_as_a_networks_inputs(tmp_path, capsys):
+    write_idx(tmp_path)
+    save(shipped_network(EXACT), tmp_path / "net.npz")
+    files = ["-o", str(tmp_path / "x.npy"), "--labels", str(tmp_path / "y.npy")]
+    given = ["dataset", "fashion-mnist", "--data", str(tmp_path), "--network"]
+    assert main([*given, str(tmp_path / "net.npz"), *files, "--limit", "7"]) == 0
+    x, y = np.load(tmp_path / "x.npy"), np.load(tmp_path / "y.npy")
+    data = datasets.load("fashion-mnist", tmp_path)
+    assert np.array_equal(x, Input().integers(data.test_images[:7]))
+    assert np.array_equal(y, data.test_labels[:7])
+    save(small_network(), tmp_path / "other.npz")
+    assert main([*given, str(tmp_path / "other.npz"), *files]) == 2
+    assert "but the images of Fashion-MNIST are (28, 28, 1)" in capsys.readouterr().err

@@ -18,13 +18,14 @@ from dscim.host.training import (  # noqa: E402
     checkpoint,
     evaluation,
     floating,
+    inputs,
     integers,
     loop,
     tuning,
 )
 from dscim.host.training.calibrate import calibrate  # noqa: E402
 from dscim.host.training.command import main  # noqa: E402
-from dscim.host.training.experiment import Input, experiment  # noqa: E402
+from dscim.host.training.experiment import experiment  # noqa: E402
 from dscim.host.training.images import as_integers  # noqa: E402
 from dscim.host.training.model import ResNet8  # noqa: E402
 from dscim.host.training.product import Counter, Window, arithmetic  # noqa: E402
@@ -182,7 +183,7 @@ def test_the_exported_network_is_the_forward_pass_bit_for_bit(model, images, spe
 def test_batch_norm_is_folded_and_rounding_stays_small(model, images):
     net = quantised(model, images, ProductSpec(exact=True))
     with torch.no_grad():
-        wanted = model(Input().real(images))
+        wanted = model(inputs.real(FASHION.input, images))
         real = list(net.real(images).values())[-1].flatten(1)
         torch.testing.assert_close(real, wanted, rtol=1e-3, atol=1e-4)
         assert (net(images) - wanted).std() < 0.1 * wanted.std()

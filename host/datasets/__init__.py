@@ -1,6 +1,6 @@
 """Labelled images from files, as numpy arrays: the usual layouts, located and checked."""
 
 from dscim.host.datasets.dataset import Dataset
-from dscim.host.datasets.names import DATASETS, load
+from dscim.host.datasets.names import NAMES, load
 
-__all__ = ["DATASETS", "Dataset", "load"]
+__all__ = ["NAMES", "Dataset", "load"]

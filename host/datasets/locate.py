@@ -10,6 +10,11 @@ VARIABLE = "DSCIM_DATA"
 """The environment variable that names a folder of data sets."""
 
 
+def named_folder(folder: Path | None) -> Path | None:
+    """The folder of the option, else the one in DSCIM_DATA, else none."""
+    return folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+
+
 def find(folder: Path | None, inside: Sequence[str], wanted: str, advice: str,
          usual: Sequence[Path] = ()) -> Path:
     """The folder that holds the file `wanted` (or `wanted`.gz).
@@ -18,7 +23,7 @@ def find(folder: Path | None, inside: Sequence[str], wanted: str, advice: str,
     names of `inside` are tried too, so that one folder can hold several data sets.
     UserError says where was looked and `advice`, which is where to get the files.
     """
-    named = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    named = named_folder(folder)
     roots = [named] if named else list(usual)
     for root in roots:
         for place in (root, *(root / name for name in inside)):

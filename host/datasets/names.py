@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dscim.host.datasets.cifar import cifar10
 from dscim.host.datasets.dataset import Dataset
+from dscim.host.datasets.folder import image_folder
 from dscim.host.datasets.idx import fashion_mnist, mnist
 from dscim.host.errors import UserError
 
@@ -13,14 +14,23 @@ DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "fashion-mnist": fashion_mnist,
     "mnist": mnist,
 }
-"""A loader for each name: it takes the folder of the option, or None."""
+"""A loader for each name whose images have a size of their own; it takes the option's folder."""
+
+FOLDER = "folder"
+"""The name of the data set whose images are scaled to the network's size."""
+
+NAMES = (*DATASETS, FOLDER)
 
 
-def load(name: str, folder: Path | None = None) -> Dataset:
+def load(name: str, folder: Path | None = None,
+         shape: tuple[int, int, int] = (224, 224, 3)) -> Dataset:
     """The data set `name`; UserError when there is no such one, or its files miss or are damaged.
 
-    folder: where its files are; without it DSCIM_DATA says so.
+    folder: where its files are; without it DSCIM_DATA says so. shape: (H, W, C) that images of
+    a plain folder are scaled and cropped to.
     """
+    if name == FOLDER:
+        return image_folder(folder, shape)
     if name not in DATASETS:
-        raise UserError(f"there is no data set {name!r}; choose {', '.join(DATASETS)}.")
+        raise UserError(f"there is no data set {name!r}; choose {', '.join(NAMES)}.")
     return DATASETS[name](folder)

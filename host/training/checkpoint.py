@@ -41,9 +41,10 @@ def resume(path: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def provenance(path: Path) -> dict[str, Any]:
-    """What is told of a training: its recipe, its CPU time, and what it began with."""
+    """What is told of a training: its recipe, the epochs of it that were run, its CPU time, and
+    what it began with."""
     state = restore(path)
     spent = [entry.get("cpu_seconds") for entry in state["history"]]
     hours = round(sum(spent) / 3600, 3) if spent and None not in spent else None
-    return {"recipe": asdict(Recipe(**state["recipe"])), "cpu_hours": hours,
-            "start": state.get("start")}
+    return {"recipe": asdict(Recipe(**state["recipe"])), "epochs": state["epoch"],
+            "cpu_hours": hours, "start": state.get("start")}

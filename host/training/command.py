@@ -7,6 +7,7 @@
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ DATA = Path(__file__).parent.parent / "data"
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run one subcommand; return the exit status."""
     options = _parser().parse_args(arguments)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     torch.set_num_threads(options.threads)
     status: int = options.run(options)
     return status

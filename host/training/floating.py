@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from dscim.host.datasets import Dataset
+from dscim.host.training import inputs
 from dscim.host.training.checkpoint import provenance, restore
 from dscim.host.training.experiment import Experiment
-from dscim.host.training.loop import fit, split
+from dscim.host.training.loop import Training, fit, split
 from dscim.host.training.recipe import Recipe
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
@@ -32,14 +33,14 @@ def train(experiment: Experiment, data: Dataset, recipe: Recipe, checkpoint: Pat
                                 weight_decay=WEIGHT_DECAY, nesterov=True)
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
-        result: Tensor = criterion(model(experiment.input.real(images)), labels)
+        result: Tensor = criterion(model(inputs.real(experiment.input, images)), labels)
         return result
 
     def validate() -> float:
         return accuracy(experiment, model, parts.held_images, parts.held_labels)
 
-    fit(model, optimiser, loss, validate, parts, recipe, checkpoint,
-        provenance(start) if start else None)
+    training = Training(model, optimiser, loss, validate, provenance(start) if start else None)
+    fit(training, parts, recipe, checkpoint)
     return model
 
 
@@ -58,7 +59,7 @@ def load(experiment: Experiment, checkpoint: Path) -> nn.Module:
 @torch.no_grad()
 def accuracy(experiment: Experiment, model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the model names."""
-    parts = [model(experiment.input.real(batch)).argmax(1) for batch in images.split(BATCH)]
+    parts = [model(inputs.real(experiment.input, batch)).argmax(1) for batch in images.split(BATCH)]
     return float((torch.cat(parts) == labels).float().mean())
 
 
@@ -67,7 +68,7 @@ def answers(experiment: Experiment, model: nn.Module) -> Callable[[Tensor], Tens
 
     @torch.no_grad()
     def answer(images: Tensor) -> Tensor:
-        result: Tensor = model(experiment.input.real(images))
+        result: Tensor = model(inputs.real(experiment.input, images))
         return result
 
     return answer

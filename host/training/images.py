@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.host.datasets import Dataset
-from dscim.host.network.file import zip_arrays
+from dscim.host.network.archive import zip_arrays
 
 COUNT = 256
 

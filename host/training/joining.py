@@ -1,10 +1,10 @@
-"""The steps between convolutions: sums and pools."""
+"""The steps between convolutions: sums, other scales, pools."""
 
 import torch
 from torch import Tensor, nn
 
-from dscim.host.network import Add, AveragePool, MaxPool, Node
-from dscim.host.network.scaling import add_factors
+from dscim.host.network import Add, AveragePool, MaxPool, Node, Requantise
+from dscim.host.network.scaling import add_factors, quantise_multiplier
 from dscim.host.training import integers
 from dscim.host.training.integers import straight
 from dscim.host.training.product import Pair
@@ -34,6 +34,34 @@ class AddStep(Step):
         multipliers, shifts = add_factors(float(first.scale), float(second.scale), self.scale)
         return Add(self.name, self.inputs, self.zero, self.scale, self.clamp,
                    input_zeros=(first.zero, second.zero), multipliers=multipliers, shifts=shifts)
+
+
+class RequantiseStep(Step):
+    """The same values by another scale, and an activation that stands alone."""
+
+    def real(self, *inputs: Tensor) -> Tensor:
+        """The activation in real numbers."""
+        return self.active(inputs[0])
+
+    def forward(self, signal: Signal) -> Signal:
+        """The values in integers, with the gradient of the real ones."""
+        surrogate = signal.value * signal.scale * (-self.log_scale).exp()
+        with torch.no_grad():
+            multiplier, shift = self._factors(signal)
+            whole = integers.multiply(signal.value.long(), torch.tensor(multiplier),
+                                      torch.tensor(shift))
+        return self.quantised(whole, surrogate)
+
+    def export(self, inputs: list[Signal]) -> Node:
+        """The node, with the very integers of the forward pass."""
+        multiplier, shift = self._factors(inputs[0])
+        return Requantise(self.name, self.inputs, self.zero, self.scale, self.clamp,
+                          input_zero=inputs[0].zero, multiplier=multiplier, shift=shift)
+
+    def _factors(self, given: Signal) -> Pair:
+        """Multiplier and shift from the input's scale to the output's."""
+        multiplier, shift = quantise_multiplier(float(given.scale) / self.scale)
+        return int(multiplier), int(shift)
 
 
 class PoolStep(Step):

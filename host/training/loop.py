@@ -51,23 +51,30 @@ def augment(images: Tensor, generator: torch.Generator, reach: int) -> Tensor:
     return padded[torch.arange(count)[:, None, None], row[:, :, None], column[:, None, :]]
 
 
-def fit(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    validate: Callable[[], float],
-    parts: Split,
-    recipe: Recipe,
-    checkpoint: Path,
-    start: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Train `model` by `recipe`, or go on from `checkpoint`; return the last checkpoint.
+@dataclass(frozen=True)
+class Training:
+    """What is trained.
 
-    `loss` takes uint8 images (N, H, W, C) and labels (N,); `validate` returns the accuracy on
-    the held-out part, 0 to 1. The checkpoint has `best`, the state of the epoch with the highest
-    held-out accuracy, `history`, one entry an epoch, `recipe`, and `start`, what is known of the
-    training that this one began with. `model` ends in `best`.
+    loss: takes uint8 images (N, H, W, C) and labels (N,). validate: the accuracy on the held-out
+    part, 0 to 1. start: what is known of the training that this one begins with.
+    say: told one line an epoch.
     """
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    loss: Callable[[Tensor, Tensor], Tensor]
+    validate: Callable[[], float]
+    start: dict[str, Any] | None = None
+    say: Callable[[str], None] = print
+
+
+def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
+    """Train by `recipe`, or go on from `checkpoint`; return the last checkpoint.
+
+    The checkpoint has `best`, the state of the epoch with the highest held-out accuracy,
+    `history`, one entry an epoch, `recipe` and `start`. The model ends in `best`.
+    """
+    model, optimiser = training.model, training.optimiser
     steps = min(recipe.images, len(parts.labels)) // recipe.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, [group["lr"] for group in optimiser.param_groups],
@@ -78,46 +85,45 @@ def fit(
     if state["epoch"]:
         for name, part in moving.items():
             part.load_state_dict(state[name])
-    print(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} done")
+    training.say(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} "
+                 "done")
     for epoch in range(state["epoch"], recipe.epochs):
         began, cpu = time.monotonic(), time.process_time()
-        mean = _epoch(model, optimiser, schedule, loss, _batches(parts, recipe, steps, epoch))
-        entry = {"loss": mean, "accuracy": validate(), "seconds": time.monotonic() - began,
-                 "cpu_seconds": time.process_time() - cpu}
+        mean = _epoch(training, schedule, _batches(parts, recipe, steps, epoch))
+        entry = {"loss": mean, "accuracy": training.validate(),
+                 "seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
         state["history"].append(entry)
         if entry["accuracy"] >= max(past["accuracy"] for past in state["history"]):
             state["best"] = {k: v.clone() for k, v in model.state_dict().items()}
-        state |= {"epoch": epoch + 1, "recipe": asdict(recipe), "start": start}
+        state |= {"epoch": epoch + 1, "recipe": asdict(recipe), "start": training.start}
         save(state | {name: part.state_dict() for name, part in moving.items()}, checkpoint)
-        _tell(entry, epoch, recipe, steps)
+        training.say(_line(entry, epoch, recipe, steps))
     model.load_state_dict(state["best"])
     model.eval()
     return state
 
 
-def _epoch(model: nn.Module, optimiser: torch.optim.Optimizer,
-           schedule: torch.optim.lr_scheduler.LRScheduler,
-           loss: Callable[[Tensor, Tensor], Tensor],
+def _epoch(training: Training, schedule: torch.optim.lr_scheduler.LRScheduler,
            batches: Iterator[tuple[Tensor, Tensor]]) -> float:
     """One step a batch; the mean loss. The model is left ready to evaluate."""
     values = []
-    model.train()
+    training.model.train()
     for images, labels in batches:
-        optimiser.zero_grad()
-        value = loss(images, labels)
+        training.optimiser.zero_grad()
+        value = training.loss(images, labels)
         value.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        training.optimiser.step()
         schedule.step()
         values.append(value.item())
-    model.eval()
+    training.model.eval()
     return sum(values) / len(values)
 
 
-def _tell(entry: dict[str, float], epoch: int, recipe: Recipe, steps: int) -> None:
+def _line(entry: dict[str, float], epoch: int, recipe: Recipe, steps: int) -> str:
     """One line on an epoch, with its rate and what is left."""
-    print(f"epoch {epoch + 1}/{recipe.epochs}: loss {entry['loss']:.4f}, held-out "
-          f"{100 * entry['accuracy']:.2f} %, {steps * recipe.batch / entry['seconds']:.0f} "
-          f"images/s, {entry['seconds'] * (recipe.epochs - epoch - 1):.0f} s left", flush=True)
+    return (f"epoch {epoch + 1}/{recipe.epochs}: loss {entry['loss']:.4f}, held-out "
+            f"{100 * entry['accuracy']:.2f} %, {steps * recipe.batch / entry['seconds']:.0f} "
+            f"images/s, {entry['seconds'] * (recipe.epochs - epoch - 1):.0f} s left")
 
 
 def _batches(parts: Split, recipe: Recipe, steps: int, epoch: int

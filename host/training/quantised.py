@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from dscim.gateware.specs import ProductSpec
+from dscim.host.datasets.pixels import Input
 from dscim.host.network import INPUT, Network
+from dscim.host.training import inputs
 from dscim.host.training.convolution import ConvStep
-from dscim.host.training.experiment import Input
 from dscim.host.training.step import Signal, Step
 
 
@@ -41,7 +42,7 @@ class QuantisedNet(nn.Module):
 
     def signals(self, images: Tensor) -> dict[str, Signal]:
         """Every signal by name, INPUT's included, for uint8 images (B, H, W, C)."""
-        known = {INPUT: Signal(self.given.integers(images), torch.tensor(self.given.scale),
+        known = {INPUT: Signal(inputs.integers(self.given, images), torch.tensor(self.given.scale),
                                self.given.zero)}
         for step in self.steps:
             known[step.name] = step(*(known[name] for name in step.inputs))
@@ -49,7 +50,7 @@ class QuantisedNet(nn.Module):
 
     def real(self, images: Tensor) -> dict[str, Tensor]:
         """Every tensor in real numbers, without quantisation, for uint8 images (B, H, W, C)."""
-        known = {INPUT: self.given.real(images)}
+        known = {INPUT: inputs.real(self.given, images)}
         for step in self.steps:
             known[step.name] = step.real(*(known[name] for name in step.inputs))
         return known

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from dscim.gateware.specs import ProductSpec
+from dscim.host.datasets.pixels import Input
 from dscim.host.training.calibrate import calibrate
 from dscim.host.training.checkpoint import provenance, restore
-from dscim.host.training.experiment import Input
-from dscim.host.training.loop import Split, fit
+from dscim.host.training.loop import Split, Training, fit
 from dscim.host.training.quantised import QuantisedNet
 from dscim.host.training.recipe import Recipe
 from dscim.host.training.step import Step
@@ -44,12 +44,13 @@ def quantise(steps: list[Step], given: Input, parts: Split, spec: ProductSpec, g
 
 
 def finetune(net: QuantisedNet, teacher: Teacher, parts: Split, recipe: Recipe, checkpoint: Path,
-             start: Path | None = None, origin: dict[str, Any] | None = None) -> None:
+             start: Path | None = None, origin: dict[str, Any] | None = None,
+             say: Callable[[str], None] = print) -> None:
     """Fine-tune a calibrated network, or go on; the epoch with the best held-out accuracy is kept.
 
     start: the checkpoint of another fine-tuning of the same network to begin with. origin: what
-    is known of the network that it begins with otherwise. The held-out accuracy is that of the
-    integers.
+    is known of the network that it begins with otherwise. say: told one line an epoch. The
+    held-out accuracy is that of the integers.
     """
     if start:
         net.load_state_dict(restore(start)["best"])
@@ -62,8 +63,9 @@ def finetune(net: QuantisedNet, teacher: Teacher, parts: Split, recipe: Recipe, 
         net.round_as_kernels(True)
         return accuracy(net, parts.held_images[:VALIDATION], parts.held_labels[:VALIDATION])
 
-    fit(net, _optimiser(net, recipe.rate), loss, validate, parts, recipe, checkpoint,
-        provenance(start) if start else origin)
+    training = Training(net, _optimiser(net, recipe.rate), loss, validate,
+                        provenance(start) if start else origin, say)
+    fit(training, parts, recipe, checkpoint)
     net.round_as_kernels(True)
 
 

@@ -1,0 +1,72 @@
+"""Fine-tuning of a network file: its integers become trainable, and a file again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dscim.gateware.specs import ProductSpec
+from dscim.host.datasets import Dataset
+from dscim.host.datasets.pixels import Input
+from dscim.host.errors import UserError
+from dscim.host.network import Network
+from dscim.host.training import tuning
+from dscim.host.training.checkpoint import provenance
+from dscim.host.training.loop import Split, split
+from dscim.host.training.quantised import QuantisedNet
+from dscim.host.training.recipe import Recipe
+from dscim.host.training.revive import revive
+
+
+def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, recipe: Recipe,
+            checkpoint: Path, teacher: Network | None = None,
+            say: Callable[[str], None] = print) -> tuple[Network, dict[str, Any]]:
+    """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
+
+    given: how it takes images. checkpoint: where each epoch is saved, and gone on from.
+    teacher: whose answers are learnt, in real numbers; without it those of `network` itself.
+    say: told one line an epoch. UserError when network and data do not fit.
+    """
+    _check(network, data)
+    parts = split(data, recipe)
+    if not len(parts.labels) or not len(parts.held_labels):
+        raise UserError(f"{data.name} has {len(data.train_labels)} training images, of which "
+                        f"{recipe.held_out} are held out: nothing is left to train or to choose "
+                        "by.")
+    net = tuning.quantise(revive(network), given, parts, spec, recipe.grid)
+    before = _held_out(net, parts)
+    tuning.finetune(net, _answers(teacher or network, given, spec), parts, recipe, checkpoint,
+                    origin={"network": network.name, **network.provenance}, say=say)
+    facts = {"data": data.name, "torch": torch.__version__, "finetune": provenance(checkpoint)}
+    result = {"before": before, "after": _held_out(net, parts), **facts}
+    tuned = net.export(network.name, network.shape, network.classes, network.provenance | facts)
+    return tuned, result
+
+
+def _check(network: Network, data: Dataset) -> None:
+    """Raises UserError when the network cannot be trained on these images."""
+    outputs = network.shapes()[network.nodes[-1].name]
+    if data.shape != network.shape or outputs != (1, 1, len(data.classes)):
+        raise UserError(f"the network {network.name!r} takes {network.shape} and answers "
+                        f"{outputs}, but {data.name} has images of {data.shape} in "
+                        f"{len(data.classes)} classes.")
+
+
+def _answers(network: Network, given: Input, spec: ProductSpec) -> Callable[[Tensor], Tensor]:
+    """The answers of a network in real numbers, without any rounding."""
+    net = QuantisedNet(revive(network), ProductSpec(exact=True), 1, given).eval()
+
+    @torch.no_grad()
+    def answer(images: Tensor) -> Tensor:
+        return list(net.real(images).values())[-1].flatten(1)
+
+    return answer
+
+
+def _held_out(net: QuantisedNet, parts: Split) -> float:
+    """The accuracy, 0 to 1, by which the epoch is chosen."""
+    net.round_as_kernels(True)
+    count = tuning.VALIDATION
+    return tuning.accuracy(net, parts.held_images[:count], parts.held_labels[:count])

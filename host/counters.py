@@ -5,7 +5,7 @@ import dataclasses
 
 @dataclasses.dataclass
 class Counters:
-    """What the device counted, and the bytes that crossed the link. They add up and subtract.
+    """What the device counted, and the bytes that crossed the link. They add up.
 
     All but the bytes are the registers of these names; see `dscim.gateware.registers`.
     """
@@ -23,7 +23,3 @@ class Counters:
     def __add__(self, other: "Counters") -> "Counters":
         fields = [f.name for f in dataclasses.fields(self)]
         return Counters(*(getattr(self, name) + getattr(other, name) for name in fields))
-
-    def __sub__(self, other: "Counters") -> "Counters":
-        fields = [f.name for f in dataclasses.fields(self)]
-        return Counters(*(getattr(self, name) - getattr(other, name) for name in fields))

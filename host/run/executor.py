@@ -1,7 +1,6 @@
 """A planned network on one device, image after image."""
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -21,12 +20,11 @@ class ImageRun:
     """What is known of an image that runs.
 
     tensors: by name, each (H, W, C) int8; INPUT, and what the program reads or the host computes.
-    counters: of each node, with the bytes that were moved for it.
+    counters: of each node that is done, with the bytes that were moved for it.
     """
 
     tensors: dict[str, Int8]
-    counters: defaultdict[str, Counters] = dataclasses.field(
-        default_factory=lambda: defaultdict(Counters))
+    counters: dict[str, Counters] = dataclasses.field(default_factory=dict)
 
 
 class Executor:
@@ -41,15 +39,14 @@ class Executor:
         """Runs the network on an image (H, W, C); done(node, state) follows each node."""
         state = ImageRun({INPUT: image})
         for stage in self.program.stages:
-            before = self.device.traffic
+            state.counters[stage.node.name] = Counters()
             for action in stage.actions:
-                state.counters[stage.node.name] += self._carry_out(stage.node, action, state)
-            state.counters[stage.node.name] += self.device.traffic - before
+                self._carry_out(stage.node, action, state)
+            state.counters[stage.node.name] += self.device.counted()
             done(stage.node, state)
         return state
 
-    def _carry_out(self, node: Node, action: Action, state: ImageRun) -> Counters:
-        """Does one action; returns what the device counted."""
+    def _carry_out(self, node: Node, action: Action, state: ImageRun) -> None:
         tensors = state.tensors
         if isinstance(action, Load):
             if not (self.program.resident and self._loaded is action):
@@ -58,15 +55,15 @@ class Executor:
         elif isinstance(action, Write):
             self.device.write_tensor(action.base, tensors[action.tensor][action.first:action.last])
         elif isinstance(action, Run):
-            return self.device.start(action.first, action.count)
+            self.device.start(action.first, action.count)
         elif isinstance(action, Read):
             self._read(action, tensors)
         elif isinstance(action, Compute):
             inputs = [tensors[name][None] for name in node.inputs]
             tensors[node.name] = host_node(node, inputs)[0]
         else:
-            return self._multiply(action.node, tensors)
-        return Counters()
+            before = self.device.counted()
+            state.counters[node.name] += before + self._multiply(action.node, tensors)
 
     def _read(self, action: Read, tensors: dict[str, Int8]) -> None:
         shape = self._shapes[action.tensor]
@@ -84,4 +81,4 @@ class Executor:
         sums = run.values.reshape(layer.output) + node.bias
         tensors[node.name] = requantise(sums, node.multiplier, node.shift, layer.output_zero,
                                         layer.clamp)
-        return dataclasses.replace(run.counters, bytes_written=0, bytes_read=0)
+        return run.counters

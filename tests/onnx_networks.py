@@ -62,7 +62,8 @@ class Qdq:
     def weights(self, shape, depth, axis, per_channel=True):
         """Quantised weights in real numbers such that outputs stay about one."""
         outputs = shape[axis] if per_channel else 1
-        scale = (self.generator.uniform(0.5, 1.5, outputs) / self.most * 1.8 / depth**0.5).astype(np.float32)
+        spread = self.generator.uniform(0.9, 2.7, outputs)
+        scale = (spread / self.most / depth**0.5).astype(np.float32)
         integers = self.generator.integers(-self.most, self.most + 1, shape).astype(np.int8)
         name = f"w{len(self.nodes)}"
         more = {"axis": axis} if per_channel else {}

@@ -1,6 +1,7 @@
 """Which importer a file is for, and what all of them report."""
 
 import hashlib
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from dscim.host.importers.draft import Imported
 LIMIT = 1 << 29
 """The most bytes of a file that is read: a network of 512 MB is none for a macro."""
 
-DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError)
+DAMAGE = (struct.error, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
+          MemoryError, RecursionError)
 """What libraries raise for bytes that only look like a file of their format."""
 
 

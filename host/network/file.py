@@ -10,7 +10,6 @@ Nothing is pickled. Equal networks give equal bytes, so the file's SHA-256 names
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import zipfile
@@ -22,16 +21,23 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs import ProductSpec, SpecError
+from dscim.gateware.specs.base import require
 from dscim.host.errors import UserError
+from dscim.host.network.archive import unzip_arrays, zip_arrays
 from dscim.host.network.network import Network
 from dscim.host.network.node import Node
 from dscim.host.network.nodes import KINDS
+from dscim.host.network.typed import check_fields
 
 FORMAT = "dscim network"
 VERSION = 1
 
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time stamp of every member: the earliest that a zip archive knows."""
+MOST_NODES = 10_000
+"""The most nodes of a network that is read."""
+
+DAMAGE = (SpecError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
+          AttributeError, ArithmeticError, EOFError, OSError, RuntimeError, MemoryError)
+"""What zipfile, zlib, numpy and json raise for damaged files, NotImplementedError among them."""
 
 
 def save(network: Network, path: Path) -> None:
@@ -52,22 +58,25 @@ def load(path: Path) -> Network:
     except OSError as error:
         raise UserError(f"the network '{path}' cannot be read: {error.strerror}.") from error
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            arrays = {name.removesuffix(".npy"): _read(archive.read(name))
-                      for name in archive.namelist()}
+        arrays = unzip_arrays(data)
         header = json.loads(arrays["header"].tobytes())
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError,
-            NotImplementedError, RuntimeError) as error:
-        raise UserError(f"'{path}' is no network file, or damaged: {error}.") from error
+    except DAMAGE as error:
+        raise UserError(f"'{path}' is no network file, or damaged: {_reason(error)}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UserError(f"'{path}' is no network file: its header does not say {FORMAT!r}.")
     if header.get("version") != VERSION:
-        raise UserError(f"'{path}' has version {header.get('version')} of the network format, "
-                        f"but this program reads version {VERSION}: export it again.")
+        raise UserError(f"'{path}' has version {str(header.get('version'))[:20]} of the network "
+                        f"format, but this program reads version {VERSION}: export it again.")
     try:
         return _network(header, arrays)
-    except (SpecError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise UserError(f"'{path}' is a damaged network file: {error}") from error
+    except DAMAGE as error:
+        raise UserError(f"'{path}' is a damaged network file: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, as the end of a sentence."""
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"{text.rstrip('.')}."
 
 
 def file_hash(path: Path) -> str:
@@ -96,44 +105,33 @@ def pack(network: Network) -> bytes:
     return zip_arrays({"header": np.frombuffer(text.encode(), np.uint8), **arrays})
 
 
-def zip_arrays(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    """The bytes of an .npz of `arrays` that depend on nothing else, as time stamps would."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", EPOCH)
-            info.create_system = 3
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, 9)
-    return packed.getvalue()
-
-
-def _read(raw: bytes) -> npt.NDArray[Any]:
-    """One member of the archive as an array; ValueError when it is none."""
-    array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
-    return array
-
-
 def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Network:
     """The network that header and arrays describe."""
-    nodes = [_node(index, plain, arrays) for index, plain in enumerate(header["nodes"])]
-    return Network(
-        str(header["name"]), _tuples(header["shape"]), float(header["scale"]),
-        int(header["zero"]), tuple(nodes), _tuples(header["classes"]),
-        ProductSpec.from_json(header["arithmetic"]), dict(header["provenance"]))
+    fields = {name: _tuples(header[name]) for name in
+              ("name", "shape", "scale", "zero", "classes", "provenance")}
+    check_fields("The header", Network, fields)
+    count = len(header["nodes"])
+    require(count <= MOST_NODES, f"It has {count} nodes; {MOST_NODES} are the most.")
+    held: list[dict[str, npt.NDArray[Any]]] = [{} for _ in range(count)]
+    for name, array in arrays.items():
+        index, dot, field = name.partition(".")
+        if dot:
+            held[int(index)][field] = array
+    nodes = tuple(_node(index, *item) for index, item in
+                  enumerate(zip(header["nodes"], held, strict=True)))
+    return Network(**fields | {"scale": float(fields["scale"])}, nodes=nodes,
+                   arithmetic=ProductSpec.from_json(header["arithmetic"]))
 
 
 def _node(index: int, plain: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Node:
     """Node `index`: the fields of its object, and its arrays."""
     if plain.get("kind") not in KINDS:
-        raise SpecError(f"Node {index} is of the unknown kind {plain.get('kind')!r}; this "
-                        f"program knows {', '.join(KINDS)}.")
-    prefix = f"{index}."
-    fields = {name: _tuples(value) for name, value in plain.items() if name != "kind"}
-    fields |= {name.removeprefix(prefix): array for name, array in arrays.items()
-               if name.startswith(prefix)}
-    return KINDS[plain["kind"]](**fields)
+        raise SpecError(f"Node {index} is of the unknown kind {str(plain.get('kind'))[:40]!r}; "
+                        f"this program knows {', '.join(KINDS)}.")
+    kind = KINDS[plain["kind"]]
+    fields = {name: _tuples(value) for name, value in plain.items() if name != "kind"} | arrays
+    check_fields(f"Node {index}", kind, fields)
+    return kind(**fields)
 
 
 def _tuples(value: Any) -> Any:

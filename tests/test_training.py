@@ -27,7 +27,7 @@ from dscim.host.training.calibrate import calibrate  # noqa: E402
 from dscim.host.training.command import main  # noqa: E402
 from dscim.host.training.experiment import experiment  # noqa: E402
 from dscim.host.training.images import as_integers  # noqa: E402
-from dscim.host.training.model import ResNet8  # noqa: E402
+from dscim.host.training.model import RESNET8, ResidualNet  # noqa: E402
 from dscim.host.training.product import Counter, Window, arithmetic  # noqa: E402
 from dscim.host.training.quantised import QuantisedNet  # noqa: E402
 from dscim.host.training.recipe import Recipe  # noqa: E402
@@ -141,7 +141,7 @@ def test_straight_is_exact_and_passes_the_gradient():
 def model():
     """An untrained network with lively batch norms."""
     torch.manual_seed(3)
-    model = ResNet8(1, 10)
+    model = ResidualNet(1, 10, RESNET8)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -265,7 +265,7 @@ def test_a_missing_checkpoint_is_one_sentence(folder):
 
 def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypatch):
     data = datasets.load("fashion-mnist", folder)
-    for name, spec in ((evaluation.BASE, ProductSpec(exact=True)),
+    for name, spec in (("fashion-resnet8-int8.npz", ProductSpec(exact=True)),
                        ("fashion-resnet8.npz", ProductSpec(64, 64))):
         save(export(quantised(model, images, spec)), folder / name)
     measure, measured = evaluation._measure, []
@@ -278,10 +278,10 @@ def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypat
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(evaluation, "_measure", stop_at_third)
-        evaluation.evaluate(data, folder, 2)
+        evaluation.evaluate("fashion-resnet8", data, folder, 2)
     stopped = json.loads((folder / "evaluation.json").read_text())["results"]
-    results = evaluation.evaluate(data, folder, 2)
+    results = evaluation.evaluate("fashion-resnet8", data, folder, 2)
     assert len(stopped) == 2 and results[:2] == stopped
-    assert len(results) == 8 == len(list(evaluation.pairs(folder)))
+    assert len(results) == 8 == len(list(evaluation.pairs("fashion-resnet8", folder)))
     again = json.loads((folder / "evaluation.json").read_text())["results"]
-    assert again == evaluation.evaluate(data, folder, 2) == results
+    assert again == evaluation.evaluate("fashion-resnet8", data, folder, 2) == results

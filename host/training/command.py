@@ -3,7 +3,9 @@
     float      train the float network
     finetune   fine-tune it for one variant and stream length
     export     write network files and images into the package's data
-    evaluate   accuracy of the shipped networks on all test images, by the numpy reference
+    quantise   a network file of published float weights, without any training
+    evaluate   accuracy of the networks of an experiment on all test images
+    all        every step of an experiment's plan
 """
 
 import argparse
@@ -12,17 +14,10 @@ from pathlib import Path
 
 import torch
 
-from dscim.gateware.specs import VARIANTS, ProductSpec
-from dscim.host import datasets
-from dscim.host.datasets import Dataset
 from dscim.host.errors import UserError
-from dscim.host.network import save
-from dscim.host.training import evaluation, floating, images, tuning
-from dscim.host.training.checkpoint import provenance
-from dscim.host.training.experiment import EXPERIMENTS, Experiment, experiment
-from dscim.host.training.loop import split
-from dscim.host.training.recipe import Recipe
-from dscim.host.training.trace import trace
+from dscim.host.training import verbs
+from dscim.host.training.experiment import EXPERIMENTS
+from dscim.host.training.plans import PLANS
 
 DATA = Path(__file__).parent.parent / "data"
 """The folder of the files that ship."""
@@ -37,84 +32,25 @@ def main(arguments: list[str] | None = None) -> int:
     return status
 
 
-def _float(options: argparse.Namespace) -> int:
-    """`float`: train the float network."""
-    what, data = _experiment(options)
-    recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, held_out=options.held_out)
-    start = _checkpoint(options, options.start) if options.start else None
-    model = floating.train(
-        what, data, recipe, _checkpoint(options, options.name), start, options.smoothing)
-    test = floating.accuracy(
-        what, model, torch.tensor(data.test_images), torch.tensor(data.test_labels))
-    print(f"float network: {100 * test:.2f} % of {len(data.test_labels)} test images of "
-          f"{data.name}")
+def run_all(options: argparse.Namespace) -> int:
+    """`all`: every command of an experiment's plan, each with the options that follow `--`."""
+    if options.experiment not in PLANS:
+        raise UserError(f"the experiment {options.experiment!r} has no plan; those with one are "
+                        f"{', '.join(PLANS)}.")
+    shared = ["--experiment", options.experiment, "--work", str(options.work), "--threads",
+              str(options.threads), *(["--data", str(options.data)] if options.data else [])]
+    for line in PLANS[options.experiment]:
+        given = [*line.split(), *shared, *_known(line, options.more)]
+        print(f"python -m dscim.host.training {' '.join(given)}")
+        if status := main(given):
+            return status
     return 0
 
 
-def _finetune(options: argparse.Namespace) -> int:
-    """`finetune`: train through the product of one variant and length."""
-    what, data = _experiment(options)
-    recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, held_out=options.held_out, grid=options.grid or 2)
-    teacher = _checkpoint(options, options.teacher)
-    model, parts = floating.load(what, teacher), split(data, recipe)
-    net = tuning.quantise(
-        trace(model, data.shape), what.input, parts, _spec(options), recipe.grid)
-    tuning.finetune(net, floating.answers(what, model), parts, recipe,
-                    _checkpoint(options, options.name),
-                    _checkpoint(options, options.start) if options.start else None,
-                    provenance(teacher))
-    return 0
-
-
-def _export(options: argparse.Namespace) -> int:
-    """`export`: write a network file, and the images of Fashion-MNIST."""
-    what, data = _experiment(options)
-    teacher, spec = _checkpoint(options, options.teacher), _spec(options)
-    steps = trace(floating.load(what, teacher), data.shape)
-    facts = {"data": data.name, "torch": torch.__version__, "float": provenance(teacher)}
-    if options.checkpoint:
-        checkpoint = _checkpoint(options, options.checkpoint)
-        net = tuning.load(steps, what.input, checkpoint, spec, options.grid)
-        facts["finetune"] = provenance(checkpoint)
-    else:
-        parts = split(data, Recipe(0, 0.0, options.seed, held_out=options.held_out))
-        net = tuning.quantise(steps, what.input, parts, ProductSpec(exact=True))
-    save(net.export(options.name, data.shape, data.classes, facts),
-         options.folder / f"{options.name}.npz")
-    if what.name == "fashion-resnet8":
-        images.write(data, options.folder / "fashion-images.npz")
-    print(f"{options.folder / options.name}.npz written")
-    return 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    """`evaluate`: every shipped network on every test image; writes evaluation.json."""
-    _, data = _experiment(options)
-    evaluation.evaluate(data, options.folder, options.limit)
-    return 0
-
-
-def _experiment(options: argparse.Namespace) -> tuple[Experiment, Dataset]:
-    """The experiment that the options name, and its data set."""
-    what = experiment(options.experiment)
-    return what, datasets.load(what.dataset, options.data)
-
-
-def _checkpoint(options: argparse.Namespace, name: str) -> Path:
-    """The checkpoint of that name in the work folder."""
-    work: Path = options.work
-    return work / f"{name}.pt"
-
-
-def _spec(options: argparse.Namespace) -> ProductSpec:
-    """The arithmetic that the options name."""
-    if options.variant == "exact":
-        return ProductSpec(exact=True)
-    if options.variant not in VARIANTS:
-        raise UserError(f"variant {options.variant!r} is unknown: choose ds-cim1, ds-cim2, exact.")
-    return ProductSpec(VARIANTS[options.variant], options.length)
+def _known(line: str, more: list[str]) -> list[str]:
+    """Those of the options `more`, NAME=VALUE, that a command of the plan has itself."""
+    return [word for pair in more for name, _, value in [pair.partition("=")]
+            if f"--{name} " in line for word in (f"--{name}", value)]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dscim.host.training", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    step = _command(commands, "float", _float, "train the float network")
+    step = _command(commands, "float", verbs.run_float, "train the float network")
     step.add_argument("--name", default="float", help="of the checkpoint")
     step.add_argument("--start", help="checkpoint of an earlier float training to begin with")
     step.add_argument("--epochs", type=int, default=14)
@@ -133,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--batch", type=int, default=128)
     step.add_argument("--smoothing", type=float, default=0.05, help="of the labels")
 
-    step = _command(commands, "finetune", _finetune, "fine-tune for one variant and length")
+    step = _command(commands, "finetune", verbs.run_finetune,
+                    "fine-tune for one variant and length")
     _add_spec(step)
     step.add_argument("--name", required=True, help="of the checkpoint")
     step.add_argument("--start", help="checkpoint of an earlier fine-tuning to begin with")
@@ -143,13 +80,24 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--rate", type=float, default=1e-3)
     step.add_argument("--reach", type=int, default=1, help="pixels by which images are shifted")
 
-    step = _command(commands, "export", _export, "write a network file and the images")
+    step = _command(commands, "export", verbs.run_export, "write a network file and the images")
     _add_spec(step)
     step.add_argument("--name", required=True, help="of the network and its file")
     step.add_argument("--checkpoint", help="of the fine-tuning; without: quantised only")
     step.add_argument("--folder", type=Path, default=DATA, help="where the files go")
 
-    step = _command(commands, "evaluate", _evaluate, "accuracy on the test set")
+    step = _command(commands, "quantise", verbs.run_quantise,
+                    "a network file of published weights, without any training")
+    step.add_argument("--name", required=True, help="of the network and its file")
+    step.add_argument("--weights", type=Path, required=True, help="state dictionary, .pth")
+    step.add_argument("--calibration", type=int, default=32, help="images that choose ranges")
+    step.add_argument("--folder", type=Path, default=DATA, help="where the file goes")
+
+    step = _command(commands, "all", run_all, "every command of the experiment's plan")
+    step.add_argument("more", nargs="*", metavar="NAME=VALUE",
+                      help="instead of the plan's own: epochs=1 images=64 ...")
+
+    step = _command(commands, "evaluate", verbs.run_evaluate, "accuracy on the test set")
     step.add_argument("--folder", type=Path, default=DATA, help="where the files are")
     step.add_argument("--limit", type=int, default=10_000, help="test images")
     return parser

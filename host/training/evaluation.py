@@ -1,4 +1,4 @@
-"""`evaluation.json`: what the shipped networks reach on the test set, by the numpy reference.
+"""What an experiment's networks reach on the test set, as JSON.
 
 {"command", "data", "images" (test images), "shipped" (of which the first so many ship),
 "versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (was it
@@ -29,22 +29,29 @@ from rich.progress import (
 
 from dscim.gateware.specs import VARIANTS, ProductSpec
 from dscim.host.datasets import Dataset
+from dscim.host.datasets.pixels import Input
+from dscim.host.errors import UserError
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
-from dscim.host.training.images import COUNT, as_integers
+from dscim.host.training.images import COUNT
 
-BASE = "fashion-resnet8-int8.npz"
-"""The network that is quantised only; each other one in the folder is tuned for its own."""
+BASE = "int8"
+"""Ends the name of the network that is quantised only; each other one is tuned for its own."""
+
+FILES = {"fashion-resnet8": "evaluation.json"}
+"""Where an experiment's results are written, if not to its name with .json."""
 
 LENGTHS = (64, 128, 256)
 
 
-def evaluate(data: Dataset, folder: Path, limit: int) -> list[dict[str, Any]]:
-    """Evaluate every pair of `pairs` on the first `limit` test images; write evaluation.json."""
-    path, console = folder / "evaluation.json", Console(highlight=False, width=100)
+def evaluate(experiment: str, data: Dataset, folder: Path, limit: int) -> list[dict[str, Any]]:
+    """Evaluate every pair of `pairs` on the first `limit` test images; write them as JSON."""
+    path = folder / FILES.get(experiment, f"{experiment}.json")
+    console = Console(highlight=False, width=100)
     known = json.loads(path.read_text())["results"] if path.exists() else []
     count = min(limit, len(data.test_labels))
-    results = [_known(known, file, network, spec, count) for file, network, spec in pairs(folder)]
-    for index, (file, network, spec) in enumerate(pairs(folder)):
+    wanted = list(pairs(experiment, folder))
+    results = [_known(known, file, network, spec, count) for file, network, spec in wanted]
+    for index, (file, network, spec) in enumerate(wanted):
         entry = results[index]
         if "accuracy" not in entry:
             entry |= _measure(data, network, spec, count, console)
@@ -56,16 +63,19 @@ def evaluate(data: Dataset, folder: Path, limit: int) -> list[dict[str, Any]]:
     return results
 
 
-def pairs(folder: Path) -> Iterator[tuple[Path, Network, ProductSpec]]:
+def pairs(experiment: str, folder: Path) -> Iterator[tuple[Path, Network, ProductSpec]]:
     """What is evaluated: each tuned network by its own arithmetic, the base network by all."""
-    tuned = {file: load(file) for file in sorted(folder.glob("fashion-resnet8*.npz"))}
-    base = tuned.pop(folder / BASE)
-    yield folder / BASE, base, ProductSpec(exact=True)
-    for file, network in tuned.items():
-        yield file, network, network.arithmetic
+    tuned = {file: load(file) for file in sorted(folder.glob(f"{experiment}*.npz"))}
+    file = folder / f"{experiment}-{BASE}.npz"
+    if file not in tuned:
+        raise UserError(f"there is no {file}: export it first, with --variant exact.")
+    base = tuned.pop(file)
+    yield file, base, ProductSpec(exact=True)
+    for other, network in tuned.items():
+        yield other, network, network.arithmetic
     for width in VARIANTS.values():
         for length in LENGTHS:
-            yield folder / BASE, base, ProductSpec(width, length)
+            yield file, base, ProductSpec(width, length)
 
 
 def _known(known: list[dict[str, Any]], file: Path, network: Network, spec: ProductSpec,
@@ -82,7 +92,7 @@ def _known(known: list[dict[str, Any]], file: Path, network: Network, spec: Prod
 def _measure(data: Dataset, network: Network, spec: ProductSpec, count: int, console: Console
              ) -> dict[str, Any]:
     """Accuracy and time of one network by one arithmetic."""
-    images, labels = as_integers(data.test_images[:count, :, :, 0]), data.test_labels[:count]
+    images, labels = Input.of(network).integers(data.test_images[:count]), data.test_labels[:count]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("images, {task.speed:.0f}/s"), TimeRemainingColumn())
     started = time.monotonic()
@@ -101,7 +111,7 @@ def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
     """Write the results beside `path`, then rename."""
     report = {
         "command": "python -m dscim.host.training evaluate",
-        "data": "Fashion-MNIST test set", "images": len(data.test_labels), "shipped": COUNT,
+        "data": f"{data.name} test set", "images": len(data.test_labels), "shipped": COUNT,
         "versions": {"dscim": version("dscim"), "numpy": np.__version__,
                      "python": platform.python_version()},
         "results": results,

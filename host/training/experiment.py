@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from dscim.host.datasets.pixels import Input
+from dscim.host.datasets.pixels import ImageNet, Input
 from dscim.host.errors import UserError
-from dscim.host.training.model import ResNet8
+from dscim.host.training.mobilenet import MobileNetV2
+from dscim.host.training.model import RESNET8, RESNET18, ResidualNet
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,10 @@ class Experiment:
 
 
 EXPERIMENTS = {experiment.name: experiment for experiment in (
-    Experiment("fashion-resnet8", "fashion-mnist", lambda: ResNet8(1, 10)),
-    Experiment("cifar10-resnet8", "cifar10", lambda: ResNet8(3, 10)),
+    Experiment("fashion-resnet8", "fashion-mnist", lambda: ResidualNet(1, 10, RESNET8)),
+    Experiment("cifar10-resnet8", "cifar10", lambda: ResidualNet(3, 10, RESNET8)),
+    Experiment("cifar10-resnet18", "cifar10", lambda: ResidualNet(3, 10, RESNET18)),
+    Experiment("imagenet-mobilenetv2", "folder", MobileNetV2, Input.spanning(*ImageNet)),
 )}
 """Every experiment by its name."""
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dscim.host.datasets import Dataset
+from dscim.host.errors import UserError
 from dscim.host.training import inputs
 from dscim.host.training.checkpoint import provenance, restore
 from dscim.host.training.experiment import Experiment
@@ -53,6 +54,17 @@ def load(experiment: Experiment, checkpoint: Path) -> nn.Module:
     """The float network of a checkpoint, in its best epoch, ready to evaluate."""
     model = blank(experiment)
     model.load_state_dict(restore(checkpoint)["best"])
+    return model.eval()
+
+
+def published(experiment: Experiment, weights: Path) -> nn.Module:
+    """The float network with published weights, a state dictionary; UserError if they misfit."""
+    model = blank(experiment)
+    try:
+        model.load_state_dict(torch.load(weights, weights_only=True))
+    except Exception as error:  # whatever the bytes of another file happen to mean
+        raise UserError(f"'{weights}' does not hold the weights of {experiment.name}: "
+                        f"{(str(error) or repr(error)).splitlines()[0]}") from error
     return model.eval()
 
 

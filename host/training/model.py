@@ -1,10 +1,13 @@
-"""The float network: ResNet-8 in MLPerf Tiny's shape, 16, 32 and 64 channels."""
+"""Residual float networks for small pictures: ResNet-8 of MLPerf Tiny, and ResNet18."""
 
 import torch
 from torch import Tensor, nn
 
-CHANNELS = (16, 32, 64)
-"""Output channels of the three residual stages; stages 2 and 3 halve the picture."""
+RESNET8 = (16, 32, 64)
+"""MLPerf Tiny's image classification network."""
+
+RESNET18 = (64, 64, 128, 128, 256, 256, 512, 512)
+"""ResNet18 as it is used on CIFAR-10: a 3 x 3 stem that keeps the picture, no pool."""
 
 
 class ConvNorm(nn.Module):
@@ -37,21 +40,22 @@ class Stage(nn.Module):
         return torch.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
-class ResNet8(nn.Module):
-    """Stem, three residual stages, global average pool, classifier.
+class ResidualNet(nn.Module):
+    """Stem, residual stages, global average pool, classifier.
 
-    Input: (N, inputs, H, W) float32. Output: (N, classes) logits.
+    Input: (N, inputs, H, W) float32. Output: (N, classes) logits. widths: output channels of
+    each stage; a stage that has more than the one before halves the picture.
     """
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, classes: int, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = ConvNorm(inputs, CHANNELS[0], 3, 1)
-        widths = (CHANNELS[0], *CHANNELS)
+        self.stem = ConvNorm(inputs, widths[0], 3, 1)
+        before = (widths[0], *widths)
         self.stages = nn.ModuleList(
-            Stage(widths[index], outputs, 1 if index == 0 else 2)
-            for index, outputs in enumerate(CHANNELS)
+            Stage(given, outputs, 1 if given == outputs else 2)
+            for given, outputs in zip(before, widths, strict=False)
         )
-        self.classifier = nn.Linear(CHANNELS[-1], classes)
+        self.classifier = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, classes) logits."""

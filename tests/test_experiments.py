@@ -1,0 +1,100 @@
+"""The experiments: their networks have the shapes they should, and their plans run."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
+
+from dscim.host import datasets  # noqa: E402
+from dscim.host.errors import UserError  # noqa: E402
+from dscim.host.importers import pytorch  # noqa: E402
+from dscim.host.network import Evaluator, load, predictions  # noqa: E402
+from dscim.host.training import floating  # noqa: E402
+from dscim.host.training.command import main  # noqa: E402
+from dscim.host.training.experiment import EXPERIMENTS, experiment  # noqa: E402
+from dscim.host.training.plans import PLANS  # noqa: E402
+from dscim.host.training.trace import trace  # noqa: E402
+from tests.dataset_examples import write_cifar  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(("name", "shape", "parameters", "convolutions"), [
+    ("fashion-resnet8", (28, 28, 1), 77_754, 10),
+    ("cifar10-resnet8", (32, 32, 3), 78_042, 10),
+    ("cifar10-resnet18", (32, 32, 3), 11_173_962, 21),
+    ("imagenet-mobilenetv2", (64, 64, 3), 3_504_872, 53),
+])
+def test_networks_have_their_shapes(name, shape, parameters, convolutions):
+    model = EXPERIMENTS[name].build()
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    steps = trace(model, shape)
+    assert sum(type(step).__name__ == "ConvStep" for step in steps) == convolutions
+
+
+def test_unknown_experiments_and_plans_are_refused():
+    with pytest.raises(UserError, match="choose fashion-resnet8, cifar10-resnet8"):
+        experiment("alexnet")
+    with pytest.raises(UserError, match="has no plan; those with one are"):
+        main(["all", "--experiment", "imagenet-mobilenetv2"])
+
+
+@pytest.mark.slow
+def test_resnet18s_plan_runs_from_end_to_end(tmp_path):
+    """A few steps of each training of the one command; then every network is evaluated."""
+    write_cifar(tmp_path, 10)
+    given = ["all", "--experiment", "cifar10-resnet18", "--data", str(tmp_path), "--work",
+             str(tmp_path), "epochs=1", "images=8", "batch=4", "held-out=30", "limit=2",
+             f"folder={tmp_path}"]
+    assert main(given) == 0
+    results = json.loads((tmp_path / "cifar10-resnet18.json").read_text())["results"]
+    assert len(results) == 4 + 6
+    tuned = load(tmp_path / "cifar10-resnet18-ds-cim1-64.npz")
+    chain = tuned.provenance["finetune"]
+    lengths = []
+    while chain:
+        lengths.append(chain["epochs"])
+        chain = chain["start"]
+    assert lengths == [1, 1, 1, 1], "64 from 128 from 256 from the float network"
+    assert main(given) == 0, "all is done already"
+    assert PLANS["cifar10-resnet18"][0].startswith("float --epochs 200")
+
+
+def published():
+    """MobileNetV2's ImageNet weights and the folder of labelled photographs, or a skip."""
+    root = Path(os.environ.get("DSCIM_DATA") or ".")
+    weights = next(root.rglob("mobilenet_v2-*.pth"), None)
+    folder = root / "imagenet-sample"
+    if weights is None or not folder.is_dir():
+        pytest.skip("DSCIM_DATA has no mobilenet_v2-*.pth and no imagenet-sample folder")
+    return weights, folder
+
+
+@pytest.mark.slow
+def test_mobilenetv2_answers_as_in_float():
+    """On 64 photographs the integers name the float network's class on nine of ten."""
+    weights, folder = published()
+    what = experiment("imagenet-mobilenetv2")
+    model = floating.published(what, weights)
+    images = datasets.load("folder", folder, (224, 224, 3)).test_images
+    network = pytorch.quantise(model, images[::8], "mobilenetv2", what.input)
+    shown = images[1::4]
+    whole = predictions(Evaluator(network).outputs(what.input.integers(shown)))
+    answer = floating.answers(what, model)
+    real = torch.cat([answer(part).argmax(1) for part in torch.from_numpy(shown).split(8)])
+    assert (real.numpy() == whole).mean() >= 0.88
+
+
+def test_other_weights_are_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    what = experiment("imagenet-mobilenetv2")
+    for content in (b"", b"no weights at all"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="does not hold the weights of imagenet-mobilenetv2"):
+            floating.published(what, path)
+    torch.save({"x": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="does not hold the weights"):
+        floating.published(what, path)

@@ -112,15 +112,17 @@ def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Net
     check_fields("The header", Network, fields)
     count = len(header["nodes"])
     require(count <= MOST_NODES, f"It has {count} nodes; {MOST_NODES} are the most.")
-    held: list[dict[str, npt.NDArray[Any]]] = [{} for _ in range(count)]
+    held: dict[str, dict[str, npt.NDArray[Any]]] = {}
     for name, array in arrays.items():
-        index, dot, field = name.partition(".")
-        if dot:
-            held[int(index)][field] = array
-    nodes = tuple(_node(index, *item) for index, item in
-                  enumerate(zip(header["nodes"], held, strict=True)))
-    return Network(**fields | {"scale": float(fields["scale"])}, nodes=nodes,
-                   arithmetic=ProductSpec.from_json(header["arithmetic"]))
+        index, _, field = name.partition(".")
+        held.setdefault(index, {})[field] = array
+    nodes = tuple(_node(index, plain, held.pop(str(index), {}))
+                  for index, plain in enumerate(header["nodes"]))
+    network = Network(**fields | {"scale": float(fields["scale"])}, nodes=nodes,
+                      arithmetic=ProductSpec.from_json(header["arithmetic"]))
+    held.pop("header")
+    require(not held, f"It holds arrays of no node: {', '.join(sorted(held))[:80]}.")
+    return network
 
 
 def _node(index: int, plain: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Node:

@@ -67,7 +67,7 @@ def header_of(made, **changes):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"format": "other"}, "does not say 'dscim network'"),
-    ({"version": 2}, "has version 2 of the network format, but this program reads version 1"),
+    ({"version": 2}, "has version '2' of the network format, but this program reads version 1"),
     ({"nodes": []}, "has no nodes"),
     ({"nodes": [{"kind": "Gelu"}]}, "unknown kind 'Gelu'"),
     ({"shape": [6, 6, 2]}, "has weights for 3 channels, but its input has 2"),

@@ -49,7 +49,8 @@ class Chain:
         self.last = result
         return self
 
-    def conv(self, outputs, kernel=(3, 3), stride=(1, 1), padding=SAME, activation=RELU, **more):
+    def conv(self, outputs, kernel=(3, 3), stride=(1, 1), padding=SAME, activation=RELU,
+             dilated=1, **more):
         """CONV_2D."""
         _, height, width, channels = self.shapes[self.last]
         return self.weighted(
@@ -57,7 +58,7 @@ class Chain:
             kernel[0] * kernel[1] * channels,
             (1, *_sides((height, width), kernel, stride, padding), outputs), StrideH=stride[0],
             StrideW=stride[1], Padding=padding, FusedActivationFunction=activation,
-            DilationHFactor=1, DilationWFactor=1, **more)
+            DilationHFactor=dilated, DilationWFactor=dilated, **more)
 
     def depthwise(self, each=1, kernel=(3, 3), stride=(1, 1), padding=SAME, activation=RELU,
                   **more):

@@ -28,11 +28,16 @@ def import_file(path: Path, name: str | None = None) -> Imported:
         return _importer(path, data)(data, name or path.stem, {
             "file": path.name, "sha256": hashlib.sha256(data).hexdigest()})
     except UserError as error:
-        raise UserError(f"'{path}' cannot be imported: {error}") from error
+        raise UserError(f"'{path}' cannot be imported: {_printable(str(error))}") from error
     except (SpecError, *DAMAGE) as error:
         kind = "" if isinstance(error, SpecError) else f"damaged ({type(error).__name__}): "
-        reason = " ".join(str(error).split())[:200] or "no more is known"
+        reason = _printable(str(error))[:200] or "no more is known"
         raise UserError(f"'{path}' cannot be imported: {kind}{reason.rstrip('.')}.") from error
+
+
+def _printable(text: str) -> str:
+    """One line of what can be printed: names in a file may hold anything."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:1200]
 
 
 def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, str]], Imported]:

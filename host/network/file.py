@@ -65,7 +65,7 @@ def load(path: Path) -> Network:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UserError(f"'{path}' is no network file: its header does not say {FORMAT!r}.")
     if header.get("version") != VERSION:
-        raise UserError(f"'{path}' has version {str(header.get('version'))[:20]} of the network "
+        raise UserError(f"'{path}' has version {str(header.get('version'))[:20]!r} of the network "
                         f"format, but this program reads version {VERSION}: export it again.")
     try:
         return _network(header, arrays)

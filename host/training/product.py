@@ -107,16 +107,27 @@ class Counter:
         """
         if self._parts == 1:
             return plain
-        rest = torch.fmod(levels, self._parts)
-        left = [(rest == part).float() for part in range(1, self._parts)]
-        if signed:
-            left = [place - (rest == -part).float() for part, place in enumerate(left, 1)]
+        left = self._places(torch.fmod(levels, self._parts), signed)
         steps, size = self._grid[w.abs().int()].long(), float(1 << self.spec.decode_shift)
         right = self._deviations[:, self._rows_of(w), steps] * w.sign() * size
         if self.window.groups == 1:
-            return plain + self.window.convolve(torch.cat(left, 1), torch.cat(list(right), 1))
-        return plain + self.window.convolve(
-            torch.stack(left, 2).flatten(1, 2), right.movedim(0, 2).flatten(1, 2))
+            return plain + self.window.convolve(left, torch.cat(list(right), 1))
+        by_channel = left.unflatten(1, (-1, self.window.channels)).transpose(1, 2).flatten(1, 2)
+        return plain + self.window.convolve(by_channel, right.movedim(0, 2).flatten(1, 2))
+
+    def _places(self, rest: Tensor, signed: bool) -> Tensor:
+        """1 where `rest` is 1, then where it is 2 ..., -1 where it is the opposite.
+
+        (B, C, H, W) -> (B, (P - 1) * C, H, W), float32, written at one go.
+        """
+        batch, channels, *sides = rest.shape
+        places = torch.empty((batch, (self._parts - 1) * channels, *sides),
+                             memory_format=torch.channels_last)
+        for part, place in enumerate(places.split(channels, 1), 1):
+            torch.eq(rest, part, out=place)
+            if signed:
+                place.sub_((rest == -part).float())
+        return places
 
     def _rows_of(self, w: Tensor) -> Tensor:
         """The parity of each weight's region, to be broadcast over w."""

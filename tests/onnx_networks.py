@@ -187,6 +187,19 @@ def channels_last(seed=0, kind=np.uint8):
     return chain.dense(4).quantised()
 
 
+def integer_ends(chain):
+    """The file without its first quantiser and its last dequantiser: integers go in and out."""
+    model = onnx.ModelProto.FromString(chain.pack())
+    graph, first = model.graph, model.graph.node[0]
+    graph.input[0].name = first.output[0]
+    graph.input[0].type.tensor_type.elem_type = KINDS[chain.kind]
+    graph.output[0].name = chain.quantisers[-1]
+    graph.output[0].type.tensor_type.elem_type = KINDS[chain.kind]
+    del graph.node[0], graph.node[-1]
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
 FILES = {make.__name__: make for make in (separable, convolutional, channels_last)}
 
 

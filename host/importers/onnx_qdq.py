@@ -10,6 +10,7 @@ from dscim.host.errors import UserError
 from dscim.host.importers.draft import Imported
 from dscim.host.importers.onnx_file import Graph, Operator, read
 from dscim.host.importers.onnx_operators import OPERATORS
+from dscim.host.importers.onnx_quantisers import dequantise, quantise
 from dscim.host.importers.onnx_values import Activation, Layout, Pending, Simple
 from dscim.host.importers.onnx_walk import Walk
 from dscim.host.importers.scales import Quantity
@@ -50,11 +51,11 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
 def _step(walk: Walk, operator: Operator) -> None:
     """One operator: what it makes is known from now on."""
     if operator.kind == "QuantizeLinear" and operator.inputs and operator.outputs:
-        walk.quantise(operator)
+        quantise(walk, operator)
     elif operator.kind == "DequantizeLinear" and operator.inputs and operator.outputs:
-        walk.dequantise(operator)
+        dequantise(walk, operator)
     elif operator.kind in OPERATORS and operator.inputs and operator.outputs:
-        if walk.start is not None and operator.inputs[0] == walk.start[0]:
+        if walk.is_start(operator):
             _before_quantiser(walk, operator)
             return
         value = OPERATORS[operator.kind](walk, operator)

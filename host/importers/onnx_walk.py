@@ -1,9 +1,7 @@
 """The ONNX QDQ graph on its way into a draft: tensors by name, and what quantises them."""
 
 import math
-from typing import Any, NoReturn
-
-import numpy as np
+from typing import NoReturn
 
 from dscim.host.errors import UserError
 from dscim.host.importers.draft import Draft, at
@@ -17,8 +15,7 @@ from dscim.host.importers.onnx_values import (
     Value,
 )
 from dscim.host.importers.scales import Quantity, clamp
-from dscim.host.network import INPUT, AveragePool, Requantise
-from dscim.host.network.scaling import quantise_multiplier
+from dscim.host.network import INPUT
 
 
 class Walk:
@@ -79,45 +76,9 @@ class Walk:
             return value.real()
         self.refuse(operator, f"has a {what} that is not a constant")
 
-    def quantise(self, operator: Operator) -> None:
-        """QuantizeLinear: what was pending becomes a node; a constant is quantised."""
-        value = self.value(operator, 0) if self.start is None or \
-            operator.inputs[0] != self.start[0] else None
-        if isinstance(value, Constant | Fixed):
-            self.values[operator.outputs[0]] = self._fixed(operator, self.numbers(
-                operator, 0, "input"))
-            return
-        quantity = self.quantity(operator, *self._scale(operator))
-        if value is None:
-            self.begin(operator.outputs[0], quantity)
-        elif isinstance(value, Activation):
-            self.values[operator.outputs[0]] = self._rescaled(operator, value, quantity)
-        else:
-            self.values[operator.outputs[0]] = self.materialise(operator, value, quantity)
-        self._named(operator)
-
-    def dequantise(self, operator: Operator) -> None:
-        """DequantizeLinear: the same integers, meant as real numbers."""
-        if self.start is not None and operator.inputs[0] == self.start[0]:
-            kind = np.dtype(self.graph.input[1].lower() if self.graph.input[1] in
-                            ("INT8", "UINT8") else np.uint8)
-            self.begin(operator.inputs[0], self.quantity(operator, *self._scale(operator, kind)))
-        value = self.value(operator, 0)
-        if isinstance(value, Activation):
-            scale, zero = self._scale(operator)
-            quantity = value.quantity if not self.given(operator, 2) and \
-                scale[0] == value.quantity.scale else self.quantity(operator, scale, zero)
-            if quantity != value.quantity:
-                self.refuse(operator, f"reads integers of {value.quantity} as {quantity}")
-        elif isinstance(value, Constant):
-            scale, zero = self._scale(operator, value.values.dtype)
-            integers = value.values
-            if integers.dtype == np.uint8:
-                integers = (integers ^ np.uint8(128)).view(np.int8)
-            value = Fixed(integers, scale, zero, self._axis(operator, integers, scale))
-        elif not isinstance(value, Fixed):
-            self.refuse(operator, "takes real numbers")
-        self.values[operator.outputs[0]] = value
+    def is_start(self, operator: Operator) -> bool:
+        """True for an operator that reads the file's input itself."""
+        return self.start is not None and operator.inputs[0] == self.start[0]
 
     def begin(self, name: str, quantity: Quantity) -> None:
         """The network's input is known: tensor `name` with its quantity."""
@@ -129,6 +90,13 @@ class Walk:
             raise UserError(f"its input {source!r} is quantised in two ways; one is needed.")
         self.values[name] = Activation(INPUT, quantity, layout)
 
+    def named(self, value: Activation, source: str) -> None:
+        """A node is known by the first quantiser that gives its integers."""
+        assert self.draft is not None
+        if value.name not in self.quantised:
+            self.quantised.add(value.name)
+            self.draft.sources[value.name] = source
+
     def materialise(self, operator: Operator, value: Pending, quantity: Quantity) -> Activation:
         """The node that makes `value`, its output quantised."""
         assert self.draft is not None
@@ -139,75 +107,6 @@ class Walk:
         node = at(operator.place, lambda: value.node(fields))
         self.draft.add(node, value.layout.shape, operator.outputs[0])
         return Activation(name, quantity, value.layout)
-
-    def quantity(self, operator: Operator, scale: Array, zero: Array) -> Quantity:
-        """What one scale and zero point say; uint8 is shifted by 128."""
-        if scale.size != 1:
-            self.refuse(operator, f"has {scale.size} scales for an activation; one is needed")
-        return at(operator.place, lambda: Quantity(float(scale.ravel()[0]),
-                                                   int(zero.ravel()[0])))
-
-    def _named(self, operator: Operator) -> None:
-        """A node is known by the first quantiser that gives its integers."""
-        value = self.values[operator.outputs[0]]
-        assert self.draft is not None and isinstance(value, Activation)
-        if value.name not in self.quantised:
-            self.quantised.add(value.name)
-            self.draft.sources[value.name] = operator.outputs[0]
-
-    def _rescaled(self, operator: Operator, value: Activation, quantity: Quantity) -> Activation:
-        """The same values by another scale and zero point; nothing where they are the same."""
-        if quantity == value.quantity:
-            return value
-        assert self.draft is not None
-        finer = value.quantity.scale / quantity.scale
-        if finer >= 2 and any(node.name == value.name and isinstance(node, AveragePool)
-                              for node in self.draft.nodes):
-            self.refuse(operator, f"makes the scale of an average {finer:.3g} times finer after "
-                                  "it is rounded; give it the scale of the pool's input")
-        multiplier, shift = quantise_multiplier([finer])
-        node = at(operator.place, lambda: Requantise(
-            f"scale_{operator.index}", (value.name,), quantity.zero, quantity.scale,
-            input_zero=value.quantity.zero, multiplier=int(multiplier[0]), shift=int(shift[0])))
-        self.draft.add(node, value.layout.shape, operator.outputs[0])
-        return Activation(node.name, quantity, value.layout)
-
-    def _scale(self, operator: Operator, kind: Any = np.uint8) -> tuple[Array, Array]:
-        """Scale and zero point of a Quantize- or DequantizeLinear, as for int8 or int32.
-
-        kind: the type of the integers where no zero point tells it.
-        """
-        scale = self.numbers(operator, 1, "scale").astype(np.float32).astype(np.float64).ravel()
-        zero = self.numbers(operator, 2, "zero point") if self.given(operator, 2) else \
-            np.zeros(1, kind)
-        if zero.dtype not in (np.int8, np.uint8, np.int32):
-            self.refuse(operator, f"is of type {zero.dtype}; int8 and uint8 are known")
-        if not (np.isfinite(scale).all() and (scale > 0).all() and zero.size in (1, scale.size)):
-            self.refuse(operator, "has scales that are no numbers above 0, or other than its "
-                                  "zero points")
-        shifted = zero.astype(np.int64).ravel() - (128 if zero.dtype == np.uint8 else 0)
-        return scale, np.broadcast_to(shifted, scale.shape)
-
-    def _fixed(self, operator: Operator, values: Array) -> Fixed:
-        """A constant as QuantizeLinear quantises it, to int8."""
-        scale, zero = self._scale(operator)
-        axis = self._axis(operator, values, scale)
-        shape = [1] * values.ndim
-        if scale.size > 1:
-            shape[axis] = -1
-        with np.errstate(all="ignore"):
-            integers = np.rint(values / scale.reshape(shape)) + zero.reshape(shape)
-        return Fixed(np.clip(np.nan_to_num(integers), -128, 127).astype(np.int8), scale, zero, axis)
-
-    def _axis(self, operator: Operator, values: Array, scale: Array) -> int:
-        """The axis of one scale an entry."""
-        if scale.size == 1:
-            return 0
-        axis = int(operator.attributes.get("axis", 1)) % max(values.ndim, 1)
-        if values.ndim == 0 or values.shape[axis] != scale.size:
-            self.refuse(operator, f"has {scale.size} scales for axis {axis} of {values.shape}")
-        return axis
-
 
 def finite(value: float | None) -> float | None:
     """A bound, or None where it bounds nothing."""

@@ -1,90 +1,18 @@
 """Each operator of TensorFlow Lite that is known, as a node."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tflite
 
-from dscim.host.importers.rounding import reach, single_rounding
-from dscim.host.importers.scales import product_factors
-from dscim.host.importers.tflite_file import Operator, Tensor
-from dscim.host.importers.tflite_walk import Walk, foldable, window
-from dscim.host.network import (
-    Add,
-    AveragePool,
-    Conv,
-    Depthwise,
-    MaxPool,
-    Mean,
-    Pad,
-    Requantise,
-    Reshape,
-    Softmax,
-)
+from dscim.host.importers.tflite_file import Operator
+from dscim.host.importers.tflite_products import conv_2d, depthwise_conv_2d, fully_connected
+from dscim.host.importers.tflite_walk import Walk, window
+from dscim.host.network import Add, AveragePool, MaxPool, Mean, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.scaling import add_factors, mean_factors, quantise_multiplier
 
-
-def conv_2d(walk: Walk, operator: Operator) -> None:
-    """CONV_2D: weights OHWI, as a Conv has them."""
-    options = operator.options(tflite.Conv2DOptions)
-    weights = _weights(walk, operator, 4, 0)
-    assert weights.values is not None
-    channels = walk.draft.shapes[walk.source(operator)][2]
-    if weights.shape[3] != channels:
-        walk.refuse(operator, f"has weights for {weights.shape[3]} of {channels} channels; "
-                              "grouped convolutions are not known")
-    _undilated(walk, operator, options)
-    walk.add(operator, Conv(
-        **walk.fields(operator, options.FusedActivationFunction()), weights=weights.values,
-        **_scaling(walk, operator, weights, weights.shape[0]),
-        **window(walk, operator, weights.shape[1:3], options)))
-
-
-def depthwise_conv_2d(walk: Walk, operator: Operator) -> None:
-    """DEPTHWISE_CONV_2D: weights (1, KH, KW, C*m); with one channel it is a convolution."""
-    options = operator.options(tflite.DepthwiseConv2DOptions)
-    weights = _weights(walk, operator, 4, 3)
-    assert weights.values is not None
-    channels = walk.draft.shapes[walk.source(operator)][2]
-    outputs = weights.shape[3]
-    if weights.shape[0] != 1 or outputs % channels:
-        walk.refuse(operator, f"has weights of shape {weights.shape} for {channels} channels; "
-                              "(1, height, width, a multiple of the channels) is needed")
-    _undilated(walk, operator, options)
-    fields = {**walk.fields(operator, options.FusedActivationFunction()),
-              **_scaling(walk, operator, weights, outputs),
-              **window(walk, operator, weights.shape[1:3], options)}
-    walk.add(operator, Conv(**fields, weights=weights.values.transpose(3, 1, 2, 0))
-             if channels == 1 else Depthwise(**fields, weights=weights.values[0]))
-
-
-def fully_connected(walk: Walk, operator: Operator) -> None:
-    """FULLY_CONNECTED: over the whole input, or over the channels of each position."""
-    options = operator.options(tflite.FullyConnectedOptions)
-    if options.WeightsFormat() != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
-        walk.refuse(operator, "has shuffled weights; convert without them")
-    weights = _weights(walk, operator, 2, 0)
-    assert weights.values is not None
-    fields = walk.fields(operator, options.FusedActivationFunction())
-    shape = walk.draft.shapes[fields["inputs"][0]]
-    outputs, depth = weights.shape
-    if depth == shape[0] * shape[1] * shape[2]:
-        kernel = foldable(shape)
-        if kernel != shape:
-            fields["inputs"] = (_reshaped(walk, fields, kernel),)
-    elif depth == shape[2]:
-        kernel = (1, 1, depth)
-    else:
-        walk.refuse(operator, f"has {depth} weights an output for an input of {shape}; the whole "
-                              "input's or its channels' count is needed")
-    scaling, wrong = _rounded_once(
-        walk, operator, weights, _scaling(walk, operator, weights, outputs))
-    walk.add(operator, Conv(**fields, weights=weights.values.reshape(outputs, *kernel),
-                            **scaling))
-    if wrong:
-        walk.draft.rounded[fields["name"]] = wrong
+INTEGERS = ("INT32", "INT64")
+"""The types of axes and paddings."""
 
 
 def add(walk: Walk, operator: Operator) -> None:
@@ -129,14 +57,14 @@ def mean(walk: Walk, operator: Operator) -> None:
 def pad(walk: Walk, operator: Operator) -> None:
     """PAD of height and width with the zero point, and PADV2 where it does the same."""
     walk.kept(operator)
-    values = walk.constant(operator, 1, "padding").values
+    values = walk.constant(operator, 1, "padding", INTEGERS).values
     assert values is not None
     rank = len(walk.tensor(operator, 0, "input").shape)
     if values.shape != (rank, 2) or values.min() < 0 or values[[0, -1]].any():
         walk.refuse(operator, f"has the padding {values.tolist()}; only height and width can be "
                               "padded")
     if operator.name == "PADV2":
-        value = walk.constant(operator, 2, "value", "INT8").values
+        value = walk.constant(operator, 2, "value", ("INT8",)).values
         if value is None or value.size != 1 or value.item() != walk.output(operator)[1].zero:
             walk.refuse(operator, "pads with a value that is not the zero point")
     pairs = [(0, 0)] * (4 - rank) + [(int(a), int(b)) for a, b in values[1:-1]]
@@ -191,80 +119,10 @@ def activation(walk: Walk, operator: Operator) -> None:
                                   shift=int(shift[0])))
 
 
-def _weights(walk: Walk, operator: Operator, rank: int, axis: int) -> Tensor:
-    """The constant weights, int8, symmetric, with one scale or one for each of `axis`."""
-    tensor = walk.constant(operator, 1, "tensor of weights", "INT8")
-    if len(tensor.shape) != rank or min(tensor.shape) < 1:
-        walk.refuse(operator, f"has weights of shape {tensor.shape}, not of {rank} dimensions")
-    if tensor.zero.any():
-        walk.refuse(operator, "has weights with a zero point; convert with symmetric weights")
-    per_channel = tensor.axis == axis and len(tensor.scale) == tensor.shape[axis]
-    if len(tensor.scale) != 1 and not per_channel:
-        walk.refuse(operator, f"has {len(tensor.scale)} scales on axis {tensor.axis} of weights "
-                              f"of shape {tensor.shape}; one, or one for each output, is needed")
-    if not (np.isfinite(tensor.scale).all() and (tensor.scale >= 0).all()):
-        walk.refuse(operator, "has a scale of its weights that is no number from 0 up")
-    return tensor
-
-
-def _scaling(walk: Walk, operator: Operator, weights: Tensor, outputs: int) -> dict[str, Any]:
-    """Bias, multiplier, shift and input zero point."""
-    given = walk.draft.quantities[walk.source(operator)]
-    real = np.broadcast_to(product_factors(
-        given.scale, weights.scale, walk.output(operator)[1].scale), (outputs,))
-    multiplier, shift = quantise_multiplier(real)
-    return {"bias": _bias(walk, operator, outputs), "multiplier": multiplier, "shift": shift,
-            "input_zero": given.zero}
-
-
-def _rounded_once(walk: Walk, operator: Operator, weights: Tensor, scaling: dict[str, Any]
-                  ) -> tuple[dict[str, Any], float]:
-    """The scaling of a fully connected layer, which rounds once, and the share of sums, in the
-    worst channel, that the engine rounds to another integer."""
-    assert weights.values is not None
-    real = np.broadcast_to(product_factors(
-        walk.draft.quantities[walk.source(operator)].scale, weights.scale,
-        walk.output(operator)[1].scale), scaling["bias"].shape)
-    least, most = reach(weights.values, scaling["bias"], scaling["input_zero"])
-    worst = 0.0
-    for value in np.unique(real):
-        same = real == value
-        multiplier, shift, wrong = single_rounding(
-            float(value), int(least[same].min()), int(most[same].max()))
-        scaling["multiplier"][same], scaling["shift"][same] = multiplier, shift
-        worst = max(worst, wrong)
-    return scaling, worst
-
-
-def _bias(walk: Walk, operator: Operator, outputs: int) -> npt.NDArray[np.int32]:
-    """The bias, or zeros where there is none."""
-    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
-        return np.zeros(outputs, np.int32)
-    values = walk.constant(operator, 2, "bias").values
-    assert values is not None
-    if values.size != outputs:
-        walk.refuse(operator, f"has {values.size} biases for {outputs} outputs")
-    return values.reshape(outputs).astype(np.int32)
-
-
-def _undilated(walk: Walk, operator: Operator, options: Any) -> None:
-    factors = (options.DilationHFactor(), options.DilationWFactor())
-    if factors != (1, 1):
-        walk.refuse(operator, f"is dilated by {factors}, which is not known")
-
-
 def _integers(walk: Walk, operator: Operator, position: int, what: str) -> list[int]:
-    values = walk.constant(operator, position, what).values
+    values = walk.constant(operator, position, what, INTEGERS).values
     assert values is not None
     return [int(value) for value in values.ravel()[:8]]
-
-
-def _reshaped(walk: Walk, fields: dict[str, Any], shape: tuple[int, int, int]) -> str:
-    """A Reshape of the input of `fields`, for a layer that its sides would not fit."""
-    source = fields["inputs"][0]
-    given = walk.draft.quantities[source]
-    return walk.draft.add(Reshape(f"{fields['name']}_input", (source,), given.zero, given.scale,
-                                  shape=shape), shape, walk.draft.sources[source])
 
 
 OPERATORS: dict[str, Callable[[Walk, Operator], None]] = {

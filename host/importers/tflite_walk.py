@@ -47,14 +47,15 @@ class Walk:
             self.refuse(operator, f"has no {what}")
         return self.graph.tensors[operator.inputs[position]]
 
-    def constant(self, operator: Operator, position: int, what: str, kind: str = "INT32"
-                 ) -> Tensor:
-        """A constant input of type `kind`."""
+    def constant(self, operator: Operator, position: int, what: str,
+                 kinds: Sequence[str] = ("INT32",)) -> Tensor:
+        """A constant input of one of the types `kinds`."""
         tensor = self.tensor(operator, position, what)
-        if tensor.values is None or tensor.kind != kind:
+        if tensor.values is None or tensor.kind not in kinds:
             constant = "a constant" if tensor.values is not None else "not a constant"
             self.refuse(operator, f"has a {what} {tensor.name!r} that is {constant} of type "
-                                  f"{tensor.kind}; a constant of type {kind} is needed")
+                                  f"{tensor.kind}; a constant of type {' or '.join(kinds)} is "
+                                  "needed")
         return tensor
 
     def source(self, operator: Operator, position: int = 0) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from dscim.gateware.specs import VARIANTS, ProductSpec
 from dscim.host import datasets
+from dscim.host.cli.files import save_array
 from dscim.host.datasets import Dataset
 from dscim.host.errors import UserError
 from dscim.host.importers import pytorch
@@ -72,7 +73,10 @@ def run_export(options: argparse.Namespace) -> int:
 
 
 def run_quantise(options: argparse.Namespace) -> int:
-    """`quantise`: a network file of published weights, and how often both answer alike."""
+    """`quantise`: a network file of published weights, and how often both answer alike.
+
+    NAME-answers.npy beside it has the float network's answers, as labels for `dscim run`.
+    """
     what, data = _experiment(options)
     model = floating.published(what, options.weights)
     pixels = data.test_images
@@ -83,6 +87,7 @@ def run_quantise(options: argparse.Namespace) -> int:
     whole = predictions(Evaluator(network).outputs(what.input.integers(pixels)))
     answer = floating.answers(what, model)
     real = torch.cat([answer(part).argmax(1) for part in torch.from_numpy(pixels).split(8)])
+    save_array(options.folder / f"{options.name}-answers.npy", real.numpy())
     print(f"{options.folder / options.name}.npz written: the integers answer as the float network "
           f"does on {100 * float((real.numpy() == whole).mean()):.2f} % of {len(pixels)} images "
           f"of {data.name}")

@@ -6,7 +6,6 @@ import numpy as np
 
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.device import Device
 from dscim.host.fields import (
     Bases,
@@ -19,11 +18,9 @@ from dscim.host.fields import (
 )
 from dscim.host.layout import (
     ceil_div,
-    pack_activations,
     pack_parameters,
     pack_weights,
     tensor_words,
-    unpack_activations,
 )
 from dscim.host.network import INPUT, Conv, Depthwise, Network, Node
 from dscim.host.reference import weight_matrix
@@ -51,14 +48,13 @@ class Chain:
 
     def run(self, device: Device, x: np.ndarray) -> dict[str, np.ndarray]:
         """Every node's output for x (H, W, C), by one start."""
-        write(device, "activations", pack_activations(x), self.bases[INPUT] * WORD_BYTES)
-        if self.weights:
-            write(device, "weights", np.concatenate(self.weights))
-            write(device, "parameters", np.concatenate(self.parameters))
         words = [descriptor.pack(fields) for fields in self.descriptors]
-        write(device, "descriptors", np.array(words, np.uint32).ravel())
-        assert start(device, first=0, count=len(words)) == registers.ErrorCode.NONE
-        return {node.name: read(device, self.bases[node.name], self.shapes[node.name])
+        device.write_tensor(self.bases[INPUT], x)
+        device.load(np.concatenate([*self.weights, np.zeros(0, np.uint32)]),
+                    np.concatenate([*self.parameters, np.zeros(0, np.uint32)]),
+                    np.array(words, np.uint32).ravel())
+        device.start(0, len(words))
+        return {node.name: device.read_tensor(self.bases[node.name], self.shapes[node.name])
                 for node in self.network.nodes}
 
     def _allot(self, name: str) -> None:
@@ -100,27 +96,18 @@ class Chain:
         self._rows += len(matrix) * ceil_div(matrix.shape[1], columns)
 
 
-def write(device: Device, memory: str, words: np.ndarray, offset: int = 0) -> None:
-    """Words into one of the device's memories, from byte `offset` on."""
-    device._write(registers.MEMORY_BASES[memory] + offset, words)
-
-
-def read(device: Device, base: int, shape: tuple[int, int, int], raw: bool = False) -> np.ndarray:
-    """The (H, W, C) tensor at word `base` of the activation memory."""
-    words = device._read_memory("activations", 2 * tensor_words(shape, raw), base * WORD_BYTES)
-    return unpack_activations(words, shape, raw)
-
-
 def start(device: Device, first: int, count: int) -> int:
     """Runs descriptors to their end and returns the error that the device reports."""
-    device._control(start=1, first=first, count=count)
+    control = registers.BY_NAME["control"].pack(start=1, first=first, count=count)
+    device._write(registers.address("control"), np.array([control], np.uint32))
     status = {"busy": 1}
     while status["busy"]:
-        status = registers.BY_NAME["status"].unpack(device._read_register("status"))
+        word = int(device._read(registers.address("status"), 1)[0])
+        status = registers.BY_NAME["status"].unpack(word)
     return status["error"]
 
 
 def send(device: Device, fields: dict[str, int]) -> int:
     """Runs a descriptor, however wrong, and returns the error that the device reports."""
-    write(device, "descriptors", np.array(descriptor.pack(fields), np.uint32))
+    device._write_memory("descriptors", np.array(descriptor.pack(fields), np.uint32))
     return start(device, first=0, count=1)

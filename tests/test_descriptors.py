@@ -12,12 +12,12 @@ from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec
 from dscim.host.errors import UserError
 from dscim.host.fields import Bases, layer_fields, vector_fields
-from dscim.host.layout import pack_activations, pack_parameters, pack_weights
+from dscim.host.layout import pack_parameters, pack_weights
 from dscim.host.network import Evaluator, Network
 from dscim.host.reference import PreparedLayer, weight_matrix
 from dscim.host.target import open_target
 from tests import nodes
-from tests.chains import Chain, read, send, write
+from tests.chains import Chain, send
 from tests.layers import random_inputs, random_parameters
 
 SOC = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=4096, weight_rows=4096,
@@ -55,18 +55,18 @@ def test_a_group_of_channels_leaves_the_others(device):
         parameters, x = random_parameters(rng, layer), random_inputs(rng, layer, 1)
         integers = (parameters.bias, parameters.multiplier, parameters.shift)
         expected = np.full(layer.output, 55, np.int8)
-        write(device, "activations", pack_activations(x[0]), 8)
-        write(device, "activations", pack_activations(expected), 500 * 8)
-        write(device, "parameters", pack_parameters(*integers), 24 * 16)
+        device.write_tensor(1, x[0])
+        device.write_tensor(500, expected)
+        device._write_memory("parameters", pack_parameters(*integers), 24 * 16)
         whole = PreparedLayer(layer, parameters.weights, *integers).run(x)[0]
         for first, end in pairwise(bounds):
             matrix = weight_matrix(parameters.weights)[:, first:end]
-            write(device, "weights", pack_weights(matrix, SOC.macro.columns))
+            device._write_memory("weights", pack_weights(matrix, SOC.macro.columns))
             fields = layer_fields(SOC, layer, Bases(1, 500, parameters=24 + first),
                                   outputs=range(first, end))
             assert send(device, fields) == ErrorCode.NONE
             expected[:, :, first:end] = whole[:, :, first:end]
-        np.testing.assert_array_equal(read(device, 500, layer.output), expected)
+        np.testing.assert_array_equal(device.read_tensor(500, layer.output), expected)
 
 
 def test_a_vector_operation_works_on_a_group_of_words(device):
@@ -75,11 +75,11 @@ def test_a_vector_operation_works_on_a_group_of_words(device):
     node = nodes.MaxPool("a", ("b",), 3, 1.0, kernel=(1, 1))
     fields = vector_fields(node, x.shape, Bases(0, 100)) | {
         "inputs": 13, "outputs": 13, "input_channel": 16, "output_channel": 8}
-    write(device, "activations", pack_activations(x))
-    write(device, "activations", pack_activations(before), 100 * 8)
+    device.write_tensor(0, x)
+    device.write_tensor(100, before)
     assert send(device, fields) == ErrorCode.NONE
     before[:, :, 8:21] = x[:, :, 16:29]
-    np.testing.assert_array_equal(read(device, 100, x.shape), before)
+    np.testing.assert_array_equal(device.read_tensor(100, x.shape), before)
 
 
 def test_an_add_beyond_32_bits_is_refused(device):

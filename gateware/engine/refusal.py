@@ -21,6 +21,11 @@ def refusal(module, spec: SocSpec, place, fields, plan):
     """
     length, signed = _arithmetic(spec, fields)
     vector, product = plan.vector, ~plan.vector
+    input_end, second_end, output_end, weight_end, parameter_end = (
+        _sum(module, base, size) for base, size in (
+            (fields.input_base, plan.input_words), (fields.second_base, plan.input_words),
+            (fields.output_base, plan.output_words), (fields.weight_base, plan.weight_rows),
+            (fields.parameter_base, fields.outputs)))
     tail = fields.parameter_base[:3] != fields.output_channel[:3]
     faults = {
         ErrorCode.DESCRIPTOR: place >= spec.descriptors,
@@ -28,16 +33,14 @@ def refusal(module, spec: SocSpec, place, fields, plan):
         ErrorCode.MACRO: product & (fields.macro >= len(spec.macros)),
         ErrorCode.LENGTH: product & length,
         ErrorCode.SIGNED_MODE: product & signed,
-        ErrorCode.GEOMETRY: _sizes(fields)
+        ErrorCode.GEOMETRY: _sizes(module, fields)
             | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan)),
         ErrorCode.SCALING: plan.add & _widening(module, fields),
-        ErrorCode.INPUT_MEMORY: (fields.input_base + plan.input_words > spec.activation_words)
-            | (plan.add & (fields.second_base + plan.input_words > spec.activation_words)),
-        ErrorCode.OUTPUT_MEMORY: fields.output_base + plan.output_words > spec.activation_words,
-        ErrorCode.WEIGHT_MEMORY: product
-            & (fields.weight_base + plan.weight_rows > spec.weight_rows),
-        ErrorCode.PARAMETER_MEMORY: product
-            & (tail | (fields.parameter_base + fields.outputs > spec.channels)),
+        ErrorCode.INPUT_MEMORY: (input_end > spec.activation_words)
+            | (plan.add & (second_end > spec.activation_words)),
+        ErrorCode.OUTPUT_MEMORY: output_end > spec.activation_words,
+        ErrorCode.WEIGHT_MEMORY: product & (weight_end > spec.weight_rows),
+        ErrorCode.PARAMETER_MEMORY: product & (tail | (parameter_end > spec.channels)),
     }
     code = ErrorCode.NONE.value
     for error, fault in reversed(faults.items()):
@@ -49,11 +52,18 @@ def _any(faults):
     return reduce(or_, faults)
 
 
-def _sizes(f):
+def _sum(module, a, b):
+    """a + b with its carry, which a comparison of the bare sum would lose in Verilog."""
+    total = Signal(max(len(a), len(b)) + 1)
+    module.comb += total.eq(a + b)
+    return total
+
+
+def _sizes(module, f):
     """A size is zero, or the channels are not among those of a pixel."""
     return _any([getattr(f, name) == 0 for name in NONZERO]) \
-        | (f.input_channel + f.inputs > f.input_channels) \
-        | (f.output_channel + f.outputs > f.output_channels)
+        | (_sum(module, f.input_channel, f.inputs) > f.input_channels) \
+        | (_sum(module, f.output_channel, f.outputs) > f.output_channels)
 
 
 def _product_geometry(spec: SocSpec, f, plan):

@@ -87,7 +87,8 @@ class Transposer(LiteXModule):
 
     def _follow(self, next_row):
         """The row of the next beat's first channel: on in its tap, or the next tap's first."""
-        tap, channel, behind = Signal(self._row_bits), Signal(self._row_bits), Signal(9)
+        tap, channel = Signal(self._row_bits), Signal(self._row_bits)
+        behind = Signal(self._row_bits + 1)
         self.comb += behind.eq(channel + self.sink.count)
         self.sync += If(self.sink.valid & self.sink.ready,
             If(self.sink.last,

@@ -5,6 +5,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from dscim.gateware.specs import SpecError
 from dscim.host.errors import UserError
 from dscim.host.importers.draft import Imported
@@ -25,8 +27,9 @@ def import_file(path: Path, name: str | None = None) -> Imported:
     """
     data = _bytes(path)
     try:
-        return _importer(path, data)(data, name or path.stem, {
-            "file": path.name, "sha256": hashlib.sha256(data).hexdigest()})
+        with np.errstate(all="ignore"):     # what is no number is looked for, and refused
+            return _importer(path, data)(data, name or path.stem, {
+                "file": path.name, "sha256": hashlib.sha256(data).hexdigest()})
     except UserError as error:
         raise UserError(f"'{path}' cannot be imported: {_printable(str(error))}") from error
     except (SpecError, *DAMAGE) as error:

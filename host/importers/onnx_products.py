@@ -71,9 +71,8 @@ def batch_normalization(walk: Walk, operator: Operator) -> Pending:
     gain, shift, mean, variance = (
         walk.numbers(operator, position, "parameter").astype(np.float64).ravel()
         for position in range(1, 5))
-    with np.errstate(all="ignore"):
-        gain = gain / np.sqrt(variance + float(operator.attributes.get("epsilon", 1e-5)))
-        offset = shift - mean * gain
+    gain = gain / np.sqrt(variance + float(operator.attributes.get("epsilon", 1e-5)))
+    offset = shift - mean * gain
     if gain.shape != value.gain.shape or offset.shape != gain.shape \
             or not (np.isfinite(gain).all() and np.isfinite(offset).all()):
         walk.refuse(operator, "has parameters that are no numbers, or not one a channel")

@@ -104,8 +104,7 @@ def _fixed(walk: Walk, operator: Operator, values: Array) -> Fixed:
     shape = [1] * values.ndim
     if scale.size > 1:
         shape[axis] = -1
-    with np.errstate(all="ignore"):
-        integers = np.rint(values / scale.reshape(shape)) + zero.reshape(shape)
+    integers = np.rint(values / scale.reshape(shape)) + zero.reshape(shape)
     return Fixed(np.clip(np.nan_to_num(integers), -128, 127).astype(np.int8), scale, zero, axis)
 
 

@@ -87,8 +87,7 @@ def softmax(walk: Walk, operator: Operator) -> None:
     beta = np.float32(operator.options(tflite.SoftmaxOptions).Beta())
     fields = walk.fields(operator)
     step = -np.float32(walk.draft.quantities[fields["inputs"][0]].scale) * beta
-    with np.errstate(all="ignore"):
-        table = np.exp(step * np.arange(256, dtype=np.float32)).astype(np.float32)
+    table = np.exp(step * np.arange(256, dtype=np.float32)).astype(np.float32)
     walk.add(operator, Softmax(**fields, table=table))
 
 

@@ -4,11 +4,13 @@ import importlib.util
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dscim.host.importers import import_file
 from dscim.host.network import Depthwise, Evaluator, Softmax, load, run, save
 from tests.tflite_files import interpreter
-from tests.tflite_networks import FILES
+from tests.tflite_networks import FILES, random_chain
 
 LITERT = importlib.util.find_spec("ai_edge_litert") is not None
 needs_litert = pytest.mark.skipif(not LITERT, reason="ai-edge-litert is not installed")
@@ -42,17 +44,31 @@ def kernels(data, images):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", FILES)
 def test_every_layer_is_litert_s(tmp_path, name, seed):
+    network, tensors = compared(tmp_path, FILES[name](seed), 12, seed)
+    for node in network.nodes:          # nothing is the same whatever goes in
+        assert isinstance(node, Softmax) or tensors[node.name].std() > 1
+
+
+@needs_litert
+@settings(deadline=None, max_examples=25)
+@given(st.data(), st.integers(0, 2**16))
+def test_any_chain_of_operators_is_litert_s(tmp_path_factory, data, seed):
+    chain = random_chain(lambda choices: data.draw(st.sampled_from(choices)), seed)
+    compared(tmp_path_factory.mktemp("chain"), chain, 3, seed)
+
+
+def compared(tmp_path, chain, count, seed):
     """Each node on LiteRT's own inputs gives LiteRT's output, all integers of all nodes.
 
     A node that says that it cannot round alike is off by 1 at most, on as few as it says.
     """
-    chain = FILES[name](seed)
     result = imported(tmp_path, chain)
     path = tmp_path / "n.npz"
     save(result.network, path)
     network = load(path)
     evaluator = Evaluator(network)
-    images = np.random.default_rng(seed).integers(-128, 128, (12, *network.shape)).astype(np.int8)
+    images = np.random.default_rng(seed).integers(
+        -128, 128, (count, *network.shape)).astype(np.int8)
     tensors = stacked(chain.pack(), images, network, result.sources)
     assert np.array_equal(tensors["input"], images)
     for node in network.nodes:
@@ -63,10 +79,10 @@ def test_every_layer_is_litert_s(tmp_path, name, seed):
             assert np.count_nonzero(off) <= 2 + 2 * result.rounded[node.name] * off.size
         else:
             assert not off.any(), node.name
-        assert isinstance(node, Softmax) or made.std() > 1      # not the same whatever goes in
     if not result.rounded:
-        assert np.array_equal(run(network, images)[network.nodes[-1].name],
-                              tensors[network.nodes[-1].name])
+        last = network.nodes[-1].name
+        assert np.array_equal(run(network, images)[last], tensors[last])
+    return network, tensors
 
 
 def stacked(data, images, network, sources):

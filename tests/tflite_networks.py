@@ -211,3 +211,46 @@ def mixture(seed=0):
 FILES = {make.__name__: make for make in (person_detection, keyword_spotting, anomaly, residual,
                                           mobile, mixture)}
 assert tflite.ActivationFunctionType.RELU6 == RELU6 and tflite.Padding.SAME == SAME
+
+
+def random_chain(draw, seed):
+    """A chain of any operators, kernels, strides, paddings and activations that fit each other.
+
+    draw: called with a list, gives one of its entries.
+    """
+    sides = (draw([1, 2, 5, 8]), draw([1, 3, 6, 9]))
+    chain = Chain(seed, (1, *sides, draw([1, 2, 5])), zero=draw([-128, 0, 77, 127]))
+    for _ in range(draw([1, 2, 3, 4, 5])):
+        shape = chain.shapes[chain.last]
+        kernel = (draw(range(1, min(4, shape[1]) + 1)), draw(range(1, min(4, shape[2]) + 1)))
+        stride, padding = (draw([1, 2, 3]), draw([1, 2])), draw([SAME, VALID])
+        activation = draw([NONE, RELU, RELU6, 2])
+        more = {"per_channel": draw([True, False])}
+        step = draw(["conv", "depthwise", "pool", "plus", "dense", "mean", "pad", "alone",
+                     "quantize"])
+        if step == "conv":
+            chain.conv(draw([1, 3, 6]), kernel, stride, padding, activation, **more)
+        elif step == "depthwise":
+            chain.depthwise(draw([1, 2]), kernel, stride, padding, activation, **more)
+        elif step == "pool":
+            chain.pool(draw(["AVERAGE_POOL_2D", "MAX_POOL_2D"]), kernel, stride, padding,
+                       activation)
+        elif step == "plus":
+            chain.plus(draw([index for index, other in chain.shapes.items() if other == shape]),
+                       activation)
+        elif step == "dense":
+            chain.dense(draw([1, 4]), activation, keep=True, bias=draw([True, False, None]),
+                        **more)
+        elif step == "mean":
+            chain.mean()
+        elif step == "pad":
+            chain.pad(((draw([0, 1]), draw([0, 2])), (draw([0, 1]), draw([0, 3]))))
+        else:
+            chain.other(draw(["RELU", "RELU6"]) if step == "alone" else "QUANTIZE")
+    shape = chain.shapes[chain.last]
+    if draw([True, False]):
+        chain.reshape((1, int(np.prod(shape)))).dense(draw([1, 3, 10]), per_channel=draw(
+            [True, False]))
+        if draw([True, False]):
+            chain.softmax()
+    return chain

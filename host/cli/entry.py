@@ -18,6 +18,7 @@ VERBS = {
     "import": "a network file from a TensorFlow Lite INT8 or ONNX QDQ file",
     "sim": "serve the simulated SoC on a loopback port",
     "mvm": "one matrix product of .npy files on a target",
+    "calibrate": "a network made ready for DS-CIM, from a few inputs without labels",
     "run": "a network on a target, each layer compared with the reference",
     "dataset": "a data set's images as a network's own input integers",
     "finetune": "train a network file through the DS-CIM product",

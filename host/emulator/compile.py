@@ -1,4 +1,4 @@
-"""The kernel, compiled once for this machine into the cache, and loaded.
+"""The kernels, compiled once for this machine into the cache, and loaded.
 
 Where no g++ is found, or DSCIM_KERNEL=none is set, there is no kernel and numpy computes the same
 bits. DSCIM_KERNEL=plain compiles it without vector instructions: the same bits, slower.
@@ -14,7 +14,7 @@ from pathlib import Path
 from dscim.sim.cache import build_beside, cache_folder, digest, forget_old
 from dscim.sim.errors import SimulationError
 
-SOURCE = Path(__file__).parent / "kernel.cpp"
+SOURCES = tuple(Path(__file__).parent / name for name in ("kernel.cpp", "descent.cpp"))
 LIBRARY = "kernel.so"
 FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
 NATIVE = "-march=native"
@@ -49,6 +49,9 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
         function.restype = None
         function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
                              ctypes.c_void_p]
+    library.dscim_descend.restype = None
+    library.dscim_descend.argtypes = [
+        ctypes.c_void_p, *[ctypes.c_int64] * 4, *[ctypes.c_void_p] * 7, ctypes.c_float]
     return library
 
 
@@ -63,11 +66,12 @@ def _built(compiler: str, *, plain: bool) -> Path:
     if native is not None:
         flags.append(NATIVE)
     macros = native if native is not None else _macros(compiler) or ""
-    home = cache_folder() / f"emulator-{digest([SOURCE.read_bytes(), macros, *flags])}"
+    sources = [source.read_bytes() for source in SOURCES]
+    home = cache_folder() / f"emulator-{digest([*sources, macros, *flags])}"
     if not (home / LIBRARY).exists():
         forget_old("emulator-*")
         with build_beside(home) as beside:
-            command = [compiler, *flags, "-o", str(beside / LIBRARY), str(SOURCE)]
+            command = [compiler, *flags, "-o", str(beside / LIBRARY), *map(str, SOURCES)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 first = (done.stderr.strip().splitlines() or ["it said nothing"])[0]

@@ -9,6 +9,7 @@ which is one matrix product of as many times the inner size as a region has poin
 are -1, 0 and 1 and its sums stay below 2**24, so single precision is exact.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ BLOCK_BYTES = 4 << 20
 """Bytes of the fired rows that are held at a time: what a cache holds, not what memory does."""
 
 
+@cache
 def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
-    """(2, G, m): the local thresholds p_s and q_s of each region's points, in row order.
+    """(2, G, m), read-only: the local thresholds p_s and q_s of each region's points, by row.
 
     m is the most points any region holds; rows with fewer are filled up with NEVER.
     """
@@ -41,6 +43,7 @@ def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
     table = np.full((2, spec.or_width, max(map(len, held))), NEVER, np.uint8)
     for row, local in enumerate(held):
         table[:, row, :len(local)] = local.T
+    table.flags.writeable = False
     return table
 
 

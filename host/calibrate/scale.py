@@ -1,0 +1,72 @@
+"""The scale of a tensor: what its layers lose by it, and what sums that it enters lose."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.host.calibrate.fit import error, gain_and_bias, power
+from dscim.host.calibrate.graph import Rescaling
+from dscim.host.calibrate.layer import Task, on_levels, shifts
+from dscim.host.calibrate.samples import as_matrix, as_weights, products
+
+Int8 = npt.NDArray[np.int8]
+Float = npt.NDArray[np.floating[Any]]
+
+SCALES = 2.0 ** np.arange(-2, 2.01, 0.25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Consumer:
+    """A layer that reads the tensor. windows: its windows of a rescaled tensor, by its integers."""
+
+    task: Task
+    windows: Callable[[Int8, int], Int8]
+
+
+def quantised(values: Float, to: Rescaling) -> Int8:
+    """The int8 of real values, in steps of the given network above its zero point."""
+    return np.clip(np.rint(values * np.float32(to.scale)) + to.zero, -128, 127).astype(np.int8)
+
+
+def best_scale(values: Float, zero: int, layers: list[Consumer], summed: list[float]
+               ) -> Rescaling:
+    """The rescaling by which the readers of a tensor lose least.
+
+    values: the tensor in steps of the given network above its zero point. zero: z'.
+    summed: for each sum that it enters, how its own power compares with the sum's.
+    """
+    wanted = power_of(values)
+    best, least = Rescaling(1.0, zero), np.inf
+    for scale in SCALES:
+        to = Rescaling(float(scale), zero)
+        x = quantised(values, to)
+        back = (x.astype(np.float32) - zero) / np.float32(scale)
+        lost = float(np.square(back - values).mean()) / wanted
+        noise = sum(layer_noise(layer, layer.windows(x, zero), float(scale)) for layer in layers)
+        noise += lost * sum(summed)
+        if noise < least:
+            best, least = to, noise
+    return best
+
+
+def power_of(values: Float) -> float:
+    """The variance of all values, never zero."""
+    return max(float(values.var()), 1e-12)
+
+
+def layer_noise(consumer: Consumer, x: Int8, scale: float) -> float:
+    """The layer's error on windows x (P, KH, KW, C) by the best shift, as a share of its power."""
+    task = consumer.task
+    node, noises = task.node, []
+    layer = dataclasses.replace(task.layer)
+    for shift in shifts(task.spec):
+        spec = dataclasses.replace(task.spec, activation_shift=shift)
+        written = on_levels(as_matrix(node, node.weights).astype(np.float64), task, spec)
+        sums = products(x, layer, as_weights(node, written), spec)
+        gain, bias = gain_and_bias(sums, task.target, task.floor, task.unit / np.float32(scale))
+        wrong = error(sums * gain + bias, task.target, task.floor).sum()
+        noises.append(float(wrong / max(power(task.target, task.floor).sum(), 1e-12)))
+    return min(noises)

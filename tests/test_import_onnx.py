@@ -80,6 +80,16 @@ def test_integers_at_the_ends_are_the_network_s_own(tmp_path, kind):
     assert (whole.network.zero, whole.network.scale) == (real.network.zero, real.network.scale)
 
 
+def test_one_value_may_have_two_quantisers(tmp_path):
+    chain = Qdq(0, (1, 3, 4, 4)).conv(4)
+    value = chain.last
+    first = chain.quantised(0.03, 100).last
+    chain.last = value
+    network = imported(tmp_path, chain.quantised(0.05, 7).plus(first).quantised().pack()).network
+    assert [node.output_zero for node in network.nodes[:2]] == [-28, -121]
+    assert np.array_equal(network.nodes[0].weights, network.nodes[1].weights)
+
+
 def test_a_shape_that_is_computed_is_refused(tmp_path):
     chain = Qdq(0, (1, 3, 4, 4)).conv(2).quantised()
     given = chain.last

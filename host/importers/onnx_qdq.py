@@ -4,6 +4,7 @@ What lies between a DequantizeLinear and the next QuantizeLinear becomes one nod
 scales in float32 and rounds ties to even; the nodes scale in fixed point: 1 apart at most.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from dscim.host.errors import UserError
@@ -59,6 +60,8 @@ def _step(walk: Walk, operator: Operator) -> None:
             _before_quantiser(walk, operator)
             return
         value = OPERATORS[operator.kind](walk, operator)
+        if isinstance(value, Pending) and not value.title:
+            value = replace(value, title=f"{operator.kind.lower()}_{operator.index}")
         if isinstance(value, Simple) and value.own is not None:
             value = walk.materialise(operator, value, value.own)
         walk.values[operator.outputs[0]] = value

@@ -83,13 +83,14 @@ class Activation:
 class Pending:
     """Real numbers that an operator makes of activations.
 
-    low, high: bounds that activation functions set so far.
+    low, high: bounds that activation functions set so far. title: the name of the node.
     """
 
     inputs: tuple[Activation, ...]
     layout: Layout
     low: float | None = None
     high: float | None = None
+    title: str = ""
 
     def bounded(self, low: float | None, high: float | None) -> Self:
         """Kept within low..high, too."""

@@ -100,13 +100,15 @@ class Walk:
     def materialise(self, operator: Operator, value: Pending, quantity: Quantity) -> Activation:
         """The node that makes `value`, its output quantised."""
         assert self.draft is not None
-        name = f"{operator.kind.lower()}_{operator.index}"
+        taken = value.title in self.draft.shapes        # by another quantiser of the same value
+        name = f"{value.title}_{operator.index}" if taken else value.title
         fields = {"name": name, "inputs": tuple(given.name for given in value.inputs),
                   "output_zero": quantity.zero, "output_scale": quantity.scale,
                   "clamp": at(operator.place, lambda: clamp(quantity, value.low, value.high))}
         node = at(operator.place, lambda: value.node(fields))
         self.draft.add(node, value.layout.shape, operator.outputs[0])
         return Activation(name, quantity, value.layout)
+
 
 def finite(value: float | None) -> float | None:
     """A bound, or None where it bounds nothing."""

@@ -1,7 +1,6 @@
-"""Descriptors on `ref`: the twin of the engine gives what the nodes of a network give."""
+"""Descriptors: their fields are disjoint and come back, and what cannot be is told."""
 
 import dataclasses
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,88 +8,23 @@ import pytest
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.registers import ErrorCode
-from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec
+from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.host.errors import UserError
-from dscim.host.fields import Bases, layer_fields, vector_fields
-from dscim.host.layout import pack_parameters, pack_weights
-from dscim.host.network import Evaluator, Network
-from dscim.host.reference import PreparedLayer, weight_matrix
+from dscim.host.fields import (
+    Bases,
+    depthwise_matrix,
+    depthwise_outputs,
+    depthwise_tiles,
+    layer_fields,
+    vector_fields,
+)
+from dscim.host.network import Softmax
 from dscim.host.target import open_target
 from tests import nodes
-from tests.chains import Chain, send
-from tests.layers import random_inputs, random_parameters
+from tests.chains import send
 
 SOC = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=4096, weight_rows=4096,
               channels=256, strip=4)
-ARITHMETICS = (ProductSpec(16, 64), ProductSpec(16, 16, exact=True))
-KINDS = ("add", "requantise", "pool", "mean", "depthwise")
-
-
-@pytest.fixture(scope="module")
-def device():
-    with open_target("ref", SOC) as opened:
-        yield opened
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_descriptor_is_a_node(device, kind):
-    rng = np.random.default_rng(KINDS.index(kind))
-    for case in range(40):
-        shape, zero = nodes.random_shape(rng), nodes.random_zero(rng)
-        network = Network("single", shape, 1.0, zero, tuple(nodes.single(rng, kind, shape, zero)))
-        x = nodes.random_image(rng, shape)
-        arithmetic = ARITHMETICS[case % 2]
-        outputs = Chain(SOC, network, arithmetic).run(device, x)
-        expected = Evaluator(network, arithmetic, SOC.macro.rows).nodes(x[None])
-        for name, output in outputs.items():
-            np.testing.assert_array_equal(output, expected[name][0], err_msg=repr(network.nodes))
-
-
-def test_a_group_of_channels_leaves_the_others(device):
-    """A layer cut into groups of output channels, each a descriptor; all other bytes stay."""
-    rng = np.random.default_rng(9)
-    for bounds in ((0, 8, 21), (0, 3, 4, 13, 21), (5, 6), (1, 20)):
-        layer = LayerSpec((4, 5, 11), 21, (3, 3), (1, 1), ((1, 1), (1, 1)), -7,
-                          product=ARITHMETICS[0])
-        parameters, x = random_parameters(rng, layer), random_inputs(rng, layer, 1)
-        integers = (parameters.bias, parameters.multiplier, parameters.shift)
-        expected = np.full(layer.output, 55, np.int8)
-        device.write_tensor(1, x[0])
-        device.write_tensor(500, expected)
-        device._write_memory("parameters", pack_parameters(*integers), 24 * 16)
-        whole = PreparedLayer(layer, parameters.weights, *integers).run(x)[0]
-        for first, end in pairwise(bounds):
-            matrix = weight_matrix(parameters.weights)[:, first:end]
-            device._write_memory("weights", pack_weights(matrix, SOC.macro.columns))
-            fields = layer_fields(SOC, layer, Bases(1, 500, parameters=24 + first),
-                                  outputs=range(first, end))
-            assert send(device, fields) == ErrorCode.NONE
-            expected[:, :, first:end] = whole[:, :, first:end]
-        np.testing.assert_array_equal(device.read_tensor(500, layer.output), expected)
-
-
-def test_a_vector_operation_works_on_a_group_of_words(device):
-    rng = np.random.default_rng(10)
-    x, before = rng.integers(-128, 128, (2, 3, 4, 40)).astype(np.int8)
-    node = nodes.MaxPool("a", ("b",), 3, 1.0, kernel=(1, 1))
-    fields = vector_fields(node, x.shape, Bases(0, 100)) | {
-        "inputs": 13, "outputs": 13, "input_channel": 16, "output_channel": 8}
-    device.write_tensor(0, x)
-    device.write_tensor(100, before)
-    assert send(device, fields) == ErrorCode.NONE
-    before[:, :, 8:21] = x[:, :, 16:29]
-    np.testing.assert_array_equal(device.read_tensor(100, x.shape), before)
-
-
-def test_an_add_beyond_32_bits_is_refused(device):
-    rng = np.random.default_rng(11)
-    node = dataclasses.replace(nodes.add(rng, "a", ("b", "c"), (0, 0)), left_shift=20,
-                               shifts=(2, 0, 0))
-    fields = vector_fields(node, (2, 2, 8), Bases(0, 8, 4))
-    assert send(device, fields) == ErrorCode.NONE
-    assert send(device, fields | {"first_shift": 3}) == ErrorCode.SCALING
-    with pytest.raises(UserError, match="widens an input by 23 bits"):
-        vector_fields(dataclasses.replace(node, shifts=(0, 3, 0)), (2, 2, 8), Bases())
 
 
 def test_fields_are_disjoint_and_come_back():
@@ -105,3 +39,53 @@ def test_fields_are_disjoint_and_come_back():
               for field in descriptor.FIELDS}
     assert descriptor.unpack(descriptor.pack(values)) == values
     assert max(Operation) in descriptor.BY_NAME["operation"].limits
+
+
+def test_an_add_beyond_32_bits_is_refused():
+    rng = np.random.default_rng(11)
+    node = dataclasses.replace(nodes.add(rng, "a", ("b", "c"), (0, 0)), left_shift=20,
+                               shifts=(2, 0, 0))
+    fields = vector_fields(node, (2, 2, 8), Bases(0, 8, 4))
+    with open_target("ref", SOC) as device:
+        assert send(device, fields) == ErrorCode.NONE
+        assert send(device, fields | {"first_shift": 3}) == ErrorCode.SCALING
+    with pytest.raises(UserError, match="widens an input by 23 bits"):
+        vector_fields(dataclasses.replace(node, shifts=(0, 3, 0)), (2, 2, 8), Bases())
+
+
+def test_what_a_device_has_no_operation_for():
+    table = np.array([1.0] + [0.0] * 255, np.float32)
+    with pytest.raises(UserError, match="'a' of kind Softmax has no descriptor"):
+        vector_fields(Softmax("a", ("b",), -128, 1 / 256, table=table), (1, 1, 8), Bases())
+
+
+@pytest.mark.parametrize(("bases", "text"), (
+    (Bases(4080, 0), "input and output need 4098 words"),
+    (Bases(0, 4090), "input and output need 4099 words"),
+    (Bases(weights=4090), "weights need 4108 rows"),
+    (Bases(parameters=256), "channels need 264 channels"),
+    (Bases(parameters=4), "Parameters at 4 cannot serve channels from 0 on")))
+def test_what_does_not_fit_is_told(bases, text):
+    with pytest.raises(UserError, match=text):
+        layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)), bases)
+    assert layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)))["output_base"] == 18
+
+
+def test_row_tiles_of_a_depthwise_layer():
+    """They share the channels out, and every weight stands in its row and column once."""
+    rng = np.random.default_rng(13)
+    for kernel, channels, each in (((3, 3), 10, 2), ((1, 1), 40, 1), ((7, 7), 2, 1)):
+        layer = LayerSpec((8, 8, channels), channels * each, kernel, depthwise=True)
+        weights = rng.integers(1, 128, (*kernel, channels * each)).astype(np.int8)
+        tiles = depthwise_tiles(SOC, layer)
+        assert [c for tile in tiles for c in tile] == list(range(channels))
+        for tile in tiles:
+            outputs = depthwise_outputs(layer, tile)
+            matrix = depthwise_matrix(weights, tile, each)
+            assert matrix.shape == (len(tile) * layer.depth, len(outputs))
+            assert len(matrix) <= SOC.macro.rows or len(tile) == 1
+            assert np.count_nonzero(matrix) == layer.depth * len(outputs)
+            for column, output in enumerate(outputs):
+                first = (output // each - tile.start) * layer.depth
+                np.testing.assert_array_equal(matrix[first:first + layer.depth, column],
+                                              weights[:, :, output].ravel())

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
@@ -45,9 +46,9 @@ def test_unknown_experiments_and_plans_are_refused():
 @pytest.mark.slow
 def test_resnet18s_plan_runs_from_end_to_end(tmp_path):
     """A few steps of each training of the one command; then every network is evaluated."""
-    write_cifar(tmp_path, 10)
+    write_cifar(tmp_path, 2)
     given = ["all", "--experiment", "cifar10-resnet18", "--data", str(tmp_path), "--work",
-             str(tmp_path), "epochs=1", "images=8", "batch=4", "held-out=30", "limit=2",
+             str(tmp_path), "epochs=1", "images=4", "batch=4", "held-out=4", "limit=1",
              f"folder={tmp_path}"]
     assert main(given) == 0
     results = json.loads((tmp_path / "cifar10-resnet18.json").read_text())["results"]
@@ -86,6 +87,23 @@ def test_mobilenetv2_answers_as_in_float():
     answer = floating.answers(what, model)
     real = torch.cat([answer(part).argmax(1) for part in torch.from_numpy(shown).split(8)])
     assert (real.numpy() == whole).mean() >= 0.88
+
+
+def test_published_weights_become_a_network_without_training(tmp_path, capsys):
+    """The integers are written, and how often they answer as the float network, truly."""
+    write_cifar(tmp_path, 8)
+    what = experiment("cifar10-resnet8")
+    torch.manual_seed(2)
+    model = floating.blank(what).eval()
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    given = ["quantise", "--experiment", what.name, "--data", str(tmp_path), "--weights",
+             str(tmp_path / "weights.pth"), "--name", "net", "--folder", str(tmp_path)]
+    assert main(given) == 0
+    images = datasets.load("cifar10", tmp_path).test_images
+    answers = floating.answers(what, model)(torch.from_numpy(images)).argmax(1).numpy()
+    assert np.array_equal(np.load(tmp_path / "net-answers.npy"), answers)
+    whole = predictions(Evaluator(load(tmp_path / "net.npz")).outputs(what.input.integers(images)))
+    assert f"on {100 * (whole == answers).mean():.2f} % of 8 images" in capsys.readouterr().out
 
 
 def test_other_weights_are_refused(tmp_path):

@@ -23,7 +23,7 @@ DEFAULT = ProductSpec()
 
 def network(seed: int = 0, arithmetic: ProductSpec = DEFAULT, channels: int = 3,
             side: int = 6, zero: int = -128) -> Network:
-    """Two convolutions, their sum, a pool, a classifier: every kind of node once."""
+    """Two convolutions, their sum, a pool, a classifier."""
     generator = np.random.default_rng(seed)
     pad = ((1, 1), (1, 1))
     nodes = (

@@ -134,13 +134,11 @@ class Qdq:
         """Add."""
         return self.node("Add", self.last, other)
 
-    def pack(self, every=False):
-        """The bytes of the file; every: each quantiser's integers are an output."""
-        names = self.quantisers if every else [self.last]
-        kind = KINDS[self.kind] if every else TensorProto.FLOAT
-        outputs = [helper.make_tensor_value_info(name, kind, [None] * len(self.shapes[name]))
-                   for name in names]
-        graph = helper.make_graph(self.nodes, "test", [self.first], outputs, self.constants)
+    def pack(self):
+        """The bytes of the file."""
+        last = helper.make_tensor_value_info(self.last, TensorProto.FLOAT,
+                                             [None] * len(self.shapes[self.last]))
+        graph = helper.make_graph(self.nodes, "test", [self.first], [last], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
         model.ir_version = 9
         onnx.checker.check_model(model)
@@ -201,13 +199,3 @@ def integer_ends(chain):
 
 
 FILES = {make.__name__: make for make in (separable, convolutional, channels_last)}
-
-
-def session(data, fused=True):
-    """onnxruntime for a file; fused: with its integer kernels."""
-    import onnxruntime  # noqa: PLC0415
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    if not fused:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])

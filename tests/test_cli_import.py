@@ -1,6 +1,7 @@
 """`dscim import` on the command line: what it writes, says and refuses."""
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -51,6 +52,30 @@ def test_an_imported_network_runs(tmp_path, capsys):
     assert main(["run", str(tmp_path / "n.npz"), str(tmp_path / "x.npy"), "--exact",
                  "--compare"]) == 0
     assert "all agree" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("suffix", "data", "shape", "package"), [
+    (".tflite", tflite_networks.residual().pack(), (8, 8, 3), "ai_edge_litert"),
+    (".onnx", onnx_networks.separable().pack(), (12, 12, 3), "onnxruntime")])
+def test_an_import_is_compared_with_its_runtime(tmp_path, capsys, monkeypatch, suffix, data, shape,
+                                                package):
+    images = np.random.default_rng(0).integers(-128, 128, (6, *shape)).astype(np.int8)
+    np.save(tmp_path / "x.npy", images)
+    more = ("--compare", str(tmp_path / "x.npy"), "--limit", "4")
+    with monkeypatch.context() as patched:
+        for name in (package, f"{package}.interpreter"):
+            patched.setitem(sys.modules, name, None)
+        assert importing(tmp_path, suffix, data, *more) == 2
+        assert "pip install 'dscim[compare]'" in capsys.readouterr().err
+    pytest.importorskip(package)
+    assert importing(tmp_path, suffix, data, *more, "--json", str(tmp_path / "r.json")) == 0
+    told = json.loads((tmp_path / "r.json").read_text())["compared"]
+    assert told[-1]["name"] == "end to end" and told[0]["outputs"] > 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert ("all agree." if suffix == ".tflite" else "by 1 at most.") in last
+    np.save(tmp_path / "x.npy", images[:, :-1])
+    assert importing(tmp_path, suffix, data, *more) == 2
+    assert "the network takes int8 of shape" in capsys.readouterr().err
 
 
 def test_weights_of_128_are_told(tmp_path, capsys):

@@ -111,12 +111,3 @@ def _offsets(builder, offsets):
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
     return builder.EndVector()
-
-
-def interpreter(data):
-    """LiteRT with its reference kernels, every tensor kept, ready to be invoked."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
-    made = Interpreter(model_content=data, experimental_preserve_all_tensors=True,
-                       experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    made.allocate_tensors()
-    return made

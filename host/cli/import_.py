@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.entry import FAILED
+from dscim.host.cli.files import check_writable, load_int8, save_json
 from dscim.host.cli.report import Report, add_report
-from dscim.host.importers import Imported, import_file
+from dscim.host.errors import UserError
+from dscim.host.importers import Compared, Imported, compare, import_file
 from dscim.host.network import Weighted, file_hash, save
 
 COLUMNS = ("node", "kind", "input", "output", ">weights", "the file's tensor")
@@ -22,14 +24,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="NETWORK", required=True,
                         help="the network file to write (.npz)")
     parser.add_argument("--name", help="the network's name; default: the file's")
+    parser.add_argument("--compare", type=Path, metavar="INPUTS.npy",
+                        help="(N, H, W, C) int8, the network's own input integers: compare every "
+                             "node with LiteRT's reference kernels or onnxruntime")
+    parser.add_argument("--limit", type=int, metavar="N", help="compare only the first N inputs")
     add_report(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the network and says what it holds; exit status 0."""
+    """Writes the network and says what it holds; exit status 0 when a comparison holds, too."""
     report = Report.of(options)
     check_writable(options.output)
     check_writable(options.json)
+    if options.limit is not None and options.limit < 1:
+        raise UserError(f"--limit {options.limit} leaves no input; give 1 or more.")
     imported = import_file(options.file, options.name)
     save(imported.network, options.output)
     network = imported.network
@@ -39,14 +47,41 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{options.output}: {network.name}, {len(network.nodes)} nodes, input "
                f"{'x'.join(map(str, network.shape))} int8, real = {network.scale:.6g} * "
                f"(integer - {network.zero})")
+    results = _compared(options, imported, report)
     save_json(options.json, {
         "network": str(options.output), "sha256": file_hash(options.output),
         "nodes": [{"name": node.name, "kind": type(node).__name__,
                    "output": network.shapes()[node.name],
                    "tensor": imported.sources[node.name]} for node in network.nodes],
         "saturated_weights": imported.saturated, "rounded_twice": imported.rounded,
-        "notes": list(imported.notes)})
-    return 0
+        "notes": list(imported.notes), "compared": [each.to_json() for each in results]})
+    allowed = 1 if imported.rounded or _is_onnx(imported) else 0
+    return 0 if all(each.greatest <= allowed for each in results[:-1]) else FAILED
+
+
+def _compared(options: argparse.Namespace, imported: Imported, report: Report) -> list[Compared]:
+    """The comparison that --compare asks for, printed; nothing without it."""
+    if options.compare is None:
+        return []
+    images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"))
+    name = "onnxruntime" if _is_onnx(imported) else "LiteRT's reference kernels"
+    with report.progress() as step:
+        results = compare(options.file.read_bytes(), imported, images[:options.limit],
+                          lambda done, total: step(name, done, total))
+    report.table(("node", ">outputs", ">differing", ">share", ">by at most"), [
+        (each.name, str(each.outputs), str(each.differing),
+         f"{100 * each.differing / each.outputs:.4f} %", str(each.greatest)) for each in results])
+    nodes = results[:-1]
+    differing, outputs = (sum(getattr(each, what) for each in nodes)
+                          for what in ("differing", "outputs"))
+    report.say(f"{outputs} outputs of {len(nodes)} nodes were compared with {name}: "
+               + (f"{differing} differ, by {max(each.greatest for each in nodes)} at most."
+                  if differing else "all agree."))
+    return results
+
+
+def _is_onnx(imported: Imported) -> bool:
+    return imported.network.provenance["import"]["format"] == "ONNX QDQ"
 
 
 def _rows(imported: Imported) -> list[tuple[str, ...]]:

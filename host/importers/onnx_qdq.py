@@ -38,7 +38,7 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
     """The network in the bytes of an .onnx file."""
     graph = read(data)
     walk = Walk(graph)
-    walk.start = (graph.input[0], _input_layout(graph))
+    walk.start = (graph.input[0], input_layout(graph))
     for operator in _needed(graph):
         _step(walk, operator)
     output = _output(walk)
@@ -88,7 +88,7 @@ def _before_quantiser(walk: Walk, operator: Operator) -> None:
                           "with a QuantizeLinear first")
 
 
-def _input_layout(graph: Graph) -> Layout:
+def input_layout(graph: Graph) -> Layout:
     """The input as an image N, C, H, W, or N, H, W, C where a Transpose makes that of it."""
     name, kind, sizes = graph.input
     if kind not in ("FLOAT", "INT8", "UINT8"):

@@ -1,7 +1,9 @@
 """The emulator's kernel equals the numpy reference, on vectors, in plain C and without it."""
 
+import json
 import os
 import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscim.gateware.specs import MAXIMAL_TAPS, LayerSpec, ProductSpec, SequenceSpec
+from dscim.host.emulator import bitstream, over_images, prepare
 from dscim.host.emulator import compile as compiling
-from dscim.host.emulator import over_images, prepare
 from dscim.host.emulator.layer import EmulatedLayer
-from dscim.host.network import Evaluator, host_node
-from dscim.host.reference import PreparedLayer
+from dscim.host.network import Evaluator, host_node, save
+from dscim.host.reference import PreparedLayer, contract
 from dscim.host.reference.depthwise import PreparedDepthwise
 from tests.small_network import small_images, small_network
 
@@ -190,3 +192,27 @@ def test_threads_are_those_of_the_environment(monkeypatch):
     assert thread_count() == 3
     monkeypatch.delenv("DSCIM_THREADS")
     assert thread_count() == len(os.sched_getaffinity(0))
+
+
+@settings(max_examples=25, deadline=None)
+@given(layers(), st.integers(0, 2**32))
+def test_the_baseline_of_bit_streams_is_the_contract(layer, seed):
+    rng, spec = np.random.default_rng(seed), layer.product
+    if spec.exact or spec.length > 256:
+        spec = ProductSpec(spec.or_width, 64, spec.sequence, spec.signed, spec.activation_shift)
+    x = operands(rng, (3, 70), layer.input_zero)
+    w = operands(rng, (70, 5))
+    np.testing.assert_array_equal(bitstream.product(x, w, spec, layer.input_zero),
+                                  contract.product(x, w, spec, layer.input_zero))
+
+
+def test_the_bench_reports_every_way(tmp_path):
+    save(small_network(), tmp_path / "net.npz")
+    done = subprocess.run(
+        [sys.executable, "-m", "dscim.host.emulator.bench", "net.npz", "--images", "1",
+         "--repeat", "1", "--json", "r.json"], cwd=tmp_path, capture_output=True, text=True,
+        check=True)
+    result, = json.loads((tmp_path / "r.json").read_text())
+    assert len(result["seconds"]) == 1 + 6 + 5 + 5
+    assert all(value > 0 for value in result["seconds"].values())
+    assert "times float32" in done.stdout

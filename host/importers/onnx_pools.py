@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
 from dscim.host.importers.onnx_file import Operator
 from dscim.host.importers.onnx_products import sides, window
 from dscim.host.importers.onnx_values import Activation, Layout, Pending, Simple, Value
 from dscim.host.importers.onnx_walk import Walk
+from dscim.host.importers.rounding import once_rounded
 from dscim.host.network import AveragePool, MaxPool, Mean
-from dscim.host.network.scaling import mean_factors
 
 
 def max_pool(walk: Walk, operator: Operator) -> Value:
@@ -72,7 +74,8 @@ def _mean(given: Activation, layout: Layout) -> Pending:
     height, width, _ = given.layout.shape
 
     def make(fields: dict[str, Any]) -> Mean:
-        multiplier, shift = mean_factors(given.quantity.scale / fields["output_scale"],
-                                         height * width)
-        return Mean(**fields, input_zero=given.quantity.zero, multiplier=multiplier, shift=shift)
+        real = given.quantity.scale / fields["output_scale"] / (height * width)
+        multiplier, shift = once_rounded(np.array([real]))
+        return Mean(**fields, input_zero=given.quantity.zero, multiplier=int(multiplier[0]),
+                    shift=int(shift[0]))
     return Simple((given,), layout, make=make)

@@ -31,7 +31,12 @@ from dscim.host.network import (
     Shape,
     Softmax,
 )
-from dscim.host.network.scaling import add_factors, mean_factors, quantise_multiplier
+from dscim.host.network.scaling import (
+    add_factors,
+    mean_factors,
+    quantise_multiplier,
+    softmax_table,
+)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -169,7 +174,7 @@ class Grower:
         return Reshape(**self._kept(name, given), shape=shape)
 
     def _softmax(self, name: str, given: str) -> Node:
-        table = np.exp(-np.float32(self.known[given][2]) * np.arange(256, dtype=np.float32))
+        table = softmax_table(self.known[given][2])
         return Softmax(name, (given,), -128, 1 / 256, table=table)
 
 

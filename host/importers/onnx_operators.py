@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dscim.host.importers.onnx_file import Operator
 from dscim.host.importers.onnx_layouts import flatten, pad, reshape, transpose
 from dscim.host.importers.onnx_pools import (
@@ -18,7 +16,7 @@ from dscim.host.importers.onnx_products import batch_normalization, biased, conv
 from dscim.host.importers.onnx_values import Pending, Product, Simple, Value
 from dscim.host.importers.onnx_walk import Walk, finite
 from dscim.host.network import Add, Requantise, Softmax
-from dscim.host.network.scaling import add_factors, quantise_multiplier
+from dscim.host.network.scaling import add_factors, quantise_multiplier, softmax_table
 
 
 def add(walk: Walk, operator: Operator) -> Value:
@@ -64,7 +62,7 @@ def softmax(walk: Walk, operator: Operator) -> Value:
     if given.layout.shape[:2] != (1, 1) or axis not in (1, -1):
         walk.refuse(operator, f"is over axis {axis} of {given.layout.shape}; only the channels of "
                               "one position are known")
-    table = np.exp(-np.float32(given.quantity.scale) * np.arange(256, dtype=np.float32))
+    table = softmax_table(given.quantity.scale)
     return Simple((given,), given.layout, make=lambda fields: Softmax(**fields, table=table))
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import tflite
 
 from dscim.host.importers.tflite_file import Operator
 from dscim.host.importers.tflite_products import conv_2d, depthwise_conv_2d, fully_connected
 from dscim.host.importers.tflite_walk import Walk, window
 from dscim.host.network import Add, AveragePool, MaxPool, Mean, Pad, Requantise, Reshape, Softmax
-from dscim.host.network.scaling import add_factors, mean_factors, quantise_multiplier
+from dscim.host.network.scaling import (
+    add_factors,
+    mean_factors,
+    quantise_multiplier,
+    softmax_table,
+)
 
 INTEGERS = ("INT32", "INT64")
 """The types of axes and paddings."""
@@ -84,11 +88,12 @@ def reshape(walk: Walk, operator: Operator) -> None:
 
 def softmax(walk: Walk, operator: Operator) -> None:
     """SOFTMAX over the channels."""
-    beta = np.float32(operator.options(tflite.SoftmaxOptions).Beta())
+    beta = float(operator.options(tflite.SoftmaxOptions).Beta())
     fields = walk.fields(operator)
-    step = -np.float32(walk.draft.quantities[fields["inputs"][0]].scale) * beta
-    table = np.exp(step * np.arange(256, dtype=np.float32)).astype(np.float32)
-    walk.add(operator, Softmax(**fields, table=table))
+    scale = walk.draft.quantities[fields["inputs"][0]].scale
+    if not 0 <= beta < 1e6:
+        walk.refuse(operator, f"has the factor beta {beta}, which is no number from 0 up")
+    walk.add(operator, Softmax(**fields, table=softmax_table(scale, beta)))
 
 
 def quantize(walk: Walk, operator: Operator) -> None:

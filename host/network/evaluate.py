@@ -1,7 +1,8 @@
 """Integer evaluation of a network, by the emulator: the numpy reference's bits, fast."""
 
+import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,13 @@ class Evaluator:
         self._tables = {node.name: _table(node) for node in network.nodes
                         if isinstance(node, POINTWISE)}
         self._uses = Counter(name for node in network.nodes for name in node.inputs)
+
+    def with_layers_of(self, other: "Evaluator", names: Collection[str]) -> "Evaluator":
+        """This evaluator, but with the layers `names` as `other`, of the same network, has them."""
+        mixed = copy.copy(self)
+        mixed._layers = {name: (other if name in names else self)._layers[name]
+                         for name in self._layers}
+        return mixed
 
     def nodes(self, images: Int8) -> dict[str, Int8]:
         """Every node's output, (N, H, W, C) int8, for images (N, H, W, C) int8, at one go."""

@@ -1,5 +1,7 @@
 """From real scales to the integers of TensorFlow Lite's reference kernels."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -41,3 +43,13 @@ def mean_factors(real: float, count: int) -> tuple[int, int]:
     multiplier, shift = int(multipliers[0]), int(shifts[0])
     moved = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << moved) // count, shift - moved
+
+
+def softmax_table(scale: float, beta: float = 1.0) -> npt.NDArray[np.float32]:
+    """(256,) float32: the table of a Softmax for an input of this scale.
+
+    The exponents are products in single precision, as the kernel's; each power is the nearest
+    float32, on every machine.
+    """
+    exponents = -np.float32(scale) * np.float32(beta) * np.arange(256, dtype=np.float32)
+    return np.array([math.exp(exponent) for exponent in exponents.tolist()], np.float32)

@@ -80,7 +80,10 @@ def add_macro(parser: argparse.ArgumentParser) -> None:
 
 def product_spec(options: argparse.Namespace, default: ProductSpec | None = None) -> ProductSpec:
     """The arithmetic that the options of `add_arithmetic` ask for, `default` where they are
-    silent; SpecError where it cannot be."""
+    silent; SpecError where it cannot be.
+
+    An exact default gives way to any option that only a stochastic product has.
+    """
     default = default or ProductSpec()
     changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}
     if options.variant is not None:
@@ -90,7 +93,10 @@ def product_spec(options: argparse.Namespace, default: ProductSpec | None = None
             changes[name] = getattr(options, name)
     if changes.get("signed") == "offset":
         changes["activation_shift"] = 0
-    return dataclasses.replace(default, exact=options.exact or default.exact, **changes)
+    asked = any(getattr(options, name) is not None
+                for name in ("variant", "length", "signed", "sequence"))
+    return dataclasses.replace(default, exact=options.exact or (default.exact and not asked),
+                               **changes)
 
 
 def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> SocSpec:

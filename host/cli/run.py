@@ -2,9 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host.cli import layers
+from dscim.host.cli import layers, losses
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.files import check_writable, load_int8, load_labels, save_json
 from dscim.host.cli.options import (
@@ -34,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="read every layer's output and hold it against the reference "
                              "(default, but for the target ref); without, tensors stay on the "
                              "device and the last output alone is compared")
+    parser.add_argument("--report", action="store_true",
+                        help="where it loses, layer by layer, and what would help (by the "
+                             "emulator, which is run once for each layer)")
     add_arithmetic(parser)
     add_target(parser, "ref")
     add_report(parser)
@@ -46,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     images, labels = _inputs(options, network)
     check_writable(options.json)
     arithmetic = product_spec(options, network.arithmetic)
+    losses.check(options.report, arithmetic)
     title = f"{network.name} on {options.target}: {len(images)} images, {describe(arithmetic)}"
     compare = options.target != "ref" if options.compare is None else options.compare
     if options.target == "ref" and not compare:
@@ -63,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
             if work.layers:
                 save_json(options.json, result)
     layers.say_accuracy(result, report)
+    _report_losses(options, network, arithmetic, images, labels, result)
     return 0 if layers.conclude([work], report) else FAILED
 
 
@@ -83,8 +89,17 @@ def _emulate(options: argparse.Namespace, network: Network, arithmetic: ProductS
                    for node in network.nodes]}
     save_json(options.json, result)
     layers.say_accuracy(result, report)
+    _report_losses(options, network, arithmetic, images, labels, result)
     report.say("by the emulator; --compare runs the device's own steps on ref and compares them")
     return 0
+
+
+def _report_losses(options: argparse.Namespace, network: Network, arithmetic: ProductSpec,
+                   images: Int8, labels: layers.Labels | None, result: dict[str, Any]) -> None:
+    """Prints the report that --report asks for, and adds it to the JSON."""
+    if options.report:
+        found = losses.say(network, arithmetic, images, labels, Report.of(options))
+        save_json(options.json, {**result, "report": found})
 
 
 def _inputs(options: argparse.Namespace, network: Network) -> tuple[Int8, layers.Labels | None]:

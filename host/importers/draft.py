@@ -11,6 +11,7 @@ from dscim.host.errors import UserError
 from dscim.host.importers.fold import fold
 from dscim.host.importers.scales import Quantity
 from dscim.host.network import INPUT, Network, Node, Shape, Weighted
+from dscim.host.network.file import MOST_NODES
 
 Made = TypeVar("Made")
 
@@ -31,6 +32,8 @@ class Draft:
 
     def add(self, node: Node, shape: Shape, source: str) -> str:
         """Takes in a node whose output has `shape` and is the file's `source`; its name."""
+        if len(self.nodes) >= MOST_NODES:
+            raise UserError(f"it has more than {MOST_NODES} operators.")
         self.nodes.append(node)
         self.shapes[node.name] = shape
         self.quantities[node.name] = Quantity(node.output_scale, node.output_zero)

@@ -16,25 +16,32 @@ from dscim.host.reference import multiply_by_quantized_multiplier
 
 Int64 = npt.NDArray[np.int64]
 
-MOST = 1 << 20
-"""Sums that are tried one by one; of more, as many that are evenly spread."""
+TRIED = 1 << 23
+"""Sums of a layer that are tried one by one, all its scales together: about a second."""
 
 
-def single_rounding(real: float, least: int, most: int) -> tuple[int, int, float]:
+def single_rounding(real: float, least: int, most: int, tried: int = TRIED
+                    ) -> tuple[int, int, float]:
     """Multiplier and shift by which most sums in least..most round as round(sum * real) does.
 
     Returns also the share of those sums, between saturation on both sides, that round to
-    another integer: 0.0 means that no input whatever can tell the difference.
+    another integer: 0.0 means that no input whatever can tell the difference. Of more than
+    `tried` sums, as many that are evenly spread are tried, and the share is at least what the
+    multiplier's lack of precision lets expect.
     """
     bound = int(min(260 / real, 2.0**31)) if real > 0 else 0
     least, most = max(least, -bound), min(most, bound)
-    sums = np.arange(least, most + 1, max(1, -(-(most - least) // MOST)))
+    step = max(1, -(-(most - least + 1) // tried))
+    sums = np.arange(least, most + 1, step)
     scaled = sums * real
     wanted = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled).astype(np.int64)
     best = (0, 0, 2.0)
     for multiplier, shift in _candidates(real):
         made = multiply_by_quantized_multiplier(sums, np.array(multiplier), np.array(shift))
         wrong = float(np.mean(made != wanted)) if len(sums) else 0.0
+        if step > 1:
+            lack = abs(multiplier * 2.0**(shift - 31) - real)
+            wrong = max(wrong, float(np.abs(sums).mean()) * lack)
         if wrong < best[2]:
             best = (multiplier, shift, wrong)
         if not wrong:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
-from dscim.host.importers.rounding import reach, single_rounding
+from dscim.host.importers.rounding import TRIED, reach, single_rounding
 from dscim.host.importers.scales import product_factors
 from dscim.host.importers.tflite_file import Operator, Tensor
 from dscim.host.importers.tflite_walk import Walk, foldable, window
@@ -110,11 +110,11 @@ def _rounded_once(walk: Walk, operator: Operator, weights: Tensor, scaling: dict
         walk.draft.quantities[walk.source(operator)].scale, weights.scale,
         walk.output(operator)[1].scale), scaling["bias"].shape)
     least, most = reach(weights.values, scaling["bias"], scaling["input_zero"])
-    worst = 0.0
-    for value in np.unique(real):
+    worst, scales = 0.0, np.unique(real)
+    for value in scales:
         same = real == value
         multiplier, shift, wrong = single_rounding(
-            float(value), int(least[same].min()), int(most[same].max()))
+            float(value), int(least[same].min()), int(most[same].max()), TRIED // len(scales))
         scaling["multiplier"][same], scaling["shift"][same] = multiplier, shift
         worst = max(worst, wrong)
     return scaling, worst

@@ -12,6 +12,16 @@ PLANS: dict[str, tuple[str, ...]] = {
         "export --name fashion-resnet8 --checkpoint one-256-g4 --length 256 --grid 4 "
         "--teacher refined",
         "evaluate"),
+    "cifar10-resnet8": (
+        "float --epochs 20 --rate 0.2 --images 48000 --held-out 2000 --smoothing 0",
+        "float --name refined --start float --epochs 5 --rate 0.1 --images 48000 "
+        "--held-out 2000 --smoothing 0",
+        "export --name cifar10-resnet8-int8 --variant exact --teacher refined --held-out 2000",
+        "finetune --name one-256 --teacher refined --length 256 --grid 4 --images 16000 "
+        "--held-out 2000 --reach 2 --epochs 3 --rate 0.002",
+        "export --name cifar10-resnet8-ds-cim1-256 --checkpoint one-256 --teacher refined "
+        "--length 256 --grid 4 --held-out 2000",
+        "evaluate"),
     "cifar10-resnet18": (
         "float --epochs 200 --rate 0.1 --images 48000 --held-out 2000 --reach 4 --batch 128 "
         "--smoothing 0",

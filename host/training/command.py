@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--batch", type=int, default=64)
     step.add_argument("--rate", type=float, default=1e-3)
     step.add_argument("--reach", type=int, default=1, help="pixels by which images are shifted")
+    step.add_argument("--average", type=float, default=0.999,
+                      help="decay of the weights' moving average a step; 0: none")
 
     step = _command(commands, "export", verbs.run_export, "write a network file and the images")
     _add_spec(step)

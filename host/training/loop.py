@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from dscim.host.datasets import Dataset
+from dscim.host.training.average import Average
 from dscim.host.training.checkpoint import resume, save
 from dscim.host.training.recipe import Recipe
 
@@ -71,7 +72,7 @@ class Training:
 def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     """Train by `recipe`, or go on from `checkpoint`; return the last checkpoint.
 
-    The checkpoint has `best`, the state of the epoch with the highest held-out accuracy,
+    The checkpoint has `best`, the averaged state of the epoch with the highest held-out accuracy,
     `history`, one entry an epoch, `recipe` and `start`. The model ends in `best`.
     """
     model, optimiser = training.model, training.optimiser
@@ -85,17 +86,22 @@ def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> d
     if state["epoch"]:
         for name, part in moving.items():
             part.load_state_dict(state[name])
+    average = Average(model, recipe.average)
+    average.state |= state.get("average", {})
     training.say(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} "
                  "done")
     for epoch in range(state["epoch"], recipe.epochs):
         began, cpu = time.monotonic(), time.process_time()
-        mean = _epoch(training, schedule, _batches(parts, recipe, steps, epoch))
-        entry = {"loss": mean, "accuracy": training.validate(),
+        mean = _epoch(training, schedule, average, _batches(parts, recipe, steps, epoch))
+        with average.applied() as averaged:
+            accuracy = training.validate()
+        entry = {"loss": mean, "accuracy": accuracy,
                  "seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
         state["history"].append(entry)
         if entry["accuracy"] >= max(past["accuracy"] for past in state["history"]):
-            state["best"] = {k: v.clone() for k, v in model.state_dict().items()}
-        state |= {"epoch": epoch + 1, "recipe": asdict(recipe), "start": training.start}
+            state["best"] = averaged
+        state |= {"epoch": epoch + 1, "recipe": asdict(recipe), "start": training.start,
+                  "average": average.state}
         save(state | {name: part.state_dict() for name, part in moving.items()}, checkpoint)
         training.say(_line(entry, epoch, recipe, steps))
     model.load_state_dict(state["best"])
@@ -103,7 +109,7 @@ def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> d
     return state
 
 
-def _epoch(training: Training, schedule: torch.optim.lr_scheduler.LRScheduler,
+def _epoch(training: Training, schedule: torch.optim.lr_scheduler.LRScheduler, average: Average,
            batches: Iterator[tuple[Tensor, Tensor]]) -> float:
     """One step a batch; the mean loss. The model is left ready to evaluate."""
     values = []
@@ -114,6 +120,7 @@ def _epoch(training: Training, schedule: torch.optim.lr_scheduler.LRScheduler,
         value.backward()  # type: ignore[no-untyped-call]
         training.optimiser.step()
         schedule.step()
+        average.update()
         values.append(value.item())
     training.model.eval()
     return sum(values) / len(values)

@@ -39,7 +39,8 @@ def run_finetune(options: argparse.Namespace) -> int:
     """`finetune`: train through the product of one variant and length."""
     what, data = _experiment(options)
     recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, held_out=options.held_out, grid=options.grid or 2)
+                    options.reach, held_out=options.held_out, grid=options.grid or 2,
+                    average=options.average)
     teacher = _checkpoint(options, options.teacher)
     model, parts = floating.load(what, teacher), split(data, recipe)
     net = tuning.quantise(

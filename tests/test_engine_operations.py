@@ -200,11 +200,12 @@ def test_a_refused_descriptor_stops_the_chain(device):
 
 
 def some_descriptors(rng: np.random.Generator, spec: SocSpec) -> list[dict[str, int]]:
-    """Of adds, pools and depthwise tiles that the device can run."""
+    """An add, two pools and a depthwise tile that the device can run."""
     shape, zero = (4, 4, 10), 5
-    return [fields for kind in ("add", "pool", "mean", "depthwise") for fields in Chain(
-        spec, Network("single", shape, 1.0, zero, tuple(nodes.single(rng, kind, shape, zero))),
-        arithmetics(spec)[0]).descriptors]
+    chains = [Chain(spec, Network("single", shape, 1.0, zero, tuple(
+        nodes.single(rng, kind, shape, zero))), arithmetics(spec)[0])
+        for kind in ("add", "pool", "mean", "depthwise")]
+    return [chain.descriptors[-1] for chain in chains]
 
 
 @pytest.mark.parametrize("target", ("narrow", "wide"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dscim.host.importers import compare, import_file
 from dscim.host.network import Depthwise, load, run, save
-from tests.tflite_networks import FILES, random_chain
+from tests.tflite_networks import FILES, VALID, Chain, random_chain
 
 LITERT = importlib.util.find_spec("ai_edge_litert") is not None
 needs_litert = pytest.mark.skipif(not LITERT, reason="ai-edge-litert is not installed")
@@ -77,3 +77,35 @@ def test_what_needs_no_node_has_none(tmp_path):
     network = imported(tmp_path, FILES["person_detection"]()).network
     assert kinds(network)[:2] == ["Conv", "Depthwise"]      # one channel is no depthwise layer
     assert isinstance(network.nodes[1], Depthwise) and network.nodes[1].weights.shape == (3, 3, 8)
+
+
+@needs_litert
+def test_padding_that_two_layers_read_stays(tmp_path):
+    chain = Chain(0, (1, 5, 5, 3)).pad(((1, 0), (2, 1)))
+    padded = chain.last
+    first = chain.conv(4, padding=VALID).last
+    chain.last = padded
+    network, _ = compared(tmp_path, chain.conv(4, padding=VALID).plus(first), 4, 0)
+    assert kinds(network) == ["Pad", "Conv", "Conv", "Add"]
+
+
+def test_operators_that_compute_shapes_are_left_out(tmp_path):
+    """Converters of networks with an open batch write SHAPE, STRIDED_SLICE and PACK."""
+    chain = Chain(0, (1, 4, 4, 2)).conv(3)
+    shape = chain.file.tensor((4,), "INT32")
+    chain.file.operator("SHAPE", [chain.last], [shape], "ShapeOptions")
+    wanted = chain.file.tensor((2,), "INT32")
+    chain.file.operator("PACK", [shape], [wanted], "PackOptions")
+    flat = chain.made((1, 48), chain.scales[chain.last], chain.zeros[chain.last])
+    chain.file.operator("RESHAPE", [chain.last, wanted], [flat])
+    chain.last = flat
+    network = imported(tmp_path, chain.dense(5)).network
+    assert kinds(network) == ["Conv", "Conv"]
+    assert network.nodes[1].weights.shape == (5, 4, 4, 3)
+
+
+def test_a_long_vector_is_folded_into_sides_that_fit(tmp_path):
+    """A layer's sides are at most 4095; a vector of 10,000 becomes an image of two of them."""
+    network = imported(tmp_path, Chain(0, (1, 10000)).dense(3)).network
+    assert kinds(network) == ["Reshape", "Conv"]
+    assert max(network.shapes()[network.nodes[0].name]) <= 4095

@@ -22,7 +22,7 @@ Int64 = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float32]
 Real = npt.NDArray[np.floating[Any]]
 
-RIDGE = 0.02
+RIDGE = 0.05
 """What moving a weight costs, as if each activation had noise of this share of its power."""
 
 BLOCK = 16

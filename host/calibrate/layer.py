@@ -20,7 +20,10 @@ SHIFTS = range(4)
 CLIPS = 2.0 ** np.arange(0, 2.01, 0.25)
 """By how much a channel's weights are enlarged, those beyond the range saturating."""
 
-SWEEPS = 3
+SWEEPS = 4
+
+GLANCE = 4096
+"""Pixels that a shift, a clipping or a scale is chosen by; weights take more of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +65,23 @@ class Task:
     unit: Float
 
 
-def choose(task: Task, *, tune: bool) -> Chosen:
-    """The best of all shifts, each with each channel's best clipping; tune: and weights."""
-    best = min((clipped(task, shift) for shift in shifts(task.spec)), key=lambda c: c.noise)
-    return tuned(task, best) if tune and _tunable(task) else best
+def choose(task: Task) -> Chosen:
+    """The best of all shifts, each with each channel's best clipping; then gain, bias, weights.
+
+    Shifts and clippings are tried on some of the pixels, the rest is fitted on all.
+    """
+    few = thinned(task)
+    best = min((clipped(few, shift) for shift in shifts(task.spec)), key=lambda c: c.noise)
+    return tuned(task, best)
+
+
+def thinned(task: Task) -> Task:
+    """The task on at most GLANCE of its pixels."""
+    some = slice(None, None, -(-len(task.x) // GLANCE))
+    floor = task.floor
+    if floor is not None and len(floor) > 1:
+        floor = floor[some]
+    return dataclasses.replace(task, x=task.x[some], target=task.target[some], floor=floor)
 
 
 def shifts(spec: ProductSpec) -> range:
@@ -82,7 +98,7 @@ def clipped(task: Task, shift: int, clips: npt.NDArray[np.float64] = CLIPS) -> C
     least = np.full(matrix.shape[1], np.inf)
     gain, bias = np.zeros((2, matrix.shape[1]), np.float32)
     for clip in clips:
-        tried = on_levels(matrix * clip, task, spec)
+        tried = on_levels(matrix * clip, task.layer, spec)
         sums = products(task.x, task.layer, as_weights(task.node, tried), spec)
         found = gain_and_bias(sums, task.target, task.floor, task.unit / np.float32(clip))
         wrong = error(sums * found[0] + found[1], task.target, task.floor)
@@ -93,33 +109,31 @@ def clipped(task: Task, shift: int, clips: npt.NDArray[np.float64] = CLIPS) -> C
     return Chosen(as_weights(task.node, weights), shift, gain, bias, least, total)
 
 
-def on_levels(matrix: npt.NDArray[np.float64], task: Task, spec: ProductSpec
-              ) -> npt.NDArray[np.int8]:
+def on_levels(matrix: npt.NDArray[np.float64], layer: LayerSpec, spec: ProductSpec) -> Int8:
     """Weights (K, O) as integers: the nearest level's in split, else the nearest integer."""
     if spec.signed != "split" or spec.exact:
         return np.clip(np.rint(matrix), -127, 127).astype(np.int8)
-    levels = levels_of(spec, task.layer.input_zero)
+    levels = levels_of(spec, layer.input_zero)
     return levels.weights[levels.nearest(matrix)]
 
 
 def tuned(task: Task, start: Chosen) -> Chosen:
-    """`start` with its weights moved to where the product itself is best."""
+    """`start` fitted to all pixels, its weights moved to where the product itself is best."""
     spec = dataclasses.replace(task.spec, activation_shift=start.activation_shift)
-    descent = Descent(levels_of(spec, task.layer.input_zero), task.x, task.layer)
-    level = descent.levels.index(as_matrix(task.node, start.weights))
-    wanted = descent.levels.values[level]
+    sweeps = SWEEPS if spec.signed == "split" else 0
     gain, weights = start.gain, start.weights
-    for sweep in range(SWEEPS + 1):
+    if sweeps:
+        descent = Descent(levels_of(spec, task.layer.input_zero), task.x, task.layer)
+        level = descent.levels.index(as_matrix(task.node, start.weights))
+        wanted = descent.levels.values[level]
+    for sweep in range(sweeps + 1):
         sums = products(task.x, task.layer, weights, spec)
         gain, bias = gain_and_bias(sums, task.target, task.floor, gain)
         predicted = sums * gain + bias
-        if sweep < SWEEPS:
+        if sweep < sweeps:
             residual = predicted - aims(predicted, task.target, task.floor)
             descent.sweep(level, wanted, gain, residual)
             weights = as_weights(task.node, descent.levels.weights[level])
     wrong = error(predicted, task.target, task.floor)
-    return dataclasses.replace(start, weights=weights, gain=gain, bias=bias, error=wrong)
-
-
-def _tunable(task: Task) -> bool:
-    return task.spec.signed == "split" and not task.spec.exact
+    return dataclasses.replace(start, weights=weights, gain=gain, bias=bias, error=wrong,
+                               power=power(task.target, task.floor))

@@ -20,7 +20,10 @@ SCALES = 2.0 ** np.arange(-2, 2.01, 0.25)
 
 @dataclasses.dataclass(frozen=True)
 class Consumer:
-    """A layer that reads the tensor. windows: its windows of a rescaled tensor, by its integers."""
+    """A layer that reads the tensor.
+
+    task: what it has to do, less its input. windows: of a tensor's integers with a zero point.
+    """
 
     task: Task
     windows: Callable[[Int8, int], Int8]
@@ -45,7 +48,7 @@ def best_scale(values: Float, zero: int, layers: list[Consumer], summed: list[fl
         x = quantised(values, to)
         back = (x.astype(np.float32) - zero) / np.float32(scale)
         lost = float(np.square(back - values).mean()) / wanted
-        noise = sum(layer_noise(layer, layer.windows(x, zero), float(scale)) for layer in layers)
+        noise = sum(layer_noise(layer.task, layer.windows(x, zero), to) for layer in layers)
         noise += lost * sum(summed)
         if noise < least:
             best, least = to, noise
@@ -57,16 +60,19 @@ def power_of(values: Float) -> float:
     return max(float(values.var()), 1e-12)
 
 
-def layer_noise(consumer: Consumer, x: Int8, scale: float) -> float:
-    """The layer's error on windows x (P, KH, KW, C) by the best shift, as a share of its power."""
-    task = consumer.task
+def layer_noise(task: Task, x: Int8, to: Rescaling) -> float:
+    """The layer's error on windows x (P, KH, KW, C) by the best shift, as a share of its power.
+
+    to: the rescaling that x has; the weights stay as they are.
+    """
     node, noises = task.node, []
-    layer = dataclasses.replace(task.layer)
+    layer = dataclasses.replace(task.layer, input_zero=to.zero)
+    matrix = as_matrix(node, node.weights).astype(np.float64)
+    start = task.unit / np.float32(to.scale)
     for shift in shifts(task.spec):
         spec = dataclasses.replace(task.spec, activation_shift=shift)
-        written = on_levels(as_matrix(node, node.weights).astype(np.float64), task, spec)
-        sums = products(x, layer, as_weights(node, written), spec)
-        gain, bias = gain_and_bias(sums, task.target, task.floor, task.unit / np.float32(scale))
-        wrong = error(sums * gain + bias, task.target, task.floor).sum()
-        noises.append(float(wrong / max(power(task.target, task.floor).sum(), 1e-12)))
-    return min(noises)
+        written = as_weights(node, on_levels(matrix, layer, spec))
+        sums = products(x, layer, written, spec)
+        gain, bias = gain_and_bias(sums, task.target, task.floor, start)
+        noises.append(float(error(sums * gain + bias, task.target, task.floor).sum()))
+    return min(noises) / max(float(power(task.target, task.floor).sum()), 1e-12)

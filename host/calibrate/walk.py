@@ -20,7 +20,7 @@ from dscim.host.calibrate.graph import (
     rescaled,
     rescaled_output,
 )
-from dscim.host.calibrate.layer import Chosen, Task, choose
+from dscim.host.calibrate.layer import GLANCE, Chosen, Task, choose
 from dscim.host.calibrate.samples import Places, products, sample, windows_at
 from dscim.host.calibrate.scale import Consumer, best_scale
 from dscim.host.emulator import over_images, prepare
@@ -32,9 +32,6 @@ Float = npt.NDArray[np.floating[Any]]
 
 PIXELS = 8192
 """Pixels of a layer that its weights are chosen by."""
-
-GLANCE = 2048
-"""Pixels of a layer that its input's scale is chosen by."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +81,8 @@ class Walk:
         """The node with its integers chosen; its output is computed."""
         source = self.scales[node.inputs[0]]
         layer = dataclasses.replace(self.layers[node.name], input_zero=source.zero)
-        task = self._task(node, layer, PIXELS)
-        chosen = choose(task, tune=True)
+        task = self._task(node, layer)
+        chosen = choose(task)
         self._report(node, chosen, source)
         spec = dataclasses.replace(self.spec, activation_shift=chosen.activation_shift)
         zeros = np.zeros(node.outputs, np.int32)
@@ -127,13 +124,22 @@ class Walk:
             to = Rescaling(1.0, zero)
         else:
             zero = -128 if has_relu(node) else zero
-            layers = [self._consumer(reader, node) for reader in self._readers(members)
-                      if isinstance(reader, Weighted)]
+            readers = [reader for reader in self._readers(members)
+                       if isinstance(reader, Weighted)]
+            images = self._glanced(readers)
+            values = values[:images]
+            layers = [self._consumer(reader, node, images) for reader in readers]
             summed = [self._share(reader, node, values) for reader in self._readers(members)
                       if isinstance(reader, Add)]
             to = best_scale(values, zero, layers, summed) if layers else Rescaling(1.0, zero)
         self.scales[node.name] = to
         return to
+
+    def _glanced(self, readers: list[Weighted]) -> int:
+        """Images that hold GLANCE pixels of each of these layers, or all."""
+        least = min((int(np.prod(self.layers[reader.name].output[:2])) for reader in readers),
+                    default=1)
+        return min(len(self.exact[INPUT]), -(-GLANCE // least))
 
     def _readers(self, members: set[str]) -> list[Node]:
         return [node for node in self.network.nodes if members & set(node.inputs)
@@ -146,10 +152,12 @@ class Walk:
         total = max(float(self.exact[reader.name].astype(np.float32).var()), 1e-12)
         return factor ** 2 * float(values.var()) / total
 
-    def _consumer(self, reader: Weighted, node: Node) -> Consumer:
+    def _consumer(self, reader: Weighted, node: Node, images: int) -> Consumer:
         """A layer that reads `node`, perhaps through nodes that pass its scale on."""
-        places = self._places(reader, GLANCE)
-        task = self._task(reader, self.layers[reader.name], GLANCE, exact_input=True)
+        places = self._places(reader, GLANCE, images)
+        target, floor, unit = self._aim(reader, places)
+        nothing = np.zeros((0, 1, 1, 1), np.int8)  # its windows come with each scale
+        task = Task(reader, self.layers[reader.name], self.spec, nothing, target, floor, unit)
         between = self._between(node.name, reader.inputs[0])
 
         def windows(x: Int8, zero: int) -> Int8:
@@ -168,26 +176,26 @@ class Walk:
             last = known[last].inputs[0]
         return path
 
-    def _places(self, node: Weighted, count: int) -> Places:
-        return sample(count, self.layers[node.name], len(self.exact[INPUT]), self.seed)
+    def _places(self, node: Weighted, count: int, images: int) -> Places:
+        return sample(count, self.layers[node.name], images, self.seed)
 
-    def _task(self, node: Weighted, layer: LayerSpec, count: int, *, exact_input: bool = False
-              ) -> Task:
-        """What the layer has to do: what the given network does, on the input as it is now."""
-        places = self._places(node, count)
+    def _aim(self, node: Weighted, places: Places) -> tuple[Float, Float | None, Float]:
+        """What the given network has there before it rounds, the ReLU's floor, and the gain."""
         given = self.layers[node.name]
         exact = dataclasses.replace(self.spec, exact=True, activation_shift=0)
         unit = real_factor(node.multiplier, node.shift).astype(np.float32)
         before = windows_at(self.exact[node.inputs[0]], given, places)
         sums = products(before, given, node.weights, exact) + node.bias.astype(np.float32)
-        target = sums * unit
-        floor = np.zeros((1, 1), np.float32) if has_relu(node) else None
-        if exact_input:
-            return Task(node, layer, self.spec, before, target, floor, unit)
-        scale = self.scales[node.inputs[0]].scale
+        return sums * unit, np.zeros((1, 1), np.float32) if has_relu(node) else None, unit
+
+    def _task(self, node: Weighted, layer: LayerSpec) -> Task:
+        """What the layer has to do: what the given network does, on the input as it is now."""
+        places = self._places(node, PIXELS, len(self.exact[INPUT]))
+        target, floor, unit = self._aim(node, places)
         target, floor = self._with_the_sum(node, places, target, floor)
         x = windows_at(self.now[node.inputs[0]], layer, places)
-        return Task(node, layer, self.spec, x, target, floor, unit / np.float32(scale))
+        scale = np.float32(self.scales[node.inputs[0]].scale)
+        return Task(node, layer, self.spec, x, target, floor, unit / scale)
 
     def _with_the_sum(self, node: Weighted, places: Places, target: Float, floor: Float | None
                       ) -> tuple[Float, Float | None]:

@@ -13,6 +13,7 @@ from dscim.host.calibrate import calibrate
 from dscim.host.calibrate.descent import Descent
 from dscim.host.calibrate.fit import aims, error, gain_and_bias
 from dscim.host.calibrate.graph import Rescaling, rescaled
+from dscim.host.calibrate.lengths import cycles, network_cycles
 from dscim.host.calibrate.levels import levels_of
 from dscim.host.calibrate.network import MEMORY, usable
 from dscim.host.calibrate.samples import products
@@ -208,3 +209,37 @@ def test_the_verb_refuses_in_a_sentence(tmp_path, options):
     done = dscim("calibrate", "net.npz", "images.npy", "-o", "new.npz", *options, folder=tmp_path)
     assert_refused(done, str(options[-1]) if options[0] != "--exact" else "--exact")
     assert not (tmp_path / "new.npz").exists()
+
+
+def test_a_budget_of_cycles_lengthens_the_layers_that_gain_most(tmp_path):
+    network, images, spec = small_network(), small_images(12), ProductSpec(length=256)
+    least = network_cycles(network, spec)
+    most = network_cycles(network, ProductSpec(length=1024))
+    assert most == 4 * least  # 16 samples of a row at once: 1024 points are four times as many
+    budget = 2 * least
+    made = calibrate(network, images, spec, cycles=budget)
+    lengths = {node.name: layer.product.length for node, layer in made.layers()}
+    assert least < network_cycles(made, spec) <= budget
+    assert set(lengths.values()) <= {256, 512, 1024} and len(set(lengths.values())) > 1
+    assert {layer["name"]: layer["length"] for layer in made.provenance["calibrate"]["layers"]
+            } == lengths
+    save(made, tmp_path / "made.npz")  # and the device's own steps on ref agree, layer by layer
+    np.save(tmp_path / "images.npy", images[:2])
+    done = dscim("run", "made.npz", "images.npy", "--compare", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    everything = calibrate(network, images, spec, cycles=most)
+    assert {layer.product.length for _, layer in everything.layers()} == {1024}
+    with pytest.raises(UserError, match=f"--cycles {least - 1} is less than the {least}"):
+        calibrate(network, images, spec, cycles=least - 1)
+
+
+def test_cycles_are_those_of_the_contract():
+    """G cycles a product while the lanes hold the samples, then as many times more."""
+    plain = LayerSpec((8, 8, 32), 40, (3, 3), padding=((1, 1), (1, 1)), product=ProductSpec())
+    assert cycles(plain) == 64 * 3 * 2 * 16  # pixels, row tiles of 288 rows, column tiles, G
+    longer = dataclasses.replace(plain, product=ProductSpec(length=512))
+    assert cycles(longer) == 2 * cycles(plain)
+    shorter = dataclasses.replace(plain, product=ProductSpec(length=64))
+    assert cycles(shorter) == cycles(plain)
+    depthwise = dataclasses.replace(plain, outputs=32, depthwise=True)
+    assert cycles(depthwise) == 64 * 3 * 1 * 16  # 14 channels of nine taps a row tile

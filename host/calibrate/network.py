@@ -22,18 +22,22 @@ MEMORY = 1 << 30
 
 
 def calibrate(network: Network, images: Int8, arithmetic: ProductSpec, *, seed: int = 0,
+              cycles: int | None = None,
               say: Callable[[LayerReport], None] = lambda report: None) -> Network:
     """`network` with the integers that come nearest to its exact self on `images`.
 
     network: for the exact product; where it was tuned for another arithmetic, its own is lost.
     images: (N, H, W, C) int8, of the kind that it will see, no labels; as many are used as
     `usable` says. arithmetic: what it shall run by, each layer with a shift of its own. seed: of
-    the pixels that are looked at. say: called for each layer when it is chosen.
+    the pixels that are looked at. cycles: as many the macro may take for an image; where they
+    allow it, layers get streams longer than the arithmetic's, those first that gain most by it;
+    None: no layer does. say: called for each layer when it is chosen.
     UserError for images that are none of this network, or an exact arithmetic.
     """
     images = check(network, images, arithmetic)
     images = images[:usable(network, len(images))]
-    walk = Walk(network, images, dataclasses.replace(arithmetic, activation_shift=0), seed, say)
+    spec = dataclasses.replace(arithmetic, activation_shift=0)
+    walk = Walk(network, images, spec, seed, say, cycles)
     made = walk.run()
     told = {"images": len(images), "seed": seed,
             "images_sha256": hashlib.sha256(images.tobytes()).hexdigest(),

@@ -21,11 +21,13 @@ from dscim.host.calibrate.graph import (
     rescaled_output,
 )
 from dscim.host.calibrate.layer import GLANCE, Chosen, Task, choose
+from dscim.host.calibrate.lengths import lengthened
 from dscim.host.calibrate.samples import Places, products, sample, windows_at
-from dscim.host.calibrate.scale import Consumer, best_scale
+from dscim.host.calibrate.scale import Consumer, best_scale, layer_noise
 from dscim.host.emulator import over_images, prepare
 from dscim.host.network import INPUT, Add, Evaluator, Network, Node, Weighted, host_node
 from dscim.host.network.evaluate import BATCH
+from dscim.host.network.weighted import STRETCHES
 
 Int8 = npt.NDArray[np.int8]
 Float = npt.NDArray[np.floating[Any]]
@@ -39,6 +41,7 @@ class LayerReport:
     """What was chosen for a layer. snr: of the sampled pixels, in dB, after the ReLU."""
 
     name: str
+    length: int
     activation_shift: int
     input_scale: float
     snr: float
@@ -48,7 +51,9 @@ class Walk:
     """The state of a calibration: what both networks give so far, and the new nodes."""
 
     def __init__(self, network: Network, images: Int8, spec: ProductSpec, seed: int,
-                 say: Callable[[LayerReport], None]) -> None:
+                 say: Callable[[LayerReport], None], cycles: int | None = None) -> None:
+        """spec: of every layer, its stream stretched as the layer says; cycles: a budget for an
+        image, under which the layers' streams are stretched first."""
         self.network, self.spec, self.seed, self.say = network, spec, seed, say
         self.layers = {node.name: layer for node, layer in network.layers(spec)}
         evaluator = Evaluator(network, dataclasses.replace(spec, exact=True, activation_shift=0))
@@ -60,6 +65,9 @@ class Walk:
         self.members = families(network)
         self.nodes: list[Node] = []
         self.reports: list[LayerReport] = []
+        if cycles is not None:
+            self.network = lengthened(network, spec, cycles, self._noises())
+            self.layers = {node.name: layer for node, layer in self.network.layers(spec)}
 
     def run(self) -> Network:
         """The calibrated network."""
@@ -77,6 +85,25 @@ class Walk:
                 self.now[node.name] = host_node(new, [self.now[name] for name in node.inputs])
         return dataclasses.replace(self.network, nodes=tuple(self.nodes), arithmetic=self.spec)
 
+    def _noises(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The noise of each layer on exact inputs at each stream length that it may have."""
+        found = {}
+        for node, layer in self.network.layers(self.spec):
+            places = self._places(node, GLANCE, len(self.exact[INPUT]))
+            x = windows_at(self.exact[node.inputs[0]], layer, places)
+            longest = self.spec.or_width * self.spec.side
+            lengths = [self.spec.length << step for step in range(len(STRETCHES))
+                       if self.spec.length << step <= longest]
+            aim = self._aim(node, places)
+            found[node.name] = np.array([layer_noise(
+                Task(node, layer, dataclasses.replace(self.spec, length=length), x, *aim), x,
+                Rescaling(1.0, layer.input_zero)) for length in lengths])
+        return found
+
+    def _product(self, node: Weighted) -> ProductSpec:
+        """The layer's arithmetic, less its activation shift."""
+        return dataclasses.replace(self.layers[node.name].product, activation_shift=0)
+
     def _weighted(self, node: Weighted) -> Weighted:
         """The node with its integers chosen; its output is computed."""
         source = self.scales[node.inputs[0]]
@@ -84,7 +111,8 @@ class Walk:
         task = self._task(node, layer)
         chosen = choose(task)
         self._report(node, chosen, source)
-        spec = dataclasses.replace(self.spec, activation_shift=chosen.activation_shift)
+        spec = dataclasses.replace(self._product(node),
+                                   activation_shift=chosen.activation_shift)
         zeros = np.zeros(node.outputs, np.int32)
         sums = prepare(dataclasses.replace(layer, product=spec), chosen.weights, zeros, zeros,
                        zeros)
@@ -157,7 +185,8 @@ class Walk:
         places = self._places(reader, GLANCE, images)
         target, floor, unit = self._aim(reader, places)
         nothing = np.zeros((0, 1, 1, 1), np.int8)  # its windows come with each scale
-        task = Task(reader, self.layers[reader.name], self.spec, nothing, target, floor, unit)
+        task = Task(reader, self.layers[reader.name], self._product(reader), nothing, target,
+                    floor, unit)
         between = self._between(node.name, reader.inputs[0])
 
         def windows(x: Int8, zero: int) -> Int8:
@@ -195,7 +224,7 @@ class Walk:
         target, floor = self._with_the_sum(node, places, target, floor)
         x = windows_at(self.now[node.inputs[0]], layer, places)
         scale = np.float32(self.scales[node.inputs[0]].scale)
-        return Task(node, layer, self.spec, x, target, floor, unit / scale)
+        return Task(node, layer, self._product(node), x, target, floor, unit / scale)
 
     def _with_the_sum(self, node: Weighted, places: Places, target: Float, floor: Float | None
                       ) -> tuple[Float, Float | None]:
@@ -219,7 +248,8 @@ class Walk:
         return target + ratio * (was - now), -ratio * now if has_relu(reader) else None
 
     def _report(self, node: Weighted, chosen: Chosen, source: Rescaling) -> None:
-        report = LayerReport(node.name, chosen.activation_shift, source.scale,
-                             float(-10 * np.log10(max(chosen.noise, 1e-12))))
+        snr = float(-10 * np.log10(max(chosen.noise, 1e-12)))
+        report = LayerReport(node.name, self._product(node).length, chosen.activation_shift,
+                             source.scale, snr)
         self.reports.append(report)
         self.say(report)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dscim.gateware.specs import ProductSpec
 from dscim.host.calibrate import LayerReport, calibrate
+from dscim.host.calibrate.lengths import network_cycles
 from dscim.host.calibrate.network import IMAGES, check, usable
 from dscim.host.cli.files import check_writable, load_int8, save_json
 from dscim.host.cli.options import add_arithmetic, describe, product_spec
@@ -16,7 +17,7 @@ from dscim.host.emulator import why_no_kernel
 from dscim.host.errors import UserError
 from dscim.host.network import Evaluator, Network, Weighted, file_hash, load, predictions, save
 
-COLUMNS = ("layer", ">activation shift", ">input scale", ">SNR (dB)")
+COLUMNS = ("layer", ">L", ">activation shift", ">input scale", ">SNR (dB)")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help=f"only the first N inputs (default {IMAGES})")
     parser.add_argument("--seed", type=int, default=0, metavar="S",
                         help="of the pixels that are looked at (default 0)")
+    parser.add_argument("--cycles", type=int, metavar="C",
+                        help="cycles of the macro for an image: layers get streams longer than "
+                             "--length where it matters, as far as these allow")
     add_arithmetic(parser)
     add_report(parser)
 
@@ -52,11 +56,11 @@ def run(options: argparse.Namespace) -> int:
     if why_no_kernel():
         report.say(str(why_no_kernel()))
     started = time.monotonic()
-    made = _calibrated(network, images, arithmetic, options.seed, report)
+    made = _calibrated(network, images, arithmetic, options, report)
     seconds = time.monotonic() - started
     save(made, options.output)
     layers = made.provenance["calibrate"]["layers"]
-    report.table(COLUMNS, [(layer["name"], str(layer["activation_shift"]),
+    report.table(COLUMNS, [(layer["name"], str(layer["length"]), str(layer["activation_shift"]),
                             f"{layer['input_scale']:.2f}", f"{layer['snr']:.1f}")
                            for layer in layers])
     exact = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
@@ -66,16 +70,19 @@ def run(options: argparse.Namespace) -> int:
                  for name, each in (("before", network), ("after", made))}
     report.say(f"agrees with the exact network on {100 * agreement['after']:.1f} % of these "
                f"inputs, {100 * agreement['before']:.1f} % before; {seconds:.0f} s")
+    spent = network_cycles(made, arithmetic)
+    report.say(f"{spent} cycles of the macro an image, {network_cycles(network, arithmetic)} "
+               "before")
     report.say(f"written to {options.output}")
     save_json(options.json, {
         "network_sha256": file_hash(options.network), "output_sha256": file_hash(options.output),
         "settings": arithmetic.to_json(), "images": len(images), "seed": options.seed,
-        "agreement": agreement, "layers": layers, "seconds": seconds})
+        "agreement": agreement, "cycles": spent, "layers": layers, "seconds": seconds})
     return 0
 
 
-def _calibrated(network: Network, images: Int8, arithmetic: ProductSpec, seed: int,
-                report: Report) -> Network:
+def _calibrated(network: Network, images: Int8, arithmetic: ProductSpec,
+                options: argparse.Namespace, report: Report) -> Network:
     """The calibrated network, with progress layer by layer."""
     total = sum(isinstance(node, Weighted) for node in network.nodes)
     done = 0
@@ -88,4 +95,5 @@ def _calibrated(network: Network, images: Int8, arithmetic: ProductSpec, seed: i
             step("layers", done, total)
             report.detail(f"[{done}/{total}] {layer.name}: shift {layer.activation_shift}, "
                           f"input scale {layer.input_scale:.2f}, {layer.snr:.1f} dB")
-        return calibrate(network, images, arithmetic, seed=seed, say=say)
+        return calibrate(network, images, arithmetic, seed=options.seed,
+                         cycles=options.cycles, say=say)

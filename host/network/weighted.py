@@ -9,6 +9,9 @@ from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.base import require
 from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
 
+STRETCHES = (1, 2, 4, 8, 16, 32, 64)
+"""By how much a layer's stream may be longer than the network's."""
+
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Node):
@@ -19,6 +22,8 @@ class Weighted(Node):
     the requantisation as TensorFlow Lite has it: Q31 multiplier, positive shift = left.
     stride: (y, x). padding: filled with input_zero.
     activation_shift: e of the signed mode split, 0..3.
+    stretch: this layer's stream is so many times as long as the network's, a power of two, as far
+    as a stream can be.
     """
 
     weights: npt.NDArray[np.int8] = field(kw_only=True)
@@ -29,6 +34,7 @@ class Weighted(Node):
     stride: Pair = (1, 1)
     padding: Padding = ((0, 0), (0, 0))
     activation_shift: int = 0
+    stretch: int = 1
 
     @property
     def outputs(self) -> int:
@@ -63,11 +69,15 @@ class Weighted(Node):
         check_scaling(self.name, self.multiplier, self.shift)
         require(self.activation_shift in range(4),
                 f"Node {self.name!r} has the activation shift {self.activation_shift}, not 0..3.")
+        require(self.stretch in STRETCHES, f"Node {self.name!r} has a stream stretched by "
+                                           f"{self.stretch}, not by one of {STRETCHES}.")
 
     def arithmetic(self, network: ProductSpec) -> ProductSpec:
-        """`network`'s arithmetic with the activation shift of this node."""
+        """`network`'s arithmetic with the activation shift and the stretch of this node."""
         shift = self.activation_shift if network.signed == "split" else 0
-        return replace(network, activation_shift=shift)
+        longest = network.or_width * network.side
+        return replace(network, activation_shift=shift,
+                       length=min(network.length * self.stretch, longest))
 
 
 @dataclass(frozen=True, eq=False)

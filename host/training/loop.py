@@ -88,6 +88,7 @@ def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> d
             part.load_state_dict(state[name])
     average = Average(model, recipe.average)
     average.state |= state.get("average", {})
+    average.steps = state["epoch"] * steps
     training.say(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} "
                  "done")
     for epoch in range(state["epoch"], recipe.epochs):

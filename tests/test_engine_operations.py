@@ -88,3 +88,17 @@ def test_an_add_may_write_over_an_input(device, over):
     assert send(device, vector_fields(node, shape, Bases(0, place, 200))) == ErrorCode.NONE
     expected = host_node(node, [x[None] for x in inputs])[0]
     np.testing.assert_array_equal(device.read_tensor(place, shape), expected)
+
+
+def test_sums_as_they_are(device):
+    """Raw: what a sum over an image or a maximum is before it is scaled, 32 bits a channel."""
+    rng = np.random.default_rng(15)
+    shape = (6, 5, 13)
+    x = nodes.random_image(rng, shape)
+    device.write_tensor(0, x)
+    wide = x.astype(int) - 7
+    for node, expected in ((nodes.mean(rng, "a", "b", shape, 7), wide.sum(axis=(0, 1))[None, None]),
+                           (nodes.requantise(rng, "a", "b", 7), wide)):
+        fields = vector_fields(node, shape, Bases(0, 300)) | {"raw": 1}
+        assert send(device, fields) == ErrorCode.NONE
+        np.testing.assert_array_equal(device.read_tensor(300, expected.shape, raw=True), expected)

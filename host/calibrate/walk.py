@@ -8,26 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.host.calibrate.given import Given
 from dscim.host.calibrate.graph import (
     PASSING,
     Rescaling,
     add_inputs,
-    families,
     fixed_scale,
     has_relu,
-    real_factor,
     requantised,
     rescaled,
     rescaled_output,
 )
 from dscim.host.calibrate.layer import GLANCE, Chosen, Task, choose
-from dscim.host.calibrate.lengths import lengthened
-from dscim.host.calibrate.samples import Places, products, sample, windows_at
-from dscim.host.calibrate.scale import Consumer, best_scale, layer_noise
+from dscim.host.calibrate.samples import Places, windows_at
+from dscim.host.calibrate.scale import Consumer, best_scale
 from dscim.host.emulator import over_images, prepare
-from dscim.host.network import INPUT, Add, Evaluator, Network, Node, Weighted, host_node
+from dscim.host.network import INPUT, Add, Network, Node, Weighted, host_node
 from dscim.host.network.evaluate import BATCH
-from dscim.host.network.weighted import STRETCHES
 
 Int8 = npt.NDArray[np.int8]
 Float = npt.NDArray[np.floating[Any]]
@@ -52,22 +49,14 @@ class Walk:
 
     def __init__(self, network: Network, images: Int8, spec: ProductSpec, seed: int,
                  say: Callable[[LayerReport], None], cycles: int | None = None) -> None:
-        """spec: of every layer, its stream stretched as the layer says; cycles: a budget for an
-        image, under which the layers' streams are stretched first."""
-        self.network, self.spec, self.seed, self.say = network, spec, seed, say
-        self.layers = {node.name: layer for node, layer in network.layers(spec)}
-        evaluator = Evaluator(network, dataclasses.replace(spec, exact=True, activation_shift=0))
-        parts = over_images(lambda part: evaluator.nodes(images[part]), len(images), BATCH)
-        self.exact = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        self.exact[INPUT] = images
+        """See `dscim.host.calibrate.given.Given`; say: called for each layer when it is chosen."""
+        self.given = Given(network, images, spec, seed, cycles)
+        self.network, self.spec, self.say = self.given.network, spec, say
+        self.layers, self.exact = self.given.layers, self.given.exact
         self.now: dict[str, Int8] = {INPUT: images}
         self.scales = {INPUT: Rescaling(1.0, network.zero)}
-        self.members = families(network)
         self.nodes: list[Node] = []
         self.reports: list[LayerReport] = []
-        if cycles is not None:
-            self.network = lengthened(network, spec, cycles, self._noises())
-            self.layers = {node.name: layer for node, layer in self.network.layers(spec)}
 
     def run(self) -> Network:
         """The calibrated network."""
@@ -85,25 +74,6 @@ class Walk:
                 self.now[node.name] = host_node(new, [self.now[name] for name in node.inputs])
         return dataclasses.replace(self.network, nodes=tuple(self.nodes), arithmetic=self.spec)
 
-    def _noises(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The noise of each layer on exact inputs at each stream length that it may have."""
-        found = {}
-        for node, layer in self.network.layers(self.spec):
-            places = self._places(node, GLANCE, len(self.exact[INPUT]))
-            x = windows_at(self.exact[node.inputs[0]], layer, places)
-            longest = self.spec.or_width * self.spec.side
-            lengths = [self.spec.length << step for step in range(len(STRETCHES))
-                       if self.spec.length << step <= longest]
-            aim = self._aim(node, places)
-            found[node.name] = np.array([layer_noise(
-                Task(node, layer, dataclasses.replace(self.spec, length=length), x, *aim), x,
-                Rescaling(1.0, layer.input_zero)) for length in lengths])
-        return found
-
-    def _product(self, node: Weighted) -> ProductSpec:
-        """The layer's arithmetic, less its activation shift."""
-        return dataclasses.replace(self.layers[node.name].product, activation_shift=0)
-
     def _weighted(self, node: Weighted) -> Weighted:
         """The node with its integers chosen; its output is computed."""
         source = self.scales[node.inputs[0]]
@@ -111,7 +81,7 @@ class Walk:
         task = self._task(node, layer)
         chosen = choose(task)
         self._report(node, chosen, source)
-        spec = dataclasses.replace(self._product(node),
+        spec = dataclasses.replace(self.given.product(node),
                                    activation_shift=chosen.activation_shift)
         zeros = np.zeros(node.outputs, np.int32)
         sums = prepare(dataclasses.replace(layer, product=spec), chosen.weights, zeros, zeros,
@@ -146,32 +116,22 @@ class Walk:
 
     def _scale(self, node: Node, values: Float | None) -> Rescaling:
         """The scale of a node's output, which holds `values` in steps of the given network."""
-        members = {node.name, *(passed.name for passed in self.members[node.name])}
+        members = {node.name, *(passed.name for passed in self.given.passing[node.name])}
         zero = node.output_zero
         if values is None or fixed_scale(self.network, members):
             to = Rescaling(1.0, zero)
         else:
             zero = -128 if has_relu(node) else zero
-            readers = [reader for reader in self._readers(members)
+            readers = [reader for reader in self.given.readers(members)
                        if isinstance(reader, Weighted)]
-            images = self._glanced(readers)
+            images = self.given.glanced(readers)
             values = values[:images]
             layers = [self._consumer(reader, node, images) for reader in readers]
-            summed = [self._share(reader, node, values) for reader in self._readers(members)
+            summed = [self._share(reader, node, values) for reader in self.given.readers(members)
                       if isinstance(reader, Add)]
             to = best_scale(values, zero, layers, summed) if layers else Rescaling(1.0, zero)
         self.scales[node.name] = to
         return to
-
-    def _glanced(self, readers: list[Weighted]) -> int:
-        """Images that hold GLANCE pixels of each of these layers, or all."""
-        least = min((int(np.prod(self.layers[reader.name].output[:2])) for reader in readers),
-                    default=1)
-        return min(len(self.exact[INPUT]), -(-GLANCE // least))
-
-    def _readers(self, members: set[str]) -> list[Node]:
-        return [node for node in self.network.nodes if members & set(node.inputs)
-                and node.name not in members]
 
     def _share(self, reader: Add, node: Node, values: Float) -> float:
         """How the power of `values` compares with that of the sum that it enters."""
@@ -182,12 +142,12 @@ class Walk:
 
     def _consumer(self, reader: Weighted, node: Node, images: int) -> Consumer:
         """A layer that reads `node`, perhaps through nodes that pass its scale on."""
-        places = self._places(reader, GLANCE, images)
-        target, floor, unit = self._aim(reader, places)
+        places = self.given.places(reader, GLANCE, images)
+        target, floor, unit = self.given.aim(reader, places)
         nothing = np.zeros((0, 1, 1, 1), np.int8)  # its windows come with each scale
-        task = Task(reader, self.layers[reader.name], self._product(reader), nothing, target,
+        task = Task(reader, self.layers[reader.name], self.given.product(reader), nothing, target,
                     floor, unit)
-        between = self._between(node.name, reader.inputs[0])
+        between = self.given.between(node.name, reader.inputs[0])
 
         def windows(x: Int8, zero: int) -> Int8:
             for step in between:
@@ -196,35 +156,14 @@ class Walk:
             return windows_at(x, layer, places)
         return Consumer(task, windows)
 
-    def _between(self, first: str, last: str) -> list[Node]:
-        """The nodes that pass `first` on until it is `last`."""
-        path: list[Node] = []
-        known = {node.name: node for node in self.network.nodes}
-        while last != first:
-            path.insert(0, known[last])
-            last = known[last].inputs[0]
-        return path
-
-    def _places(self, node: Weighted, count: int, images: int) -> Places:
-        return sample(count, self.layers[node.name], images, self.seed)
-
-    def _aim(self, node: Weighted, places: Places) -> tuple[Float, Float | None, Float]:
-        """What the given network has there before it rounds, the ReLU's floor, and the gain."""
-        given = self.layers[node.name]
-        exact = dataclasses.replace(self.spec, exact=True, activation_shift=0)
-        unit = real_factor(node.multiplier, node.shift).astype(np.float32)
-        before = windows_at(self.exact[node.inputs[0]], given, places)
-        sums = products(before, given, node.weights, exact) + node.bias.astype(np.float32)
-        return sums * unit, np.zeros((1, 1), np.float32) if has_relu(node) else None, unit
-
     def _task(self, node: Weighted, layer: LayerSpec) -> Task:
         """What the layer has to do: what the given network does, on the input as it is now."""
-        places = self._places(node, PIXELS, len(self.exact[INPUT]))
-        target, floor, unit = self._aim(node, places)
+        places = self.given.places(node, PIXELS, len(self.exact[INPUT]))
+        target, floor, unit = self.given.aim(node, places)
         target, floor = self._with_the_sum(node, places, target, floor)
         x = windows_at(self.now[node.inputs[0]], layer, places)
         scale = np.float32(self.scales[node.inputs[0]].scale)
-        return Task(node, layer, self._product(node), x, target, floor, unit / scale)
+        return Task(node, layer, self.given.product(node), x, target, floor, unit / scale)
 
     def _with_the_sum(self, node: Weighted, places: Places, target: Float, floor: Float | None
                       ) -> tuple[Float, Float | None]:
@@ -233,15 +172,16 @@ class Walk:
         So it is where `node` enters nothing but one sum whose other input is known. Where that
         sum has a ReLU, what is below it does not matter.
         """
-        readers = self._readers({node.name})
+        readers = self.given.readers({node.name})
         if floor is not None or len(readers) != 1 or not isinstance(readers[0], Add):
             return target, floor
         reader = readers[0]
         own = reader.inputs.index(node.name)
         other = reader.inputs[1 - own]
-        if other not in self.now or other == node.name:
+        factors = add_inputs(reader)
+        if other not in self.now or other == node.name or not factors[own]:
             return target, floor
-        factors, scale = add_inputs(reader), self.scales[other]
+        scale = self.scales[other]
         ratio = np.float32(factors[1 - own] / factors[own])
         was = self.exact[other][places].astype(np.float32) - reader.input_zeros[1 - own]
         now = (self.now[other][places].astype(np.float32) - scale.zero) / np.float32(scale.scale)
@@ -249,7 +189,7 @@ class Walk:
 
     def _report(self, node: Weighted, chosen: Chosen, source: Rescaling) -> None:
         snr = float(-10 * np.log10(max(chosen.noise, 1e-12)))
-        report = LayerReport(node.name, self._product(node).length, chosen.activation_shift,
+        report = LayerReport(node.name, self.given.product(node).length, chosen.activation_shift,
                              source.scale, snr)
         self.reports.append(report)
         self.say(report)

@@ -18,6 +18,7 @@ from dscim.host.cli.options import (
 )
 from dscim.host.cli.report import Report, add_report
 from dscim.host.device import Int8
+from dscim.host.emulator import why_no_kernel
 from dscim.host.errors import UserError
 from dscim.host.network import Evaluator, Network, check_images, file_hash, load
 from dscim.host.run import NetworkRun
@@ -76,6 +77,8 @@ def _emulate(options: argparse.Namespace, network: Network, arithmetic: ProductS
              images: Int8, labels: layers.Labels | None) -> int:
     """The emulator alone, which is the reference itself: nothing to compare it with."""
     report = Report.of(options)
+    if why_no_kernel():
+        report.say(str(why_no_kernel()))
     with report.progress() as step:
         outputs = Evaluator(network, arithmetic).outputs(
             images, lambda done, total: step("images", done, total))

@@ -18,7 +18,7 @@ PLANS: dict[str, tuple[str, ...]] = {
         "--held-out 2000 --smoothing 0",
         "export --name cifar10-resnet8-int8 --variant exact --teacher refined --held-out 2000",
         "finetune --name one-256 --teacher refined --length 256 --grid 4 --images 16000 "
-        "--held-out 2000 --reach 2 --epochs 3 --rate 0.002",
+        "--held-out 2000 --reach 2 --epochs 3 --rate 0.002 --average 0",
         "export --name cifar10-resnet8-ds-cim1-256 --checkpoint one-256 --teacher refined "
         "--length 256 --grid 4 --held-out 2000",
         "evaluate"),

@@ -23,6 +23,7 @@ from dscim.host.training import (  # noqa: E402
     loop,
     tuning,
 )
+from dscim.host.training.average import Average  # noqa: E402
 from dscim.host.training.calibrate import calibrate  # noqa: E402
 from dscim.host.training.command import main  # noqa: E402
 from dscim.host.training.experiment import experiment  # noqa: E402
@@ -285,3 +286,22 @@ def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypat
     assert len(results) == 8 == len(list(evaluation.pairs("fashion-resnet8", folder)))
     again = json.loads((folder / "evaluation.json").read_text())["results"]
     assert again == evaluation.evaluate("fashion-resnet8", data, folder, 2) == results
+
+
+def test_the_average_forgets_its_beginning_and_leaves_the_model_alone():
+    model = torch.nn.BatchNorm1d(1)                     # weights, statistics and a whole number
+    average = Average(model, 0.9)
+    for step in range(1, 60):
+        with torch.no_grad():
+            model.weight.fill_(5.0 if step > 5 else -100.0)
+            model.num_batches_tracked.fill_(step)
+        average.update()
+    assert 4 < float(average.state["weight"]) < 5
+    assert int(average.state["num_batches_tracked"]) == 59
+    with average.applied() as state:
+        assert model.weight.item() == float(state["weight"]) < 5
+    assert model.weight.item() == 5
+    plain = Average(model, 0.0)
+    model.weight.data.fill_(7.0)
+    plain.update()
+    assert float(plain.state["weight"]) == 7

@@ -9,17 +9,19 @@ the row of the arithmetic that it was tuned for. What was not run is left open.
 
 import argparse
 import dataclasses
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from dscim.gateware.specs import ProductSpec
+from dscim.gateware.specs import ProductSpec, SpecError
 from dscim.host.calibrate import calibrate
 from dscim.host.cli.files import check_writable, load_int8, load_labels, save_json
 from dscim.host.cli.layers import Labels
 from dscim.host.cli.options import describe
 from dscim.host.cli.report import Report
 from dscim.host.device import Int8
+from dscim.host.errors import UserError
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 
 ARITHMETICS = tuple(ProductSpec(or_width, length) for or_width, lengths in (
@@ -56,8 +58,17 @@ def rows(network: Network, tuned: list[Network], train: Int8, images: Int8, labe
     return made
 
 
-def main() -> None:
-    """Prints the table, and writes it as JSON when asked."""
+def main() -> int:
+    """Prints the table, and writes it as JSON when asked; returns the exit status."""
+    try:
+        _table(_options(), Report())
+    except (UserError, SpecError) as error:
+        print(f"dscim: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dscim.host.accuracy", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", type=Path, metavar="NETWORK", help="for the exact product")
@@ -68,25 +79,29 @@ def main() -> None:
     parser.add_argument("--calibration", type=int, default=256, help="inputs (default 256)")
     parser.add_argument("--limit", type=int, help="only the first N test inputs")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    report = Report()
+    return parser.parse_args()
+
+
+def _table(options: argparse.Namespace, report: Report) -> None:
+    if min(options.calibration, options.limit or 1) < 1 or options.limit == 0:
+        raise UserError("--calibration and --limit leave no input; give 1 or more.")
     check_writable(options.json)
     axes = ("N", "H", "W", "C")
+    network, tuned = load(options.network), [load(path) for path in options.tuned]
     images = load_int8(options.test, "a network's input", axes)
     labels = load_labels(options.labels, len(images))[:options.limit]
     train = load_int8(options.train, "a network's input", axes)[:options.calibration]
-    images, network = images[:options.limit], load(options.network)
-    found = rows(network, [load(path) for path in options.tuned], train, images, labels, report)
+    images = images[:options.limit]
+    found = rows(network, tuned, train, images, labels, report)
     report.table(COLUMNS, [(
         describe(ProductSpec.from_json(row["settings"])),
         *(f"{100 * row[name]:.2f} %" if name in row else "-"
           for name in ("as_is", "calibrated", "fine_tuned"))) for row in found])
-    if options.json:
-        save_json(options.json, {
-            "network": network.name, "network_sha256": file_hash(options.network),
-            "tuned_sha256": {path.name: file_hash(path) for path in options.tuned},
-            "calibration_inputs": len(train), "images": len(images), "rows": found})
+    save_json(options.json, {
+        "network": network.name, "network_sha256": file_hash(options.network),
+        "tuned_sha256": {path.name: file_hash(path) for path in options.tuned},
+        "calibration_inputs": len(train), "images": len(images), "rows": found})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dscim.host.errors import UserError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -25,3 +27,7 @@ class Recipe:
     split_seed: int = 2026
     grid: int = 2
     average: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.average < 1:
+            raise UserError(f"--average {self.average} is no decay: give 0 (none) up to below 1.")

@@ -87,11 +87,14 @@ def test_weights_are_sent_once_for_all_images():
     assert more < one.counters.bytes_written - load.bytes + 3*8*8*8 + 1000
 
 
-def test_a_run_that_does_not_fit_says_what_it_costs():
-    narrow = dataclasses.replace(TIGHT, activation_words=64)
-    run = carried_out(small_network(), narrow, ProductSpec(), compare=False,
-                      images=small_images(1))
+@pytest.mark.parametrize("words", [64, 128])
+def test_every_layer_of_a_run_in_strips_agrees(words):
+    narrow = dataclasses.replace(TIGHT, activation_words=words)
+    run = carried_out(small_network(), narrow, ProductSpec(), compare=True,
+                      images=small_images(2))
     assert run.holds and run.program.strips and not run.program.resident
+    assert all(layer.compared == 2*np.prod(layer.output) for layer in run.layers)
+    assert max(layer.strips for layer in run.layers) >= 2
 
 
 def test_what_no_strip_can_hold_is_refused_by_name():

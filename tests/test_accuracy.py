@@ -1,0 +1,45 @@
+"""The table of accuracies: each figure is what the network's own outputs give."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from dscim.gateware.specs import ProductSpec
+from dscim.host import accuracy
+from dscim.host.network import Evaluator, predictions, save
+from tests.small_network import small_images, small_network
+
+
+def table(monkeypatch, folder, *more):
+    """The exit status of the command in `folder`, one arithmetic only."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(accuracy, "ARITHMETICS", (ProductSpec(length=64),))
+    monkeypatch.setattr(sys, "argv", ["accuracy", "n.npz", "--train", "x.npy", "--test", "x.npy",
+                                      "--labels", "y.npy", *more])
+    return accuracy.main()
+
+
+def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
+    network = small_network()
+    tuned = small_network(seed=9, arithmetic=ProductSpec(length=64))
+    images = small_images(12)
+    labels = predictions(Evaluator(network, ProductSpec(exact=True)).outputs(images))
+    labels[0] = (labels[0] + 1) % 4
+    save(network, tmp_path / "n.npz")
+    save(tuned, tmp_path / "t.npz")
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "y.npy", labels)
+    assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
+    exact, row = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert exact["as_is"] == pytest.approx(11/12)
+    for name, each in (("as_is", network), ("fine_tuned", tuned)):
+        said = predictions(Evaluator(each, ProductSpec(length=64)).outputs(images))
+        assert row[name] == pytest.approx(np.mean(said == labels))
+    assert 0 <= row["calibrated"] <= 1
+
+
+def test_a_missing_file_is_one_sentence(monkeypatch, tmp_path, capsys):
+    assert table(monkeypatch, tmp_path) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -54,12 +54,9 @@ def test_resnet18s_plan_runs_from_end_to_end(tmp_path):
     results = json.loads((tmp_path / "cifar10-resnet18.json").read_text())["results"]
     assert len(results) == 4 + 6
     tuned = load(tmp_path / "cifar10-resnet18-ds-cim1-64.npz")
-    chain = tuned.provenance["finetune"]
-    lengths = []
-    while chain:
-        lengths.append(chain["epochs"])
-        chain = chain["start"]
-    assert lengths == [1, 1, 1, 1], "64 from 128 from 256 from the float network"
+    facts = tuned.provenance["finetune"]
+    assert facts["epochs"] == facts["start"]["float"]["epochs"] == 1
+    assert facts["start"]["network"] == "cifar10-resnet18-int8" and "calibrate" in facts["start"]
     assert PLANS["cifar10-resnet18"][0].startswith("float --epochs 200")
 
 

@@ -9,11 +9,25 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
 
 from dscim.gateware.specs import ProductSpec  # noqa: E402
+from dscim.host import datasets  # noqa: E402
+from dscim.host.calibrate import calibrate  # noqa: E402
 from dscim.host.cli import main  # noqa: E402
+from dscim.host.datasets.pixels import Input  # noqa: E402
 from dscim.host.errors import UserError  # noqa: E402
-from dscim.host.network import AveragePool, Pad, load, predictions, run, save  # noqa: E402
+from dscim.host.network import (  # noqa: E402
+    AveragePool,
+    Evaluator,
+    Pad,
+    load,
+    predictions,
+    run,
+    save,
+)
 from dscim.host.shipped import EXACT, shipped_images, shipped_network  # noqa: E402
+from dscim.host.training.loop import split  # noqa: E402
 from dscim.host.training.quantised import QuantisedNet  # noqa: E402
+from dscim.host.training.recipe import Recipe  # noqa: E402
+from dscim.host.training.retrain import retrain  # noqa: E402
 from dscim.host.training.revive import revive  # noqa: E402
 from tests.dataset_examples import write_idx  # noqa: E402
 from tests.small_network import small_network  # noqa: E402
@@ -25,7 +39,7 @@ def test_a_revived_network_answers_as_its_integers_do():
     """In real numbers, without rounding: a few LSB apart, and the same classes."""
     network = shipped_network(EXACT)
     images, _ = shipped_images(32)
-    net = QuantisedNet(revive(network), ProductSpec(exact=True), 1)
+    net = QuantisedNet(revive(network), ProductSpec(exact=True))
     pixels = torch.from_numpy(images.view(np.uint8) ^ np.uint8(128))
     with torch.no_grad():
         real = net.real(pixels)
@@ -66,6 +80,24 @@ def test_finetune_writes_a_network_and_goes_on(folder, capsys):
     assert "another recipe" in capsys.readouterr().err
 
 
+def test_fine_tuning_begins_where_calibration_ends(folder):
+    """The figure before any training is that of the calibrated network, through its file."""
+    data, recipe = datasets.load("fashion-mnist", folder), Recipe(
+        1, 1e-3, 1, images=16, batch=16, held_out=100)
+    network, spec, given = shipped_network(EXACT), ProductSpec(length=64), Input()
+    parts = split(data, recipe)
+    begun = calibrate(network, given.integers(parts.images[:128].numpy()), spec, seed=1)
+    right = predictions(Evaluator(begun).outputs(given.integers(parts.held_images.numpy())))
+    tuned, result = retrain(network, given, data, spec, recipe, folder / "a.pt")
+    assert result["before"] == pytest.approx((right == parts.held_labels.numpy()).mean())
+    assert tuned.provenance["finetune"]["start"]["calibrate"] == begun.provenance["calibrate"]
+    pixels = given.integers(parts.held_images.numpy())
+    again, result = retrain(tuned, given, data, spec, recipe, folder / "b.pt")
+    own = predictions(Evaluator(tuned).outputs(pixels))
+    assert result["before"] == pytest.approx((own == parts.held_labels.numpy()).mean())
+    assert again.arithmetic == spec
+
+
 @pytest.mark.parametrize(("options", "words"), [
     (["--epochs", "0"], "--epochs 0 is below 1"),
     (["--rate", "nan"], "--rate nan must be above 0"),
@@ -73,8 +105,6 @@ def test_finetune_writes_a_network_and_goes_on(folder, capsys):
     (["--held-out", "300"], "nothing is left to train"),
     (["--mean", "0"], "--mean and --std belong together"),
     (["--mean", "0", "--std", "0"], "--std 0.0 is not above 0"),
-    (["--length", "1024"], "train for 512 or less"),
-    (["--signed", "offset"], "split with the sequence counter only"),
     (["--dataset", "mnist", "--data", "/nowhere"], "there is no train-images-idx3-ubyte"),
 ])
 def test_misuse_is_one_sentence(folder, capsys, options, words):

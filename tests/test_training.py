@@ -21,7 +21,6 @@ from dscim.host.training import (  # noqa: E402
     inputs,
     integers,
     loop,
-    tuning,
 )
 from dscim.host.training.average import Average  # noqa: E402
 from dscim.host.training.calibrate import calibrate  # noqa: E402
@@ -29,7 +28,7 @@ from dscim.host.training.command import main  # noqa: E402
 from dscim.host.training.experiment import experiment  # noqa: E402
 from dscim.host.training.images import as_integers  # noqa: E402
 from dscim.host.training.model import RESNET8, ResidualNet  # noqa: E402
-from dscim.host.training.product import Counter, Window, arithmetic  # noqa: E402
+from dscim.host.training.product import Product, Window  # noqa: E402
 from dscim.host.training.quantised import QuantisedNet  # noqa: E402
 from dscim.host.training.recipe import Recipe  # noqa: E402
 from dscim.host.training.trace import trace  # noqa: E402
@@ -38,8 +37,10 @@ from tests.dataset_examples import write_idx  # noqa: E402
 torch.set_num_threads(1)
 
 POINTS = [ProductSpec(width, length) for width in (16, 64) for length in (64, 128, 256)]
-SHIFTED = [ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)]
-LONG = [ProductSpec(length=512), ProductSpec(64, 1024)]
+OTHERS = [*(ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)),
+          ProductSpec(length=1024), ProductSpec(64, 2048), ProductSpec(exact=True)]
+OFFSET = [ProductSpec(signed="offset"), ProductSpec(64, signed="offset"),
+          ProductSpec(length=128, signed="offset", sequence=SequenceSpec("lfsr"))]
 
 
 def operands(spec, channels, signed):
@@ -50,73 +51,85 @@ def operands(spec, channels, signed):
     return (x - 100, -28) if signed else (x, -128)
 
 
-def counted(form, x, w, signed):
-    """The sums of a form for weights in the middle of their levels, and those weights."""
-    w = form.effective_weights(w).clamp(-127, 127).round().float()
+def some_weights(spec, *shape):
+    """Any integers of a weight, and the greatest."""
+    w = np.random.default_rng(spec.hash).integers(-127, 128, shape)
     w[0], w[1, 0] = 127, -127
-    levels = form.levels(torch.from_numpy(x).float(), signed)
-    plain = form.window.convolve(levels * form.unit, form.effective_weights(w))
-    return form.sums(plain, levels, w, signed).numpy(), w.numpy().astype(np.int8)
+    return w
+
+
+def sums(product, x, w, zero):
+    w = torch.from_numpy(w).float()
+    return product.sums(torch.from_numpy(x).float(), w, w, zero).numpy()
 
 
 @pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("grid", [2, 4, 8])
-@pytest.mark.parametrize("spec", [*POINTS, *SHIFTED, *LONG, ProductSpec(exact=True)])
-def test_product_is_the_references(spec, grid, signed):
-    """Windows of 3 x 2 over 5 channels, activations of all values, weights in their levels."""
-    generator = np.random.default_rng(spec.hash)
+@pytest.mark.parametrize("spec", [*POINTS, *OTHERS, *OFFSET])
+def test_product_is_the_references(spec, signed):
+    """Windows of 3 x 2 over 5 channels, activations and weights of all values."""
     x, zero = operands(spec, 5, signed)
-    form = arithmetic(spec, Window((3, 2), (1, 1), 5), grid)
-    got, w = counted(form, x, torch.from_numpy(generator.integers(-127, 128, (6, 5, 3, 2))), signed)
-    columns = w.transpose(0, 2, 3, 1).reshape(6, -1).T
+    w = some_weights(spec, 6, 5, 3, 2)
+    got = sums(Product(spec, Window((3, 2), (1, 1), 5)), x, w, zero)
+    columns = w.transpose(0, 2, 3, 1).reshape(6, -1).T.astype(np.int8)
     for i, j in np.ndindex(2, 3):
         window = x[:, :, i:i + 3, j:j + 2].transpose(0, 2, 3, 1).reshape(2, -1)
         wanted = product((window + zero).astype(np.int8), columns, spec, zero)
         assert np.array_equal(got[:, :, i, j], wanted)
 
 
-@pytest.mark.parametrize("grid", [2, 4])
-@pytest.mark.parametrize("spec", [*POINTS, *SHIFTED[:1], ProductSpec(exact=True)])
-def test_depthwise_product_is_the_references(spec, grid):
+@pytest.mark.parametrize("spec", [*POINTS, *OTHERS])
+def test_depthwise_product_is_the_references(spec):
     """Windows of 3 x 3 over 17 channels, more than a tile has, two outputs a channel, stride 2."""
-    generator = np.random.default_rng(spec.hash)
     x, zero = operands(spec, 17, True)
-    form = arithmetic(spec, Window((3, 3), (2, 2), 17, 17), grid)
-    got, w = counted(form, x, torch.from_numpy(generator.integers(-127, 128, (34, 1, 3, 3))), True)
+    w = some_weights(spec, 34, 1, 3, 3)
+    got = sums(Product(spec, Window((3, 3), (2, 2), 17, 17)), x, w, zero)
     layer = LayerSpec((5, 5, 17), 34, (3, 3), (2, 2), ((0, 0), (0, 0)), zero, 0, (-128, 127), spec,
                       depthwise=True)
     given = (x + zero).astype(np.int8).transpose(0, 2, 3, 1)
     zeros = np.zeros(34, np.int32)
-    prepared = PreparedDepthwise(layer, w[:, 0].transpose(1, 2, 0), zeros, zeros, zeros)
-    wanted = prepared.accumulate(given)
+    kernel = w[:, 0].transpose(1, 2, 0).astype(np.int8)
+    wanted = PreparedDepthwise(layer, kernel, zeros, zeros, zeros).accumulate(given)
     assert np.array_equal(got.transpose(0, 2, 3, 1), wanted)
 
 
-@pytest.mark.parametrize("spec", [*POINTS, *LONG])
-def test_levels_are_what_the_reference_counts(spec):
-    """A lone operand against the greatest other one counts its own level."""
-    form = arithmetic(spec, Window((1, 1), (1, 1), 1))
-    x, top = np.arange(-128, 128, dtype=np.int8), np.array([[127]], np.int8)
-    unit = 1 << spec.decode_shift
-    counts = product(x[:, None], top, spec, -128)[:, 0] // unit
-    assert np.array_equal(form.levels(torch.arange(256).float(), False).numpy(), counts)
-    w = form.effective_weights(torch.arange(-127, 128).float())
-    whole = w.clamp(-127, 127).round()
-    assert torch.equal(form.effective_weights(whole), w)
-    counts = product(top, whole.numpy().astype(np.int8)[None], spec, -128)[0] // unit
-    assert np.array_equal((w * spec.samples / 128).numpy(), counts)
+@pytest.mark.parametrize("spec", [*POINTS, *OTHERS[:3], OTHERS[-1]])
+def test_operands_stand_for_what_they_count_alone(spec):
+    """A lone operand against the greatest other one counts its own level, in product units."""
+    form, top = Product(spec, Window((1, 1), (1, 1), 1)), np.array([[127]], np.int8)
+    whole = 127 if spec.exact else 128                  # what the greatest weight stands for
+    for zero in (-128, -28):
+        x = np.arange(-128, 128, dtype=np.int8)
+        counts = product(x[:, None], top, spec, zero)[:, 0]
+        stand = form.activations(torch.from_numpy(x - np.float32(zero)).reshape(1, 1, 1, -1), zero)
+        assert np.array_equal(stand.flatten().numpy() * whole, counts)
+    written, values = form.nearest(torch.arange(-127, 128).float())
+    assert torch.equal(form.nearest(written)[1], values)
+    assert float((values - torch.arange(-127, 128)).abs().max()) <= 64 / spec.samples + 1
+    counts = product(top, written.numpy().astype(np.int8)[None], spec, -128)[0]
+    greatest = float(form.activations(torch.full((1, 1, 1, 1), 255.0), -128))
+    assert np.array_equal(values.numpy() * greatest, counts)
 
 
-@pytest.mark.parametrize("spec", [
-    ProductSpec(signed="offset"), ProductSpec(sequence=SequenceSpec("lfsr"))])
-def test_other_arithmetics_are_refused(spec):
-    with pytest.raises(UserError, match="split with the sequence counter only"):
-        Counter(spec, Window((1, 1), (1, 1), 1), 2)
-
-
-def test_the_longest_streams_are_refused():
-    with pytest.raises(UserError, match="train for 512 or less"):
-        Counter(ProductSpec(length=1024), Window((1, 1), (1, 1), 1), 2)
+@pytest.mark.parametrize("spec", [POINTS[1], POINTS[4], *OTHERS[:2], OFFSET[0]])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_gradient_is_that_of_the_plain_product(spec, groups):
+    """Of what the operands stand for; none for an activation beyond what the shift leaves."""
+    if groups > 1 and spec.signed == "offset":
+        pytest.skip("depthwise products run in split only")
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randint(-30, 226, (2, 4, 6, 6), generator=generator).float().requires_grad_()
+    w = torch.randint(-127, 128, (8, 4 // groups, 3, 3), generator=generator).float()
+    form = Product(spec, Window((3, 3), (1, 1), 4, groups))
+    values = form.nearest(w)[1].requires_grad_()
+    weight = torch.randn(2, 8, 4, 4, generator=generator)
+    (form.sums(x, w, values, -98) * weight).sum().backward()
+    stand = form.activations(x.detach(), -98).requires_grad_()
+    again = values.detach().clone().requires_grad_()
+    (form.window.convolve(stand, again) * weight).sum().backward()
+    inside = x.detach().abs() <= 255 >> spec.activation_shift
+    torch.testing.assert_close(values.grad, again.grad)
+    torch.testing.assert_close(x.grad, stand.grad * inside)
+    assert x.grad.abs().sum() > 0
 
 
 def test_multiply_is_the_references():
@@ -231,22 +244,6 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(folder, monkeypatch):
         floating.train(FASHION, data, dataclasses.replace(recipe, epochs=3), folder / "broken.pt")
 
 
-def test_fine_tuning_runs_and_its_checkpoint_is_its_network(folder):
-    data = datasets.load("fashion-mnist", folder)
-    recipe = Recipe(1, 0.05, seed=9, images=32, batch=16, held_out=20)
-    floating.train(FASHION, data, recipe, folder / "float.pt")
-    parts, model = loop.split(data, recipe), floating.load(FASHION, folder / "float.pt")
-    net = tuning.quantise(trace(model, data.shape), FASHION.input, parts, POINTS[3])
-    origin = checkpoint.provenance(folder / "float.pt")
-    tuning.finetune(net, floating.answers(FASHION, model), parts, recipe, folder / "tuned.pt",
-                    origin=origin)
-    loaded = tuning.load(trace(model, data.shape), FASHION.input, folder / "tuned.pt", POINTS[3])
-    image = torch.from_numpy(data.test_images[:4].copy())
-    assert torch.equal(net(image), loaded(image))
-    facts = checkpoint.provenance(folder / "tuned.pt")
-    assert facts["recipe"]["seed"] == 9 and facts["start"] == origin and facts["cpu_hours"] >= 0
-
-
 def test_provenance_is_the_whole_chain(folder):
     data = datasets.load("fashion-mnist", folder)
     for name, start, epochs in (("a", None, 1), ("b", "a", 2), ("c", "b", 1)):
@@ -261,7 +258,7 @@ def test_provenance_is_the_whole_chain(folder):
 
 def test_a_missing_checkpoint_is_one_sentence(folder):
     with pytest.raises(UserError, match="no checkpoint"):
-        main(["finetune", "--data", str(folder), "--work", str(folder), "--name", "x"])
+        main(["export", "--data", str(folder), "--work", str(folder), "--name", "x"])
 
 
 def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypatch):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from dscim.gateware.specs import ProductSpec
 from dscim.host.reference.depthwise import tap_table
 from dscim.host.reference.matrix import region_thresholds
-from dscim.host.reference.operands import encode_weights
+from dscim.host.reference.operands import IntArray, encode_activations, encode_weights
 
 Float = npt.NDArray[np.float32]
 
@@ -29,7 +29,7 @@ class Levels:
     """
 
     def __init__(self, spec: ProductSpec, zero_point: int) -> None:
-        self.values, self.weights = _levels(spec)
+        self.values, self.weights = weight_levels(spec)
         thresholds = region_thresholds(spec).transpose(1, 0, 2)
         _, first, owner = np.unique(
             thresholds.reshape(len(thresholds), -1), axis=0, return_index=True,
@@ -54,14 +54,39 @@ class Levels:
         return np.searchsorted(middles, weights)
 
 
-def _levels(spec: ProductSpec) -> tuple[Float, npt.NDArray[np.int8]]:
-    """Values and weights of the levels, rising, from the thresholds of the first region."""
+@cache
+def weight_levels(spec: ProductSpec) -> tuple[Float, npt.NDArray[np.int8]]:
+    """What each level of the weights stands for on average, rising, and the weight written for it.
+
+    (levels,) float32 in weight integers, and (levels,) int8. With an exact product each of
+    -127..127 is a level.
+    """
     operands = np.arange(-127, 128).astype(np.int8)
+    if spec.exact:
+        return operands.astype(np.float32), operands
     magnitude, sign = encode_weights(operands, spec)
-    q = region_thresholds(spec)[1]
-    fired = ((magnitude >> spec.operand_shift)[:, None, None] > q).mean(axis=(1, 2)) * q.shape[1]
-    value = (sign * fired * 128 / spec.samples).astype(np.float32)
+    value = _fired(magnitude, spec, 1) * sign.astype(np.float32) * 128
+    if spec.signed == "offset":
+        value = 2 * value - 128
     values = np.unique(value)
     nearest = np.abs(operands - values[:, None]) + np.where(value == values[:, None], 0, 999)
-    written = operands[nearest.argmin(axis=1)]
-    return values, written
+    return values, operands[nearest.argmin(axis=1)]
+
+
+@cache
+def activation_values(spec: ProductSpec, zero_point: int) -> Float:
+    """What an activation stands for on average as an integer x - z, (256,) float32 by x + 128."""
+    operands = np.arange(-128, 128).astype(np.int8)
+    if spec.exact:
+        return operands.astype(np.float32) - zero_point
+    magnitude, sign = encode_activations(operands, spec, zero_point)
+    reach = sign.astype(np.float32) * (256 >> spec.activation_shift)
+    value = _fired(magnitude, spec, 0) * reach
+    return value - (128 + zero_point) if spec.signed == "offset" else value
+
+
+def _fired(magnitude: IntArray, spec: ProductSpec, axis: int) -> Float:
+    """The share, 0 to 1, of a region's points whose threshold on an axis each operand exceeds."""
+    thresholds = region_thresholds(spec)[axis]
+    fired = (magnitude >> spec.operand_shift)[:, None, None] > thresholds
+    return (fired.mean(axis=(1, 2)) * (thresholds.shape[1] / spec.samples)).astype(np.float32)

@@ -37,8 +37,6 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
                        help="pixels by which images are shifted (default 1)")
     group.add_argument("--held-out", type=int, default=2_000,
                        help="training images by which the epoch is chosen (default 2000)")
-    group.add_argument("--grid", type=int, default=4, choices=[1, 2, 4, 8],
-                       help="steps of the weights (default 4)")
     group.add_argument("--average", type=float, default=0.999,
                        help="decay of the weights' moving average a step; 0: none (default 0.999)")
     group.add_argument("--seed", type=int, default=1, help="of order and shifts (default 1)")
@@ -64,13 +62,12 @@ def run(options: argparse.Namespace) -> int:
     given, data = input_of(options, network), dataset_of(options, network)
     torch.set_num_threads(options.threads)
     recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, held_out=options.held_out, grid=options.grid,
-                    average=options.average)
+                    options.reach, held_out=options.held_out, average=options.average)
     report.say(f"{network.name} on {data.name} through {describe(spec)}")
     checkpoint = options.output.with_suffix(".pt")
     tuned, result = retrain(network, given, data, spec, recipe, checkpoint, teacher,
                             report.say)
-    save(tuned, options.output)
+    save(dataclasses.replace(tuned, name=options.output.stem), options.output)
     report.say(f"'{options.output}' written: {100 * result['before']:.2f} % of the held-out images "
                f"before, {100 * result['after']:.2f} % after; CPU hours "
                f"{result['finetune']['cpu_hours']}")

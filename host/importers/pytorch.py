@@ -34,8 +34,8 @@ def quantise(model: nn.Module, images: Bytes, name: str, given: Input | None = N
                         "uint8 of (N, H, W, C).")
     _, height, width, channels = images.shape
     shape = (height, width, channels)
-    net = QuantisedNet(trace(model, shape), ProductSpec(exact=True), 1, given or Input()).eval()
+    net = QuantisedNet(trace(model, shape), ProductSpec(exact=True), given or Input()).eval()
     calibrate(net, torch.from_numpy(images))
-    facts = {"imported": "PyTorch module " + type(model).__name__, "torch": torch.__version__,
+    facts = {"imported": "PyTorch module " + type(model).__name__, "torch": str(torch.__version__),
              "calibration_images": len(images)}
     return net.export(name, shape, classes, facts | (provenance or {}))

@@ -13,6 +13,16 @@ STRETCHES = (1, 2, 4, 8, 16, 32, 64)
 """By how much a layer's stream may be longer than the network's."""
 
 
+def stretched(network: ProductSpec, activation_shift: int, stretch: int) -> ProductSpec:
+    """`network`'s arithmetic for a layer of this activation shift, its stream so much longer.
+
+    In signed mode offset there is no shift; a stream is as long as it can be at most.
+    """
+    shift = activation_shift if network.signed == "split" else 0
+    longest = network.or_width * network.side
+    return replace(network, activation_shift=shift, length=min(network.length * stretch, longest))
+
+
 @dataclass(frozen=True, eq=False)
 class Weighted(Node):
     """A product with constant weights, a bias and a requantisation of each output channel.
@@ -74,10 +84,7 @@ class Weighted(Node):
 
     def arithmetic(self, network: ProductSpec) -> ProductSpec:
         """`network`'s arithmetic with the activation shift and the stretch of this node."""
-        shift = self.activation_shift if network.signed == "split" else 0
-        longest = network.or_width * network.side
-        return replace(network, activation_shift=shift,
-                       length=min(network.length * self.stretch, longest))
+        return stretched(network, self.activation_shift, self.stretch)
 
 
 @dataclass(frozen=True, eq=False)

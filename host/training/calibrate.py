@@ -8,7 +8,6 @@ from torch import Tensor
 from dscim.host.network import INPUT
 from dscim.host.training.convolution import ConvStep
 from dscim.host.training.joining import MaxStep
-from dscim.host.training.product import Counter, Exact
 from dscim.host.training.quantised import QuantisedNet
 
 FRACTIONS = torch.linspace(0.2, 1.1, 46)
@@ -34,22 +33,21 @@ class Observed:
 def calibrate(net: QuantisedNet, images: Tensor) -> None:
     """Choose every clip and scale for the least square error on uint8 images (N, H, W, C).
 
-    Weights and the tensors that convolutions read are judged by what their levels stand for. A
-    tensor that no convolution reads, and that has no activation, keeps its whole range.
+    For the exact product. A tensor that no convolution reads, and that has no activation, keeps
+    its whole range.
     """
     seen = observe(net, images)
-    convolutions = net.convolutions()
-    product, read = convolutions[0].product, _read(net)
-    for step in convolutions:
+    read = _read(net)
+    for step in net.convolutions():
         step.clip.copy_(_weight_clips(step))
     for step in net.steps:
         if step.keeps_scale:
             continue
-        of, levels = seen[step.name], product if step.name in read else None
+        of = seen[step.name]
         if step.bounds[0] == 0:
-            scale = _activation_scale(of, levels)
-        elif levels is not None:
-            scale = _signed_scale(of, levels)
+            scale = _activation_scale(of)
+        elif step.name in read:
+            scale = _signed_scale(of)
         else:
             scale = (of.high - of.low) / 255
         if step.bounds[0] != 0:
@@ -89,36 +87,33 @@ def _zero(of: Observed, scale: Tensor) -> int:
 
 
 def _weight_clips(step: ConvStep) -> Tensor:
-    """For each channel the clip with the least square error of the weights' levels."""
+    """For each channel the clip with the least square error of the weights."""
     top = step.weight.abs().amax((1, 2, 3))
     errors = []
     for fraction in FRACTIONS:
         scale = (top * fraction / 127)[:, None, None, None]
-        whole = (step.weight / scale).round().clamp(-127, 127)
-        error = step.product.effective_weights(whole) * scale - step.weight
+        error = (step.weight / scale).round().clamp(-127, 127) * scale - step.weight
         errors.append(error.square().sum((1, 2, 3)))
     return top * FRACTIONS[torch.stack(errors).argmin(0)]
 
 
-def _activation_scale(of: Observed, levels: Counter | Exact | None) -> Tensor:
-    """The scale of a tensor after ReLU with the least square error; levels: as it is read."""
+def _activation_scale(of: Observed) -> Tensor:
+    """The scale of a tensor after ReLU with the least square error"""
     errors = []
     for fraction in FRACTIONS:
         scale = of.high * fraction / 255
         whole = (of.values / scale).round().clamp(0, 255)
-        whole = whole if levels is None else levels.levels(whole, False) * levels.unit
         errors.append((whole * scale - of.values).square().mean())
     return (of.high * FRACTIONS[torch.stack(errors).argmin()] / 255).clamp(min=1e-9)
 
 
-def _signed_scale(of: Observed, levels: Counter | Exact) -> Tensor:
-    """The scale of a tensor of both signs with the least square error, as it is read."""
+def _signed_scale(of: Observed) -> Tensor:
+    """The scale of a tensor of both signs with the least square error."""
     errors = []
     for fraction in FRACTIONS:
         scale = (of.high - of.low) * fraction / 255
         zero = _zero(of, scale)
         whole = (of.values / scale).round().clamp(-128 - zero, 127 - zero)
-        whole = levels.levels(whole, True) * levels.unit
         errors.append((whole * scale - of.values).square().mean())
     best = FRACTIONS[torch.stack(errors).argmin()]
     return ((of.high - of.low) * best / 255).clamp(min=1e-9)

@@ -35,7 +35,7 @@ def resume(path: Path, recipe: Recipe) -> dict[str, Any]:
     if not path.exists():
         return {"epoch": 0, "history": []}
     state = restore(path)
-    if Recipe(**state["recipe"]) != recipe:
+    if state["recipe"] != asdict(recipe):
         raise UserError(f"{path} was trained by another recipe, {state['recipe']}: remove it")
     return state
 
@@ -46,5 +46,5 @@ def provenance(path: Path) -> dict[str, Any]:
     state = restore(path)
     spent = [entry.get("cpu_seconds") for entry in state["history"]]
     hours = round(sum(spent) / 3600, 3) if spent and None not in spent else None
-    return {"recipe": asdict(Recipe(**state["recipe"])), "epochs": state["epoch"],
+    return {"recipe": state["recipe"], "epochs": state["epoch"],
             "cpu_hours": hours, "start": state.get("start")}

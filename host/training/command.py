@@ -1,11 +1,10 @@
 """The command line of the training: one subcommand a step, each goes on where it stopped.
 
     float      train the float network
-    finetune   fine-tune it for one variant and stream length
-    export     write network files and images into the package's data
+    export     write its network file, and images, into the package's data
     quantise   a network file of published float weights, without any training
     evaluate   accuracy of the networks of an experiment on all test images
-    all        every step of an experiment's plan
+    all        every step of an experiment's plan, `dscim finetune` too
 """
 
 import argparse
@@ -14,9 +13,10 @@ from pathlib import Path
 
 import torch
 
+from dscim.host.cli import main as dscim
 from dscim.host.errors import UserError
 from dscim.host.training import verbs
-from dscim.host.training.experiment import EXPERIMENTS
+from dscim.host.training.experiment import EXPERIMENTS, experiment
 from dscim.host.training.plans import PLANS
 
 DATA = Path(__file__).parent.parent / "data"
@@ -33,16 +33,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_all(options: argparse.Namespace) -> int:
-    """`all`: every command of an experiment's plan, each with the options that follow `--`."""
+    """`all`: every command of an experiment's plan, each with the options that it shares."""
     if options.experiment not in PLANS:
         raise UserError(f"the experiment {options.experiment!r} has no plan; those with one are "
                         f"{', '.join(PLANS)}.")
-    shared = ["--experiment", options.experiment, "--work", str(options.work), "--threads",
-              str(options.threads), *(["--data", str(options.data)] if options.data else [])]
+    shared = ["--threads", str(options.threads), "--seed", str(options.seed),
+              *(["--data", str(options.data)] if options.data else [])]
+    own = ["--experiment", options.experiment, "--work", str(options.work)]
+    places = {"folder": options.folder or options.work}
     for line in PLANS[options.experiment]:
-        given = [*line.split(), *shared, *_known(line, options.more)]
-        print(f"python -m dscim.host.training {' '.join(given)}")
-        if status := main(given):
+        verb, *given = line.format(**places).split()
+        tuning = verb == "finetune"
+        named = ["--dataset", experiment(options.experiment).dataset] if tuning else own
+        words = [verb, *given, *named, *shared, *_known(line, options.more)]
+        print(f"{'dscim' if tuning else 'python -m dscim.host.training'} {' '.join(words)}")
+        if status := (dscim(words) if tuning else main(words)):
             return status
     return 0
 
@@ -69,23 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--batch", type=int, default=128)
     step.add_argument("--smoothing", type=float, default=0.05, help="of the labels")
 
-    step = _command(commands, "finetune", verbs.run_finetune,
-                    "fine-tune for one variant and length")
-    _add_spec(step)
-    step.add_argument("--name", required=True, help="of the checkpoint")
-    step.add_argument("--start", help="checkpoint of an earlier fine-tuning to begin with")
-    step.add_argument("--epochs", type=int, default=3)
-    step.add_argument("--images", type=int, default=20_000, help="an epoch")
-    step.add_argument("--batch", type=int, default=64)
-    step.add_argument("--rate", type=float, default=1e-3)
-    step.add_argument("--reach", type=int, default=1, help="pixels by which images are shifted")
-    step.add_argument("--average", type=float, default=0.999,
-                      help="decay of the weights' moving average a step; 0: none")
-
-    step = _command(commands, "export", verbs.run_export, "write a network file and the images")
-    _add_spec(step)
+    step = _command(commands, "export", verbs.run_export,
+                    "write the network file for the exact product, and the images")
     step.add_argument("--name", required=True, help="of the network and its file")
-    step.add_argument("--checkpoint", help="of the fine-tuning; without: quantised only")
+    step.add_argument("--teacher", default="float", help="checkpoint of the float network")
     step.add_argument("--folder", type=Path, default=DATA, help="where the files go")
 
     step = _command(commands, "quantise", verbs.run_quantise,
@@ -96,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--folder", type=Path, default=DATA, help="where the file goes")
 
     step = _command(commands, "all", run_all, "every command of the experiment's plan")
+    step.add_argument("--folder", type=Path, help="where the networks go (default: --work)")
     step.add_argument("more", nargs="*", metavar="NAME=VALUE",
                       help="instead of the plan's own: epochs=1 images=64 ...")
 
@@ -120,11 +113,3 @@ def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", na
                         help="training images by which the epoch is chosen")
     parser.set_defaults(run=run)
     return parser
-
-
-def _add_spec(parser: argparse.ArgumentParser) -> None:
-    """The arithmetic, and the float network that the training starts from."""
-    parser.add_argument("--variant", default="ds-cim1", help="ds-cim1, ds-cim2 or exact")
-    parser.add_argument("--length", type=int, default=256, help="stream length L")
-    parser.add_argument("--grid", type=int, help="steps of the weights, a power of two (2)")
-    parser.add_argument("--teacher", default="float", help="checkpoint of the float network")

@@ -1,16 +1,15 @@
 """Convolutions in training: full and depthwise ones, and fully connected layers."""
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from dscim.gateware.specs import ProductSpec
 from dscim.host.network import Conv, Depthwise, Node
 from dscim.host.network.scaling import quantise_multiplier
+from dscim.host.network.weighted import stretched
 from dscim.host.training import integers
 from dscim.host.training.integers import straight
-from dscim.host.training.product import Counter, Exact, Pair, Window, arithmetic
+from dscim.host.training.product import Pair, Product, Window
 from dscim.host.training.step import Bounds, Padding, Signal, Step
 
 
@@ -22,7 +21,7 @@ class ConvStep(Step):
     channel, folded into multiplier and bias of the node.
     """
 
-    product: Counter | Exact
+    product: Product
 
     def __init__(self, name: str, inputs: tuple[str, ...], bounds: Bounds, weight: Tensor,
                  bias: Tensor, stride: Pair, padding: Padding, groups: int = 1) -> None:
@@ -34,15 +33,23 @@ class ConvStep(Step):
         self.clip = nn.Parameter(torch.ones(outputs))
         self.gain = nn.Parameter(torch.ones(outputs))
         self.register_buffer("size", torch.ones(outputs))
-        self.padding = padding
+        self.padding, self.activation_shift, self.stretch = padding, 0, 1
         _, channels, height, width = weight.shape
         self.window = Window((height, width), stride, channels * groups, groups)
         self.adopt(weight, bias)
-        self.use(ProductSpec(exact=True), 1)
+        self.use(ProductSpec(exact=True))
 
-    def use(self, spec: ProductSpec, grid: int) -> None:
-        """Compute by `spec` from now on; grid: P, the steps of the weights."""
-        self.product = arithmetic(spec, self.window, grid)
+    def use(self, spec: ProductSpec) -> None:
+        """Compute by `spec` from now on, with this layer's activation shift and stretch."""
+        self.product = Product(stretched(spec, self.activation_shift, self.stretch), self.window)
+
+    @torch.no_grad()
+    def hold(self, weights: Tensor, unit: Tensor) -> None:
+        """Take over integer weights (O, C / groups, KH, KW); unit: (O,) what 1 in them means."""
+        self.size.copy_(unit * 127)
+        self.weight.copy_(weights / 127)
+        self.clip.fill_(1)
+        self.gain.fill_(1)
 
     @torch.no_grad()
     def adopt(self, weight: Tensor, bias: Tensor) -> None:
@@ -63,11 +70,11 @@ class ConvStep(Step):
         y = self.window.convolve(self._padded(inputs[0]), self.real_weight())
         return self.active(y + self.bias[:, None, None])
 
-    def integers(self) -> Tensor:
-        """The weights in -127..127, each in the middle of its level, with their gradient."""
+    def integers(self) -> tuple[Tensor, Tensor]:
+        """The weights in -127..127 that are written, and what they stand for, with gradient."""
         scaled = self.weight / self.clip[:, None, None, None] * 127
-        whole = self.product.effective_weights(scaled.detach().clamp(-127, 127).round())
-        return straight(whole.clamp(-127, 127).round(), scaled.clamp(-127, 127))
+        written, values = self.product.nearest(scaled.detach())
+        return written, straight(values, scaled.clamp(-128, 128))
 
     def weight_scale(self) -> Tensor:
         """What 1 in the integer weights stands for, (O,), gain included."""
@@ -75,41 +82,31 @@ class ConvStep(Step):
 
     def forward(self, signal: Signal) -> Signal:
         """The convolution in integers, with the gradient of the product of the levels."""
-        w, x, signed = self.integers(), self._padded(signal.value), signal.zero != -128
-        levels = self.product.levels(x.detach(), signed)
-        effective = straight(self.product.effective_weights(w.detach()), w)
-        sums = self.window.convolve(straight(levels * self.product.unit, x), effective)
+        x = self._padded(signal.value)
+        sums = self.product.sums(x, *self.integers(), signal.zero)
         scale = signal.scale * self.weight_scale()
         factor = scale * (-self.log_scale).exp()
-        surrogate = sums * factor[:, None, None] + (
-            self.bias * (-self.log_scale).exp())[:, None, None]
+        real = torch.addcmul((self.bias * (-self.log_scale).exp())[:, None, None], sums,
+                             factor[:, None, None])
+        if not self.exact:
+            return self.rounded(real)
         with torch.no_grad():
-            sums = self.product.sums(sums, levels, w, signed)
             bias = self._bias(scale)[:, None, None]
-            if self.exact:
-                whole = integers.requantise(sums.long() + bias, factor)
-            else:
-                whole = ((sums + bias) * factor[:, None, None]).float().round()
-        return self.quantised(whole, surrogate)
+            whole = integers.requantise(sums.long() + bias, factor)
+        return self.quantised(whole, real)
 
     def export(self, inputs: list[Signal]) -> Node:
         """The node, with the very integers of the forward pass."""
         scale = inputs[0].scale * self.weight_scale()
         multiplier, shift = quantise_multiplier(
             (scale * (-self.log_scale).exp()).double().numpy())
-        kind, weights = self._arrays()
+        kind = Depthwise if self.window.groups > 1 else Conv
         return kind(
-            self.name, self.inputs, self.zero, self.scale, self.clamp, weights=weights,
+            self.name, self.inputs, self.zero, self.scale, self.clamp,
+            weights=self.window.weights(self.integers()[0]),
             bias=self._bias(scale).int().numpy(), multiplier=multiplier, shift=shift,
             input_zero=inputs[0].zero, stride=self.window.stride, padding=self.padding,
-            activation_shift=self.product.spec.activation_shift)
-
-    def _arrays(self) -> tuple[type[Conv] | type[Depthwise], npt.NDArray[np.int8]]:
-        """The kind of the node, and its weights in the order of that kind."""
-        weights = self.integers().to(torch.int8)
-        if self.window.groups == 1:
-            return Conv, weights.permute(0, 2, 3, 1).contiguous().numpy()
-        return Depthwise, weights[:, 0].permute(1, 2, 0).contiguous().numpy()
+            activation_shift=self.activation_shift, stretch=self.stretch)
 
     def _padded(self, x: Tensor) -> Tensor:
         """The input with its padding around it, which is 0 in x - z as in real numbers."""

@@ -26,6 +26,28 @@ def straight(value: Tensor, surrogate: Tensor) -> Tensor:
     return result
 
 
+class _Rounded(torch.autograd.Function):
+    """See `rounded`."""
+
+    @staticmethod
+    def forward(context: Any, real: Tensor, low: int, high: int) -> Tensor:
+        context.save_for_backward(real)
+        context.bounds = low, high
+        return real.round().clamp_(low, high)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        passed = torch.ops.aten.hardtanh_backward(gradient, *context.saved_tensors,
+                                                  *context.bounds)
+        return passed, None, None
+
+
+def rounded(real: Tensor, low: int, high: int) -> Tensor:
+    """`real` rounded and clamped, with the gradient of the clamp alone."""
+    result: Tensor = _Rounded.apply(real, low, high)
+    return result
+
+
 def multiply(x: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
     """MultiplyByQuantizedMultiplier: int64 x, Q31 multiplier, shift (positive = left)."""
     high = ((x << shift.clamp(min=0)) * multiplier + (1 << 30)) >> 31

@@ -1,26 +1,24 @@
-"""The DS-CIM product of a convolution in torch, bit for bit the numpy reference's.
+"""The product of a convolution in training: the emulator's own, with a gradient.
 
-Training keeps every weight on a coarse grid: none, 1/P, 2/P ... or all of its row's n points lie
-below it (P = 2 gives five weights with their signs). There the counter sequence is truest: of
-the A points that an activation exceeds, whole runs of P fall evenly on the grid's steps, by the
-van der Corput order, and only the A mod P last ones deviate from A*j/P. So a whole product is
-the plain product of the levels and P - 1 corrections, whatever n is. For the signed mode split;
-sums stay below 2**24, so single precision is exact.
+The forward pass is the kernel that emulates networks, so its sums are the contract's bit for bit,
+whatever the arithmetic. The gradient is that of the plain convolution of what operands stand for:
+a level is worth the mean of the integers that exceed as many thresholds.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dscim.gateware.specs import ProductSpec
-from dscim.host.errors import UserError
-from dscim.host.reference.matrix import region_thresholds
+from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.host.calibrate.levels import activation_values, weight_levels
+from dscim.host.emulator import over_images, prepare
 
+Int8 = npt.NDArray[np.int8]
 Pair = tuple[int, int]
-
-ROWS = 128
-"""Rows of a tile, R: a depthwise channel's rows follow those of R div (KH*KW) - 1 others."""
 
 
 @dataclass(frozen=True)
@@ -39,144 +37,95 @@ class Window:
         """x (B, C, H, W) by w (O, C / groups, KH, KW)."""
         return nn.functional.conv2d(x, w, None, self.stride, 0, 1, self.groups)
 
-    def rows(self) -> Tensor:
-        """The row of its tile, modulo any OR width, of each weight of one output.
+    def gradients(self, gradient: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool]
+                  ) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients of x and of w, each where it is wanted, from that of `convolve`."""
+        of_x, of_w, _ = torch.ops.aten.convolution_backward(
+            gradient, x, w, None, self.stride, (0, 0), (1, 1), False, (0, 0), self.groups,
+            (*wanted, False))
+        return of_x, of_w
 
-        (C, KH, KW), and for a depthwise convolution (C, 1, KH, KW), of each channel.
-        """
-        taps = self.kernel[0] * self.kernel[1]
-        if self.groups == 1:
-            return torch.arange(taps * self.channels).reshape(
-                *self.kernel, self.channels).permute(2, 0, 1)
-        places = torch.arange(self.channels) % max(1, ROWS // taps)
-        tap = torch.arange(taps).reshape(self.kernel)
-        return places[:, None, None, None] * taps + tap
+    def layer(self, images: Int8, outputs: int, zero: int, spec: ProductSpec) -> LayerSpec:
+        """The layer that it is on images (B, H, W, C) of the zero point `zero`."""
+        _, height, width, channels = images.shape
+        return LayerSpec((height, width, channels), outputs, self.kernel, self.stride,
+                         ((0, 0), (0, 0)), zero, 0, (-128, 127), spec, depthwise=self.groups > 1)
 
-
-class Counter:
-    """The product of one arithmetic for the windows of one convolution.
-
-    Level: how many of the n thresholds of its row an operand exceeds. `effective_*` is what a
-    level stands for, in the operand's own integers.
-    """
-
-    def __init__(self, spec: ProductSpec, window: Window, grid: int) -> None:
-        """spec: signed mode split, sequence counter, not exact.
-
-        grid: P, a power of two; of n points there are no more than n steps.
-        """
-        if spec.signed != "split" or spec.sequence.kind != "counter" or spec.exact:
-            raise UserError("training goes through the signed mode split with the sequence "
-                            f"counter only, not {spec.signed} with {spec.sequence.kind}.")
-        self.spec, self.samples, self.window = spec, spec.samples, window
-        if spec.samples == spec.side:
-            raise UserError(f"stream length {spec.length} has no even weight levels: train "
-                            f"for {spec.length // 2} or less.")
-        thresholds = torch.from_numpy(region_thresholds(spec).astype("int64"))
-        p, q = thresholds[:, 0]
-        operands = (torch.arange(256) << spec.activation_shift).clamp(max=255)
-        reached = (operands[:, None] >> spec.operand_shift > p).sum(1)
-        self._first = int((reached < 1).sum())
-        self._step = int((reached < 2).sum()) - self._first
-        self._parts = min(grid, self.samples)
-        level = (torch.arange(0, 256, 2)[:, None] >> spec.operand_shift > q).sum(1)
-        self._grid = (level * (self._parts / self.samples)).round()
-        self._deviations = _deviations(thresholds[:, :2], self._parts)
-        rows = window.rows() % spec.or_width
-        self._odd = (rows // spec.root + rows % spec.root) % 2
-
-    def levels(self, x: Tensor, signed: bool) -> Tensor:
-        """The levels 0..n of x (integers x - z), with the sign of x where it is `signed`.
-
-        The thresholds are evenly spaced. Unless signed, x is in 0..255.
-        """
-        size = x.abs() if signed else x
-        level = ((size - self._first) / self._step).floor_().add_(1).clamp_(0, self.samples)
-        return level.copysign_(x) if signed else level
-
-    def effective_weights(self, w: Tensor) -> Tensor:
-        """What the nearest step of the grid to w (-127..127) stands for: -128..128."""
-        return self._grid[w.abs().int()] * w.sign() * (128 / self._parts)
-
-    def sums(self, plain: Tensor, levels: Tensor, w: Tensor, signed: bool) -> Tensor:
-        """The estimate of every window in product units, float32 integers (B, O, H', W').
-
-        plain: the convolution of what the levels and the weights stand for. levels: (B, C, H, W)
-        of the activations; w: (O, C / groups, KH, KW), each the middle of a step: 128*j/P with a
-        sign, at most 127.
-        """
-        if self._parts == 1:
-            return plain
-        left = self._places(torch.fmod(levels, self._parts), signed)
-        steps, size = self._grid[w.abs().int()].long(), float(1 << self.spec.decode_shift)
-        right = self._deviations[:, self._rows_of(w), steps] * w.sign() * size
-        if self.window.groups == 1:
-            return plain + self.window.convolve(left, torch.cat(list(right), 1))
-        by_channel = left.unflatten(1, (-1, self.window.channels)).transpose(1, 2).flatten(1, 2)
-        return plain + self.window.convolve(by_channel, right.movedim(0, 2).flatten(1, 2))
-
-    def _places(self, rest: Tensor, signed: bool) -> Tensor:
-        """1 where `rest` is 1, then where it is 2 ..., -1 where it is the opposite.
-
-        (B, C, H, W) -> (B, (P - 1) * C, H, W), float32, written at one go.
-        """
-        batch, channels, *sides = rest.shape
-        places = torch.empty((batch, (self._parts - 1) * channels, *sides),
-                             memory_format=torch.channels_last)
-        for part, place in enumerate(places.split(channels, 1), 1):
-            torch.eq(rest, part, out=place)
-            if signed:
-                place.sub_((rest == -part).float())
-        return places
-
-    def _rows_of(self, w: Tensor) -> Tensor:
-        """The parity of each weight's region, to be broadcast over w."""
-        times = len(w) // self.window.channels
-        return self._odd if self.window.groups == 1 else self._odd.repeat_interleave(times, 0)
-
-    @property
-    def unit(self) -> float:
-        """What one activation level stands for."""
-        return 256 / self.samples / (1 << self.spec.activation_shift)
+    def weights(self, w: Tensor) -> Int8:
+        """Integer weights (O, C / groups, KH, KW) in the order of a layer's kind."""
+        whole = w.to(torch.int8)
+        whole = whole[:, 0].permute(1, 2, 0) if self.groups > 1 else whole.permute(0, 2, 3, 1)
+        return whole.contiguous().numpy()
 
 
-def _deviations(thresholds: Tensor, parts: int) -> Tensor:
-    """What the last A mod P points deviate: (P - 1, 2, P + 1), in counts.
-
-    By A mod P (from 1), by the region's parity, by the weight's step of the grid.
-    thresholds: (2, 2, n): of activations and weights, for an even and an odd region.
-    """
-    p, q = thresholds.argsort(2).argsort(2)
-    rest, step = torch.arange(1, parts), torch.arange(parts + 1)
-    left = (p < rest[:, None, None]).double()
-    right = (q < (step * (q.shape[1] // parts))[:, None, None]).double()
-    counts = torch.einsum("mrs,jrs->mrj", left, right)
-    return (counts - rest[:, None, None] * step / parts).float()
-
-
-class Exact:
-    """The exact product behind the interface of `Counter`: a level is the operand itself."""
-
-    unit = 1.0
+class Product:
+    """The product of one arithmetic for the windows of one convolution."""
 
     def __init__(self, spec: ProductSpec, window: Window) -> None:
+        """spec: with the activation shift and the stream length of this layer."""
         self.spec, self.window = spec, window
+        values, written = weight_levels(spec)
+        self._values, self._written = torch.from_numpy(values), torch.from_numpy(written).float()
+        self._middles = (self._values[1:] + self._values[:-1]) / 2
 
-    def levels(self, x: Tensor, signed: bool) -> Tensor:
-        """x itself."""
-        return x
+    def nearest(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """For real w the integers -127..127 of the nearest levels, and what these stand for."""
+        index = torch.bucketize(w, self._middles)
+        return self._written[index], self._values[index]
 
-    def effective_weights(self, w: Tensor) -> Tensor:
-        """w itself."""
-        return w
+    def activations(self, x: Tensor, zero: int) -> Tensor:
+        """What activations x (integers x - z, float32) stand for."""
+        return _looked_up(activation_values(self.spec, zero), _as_images(x, zero))
 
-    def sums(self, plain: Tensor, levels: Tensor, w: Tensor, signed: bool) -> Tensor:
-        """The sums in product units: `plain`, or in float64 where they might pass 2**24."""
-        if float(w.abs().sum((1, 2, 3)).max()) * 255 < 1 << 24:
-            return plain
-        return self.window.convolve(levels.double(), w.double())
+    def sums(self, x: Tensor, written: Tensor, values: Tensor, zero: int) -> Tensor:
+        """The estimate of every window in product units, float32 integers (B, O, H', W').
+
+        x: integers x - z, (B, C, H, W). written: integer weights (O, C / groups, KH, KW), values:
+        what they stand for, which get the gradient. zero: z.
+        """
+        result: Tensor = _Product.apply(x, values, written, self, zero)
+        return result
+
+    def count(self, images: Int8, written: Tensor, zero: int) -> Tensor:
+        """As `sums`, of images (B, H, W, C) int8, without a gradient."""
+        outputs, threads = len(written), torch.get_num_threads()
+        none = np.zeros(outputs, np.int32)
+        ready = prepare(self.window.layer(images, outputs, zero, self.spec),
+                        self.window.weights(written), none, none, none)
+        parts = over_images(lambda part: ready.accumulate(images[part]), len(images),
+                            -(-len(images) // threads), threads=threads)
+        return torch.from_numpy(np.concatenate(parts)).float().permute(0, 3, 1, 2)
 
 
-def arithmetic(spec: ProductSpec, window: Window, grid: int = 2) -> Counter | Exact:
-    """The product of `spec` for a convolution; grid: P."""
-    return Exact(spec, window) if spec.exact else Counter(spec, window, grid)
+class _Product(torch.autograd.Function):
+    """See `Product.sums`."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, values: Tensor, written: Tensor, product: Product,
+                zero: int) -> Tensor:
+        images = _as_images(x, zero)
+        context.images, context.product, context.zero = images, product, zero
+        context.save_for_backward(values)
+        return product.count(images, written, zero)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        spec, zero, images = context.product.spec, context.zero, context.images
+        meant = _looked_up(activation_values(spec, zero), images)
+        of_x, of_w = context.product.window.gradients(
+            gradient, meant, *context.saved_tensors, context.needs_input_grad[:2])
+        if spec.activation_shift and of_x is not None:  # where it saturates, nothing passes
+            reach = np.abs(np.arange(-128, 128) - zero) <= 255 >> spec.activation_shift
+            of_x = of_x * _looked_up(reach.astype(np.float32), images)
+        return of_x, of_w, None, None, None
+
+
+def _as_images(x: Tensor, zero: int) -> Int8:
+    """Integers x - z (B, C, H, W) as images (B, H, W, C)."""
+    return (x + zero).to(torch.int8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _looked_up(table: npt.NDArray[np.float32], images: Int8) -> Tensor:
+    """The entry at x + 128 of a table for each x of images (B, H, W, C), as (B, C, H, W)."""
+    entries = np.take(np.roll(table, 128), images.view(np.uint8), mode="clip")
+    return torch.from_numpy(entries).permute(0, 3, 1, 2)

@@ -20,16 +20,16 @@ from dscim.host.training.step import Signal, Step
 class QuantisedNet(nn.Module):
     """The steps in order; the last gives the logits.
 
-    spec: the arithmetic of every convolution; grid: P, the steps of the weights in it.
+    spec: the arithmetic of every convolution, but for its activation shift and its stretch.
     given: how the network takes images.
     """
 
-    def __init__(self, steps: list[Step], spec: ProductSpec, grid: int = 2,
+    def __init__(self, steps: list[Step], spec: ProductSpec,
                  given: Input = Input()) -> None:  # noqa: B008
         super().__init__()
         self.steps, self.spec, self.given = nn.ModuleList(steps), spec, given
         for step in self.convolutions():
-            step.use(spec, grid)
+            step.use(spec)
 
     def convolutions(self) -> list[ConvStep]:
         """The convolutions in order."""

@@ -12,7 +12,7 @@ class Recipe:
     `images` are drawn anew for each epoch from the training set without its last `held_out`
     images of a permutation by `split_seed`; the rate rises over the first `warm` of all steps
     and then falls to zero along half a cosine. `reach`: pixels by which images are shifted.
-    `grid`: steps of the weights in fine-tuning. `average`: the decay, from one step to the next,
+    `average`: the decay, from one step to the next,
     of the moving average of the weights that is kept; 0: the weights themselves.
     """
 
@@ -25,7 +25,6 @@ class Recipe:
     warm: float = 0.15
     held_out: int = 5_000
     split_seed: int = 2026
-    grid: int = 2
     average: float = 0.0
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dscim.gateware.specs import ProductSpec
+from dscim.host.calibrate import calibrate
 from dscim.host.datasets import Dataset
 from dscim.host.datasets.pixels import Input
 from dscim.host.errors import UserError
@@ -19,12 +20,16 @@ from dscim.host.training.quantised import QuantisedNet
 from dscim.host.training.recipe import Recipe
 from dscim.host.training.revive import revive
 
+IMAGES = 128
+"""Training images that a network is calibrated on before it is trained."""
+
 
 def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, recipe: Recipe,
             checkpoint: Path, teacher: Network | None = None,
             say: Callable[[str], None] = print) -> tuple[Network, dict[str, Any]]:
     """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
 
+    A network of another arithmetic is calibrated for `spec` first, the training begins there.
     given: how it takes images. checkpoint: where each epoch is saved, and gone on from.
     teacher: whose answers are learnt, in real numbers; without it those of `network` itself.
     say: told one line an epoch. UserError when network and data do not fit.
@@ -35,11 +40,16 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
         raise UserError(f"{data.name} has {len(data.train_labels)} training images, of which "
                         f"{recipe.held_out} are held out: nothing is left to train or to choose "
                         "by.")
-    net = tuning.quantise(revive(network), given, parts, spec, recipe.grid)
+    begun = network
+    if network.arithmetic != spec and not spec.exact:
+        images = given.integers(parts.images[:IMAGES].numpy())
+        begun = calibrate(network, images, spec, seed=recipe.seed)
+    net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
     before = _held_out(net, parts)
-    tuning.finetune(net, _answers(teacher or network, given, spec), parts, recipe, checkpoint,
-                    origin={"network": network.name, **network.provenance}, say=say)
-    facts = {"data": data.name, "torch": torch.__version__, "finetune": provenance(checkpoint)}
+    say(f"{100 * before:.2f} % of the held-out images before any training")
+    tuning.finetune(net, _answers(teacher or network, given), parts, recipe, checkpoint,
+                    {"network": network.name, **begun.provenance}, say)
+    facts = {"data": data.name, "torch": str(torch.__version__), "finetune": provenance(checkpoint)}
     result = {"before": before, "after": _held_out(net, parts), **facts}
     tuned = net.export(network.name, network.shape, network.classes, network.provenance | facts)
     return tuned, result
@@ -54,9 +64,9 @@ def _check(network: Network, data: Dataset) -> None:
                         f"{len(data.classes)} classes.")
 
 
-def _answers(network: Network, given: Input, spec: ProductSpec) -> Callable[[Tensor], Tensor]:
+def _answers(network: Network, given: Input) -> Callable[[Tensor], Tensor]:
     """The answers of a network in real numbers, without any rounding."""
-    net = QuantisedNet(revive(network), ProductSpec(exact=True), 1, given).eval()
+    net = QuantisedNet(revive(network), ProductSpec(exact=True), given).eval()
 
     @torch.no_grad()
     def answer(images: Tensor) -> Tensor:

@@ -32,20 +32,22 @@ from dscim.host.training.step import Bounds, Padding, Step
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
-def revive(network: Network) -> list[Step]:
+def revive(network: Network, saturating: bool = True) -> list[Step]:
     """The steps of `network` in real numbers: what its integers stand for by their scales.
 
-    A tensor is bounded by what its int8 can stand for. A mean keeps its input's scale from here
+    saturating: a tensor is bounded by what its int8 can stand for; else by its activation only, as
+    far as the integers tell. A mean keeps its input's scale from here
     on, a softmax at the end goes, padding and flattening become part of the layer behind them.
     UserError names a node that has no trainable form.
     """
-    return _Reviver(network).steps
+    return _Reviver(network, saturating).steps
 
 
 class _Reviver:
     """Walks the nodes once; knows of each tensor which step makes it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, saturating: bool) -> None:
+        self._saturating = saturating
         self.steps: list[Step] = []
         self._shapes = network.shapes()
         self._scales = {INPUT: network.scale} | {n.name: n.output_scale for n in network.nodes}
@@ -84,10 +86,13 @@ class _Reviver:
         padding = tuple((own[0] + extra[0], own[1] + extra[1])
                         for own, extra in zip(node.padding, pads, strict=True))
         weights, groups = self._weights(node, given)
-        self._add_step(node, ConvStep(
-            node.name, self._inputs(node), self._bounds(node),
-            weights * _tensor(real)[:, None, None, None], _tensor(node.bias * real * scale),
-            node.stride, (padding[0], padding[1]), groups))
+        unit = _tensor(real)
+        step = ConvStep(node.name, self._inputs(node), self._bounds(node),
+                        weights * unit[:, None, None, None], _tensor(node.bias * real * scale),
+                        node.stride, (padding[0], padding[1]), groups)
+        step.hold(weights, unit)
+        step.activation_shift, step.stretch = node.activation_shift, node.stretch
+        self._add_step(node, step)
 
     def _weights(self, node: Weighted, given: str) -> tuple[Tensor, int]:
         """The integers of the weights in PyTorch's order, and the groups."""
@@ -141,6 +146,9 @@ class _Reviver:
 
     def _add_step(self, node: Node, step: Step) -> None:
         """The node is a step of its own."""
+        with torch.no_grad():
+            step.log_scale.fill_(float(np.log(node.output_scale)))
+            step.zero_point.fill_(node.output_zero)
         self._made[node.name] = node.name
         self.steps.append(step)
 
@@ -151,7 +159,10 @@ class _Reviver:
     def _bounds(self, node: Node) -> Bounds:
         """What the node's output can stand for."""
         low, high = ((bound - node.output_zero) * node.output_scale for bound in node.clamp)
-        return low, high
+        if self._saturating:
+            return low, high
+        return (None if node.clamp[0] == -128 != node.output_zero else low,
+                None if node.clamp[1] == 127 else high)
 
 
 def _tensor(array: npt.NDArray[Any]) -> Tensor:

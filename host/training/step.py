@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dscim.host.network import Node
+from dscim.host.training import integers
 from dscim.host.training.integers import straight
 
 Bounds = tuple[float | None, float | None]
@@ -75,6 +76,11 @@ class Step(nn.Module):
         low, high = (bound - self.zero for bound in self.clamp)
         value = straight(whole.clamp(low, high).float(), surrogate.clamp(low, high))
         return Signal(value, self.log_scale.exp(), self.zero)
+
+    def rounded(self, real: Tensor) -> Signal:
+        """`real`, in units of the output, rounded and clamped as real numbers are."""
+        low, high = (bound - self.zero for bound in self.clamp)
+        return Signal(integers.rounded(real, low, high), self.log_scale.exp(), self.zero)
 
     def active(self, y: Tensor) -> Tensor:
         """The fused activation in real numbers."""

@@ -1,4 +1,4 @@
-"""Quantisation, and fine-tuning through the DS-CIM product with a float network as teacher."""
+"""Fine-tuning through the DS-CIM product with a network in real numbers as teacher."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,17 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dscim.gateware.specs import ProductSpec
-from dscim.host.datasets.pixels import Input
-from dscim.host.training.calibrate import calibrate
-from dscim.host.training.checkpoint import provenance, restore
 from dscim.host.training.loop import Split, Training, fit
 from dscim.host.training.quantised import QuantisedNet
 from dscim.host.training.recipe import Recipe
-from dscim.host.training.step import Step
-
-CALIBRATION = 512
-"""Training images from which ranges are chosen."""
 
 VALIDATION = 2_000
 """Held-out images by which the epoch is chosen."""
@@ -35,26 +27,13 @@ Teacher = Callable[[Tensor], Tensor]
 """uint8 images (B, H, W, C) -> logits (B, classes)."""
 
 
-def quantise(steps: list[Step], given: Input, parts: Split, spec: ProductSpec, grid: int = 2
-             ) -> QuantisedNet:
-    """Steps in real numbers made integers for the arithmetic `spec`, without any training."""
-    net = QuantisedNet(steps, spec, grid, given)
-    calibrate(net, parts.images[:CALIBRATION])
-    return net.eval()
-
-
 def finetune(net: QuantisedNet, teacher: Teacher, parts: Split, recipe: Recipe, checkpoint: Path,
-             start: Path | None = None, origin: dict[str, Any] | None = None,
-             say: Callable[[str], None] = print) -> None:
+             origin: dict[str, Any], say: Callable[[str], None] = print) -> None:
     """Fine-tune a calibrated network, or go on; the epoch with the best held-out accuracy is kept.
 
-    start: the checkpoint of another fine-tuning of the same network to begin with. origin: what
-    is known of the network that it begins with otherwise. say: told one line an epoch. The
+    origin: what is known of the network that it begins with. say: told one line an epoch. The
     held-out accuracy is that of the integers.
     """
-    if start:
-        net.load_state_dict(restore(start)["best"])
-
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         net.round_as_kernels(False)
         return _loss(net(images), teacher(images), labels)
@@ -63,22 +42,9 @@ def finetune(net: QuantisedNet, teacher: Teacher, parts: Split, recipe: Recipe, 
         net.round_as_kernels(True)
         return accuracy(net, parts.held_images[:VALIDATION], parts.held_labels[:VALIDATION])
 
-    training = Training(net, _optimiser(net, recipe.rate), loss, validate,
-                        provenance(start) if start else origin, say)
+    training = Training(net, _optimiser(net, recipe.rate), loss, validate, origin, say)
     fit(training, parts, recipe, checkpoint)
     net.round_as_kernels(True)
-
-
-def load(steps: list[Step], given: Input, checkpoint: Path, spec: ProductSpec,
-         grid: int | None = None) -> QuantisedNet:
-    """A fine-tuned network in its best epoch; `steps`: those of the network it began with.
-
-    grid: steps of the weights, when the recipe does not name them.
-    """
-    state = restore(checkpoint)
-    net = QuantisedNet(steps, spec, grid or state["recipe"].get("grid", 2), given)
-    net.load_state_dict(state["best"])
-    return net.eval()
 
 
 @torch.no_grad()

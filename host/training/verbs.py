@@ -5,19 +5,19 @@ from pathlib import Path
 
 import torch
 
-from dscim.gateware.specs import VARIANTS, ProductSpec
 from dscim.host import datasets
 from dscim.host.cli.files import save_array
 from dscim.host.datasets import Dataset
-from dscim.host.errors import UserError
 from dscim.host.importers import pytorch
 from dscim.host.network import Evaluator, file_hash, predictions, save
-from dscim.host.training import evaluation, floating, images, tuning
+from dscim.host.training import evaluation, floating, images
 from dscim.host.training.checkpoint import provenance
 from dscim.host.training.experiment import Experiment, experiment
 from dscim.host.training.loop import split
 from dscim.host.training.recipe import Recipe
-from dscim.host.training.trace import trace
+
+CALIBRATION = 512
+"""Training images from which ranges are chosen."""
 
 
 def run_float(options: argparse.Namespace) -> int:
@@ -35,38 +35,15 @@ def run_float(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_finetune(options: argparse.Namespace) -> int:
-    """`finetune`: train through the product of one variant and length."""
-    what, data = _experiment(options)
-    recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, held_out=options.held_out, grid=options.grid or 2,
-                    average=options.average)
-    teacher = _checkpoint(options, options.teacher)
-    model, parts = floating.load(what, teacher), split(data, recipe)
-    net = tuning.quantise(
-        trace(model, data.shape), what.input, parts, _spec(options), recipe.grid)
-    tuning.finetune(net, floating.answers(what, model), parts, recipe,
-                    _checkpoint(options, options.name),
-                    _checkpoint(options, options.start) if options.start else None,
-                    provenance(teacher))
-    return 0
-
-
 def run_export(options: argparse.Namespace) -> int:
-    """`export`: write a network file, and the images of Fashion-MNIST."""
+    """`export`: write the network file for the exact product, and the images of Fashion-MNIST."""
     what, data = _experiment(options)
-    teacher, spec = _checkpoint(options, options.teacher), _spec(options)
-    steps = trace(floating.load(what, teacher), data.shape)
-    facts = {"data": data.name, "torch": torch.__version__, "float": provenance(teacher)}
-    if options.checkpoint:
-        checkpoint = _checkpoint(options, options.checkpoint)
-        net = tuning.load(steps, what.input, checkpoint, spec, options.grid)
-        facts["finetune"] = provenance(checkpoint)
-    else:
-        parts = split(data, Recipe(0, 0.0, options.seed, held_out=options.held_out))
-        net = tuning.quantise(steps, what.input, parts, ProductSpec(exact=True))
-    save(net.export(options.name, data.shape, data.classes, facts),
-         options.folder / f"{options.name}.npz")
+    teacher = _checkpoint(options, options.teacher)
+    parts = split(data, Recipe(0, 0.0, options.seed, held_out=options.held_out))
+    network = pytorch.quantise(
+        floating.load(what, teacher), parts.images[:CALIBRATION].numpy(), options.name,
+        what.input, data.classes, {"data": data.name, "float": provenance(teacher)})
+    save(network, options.folder / f"{options.name}.npz")
     if what.name == "fashion-resnet8":
         images.write(data, options.folder / "fashion-images.npz")
     print(f"{options.folder / options.name}.npz written")
@@ -112,12 +89,3 @@ def _checkpoint(options: argparse.Namespace, name: str) -> Path:
     """The checkpoint of that name in the work folder."""
     work: Path = options.work
     return work / f"{name}.pt"
-
-
-def _spec(options: argparse.Namespace) -> ProductSpec:
-    """The arithmetic that the options name."""
-    if options.variant == "exact":
-        return ProductSpec(exact=True)
-    if options.variant not in VARIANTS:
-        raise UserError(f"variant {options.variant!r} is unknown: choose ds-cim1, ds-cim2, exact.")
-    return ProductSpec(VARIANTS[options.variant], options.length)

@@ -45,7 +45,7 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
         library = ctypes.CDLL(str(_built(compiler, plain=wish == "plain")))
     except (SimulationError, OSError) as error:
         return f"The emulator computes in numpy, many times slower: {error}"
-    for function in (library.dscim_run, library.dscim_sums):
+    for function in (library.dscim_run, library.dscim_sums, library.dscim_estimates):
         function.restype = None
         function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
                              ctypes.c_void_p]

@@ -324,6 +324,13 @@ inline void finish(const Layer& l, const int32_t* counts, int64_t correction, in
         out[i] = sum_of(l, counts[i], correction, o + i);
 }
 
+// In single precision; the counts alone are exact in it.
+inline void finish(const Layer& l, const int32_t* counts, int64_t correction, int o, float* out) {
+    const float unit = float(int64_t(1) << l.decode_shift);
+    for (int i = 0; i < std::min(16, l.outputs - o); i++)
+        out[i] = float(counts[i]) * unit + float(correction + l.constants[o + i]);
+}
+
 // ---- layers ----
 
 // -128 times the sum of x + 128 over a window's gathered rows, which hold 16 * x as a byte.
@@ -413,6 +420,12 @@ void dscim_run(const Layer* layer, const int8_t* x, int64_t first, int64_t last,
 
 // The same as sums in product units, bias included.
 void dscim_sums(const Layer* layer, const int8_t* x, int64_t first, int64_t last, int64_t* out) {
+    run(*layer, x, first, last, out);
+}
+
+// The same in single precision, whose 24 bits hold every count but not every exact product.
+void dscim_estimates(const Layer* layer, const int8_t* x, int64_t first, int64_t last,
+                     float* out) {
     run(*layer, x, first, last, out);
 }
 }

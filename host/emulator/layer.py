@@ -60,6 +60,13 @@ def prepare(layer: LayerSpec, weights: npt.NDArray[np.int8], bias: npt.NDArray[n
         PreparedLayer(layer, *arrays)
 
 
+def estimate(node: PreparedNode, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+    """(N, out_h, out_w, outputs): the sums of `accumulate` rounded to single precision."""
+    if isinstance(node, EmulatedLayer):
+        return node.estimate(x)
+    return node.accumulate(x).astype(np.float32)
+
+
 class EmulatedLayer:
     """A layer with its weights made ready for the kernel. Threads may share it."""
 
@@ -87,6 +94,10 @@ class EmulatedLayer:
     def accumulate(self, x: npt.NDArray[np.int8]) -> IntArray:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
         return self._call(self._library.dscim_sums, x, np.dtype(np.int64))
+
+    def estimate(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        """As `accumulate`, rounded to single precision."""
+        return self._call(self._library.dscim_estimates, x, np.dtype(np.float32))
 
     def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""

@@ -1,5 +1,7 @@
 """Convolutions in training: full and depthwise ones, and fully connected layers."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,6 @@ from dscim.gateware.specs import ProductSpec
 from dscim.host.network import Conv, Depthwise, Node
 from dscim.host.network.scaling import quantise_multiplier
 from dscim.host.network.weighted import stretched
-from dscim.host.training import integers
 from dscim.host.training.integers import straight
 from dscim.host.training.product import Pair, Product, Window
 from dscim.host.training.step import Bounds, Padding, Signal, Step
@@ -82,38 +83,37 @@ class ConvStep(Step):
 
     def forward(self, signal: Signal) -> Signal:
         """The convolution in integers, with the gradient of the product of the levels."""
-        x = self._padded(signal.value)
-        sums = self.product.sums(x, *self.integers(), signal.zero)
-        scale = signal.scale * self.weight_scale()
-        factor = scale * (-self.log_scale).exp()
-        real = torch.addcmul((self.bias * (-self.log_scale).exp())[:, None, None], sums,
-                             factor[:, None, None])
-        if not self.exact:
-            return self.rounded(real)
-        with torch.no_grad():
-            bias = self._bias(scale)[:, None, None]
-            whole = integers.requantise(sums.long() + bias, factor)
-        return self.quantised(whole, real)
+        x, (written, values) = self._padded(signal.value), self.integers()
+        if self.exact:
+            whole = self.product.run(x, written, signal.zero, self._scaling(signal.scale))
+            return Signal(whole - self.zero, self.log_scale.exp(), self.zero)
+        sums = self.product.sums(x, written, values, signal.zero)
+        unit = (-self.log_scale).exp()
+        factor = signal.scale * self.weight_scale() * unit
+        return self.rounded(torch.addcmul((self.bias * unit)[:, None, None], sums,
+                                          factor[:, None, None]))
 
     def export(self, inputs: list[Signal]) -> Node:
         """The node, with the very integers of the forward pass."""
-        scale = inputs[0].scale * self.weight_scale()
-        multiplier, shift = quantise_multiplier(
-            (scale * (-self.log_scale).exp()).double().numpy())
         kind = Depthwise if self.window.groups > 1 else Conv
         return kind(
-            self.name, self.inputs, self.zero, self.scale, self.clamp,
-            weights=self.window.weights(self.integers()[0]),
-            bias=self._bias(scale).int().numpy(), multiplier=multiplier, shift=shift,
-            input_zero=inputs[0].zero, stride=self.window.stride, padding=self.padding,
+            self.name, self.inputs, output_scale=self.scale, **self._scaling(inputs[0].scale),
+            weights=self.window.weights(self.integers()[0]), input_zero=inputs[0].zero,
+            stride=self.window.stride, padding=self.padding,
             activation_shift=self.activation_shift, stretch=self.stretch)
+
+    @torch.no_grad()
+    def _scaling(self, input_scale: Tensor) -> dict[str, Any]:
+        """What follows the product, as a node has it: bias in product units, and so on."""
+        scale = input_scale * self.weight_scale()
+        multiplier, shift = quantise_multiplier(
+            (scale * (-self.log_scale).exp()).double().numpy())
+        bias = (self.bias / scale).double().clamp(-2**30, 2**30).round().int().numpy()
+        return {"bias": bias, "multiplier": multiplier, "shift": shift, "clamp": self.clamp,
+                "output_zero": self.zero}
 
     def _padded(self, x: Tensor) -> Tensor:
         """The input with its padding around it, which is 0 in x - z as in real numbers."""
         (top, bottom), (left, right) = self.padding
         return nn.functional.pad(x, (left, right, top, bottom)) if any(
             (top, bottom, left, right)) else x
-
-    def _bias(self, scale: Tensor) -> Tensor:
-        """The bias in product units, int64, kept within int32."""
-        return (self.bias / scale).double().clamp(-2**30, 2**30).round().long()

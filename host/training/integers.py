@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dscim.host.network.scaling import add_factors, quantise_multiplier
+from dscim.host.network.scaling import add_factors
 
 
 class _Straight(torch.autograd.Function):
@@ -54,13 +54,6 @@ def multiply(x: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
     right = (-shift).clamp(min=0)
     half = (torch.ones_like(right) << right) >> 1
     return (high + half - ((high < 0) & (right > 0)).long()) >> right
-
-
-def requantise(accumulator: Tensor, factor: Tensor) -> Tensor:
-    """Sums (B, O, H, W) int64 times a real factor (O,) as the integer kernels do it, int64."""
-    multiplier, shift = (torch.from_numpy(array).long()[:, None, None]
-                         for array in quantise_multiplier(factor.detach().double().numpy()))
-    return multiply(accumulator, multiplier, shift)
 
 
 def add(first: Tensor, second: Tensor, scales: tuple[float, float, float]) -> Tensor:

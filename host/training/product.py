@@ -5,7 +5,8 @@ whatever the arithmetic. The gradient is that of the plain convolution of what o
 a level is worth the mean of the integers that exceed as many thresholds.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.host.calibrate.levels import activation_values, weight_levels
-from dscim.host.emulator import over_images, prepare
+from dscim.host.emulator import estimate, over_images, prepare
 
 Int8 = npt.NDArray[np.int8]
 Pair = tuple[int, int]
@@ -88,13 +89,24 @@ class Product:
 
     def count(self, images: Int8, written: Tensor, zero: int) -> Tensor:
         """As `sums`, of images (B, H, W, C) int8, without a gradient."""
-        outputs, threads = len(written), torch.get_num_threads()
+        outputs = len(written)
         none = np.zeros(outputs, np.int32)
         ready = prepare(self.window.layer(images, outputs, zero, self.spec),
                         self.window.weights(written), none, none, none)
-        parts = over_images(lambda part: ready.accumulate(images[part]), len(images),
-                            -(-len(images) // threads), threads=threads)
-        return torch.from_numpy(np.concatenate(parts)).float().permute(0, 3, 1, 2)
+        return _from_images(_threaded(lambda part: estimate(ready, part), images))
+
+    def run(self, x: Tensor, written: Tensor, zero: int, fields: dict[str, Any]) -> Tensor:
+        """The integers that the layer gives, float32 (B, O, H', W'), with all its rounding.
+
+        x, written, zero: as in `sums`. fields: bias, multiplier and shift (O,) int32, output_zero
+        and clamp, as a node has them.
+        """
+        images = _as_images(x, zero)
+        layer = replace(self.window.layer(images, len(written), zero, self.spec),
+                        output_zero=fields["output_zero"], clamp=fields["clamp"])
+        ready = prepare(layer, self.window.weights(written), fields["bias"],
+                        fields["multiplier"], fields["shift"])
+        return _from_images(_threaded(ready.run, images).astype(np.float32))
 
 
 class _Product(torch.autograd.Function):
@@ -120,12 +132,25 @@ class _Product(torch.autograd.Function):
         return of_x, of_w, None, None, None
 
 
+def _threaded(work: Callable[[Int8], npt.NDArray[Any]], images: Int8) -> npt.NDArray[Any]:
+    """`work` of all images, shared among torch's threads."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return work(images)
+    return np.concatenate(over_images(lambda part: work(images[part]), len(images),
+                                      -(-len(images) // threads), threads=threads))
+
+
 def _as_images(x: Tensor, zero: int) -> Int8:
     """Integers x - z (B, C, H, W) as images (B, H, W, C)."""
     return (x + zero).to(torch.int8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
+def _from_images(images: npt.NDArray[np.float32]) -> Tensor:
+    """(B, H, W, C) as (B, C, H, W)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
 def _looked_up(table: npt.NDArray[np.float32], images: Int8) -> Tensor:
     """The entry at x + 128 of a table for each x of images (B, H, W, C), as (B, C, H, W)."""
-    entries = np.take(np.roll(table, 128), images.view(np.uint8), mode="clip")
-    return torch.from_numpy(entries).permute(0, 3, 1, 2)
+    return _from_images(np.take(np.roll(table, 128), images.view(np.uint8), mode="clip"))

@@ -1,6 +1,7 @@
 """Fine-tuning of a network file: its integers become trainable, and a file again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
             say: Callable[[str], None] = print) -> tuple[Network, dict[str, Any]]:
     """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
 
-    A network of another arithmetic is calibrated for `spec` first, the training begins there.
+    A network of another arithmetic begins as it is or calibrated for `spec`, by which of the two
+    is better on the held-out images.
     given: how it takes images. checkpoint: where each epoch is saved, and gone on from.
     teacher: whose answers are learnt, in real numbers; without it those of `network` itself.
     say: told one line an epoch. UserError when network and data do not fit.
@@ -40,12 +42,8 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
         raise UserError(f"{data.name} has {len(data.train_labels)} training images, of which "
                         f"{recipe.held_out} are held out: nothing is left to train or to choose "
                         "by.")
-    begun = network
-    if network.arithmetic != spec and not spec.exact:
-        images = given.integers(parts.images[:IMAGES].numpy())
-        begun = calibrate(network, images, spec, seed=recipe.seed)
+    before, begun = _beginning(network, given, parts, spec, recipe.seed)
     net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
-    before = _held_out(net, parts)
     say(f"{100 * before:.2f} % of the held-out images before any training")
     tuning.finetune(net, _answers(teacher or network, given), parts, recipe, checkpoint,
                     {"network": network.name, **begun.provenance}, say)
@@ -53,6 +51,18 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
     result = {"before": before, "after": _held_out(net, parts), **facts}
     tuned = net.export(network.name, network.shape, network.classes, network.provenance | facts)
     return tuned, result
+
+
+def _beginning(network: Network, given: Input, parts: Split, spec: ProductSpec, seed: int
+               ) -> tuple[float, Network]:
+    """What training begins with, and its accuracy, 0 to 1, on the held-out images."""
+    begun = [replace(network, arithmetic=spec)]
+    if network.arithmetic != spec and not spec.exact:
+        images = given.integers(parts.images[:IMAGES].numpy())
+        begun.append(calibrate(network, images, spec, seed=seed))
+    nets = [QuantisedNet(revive(start), spec, given).eval() for start in begun]
+    return max(((_held_out(net, parts), start) for net, start in zip(nets, begun, strict=True)),
+               key=lambda pair: pair[0])
 
 
 def _check(network: Network, data: Dataset) -> None:

@@ -49,14 +49,18 @@ def test_resnet18s_plan_runs_from_end_to_end(tmp_path):
     write_cifar(tmp_path, 2)
     given = ["all", "--experiment", "cifar10-resnet18", "--data", str(tmp_path), "--work",
              str(tmp_path), "epochs=1", "images=4", "batch=4", "held-out=4", "limit=1",
-             f"folder={tmp_path}"]
+             "calibration=0", f"folder={tmp_path}"]
     assert main(given) == 0
     results = json.loads((tmp_path / "cifar10-resnet18.json").read_text())["results"]
     assert len(results) == 4 + 6
     tuned = load(tmp_path / "cifar10-resnet18-ds-cim1-64.npz")
-    facts = tuned.provenance["finetune"]
-    assert facts["epochs"] == facts["start"]["float"]["epochs"] == 1
-    assert facts["start"]["network"] == "cifar10-resnet18-int8" and "calibrate" in facts["start"]
+    chain = []
+    facts = tuned.provenance
+    while "finetune" in facts:
+        assert facts["finetune"]["epochs"] == 1
+        facts = facts["finetune"]["start"]
+        chain.append(facts["network"].removeprefix("cifar10-resnet18-"))
+    assert chain == ["ds-cim1-128", "ds-cim1-256", "int8"] and facts["float"]["epochs"] == 1
     assert PLANS["cifar10-resnet18"][0].startswith("float --epochs 200")
 
 

@@ -37,6 +37,9 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
                        help="pixels by which images are shifted (default 1)")
     group.add_argument("--held-out", type=int, default=2_000,
                        help="training images by which the epoch is chosen (default 2000)")
+    group.add_argument("--calibration", type=int, default=128,
+                       help="training images that a network of another arithmetic is calibrated "
+                            "on first; 0: none (default 128)")
     group.add_argument("--average", type=float, default=0.999,
                        help="decay of the weights' moving average a step; 0: none (default 0.999)")
     group.add_argument("--seed", type=int, default=1, help="of order and shifts (default 1)")
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{network.name} on {data.name} through {describe(spec)}")
     checkpoint = options.output.with_suffix(".pt")
     tuned, result = retrain(network, given, data, spec, recipe, checkpoint, teacher,
-                            report.say)
+                            options.calibration, report.say)
     save(dataclasses.replace(tuned, name=options.output.stem), options.output)
     report.say(f"'{options.output}' written: {100 * result['before']:.2f} % of the held-out images "
                f"before, {100 * result['after']:.2f} % after; CPU hours "
@@ -82,6 +85,8 @@ def _check_recipe(options: argparse.Namespace) -> None:
     for name in ("epochs", "images", "batch", "held_out", "threads"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(options, name)} is below 1.")
+    if options.calibration < 0:
+        raise UserError(f"--calibration {options.calibration} is below 0.")
     if not options.rate > 0 or options.reach < 0:
         raise UserError(f"--rate {options.rate} must be above 0, --reach {options.reach} not "
                         "below it.")

@@ -21,17 +21,14 @@ from dscim.host.training.quantised import QuantisedNet
 from dscim.host.training.recipe import Recipe
 from dscim.host.training.revive import revive
 
-IMAGES = 128
-"""Training images that a network is calibrated on before it is trained."""
-
 
 def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, recipe: Recipe,
-            checkpoint: Path, teacher: Network | None = None,
+            checkpoint: Path, teacher: Network | None = None, calibration: int = 128,
             say: Callable[[str], None] = print) -> tuple[Network, dict[str, Any]]:
     """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
 
     A network of another arithmetic begins as it is or calibrated for `spec`, by which of the two
-    is better on the held-out images.
+    is better on the held-out images. calibration: training images for that; 0: as it is.
     given: how it takes images. checkpoint: where each epoch is saved, and gone on from.
     teacher: whose answers are learnt, in real numbers; without it those of `network` itself.
     say: told one line an epoch. UserError when network and data do not fit.
@@ -42,7 +39,7 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
         raise UserError(f"{data.name} has {len(data.train_labels)} training images, of which "
                         f"{recipe.held_out} are held out: nothing is left to train or to choose "
                         "by.")
-    before, begun = _beginning(network, given, parts, spec, recipe.seed)
+    before, begun = _beginning(network, given, parts, spec, (calibration, recipe.seed))
     net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
     say(f"{100 * before:.2f} % of the held-out images before any training")
     tuning.finetune(net, _answers(teacher or network, given), parts, recipe, checkpoint,
@@ -53,12 +50,16 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
     return tuned, result
 
 
-def _beginning(network: Network, given: Input, parts: Split, spec: ProductSpec, seed: int
-               ) -> tuple[float, Network]:
-    """What training begins with, and its accuracy, 0 to 1, on the held-out images."""
+def _beginning(network: Network, given: Input, parts: Split, spec: ProductSpec,
+               calibration: tuple[int, int]) -> tuple[float, Network]:
+    """What training begins with, and its accuracy, 0 to 1, on the held-out images.
+
+    calibration: how many training images, and the seed.
+    """
+    count, seed = calibration
     begun = [replace(network, arithmetic=spec)]
-    if network.arithmetic != spec and not spec.exact:
-        images = given.integers(parts.images[:IMAGES].numpy())
+    if count and network.arithmetic != spec and not spec.exact:
+        images = given.integers(parts.images[:count].numpy())
         begun.append(calibrate(network, images, spec, seed=seed))
     nets = [QuantisedNet(revive(start), spec, given).eval() for start in begun]
     return max(((_held_out(net, parts), start) for net, start in zip(nets, begun, strict=True)),

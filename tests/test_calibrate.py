@@ -12,13 +12,13 @@ from dscim.gateware.specs import LayerSpec, ProductSpec, SequenceSpec
 from dscim.host.calibrate import calibrate
 from dscim.host.calibrate.descent import Descent
 from dscim.host.calibrate.fit import aims, error, gain_and_bias
-from dscim.host.calibrate.graph import Rescaling, rescaled
+from dscim.host.calibrate.graph import Rescaling, requantised, rescaled
 from dscim.host.calibrate.lengths import cycles, network_cycles
 from dscim.host.calibrate.levels import levels_of
 from dscim.host.calibrate.network import MEMORY, usable
 from dscim.host.calibrate.samples import products
 from dscim.host.errors import UserError
-from dscim.host.network import Evaluator, Weighted, host_node, load, predictions, save
+from dscim.host.network import Conv, Evaluator, Weighted, host_node, load, predictions, save
 from dscim.host.network import run as emulate
 from dscim.host.reference.contract import product as contract_product
 from dscim.host.shipped import EXACT, shipped_images, shipped_network
@@ -243,3 +243,14 @@ def test_cycles_are_those_of_the_contract():
     assert cycles(shorter) == cycles(plain)
     depthwise = dataclasses.replace(plain, outputs=32, depthwise=True)
     assert cycles(depthwise) == 64 * 3 * 1 * 16  # 14 channels of nine taps a row tile
+
+
+def test_a_channel_that_gives_nothing_stays_at_nothing():
+    """No weights and no bias: not a number divided by nothing."""
+    node = next(node for node in small_network().nodes if isinstance(node, Conv))
+    nothing = np.zeros(node.outputs)
+    fields = requantised(node, nothing, nothing)
+    assert all(not fields[name].any() for name in ("bias", "multiplier"))
+    held = requantised(node, nothing, nothing + 3.0)       # a bias alone still comes out
+    gain = held["multiplier"] * np.exp2(held["shift"] - 31.0)
+    assert np.allclose(held["bias"] * gain, 3.0)

@@ -110,8 +110,11 @@ def fixed_scale(network: Network, members: set[str]) -> bool:
 
 def requantised(node: Weighted, gain: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]
                 ) -> dict[str, Any]:
-    """bias, multiplier and shift of gain * sum + bias (in steps of the output), both (O,)."""
+    """bias, multiplier and shift of gain * sum + bias (in steps of the output), both (O,).
+
+    A channel that gives nothing, neither gain nor bias, has neither.
+    """
     gain = np.maximum(gain, np.abs(bias) / 2.0 ** 30)
     multiplier, shift = quantise_multiplier(gain)
-    return {"bias": np.rint(bias / gain).astype(np.int32), "multiplier": multiplier,
-            "shift": shift}
+    units = np.divide(bias, gain, out=np.zeros_like(gain), where=gain > 0)
+    return {"bias": np.rint(units).astype(np.int32), "multiplier": multiplier, "shift": shift}

@@ -9,10 +9,15 @@ the row of the arithmetic that it was tuned for. What was not run is left open.
 
 import argparse
 import dataclasses
+import hashlib
+import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from dscim.gateware.specs import ProductSpec, SpecError
 from dscim.host.calibrate import calibrate
@@ -25,7 +30,7 @@ from dscim.host.errors import UserError
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 
 ARITHMETICS = tuple(ProductSpec(or_width, length) for or_width, lengths in (
-    (16, (1024, 256, 128, 64)), (64, (256, 128, 64))) for length in lengths)
+    (16, (64, 128, 256, 1024)), (64, (64, 128, 256))) for length in lengths)
 """DS-CIM1 and DS-CIM2 at the lengths of the table."""
 
 COLUMNS = ("arithmetic", ">as is", ">calibrated", ">fine-tuned")
@@ -37,25 +42,43 @@ def accuracy(network: Network, arithmetic: ProductSpec, images: Int8, labels: La
     return float((said == labels).mean())
 
 
-def rows(network: Network, tuned: list[Network], train: Int8, images: Int8, labels: Labels,
-         report: Report) -> list[dict[str, Any]]:
-    """One row for the exact product and one for each of ARITHMETICS, accuracies 0 to 1."""
-    exact = dataclasses.replace(network.arithmetic, exact=True, activation_shift=0)
-    made: list[dict[str, Any]] = [
-        {"settings": exact.to_json(), "as_is": accuracy(network, exact, images, labels)}]
-    for place, arithmetic in enumerate(ARITHMETICS, 1):
-        began = time.monotonic()
-        row: dict[str, Any] = {"settings": arithmetic.to_json()}
-        row["as_is"] = accuracy(network, arithmetic, images, labels)
-        ready = calibrate(network, train, arithmetic)
-        row["calibrated"] = accuracy(ready, arithmetic, images, labels)
-        for other in tuned:
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What the rows are about: a network, those tuned from it by file name, and the inputs.
+
+    train: for calibration. known: rows made before for the same network and inputs, by arithmetic.
+    """
+
+    network: Network
+    tuned: dict[str, Network]
+    train: Int8
+    images: Int8
+    labels: Labels
+    known: dict[ProductSpec, dict[str, Any]]
+
+    def exact(self) -> dict[str, Any]:
+        """The row of the exact product."""
+        return self._row(dataclasses.replace(self.network.arithmetic, exact=True,
+                                             activation_shift=0))
+
+    def row(self, arithmetic: ProductSpec) -> dict[str, Any]:
+        """The row of a stochastic product, accuracies 0 to 1."""
+        row = self._row(arithmetic)
+        if "calibrated" not in row:
+            ready = calibrate(self.network, self.train, arithmetic)
+            row["calibrated"] = accuracy(ready, arithmetic, self.images, self.labels)
+        for name, other in self.tuned.items():
             if other.arithmetic == arithmetic:
-                row["fine_tuned"] = accuracy(other, arithmetic, images, labels)
-        report.say(f"[{place}/{len(ARITHMETICS)}] {describe(arithmetic)}: "
-                   f"{time.monotonic() - began:.0f} s")
-        made.append(row)
-    return made
+                row["fine_tuned"] = accuracy(other, arithmetic, self.images, self.labels)
+                row["fine_tuned_file"] = name
+        return row
+
+    def _row(self, arithmetic: ProductSpec) -> dict[str, Any]:
+        """What is known of a row, at least the network as it is."""
+        known = self.known.get(arithmetic)
+        return dict(known) if known else {
+            "settings": arithmetic.to_json(),
+            "as_is": accuracy(self.network, arithmetic, self.images, self.labels)}
 
 
 def main() -> int:
@@ -87,20 +110,48 @@ def _table(options: argparse.Namespace, report: Report) -> None:
         raise UserError("--calibration and --limit leave no input; give 1 or more.")
     check_writable(options.json)
     axes = ("N", "H", "W", "C")
-    network, tuned = load(options.network), [load(path) for path in options.tuned]
+    network = load(options.network)
+    tuned = {path.name: load(path) for path in options.tuned}
     images = load_int8(options.test, "a network's input", axes)
     labels = load_labels(options.labels, len(images))[:options.limit]
     train = load_int8(options.train, "a network's input", axes)[:options.calibration]
     images = images[:options.limit]
-    found = rows(network, tuned, train, images, labels, report)
+    facts = {"network": network.name, "network_sha256": file_hash(options.network),
+             "calibration_inputs": len(train), "images": len(images),
+             "inputs_sha256": _digest(train, images, labels)}
+    table = Table(network, tuned, train, images, labels, _known(options.json, facts))
+    found = [table.exact()]
+    for place, arithmetic in enumerate(ARITHMETICS, 1):
+        began = time.monotonic()
+        found.append(table.row(arithmetic))
+        save_json(options.json, facts | {"rows": found})
+        report.say(f"[{place}/{len(ARITHMETICS)}] {describe(arithmetic)}: "
+                   f"{time.monotonic() - began:.0f} s")
     report.table(COLUMNS, [(
         describe(ProductSpec.from_json(row["settings"])),
         *(f"{100 * row[name]:.2f} %" if name in row else "-"
           for name in ("as_is", "calibrated", "fine_tuned"))) for row in found])
-    save_json(options.json, {
-        "network": network.name, "network_sha256": file_hash(options.network),
-        "tuned_sha256": {path.name: file_hash(path) for path in options.tuned},
-        "calibration_inputs": len(train), "images": len(images), "rows": found})
+
+
+def _digest(*arrays: npt.NDArray[np.generic]) -> str:
+    """One SHA-256 of all of them."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _known(path: Path | None, facts: dict[str, Any]) -> dict[ProductSpec, dict[str, Any]]:
+    """The rows of an earlier run on the same network and inputs, by their arithmetic."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        earlier = json.loads(path.read_text())
+        if any(earlier.get(name) != value for name, value in facts.items()):
+            return {}
+        return {ProductSpec.from_json(row["settings"]): row for row in earlier["rows"]}
+    except (ValueError, TypeError, LookupError, AttributeError, SpecError) as error:
+        raise UserError(f"'{path}' is no table to go on with: move it away.") from error
 
 
 if __name__ == "__main__":

@@ -38,6 +38,16 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
         said = predictions(Evaluator(each, ProductSpec(length=64)).outputs(images))
         assert row[name] == pytest.approx(np.mean(said == labels))
     assert 0 <= row["calibrated"] <= 1
+    measured = []
+    monkeypatch.setattr(accuracy, "accuracy", lambda *given: measured.append(given) or 0.5)
+    assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
+    again = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert again == [exact, row | {"fine_tuned": 0.5}] and len(measured) == 1
+    np.save(tmp_path / "y.npy", labels[::-1])               # other labels: all of it anew
+    assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
+    assert len(measured) == 1 + 4
+    (tmp_path / "r.json").write_text("[1]")
+    assert table(monkeypatch, tmp_path, "--json", "r.json") == 2
 
 
 def test_a_missing_file_is_one_sentence(monkeypatch, tmp_path, capsys):

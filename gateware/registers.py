@@ -7,6 +7,9 @@ BANK_BASE = 0x0000_0800
 """Byte address of the bank: a CPU-less LiteX SoC has its registers from 0; second page."""
 
 BANK_PAGE = 1
+IDENTIFIER_PAGE = 2
+"""Where LiteX's identifier is, a character a word."""
+
 LINK_BASE = 0x0000_1800
 """Byte address of the link's counters: the fourth page."""
 

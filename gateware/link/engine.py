@@ -1,0 +1,236 @@
+"""The frame engine: what right frames ask for is done on the bus, once, and answered."""
+
+from collections.abc import Sequence
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream, wishbone
+from migen import FSM, Array, Case, Cat, If, NextState, NextValue, Signal
+
+from dscim.gateware.link.frames import WORDS
+from dscim.gateware.link.judge import Judge
+from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW, Kind, Reason
+from dscim.gateware.link.reach import Reach, Region
+from dscim.gateware.link.session import SEQUENCE_BITS, Session, Window
+
+EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
+
+
+class FrameEngine(LiteXModule):
+    """Serves one frame after the other, from whatever carrier: `dscim.gateware.link.protocol`.
+
+    identity: what OPENED names as the device's spec. lease: cycles of a session without a frame.
+    regions: where READ and WRITE may go.
+
+    | port   | dir | meaning                                                                |
+    |--------|-----|------------------------------------------------------------------------|
+    | sink   | in  | data: right frames in words, header first, without CRC; `last`         |
+    | source | out | data: their answers, likewise                                          |
+    | bus    | out | Wishbone, 32 bits, word addressing: data of READ and WRITE             |
+    | locked | in  | memories are not read; rises only by a write to the bus                |
+    | active | out | a session is open                                                      |
+    | events | out | one signal a name of EVENTS, high for a cycle when it happens          |
+    """
+
+    def __init__(self, identity: int, lease: int, regions: Sequence[Region]):
+        self.sink, self.source = stream.Endpoint(WORDS), stream.Endpoint(WORDS)
+        self.bus = wishbone.Interface(data_width=32, address_width=32, addressing="word")
+        self.locked, self.active = Signal(), Signal()
+        self.events = {name: Signal(name=f"event_{name}") for name in EVENTS}
+
+        # # #
+
+        self.session = session = Session(lease)
+        self.window = Window(WINDOW)
+        self.reach = Reach(regions)
+        self.judge = judge = Judge(session, self.window, self.reach)
+        self.out = stream.Buffer(WORDS)  # ready until it is filled: a read on the bus never waits
+        self._opened = (session.boot, identity, WINDOW, lease, session.count)
+        # The frame: its header, and whether its last word has been taken.
+        self._kind, self._count, self._sequence = Signal(8), Signal(8), Signal(SEQUENCE_BITS)
+        self._session, self._address = Signal(32), Signal(32)
+        self._finished = Signal()
+        # The answer: 0 where there is none; data words that are to come.
+        self._answer, self._reason, self._answer_address = Signal(8), Signal(3), Signal(32)
+        self._left = Signal(8)
+        self.comb += [
+            session.asked.eq(self._session),
+            self.window.asked.eq(self._sequence),
+            self.reach.address.eq(self._address),
+            judge.kind.eq(self._kind),
+            judge.empty.eq(self._count == 0),
+            judge.locked.eq(self.locked),
+            self.active.eq(session.active),
+            self.bus.adr.eq(self._address[2:]),
+            self.bus.dat_w.eq(self.sink.data),
+            self.bus.sel.eq(0xF),
+            self.out.source.connect(self.source),
+        ]
+        self.fsm = fsm = FSM(reset_state="HEADER")
+        writes = fsm.ongoing("WRITE") & self.sink.valid & ~self._finished
+        reads = fsm.ongoing("READ") & self.out.sink.ready
+        self.comb += [
+            self.bus.cyc.eq(writes | reads),
+            self.bus.stb.eq(writes | reads),
+            self.bus.we.eq(writes),
+        ]
+        self._take_header(fsm)
+        self._decide(fsm)
+        self._write(fsm)
+        self._send_header(fsm)
+        self._send_data(fsm)
+
+    def _take_header(self, fsm):
+        """Takes the three words, then computes where the data end."""
+        sink, place = self.sink, Signal(2)
+        fsm.act("HEADER",
+            sink.ready.eq(1),
+            If(sink.valid,
+                Case(place, {
+                    0: NextValue(Cat(self._kind, self._count, self._sequence), sink.data),
+                    1: NextValue(self._session, sink.data),
+                    "default": [
+                        NextValue(self._address, sink.data),
+                        NextValue(self._answer_address, sink.data),
+                    ],
+                }),
+                NextValue(self._finished, sink.last),
+                NextValue(place, place + 1),
+                If(place == HEADER_WORDS - 1,
+                    NextValue(place, 0),
+                    NextState("MEASURE")
+                )
+            )
+        )
+        further = Signal(10)  # bytes from the first word to the last
+        self.comb += If(self._count != 0, further.eq(Cat(0, 0, self._count - 1)))
+        fsm.act("MEASURE",
+            NextValue(self.reach.final, self._address + further),
+            NextState("DECIDE")
+        )
+
+    def _decide(self, fsm):
+        """One cycle: the judge's word, the session's and the window's changes, the answer."""
+        judge, session, window, events = self.judge, self.session, self.window, self.events
+        fsm.act("DECIDE",
+            session.renew.eq(session.mine),
+            NextValue(self._left, 0),
+            NextValue(self._reason, judge.reason),
+            NextState("SKIP"),
+            If(judge.echo,
+                events["echoed"].eq(1),
+                NextValue(self._answer, 0)
+            ).Elif(judge.ahead,
+                events["ahead"].eq(1),
+                NextValue(self._answer, 0)
+            ).Elif(judge.double,
+                events["doubled"].eq(1),
+                NextValue(self._answer, Kind.WRITTEN),
+                NextValue(self._answer_address, window.first)
+            ).Elif(judge.refuse,
+                events["refused"].eq(1),
+                NextValue(self._answer, Kind.REFUSED),
+                If(judge.reason == Reason.BUSY, NextValue(self._answer_address, session.left)),
+                NextValue(self._left, 1)
+            ).Else(
+                Case(self._kind, {
+                    Kind.OPEN: [
+                        session.begin.eq(~session.mine),
+                        window.clear.eq(~session.mine),
+                        events["opened"].eq(~session.mine),
+                        NextValue(self._answer, Kind.OPENED),
+                        NextValue(self._answer_address, 0),
+                        NextValue(self._left, len(self._opened)),
+                    ],
+                    Kind.CLOSE: [
+                        session.end.eq(session.mine),
+                        NextValue(self._answer, Kind.CLOSED),
+                        NextValue(self._answer_address, 0),
+                    ],
+                    Kind.READ: [
+                        NextValue(self._answer, Kind.DATA),
+                        NextValue(self._left, self._count),
+                    ],
+                    Kind.WRITE: [
+                        NextValue(self._answer, Kind.WRITTEN),
+                        NextState("WRITE"),
+                    ],
+                })
+            )
+        )
+
+    def _write(self, fsm):
+        """The data words to the bus, or past it."""
+        sink, bus, window = self.sink, self.bus, self.window
+        fsm.act("SKIP",
+            sink.ready.eq(~self._finished),
+            If(self._finished,
+                If(self._answer == 0, NextState("HEADER")).Else(NextState("ANSWER"))
+            ).Elif(sink.valid,
+                NextValue(self._finished, sink.last)
+            )
+        )
+        fsm.act("WRITE",
+            sink.ready.eq(bus.ack & ~self._finished),
+            If(self._finished,
+                window.mark.eq(1),
+                NextState("SLIDE")
+            ).Elif(sink.valid & bus.ack,
+                NextValue(self._address, self._address + 4),
+                NextValue(self._finished, sink.last)
+            )
+        )
+        fsm.act("SLIDE",
+            NextValue(self._answer_address, window.first),
+            If(~window.sliding, NextState("ANSWER"))
+        )
+
+    def _send_header(self, fsm):
+        out, place = self.out.sink, Signal(2)
+        words = [Cat(self._answer, self._left, self._sequence), self._session,
+                 self._answer_address]
+        fsm.act("ANSWER",
+            out.valid.eq(1),
+            out.data.eq(Array(words)[place]),
+            out.last.eq((place == HEADER_WORDS - 1) & (self._left == 0)),
+            If(out.ready,
+                NextValue(place, place + 1),
+                If(place == HEADER_WORDS - 1,
+                    NextValue(place, 0),
+                    Case(self._answer, {
+                        Kind.DATA: NextState("READ"),
+                        Kind.OPENED: NextState("OPENED"),
+                        "default": NextState("REASON"),
+                    }),
+                    If(self._left == 0, NextState("HEADER"))
+                )
+            )
+        )
+
+    def _send_data(self, fsm):
+        """The data words: from the bus, of the device and session, or the reason."""
+        out, bus, last = self.out.sink, self.bus, self._left == 1
+        sent = [
+            NextValue(self._left, self._left - 1),
+            If(last, NextState("HEADER")),
+        ]
+        fsm.act("READ",
+            out.valid.eq(bus.ack),
+            out.data.eq(bus.dat_r),
+            out.last.eq(last),
+            If(bus.ack,
+                NextValue(self._address, self._address + 4),
+                *sent
+            )
+        )
+        fsm.act("OPENED",
+            out.valid.eq(1),
+            out.data.eq(Array(self._opened)[len(self._opened) - self._left]),
+            out.last.eq(last),
+            If(out.ready, *sent)
+        )
+        fsm.act("REASON",
+            out.valid.eq(1),
+            out.data.eq(self._reason),
+            out.last.eq(1),
+            If(out.ready, *sent)
+        )

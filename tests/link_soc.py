@@ -1,0 +1,149 @@
+"""A SoC of the link alone, compiled in seconds, and a client that speaks to it in raw bytes."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from dscim.sim.elaborate import Design
+from dscim.sim.server import Simulator
+from tests.link_bytes import OPEN, READ, answers, frame, wire
+
+CLK_FREQ = 1_000_000
+TIMEOUT = CLK_FREQ // 10
+LEASE = CLK_FREQ
+IDENTITY = 0xD5C1_0001
+MEMORY, WORDS = 0x1000_0000, 16384
+OUTSIDE = 0x2000_0000
+"""A memory that frames may not reach: the bone may."""
+
+LOCK = 0x0800
+"""A register: 1 locks MEMORY."""
+
+COUNTERS = ("frames_taken", "frames_dropped", "frames_doubled", "frames_ahead", "frames_refused",
+            "stray_bytes", "sessions_opened")
+
+
+def build(platform: Any) -> Any:
+    """The SoC on `platform`: MEMORY, OUTSIDE, LOCK, the link's counters."""
+    from litex.gen import LiteXModule  # noqa: PLC0415  Migen is slow to import
+    from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415
+    from litex.soc.integration.soc import SoCRegion  # noqa: PLC0415
+    from litex.soc.integration.soc_core import SoCMini  # noqa: PLC0415
+    from litex.soc.interconnect import wishbone  # noqa: PLC0415
+    from litex.soc.interconnect.csr import CSRStorage  # noqa: PLC0415
+
+    from dscim.gateware import registers  # noqa: PLC0415
+    from dscim.gateware.link.reach import Region  # noqa: PLC0415
+    from dscim.gateware.link.uart import FramedUart  # noqa: PLC0415
+    from dscim.gateware.memory import WindowedMemory  # noqa: PLC0415
+
+    class LinkSoC(SoCMini):
+        csr_map = {"core": 1, "link": registers.LINK_PAGE}  # noqa: RUF012
+
+    soc = LinkSoC(platform, CLK_FREQ, csr_data_width=32, ident="link", ident_version=False)
+    soc.crg = platform.crg()
+    soc.core = LiteXModule()
+    soc.core.lock = CSRStorage(1)
+    soc.memory = WindowedMemory(32, WORDS)
+    soc.outside = wishbone.SRAM(4*WORDS, bus=wishbone.Interface(addressing="word"))
+    for name, origin in (("memory", MEMORY), ("outside", OUTSIDE)):
+        soc.bus.add_slave(name, getattr(soc, name).bus, SoCRegion(origin, 4*WORDS))
+    page = soc.csr.paging
+    soc.uart_phy = RS232PHYModel(platform.request("serial"))
+    soc.link = FramedUart(soc.uart_phy, CLK_FREQ, IDENTITY, [
+        Region(MEMORY, 4*WORDS, memory=True), Region(LOCK, page, memory=False),
+        Region(registers.LINK_BASE, page, memory=False)])
+    soc.comb += [soc.link.locked.eq(soc.core.lock.storage),
+                 soc.memory.locked.eq(soc.core.lock.storage)]
+    soc.bus.add_master("uartbone", master=soc.link.bone.wishbone)
+    soc.bus.add_master("frames", master=soc.link.engine.bus)
+    return soc
+
+
+def design() -> Design:
+    """The SoC as a design."""
+    import dscim.gateware  # noqa: PLC0415
+
+    return Design("link", "1", build, [Path(dscim.gateware.__file__).parent], CLK_FREQ)
+
+
+class Client:
+    """Raw bytes to a simulator and back; everything that comes is bounded in time."""
+
+    def __init__(self, simulator: Simulator):
+        self.simulator = simulator
+        self._socket = socket.create_connection(("127.0.0.1", simulator.port), 10)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.session = 0
+
+    def close(self):
+        self._socket.close()
+
+    def send(self, data: bytes):
+        self._socket.sendall(data)
+
+    def receive(self, count: int) -> bytes:
+        """Exactly `count` bytes."""
+        data = b""
+        while len(data) < count:
+            came = self._socket.recv(count - len(data))
+            assert came, "closed"
+            data += came
+        return data
+
+    def frames(self, count: int) -> list:
+        """The next `count` frames, parsed; that nothing else comes between them is asserted."""
+        data, zeros = b"", 0
+        while zeros < 2*count:
+            came = self._socket.recv(1 << 16)
+            assert came, "closed"
+            data, zeros = data + came, zeros + came.count(0)
+        assert zeros == 2*count
+        found = answers(data)
+        assert data == wire(*(frame(*fields) for fields in found))
+        return found
+
+    def nothing(self, cycles: int = 2000):
+        """Asserts that nothing comes within so many cycles."""
+        self.simulator.pass_cycles(cycles)
+        self._socket.settimeout(0.05)
+        try:
+            came = self._socket.recv(100)
+            raise AssertionError(f"came: {came.hex()}")
+        except TimeoutError:
+            self._socket.settimeout(10)
+
+    def ask(self, *texts: bytes) -> list:
+        """Sends frames, returns as many answers."""
+        self.send(wire(*texts))
+        return self.frames(len(texts))
+
+    def open(self, session: int, take_over: int = 0) -> tuple:
+        """Sends OPEN; returns its answer."""
+        self.session = session
+        return self.ask(frame(OPEN, 0, session, take_over))[0]
+
+    def read(self, address: int, count: int = 1) -> list[int]:
+        """Words by READ frames of the session."""
+        words = []
+        for start in range(0, count, 255):
+            size = min(255, count - start)
+            (answer,) = self.ask(frame(READ, start, self.session, address + 4*start, count=size))
+            assert answer[:4] == (0x83, start & 0xFFFF, self.session, address + 4*start), answer
+            words += answer[4]
+        return words
+
+    def counters(self) -> dict[str, int]:
+        """The link's counters, by name."""
+        return dict(zip(COUNTERS, self.read(0x1800, len(COUNTERS)), strict=True))
+
+    def bone_read(self, address: int, count: int = 1) -> list[int]:
+        """Words by UARTBone's command."""
+        self.send(bytes([2, count]) + (address >> 2).to_bytes(4, "big"))
+        data = self.receive(4*count)
+        return [int.from_bytes(data[4*i:4*i + 4], "big") for i in range(count)]
+
+    def bone_write(self, address: int, words: list[int]):
+        """Writes words by UARTBone's command."""
+        self.send(bytes([1, len(words)]) + (address >> 2).to_bytes(4, "big")
+                  + b"".join(word.to_bytes(4, "big") for word in words))

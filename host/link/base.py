@@ -23,3 +23,9 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Ends the link; what belongs to it (a simulator, a port) is released. Idempotent."""
+
+
+def check_place(address: int, count: int) -> None:
+    """ValueError unless `count` words at `address` are on the 32-bit bus."""
+    if address % 4 or count < 0 or not 0 <= address <= (1 << 32) - 4 * count:
+        raise ValueError(f"{count} words at {address:#x} are not on the bus of 32-bit addresses")

@@ -23,7 +23,7 @@ class ModelLink:
         self.spec = spec
         self._memories = {name: np.zeros(size // 4, np.uint32)
                           for name, size in memory_sizes(spec).items()}
-        self._registers = dict.fromkeys(registers.BY_NAME, 0)
+        self._registers = {register.name: 0 for register in registers.REGISTERS}
         self._registers |= {"magic": registers.MAGIC, "protocol": registers.PROTOCOL,
                             "spec_hash": spec.hash}
 

@@ -16,8 +16,8 @@ MEMORY, WORDS = 0x1000_0000, 16384
 OUTSIDE = 0x2000_0000
 """A memory that frames may not reach: the bone may."""
 
-LOCK = 0x0800
-"""A register: 1 locks MEMORY."""
+LOCK, CYCLES = 0x0800, 0x0804
+"""Registers: 1 locks MEMORY; cycles since reset."""
 
 COUNTERS = ("frames_taken", "frames_dropped", "frames_doubled", "frames_ahead", "frames_refused",
             "stray_bytes", "sessions_opened")
@@ -30,7 +30,7 @@ def build(platform: Any) -> Any:
     from litex.soc.integration.soc import SoCRegion  # noqa: PLC0415
     from litex.soc.integration.soc_core import SoCMini  # noqa: PLC0415
     from litex.soc.interconnect import wishbone  # noqa: PLC0415
-    from litex.soc.interconnect.csr import CSRStorage  # noqa: PLC0415
+    from litex.soc.interconnect.csr import CSRStatus, CSRStorage  # noqa: PLC0415
 
     from dscim.gateware import registers  # noqa: PLC0415
     from dscim.gateware.link.reach import Region  # noqa: PLC0415
@@ -44,6 +44,8 @@ def build(platform: Any) -> Any:
     soc.crg = platform.crg()
     soc.core = LiteXModule()
     soc.core.lock = CSRStorage(1)
+    soc.core.cycles = CSRStatus(32)
+    soc.sync += soc.core.cycles.status.eq(soc.core.cycles.status + 1)
     soc.memory = WindowedMemory(32, WORDS)
     soc.outside = wishbone.SRAM(4*WORDS, bus=wishbone.Interface(addressing="word"))
     for name, origin in (("memory", MEMORY), ("outside", OUTSIDE)):
@@ -93,15 +95,21 @@ class Client:
 
     def frames(self, count: int) -> list:
         """The next `count` frames, parsed; that nothing else comes between them is asserted."""
-        data, zeros = b"", 0
-        while zeros < 2*count:
-            came = self._socket.recv(1 << 16)
-            assert came, "closed"
-            data, zeros = data + came, zeros + came.count(0)
-        assert zeros == 2*count
+        data = self.codes(count)
         found = answers(data)
         assert data == wire(*(frame(*fields) for fields in found))
         return found
+
+    def codes(self, count: int) -> bytes:
+        """The bytes of the next `count` frames, as they come."""
+        parts, zeros = [], 0
+        while zeros < 2*count:
+            came = self._socket.recv(1 << 16)
+            assert came, "closed"
+            parts.append(came)
+            zeros += came.count(0)
+        assert zeros == 2*count
+        return b"".join(parts)
 
     def nothing(self, cycles: int = 2000):
         """Asserts that nothing comes within so many cycles."""
@@ -110,6 +118,15 @@ class Client:
         try:
             came = self._socket.recv(100)
             raise AssertionError(f"came: {came.hex()}")
+        except TimeoutError:
+            self._socket.settimeout(10)
+
+    def discard(self):
+        """Forgets what has come."""
+        self._socket.settimeout(0.05)
+        try:
+            while self._socket.recv(1 << 16):
+                pass
         except TimeoutError:
             self._socket.settimeout(10)
 

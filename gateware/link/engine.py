@@ -14,6 +14,9 @@ from dscim.gateware.link.session import SEQUENCE_BITS, Session, Window
 
 EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 
+OUT_DEPTH = 4
+"""Words of an answer that the bus reads ahead of the carrier."""
+
 
 class FrameEngine(LiteXModule):
     """Serves one frame after the other, from whatever carrier: `dscim.gateware.link.protocol`.
@@ -43,7 +46,7 @@ class FrameEngine(LiteXModule):
         self.window = Window(WINDOW)
         self.reach = Reach(regions)
         self.judge = judge = Judge(session, self.window, self.reach)
-        self.out = stream.Buffer(WORDS)  # ready until it is filled: a read on the bus never waits
+        self.out = stream.SyncFIFO(WORDS.payload_layout, OUT_DEPTH)  # ready until it is filled
         self._opened = (session.boot, identity, WINDOW, lease, session.count)
         # The frame: its header, and whether its last word has been taken.
         self._kind, self._count, self._sequence = Signal(8), Signal(8), Signal(SEQUENCE_BITS)

@@ -150,6 +150,7 @@ class FaultyLine:
     def __init__(self, twin: Twin, clock: Clock, rate: float, seed: int,
                  byte_seconds: float = 1e-6) -> None:
         self.byte_seconds = byte_seconds
+        self.bytes_sent = self.bytes_received = 0
         self.clock = clock
         self.faults: Counter[str] = Counter()
         self._line = LineTwin(twin)
@@ -159,12 +160,14 @@ class FaultyLine:
         self._free = [0.0, 0.0]      # from when on a direction is free
 
     def send(self, data: bytes) -> None:
+        self.bytes_sent += len(data)
         self._travel(data, 0, self._to_device)
 
     def take(self, wait: float) -> bytes:
         self.clock.wait(wait, lambda: self._arrived)
         data = bytes(self._arrived)
         self._arrived.clear()
+        self.bytes_received += len(data)
         return data
 
     def receive(self, count: int) -> bytes:

@@ -147,7 +147,7 @@ def test_a_reset_in_the_middle_is_told() -> None:
     bench.clock.at(bench.clock.seconds + 0.02, bench.twin.reset)
     with pytest.raises(LinkError, match="reset or reloaded"):
         link.write(MEMORY.start, np.zeros(100_000, np.uint32))
-    with pytest.raises(LinkError, match="has ended.*reset or reloaded"):
+    with pytest.raises(LinkError, match=r"has ended.*reset or reloaded"):
         link.read(MEMORY.start, 1)
     link.close()
 

@@ -5,6 +5,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from dscim.host.link.statistics import LinkStatistics
+
 Words = npt.NDArray[np.uint32]
 
 
@@ -14,6 +16,10 @@ class Link(Protocol):
     Every call is bounded in time and either does all it was asked or raises
     `dscim.host.errors.LinkError`; it never returns a value that the device did not send.
     """
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What crossed the link since it was opened."""
 
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""

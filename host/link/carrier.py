@@ -44,8 +44,14 @@ class Carrier(Protocol):
     byte_seconds: float
     bytes_in_flight: int
     reads_in_flight: int
-    bytes_sent: int
-    bytes_received: int
+
+    @property
+    def bytes_sent(self) -> int:
+        """See the class."""
+
+    @property
+    def bytes_received(self) -> int:
+        """See the class."""
 
     def now(self) -> float:
         """Seconds of a clock that never goes back."""
@@ -83,8 +89,17 @@ class StreamCarrier:
         self.bytes_in_flight = STREAM_BYTES
         if self.byte_seconds:
             self.bytes_in_flight = max(3 * FRAME_BYTES, int(LINE_SECONDS / self.byte_seconds))
-        self.bytes_sent = self.bytes_received = 0
         self._splitter = cobs.Splitter()
+
+    @property
+    def bytes_sent(self) -> int:
+        """See Carrier."""
+        return self.transport.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """See Carrier."""
+        return self.transport.bytes_received
 
     def now(self) -> float:
         """See Carrier."""
@@ -92,9 +107,7 @@ class StreamCarrier:
 
     def send(self, frames: Sequence[bytes]) -> None:
         """See Carrier."""
-        data = b"".join(map(cobs.wire, frames))
-        self.transport.send(data)
-        self.bytes_sent += len(data)
+        self.transport.send(b"".join(map(cobs.wire, frames)))
 
     def harmless(self, frame: bytes) -> bool:
         """Whether LiteX's UARTBone takes the greeting for commands that it does not know."""
@@ -102,14 +115,11 @@ class StreamCarrier:
 
     def greet(self, frame: bytes) -> None:
         """See Carrier."""
-        data = _greeting(frame)
-        self.transport.send(data)
-        self.bytes_sent += len(data)
+        self.transport.send(_greeting(frame))
 
     def receive(self, wait: float) -> list[bytes]:
         """See Carrier."""
         data = self.transport.take(wait)
-        self.bytes_received += len(data)
         return [_decoded(piece) for piece in self._splitter.split(data)]
 
     def close(self) -> None:

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 
 from dscim.gateware.link.protocol import Kind, Reason
 from dscim.host.errors import LinkError
-from dscim.host.link.carrier import Carrier
+from dscim.host.link.carrier import FRAME_BYTES, Carrier
 from dscim.host.link.frames import ANSWER, OVERHEAD, SEQUENCES, DamagedFrame, Frame
 from dscim.host.link.pace import FrameSize, RoundTrip
 from dscim.host.link.statistics import LinkStatistics
 
 REORDERED = 3
 """Answers to later datagrams after which an earlier one counts as lost."""
+
+LEAST_SECONDS = {True: 0.03, False: 0.01}
+"""The shortest patience, with a stream and with datagrams: schedulers and adapters are slow."""
 
 
 class Refused(LinkError):
@@ -40,7 +43,6 @@ class Flight:
     cost: int
     sends: int = 0
     sent: float = 0.0
-    due: float = 0.0
     turns: tuple[int, int] = (0, 0)
 
 
@@ -54,7 +56,7 @@ class Exchange:
 
     def __init__(self, carrier: Carrier, timeout: float, counted: LinkStatistics) -> None:
         self.timeout = timeout
-        self.round_trip = RoundTrip()
+        self.round_trip = RoundTrip(LEAST_SECONDS[carrier.stream])
         self.size = FrameSize(carrier.stream)
         self.answered = 0
         self.certain = True
@@ -62,6 +64,7 @@ class Exchange:
         self._counted = counted
         self._flights: dict[int, Flight] = {}
         self._turn = self._newest = self._load = 0
+        self._heard = 0.0
 
     def run(self, requests: Iterator[Frame], most: int, span: int,
             answer: Callable[[Frame, Frame], bool]) -> None:
@@ -122,8 +125,6 @@ class Exchange:
             flight.turns = (flight.turns[0] or self._turn, self._turn)
             flight.sends += 1
             flight.sent = now
-            flight.due = now + self.round_trip.patience(flight.sends) \
-                + 1.5 * self._load * self._carrier.byte_seconds
         again = sum(flight.sends > 1 for flight in batch)
         self.certain &= not again
         self._counted.frames_sent += len(batch)
@@ -131,7 +132,7 @@ class Exchange:
 
     def _listen(self, answer: Callable[[Frame, Frame], bool]) -> None:
         """Waits for answers until the first flight is due, and takes them."""
-        due = min(flight.due for flight in self._flights.values())
+        due = min(map(self._due, self._flights.values()))
         now = self._carrier.now()
         for raw in self._carrier.receive(min(max(0.0, due - now), self.timeout)):
             try:
@@ -172,6 +173,7 @@ class Exchange:
             self._counted.round_trip = self.round_trip.seconds
             self.size.arrived()
         self._newest = max(self._newest, flight.turns[0])
+        self._heard = self._carrier.now()
         self._finish(flight)
 
     def _finish(self, flight: Flight) -> None:
@@ -179,12 +181,24 @@ class Exchange:
         self._load -= flight.cost
         self.answered += 1
 
+    def _due(self, flight: Flight) -> float:
+        """When the flight is late. Every answer shows that the device is still at its queue."""
+        line = 2 * FRAME_BYTES * self._carrier.byte_seconds
+        return max(flight.sent, self._heard) + self.round_trip.patience(flight.sends) + line
+
     def _resend(self, now: float) -> None:
-        """Sends again what is overdue, or was passed by answers to later frames."""
-        passed = self._newest - (0 if self._carrier.stream else REORDERED)
+        """Sends again what was passed by answers to later frames, and what is late.
+
+        In a stream only the first of those that are late: its answer will pass the others if
+        they are lost, and if they only wait in a queue it does not grow.
+        """
+        stream = self._carrier.stream
+        passed = self._newest - (0 if stream else REORDERED)
         lost = [flight for flight in self._flights.values() if flight.turns[1] < passed]
         late = [flight for flight in self._flights.values()
-                if flight.due <= now and flight.turns[1] >= passed]
+                if flight.turns[1] >= passed and self._due(flight) <= now]
+        if stream:
+            late = late[:0 if lost else 1]
         for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
             self.size.lost()
         self._send(lost + late)

@@ -3,7 +3,6 @@
 from dscim.gateware.link.protocol import MOST_WORDS
 
 FIRST_SECONDS = 0.25
-LEAST_SECONDS = 0.01
 LONGEST_SECONDS = 0.1
 """A frame that was lost often is sent again at least so often: it is the line, no congestion."""
 
@@ -12,10 +11,11 @@ class RoundTrip:
     """How long answers take, and after how long one is missing.
 
     The estimate of Jacobson and Karels (RFC 6298): smoothed mean and deviation, of frames that
-    were sent once only (Karn).
+    were sent once only (Karn). least: seconds, the shortest patience.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: float) -> None:
+        self._least = least
         self.seconds = 0.0
         self._deviation = 0.0
         self._known = False
@@ -31,7 +31,7 @@ class RoundTrip:
     def patience(self, sends: int) -> float:
         """Seconds after which a frame sent `sends` times is sent again; each time longer."""
         first = self.seconds + 4 * self._deviation if self._known else FIRST_SECONDS
-        longer: float = max(LEAST_SECONDS, first) * 1.5 ** min(sends - 1, 20)
+        longer: float = max(self._least, first) * 1.5 ** min(sends - 1, 20)
         return min(longer, max(LONGEST_SECONDS, first))
 
 

@@ -24,12 +24,15 @@ class Transport(Protocol):
     byte_seconds: what a byte takes on the line; 0 where nothing but the SoC limits it.
     words_per_command: as many as the bridge receives or sends in half its time-out, 255 at most.
     reads_in_flight: read commands that may wait for the bridge; 1 where a busy bridge loses them.
+    bytes_sent, bytes_received: counted on the line.
     """
 
     name: str
     byte_seconds: float
     words_per_command: int
     reads_in_flight: int
+    bytes_sent: int
+    bytes_received: int
 
     def send(self, data: bytes) -> None:
         """Sends all of `data`, or raises Disturbed or LinkError."""
@@ -59,6 +62,7 @@ class _Stream:
 
     def __init__(self, name: str, timeout: float) -> None:
         self.name = name
+        self.bytes_sent = self.bytes_received = 0
         self._timeout = timeout
         self._kept = bytearray()
 
@@ -112,7 +116,9 @@ class SocketTransport(_Stream):
         try:
             self._socket.settimeout(self._timeout)
             while rest:
-                rest = rest[self._socket.send(rest) :]
+                done = self._socket.send(rest)
+                self.bytes_sent += done
+                rest = rest[done:]
         except TimeoutError:
             raise self._stalled() from None
         except OSError:
@@ -129,6 +135,7 @@ class SocketTransport(_Stream):
             raise self._closed() from None
         if not came:
             raise self._closed()
+        self.bytes_received += len(came)
         return came
 
     def close(self) -> None:
@@ -160,6 +167,7 @@ class SerialTransport(_Stream):
         try:
             self._port.write_timeout = self._timeout + 2 * len(data) * self.byte_seconds
             self._port.write(data)
+            self.bytes_sent += len(data)
         except serial.SerialTimeoutException:
             raise self._stalled() from None
         except OSError as error:
@@ -174,6 +182,7 @@ class SerialTransport(_Stream):
                 if waiting or wait > 0:
                     came = bytes(self._port.read(waiting or 1))
                     if came:
+                        self.bytes_received += len(came)
                         return came
                 if time.monotonic() >= deadline:
                     return b""

@@ -122,10 +122,11 @@ class Twin:
         self._open = False
         return _reply(frame, Kind.CLOSED)
 
+    def _ours(self, frame: Frame) -> bool:
+        return self.open and frame.session == self._session
+
     def _refusal(self, frame: Frame) -> Reason | None:
-        """Why a WRITE or READ is refused."""
-        if not self.open or frame.session != self._session:
-            return Reason.SESSION
+        """Why the place of a WRITE or READ is refused."""
         place = range(frame.address, frame.address + 4 * frame.count)
         if place.start % 4 or not any(
                 region.start <= place.start < region.stop and place.stop <= region.stop
@@ -136,24 +137,28 @@ class Twin:
         return None
 
     def _writes(self, frame: Frame) -> Frame | None:
-        refusal = self._refusal(frame)
-        if refusal is not None:
-            return _refuse(frame, refusal)
+        if not self._ours(frame):
+            return _refuse(frame, Reason.SESSION)
         ahead = (frame.sequence - self._first) % SEQUENCES
         if ahead >= BEHIND or frame.sequence in self._applied:
             self.counters.frames_doubled += 1
-        elif ahead >= self.window:
+            return _reply(frame, Kind.WRITTEN, address=self._first)
+        if ahead >= self.window:
             self.counters.frames_ahead += 1
             return None
-        else:
-            self._link.write(frame.address, frame.words)
-            self._applied.add(frame.sequence)
-            while self._first in self._applied:
-                self._applied.remove(self._first)
-                self._first = (self._first + 1) % SEQUENCES
+        refusal = self._refusal(frame)
+        if refusal is not None:
+            return _refuse(frame, refusal)
+        self._link.write(frame.address, frame.words)
+        self._applied.add(frame.sequence)
+        while self._first in self._applied:
+            self._applied.remove(self._first)
+            self._first = (self._first + 1) % SEQUENCES
         return _reply(frame, Kind.WRITTEN, address=self._first)
 
     def _reads(self, frame: Frame) -> Frame:
+        if not self._ours(frame):
+            return _refuse(frame, Reason.SESSION)
         refusal = self._refusal(frame)
         if refusal is not None:
             return _refuse(frame, refusal)

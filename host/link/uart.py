@@ -9,6 +9,7 @@ import numpy as np
 
 from dscim.host.errors import LinkError
 from dscim.host.link.base import Words, check_place
+from dscim.host.link.statistics import LinkStatistics
 from dscim.host.link.transport import BRIDGE_SECONDS, Disturbed, Transport, open_transport
 
 WRITE, READ = 1, 2  # UARTBone's commands with incrementing addresses
@@ -51,6 +52,12 @@ class UartLink:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """Bytes alone: UARTBone has no frames, and nothing of it can be seen to be damaged."""
+        return LinkStatistics(bytes_sent=self._transport.bytes_sent,
+                              bytes_received=self._transport.bytes_received)
 
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""

@@ -50,12 +50,26 @@ def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = Non
                         presence or Presence()), spec)
 
 
-def line_limit(name: str) -> float | None:
-    """Bytes a second that the line of a target carries each way; None where none is known."""
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """What a target's line carries each way, at most, all that frames cost included.
+
+    bytes_per_second: of a serial port. bytes_per_cycle: of the simulator, by the SoC's clock.
+    None where there is no such limit.
+    """
+
+    bytes_per_second: float | None = None
+    bytes_per_cycle: float | None = None
+
+
+def line_of(name: str) -> Line:
+    """The line of the target `name`."""
     scheme, _, place = name.partition(":")
-    if scheme not in ("uart", "bone") or "socket://" in place:
-        return None
-    return _port(scheme, place)[1] / 10
+    if name == "sim" or place.startswith("socket://"):
+        return Line(bytes_per_cycle=1.0)
+    if scheme in ("uart", "bone"):
+        return Line(bytes_per_second=_port(scheme, place)[1] / 10)
+    return Line()
 
 
 def _link(name: str, spec: SocSpec, trace: tuple[int, int] | None,

@@ -23,10 +23,14 @@ COUNTERS = ("frames_taken", "frames_dropped", "frames_doubled", "frames_ahead", 
             "stray_bytes", "sessions_opened")
 
 
-def build(platform: Any) -> Any:
-    """The SoC on `platform`: MEMORY, OUTSIDE, LOCK, the link's counters."""
+UART_CLK_FREQ = 75_000_000
+"""Of the SoC behind a real UART's PHY."""
+
+
+def build(platform: Any, baud: int | None = None) -> Any:
+    """The SoC on `platform`: MEMORY, OUTSIDE, LOCK, CYCLES, the link's counters. baud: behind a
+    UART's PHY, with another one between its line and the simulator's bytes."""
     from litex.gen import LiteXModule  # noqa: PLC0415  Migen is slow to import
-    from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415
     from litex.soc.integration.soc import SoCRegion  # noqa: PLC0415
     from litex.soc.integration.soc_core import SoCMini  # noqa: PLC0415
     from litex.soc.interconnect import wishbone  # noqa: PLC0415
@@ -40,7 +44,8 @@ def build(platform: Any) -> Any:
     class LinkSoC(SoCMini):
         csr_map = {"core": 1, "link": registers.LINK_PAGE}  # noqa: RUF012
 
-    soc = LinkSoC(platform, CLK_FREQ, csr_data_width=32, ident="link", ident_version=False)
+    clk_freq = UART_CLK_FREQ if baud else CLK_FREQ
+    soc = LinkSoC(platform, clk_freq, csr_data_width=32, ident="link", ident_version=False)
     soc.crg = platform.crg()
     soc.core = LiteXModule()
     soc.core.lock = CSRStorage(1)
@@ -51,8 +56,7 @@ def build(platform: Any) -> Any:
     for name, origin in (("memory", MEMORY), ("outside", OUTSIDE)):
         soc.bus.add_slave(name, getattr(soc, name).bus, SoCRegion(origin, 4*WORDS))
     page = soc.csr.paging
-    soc.uart_phy = RS232PHYModel(platform.request("serial"))
-    soc.link = FramedUart(soc.uart_phy, CLK_FREQ, IDENTITY, [
+    soc.link = FramedUart(add_phy(soc, platform, clk_freq, baud), clk_freq, IDENTITY, [
         Region(MEMORY, 4*WORDS, memory=True), Region(LOCK, page, memory=False),
         Region(registers.LINK_BASE, page, memory=False)])
     soc.comb += [soc.link.locked.eq(soc.core.lock.storage),
@@ -62,11 +66,28 @@ def build(platform: Any) -> Any:
     return soc
 
 
-def design() -> Design:
+def add_phy(soc: Any, platform: Any, clk_freq: int, baud: int | None) -> Any:
+    """The PHY that the link is behind: the simulator's bytes, or a line of `baud` to them."""
+    from litex.soc.cores.uart import RS232PHY, RS232PHYModel, UARTPads  # noqa: PLC0415
+
+    soc.bytes = RS232PHYModel(platform.request("serial"))
+    if baud is None:
+        return soc.bytes
+    pads = UARTPads(), UARTPads()
+    soc.near, soc.far = (RS232PHY(ends, clk_freq, baud) for ends in pads)
+    soc.comb += [
+        pads[0].rx.eq(pads[1].tx), pads[1].rx.eq(pads[0].tx),
+        soc.bytes.source.connect(soc.near.sink), soc.near.source.connect(soc.bytes.sink),
+    ]
+    return soc.far
+
+
+def design(baud: int | None = None) -> Design:
     """The SoC as a design."""
     import dscim.gateware  # noqa: PLC0415
 
-    return Design("link", "1", build, [Path(dscim.gateware.__file__).parent], CLK_FREQ)
+    return Design("link", f"{baud}", lambda platform: build(platform, baud),
+                  [Path(dscim.gateware.__file__).parent], UART_CLK_FREQ if baud else CLK_FREQ)
 
 
 class Client:
@@ -77,6 +98,7 @@ class Client:
         self._socket = socket.create_connection(("127.0.0.1", simulator.port), 10)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.session = 0
+        self._kept = b""  # come, but not asked for yet
 
     def close(self):
         self._socket.close()
@@ -86,6 +108,7 @@ class Client:
 
     def receive(self, count: int) -> bytes:
         """Exactly `count` bytes."""
+        assert not self._kept
         data = b""
         while len(data) < count:
             came = self._socket.recv(count - len(data))
@@ -101,28 +124,33 @@ class Client:
         return found
 
     def codes(self, count: int) -> bytes:
-        """The bytes of the next `count` frames, as they come."""
-        parts, zeros = [], 0
+        """The bytes of the next `count` frames, as they come; what follows is kept."""
+        parts, zeros = [self._kept], self._kept.count(0)
         while zeros < 2*count:
             came = self._socket.recv(1 << 16)
             assert came, "closed"
             parts.append(came)
             zeros += came.count(0)
-        assert zeros == 2*count
-        return b"".join(parts)
+        data = b"".join(parts)
+        end = len(data)
+        for _ in range(zeros - 2*count + 1):  # back to the last of these frames' zeros
+            end = data.rindex(0, 0, end)
+        self._kept = data[end + 1:]
+        return data[:end + 1]
 
     def nothing(self, cycles: int = 2000):
         """Asserts that nothing comes within so many cycles."""
         self.simulator.pass_cycles(cycles)
         self._socket.settimeout(0.05)
         try:
-            came = self._socket.recv(100)
+            came = self._kept or self._socket.recv(100)
             raise AssertionError(f"came: {came.hex()}")
         except TimeoutError:
             self._socket.settimeout(10)
 
     def discard(self):
         """Forgets what has come."""
+        self._kept = b""
         self._socket.settimeout(0.05)
         try:
             while self._socket.recv(1 << 16):

@@ -91,11 +91,11 @@ def design(baud: int | None = None) -> Design:
 
 
 class Client:
-    """Raw bytes to a simulator and back; everything that comes is bounded in time."""
+    """Raw bytes to a simulator and back; `patience`: seconds of waiting for any byte."""
 
-    def __init__(self, simulator: Simulator):
+    def __init__(self, simulator: Simulator, patience: float = 10):
         self.simulator = simulator
-        self._socket = socket.create_connection(("127.0.0.1", simulator.port), 10)
+        self._socket = socket.create_connection(("127.0.0.1", simulator.port), patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.session = 0
         self._kept = b""  # come, but not asked for yet

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream, wishbone
-from migen import FSM, Array, Case, Cat, If, NextState, NextValue, Signal
+from migen import FSM, Case, Cat, If, NextState, NextValue, Signal
 
+from dscim.gateware.link.answer import Answerer
 from dscim.gateware.link.frames import WORDS
 from dscim.gateware.link.judge import Judge
 from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW, Kind, Reason
@@ -14,8 +15,8 @@ from dscim.gateware.link.session import SEQUENCE_BITS, Session, Window
 
 EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 
-OUT_DEPTH = 4
-"""Words of an answer that the bus reads ahead of the carrier."""
+OPENED_WORDS = 5
+"""Data of OPENED: boot number, identity, window, lease, sessions opened."""
 
 
 class FrameEngine(LiteXModule):
@@ -46,15 +47,16 @@ class FrameEngine(LiteXModule):
         self.window = Window(WINDOW)
         self.reach = Reach(regions)
         self.judge = judge = Judge(session, self.window, self.reach)
-        self.out = stream.SyncFIFO(WORDS.payload_layout, OUT_DEPTH)  # ready until it is filled
-        self._opened = (session.boot, identity, WINDOW, lease, session.count)
+        opened = (session.boot, identity, WINDOW, lease, session.count)
+        assert len(opened) == OPENED_WORDS
+        self.answerer = answerer = Answerer(opened)
         # The frame: its header, and whether its last word has been taken.
         self._kind, self._count, self._sequence = Signal(8), Signal(8), Signal(SEQUENCE_BITS)
         self._session, self._address = Signal(32), Signal(32)
         self._finished = Signal()
-        # The answer: 0 where there is none; data words that are to come.
+        # The answer: its kind is 0 where there is none.
         self._answer, self._reason, self._answer_address = Signal(8), Signal(3), Signal(32)
-        self._left = Signal(8)
+        self._answer_count = Signal(8)
         self.comb += [
             session.asked.eq(self._session),
             self.window.asked.eq(self._sequence),
@@ -66,21 +68,30 @@ class FrameEngine(LiteXModule):
             self.bus.adr.eq(self._address[2:]),
             self.bus.dat_w.eq(self.sink.data),
             self.bus.sel.eq(0xF),
-            self.out.source.connect(self.source),
+            Cat(answerer.header.kind, answerer.header.count, answerer.header.sequence).eq(
+                Cat(self._answer, self._answer_count, self._sequence)),
+            answerer.header.session.eq(self._session),
+            answerer.header.address.eq(self._answer_address),
+            answerer.reason.eq(self._reason),
+            answerer.came.eq(answerer.wanted & self.bus.ack),
+            answerer.word.eq(self.bus.dat_r),
+            answerer.source.connect(self.source),
         ]
         self.fsm = fsm = FSM(reset_state="HEADER")
         writes = fsm.ongoing("WRITE") & self.sink.valid & ~self._finished
-        reads = fsm.ongoing("READ") & self.out.sink.ready
         self.comb += [
-            self.bus.cyc.eq(writes | reads),
-            self.bus.stb.eq(writes | reads),
+            self.bus.cyc.eq(writes | answerer.wanted),
+            self.bus.stb.eq(writes | answerer.wanted),
             self.bus.we.eq(writes),
         ]
+        self.sync += If(self.bus.cyc & self.bus.ack, self._address.eq(self._address + 4))
         self._take_header(fsm)
         self._decide(fsm)
         self._write(fsm)
-        self._send_header(fsm)
-        self._send_data(fsm)
+        fsm.act("ANSWER",
+            answerer.start.eq(1),
+            If(answerer.done, NextState("HEADER"))
+        )
 
     def _take_header(self, fsm):
         """Takes the three words, then computes where the data end."""
@@ -116,7 +127,7 @@ class FrameEngine(LiteXModule):
         judge, session, window, events = self.judge, self.session, self.window, self.events
         fsm.act("DECIDE",
             session.renew.eq(session.mine),
-            NextValue(self._left, 0),
+            NextValue(self._answer_count, 0),
             NextValue(self._reason, judge.reason),
             NextState("SKIP"),
             If(judge.echo,
@@ -133,7 +144,7 @@ class FrameEngine(LiteXModule):
                 events["refused"].eq(1),
                 NextValue(self._answer, Kind.REFUSED),
                 If(judge.reason == Reason.BUSY, NextValue(self._answer_address, session.left)),
-                NextValue(self._left, 1)
+                NextValue(self._answer_count, 1)
             ).Else(
                 Case(self._kind, {
                     Kind.OPEN: [
@@ -142,7 +153,7 @@ class FrameEngine(LiteXModule):
                         events["opened"].eq(~session.mine),
                         NextValue(self._answer, Kind.OPENED),
                         NextValue(self._answer_address, 0),
-                        NextValue(self._left, len(self._opened)),
+                        NextValue(self._answer_count, OPENED_WORDS),
                     ],
                     Kind.CLOSE: [
                         session.end.eq(session.mine),
@@ -151,7 +162,7 @@ class FrameEngine(LiteXModule):
                     ],
                     Kind.READ: [
                         NextValue(self._answer, Kind.DATA),
-                        NextValue(self._left, self._count),
+                        NextValue(self._answer_count, self._count),
                     ],
                     Kind.WRITE: [
                         NextValue(self._answer, Kind.WRITTEN),
@@ -178,62 +189,10 @@ class FrameEngine(LiteXModule):
                 window.mark.eq(1),
                 NextState("SLIDE")
             ).Elif(sink.valid & bus.ack,
-                NextValue(self._address, self._address + 4),
                 NextValue(self._finished, sink.last)
             )
         )
         fsm.act("SLIDE",
             NextValue(self._answer_address, window.first),
             If(~window.sliding, NextState("ANSWER"))
-        )
-
-    def _send_header(self, fsm):
-        out, place = self.out.sink, Signal(2)
-        words = [Cat(self._answer, self._left, self._sequence), self._session,
-                 self._answer_address]
-        fsm.act("ANSWER",
-            out.valid.eq(1),
-            out.data.eq(Array(words)[place]),
-            out.last.eq((place == HEADER_WORDS - 1) & (self._left == 0)),
-            If(out.ready,
-                NextValue(place, place + 1),
-                If(place == HEADER_WORDS - 1,
-                    NextValue(place, 0),
-                    Case(self._answer, {
-                        Kind.DATA: NextState("READ"),
-                        Kind.OPENED: NextState("OPENED"),
-                        "default": NextState("REASON"),
-                    }),
-                    If(self._left == 0, NextState("HEADER"))
-                )
-            )
-        )
-
-    def _send_data(self, fsm):
-        """The data words: from the bus, of the device and session, or the reason."""
-        out, bus, last = self.out.sink, self.bus, self._left == 1
-        sent = [
-            NextValue(self._left, self._left - 1),
-            If(last, NextState("HEADER")),
-        ]
-        fsm.act("READ",
-            out.valid.eq(bus.ack),
-            out.data.eq(bus.dat_r),
-            out.last.eq(last),
-            If(bus.ack,
-                NextValue(self._address, self._address + 4),
-                *sent
-            )
-        )
-        fsm.act("OPENED",
-            out.valid.eq(1),
-            out.data.eq(Array(self._opened)[len(self._opened) - self._left]),
-            out.last.eq(last),
-            If(out.ready, *sent)
-        )
-        fsm.act("REASON",
-            out.valid.eq(1),
-            out.data.eq(self._reason),
-            out.last.eq(1),
-            If(out.ready, *sent)
         )

@@ -11,7 +11,7 @@ from dscim.gateware.link.frames import WORDS
 from dscim.gateware.link.judge import Judge
 from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW, Kind, Reason
 from dscim.gateware.link.reach import Reach, Region
-from dscim.gateware.link.session import SEQUENCE_BITS, Session, Window
+from dscim.gateware.link.session import Session, Window
 
 EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 
@@ -50,16 +50,14 @@ class FrameEngine(LiteXModule):
         opened = (session.boot, identity, WINDOW, lease, session.count)
         assert len(opened) == OPENED_WORDS
         self.answerer = answerer = Answerer(opened)
-        # The frame: its header, and whether its last word has been taken.
-        self._kind, self._count, self._sequence = Signal(8), Signal(8), Signal(SEQUENCE_BITS)
-        self._session, self._address = Signal(32), Signal(32)
+        self.answer = answer = answerer.header  # registers; kind 0: there is none
+        # The frame: its header (sequence and session are the answer's), the address of the next
+        # word, and whether the last one has been taken.
+        self._kind, self._count, self._address = Signal(8), Signal(8), Signal(32)
         self._finished = Signal()
-        # The answer: its kind is 0 where there is none.
-        self._answer, self._reason, self._answer_address = Signal(8), Signal(3), Signal(32)
-        self._answer_count = Signal(8)
         self.comb += [
-            session.asked.eq(self._session),
-            self.window.asked.eq(self._sequence),
+            session.asked.eq(answer.session),
+            self.window.asked.eq(answer.sequence),
             self.reach.address.eq(self._address),
             judge.kind.eq(self._kind),
             judge.empty.eq(self._count == 0),
@@ -68,11 +66,6 @@ class FrameEngine(LiteXModule):
             self.bus.adr.eq(self._address[2:]),
             self.bus.dat_w.eq(self.sink.data),
             self.bus.sel.eq(0xF),
-            Cat(answerer.header.kind, answerer.header.count, answerer.header.sequence).eq(
-                Cat(self._answer, self._answer_count, self._sequence)),
-            answerer.header.session.eq(self._session),
-            answerer.header.address.eq(self._answer_address),
-            answerer.reason.eq(self._reason),
             answerer.came.eq(answerer.wanted & self.bus.ack),
             answerer.word.eq(self.bus.dat_r),
             answerer.source.connect(self.source),
@@ -95,16 +88,16 @@ class FrameEngine(LiteXModule):
 
     def _take_header(self, fsm):
         """Takes the three words, then computes where the data end."""
-        sink, place = self.sink, Signal(2)
+        sink, answer, place = self.sink, self.answer, Signal(2)
         fsm.act("HEADER",
             sink.ready.eq(1),
             If(sink.valid,
                 Case(place, {
-                    0: NextValue(Cat(self._kind, self._count, self._sequence), sink.data),
-                    1: NextValue(self._session, sink.data),
+                    0: NextValue(Cat(self._kind, self._count, answer.sequence), sink.data),
+                    1: NextValue(answer.session, sink.data),
                     "default": [
                         NextValue(self._address, sink.data),
-                        NextValue(self._answer_address, sink.data),
+                        NextValue(answer.address, sink.data),
                     ],
                 }),
                 NextValue(self._finished, sink.last),
@@ -125,47 +118,48 @@ class FrameEngine(LiteXModule):
     def _decide(self, fsm):
         """One cycle: the judge's word, the session's and the window's changes, the answer."""
         judge, session, window, events = self.judge, self.session, self.window, self.events
+        answer = self.answer
         fsm.act("DECIDE",
             session.renew.eq(session.mine),
-            NextValue(self._answer_count, 0),
-            NextValue(self._reason, judge.reason),
+            NextValue(answer.count, 0),
+            NextValue(self.answerer.reason, judge.reason),
             NextState("SKIP"),
             If(judge.echo,
                 events["echoed"].eq(1),
-                NextValue(self._answer, 0)
+                NextValue(answer.kind, 0)
             ).Elif(judge.ahead,
                 events["ahead"].eq(1),
-                NextValue(self._answer, 0)
+                NextValue(answer.kind, 0)
             ).Elif(judge.double,
                 events["doubled"].eq(1),
-                NextValue(self._answer, Kind.WRITTEN),
-                NextValue(self._answer_address, window.first)
+                NextValue(answer.kind, Kind.WRITTEN),
+                NextValue(answer.address, window.first)
             ).Elif(judge.refuse,
                 events["refused"].eq(1),
-                NextValue(self._answer, Kind.REFUSED),
-                If(judge.reason == Reason.BUSY, NextValue(self._answer_address, session.left)),
-                NextValue(self._answer_count, 1)
+                NextValue(answer.kind, Kind.REFUSED),
+                If(judge.reason == Reason.BUSY, NextValue(answer.address, session.left)),
+                NextValue(answer.count, 1)
             ).Else(
                 Case(self._kind, {
                     Kind.OPEN: [
                         session.begin.eq(~session.mine),
                         window.clear.eq(~session.mine),
                         events["opened"].eq(~session.mine),
-                        NextValue(self._answer, Kind.OPENED),
-                        NextValue(self._answer_address, 0),
-                        NextValue(self._answer_count, OPENED_WORDS),
+                        NextValue(answer.kind, Kind.OPENED),
+                        NextValue(answer.address, 0),
+                        NextValue(answer.count, OPENED_WORDS),
                     ],
                     Kind.CLOSE: [
                         session.end.eq(session.mine),
-                        NextValue(self._answer, Kind.CLOSED),
-                        NextValue(self._answer_address, 0),
+                        NextValue(answer.kind, Kind.CLOSED),
+                        NextValue(answer.address, 0),
                     ],
                     Kind.READ: [
-                        NextValue(self._answer, Kind.DATA),
-                        NextValue(self._answer_count, self._count),
+                        NextValue(answer.kind, Kind.DATA),
+                        NextValue(answer.count, self._count),
                     ],
                     Kind.WRITE: [
-                        NextValue(self._answer, Kind.WRITTEN),
+                        NextValue(answer.kind, Kind.WRITTEN),
                         NextState("WRITE"),
                     ],
                 })
@@ -178,7 +172,7 @@ class FrameEngine(LiteXModule):
         fsm.act("SKIP",
             sink.ready.eq(~self._finished),
             If(self._finished,
-                If(self._answer == 0, NextState("HEADER")).Else(NextState("ANSWER"))
+                If(self.answer.kind == 0, NextState("HEADER")).Else(NextState("ANSWER"))
             ).Elif(sink.valid,
                 NextValue(self._finished, sink.last)
             )
@@ -193,6 +187,6 @@ class FrameEngine(LiteXModule):
             )
         )
         fsm.act("SLIDE",
-            NextValue(self._answer_address, window.first),
+            NextValue(self.answer.address, window.first),
             If(~window.sliding, NextState("ANSWER"))
         )

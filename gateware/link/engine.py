@@ -111,16 +111,17 @@ class FrameEngine(LiteXModule):
         further = Signal(10)  # bytes from the first word to the last
         self.comb += If(self._count != 0, further.eq(Cat(0, 0, self._count - 1)))
         fsm.act("MEASURE",
+            self.session.renew.eq(self.session.mine),  # so it stays alive until DECIDE
             NextValue(self.reach.final, self._address + further),
-            NextState("DECIDE")
+            NextState("JUDGE")
         )
+        fsm.act("JUDGE", NextState("DECIDE"))
 
     def _decide(self, fsm):
         """One cycle: the judge's word, the session's and the window's changes, the answer."""
         judge, session, window, events = self.judge, self.session, self.window, self.events
         answer = self.answer
         fsm.act("DECIDE",
-            session.renew.eq(session.mine),
             NextValue(answer.count, 0),
             NextValue(self.answerer.reason, judge.reason),
             NextState("SKIP"),

@@ -9,7 +9,8 @@ from dscim.gateware.link.session import Session, Window
 
 
 class Judge(LiteXModule):
-    """Exactly one of `echo`, `ahead`, `double`, `refuse` and `obey` is high.
+    """One of `echo`, `ahead`, `double` and `refuse` is high, a cycle after what it is judged by;
+    none where the frame is to be obeyed.
 
     | port   | dir | meaning                                                             |
     |--------|-----|---------------------------------------------------------------------|
@@ -20,7 +21,6 @@ class Judge(LiteXModule):
     | ahead  | out | a WRITE beyond the window: dropped                                  |
     | double | out | a WRITE that was applied before: answered WRITTEN                   |
     | refuse | out | answered REFUSED with `reason`                                      |
-    | obey   | out | done and answered                                                   |
 
     The frame's address, session and sequence are put to `reach`, `session` and `window`.
     """
@@ -28,7 +28,7 @@ class Judge(LiteXModule):
     def __init__(self, session: Session, window: Window, reach: Reach):
         self.kind, self.empty, self.locked = Signal(8), Signal(), Signal()
         self.echo, self.ahead, self.double = Signal(), Signal(), Signal()
-        self.refuse, self.obey, self.reason = Signal(), Signal(), Signal(3)
+        self.refuse, self.reason = Signal(), Signal(3)
 
         # # #
 
@@ -36,8 +36,8 @@ class Judge(LiteXModule):
             self.kind == kind for kind in (Kind.OPEN, Kind.CLOSE, Kind.READ, Kind.WRITE))
         foreign = Signal()  # not of a session for which it could be done
         written = Signal()  # a WRITE of the open session
+        double, ahead, reason = Signal(), Signal(), Signal(3)
         self.comb += [
-            self.echo.eq(self.kind[7]),
             If(opens,
                 foreign.eq((session.asked == 0) | session.over)
             ).Elif(closes,
@@ -46,19 +46,24 @@ class Judge(LiteXModule):
                 foreign.eq(~session.mine)
             ),
             written.eq(writes & session.mine),
-            self.double.eq(written & window.applied),
-            self.ahead.eq(written & window.ahead),
+            double.eq(written & window.applied),
+            ahead.eq(written & window.ahead),
             If(~(opens | closes | reads | writes) | ((opens | closes) & ~self.empty),
-                self.reason.eq(Reason.KIND)
+                reason.eq(Reason.KIND)
             ).Elif(foreign,
-                self.reason.eq(Reason.SESSION)
+                reason.eq(Reason.SESSION)
             ).Elif(opens & session.active & ~session.mine & (reach.address != TAKE_OVER),
-                self.reason.eq(Reason.BUSY)
+                reason.eq(Reason.BUSY)
             ).Elif((reads | writes) & ~reach.inside,
-                self.reason.eq(Reason.ADDRESS)
+                reason.eq(Reason.ADDRESS)
             ).Elif(reads & reach.memory & self.locked,
-                self.reason.eq(Reason.LOCKED)
+                reason.eq(Reason.LOCKED)
             ),
-            self.refuse.eq((self.reason != 0) & ~(self.echo | self.double | self.ahead)),
-            self.obey.eq(~(self.echo | self.double | self.ahead | self.refuse)),
+        ]
+        self.sync += [
+            self.echo.eq(self.kind[7]),
+            self.double.eq(double),
+            self.ahead.eq(ahead),
+            self.reason.eq(reason),
+            self.refuse.eq((reason != 0) & ~(self.kind[7] | double | ahead)),
         ]

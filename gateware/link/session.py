@@ -61,7 +61,9 @@ class Window(LiteXModule):
 
     | port    | dir | meaning                                                             |
     |---------|-----|---------------------------------------------------------------------|
-    | asked   | in  | the sequence number of the frame that is judged                     |
+    | asked   | in  | the sequence number of the frame that is judged; what is said of it |
+    |         |     | holds from the second cycle on, in which neither it nor `first` has |
+    |         |     | changed                                                             |
     | clear   | in  | a new session: none has been applied, 0 is the first                |
     | mark    | in  | `asked` has been applied; only when it is neither applied nor ahead |
     | first   | out | the first one missing, when not `sliding`                           |
@@ -80,12 +82,12 @@ class Window(LiteXModule):
         distance, marks = Signal(SEQUENCE_BITS), Signal(size)
         behind, place = distance[-1], distance[:(size - 1).bit_length()]
         self.comb += [
-            distance.eq(self.asked - self.first),
             self.sliding.eq(marks[0]),
             self.ahead.eq(~behind & (distance >= size)),
             self.applied.eq(behind | (~self.ahead & Array(marks)[place])),
         ]
         self.sync += [
+            distance.eq(self.asked - self.first),
             If(self.clear,
                 self.first.eq(0),
                 marks.eq(0)

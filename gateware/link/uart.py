@@ -6,7 +6,7 @@ from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
 from litex.soc.cores.uart import UARTBone, UARTInterface
 from litex.soc.interconnect import stream
-from migen import FSM, If, NextState, ResetInserter, Signal
+from migen import FSM, Cat, If, NextState, ResetInserter, Signal
 
 from dscim.gateware import registers
 from dscim.gateware.bank import RegisterBank
@@ -175,4 +175,5 @@ class FramedUart(LiteXModule):
         """Each register counts its events, which may come in the same cycle."""
         for register in registers.LINK_REGISTERS:
             value = getattr(bank, register.name).fields.value
-            self.sync += value.eq(value + sum(events[register.name]))
+            happened = Signal(len(events[register.name]))  # before, to keep the adders' way short
+            self.sync += [happened.eq(Cat(*events[register.name])), value.eq(value + sum(happened))]

@@ -11,7 +11,8 @@ class Session(LiteXModule):
 
     | port   | dir | meaning                                                                  |
     |--------|-----|--------------------------------------------------------------------------|
-    | asked  | in  | the session number of the frame that is judged                           |
+    | asked  | in  | the session number of the frame that is judged; what is said of it holds |
+    |        |     | from the second cycle on in which it has not changed                     |
     | begin  | in  | opens the session `asked`, and ends what was open                        |
     | end    | in  | ends the session that is open                                            |
     | renew  | in  | the lease begins anew                                                    |
@@ -33,14 +34,15 @@ class Session(LiteXModule):
         # # #
 
         number, ended, uptime = Signal(32), Signal(32), Signal(32)
-        late = Signal()
+        same, late = Signal(), Signal()
         self.comb += [
-            self.mine.eq(self.active & (number == self.asked)),
-            self.over.eq((ended == self.asked) & (ended != 0)),
+            self.mine.eq(self.active & same),
             late.eq((self.left == 0) & ~self.renew),
         ]
         self.sync += [
             uptime.eq(uptime + 1),
+            same.eq(number == self.asked),
+            self.over.eq((ended == self.asked) & (ended != 0)),
             If(self.renew, self.left.eq(lease)).Elif(~late, self.left.eq(self.left - 1)),
             If(self.active & (self.begin | self.end | late),
                 self.active.eq(0),

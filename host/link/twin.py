@@ -55,8 +55,8 @@ class Twin:
         """What the button does; the memories behind the link stay."""
         self.counters = TwinCounters()
         self._boot = 0
-        self._session = 0           # the open one, or the one that ended last
-        self._open = False
+        self._session = 0           # the open one, 0 for none
+        self._ended = 0             # the one that ended last
         self._renewed = 0
         self._first = 0             # the first missing WRITE
         self._applied: set[int] = set()     # those after it
@@ -64,9 +64,12 @@ class Twin:
     @property
     def open(self) -> bool:
         """Whether a session is alive."""
-        if self._open and self.lease and self._clock() - self._renewed >= self.lease:
-            self._open = False
-        return self._open
+        if self._session and self.lease and self._clock() - self._renewed >= self.lease:
+            self._end()
+        return bool(self._session)
+
+    def _end(self) -> None:
+        self._ended, self._session = self._session, 0
 
     def answer(self, raw: bytes) -> bytes | None:
         """The answer to the frame in `raw`, None where there is none."""
@@ -79,7 +82,7 @@ class Twin:
             self.counters.frames_dropped += 1
             return None
         self.counters.frames_taken += 1
-        if self.open and frame.session == self._session:
+        if self._ours(frame):
             self._renewed = self._clock()
         answer = self._answer(frame)
         if answer and answer.kind == Kind.REFUSED:
@@ -96,10 +99,9 @@ class Twin:
         return answer
 
     def _opens(self, frame: Frame) -> Frame:
-        ours = frame.session == self._session
-        if not frame.session or (ours and not self.open):
+        if frame.session in (0, self._ended):
             return _refuse(frame, Reason.SESSION)
-        if not ours:
+        if not self._ours(frame):
             if self.open and frame.address != TAKE_OVER:
                 left = self.lease - (self._clock() - self._renewed) if self.lease else 0
                 return dataclasses.replace(_refuse(frame, Reason.BUSY), address=left)
@@ -109,17 +111,19 @@ class Twin:
         return _reply(frame, Kind.OPENED, data=data_of(np.array(said, np.uint32)))
 
     def _begin(self, session: int) -> None:
+        if self.open:
+            self._end()
         if not self.counters.sessions_opened:
             self._boot = (self._clock() ^ session) & 0xFFFF_FFFF
         self.counters.sessions_opened += 1
-        self._session, self._open, self._renewed = session, True, self._clock()
-        self._first = 0
+        self._session, self._renewed, self._first = session, self._clock(), 0
         self._applied.clear()
 
     def _closes(self, frame: Frame) -> Frame:
-        if not frame.session or frame.session != self._session:
+        if self._ours(frame):
+            self._end()
+        if not frame.session or frame.session != self._ended:
             return _refuse(frame, Reason.SESSION)
-        self._open = False
         return _reply(frame, Kind.CLOSED)
 
     def _ours(self, frame: Frame) -> bool:

@@ -80,7 +80,7 @@ class StreamCarrier:
     """
 
     stream = True
-    reads_in_flight = 16
+    reads_in_flight = 62
 
     def __init__(self, transport: Transport) -> None:
         self.name = transport.name

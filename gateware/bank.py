@@ -3,17 +3,17 @@
 from litex.gen import LiteXModule
 from litex.soc.interconnect.csr import CSRField, CSRStatus, CSRStorage
 
-from dscim.gateware.registers import REGISTERS, Register
+from dscim.gateware.registers import Register
 
 
 class RegisterBank(LiteXModule):
-    """One CSR a register, in the order of the declaration, each an attribute of its name.
+    """One CSR a register of a page, in the order of the declaration, each an attribute of its name.
 
     A writable register `r` is read by gateware as `bank.r.fields.f`; another is driven there.
     """
 
-    def __init__(self):
-        for register in REGISTERS:
+    def __init__(self, page: tuple[Register, ...]):
+        for register in page:
             setattr(self, register.name, _csr(register))
 
 

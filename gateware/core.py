@@ -28,7 +28,7 @@ class Core(LiteXModule):
             "weights": WindowedMemory(8*spec.macro.columns, spec.weight_rows),
             "activations": WindowedMemory(8*WORD_BYTES, spec.activation_words, granularity=8),
         }
-        self.bank = bank = RegisterBank()
+        self.bank = bank = RegisterBank(registers.REGISTERS)
         self.engine = engine = Engine(spec, self.memories)
 
         # # #

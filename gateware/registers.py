@@ -7,6 +7,13 @@ BANK_BASE = 0x0000_0800
 """Byte address of the bank: a CPU-less LiteX SoC has its registers from 0; second page."""
 
 BANK_PAGE = 1
+IDENTIFIER_PAGE = 2
+"""Where LiteX's identifier is, a character a word."""
+
+LINK_BASE = 0x0000_1800
+"""Byte address of the link's counters: the fourth page."""
+
+LINK_PAGE = 3
 MAGIC = 0x4453_4349
 """What `magic` reads: "DSCI"."""
 
@@ -138,9 +145,25 @@ COUNTERS = ("cycles_busy", "cycles_computing", "cycles_weights", "cycles_activat
             "cycles_vector", "cycles_link", "products")
 """The registers that count, all cleared by `control.clear`."""
 
-BY_NAME = {register.name: register for register in REGISTERS}
+LINK_REGISTERS = (
+    _word("frames_taken", "Frames that came whole and right."),
+    _word("frames_dropped", "Frames that did not: CRC, COBS, length; and answers that came back."),
+    _word("frames_doubled", "WRITE frames that had been applied before, and were only answered."),
+    _word("frames_ahead", "WRITE frames beyond the window, dropped."),
+    _word("frames_refused", "Frames that were answered REFUSED."),
+    _word("stray_bytes", "Bytes outside frames while a session was open, dropped."),
+    _word("sessions_opened", "Sessions opened."),
+)
+"""Counters of the link since reset, modulo 2^32; in a page of their own."""
+
+PAGES = {BANK_BASE: REGISTERS, LINK_BASE: LINK_REGISTERS}
+"""All registers, by the byte address of their page."""
+
+BY_NAME = {register.name: register for page in PAGES.values() for register in page}
 
 
 def address(name: str) -> int:
     """Byte address of the register `name` on the bus."""
-    return BANK_BASE + 4 * [register.name for register in REGISTERS].index(name)
+    register = BY_NAME[name]
+    base, page = next((base, page) for base, page in PAGES.items() if register in page)
+    return base + 4 * page.index(register)

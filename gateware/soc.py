@@ -1,11 +1,12 @@
-"""The SoC: a core on a Wishbone bus behind a UART bridge, without a CPU."""
+"""The SoC: a core on a Wishbone bus behind a UART that carries frames and UARTBone, no CPU."""
 
-from litex.soc.cores.uart import UARTBone
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 
 from dscim.gateware import registers
 from dscim.gateware.core import Core
+from dscim.gateware.link.reach import Region
+from dscim.gateware.link.uart import FramedUart
 from dscim.gateware.specs import SocSpec
 
 
@@ -16,18 +17,27 @@ class DscimSoC(SoCMini):
     crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
     """
 
-    csr_map = {"core": registers.BANK_PAGE}  # noqa: RUF012 - LiteX reads it from the class
+    csr_map = {  # noqa: RUF012 - LiteX reads it from the class
+        "core": registers.BANK_PAGE,
+        "identifier_mem": registers.IDENTIFIER_PAGE,
+        "link": registers.LINK_PAGE,
+    }
 
     def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy):
         SoCMini.__init__(self, platform, clk_freq, csr_data_width=32, ident_version=False,
                          ident=f"dscim {registers.PROTOCOL} spec {spec.hash:08x}")
         self.crg = crg
-        self.uart_phy = phy
-        self.uartbone = UARTBone(phy, clk_freq)
-        self.bus.add_master("uartbone", master=self.uartbone.wishbone)
         self.core = core = Core(spec)
-        for name, base in registers.MEMORY_BASES.items():
-            memory = core.memories[name]
-            region = SoCRegion(origin=base, size=memory.width*memory.depth//8, mode="rw",
-                               cached=False)
-            self.bus.add_slave(name, memory.bus, region)
+        regions = {name: SoCRegion(origin=base, mode="rw", cached=False,
+                                   size=core.memories[name].width*core.memories[name].depth//8)
+                   for name, base in registers.MEMORY_BASES.items()}
+        for name, region in regions.items():
+            self.bus.add_slave(name, core.memories[name].bus, region)
+        reached = [Region(region.origin, region.size, memory=True) for region in regions.values()]
+        reached += [Region(page*self.csr.paging, self.csr.paging, memory=False)
+                    for page in self.csr_map.values()]
+        self.uart_phy = phy
+        self.link = link = FramedUart(phy, clk_freq, spec.hash, reached)
+        self.comb += link.locked.eq(core.engine.busy)
+        self.bus.add_master("uartbone", master=link.bone.wishbone)
+        self.bus.add_master("frames", master=link.engine.bus)

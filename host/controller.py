@@ -49,6 +49,11 @@ class Controller:
         """Releases the link."""
         self._link.close()
 
+    @property
+    def link(self) -> Link:
+        """The bus itself, and what crossed it. Bytes that go by here are not in `counted`."""
+        return self._link
+
     def load(self, weights: Words, parameters: Words, descriptors: Words) -> None:
         """Writes packed words to the three memories, each from its start."""
         self._write_memory("weights", weights)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import toy_soc
 
-from dscim.host.link.sim import SimLink
+from dscim.host.link.sim import SimLink, over_uartbone
 
 WORDS = toy_soc.MEMORY_BYTES // 4
 ROUNDS = 2000
@@ -24,7 +24,7 @@ def main() -> None:
     """Prints megabytes a second both ways, the time of one word, and the simulator's rate."""
     memory = toy_soc.MEMORY
     probe = (toy_soc.MAGIC_ADDRESS, toy_soc.MAGIC)
-    link = SimLink(toy_soc.design(), probe=probe, say=print)
+    link = SimLink(toy_soc.design(), over_uartbone(probe=probe), say=print)
     words = np.random.default_rng(1).integers(0, 1 << 32, WORDS, dtype=np.uint32)
     try:
         write = seconds(lambda: link.write(memory, words), 30)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dscim.host.errors import LinkError
-from dscim.host.link.sim import SimLink
+from dscim.host.link.sim import SimLink, over_uartbone
 from dscim.host.link.uart import UartLink, write_frames
 from dscim.sim.server import Simulator
 
@@ -28,7 +28,7 @@ TIMEOUT_CYCLES = toy_soc.CLK_FREQ // 10
 
 @pytest.fixture
 def link() -> Iterator[SimLink]:
-    made = SimLink(toy_soc.design(), probe=PROBE, memories=[MEMORY])
+    made = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, memories=[MEMORY]))
     yield made
     made.close()
 
@@ -93,7 +93,7 @@ def test_megabytes_arrive_whole(link: SimLink) -> None:
 
 
 def test_bytes_arrive_whole_when_both_streams_stall() -> None:
-    link = SimLink(toy_soc.design(), probe=PROBE, memories=[MEMORY], stall=7)
+    link = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, memories=[MEMORY]), stall=7)
     try:
         exercise(link, 250_000, seed=2)
     finally:
@@ -202,7 +202,7 @@ def test_death_of_the_simulator_is_told_at_once(link: SimLink, number: signal.Si
 
 
 def test_simulator_that_hangs_is_told() -> None:
-    link = SimLink(toy_soc.design(), probe=PROBE, timeout=0.3)
+    link = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, timeout=0.3))
     try:
         os.kill(link.simulator.pid, signal.SIGSTOP)
         with pytest.raises(LinkError, match="did not answer in 5 s"):

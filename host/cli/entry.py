@@ -17,6 +17,7 @@ VERBS = {
     "doctor": "tools found, their versions, and what to do about those that miss",
     "import": "a network file from a TensorFlow Lite INT8 or ONNX QDQ file",
     "sim": "serve the simulated SoC on a loopback port",
+    "bench": "how fast the link to a target is, every word checked",
     "mvm": "one matrix product of .npy files on a target",
     "calibrate": "a network made ready for DS-CIM, from a few inputs without labels",
     "run": "a network on a target, each layer compared with the reference",

@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
         check_writable(path)
     with open_device(options, spec, report) as device:
         done = device.multiply(x, w, product, options.zero_point)
+        crossed = dataclasses.asdict(device.link.statistics)
     exact = reference_product(x, w, ProductSpec(exact=True), options.zero_point)
     save_array(options.output, done.values.astype(np.float64))
     result = {"shape": [*x.shape, w.shape[1]], "target": options.target,
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
               "zero_point": options.zero_point, **_errors(done.values, exact, x.shape[1])}
     if options.target != "ref":
         result["counters"] = dataclasses.asdict(done.counters)
+        result["link"] = crossed
     save_json(options.json, result)
     _print(report, product, result)
     return 0

@@ -11,9 +11,12 @@ from dscim.gateware.specs.sequence import KINDS
 from dscim.host.cli.report import Report
 from dscim.host.device import Device
 from dscim.host.errors import UserError
-from dscim.host.target import open_target
+from dscim.host.target import Presence, open_target
 
-TARGETS = "ref (numpy), sim (the SoC in Verilator) or uart:PORT[@BAUD]"
+TARGETS = ("ref (numpy), sim (the SoC in Verilator), uart:PORT[@BAUD] or, unchecked on the way, "
+           "bone:PORT[@BAUD]")
+
+MOST_WAIT = 86400
 
 
 def add_arithmetic(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +49,15 @@ def _add_points(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_target(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds --target and --trace."""
+    """Adds --target, --trace, and what to do when another host is at the target."""
     parser.add_argument("--target", default=default, metavar="T",
                         help=f"{TARGETS}; default {default}")
     add_trace(parser)
+    parser.add_argument("--wait", type=float, default=Presence.wait, metavar="SECONDS",
+                        help="for another host to leave a uart: target "
+                             f"(default {Presence.wait:g})")
+    parser.add_argument("--take-over", action="store_true",
+                        help="end another host's session on a uart: target")
 
 
 def add_trace(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +71,11 @@ def open_device(options: argparse.Namespace, spec: SocSpec, report: Report) -> D
     if options.trace and options.target != "sim":
         raise UserError(f"--trace needs the target sim, not {options.target!r}, which has no "
                         "cycles.")
-    return open_target(options.target, spec, trace=options.trace, report=report.say)
+    if not 0 <= options.wait <= MOST_WAIT:
+        raise UserError(f"--wait {options.wait:g} is outside 0..{MOST_WAIT} seconds.")
+    presence = Presence(options.wait, options.take_over)
+    return open_target(options.target, spec, trace=options.trace, report=report.say,
+                       presence=presence)
 
 
 def add_macro(parser: argparse.ArgumentParser) -> None:

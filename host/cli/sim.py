@@ -33,8 +33,9 @@ def run(options: argparse.Namespace) -> int:
     window = Window(start, stop, TRACE_FILE) if options.trace else None
     with Simulator(soc_design(spec), port=options.port, window=window, say=report.say) as served:
         Report().say(f"socket://127.0.0.1:{served.port}")
-        report.say(f"UARTBone of the SoC with the spec {spec.hash:08x}: {spec.macro.form} macro of "
-                   f"{spec.macro.rows} x {spec.macro.columns}; Ctrl-C ends it.")
+        report.say(f"The UART of the SoC with the spec {spec.hash:08x} (frames and UARTBone): "
+                   f"{spec.macro.form} macro of {spec.macro.rows} x {spec.macro.columns}; "
+                   "Ctrl-C ends it.")
         while True:
             time.sleep(REPORT_SECONDS)
             report.detail(_line(served.ask()))

@@ -5,6 +5,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from dscim.host.link.statistics import LinkStatistics
+
 Words = npt.NDArray[np.uint32]
 
 
@@ -15,6 +17,10 @@ class Link(Protocol):
     `dscim.host.errors.LinkError`; it never returns a value that the device did not send.
     """
 
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What crossed the link since it was opened."""
+
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""
 
@@ -23,3 +29,9 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Ends the link; what belongs to it (a simulator, a port) is released. Idempotent."""
+
+
+def check_place(address: int, count: int) -> None:
+    """ValueError unless `count` words at `address` are on the 32-bit bus."""
+    if address % 4 or count < 0 or not 0 <= address <= (1 << 32) - 4 * count:
+        raise ValueError(f"{count} words at {address:#x} are not on the bus of 32-bit addresses")

@@ -10,6 +10,7 @@ from dscim.host.layout import memory_sizes
 from dscim.host.link.base import Words
 from dscim.host.link.compute import compute
 from dscim.host.link.refusal import refusal
+from dscim.host.link.statistics import LinkStatistics
 
 
 class ModelLink:
@@ -23,9 +24,14 @@ class ModelLink:
         self.spec = spec
         self._memories = {name: np.zeros(size // 4, np.uint32)
                           for name, size in memory_sizes(spec).items()}
-        self._registers = dict.fromkeys(registers.BY_NAME, 0)
+        self._registers = {register.name: 0 for register in registers.REGISTERS}
         self._registers |= {"magic": registers.MAGIC, "protocol": registers.PROTOCOL,
                             "spec_hash": spec.hash}
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """Nothing: there is no line."""
+        return LinkStatistics()
 
     def read(self, address: int, count: int) -> Words:
         """See `dscim.host.link.base.Link`."""

@@ -6,8 +6,11 @@ from functools import partial
 from typing import TypeVar
 
 from dscim.host.errors import LinkError
-from dscim.host.link.base import Words
-from dscim.host.link.transport import BRIDGE_SECONDS
+from dscim.host.link.base import Link, Words
+from dscim.host.link.carrier import StreamCarrier
+from dscim.host.link.session import FrameLink
+from dscim.host.link.statistics import LinkStatistics
+from dscim.host.link.transport import BRIDGE_SECONDS, open_transport
 from dscim.host.link.uart import UartLink
 from dscim.sim.elaborate import Design
 from dscim.sim.errors import SimulationError
@@ -18,11 +21,45 @@ T = TypeVar("T")
 DEATH_SECONDS = 1.0  # between a closed connection and the end of its process
 
 
+TIMEOUT = 60.0
+"""Seconds without a byte while the process lives, for a busy machine may starve it; its death
+shows at once."""
+
+Connect = Callable[[Simulator], Link]
+"""Opens a link to a simulator that runs."""
+
+
+def over_frames(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> Connect:
+    """In frames; the options are those of FrameLink."""
+
+    def connect(simulator: Simulator) -> Link:
+        transport = open_transport(_target(simulator), 0, timeout)
+        return FrameLink(StreamCarrier(transport), timeout=timeout, memories=memories)
+
+    return connect
+
+
+def over_uartbone(*, probe: tuple[int, int], memories: Sequence[range] = (),
+                  timeout: float = TIMEOUT) -> Connect:
+    """Over LiteX's UARTBone; the options are those of UartLink."""
+
+    def connect(simulator: Simulator) -> Link:
+        patience = int(1.1 * BRIDGE_SECONDS * simulator.design.clk_freq)
+        settle = partial(simulator.pass_cycles, patience)
+        return UartLink(_target(simulator), timeout=timeout, probe=probe, memories=memories,
+                        settle=settle)
+
+    return connect
+
+
+def _target(simulator: Simulator) -> str:
+    return f"socket://127.0.0.1:{simulator.port}"
+
+
 class SimLink:
     """A Link to the SoC of `design`, simulated in a process of its own.
 
-    probe, memories: as in UartLink. timeout: seconds without a byte while the process lives, for
-    a busy machine may starve it; its death shows at once. window: cycles to trace. stall: a seed
+    connect: `over_frames(...)` or `over_uartbone(...)`. window: cycles to trace. stall: a seed
     makes both byte streams stall at random. say: hears the steps of a build.
     `simulator` is the running `dscim.sim.server.Simulator`, with its cycles and its rate.
     Raises LinkError, with the process's status and last words when it has died.
@@ -31,42 +68,37 @@ class SimLink:
     def __init__(
         self,
         design: Design,
+        connect: Connect,
         *,
-        probe: tuple[int, int],
-        memories: Sequence[range] = (),
-        timeout: float = 60.0,
         window: Window | None = None,
         stall: int = 0,
         say: Say = silent,
     ) -> None:
         self.simulator = Simulator(design, window=window, stall=stall, say=say)
-        self._patience = int(1.1 * BRIDGE_SECONDS * design.clk_freq)
         try:
             self._guarded(self.simulator.start)
-            self._uart = self._guarded(lambda: self._connect(probe, memories, timeout))
+            self._link = self._guarded(lambda: connect(self.simulator))
         except BaseException:
             self.simulator.end()
             raise
 
+    @property
+    def statistics(self) -> LinkStatistics:
+        """See `dscim.host.link.base.Link`."""
+        return self._link.statistics
+
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""
-        return self._guarded(lambda: self._uart.read(address, count))
+        return self._guarded(lambda: self._link.read(address, count))
 
     def write(self, address: int, words: Words) -> None:
         """Writes uint32 `words` of shape (n,) to `address`, `address + 4`, ...; n may be 0."""
-        self._guarded(lambda: self._uart.write(address, words))
+        self._guarded(lambda: self._link.write(address, words))
 
     def close(self) -> None:
         """Closes the connection and ends the simulator. Idempotent."""
-        self._uart.close()
+        self._link.close()
         self.simulator.end()
-
-    def _connect(
-        self, probe: tuple[int, int], memories: Sequence[range], timeout: float
-    ) -> UartLink:
-        target = f"socket://127.0.0.1:{self.simulator.port}"
-        settle = partial(self.simulator.pass_cycles, self._patience)
-        return UartLink(target, timeout=timeout, probe=probe, memories=memories, settle=settle)
 
     def _guarded(self, act: Callable[[], T]) -> T:
         """Does `act`; a failure that comes of the simulator's death says so."""

@@ -11,6 +11,7 @@ from dscim.host.errors import LinkError
 MOST_WORDS = 255  # of a command of UARTBone
 BRIDGE_SECONDS = 0.1  # UARTBone drops a command that takes longer, in the SoC's time
 CHUNK = 1 << 18  # bytes asked of a socket at once
+POLL_SECONDS = 0.01  # a serial port returns at its first byte, or after this
 
 
 class Disturbed(LinkError):
@@ -20,16 +21,24 @@ class Disturbed(LinkError):
 class Transport(Protocol):
     """Bytes both ways. Every call is bounded: `timeout` seconds without a byte end it.
 
+    byte_seconds: what a byte takes on the line; 0 where nothing but the SoC limits it.
     words_per_command: as many as the bridge receives or sends in half its time-out, 255 at most.
     reads_in_flight: read commands that may wait for the bridge; 1 where a busy bridge loses them.
+    bytes_sent, bytes_received: counted on the line.
     """
 
     name: str
+    byte_seconds: float
     words_per_command: int
     reads_in_flight: int
+    bytes_sent: int
+    bytes_received: int
 
     def send(self, data: bytes) -> None:
         """Sends all of `data`, or raises Disturbed or LinkError."""
+
+    def take(self, wait: float) -> bytes:
+        """What has come, after at most `wait` seconds for a first byte; LinkError when closed."""
 
     def receive(self, count: int) -> bytes:
         """Exactly `count` bytes; Disturbed when they do not come, LinkError when closed."""
@@ -48,15 +57,49 @@ def open_transport(target: str, baudrate: int, timeout: float) -> Transport:
     return SerialTransport(target, baudrate, timeout)
 
 
-class SocketTransport:
+class _Stream:
+    """What both transports do with the bytes that `take` gives."""
+
+    def __init__(self, name: str, timeout: float) -> None:
+        self.name = name
+        self.bytes_sent = self.bytes_received = 0
+        self._timeout = timeout
+        self._kept = bytearray()
+
+    def take(self, wait: float) -> bytes:
+        """See Transport."""
+        raise NotImplementedError
+
+    def receive(self, count: int) -> bytes:
+        """See Transport."""
+        while len(self._kept) < count:
+            came = self.take(self._timeout)
+            if not came:
+                raise Disturbed(f"{self.name} sent no byte for {self._timeout:g} s")
+            self._kept += came
+        data = bytes(self._kept[:count])
+        del self._kept[:count]
+        return data
+
+    def pending(self) -> bytes:
+        """See Transport."""
+        data = bytes(self._kept) + self.take(0)
+        self._kept.clear()
+        return data
+
+    def _stalled(self) -> Disturbed:
+        return Disturbed(f"{self.name} took no byte for {self._timeout:g} s")
+
+
+class SocketTransport(_Stream):
     """A TCP stream to a simulator, which holds bytes back and loses none; sent without delay."""
 
+    byte_seconds = 0.0
     words_per_command = MOST_WORDS
     reads_in_flight = 64  # their answers fit the simulator's buffer
 
     def __init__(self, target: str, timeout: float) -> None:
-        self.name = target
-        self._timeout = timeout
+        super().__init__(target, timeout)
         host, _, port = target.removeprefix("socket://").rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise LinkError(f"'{target}' is no target; write socket://HOST:PORT.")
@@ -66,113 +109,89 @@ class SocketTransport:
             reason = error.strerror or error
             raise LinkError(f"Nothing answers at {target} ({reason}); is it running?") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._kept = bytearray()
 
     def send(self, data: bytes) -> None:
-        """Sends all of `data`, or raises Disturbed or LinkError."""
+        """See Transport."""
         rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except TimeoutError:
-                raise Disturbed(f"{self.name} took no byte for {self._timeout:g} s") from None
-            except OSError:
-                raise self._closed() from None
-
-    def receive(self, count: int) -> bytes:
-        """Exactly `count` bytes; Disturbed when they do not come, LinkError when closed."""
-        while len(self._kept) < count:
-            try:
-                came = self._socket.recv(CHUNK)
-            except TimeoutError:
-                raise Disturbed(f"{self.name} sent no byte for {self._timeout:g} s") from None
-            except OSError:
-                raise self._closed() from None
-            if not came:
-                raise self._closed()
-            self._kept += came
-        data = bytes(self._kept[:count])
-        del self._kept[:count]
-        return data
-
-    def pending(self) -> bytes:
-        """What has come and was not asked for, without waiting; LinkError when closed."""
-        data = bytes(self._kept)
-        self._kept.clear()
-        self._socket.settimeout(0)
         try:
-            came = self._socket.recv(CHUNK)
-        except BlockingIOError:
-            return data
+            self._socket.settimeout(self._timeout)
+            while rest:
+                done = self._socket.send(rest)
+                self.bytes_sent += done
+                rest = rest[done:]
+        except TimeoutError:
+            raise self._stalled() from None
         except OSError:
             raise self._closed() from None
-        finally:
-            self._socket.settimeout(self._timeout)
+
+    def take(self, wait: float) -> bytes:
+        """See Transport."""
+        try:
+            self._socket.settimeout(max(0.0, wait))
+            came = self._socket.recv(CHUNK)
+        except (TimeoutError, BlockingIOError):
+            return b""
+        except OSError:
+            raise self._closed() from None
         if not came:
             raise self._closed()
-        return data + came
+        self.bytes_received += len(came)
+        return came
 
     def close(self) -> None:
-        """Releases the port. Idempotent."""
+        """See Transport."""
         self._socket.close()
 
     def _closed(self) -> LinkError:
         return LinkError(f"{self.name} closed the connection; is it running, and free?")
 
 
-class SerialTransport:
-    """A serial port through pyserial. A UART has no way to hold the sender back."""
+class SerialTransport(_Stream):
+    """A serial port through pyserial, ours alone. A UART has no way to hold the sender back."""
 
     reads_in_flight = 1
 
     def __init__(self, target: str, baudrate: int, timeout: float) -> None:
-        self.name = target
-        self._byte_seconds = 10 / baudrate
-        in_time = int(BRIDGE_SECONDS / 2 / self._byte_seconds) // 4
+        super().__init__(target, timeout)
+        self.byte_seconds = 10 / baudrate
+        in_time = int(BRIDGE_SECONDS / 2 / self.byte_seconds) // 4
         self.words_per_command = max(1, min(MOST_WORDS, in_time))
-        self._timeout = timeout
         try:
-            self._port = serial.serial_for_url(target, baudrate, timeout=timeout)
+            self._port = serial.serial_for_url(target, baudrate, timeout=POLL_SECONDS,
+                                               exclusive=True)
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise LinkError(f"Serial port '{target}' does not open: {error}.") from None
 
     def send(self, data: bytes) -> None:
-        """Sends all of `data`, or raises Disturbed or LinkError."""
-        self._port.write_timeout = self._timeout + 2 * len(data) * self._byte_seconds
+        """See Transport."""
         try:
+            self._port.write_timeout = self._timeout + 2 * len(data) * self.byte_seconds
             self._port.write(data)
+            self.bytes_sent += len(data)
         except serial.SerialTimeoutException:
-            raise Disturbed(f"{self.name} took no byte for {self._timeout:g} s") from None
+            raise self._stalled() from None
         except OSError as error:
             raise self._failed(error) from None
 
-    def receive(self, count: int) -> bytes:
-        """Exactly `count` bytes; Disturbed when they do not come, LinkError when closed."""
-        data = b""
-        latest = time.monotonic()
+    def take(self, wait: float) -> bytes:
+        """See Transport."""
+        deadline = time.monotonic() + wait
         try:
-            while len(data) < count:
-                came = self._port.read(min(count - len(data), self._port.in_waiting or 1))
-                now = time.monotonic()
-                if not came and now - latest >= self._timeout:
-                    raise Disturbed(f"{self.name} sent no byte for {self._timeout:g} s")
-                latest = now if came else latest
-                data += came
-        except OSError as error:
-            raise self._failed(error) from None
-        return data
-
-    def pending(self) -> bytes:
-        """What has come and was not asked for, without waiting; LinkError when closed."""
-        try:
-            waiting = self._port.in_waiting
-            return bytes(self._port.read(waiting)) if waiting else b""
-        except OSError as error:
+            while True:
+                waiting = self._port.in_waiting
+                if waiting or wait > 0:
+                    came = bytes(self._port.read(waiting or 1))
+                    if came:
+                        self.bytes_received += len(came)
+                        return came
+                if time.monotonic() >= deadline:
+                    return b""
+        except (OSError, TypeError) as error:   # TypeError: pyserial's port closed under it
             raise self._failed(error) from None
 
     def close(self) -> None:
-        """Releases the port. Idempotent."""
+        """See Transport."""
         self._port.close()
 
-    def _failed(self, error: OSError) -> LinkError:
+    def _failed(self, error: Exception) -> LinkError:
         return LinkError(f"Serial port '{self.name}' failed: {error}.")

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from dscim.host.errors import LinkError
-from dscim.host.link.base import Words
+from dscim.host.link.base import Words, check_place
+from dscim.host.link.statistics import LinkStatistics
 from dscim.host.link.transport import BRIDGE_SECONDS, Disturbed, Transport, open_transport
 
 WRITE, READ = 1, 2  # UARTBone's commands with incrementing addresses
@@ -52,9 +53,15 @@ class UartLink:
             self.close()
             raise
 
+    @property
+    def statistics(self) -> LinkStatistics:
+        """Bytes alone: UARTBone has no frames, and nothing of it can be seen to be damaged."""
+        return LinkStatistics(bytes_sent=self._transport.bytes_sent,
+                              bytes_received=self._transport.bytes_received)
+
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""
-        _aligned(address, count)
+        check_place(address, count)
         words: Words = np.empty(count, np.uint32)
         done = 0
 
@@ -69,7 +76,7 @@ class UartLink:
 
     def write(self, address: int, words: Words) -> None:
         """Writes uint32 `words` of shape (n,) to `address`, `address + 4`, ...; n may be 0."""
-        _aligned(address, len(words))
+        check_place(address, len(words))
         if words.dtype != np.uint32:
             raise ValueError(f"words to write are {words.dtype}, not uint32")
         end = address + 4 * len(words)
@@ -153,9 +160,3 @@ def write_frames(address: int, words: Words, step: int) -> bytes:
 
 def _header(command: int, count: int, address: int) -> bytes:
     return bytes((command, count)) + (address >> 2).to_bytes(4, "big")
-
-
-def _aligned(address: int, count: int) -> None:
-    """ValueError unless `count` words at `address` are on the 32-bit bus."""
-    if address % 4 or count < 0 or not 0 <= address <= (1 << 32) - 4 * count:
-        raise ValueError(f"{count} words at {address:#x} are not on the bus of 32-bit addresses")

@@ -1,0 +1,1 @@
+"""The reliable link's device half: frames beside UARTBone, checked, acknowledged, applied once."""

@@ -1,0 +1,87 @@
+"""Answers on their way out: header, then data."""
+
+from collections.abc import Sequence
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import FSM, Array, Case, Cat, If, NextState, NextValue, Record, Signal
+
+from dscim.gateware.link.frames import WORDS
+from dscim.gateware.link.protocol import HEADER_WORDS, Kind
+
+OUT_DEPTH = 4
+"""Words of an answer that the bus reads ahead of the carrier."""
+
+
+class Answerer(LiteXModule):
+    """Sends one answer after the other.
+
+    opened: the data of OPENED. Those of REFUSED are `reason`; those of DATA come from the bus.
+
+    | port    | dir | meaning                                                           |
+    |---------|-----|-------------------------------------------------------------------|
+    | header  | in  | kind, count, sequence, session, address: stay until `done`        |
+    | reason  | in  | likewise                                                          |
+    | start   | in  | high until `done`                                                 |
+    | done    | out | the answer has been taken over; the next may start                |
+    | wanted  | out | the next word of the bus is to be read; high until it comes       |
+    | came    | in  | it comes in this cycle                                            |
+    | word    | in  | that word                                                         |
+    | source  | out | data: the answer's words; `last`                                  |
+    """
+
+    def __init__(self, opened: Sequence):
+        self.header = header = Record([("kind", 8), ("count", 8), ("sequence", 16),
+                                       ("session", 32), ("address", 32)])
+        self.reason = Signal(3)
+        self.start, self.done = Signal(), Signal()
+        self.wanted, self.came, self.word = Signal(), Signal(), Signal(32)
+        self.source = stream.Endpoint(WORDS)
+
+        # # #
+
+        self.fifo = fifo = stream.SyncFIFO(WORDS.payload_layout, OUT_DEPTH)
+        out, place = fifo.sink, Signal(8)
+        heads = [Cat(header.kind, header.count, header.sequence), header.session, header.address]
+        from_bus, last, valid = Signal(), Signal(), Signal()
+        self.comb += fifo.source.connect(self.source)
+        self.fsm = fsm = FSM(reset_state="HEADER")
+        in_data = fsm.ongoing("DATA")
+        self.comb += [
+            from_bus.eq(in_data & (header.kind == Kind.DATA)),
+            self.wanted.eq(from_bus & out.ready),  # which stays until the word has come
+            If(in_data,
+                last.eq(place == header.count - 1),
+                valid.eq(~from_bus | self.came),
+                Case(header.kind, {
+                    Kind.DATA: out.data.eq(self.word),
+                    Kind.OPENED: out.data.eq(Array(opened)[place[:(len(opened) - 1).bit_length()]]),
+                    "default": out.data.eq(self.reason),
+                })
+            ).Else(
+                last.eq((place == HEADER_WORDS - 1) & (header.count == 0)),
+                valid.eq(self.start),
+                out.data.eq(Array(heads)[place[:2]])
+            ),
+            out.valid.eq(valid),
+            out.last.eq(last),
+            self.done.eq(valid & out.ready & last),
+        ]
+        fsm.act("HEADER",
+            If(valid & out.ready,
+                NextValue(place, place + 1),
+                If(place == HEADER_WORDS - 1,
+                    NextValue(place, 0),
+                    If(~last, NextState("DATA"))
+                )
+            )
+        )
+        fsm.act("DATA",
+            If(valid & out.ready,
+                NextValue(place, place + 1),
+                If(last,
+                    NextValue(place, 0),
+                    NextState("HEADER")
+                )
+            )
+        )

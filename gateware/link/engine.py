@@ -1,0 +1,193 @@
+"""The frame engine: what right frames ask for is done on the bus, once, and answered."""
+
+from collections.abc import Sequence
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream, wishbone
+from migen import FSM, Case, Cat, If, NextState, NextValue, Signal
+
+from dscim.gateware.link.answer import Answerer
+from dscim.gateware.link.frames import WORDS
+from dscim.gateware.link.judge import Judge
+from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW, Kind, Reason
+from dscim.gateware.link.reach import Reach, Region
+from dscim.gateware.link.session import Session, Window
+
+EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
+
+OPENED_WORDS = 5
+"""Data of OPENED: boot number, identity, window, lease, sessions opened."""
+
+
+class FrameEngine(LiteXModule):
+    """Serves one frame after the other, from whatever carrier: `dscim.gateware.link.protocol`.
+
+    identity: what OPENED names as the device's spec. lease: cycles of a session without a frame.
+    regions: where READ and WRITE may go.
+
+    | port   | dir | meaning                                                                |
+    |--------|-----|------------------------------------------------------------------------|
+    | sink   | in  | data: right frames in words, header first, without CRC; `last`         |
+    | source | out | data: their answers, likewise                                          |
+    | bus    | out | Wishbone, 32 bits, word addressing: data of READ and WRITE             |
+    | locked | in  | memories are not read; rises only by a write to the bus                |
+    | active | out | a session is open                                                      |
+    | events | out | one signal a name of EVENTS, high for a cycle when it happens          |
+    """
+
+    def __init__(self, identity: int, lease: int, regions: Sequence[Region]):
+        self.sink, self.source = stream.Endpoint(WORDS), stream.Endpoint(WORDS)
+        self.bus = wishbone.Interface(data_width=32, address_width=32, addressing="word")
+        self.locked, self.active = Signal(), Signal()
+        self.events = {name: Signal(name=f"event_{name}") for name in EVENTS}
+
+        # # #
+
+        self.session = session = Session(lease)
+        self.window = Window(WINDOW)
+        self.reach = Reach(regions)
+        self.judge = judge = Judge(session, self.window, self.reach)
+        opened = (session.boot, identity, WINDOW, lease, session.count)
+        assert len(opened) == OPENED_WORDS
+        self.answerer = answerer = Answerer(opened)
+        self.answer = answer = answerer.header  # registers; kind 0: there is none
+        # The frame: its header (sequence and session are the answer's), the address of the next
+        # word, and whether the last one has been taken.
+        self._kind, self._count, self._address = Signal(8), Signal(8), Signal(32)
+        self._finished = Signal()
+        self.comb += [
+            session.asked.eq(answer.session),
+            self.window.asked.eq(answer.sequence),
+            self.reach.address.eq(self._address),
+            judge.kind.eq(self._kind),
+            judge.empty.eq(self._count == 0),
+            judge.locked.eq(self.locked),
+            self.active.eq(session.active),
+            self.bus.adr.eq(self._address[2:]),
+            self.bus.dat_w.eq(self.sink.data),
+            self.bus.sel.eq(0xF),
+            answerer.came.eq(answerer.wanted & self.bus.ack),
+            answerer.word.eq(self.bus.dat_r),
+            answerer.source.connect(self.source),
+        ]
+        self.fsm = fsm = FSM(reset_state="HEADER")
+        writes = fsm.ongoing("WRITE") & self.sink.valid & ~self._finished
+        self.comb += [
+            self.bus.cyc.eq(writes | answerer.wanted),
+            self.bus.stb.eq(writes | answerer.wanted),
+            self.bus.we.eq(writes),
+        ]
+        self.sync += If(self.bus.cyc & self.bus.ack, self._address.eq(self._address + 4))
+        self._take_header(fsm)
+        self._decide(fsm)
+        self._write(fsm)
+        fsm.act("ANSWER",
+            answerer.start.eq(1),
+            If(answerer.done, NextState("HEADER"))
+        )
+
+    def _take_header(self, fsm):
+        """Takes the three words, then computes where the data end."""
+        sink, answer, place = self.sink, self.answer, Signal(2)
+        fsm.act("HEADER",
+            sink.ready.eq(1),
+            If(sink.valid,
+                Case(place, {
+                    0: NextValue(Cat(self._kind, self._count, answer.sequence), sink.data),
+                    1: NextValue(answer.session, sink.data),
+                    "default": [
+                        NextValue(self._address, sink.data),
+                        NextValue(answer.address, sink.data),
+                    ],
+                }),
+                NextValue(self._finished, sink.last),
+                NextValue(place, place + 1),
+                If(place == HEADER_WORDS - 1,
+                    NextValue(place, 0),
+                    NextState("MEASURE")
+                )
+            )
+        )
+        further = Signal(10)  # bytes from the first word to the last
+        self.comb += If(self._count != 0, further.eq(Cat(0, 0, self._count - 1)))
+        fsm.act("MEASURE",
+            self.session.renew.eq(self.session.mine),  # so it stays alive until DECIDE
+            NextValue(self.reach.final, self._address + further),
+            NextState("JUDGE")
+        )
+        fsm.act("JUDGE", NextState("DECIDE"))
+
+    def _decide(self, fsm):
+        """One cycle: the judge's word, the session's and the window's changes, the answer."""
+        judge, session, window, events = self.judge, self.session, self.window, self.events
+        answer = self.answer
+        fsm.act("DECIDE",
+            NextValue(answer.count, 0),
+            NextValue(self.answerer.reason, judge.reason),
+            NextState("SKIP"),
+            If(judge.echo,
+                events["echoed"].eq(1),
+                NextValue(answer.kind, 0)
+            ).Elif(judge.ahead,
+                events["ahead"].eq(1),
+                NextValue(answer.kind, 0)
+            ).Elif(judge.double,
+                events["doubled"].eq(1),
+                NextValue(answer.kind, Kind.WRITTEN),
+                NextValue(answer.address, window.first)
+            ).Elif(judge.refuse,
+                events["refused"].eq(1),
+                NextValue(answer.kind, Kind.REFUSED),
+                If(judge.reason == Reason.BUSY, NextValue(answer.address, session.left)),
+                NextValue(answer.count, 1)
+            ).Else(
+                Case(self._kind, {
+                    Kind.OPEN: [
+                        session.begin.eq(~session.mine),
+                        window.clear.eq(~session.mine),
+                        events["opened"].eq(~session.mine),
+                        NextValue(answer.kind, Kind.OPENED),
+                        NextValue(answer.address, 0),
+                        NextValue(answer.count, OPENED_WORDS),
+                    ],
+                    Kind.CLOSE: [
+                        session.end.eq(session.mine),
+                        NextValue(answer.kind, Kind.CLOSED),
+                        NextValue(answer.address, 0),
+                    ],
+                    Kind.READ: [
+                        NextValue(answer.kind, Kind.DATA),
+                        NextValue(answer.count, self._count),
+                    ],
+                    Kind.WRITE: [
+                        NextValue(answer.kind, Kind.WRITTEN),
+                        NextState("WRITE"),
+                    ],
+                })
+            )
+        )
+
+    def _write(self, fsm):
+        """The data words to the bus, or past it."""
+        sink, bus, window = self.sink, self.bus, self.window
+        fsm.act("SKIP",
+            sink.ready.eq(~self._finished),
+            If(self._finished,
+                If(self.answer.kind == 0, NextState("HEADER")).Else(NextState("ANSWER"))
+            ).Elif(sink.valid,
+                NextValue(self._finished, sink.last)
+            )
+        )
+        fsm.act("WRITE",
+            sink.ready.eq(bus.ack & ~self._finished),
+            If(self._finished,
+                window.mark.eq(1),
+                NextState("SLIDE")
+            ).Elif(sink.valid & bus.ack,
+                NextValue(self._finished, sink.last)
+            )
+        )
+        fsm.act("SLIDE",
+            NextValue(self.answer.address, window.first),
+            If(~window.sliding, NextState("ANSWER"))
+        )

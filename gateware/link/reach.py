@@ -1,0 +1,52 @@
+"""Where on the bus frames may go."""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from litex.gen import LiteXModule
+from migen import Signal, log2_int
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """`size` bytes from `origin`: a power of two, and a multiple of it. memory: not to be read
+    while it is locked."""
+
+    origin: int
+    size: int
+    memory: bool
+
+
+class Reach(LiteXModule):
+    """Whether words lie inside one of `regions`, which differ in their origins.
+
+    | port    | dir | meaning                                                  |
+    |---------|-----|----------------------------------------------------------|
+    | address | in  | byte address of the first word                           |
+    | final   | in  | byte address of the last word; 33 bits, as sums have     |
+    | inside  | out | all are inside the same region, and `address` is aligned  |
+    | memory  | out | `address` is in a memory                                 |
+    """
+
+    def __init__(self, regions: Sequence[Region]):
+        self.address, self.final = Signal(32), Signal(33)
+        self.inside, self.memory = Signal(), Signal()
+
+        # # #
+
+        holds = [self._holds(self.address, region) for region in regions]
+        whole = [first & self._holds(self.final, region)
+                 for first, region in zip(holds, regions, strict=True)]
+        memories = [first for first, region in zip(holds, regions, strict=True) if region.memory]
+        self.comb += [
+            self.inside.eq((self.address[:2] == 0) & reduce(or_, whole)),
+            self.memory.eq(reduce(or_, memories, 0)),
+        ]
+
+    @staticmethod
+    def _holds(address: Signal, region: Region):
+        bits = log2_int(region.size)
+        assert region.origin % region.size == 0, f"{region} is not aligned to its size"
+        return address[bits:] == region.origin >> bits

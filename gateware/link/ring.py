@@ -1,0 +1,45 @@
+"""A memory written at any place ahead and read in order, up to where its owner has committed."""
+
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import READ_FIRST, If, Memory, Record, Signal, log2_int
+
+
+class Ring(LiteXModule):
+    """Places are modulo `depth`, a power of two. The owner writes ahead of `committed` and moves
+    it on when what lies before it may be read; or writes there again, as if nothing had been.
+
+    | port      | dir | meaning                                                                |
+    |-----------|-----|------------------------------------------------------------------------|
+    | write     | in  | adr, dat_w, we: at the owner's place, never from `freed` on backwards   |
+    | committed | in  | a register of the owner's: the first place that may not be read         |
+    | freed     | out | the first place that has not been read: the owner stays behind it       |
+    | source    | out | data, an item a cycle                                                  |
+    """
+
+    def __init__(self, width: int, depth: int):
+        bits = log2_int(depth)
+        self.write = Record([("adr", bits), ("we", 1), ("dat_w", width)])
+        self.committed, self.freed = Signal(bits), Signal(bits)
+        self.source = source = stream.Endpoint([("data", width)])
+
+        # # #
+
+        memory = Memory(width, depth)
+        reader = memory.get_port(has_re=True, mode=READ_FIRST)
+        writer = memory.get_port(write_capable=True, mode=READ_FIRST)
+        self.specials += memory, reader, writer
+        self.comb += [
+            writer.adr.eq(self.write.adr),
+            writer.dat_w.eq(self.write.dat_w),
+            writer.we.eq(self.write.we),
+            reader.adr.eq(self.freed),
+            reader.re.eq((self.freed != self.committed) & (source.ready | ~source.valid)),
+            source.data.eq(reader.dat_r),
+        ]
+        self.sync += If(reader.re,
+            self.freed.eq(self.freed + 1),
+            source.valid.eq(1)
+        ).Elif(source.ready,
+            source.valid.eq(0)
+        )

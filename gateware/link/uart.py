@@ -1,0 +1,179 @@
+"""Frames and LiteX's UARTBone on one UART: whose a byte is, and whose turn it is to send."""
+
+from collections.abc import Sequence
+
+from litex.gen import LiteXModule
+from litex.gen.genlib.misc import WaitTimer
+from litex.soc.cores.uart import UARTBone, UARTInterface
+from litex.soc.interconnect import stream
+from migen import FSM, Cat, If, NextState, ResetInserter, Signal
+
+from dscim.gateware import registers
+from dscim.gateware.bank import RegisterBank
+from dscim.gateware.link.cobs import CobsDecoder, CobsEncoder
+from dscim.gateware.link.crc32 import BYTES
+from dscim.gateware.link.engine import FrameEngine
+from dscim.gateware.link.frames import FrameReceiver, FrameSender
+from dscim.gateware.link.protocol import LEASE_SECONDS, QUIET_SECONDS
+from dscim.gateware.link.reach import Region
+
+
+class Sorter(LiteXModule):
+    """Gives each byte that comes to the bone or to the frames.
+
+    Outside frames a zero begins one, but where the bone is within a command; other bytes are the
+    bone's, or nobody's while a session is open. Inside, a zero ends the frame; after one that was
+    right the sorter is outside, after any other inside, for the zero may have been a beginning.
+    Silence ends a frame as a zero does, and the sorter is outside.
+
+    quiet: cycles of silence after which a frame has ended.
+
+    | port   | dir | meaning                                                              |
+    |--------|-----|----------------------------------------------------------------------|
+    | sink   | in  | data: what comes from the UART                                       |
+    | bone   | out | data for the bone                                                    |
+    | frames | out | data: frames' bytes and the zeros that end them                      |
+    | active | in  | a session is open                                                    |
+    | idle   | in  | the bone waits for a command                                         |
+    | taken  | in  | the zero that is going to `frames` ends a right frame                |
+    | stray  | out | a byte is dropped                                                    |
+    """
+
+    def __init__(self, quiet: int):
+        self.sink, self.bone, self.frames = (stream.Endpoint(BYTES) for _ in range(3))
+        self.active, self.idle, self.taken = Signal(), Signal(), Signal()
+        self.stray = Signal()
+
+        # # #
+
+        sink, zero = self.sink, self.sink.data == 0
+        self.timer = timer = WaitTimer(quiet)
+        self.fsm = fsm = FSM(reset_state="OUTSIDE")
+        fsm.act("OUTSIDE",
+            If(zero & (self.active | self.idle),
+                sink.ready.eq(1),
+                If(sink.valid, NextState("INSIDE"))
+            ).Elif(self.active,
+                sink.ready.eq(1),
+                self.stray.eq(sink.valid)
+            ).Else(
+                sink.connect(self.bone)
+            )
+        )
+        fsm.act("INSIDE",
+            sink.connect(self.frames),
+            timer.wait.eq(~sink.valid),
+            If(timer.done,
+                NextState("SILENCE")
+            ).Elif(sink.valid & sink.ready & zero & self.taken,
+                NextState("OUTSIDE")
+            )
+        )
+        fsm.act("SILENCE",
+            self.frames.valid.eq(1),
+            If(self.frames.ready, NextState("OUTSIDE"))
+        )
+
+
+class Turns(LiteXModule):
+    """Whole frames and whole answers of the bone on one transmitter.
+
+    | port   | dir | meaning                                                    |
+    |--------|-----|------------------------------------------------------------|
+    | frames | in  | data of frames without zeros; `last`                       |
+    | bone   | in  | data of the bone                                           |
+    | idle   | in  | the bone waits for a command: its answer is over           |
+    | source | out | data: the bone's as they are, a zero on each side of frames |
+    """
+
+    def __init__(self):
+        self.frames, self.bone, self.source = (stream.Endpoint(BYTES) for _ in range(3))
+        self.idle = Signal()
+
+        # # #
+
+        frames, source = self.frames, self.source
+        self.fsm = fsm = FSM(reset_state="NOBODY")
+        fsm.act("NOBODY",
+            If(self.bone.valid,
+                NextState("BONE")
+            ).Elif(frames.valid,
+                source.valid.eq(1),
+                If(source.ready, NextState("FRAME"))
+            )
+        )
+        fsm.act("BONE",
+            self.bone.connect(source),
+            If(self.idle, NextState("NOBODY"))
+        )
+        fsm.act("FRAME",
+            frames.connect(source),
+            If(frames.valid & frames.last & source.ready, NextState("END"))
+        )
+        fsm.act("END",
+            source.valid.eq(1),
+            If(source.ready, NextState("NOBODY"))
+        )
+
+
+class FramedUart(LiteXModule):
+    """The frame engine and UARTBone behind one UART, with the counters of
+    `registers.LINK_REGISTERS` as CSRs.
+
+    phy: a UART's PHY, 8 bits a beat. clk_freq: of `sys`, in Hz. identity, regions: `FrameEngine`.
+
+    | port          | dir | meaning                                                         |
+    |---------------|-----|-----------------------------------------------------------------|
+    | bone.wishbone | out | UARTBone's master of the bus, silent while a session is open     |
+    | engine.bus    | out | the frames' master of the bus                                   |
+    | locked        | in  | memories are not read                                           |
+    """
+
+    def __init__(self, phy, clk_freq: int, identity: int, regions: Sequence[Region]):
+        self.locked = Signal()
+        self.engine = engine = FrameEngine(identity, int(LEASE_SECONDS*clk_freq), regions)
+        bytes_of_bone = UARTInterface()  # what the bone takes for its PHY
+        self.bone = bone = ResetInserter()(UARTBone(bytes_of_bone, clk_freq))
+        self.bank = bank = RegisterBank(registers.LINK_REGISTERS)
+
+        # # #
+
+        self.sorter = sorter = Sorter(int(QUIET_SECONDS*clk_freq))
+        self.turns = turns = Turns()
+        self.came = came = stream.Buffer(BYTES)
+        self.decoder = decoder = CobsDecoder()
+        self.receiver = receiver = FrameReceiver()
+        self.sender = sender = FrameSender()
+        self.encoder = encoder = CobsEncoder()
+        idle = bone.fsm.ongoing("RECEIVE-CMD")
+        self.pipeline_in = stream.Pipeline(sorter.frames, decoder, receiver, engine)
+        self.pipeline_out = stream.Pipeline(engine, sender, encoder, turns.frames)
+        self.comb += [
+            phy.source.connect(came.sink),
+            came.source.connect(sorter.sink),
+            sorter.bone.connect(bytes_of_bone.source),
+            bytes_of_bone.sink.connect(turns.bone),
+            turns.source.connect(phy.sink),
+            engine.locked.eq(self.locked),
+            bone.reset.eq(engine.active),
+            sorter.active.eq(engine.active),
+            sorter.idle.eq(idle),
+            sorter.taken.eq(receiver.taken),
+            turns.idle.eq(idle),
+        ]
+        self._count(bank, {
+            "frames_taken": (receiver.taken,),
+            "frames_dropped": (receiver.dropped, engine.events["echoed"]),
+            "frames_doubled": (engine.events["doubled"],),
+            "frames_ahead": (engine.events["ahead"],),
+            "frames_refused": (engine.events["refused"],),
+            "stray_bytes": (sorter.stray,),
+            "sessions_opened": (engine.events["opened"],),
+        })
+
+    def _count(self, bank: RegisterBank, events: dict):
+        """Each register counts its events, which may come in the same cycle."""
+        for register in registers.LINK_REGISTERS:
+            value = getattr(bank, register.name).fields.value
+            happened = Signal(len(events[register.name]))  # before, to keep the adders' way short
+            self.sync += [happened.eq(Cat(*events[register.name])), value.eq(value + sum(happened))]

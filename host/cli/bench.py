@@ -1,0 +1,94 @@
+"""`dscim bench`: how fast the link to a target is, every word checked."""
+
+import argparse
+import dataclasses
+import secrets
+from typing import Any
+
+from dscim.host.bench import Bench, Latency, Rate
+from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.options import add_device, add_target, open_device, product_spec, soc_for
+from dscim.host.cli.report import Report, add_report
+from dscim.host.errors import UserError
+from dscim.host.link.statistics import LinkStatistics
+from dscim.host.target import Line, line_of
+
+SIZES = range(4, (1 << 30) + 1)
+ROUNDS = range(1, 1_000_001)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dscim bench`."""
+    add_target(parser, "sim")
+    parser.add_argument("--bytes", type=int, default=1 << 18, metavar="N",
+                        help="data bytes of each transfer (default 262144)")
+    parser.add_argument("--rounds", type=int, default=1000, metavar="N",
+                        help="single words read for the latency (default 1000)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of the data (default: a new one)")
+    add_device(parser)
+    add_report(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measures, prints the table; a wrong word or a lost device ends it."""
+    for name, value, allowed in (("bytes", options.bytes, SIZES),
+                                 ("rounds", options.rounds, ROUNDS)):
+        if value not in allowed:
+            raise UserError(f"--{name} {value} is outside {allowed[0]}..{allowed[-1]}.")
+    check_writable(options.json)
+    report = Report.of(options)
+    seed = secrets.randbits(31) if options.seed is None else options.seed
+    if seed < 0:
+        raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
+    spec = soc_for(product_spec(options), options)
+    with open_device(options, spec, report) as device:
+        bench = Bench(device, seed)
+        latency = bench.latency(options.rounds)
+        with report.progress() as step:
+            rates = bench.transfers(options.bytes, step)
+        counted = dataclasses.replace(device.link.statistics)
+    line = line_of(options.target)
+    _print(report, options.target, seed, latency, rates, counted, line)
+    save_json(options.json, {
+        "target": options.target, "seed": seed, "line": dataclasses.asdict(line),
+        "latency": dataclasses.asdict(latency),
+        "transfers": {name: _rate_json(rate, line) for name, rate in rates.items()},
+        "link": dataclasses.asdict(counted)})
+    return 0
+
+
+def _rate_json(rate: Rate, line: Line) -> dict[str, Any]:
+    return dataclasses.asdict(rate) | {"bytes_per_second": rate.per_second,
+                                       "bytes_per_cycle": rate.per_cycle,
+                                       "part_of_line": _part(rate, line)}
+
+
+def _part(rate: Rate, line: Line) -> float | None:
+    """How much of what the line carries was data; None where neither is known."""
+    if line.bytes_per_second is not None:
+        return rate.per_second / line.bytes_per_second
+    if line.bytes_per_cycle is not None and rate.per_cycle is not None:
+        return rate.per_cycle / line.bytes_per_cycle
+    return None
+
+
+def _print(report: Report, target: str, seed: int, latency: Latency, rates: dict[str, Rate],
+           counted: LinkStatistics, line: Line) -> None:
+    report.say(f"One word read from {target}: {1e3 * latency.median:.3f} ms in the middle of "
+               f"{latency.rounds}, {1e3 * latency.least:.3f} at the least, 99 % within "
+               f"{1e3 * latency.most_99:.3f}")
+    rows = [(name, f"{rate.bytes}", f"{rate.seconds:.3f}", f"{rate.per_second / 1e3:.1f}",
+             _or_dash(rate.per_cycle), _or_dash(_part(rate, line)))
+            for name, rate in rates.items()]
+    if line.bytes_per_second is not None:
+        rows.append(("line", "", "", f"{line.bytes_per_second / 1e3:.1f}", "-", "1.000"))
+    elif line.bytes_per_cycle is not None:
+        rows.append(("line", "", "", "-", f"{line.bytes_per_cycle:.3f}", "1.000"))
+    report.table(["", ">bytes", ">seconds", ">kB/s", ">bytes/cycle", ">of the line"], rows)
+    report.say(f"Every word verified (seed {seed}). On the line {counted.bytes_sent} bytes out, "
+               f"{counted.bytes_received} in; {counted.frames_sent} frames sent, "
+               f"{counted.resends} of them again, {counted.damaged} damaged on the way back")
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,209 @@
+"""Many requests in flight, each sent again until it is answered."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from dscim.gateware.link.protocol import Kind, Reason
+from dscim.host.errors import LinkError
+from dscim.host.link.carrier import FRAME_BYTES, Carrier
+from dscim.host.link.frames import ANSWER, OVERHEAD, SEQUENCES, DamagedFrame, Frame
+from dscim.host.link.pace import FrameSize, RoundTrip
+from dscim.host.link.statistics import LinkStatistics
+
+REORDERED = 3
+"""Answers to later datagrams after which an earlier one counts as lost."""
+
+LEAST_SECONDS = {True: 0.03, False: 0.01}
+"""The shortest patience, with a stream and with datagrams: schedulers and adapters are slow."""
+
+
+class Refused(LinkError):
+    """The device refused `request`, for `reason`; nothing of it was done. `frame` says so."""
+
+    def __init__(self, frame: Frame, request: Frame, name: str) -> None:
+        self.reason = int(frame.words[0])
+        self.frame = frame
+        place = f"{request.count} words at {request.address:#x}"
+        why = {Reason.ADDRESS: f"{place} are not what frames may reach",
+               Reason.LOCKED: f"{place} are memory, which is not read while the engine runs",
+               Reason.SESSION: "its session is over",
+               Reason.BUSY: "another host's session is open"}
+        said = next((text for reason, text in why.items() if reason == self.reason),
+                    f"reason {self.reason} for kind {request.kind}")
+        super().__init__(f"{name} refused a frame: {said}.")
+
+
+@dataclasses.dataclass(eq=False)
+class Flight:
+    """A request on its way. turns: the first and the last of the numbers it was sent under."""
+
+    request: Frame
+    raw: bytes
+    index: int
+    cost: int
+    sends: int = 0
+    sent: float = 0.0
+    turns: tuple[int, int] = (0, 0)
+
+
+class Exchange:
+    """The requests of one session over a carrier.
+
+    timeout: seconds without a new answer, after which it ends with LinkError. Not for threads.
+    answered: requests of the last `run` that were answered. certain: none of them was sent twice.
+    first_open: of those that it sent without an answer, the first; None when it ended well.
+    """
+
+    def __init__(self, carrier: Carrier, timeout: float, counted: LinkStatistics) -> None:
+        self.timeout = timeout
+        self.round_trip = RoundTrip(LEAST_SECONDS[carrier.stream])
+        self.size = FrameSize(carrier.stream)
+        self.answered = 0
+        self.certain = True
+        self._carrier = carrier
+        self._counted = counted
+        self._flights: dict[int, Flight] = {}
+        self._turn = self._newest = self._load = 0
+        self._heard = 0.0
+
+    def run(self, requests: Iterator[Frame], most: int, span: int,
+            answer: Callable[[Frame, Frame], bool]) -> None:
+        """Sends every request until `answer(request, frame)` is true for one of its answers.
+
+        At most `most` are in flight, and none that is `span` or more ahead of the first open one.
+        Returns when all are answered. Raises Refused, or LinkError after `timeout` seconds
+        without progress; requests in flight may or may not have been carried out then.
+        """
+        self._flights.clear()
+        self._load = self.answered = 0
+        self.certain = True
+        upcoming = enumerate(requests)
+        held = next(upcoming, None)
+        progress = self._carrier.now()
+        while held or self._flights:
+            batch: list[Flight] = []
+            while held and self._room(*held, most, span):
+                batch.append(self._flight(*held))
+                held = next(upcoming, None)
+            self._send(batch)
+            before = self.answered
+            self._listen(answer)
+            now = self._carrier.now()
+            if self.answered != before:
+                progress = now
+            elif now - progress > self.timeout:
+                raise LinkError(f"{self._carrier.name} did not answer for {self.timeout:g} s: "
+                                f"{len(self._flights)} frames have no answer.")
+            self._resend(now)
+
+    @property
+    def first_open(self) -> Frame | None:
+        """See the class."""
+        return next((flight.request for flight in self._flights.values()), None)
+
+    def _room(self, index: int, request: Frame, most: int, span: int) -> bool:
+        if not self._flights:
+            return True
+        first = next(iter(self._flights.values())).index
+        return (len(self._flights) < most and index - first < span
+                and self._load + _cost(request) <= self._carrier.bytes_in_flight)
+
+    def _flight(self, index: int, request: Frame) -> Flight:
+        raw = request.encode()
+        flight = Flight(request, raw, index, _cost(request))
+        self._flights[request.sequence] = flight
+        self._load += flight.cost
+        return flight
+
+    def _send(self, batch: list[Flight]) -> None:
+        if not batch:
+            return
+        self._carrier.send([flight.raw for flight in batch])
+        now = self._carrier.now()
+        for flight in batch:
+            self._turn += 1
+            flight.turns = (flight.turns[0] or self._turn, self._turn)
+            flight.sends += 1
+            flight.sent = now
+        again = sum(flight.sends > 1 for flight in batch)
+        self.certain &= not again
+        self._counted.frames_sent += len(batch)
+        self._counted.resends += again
+
+    def _listen(self, answer: Callable[[Frame, Frame], bool]) -> None:
+        """Waits for answers until the first flight is due, and takes them."""
+        due = min(map(self._due, self._flights.values()))
+        now = self._carrier.now()
+        for raw in self._carrier.receive(min(max(0.0, due - now), self.timeout)):
+            try:
+                frame = Frame.decode(raw)
+            except DamagedFrame:
+                self._counted.damaged += 1
+                continue
+            self._counted.frames_received += 1
+            if not self._take(frame, answer):
+                self._counted.foreign += 1
+
+    def _take(self, frame: Frame, answer: Callable[[Frame, Frame], bool]) -> bool:
+        """Whether the frame answers what is in flight."""
+        some = next(iter(self._flights.values()), None)
+        if some is None or frame.session != some.request.session:
+            return False
+        flight = self._flights.get(frame.sequence)
+        if frame.kind == Kind.REFUSED:
+            if flight is None or len(frame.data) != 4:
+                return False
+            raise Refused(frame, flight.request, self._carrier.name)
+        known = False
+        if flight and frame.kind == flight.request.kind | ANSWER \
+                and answer(flight.request, frame):
+            self._done(flight)
+            known = True
+        if frame.kind == Kind.WRITTEN and some.request.kind == Kind.WRITE:
+            for earlier in list(self._flights.values()):    # all before the first missing one
+                if (frame.address - earlier.request.sequence - 1) % SEQUENCES < SEQUENCES // 2:
+                    self._finish(earlier)
+                    known = True
+        return known
+
+    def _done(self, flight: Flight) -> None:
+        """The flight's own answer has come: what it tells of time and of others is used."""
+        if flight.sends == 1:
+            self.round_trip.measured(self._carrier.now() - flight.sent)
+            self._counted.round_trip = self.round_trip.seconds
+            self.size.arrived()
+        self._newest = max(self._newest, flight.turns[0])
+        self._heard = self._carrier.now()
+        self._finish(flight)
+
+    def _finish(self, flight: Flight) -> None:
+        del self._flights[flight.request.sequence]
+        self._load -= flight.cost
+        self.answered += 1
+
+    def _due(self, flight: Flight) -> float:
+        """When the flight is late. Every answer shows that the device is still at its queue."""
+        line = 2 * FRAME_BYTES * self._carrier.byte_seconds
+        return max(flight.sent, self._heard) + self.round_trip.patience(flight.sends) + line
+
+    def _resend(self, now: float) -> None:
+        """Sends again what was passed by answers to later frames, and what is late.
+
+        In a stream only the first of those that are late: its answer will pass the others if
+        they are lost, and if they only wait in a queue it does not grow.
+        """
+        stream = self._carrier.stream
+        passed = self._newest - (0 if stream else REORDERED)
+        lost = [flight for flight in self._flights.values() if flight.turns[1] < passed]
+        late = [flight for flight in self._flights.values()
+                if flight.turns[1] >= passed and self._due(flight) <= now]
+        if stream:
+            late = late[:0 if lost else 1]
+        for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
+            self.size.lost()
+        self._send(lost + late)
+
+
+def _cost(request: Frame) -> int:
+    """Bytes that a request and its answer take, about."""
+    return 2 * OVERHEAD + 4 * request.count

@@ -1,0 +1,168 @@
+"""The device's bus in frames: nothing lost, nothing invented, nothing written twice."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from dscim.gateware.link.protocol import Kind, Reason
+from dscim.host.errors import LinkError
+from dscim.host.link.base import Words, check_place
+from dscim.host.link.carrier import Carrier
+from dscim.host.link.exchange import Exchange, Refused
+from dscim.host.link.frames import SEQUENCES, Frame, data_of
+from dscim.host.link.handshake import Busy, Opening, end_session
+from dscim.host.link.statistics import LinkStatistics
+
+MOST_RESUMES = 20
+"""Sessions that one call may lose to their leases, one after the other."""
+
+Answer = Callable[[Frame, Frame], bool]
+
+
+class FrameLink:
+    """A Link whose words travel in checked, acknowledged frames over `carrier`.
+
+    timeout: seconds without an answer after which a call fails.
+    wait: seconds to wait for another host to leave. take_over: end its session instead.
+    memories: ranges of byte addresses where writing a word twice does no harm. Elsewhere a word
+        is written once or, after an error, perhaps not at all; never twice.
+
+    A lease that runs out while this host computes is opened again, unless the device was reset
+    or another host was there meanwhile, which is told. After a write that failed the link has
+    ended, for what of it was written is not known; a read that failed may be tried again.
+    Raises LinkError; Busy when another host is there. Not for several threads.
+    """
+
+    def __init__(self, carrier: Carrier, *, timeout: float = 5.0, wait: float = 0.0,
+                 take_over: bool = False, memories: Sequence[range] = ()) -> None:
+        self._carrier = carrier
+        self._timeout = timeout
+        self._memories = memories
+        self._counted = LinkStatistics()
+        self._ended: str | None = None
+        self._written = self._named = 0
+        try:
+            self.opened = Opening(carrier, self._counted).open(
+                take_over=take_over, wait=wait, timeout=timeout)
+        except BaseException:
+            carrier.close()
+            raise
+        self._exchange = Exchange(carrier, timeout, self._counted)
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What was counted so far."""
+        self._counted.bytes_sent = self._carrier.bytes_sent
+        self._counted.bytes_received = self._carrier.bytes_received
+        return self._counted
+
+    def read(self, address: int, count: int) -> Words:
+        """See `dscim.host.link.base.Link`."""
+        check_place(address, count)
+        words: Words = np.empty(count, np.uint32)
+
+        def requests(start: int) -> Iterator[Frame]:
+            while start < count:
+                size = min(self._exchange.size.words, count - start)
+                yield Frame(Kind.READ, self._name(), self.opened.session, address + 4 * start,
+                            asked=size)
+                start += size
+
+        def answer(request: Frame, frame: Frame) -> bool:
+            if frame.address != request.address or frame.count != request.count:
+                return False
+            start = (request.address - address) // 4
+            words[start:start + frame.count] = frame.words
+            return True
+
+        self._carry(address, requests, answer, self._carrier.reads_in_flight, harmless=True)
+        return words
+
+    def write(self, address: int, words: Words) -> None:
+        """See `dscim.host.link.base.Link`."""
+        check_place(address, len(words))
+        if words.dtype != np.uint32:
+            raise ValueError(f"words to write are {words.dtype}, not uint32")
+
+        def requests(start: int) -> Iterator[Frame]:
+            while start < len(words):
+                part = words[start:start + self._exchange.size.words]
+                yield Frame(Kind.WRITE, self._written, self.opened.session, address + 4 * start,
+                            data_of(part))
+                self._written = (self._written + 1) % SEQUENCES
+                start += len(part)
+
+        end = address + 4 * len(words)
+        memory = any(part.start <= address and end <= part.stop for part in self._memories)
+        try:
+            self._carry(address, requests, lambda request, frame: True, SEQUENCES,
+                        harmless=memory)
+        except BaseException as error:
+            self._end(str(error) if isinstance(error, LinkError) else "A write was broken off.")
+            raise
+
+    def close(self) -> None:
+        """Ends the session and releases the carrier. Idempotent."""
+        self._end("It was closed.")
+        self._carrier.close()
+
+    def _name(self) -> int:
+        """A number for the next READ."""
+        self._named = (self._named + 1) % SEQUENCES
+        return self._named
+
+    def _carry(self, address: int, requests: Callable[[int], Iterator[Frame]], answer: Answer,
+               most: int, harmless: bool) -> None:
+        """Has all requests from word 0 on answered, in as many sessions as their leases take."""
+        if self._ended is not None:
+            raise LinkError(f"The link to {self._carrier.name} has ended: {self._ended}")
+        start = 0
+        for _ in range(MOST_RESUMES):
+            try:
+                return self._exchange.run(requests(start), most, self.opened.window, answer)
+            except Refused as refusal:
+                if refusal.reason != Reason.SESSION:
+                    raise
+                exchange = self._exchange
+                first = exchange.first_open
+                assert first is not None
+                untouched = exchange.certain and not exchange.answered \
+                    and first.sequence == refusal.frame.sequence
+                self._resume(harmless or untouched)
+                start = (first.address - address) // 4
+        raise LinkError(f"{self._carrier.name} lost {MOST_RESUMES} sessions in one transfer; "
+                        f"its lease of {self.opened.lease} cycles is too short.")
+
+    def _resume(self, harmless: bool) -> None:
+        """A new session after the device did not know the last. Raises LinkError with the cause
+        unless it was the lease alone and doing a request again is `harmless`."""
+        name, before = self._carrier.name, self.opened
+        opening = Opening(self._carrier, self._counted)
+        try:
+            self.opened = opening.open(take_over=False, wait=0.0, timeout=self._timeout)
+        except Busy:
+            raise self._over(f"Another host has taken {name} over.") from None
+        self._written = 0
+        between = (self.opened.sessions - before.sessions) % (1 << 32)
+        if self.opened.boot != before.boot:
+            raise self._over(f"The device at {name} was reset or reloaded in the middle of the "
+                             "session: what was written to it may be gone; begin anew.")
+        if between > self.opened.numbers:
+            raise self._over(f"Another host was at {name} after this one's lease had run out: "
+                             "what was written may have changed; begin anew.")
+        if not harmless:
+            raise self._over(f"The lease of {name} ran out in the middle of a write to "
+                             "registers: whether it was written is not known; begin anew.")
+
+    def _over(self, reason: str) -> LinkError:
+        self._end(reason)
+        return LinkError(reason)
+
+    def _end(self, reason: str) -> None:
+        """No call does anything from now on; the session is given back, if the device hears."""
+        if self._ended is not None:
+            return
+        self._ended = reason
+        with suppress(LinkError):   # the way is gone: the lease ends the session
+            end_session(self._carrier, self.opened.session, self._counted)

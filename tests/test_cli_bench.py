@@ -1,0 +1,72 @@
+"""`dscim bench`: the table, the JSON, wrong uses, and words that are wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.host.bench import Bench
+from dscim.host.device import Device
+from dscim.host.errors import LinkError
+from dscim.host.link.base import Words
+from dscim.host.link.model import ModelLink
+from dscim.host.target import Line, line_of
+from tests.commandline import assert_refused, dscim
+
+SPEC = SocSpec(MacroSpec(rows=16, columns=4))
+
+
+@pytest.mark.parametrize("target", ["ref", "sim"])
+def test_the_table_and_the_json(target: str, tmp_path: Path) -> None:
+    done = dscim("bench", "--target", target, "--rows", 16, "--columns", 4, "--bytes", 70_000,
+                 "--rounds", 50, "--seed", 5, "--json", "b.json", folder=tmp_path, seconds=300)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "b.json").read_text())
+    assert (result["target"], result["seed"]) == (target, 5)
+    assert result["latency"]["rounds"] == 50
+    assert 0 < result["latency"]["least"] <= result["latency"]["median"]
+    assert list(result["transfers"]) == ["write", "read", "loop-back"]
+    for name, rate in result["transfers"].items():
+        assert rate["bytes"] >= 70_000 * (2 if name == "loop-back" else 1)
+        assert rate["bytes_per_second"] == pytest.approx(rate["bytes"] / rate["seconds"])
+        assert name in done.stdout
+    assert "seed 5" in done.stdout
+    if target == "sim":
+        moved = sum(rate["bytes"] for rate in result["transfers"].values())
+        assert result["link"]["bytes_sent"] + result["link"]["bytes_received"] > moved
+        for name in ("write", "read"):      # 95 % and 90 % of the line are the aims for 64 KiB
+            assert 0.8 < result["transfers"][name]["part_of_line"] < 1
+
+
+@pytest.mark.parametrize(("options", "word"), [
+    ("--bytes 3", "--bytes 3"), ("--rounds 0", "--rounds 0"), ("--seed -1", "--seed -1"),
+    ("--wait -1", "--wait -1"), ("--target uart:/dev/no-such-port", "/dev/no-such-port"),
+    ("--target uart:/dev/ttyUSB0@0", "baud"), ("--target eth", "'eth' is unknown"),
+    ("--json /no/folder/b.json", "/no/folder"),
+])
+def test_wrong_uses(options: str, word: str) -> None:
+    assert_refused(dscim("bench", *options.split()), word)
+
+
+class ForgetfulLink(ModelLink):
+    """Loses a bit of what is read of the activation memory."""
+
+    def read(self, address: int, count: int) -> Words:
+        words = super().read(address, count)
+        if address >= 0x4000_0000 and count:
+            words[-1] ^= np.uint32(0x100)
+        return words
+
+
+def test_a_wrong_word_is_told() -> None:
+    with Device(ForgetfulLink(SPEC), SPEC) as device, \
+            pytest.raises(LinkError, match=r"1 of 25 words are wrong, the first at 0x40000060"):
+        Bench(device, 1).transfers(100, lambda name, done, total: None)
+
+
+def test_lines() -> None:
+    assert line_of("ref") == Line()
+    assert line_of("sim") == line_of("uart:socket://127.0.0.1:5") == Line(bytes_per_cycle=1)
+    assert line_of("uart:/dev/ttyUSB0@3000000") == Line(bytes_per_second=300_000)

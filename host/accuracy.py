@@ -44,13 +44,13 @@ def accuracy(network: Network, arithmetic: ProductSpec, images: Int8, labels: La
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What the rows are about: a network, those tuned from it by file name, and the inputs.
+    """What the rows are about: a network, the files of those tuned from it, and the inputs.
 
     train: for calibration. known: rows made before for the same network and inputs, by arithmetic.
     """
 
     network: Network
-    tuned: dict[str, Network]
+    tuned: list[Path]
     train: Int8
     images: Int8
     labels: Labels
@@ -67,10 +67,11 @@ class Table:
         if "calibrated" not in row:
             ready = calibrate(self.network, self.train, arithmetic)
             row["calibrated"] = accuracy(ready, arithmetic, self.images, self.labels)
-        for name, other in self.tuned.items():
-            if other.arithmetic == arithmetic:
-                row["fine_tuned"] = accuracy(other, arithmetic, self.images, self.labels)
-                row["fine_tuned_file"] = name
+        for path in self.tuned:
+            other, digest = load(path), file_hash(path)
+            if other.arithmetic == arithmetic and row.get("fine_tuned_sha256") != digest:
+                row |= {"fine_tuned": accuracy(other, arithmetic, self.images, self.labels),
+                        "fine_tuned_file": path.name, "fine_tuned_sha256": digest}
         return row
 
     def _row(self, arithmetic: ProductSpec) -> dict[str, Any]:
@@ -111,7 +112,8 @@ def _table(options: argparse.Namespace, report: Report) -> None:
     check_writable(options.json)
     axes = ("N", "H", "W", "C")
     network = load(options.network)
-    tuned = {path.name: load(path) for path in options.tuned}
+    for path in options.tuned:
+        load(path)  # a wrong file is told at once
     images = load_int8(options.test, "a network's input", axes)
     labels = load_labels(options.labels, len(images))[:options.limit]
     train = load_int8(options.train, "a network's input", axes)[:options.calibration]
@@ -119,7 +121,7 @@ def _table(options: argparse.Namespace, report: Report) -> None:
     facts = {"network": network.name, "network_sha256": file_hash(options.network),
              "calibration_inputs": len(train), "images": len(images),
              "inputs_sha256": _digest(train, images, labels)}
-    table = Table(network, tuned, train, images, labels, _known(options.json, facts))
+    table = Table(network, options.tuned, train, images, labels, _known(options.json, facts))
     found = [table.exact()]
     for place, arithmetic in enumerate(ARITHMETICS, 1):
         began = time.monotonic()

@@ -42,7 +42,12 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
     monkeypatch.setattr(accuracy, "accuracy", lambda *given: measured.append(given) or 0.5)
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     again = json.loads((tmp_path / "r.json").read_text())["rows"]
-    assert again == [exact, row | {"fine_tuned": 0.5}] and len(measured) == 1
+    assert again == [exact, row] and not measured
+    save(small_network(seed=8, arithmetic=ProductSpec(length=64)), tmp_path / "t.npz")
+    assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
+    again = json.loads((tmp_path / "r.json").read_text())["rows"][1]
+    assert again["fine_tuned"] == 0.5 and again["calibrated"] == row["calibrated"]
+    assert len(measured) == 1 and again["fine_tuned_sha256"] != row["fine_tuned_sha256"]
     np.save(tmp_path / "y.npy", labels[::-1])               # other labels: all of it anew
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     assert len(measured) == 1 + 4

@@ -72,3 +72,17 @@ def test_every_stream_length_was_evaluated_with_and_without_tuning():
     assert sorted(seen) == sorted((width, length, tuned) for width in (16, 64)
                                   for length in (64, 128, 256) for tuned in (False, True))
     assert [e["tuned"] for e in RESULTS if e["arithmetic"]["exact"]] == [False]
+
+
+def test_the_table_is_of_the_shipped_files():
+    """ResNet-8 on CIFAR-10 (JPEG): exact, and fine-tuned by each arithmetic that a file is for."""
+    table = json.loads((DATA / "cifar10-resnet8-table.json").read_text())
+    assert table["network_sha256"] == file_hash(DATA / "cifar10-resnet8-int8.npz")
+    assert table["images"] == 10_000
+    tuned = {row["fine_tuned_file"]: row for row in table["rows"] if "fine_tuned" in row}
+    assert set(tuned) == {path.name for path in DATA.glob("cifar10-resnet8-ds-*.npz")}
+    for name, row in tuned.items():
+        network = load(DATA / name)
+        assert row["fine_tuned_sha256"] == file_hash(DATA / name)
+        assert network.arithmetic == ProductSpec.from_json(row["settings"])
+        assert network.provenance["finetune"]["cpu_hours"] > 0

@@ -32,7 +32,8 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--epochs", type=int, default=3, help="default 3")
     group.add_argument("--images", type=int, default=20_000, help="an epoch (default 20000)")
     group.add_argument("--batch", type=int, default=64, help="images a step (default 64)")
-    group.add_argument("--rate", type=float, default=1e-3, help="greatest rate (default 0.001)")
+    group.add_argument("--rate", type=float, default=3e-3,
+                       help="greatest rate (default 0.003; 0.01 suits 4 samples a row)")
     group.add_argument("--reach", type=int, default=1,
                        help="pixels by which images are shifted (default 1)")
     group.add_argument("--held-out", type=int, default=2_000,
@@ -40,8 +41,8 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--calibration", type=int, default=128,
                        help="training images that a network of another arithmetic is calibrated "
                             "on first; 0: none (default 128)")
-    group.add_argument("--average", type=float, default=0.999,
-                       help="decay of the weights' moving average a step; 0: none (default 0.999)")
+    group.add_argument("--average", type=float, default=0.99,
+                       help="decay of the weights' moving average a step; 0: none (default 0.99)")
     group.add_argument("--seed", type=int, default=1, help="of order and shifts (default 1)")
     group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
 

@@ -27,8 +27,10 @@ PLANS: dict[str, tuple[str, ...]] = {
         "export --name cifar10-resnet8-int8 --held-out 2000 --folder {folder}",
         *_finetune("cifar10-resnet8", (
             ("-begun", "-int8", "ds-cim1", 256, 4, 0.003),
-            ("-ds-cim1-256", "-begun", "ds-cim1", 256, 3, 0.002),
-            ("-ds-cim1-128", "-begun", "ds-cim1", 128, 3, 0.004),
+            ("-more", "-begun", "ds-cim1", 256, 3, 0.002),
+            ("-ds-cim1-256", "-more", "ds-cim1", 256, 3, 0.0015),
+            ("-half", "-begun", "ds-cim1", 128, 3, 0.004),
+            ("-ds-cim1-128", "-half", "ds-cim1", 128, 3, 0.003),
             ("-ds-cim1-64", "-int8", "ds-cim1", 64, 6, 0.01),
             ("-ds-cim2-256", "-ds-cim1-64", "ds-cim2", 256, 1, 0.004),
             ("-ds-cim2-128", "-ds-cim2-256", "ds-cim2", 128, 1, 0.006),

@@ -14,7 +14,7 @@ import pytest
 from dscim.gateware import registers
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.errors import LinkError
-from dscim.host.layout import memory_sizes
+from dscim.host.layout import memory_ranges, memory_sizes
 from dscim.host.link.base import Words
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.exchange import Refused
@@ -122,7 +122,8 @@ def test_flipped_bits_change_no_word_of_two_megabytes(simulator: Simulator, rate
 
 def flips(simulator: Simulator, rate: float, words: int) -> None:
     way = transport(simulator, rate, 5)
-    link = FrameLink(StreamCarrier(way), timeout=TIMEOUT, wait=TIMEOUT)
+    link = FrameLink(StreamCarrier(way), timeout=TIMEOUT, wait=TIMEOUT,
+                     memories=memory_ranges(SPEC))      # a starved host may lose its lease
     try:
         exercise(link, words, 2)
         print(f"\n{way.flips} bits flipped; {dataclasses.asdict(link.statistics)}; "

@@ -1,7 +1,7 @@
 """The dscim core: engine, memories, registers; what a SoC hangs on its bus."""
 
 from litex.gen import LiteXModule
-from migen import If
+from migen import ClockDomainsRenamer, If
 
 from dscim.gateware import descriptor, registers
 from dscim.gateware.bank import RegisterBank
@@ -18,9 +18,11 @@ class Core(LiteXModule):
 
     memories: `WindowedMemory` by the names of `registers.MEMORY_BASES`, each with its `bus`.
     bank:     the CSRs of `registers.REGISTERS`.
+    engine_domain: the engine's clock domain: `sys`, or one with its edges that may leave some out
+              while the engine rests, which is when it has not been busy for `engine.DRAIN` cycles.
     """
 
-    def __init__(self, spec: SocSpec):
+    def __init__(self, spec: SocSpec, engine_domain: str = "sys"):
         self.memories = {
             "descriptors": WindowedMemory(32, spec.descriptors*descriptor.WORDS),
             "parameters": WindowedMemory(PARAMETER_BITS*spec.requant_lanes,
@@ -29,7 +31,8 @@ class Core(LiteXModule):
             "activations": WindowedMemory(8*WORD_BYTES, spec.activation_words, granularity=8),
         }
         self.bank = bank = RegisterBank(registers.REGISTERS)
-        self.engine = engine = Engine(spec, self.memories)
+        in_domain = ClockDomainsRenamer(engine_domain)
+        self.engine = engine = in_domain(Engine(spec, self.memories))
 
         # # #
 

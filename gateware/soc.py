@@ -15,6 +15,7 @@ class DscimSoC(SoCMini):
 
     platform: a LiteX platform. spec: what is built. clk_freq: of the clock domain `sys`, in Hz.
     crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
+    engine_domain: see `Core`; whoever names another one than `sys` makes it.
     """
 
     csr_map = {  # noqa: RUF012 - LiteX reads it from the class
@@ -23,11 +24,12 @@ class DscimSoC(SoCMini):
         "link": registers.LINK_PAGE,
     }
 
-    def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy):
+    def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy,
+                 engine_domain: str = "sys"):
         SoCMini.__init__(self, platform, clk_freq, csr_data_width=32, ident_version=False,
                          ident=f"dscim {registers.PROTOCOL} spec {spec.hash:08x}")
         self.crg = crg
-        self.core = core = Core(spec)
+        self.core = core = Core(spec, engine_domain)
         regions = {name: SoCRegion(origin=base, mode="rw", cached=False,
                                    size=core.memories[name].width*core.memories[name].depth//8)
                    for name, base in registers.MEMORY_BASES.items()}

@@ -49,8 +49,8 @@ def design_key(design: Design) -> str:
     this process's own: another shall not find what old code made under the new code's key.
     """
     versions = [importlib.metadata.version(package) for package in ("migen", "litex")]
-    makers = {__file__, str(Path(__file__).with_name("platform.py")), inspect.getfile(design.build)}
-    sources = sorted(Path(maker) for maker in makers)
+    makers = {*Path(__file__).parent.glob("*.py"), Path(inspect.getfile(design.build))}
+    sources = sorted(makers)
     for folder in design.sources:
         sources += sorted(folder.rglob("*.py"))
     own = max(path.stat().st_mtime for path in sources) > _IMPORTED

@@ -16,8 +16,11 @@ def soc_design(spec: SocSpec) -> Design:
         from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import
 
         from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
+        from dscim.sim.engine_clock import EngineClock  # noqa: PLC0415
         phy = RS232PHYModel(platform.request("serial"))
-        return DscimSoC(platform, spec, CLK_FREQ, platform.crg(), phy)
+        soc = DscimSoC(platform, spec, CLK_FREQ, platform.crg(), phy, EngineClock.DOMAIN)
+        soc.engine_clock = EngineClock(platform.request("engine"), soc.core.engine)
+        return soc
 
     return Design("dscim", f"{spec.hash:08x}", build, [_gateware()], CLK_FREQ)
 

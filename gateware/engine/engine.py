@@ -20,6 +20,10 @@ EVENTS = ("busy", "computing", "weights", "activations", "vector", "product")
 """What is counted, a bit each: see the registers of these names."""
 
 
+DRAIN = 64
+"""Cycles after `busy` in which the engine's pipelines may still move; then it waits for `start`."""
+
+
 class Engine(LiteXModule):
     """Fetches windows, feeds a macro row tile by row tile, accumulates, requantises, writes.
 

@@ -17,6 +17,12 @@ using TraceFile = VerilatedFstC;
 using TraceFile = VerilatedVcdC;
 #endif
 
+// The engine's clock, where the model has one: it ticks only while the engine is awake.
+template <class Top> auto tick_engine(Top& top, bool high, int) -> decltype(top.engine_clk, void()) {
+    top.engine_clk = high && top.engine_awake;
+}
+template <class Top> void tick_engine(Top&, bool, long) {}
+
 class Soc {
   public:
     Soc(Bridge& bridge, const Options& chosen);
@@ -84,12 +90,14 @@ template <bool careful> inline void Soc::step() {
     top_.serial_sink_data = offer ? bridge_.front() : 0;
     top_.serial_source_ready = accept;
     top_.sys_clk = 0;
+    tick_engine(top_, false, 0);
     top_.eval();
     if (careful) dump(0);
     const bool taken = offer && top_.serial_sink_ready;
     const bool given = accept && top_.serial_source_valid;
     const uint8_t byte = top_.serial_source_data;
     top_.sys_clk = 1;
+    tick_engine(top_, true, 0);
     top_.eval();
     if (careful) dump(1);
     if (taken) bridge_.pop();

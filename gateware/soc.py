@@ -5,8 +5,9 @@ from litex.soc.integration.soc_core import SoCMini
 
 from dscim.gateware import registers
 from dscim.gateware.core import Core
+from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
-from dscim.gateware.link.uart import FramedUart
+from dscim.gateware.link.uart import UartCarrier
 from dscim.gateware.specs import SocSpec
 
 
@@ -37,7 +38,8 @@ class DscimSoC(SoCMini):
         reached += [Region(page*self.csr.paging, self.csr.paging, memory=False)
                     for page in self.csr_map.values()]
         self.uart_phy = phy
-        self.link = link = FramedUart(phy, clk_freq, spec.hash, reached)
+        self.uart_carrier = uart = UartCarrier(phy, clk_freq)
+        self.link = link = Link(clk_freq, spec.hash, reached, [uart])
         self.comb += link.locked.eq(core.engine.busy)
-        self.bus.add_master("uartbone", master=link.bone.wishbone)
+        self.bus.add_master("uartbone", master=uart.bone.wishbone)
         self.bus.add_master("frames", master=link.engine.bus)

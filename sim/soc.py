@@ -21,27 +21,20 @@ def soc_design(spec: SocSpec, ethernet: bool = False) -> Design:
     def build(platform: Any) -> Any:
         from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import
 
+        from dscim.gateware.link.ethernet import EthernetPort  # noqa: PLC0415
         from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
         from dscim.sim.engine_clock import EngineClock  # noqa: PLC0415
-        phy = RS232PHYModel(platform.request("serial"))
-        soc = DscimSoC(platform, spec, CLK_FREQ, platform.crg(), phy, EngineClock.DOMAIN)
+        from dscim.sim.ethernet_phy import EthernetPhyModel  # noqa: PLC0415
+        port = None
+        if ethernet:
+            port = EthernetPort(EthernetPhyModel(platform.request("eth")), MAC_ADDRESS, LAN.address)
+        soc = DscimSoC(platform, spec, CLK_FREQ, platform.crg(),
+                       RS232PHYModel(platform.request("serial")), port, EngineClock.DOMAIN)
         soc.engine_clock = EngineClock(platform.request("engine"), soc.core.engine)
         return soc
 
-    def build_with_ethernet(platform: Any) -> Any:
-        from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import
-
-        from dscim.gateware.link.ethernet import EthernetPort  # noqa: PLC0415
-        from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
-        from dscim.sim.ethernet_phy import EthernetPhyModel  # noqa: PLC0415
-        phy = RS232PHYModel(platform.request("serial"))
-        port = EthernetPort(EthernetPhyModel(platform.request("eth")), MAC_ADDRESS, LAN.address)
-        return DscimSoC(platform, spec, CLK_FREQ, platform.crg(), phy, ethernet=port)
-
-    key, sources = f"{spec.hash:08x}", [_gateware()]
-    if not ethernet:
-        return Design("dscim", key, build, sources, CLK_FREQ)
-    return Design("dscim-eth", key, build_with_ethernet, sources, CLK_FREQ, LAN)
+    name, lan = ("dscim-eth", LAN) if ethernet else ("dscim", None)
+    return Design(name, f"{spec.hash:08x}", build, [_gateware()], CLK_FREQ, lan)
 
 
 def _gateware() -> Path:

@@ -74,3 +74,18 @@ class EthernetPins<Top, std::void_t<decltype(std::declval<Top&>().eth_sink_valid
     bool offer_ = false, accept_ = false, taken_ = false, given_ = false;
     Beat beat_{0, 0};
 };
+
+// The engine's clock: one that ticks only while the engine is awake, in a model that has it.
+template <class Top, class = void> class EnginePins {
+  public:
+    void low(Top&) {}
+    void high(Top&) {}
+};
+
+template <class Top>
+class EnginePins<Top, std::void_t<decltype(std::declval<Top&>().engine_clk)>> {
+  public:
+    void low(Top& top) { top.engine_clk = 0; }
+    // At the edge: whether it is awake was settled before.
+    void high(Top& top) { top.engine_clk = top.engine_awake; }
+};

@@ -19,12 +19,6 @@ using TraceFile = VerilatedFstC;
 using TraceFile = VerilatedVcdC;
 #endif
 
-// The engine's clock, where the model has one: it ticks only while the engine is awake.
-template <class Top> auto tick_engine(Top& top, bool high, int) -> decltype(top.engine_clk, void()) {
-    top.engine_clk = high && top.engine_awake;
-}
-template <class Top> void tick_engine(Top&, bool, long) {}
-
 class Soc {
   public:
     static constexpr bool HAS_ETHERNET = EthernetPins<Vtop>::PRESENT;
@@ -47,6 +41,7 @@ class Soc {
     Ethernet& ethernet_;
     SerialPins<Vtop> serial_pins_;
     EthernetPins<Vtop> ethernet_pins_;
+    EnginePins<Vtop> engine_pins_;
     const Options& chosen_;
     VerilatedContext context_;
     Vtop top_{&context_, "TOP"};
@@ -98,13 +93,13 @@ template <bool careful> inline void Soc::step() {
     serial_pins_.drive(top_, bridge_, may(), may());
     ethernet_pins_.drive(top_, ethernet_, may(), may());
     top_.sys_clk = 0;
-    tick_engine(top_, false, 0);
+    engine_pins_.low(top_);
     top_.eval();
     if (careful) dump(0);
     serial_pins_.sample(top_);
     ethernet_pins_.sample(top_);
     top_.sys_clk = 1;
-    tick_engine(top_, true, 0);
+    engine_pins_.high(top_);
     top_.eval();
     if (careful) dump(1);
     serial_pins_.move(bridge_);

@@ -96,8 +96,13 @@ def to_verilog(fragment: Any, ios: Any = (), name: str = TOP, platform: Any = No
     ios: its signals that become ports; empty with a platform, which knows its own.
     """
     from litex.gen.fhdl.verilog import convert  # noqa: PLC0415  Migen is slow to import
+    from migen.fhdl.structure import _Fragment  # noqa: PLC0415
 
-    output = convert(fragment, ios=set(ios), name=name, platform=platform)
+    from dscim.sim.lowering import split_targets  # noqa: PLC0415
+
+    whole = fragment if isinstance(fragment, _Fragment) else fragment.get_fragment()
+    output = convert(split_targets(whole), ios=set(ios), name=name, platform=platform,
+                     regular_comb=False)
     lines = output.main_source.splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("// Date"))
     return Verilog(text, dict(output.data_files))

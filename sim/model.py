@@ -7,9 +7,8 @@ from dscim.sim.elaborate import TOP, Design, elaborate, elaborated
 from dscim.sim.progress import Say, silent, step
 from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
 
-# What LiteEth has on purpose, of what ends the build of another SoC: loops between the signals of
-# combinational blocks (none between their bits) and comparisons that always hold.
-LITEETH = ("-Wno-UNOPTFLAT", "-Wno-CMPCONST")
+# What LiteEth has on purpose and what ends the build of another SoC: comparisons that always hold.
+LITEETH = ("-Wno-CMPCONST",)
 _ELABORATING = threading.Lock()  # Migen and LiteX keep state of their own
 
 

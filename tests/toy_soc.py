@@ -20,6 +20,7 @@ from dscim.sim.elaborate import Design
 from dscim.sim.ethernet_phy import EthernetPhyModel
 from dscim.sim.soc import LAN, MAC_ADDRESS
 
+LITEETH_FREQ = 100_000_000  # it forgets the host's address after a second
 CLK_FREQ = 1_000_000  # declared, not real: the bridge's time-out of 100 ms is 100,000 cycles
 MEMORY = 0x1000_0000
 MEMORY_BYTES = 65536
@@ -58,7 +59,8 @@ class Echo(LiteXModule):
         # # #
 
         self.comb += [
-            port.source.connect(fifo.sink),
+            port.source.connect(fifo.sink, omit={"valid"}),
+            fifo.sink.valid.eq(port.source.valid & fifo.sink.ready),  # else a full one goes wrong
             fifo.source.connect(port.sink, omit={"src_port", "dst_port", "error"}),
             port.sink.src_port.eq(fifo.source.dst_port),
             port.sink.dst_port.eq(fifo.source.src_port),
@@ -70,7 +72,8 @@ def build_with_ethernet(platform: Any) -> Any:
     soc = build(platform)
     soc.ethernet_phy = EthernetPhyModel(platform.request("eth"))
     with padding.repaired():
-        soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, CLK_FREQ, dw=32)
+        soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ,
+                                        dw=32)
     soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
     soc.bus.add_master("etherbone", master=soc.etherbone.wishbone.bus)
     soc.echo = Echo(soc.ethernet.udp.crossbar.get_port(FRAMES_PORT, dw=32))

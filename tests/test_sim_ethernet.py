@@ -18,6 +18,7 @@ from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.errors import SimulationError
 from dscim.sim.server import Simulator
 
+
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with Simulator(toy_soc.ethernet_design()) as running:
@@ -123,7 +124,7 @@ def test_flipped_bits_never_reach_a_client() -> None:
         came = echoes(client, len(sent))
         status = simulator.ask()
     whole = [data for data in came if zlib.crc32(data[:-4]).to_bytes(4, "little") == data[-4:]]
-    print(f"{len(whole)} of {len(sent)} came back whole, {len(came) - len(whole)} damaged, {status}")
+    print(f"{len(whole)} of {len(sent)} back whole, {len(came) - len(whole)} damaged, {status}")
     assert whole == sorted(whole, key=sent.index)
     assert 700 < len(whole) < 1000
     assert 0 < status.frames_bad < status.bits_flipped
@@ -199,11 +200,15 @@ def etherbone(simulator: Simulator) -> CommUDP:
 
 
 def test_litex_reads_and_writes_over_etherbone(simulator: Simulator) -> None:
-    words = [random.Random(8).getrandbits(32) for _ in range(200)]
+    chance = random.Random(8)
     bone = etherbone(simulator)
     with bone.socket:
         assert bone.probe("127.0.0.1", simulator.udp[ETHERBONE_PORT])
         assert bone.read(toy_soc.MAGIC_ADDRESS) == toy_soc.MAGIC
-        bone.write(toy_soc.MEMORY, words)
-        assert bone.read(toy_soc.MEMORY, len(words)) == words
+        for size, records in ((1, 1), (200, 30), (255, 50)):  # written without a look at answers
+            texts = [[chance.getrandbits(32) for _ in range(size)] for _ in range(records)]
+            for number, text in enumerate(texts):
+                bone.write(toy_soc.MEMORY + 4*size*number, text)
+            for number, text in enumerate(texts):
+                assert bone.read(toy_soc.MEMORY + 4*size*number, size) == text
     assert simulator.ask().frames_bad == 0

@@ -12,9 +12,9 @@ from litex.soc.cores.uart import RS232PHYModel, UARTBone
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 from litex.soc.interconnect import wishbone
-from litex.soc.interconnect.packet import PacketFIFO
 
-from dscim.gateware.link import padding
+from dscim.gateware.link import packet_fifo, padding
+from dscim.gateware.link.packet_fifo import PacketFIFO
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.elaborate import Design
 from dscim.sim.ethernet_phy import EthernetPhyModel
@@ -59,8 +59,7 @@ class Echo(LiteXModule):
         # # #
 
         self.comb += [
-            port.source.connect(fifo.sink, omit={"valid"}),
-            fifo.sink.valid.eq(port.source.valid & fifo.sink.ready),  # else a full one goes wrong
+            port.source.connect(fifo.sink),
             fifo.source.connect(port.sink, omit={"src_port", "dst_port", "error"}),
             port.sink.src_port.eq(fifo.source.dst_port),
             port.sink.dst_port.eq(fifo.source.src_port),
@@ -74,7 +73,8 @@ def build_with_ethernet(platform: Any) -> Any:
     with padding.repaired():
         soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ,
                                         dw=32)
-    soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
+    with packet_fifo.repaired():
+        soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
     soc.bus.add_master("etherbone", master=soc.etherbone.wishbone.bus)
     soc.echo = Echo(soc.ethernet.udp.crossbar.get_port(FRAMES_PORT, dw=32))
     return soc

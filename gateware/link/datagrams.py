@@ -172,6 +172,9 @@ class Inbox(LiteXModule):
 class Outbox(LiteXModule):
     """Stores an answer whole before it sends it, for a PHY cannot wait for its words.
 
+    The shortest answer makes a frame of 58 bytes. LiteEth's padding to 60 leaves the frame after
+    one of 57 to 59 unpadded; so a word of padding, which no length counts, is sent from here.
+
     port: the UDP port that answers come from.
 
     | port    | dir | meaning                                                            |
@@ -229,11 +232,9 @@ class Outbox(LiteXModule):
     def _read(self, ring: Ring):
         """The peer and the length into their registers, then the words."""
         held, source, count = ring.source, self.source, Signal(8)
-        last = held.data[32]
+        last, short = held.data[32], count == 0
         self.comb += [
-            source.data.eq(held.data[:32]),
-            source.last.eq(last),
-            If(last, source.last_be.eq(LAST_WORD)),
+            If(source.last, source.last_be.eq(LAST_WORD)),
             source.length.eq(4*(HEADER_WORDS + 1) + Cat(0, 0, count)),
         ]
         self.fsm_out = fsm = FSM(reset_state="ADDRESS")
@@ -256,8 +257,17 @@ class Outbox(LiteXModule):
                 NextState("REST")
             ).Else(
                 held.connect(source, keep={"valid", "ready"}),
-                If(held.valid & source.ready & last, NextState("ADDRESS"))
+                source.data.eq(held.data),
+                source.last.eq(last & ~short),
+                If(held.valid & source.ready & last,
+                    If(short, NextState("PADDING")).Else(NextState("ADDRESS"))
+                )
             )
+        )
+        fsm.act("PADDING",
+            source.valid.eq(1),
+            source.last.eq(1),
+            If(source.ready | self.discard, NextState("ADDRESS"))
         )
         fsm.act("REST",
             held.ready.eq(1),

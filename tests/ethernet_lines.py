@@ -76,8 +76,7 @@ def packet_of(frame: bytes) -> tuple[int, bytes]:
     assert head[0] == 0x45
     assert checksum(head) == 0
     assert head[12:16] == DEVICE_IP
-    assert 60 <= len(frame) <= max(63, 14 + length)
-    assert not any(frame[14 + length:])
+    assert len(frame) == max(60, 14 + length)
     return head[9], frame[34:14 + length]
 
 

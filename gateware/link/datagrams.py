@@ -172,9 +172,6 @@ class Inbox(LiteXModule):
 class Outbox(LiteXModule):
     """Stores an answer whole before it sends it, for a PHY cannot wait for its words.
 
-    The shortest answer makes a frame of 58 bytes. LiteEth's padding to 60 leaves the frame after
-    one of 57 to 59 unpadded; so a word of padding, which no length counts, is sent from here.
-
     port: the UDP port that answers come from.
 
     | port    | dir | meaning                                                            |
@@ -232,9 +229,11 @@ class Outbox(LiteXModule):
     def _read(self, ring: Ring):
         """The peer and the length into their registers, then the words."""
         held, source, count = ring.source, self.source, Signal(8)
-        last, short = held.data[32], count == 0
+        last = held.data[32]
         self.comb += [
-            If(source.last, source.last_be.eq(LAST_WORD)),
+            source.data.eq(held.data[:32]),
+            source.last.eq(last),
+            If(last, source.last_be.eq(LAST_WORD)),
             source.length.eq(4*(HEADER_WORDS + 1) + Cat(0, 0, count)),
         ]
         self.fsm_out = fsm = FSM(reset_state="ADDRESS")
@@ -257,17 +256,8 @@ class Outbox(LiteXModule):
                 NextState("REST")
             ).Else(
                 held.connect(source, keep={"valid", "ready"}),
-                source.data.eq(held.data),
-                source.last.eq(last & ~short),
-                If(held.valid & source.ready & last,
-                    If(short, NextState("PADDING")).Else(NextState("ADDRESS"))
-                )
+                If(held.valid & source.ready & last, NextState("ADDRESS"))
             )
-        )
-        fsm.act("PADDING",
-            source.valid.eq(1),
-            source.last.eq(1),
-            If(source.ready | self.discard, NextState("ADDRESS"))
         )
         fsm.act("REST",
             held.ready.eq(1),

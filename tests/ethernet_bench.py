@@ -30,9 +30,9 @@ STREAMS = {"eth_in": "valid ready data last last_be", "eth_out": "valid ready da
 
 def build() -> tuple[Any, set[Any]]:
     """The module and its ports."""
+    from liteeth.common import eth_phy_description  # noqa: PLC0415
     from litex.gen import LiteXModule  # noqa: PLC0415
     from litex.soc.interconnect import stream, wishbone  # noqa: PLC0415
-    from liteeth.common import eth_phy_description  # noqa: PLC0415
     from migen import ClockDomain, ClockSignal, ResetSignal, Signal  # noqa: PLC0415
 
     from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort  # noqa: PLC0415

@@ -42,7 +42,8 @@ def checksum(text: bytes) -> int:
 
 
 def ip(protocol: int, body: bytes, source: bytes = HOST_IP, target: bytes = DEVICE_IP) -> bytes:
-    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0) + source + target
+    length = 20 + len(body)
+    head = struct.pack(">BBHHHBBH", 0x45, 0, length, 0, 0, 64, protocol, 0) + source + target
     return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + body
 
 

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 DEVICE, HOST = bytes.fromhex("10e2d5000001"), bytes.fromhex("020000000001")
 DEVICE_IP, HOST_IP = bytes((192, 168, 1, 50)), bytes((192, 168, 1, 100))
@@ -47,6 +48,21 @@ def ip(protocol: int, body: bytes, source: bytes = HOST_IP, target: bytes = DEVI
     return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + body
 
 
+def record(written: Sequence[int] = (), read: Sequence[int] = (), base: int = 0, *,
+           wcount: int | None = None, rcount: int | None = None, word: int = 0x4E6F_1044) -> bytes:
+    """An Etherbone datagram: words written from byte address `base` on, or addresses read, which
+    are answered with `base`. wcount, rcount, word (the first): where they lie."""
+    wcount = len(written) if wcount is None else wcount
+    rcount = len(read) if rcount is None else rcount
+    words = [word, 0, 0xF << 16 | wcount << 8 | rcount]
+    words += [base, *written] if written else []
+    words += [base, *read] if read else []
+    return struct.pack(f">{len(words)}I", *words)
+
+
+PROBE = struct.pack(">III", 0x4E6F_1144, 0, 0)
+
+
 def udp(port: int, body: bytes, host: int = 5000, length: int | None = None, **addresses: bytes
         ) -> bytes:
     """A frame with a datagram for the device; length: what its header says, where it lies."""
@@ -71,7 +87,7 @@ def echo_request(body: bytes) -> bytes:
 
 
 def packet_of(frame: bytes) -> tuple[int, bytes]:
-    """Protocol and body of a frame with IP for HOST from the device, everything checked."""
+    """Protocol and body of a frame with IP from the device, everything checked."""
     assert frame[:14] == HOST + DEVICE + IPV4.to_bytes(2, "big")
     head, length = frame[14:34], int.from_bytes(frame[16:18], "big")
     assert head[0] == 0x45

@@ -16,7 +16,7 @@ from migen.genlib.cdc import MultiReg
 from dscim.gateware.link import padding
 from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.crc32 import Crc32Inserter
-from dscim.gateware.link.datagrams import FrameRule, Inbox, Outbox
+from dscim.gateware.link.datagrams import RING_DEPTH, FrameRule, Inbox, Outbox
 from dscim.gateware.link.etherbone import Etherbone
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 
@@ -114,7 +114,7 @@ class EthernetCarrier(Carrier):
 
     def _carry_frames(self, port):
         """From a UDP port to the engine and back."""
-        self.inbox = inbox = Inbox(FrameRule())
+        self.inbox = inbox = Inbox(FrameRule(), RING_DEPTH)
         self.inserter = inserter = Crc32Inserter(32)
         self.outbox = outbox = Outbox(FRAMES_PORT)
         self.comb += [

@@ -243,6 +243,40 @@ def test_etherbone_reads_and_writes(link: Bench) -> None:
     alive(link)
 
 
+@pytest.mark.parametrize("percent", [0, 40])
+def test_etherbone_takes_what_comes_at_once(link: Bench, percent: int) -> None:
+    """Requests of all sizes back to back, as far as they find room; in the order they came."""
+    rng, lines, expected, memory = random.Random(8), [], [], [0]*1024
+    link.stall(8, percent)
+    for count in [1, 60, 2, 90, 3, 80, 100]:
+        place, text = rng.randrange(1024 - count), words(rng, count)
+        memory[place:place + count] = text
+        lines.append(line(udp(ETHERBONE, record(text, base=4*place))))
+    for _ in range(2):
+        lines.append(line(udp(ETHERBONE, record(read=[4*place]))))
+        expected.append(record([memory[place]]))
+    came, _ = link.run(*lines, quiet=2000)
+    assert [datagram_of(text)[2] for text in came] == expected
+    for count in [255]*4:
+        link.run(line(udp(ETHERBONE, record(words(rng, count), base=0))),
+                 line(udp(ETHERBONE, record(text := words(rng, count), base=0))), quiet=2000)
+        (answer,), _ = link.run(line(udp(ETHERBONE, record(read=[4*i for i in range(255)]))),
+                                quiet=2000)
+        assert datagram_of(answer)[2] == record(text)
+    assert link.counters["stray_datagrams"] == 0
+
+
+def test_pings_one_upon_the_other(link: Bench) -> None:
+    """One at a time is answered; those that come are right, and frames are not held up, though
+    the device has to ask first where the answers go."""
+    pings = [line(echo_request(bytes([i])*112)) for i in range(20)]
+    came, _ = link.run(*pings, line(udp(FRAMES, frame(OPEN, 0, SESSION_NUMBER, 0))))
+    texts = [packet_of(pong)[1][8:] for pong in came[:-1]]
+    assert 1 <= len(texts) < 20
+    assert [bytes([text[0]])*112 for text in texts] == texts
+    assert parse(datagram_of(came[-1])[2])[0] == OPENED
+
+
 def test_etherbone_only_reads_while_a_session_is_open(link: Bench) -> None:
     opened(link)
     asked(link, frame(WRITE, 0, SESSION_NUMBER, 400, [11, 22]))

@@ -6,6 +6,7 @@ from litex.gen.genlib.misc import WaitTimer
 from litex.soc.interconnect import stream, wishbone
 from migen import Case, If, Mux, Replicate, Signal
 
+from dscim.gateware.link import packet_fifo
 from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox, Rule
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
@@ -101,8 +102,9 @@ class Etherbone(LiteXModule):
         self.inbox = inbox = Inbox(EtherboneRule(), INBOX_DEPTH)
         requests = stream.Endpoint(UDP)
         self.sink, self.source = inbox.sink, stream.Endpoint(UDP)
-        self.bone = bone = LiteEthEtherbone(_Port(self.source, requests), ETHERBONE_PORT,
-                                            buffer_depth=BUFFER_DEPTH)
+        with packet_fifo.repaired():
+            self.bone = bone = LiteEthEtherbone(_Port(self.source, requests), ETHERBONE_PORT,
+                                                buffer_depth=BUFFER_DEPTH)
         self.wishbone = wishbone.Interface()
         self.active, self.ignored, self.dropped = Signal(), Signal(), inbox.dropped
 

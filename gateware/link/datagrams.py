@@ -13,7 +13,7 @@ from dscim.gateware.link.ring import Ring
 UDP = eth_udp_user_description(32)
 
 RING_DEPTH = 1024
-"""Words of datagrams that wait: more than three of the longest."""
+"""Words of frames that wait, or of answers: more than three of the longest."""
 
 PEER = [("ip_address", 32), ("port", 16)]
 
@@ -68,6 +68,8 @@ class Inbox(LiteXModule):
     not find room is dropped like one that is not right. A right one obeys `rule`, has as many
     bytes as its length says, whole words, and no error of the MAC's.
 
+    depth: words of datagrams that wait, a power of two; each takes two more for its peer.
+
     | port    | dir | meaning                                                                   |
     |---------|-----|---------------------------------------------------------------------------|
     | sink    | in  | a LiteEth UDP port's source                                               |
@@ -78,7 +80,7 @@ class Inbox(LiteXModule):
     | dropped | out | with the last word: any other                                             |
     """
 
-    def __init__(self, rule: Rule):
+    def __init__(self, rule: Rule, depth: int):
         self.sink, self.source = stream.Endpoint(UDP), stream.Endpoint(WORDS)
         self.peer = Record([*PEER, ("length", 16)])
         self.idle, self.taken, self.dropped = Signal(), Signal(), Signal()
@@ -86,7 +88,7 @@ class Inbox(LiteXModule):
         # # #
 
         self.rule = rule
-        self.ring = ring = Ring(33, RING_DEPTH)
+        self.ring = ring = Ring(33, depth)
         self._write(ring, rule)
         self._read(ring)
 
@@ -102,7 +104,7 @@ class Inbox(LiteXModule):
             self.sink.connect(buffer.sink),
             ring.write.adr.eq(ring.committed + place),
             used.eq(ring.write.adr - ring.freed),
-            room.eq(used != RING_DEPTH - 1),
+            room.eq(used != 2**len(used) - 1),
             rule.word.eq(sink.data),
             rule.take.eq(sink.valid & in_words),
             rule.clear.eq(sink.valid & in_words & sink.last),

@@ -2,14 +2,22 @@
 
 from liteeth.frontend.etherbone import LiteEthEtherbone
 from litex.gen import LiteXModule
+from litex.gen.genlib.misc import WaitTimer
 from litex.soc.interconnect import stream, wishbone
-from migen import Case, If, Mux, Signal
+from migen import Case, If, Mux, Replicate, Signal
 
+from dscim.gateware.link import packet_fifo
 from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox, Rule
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER_DEPTH = 256
 """Words of a record that LiteEth keeps; one with more would stop it for good."""
+
+INBOX_DEPTH = 512
+"""Words of requests that wait: the longest one and more."""
+
+PATIENCE = 1000
+"""Cycles of an access to the bus: longer than the longest frame keeps it."""
 
 PROBE_WORDS = 3
 """Of a probe: two of header, one of padding."""
@@ -77,7 +85,8 @@ class Etherbone(LiteXModule):
     """Etherbone behind a UDP port, one request after the other.
 
     LiteEth remembers one address to answer to: a request that follows one which is answered waits
-    until the answer has gone.
+    until the answer has gone. Where nobody answers on the bus, the rest of the request is not put
+    to it: its words are read as all ones, as LiteX's bus would have it after a million cycles.
 
     | port     | dir | meaning                                                               |
     |----------|-----|-----------------------------------------------------------------------|
@@ -90,18 +99,20 @@ class Etherbone(LiteXModule):
     """
 
     def __init__(self):
-        self.inbox = inbox = Inbox(EtherboneRule())
+        self.inbox = inbox = Inbox(EtherboneRule(), INBOX_DEPTH)
         requests = stream.Endpoint(UDP)
         self.sink, self.source = inbox.sink, stream.Endpoint(UDP)
-        self.bone = bone = LiteEthEtherbone(_Port(self.source, requests), ETHERBONE_PORT,
-                                            buffer_depth=BUFFER_DEPTH)
+        with packet_fifo.repaired():
+            self.bone = bone = LiteEthEtherbone(_Port(self.source, requests), ETHERBONE_PORT,
+                                                buffer_depth=BUFFER_DEPTH)
         self.wishbone = wishbone.Interface()
         self.active, self.ignored, self.dropped = Signal(), Signal(), inbox.dropped
 
         # # #
 
         self._give(inbox, requests)
-        self._guard(bone.wishbone.bus)
+        accesses = bone.wishbone.sink
+        self._guard(bone.wishbone.bus, accesses.valid & accesses.ready & accesses.last)
 
     def _give(self, inbox: Inbox, requests):
         """One datagram after the other."""
@@ -130,15 +141,22 @@ class Etherbone(LiteXModule):
             If(self.source.valid & self.source.ready & self.source.last, waits.eq(0)),
         ]
 
-    def _guard(self, bus):
-        """Between LiteEth's master and the bus; a write that has begun is not cut off."""
-        out, blocked, hidden = self.wishbone, Signal(), Signal()
+    def _guard(self, bus, ends):
+        """Between LiteEth's master and the bus; a write that has begun is not cut off. ends: this
+        access is the last one of a request."""
+        out, access, blocked, given_up = self.wishbone, Signal(), Signal(), Signal()
+        self.timer = timer = WaitTimer(PATIENCE)
         self.comb += [
-            bus.connect(out, omit={"cyc", "stb", "ack"}),
-            hidden.eq(bus.we & blocked),
-            out.cyc.eq(bus.cyc & ~hidden),
-            out.stb.eq(bus.stb & ~hidden),
-            self.ignored.eq(bus.cyc & bus.stb & hidden),
-            bus.ack.eq(out.ack | self.ignored),
+            access.eq(bus.cyc & bus.stb),
+            self.ignored.eq(access & bus.we & blocked),
+            bus.connect(out, omit={"cyc", "stb", "ack", "dat_r"}),
+            out.cyc.eq(access & ~self.ignored & ~given_up),
+            out.stb.eq(out.cyc),
+            bus.ack.eq(out.ack | self.ignored | (access & given_up)),
+            bus.dat_r.eq(out.dat_r | Replicate(given_up, 32)),
+            timer.wait.eq(out.cyc & ~out.ack),
         ]
-        self.sync += If(~(bus.cyc & bus.stb) | bus.ack, blocked.eq(self.active))
+        self.sync += [
+            If(~access | bus.ack, blocked.eq(self.active)),
+            If(ends, given_up.eq(0)).Elif(timer.done & ~out.ack, given_up.eq(1)),
+        ]

@@ -13,9 +13,10 @@ from litex.soc.interconnect import stream
 from migen import If, ResetInserter, Signal
 from migen.genlib.cdc import MultiReg
 
+from dscim.gateware.link import packet_fifo, padding, ping
 from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.crc32 import Crc32Inserter
-from dscim.gateware.link.datagrams import FrameRule, Inbox, Outbox
+from dscim.gateware.link.datagrams import RING_DEPTH, FrameRule, Inbox, Outbox
 from dscim.gateware.link.etherbone import Etherbone
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 
@@ -81,9 +82,10 @@ class EthernetCarrier(Carrier):
 
     def __init__(self, port: EthernetPort, clk_freq: int):
         Carrier.__init__(self)
-        self.core = core = ResetInserter(DOMAINS)(LiteEthUDPIPCore(
-            port.phy, port.mac_address, port.ip_address, clk_freq, dw=32,
-            with_ip_broadcast=False, with_sys_datapath=True))
+        with padding.repaired(), packet_fifo.repaired(), ping.repaired():
+            self.core = core = ResetInserter(DOMAINS)(LiteEthUDPIPCore(
+                port.phy, port.mac_address, port.ip_address, clk_freq, dw=32,
+                with_ip_broadcast=False, with_sys_datapath=True))
         self.etherbone = etherbone = ResetInserter()(Etherbone())
 
         # # #
@@ -112,7 +114,7 @@ class EthernetCarrier(Carrier):
 
     def _carry_frames(self, port):
         """From a UDP port to the engine and back."""
-        self.inbox = inbox = Inbox(FrameRule())
+        self.inbox = inbox = Inbox(FrameRule(), RING_DEPTH)
         self.inserter = inserter = Crc32Inserter(32)
         self.outbox = outbox = Outbox(FRAMES_PORT)
         self.comb += [

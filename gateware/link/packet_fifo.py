@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import liteeth.core.icmp
 import liteeth.frontend.etherbone
 from litex.soc.interconnect import packet
 
@@ -33,10 +34,12 @@ class PacketFIFO(packet.PacketFIFO):
 
 @contextmanager
 def repaired() -> Iterator[None]:
-    """Within, LiteEth's Etherbone is built with this module's FIFO."""
-    module = liteeth.frontend.etherbone
-    module.PacketFIFO = PacketFIFO
+    """Within, LiteEth's Etherbone and its answers to pings are built with this module's FIFO."""
+    modules = (liteeth.frontend.etherbone, liteeth.core.icmp)
+    for module in modules:
+        module.PacketFIFO = PacketFIFO
     try:
         yield
     finally:
-        module.PacketFIFO = packet.PacketFIFO
+        for module in modules:
+            module.PacketFIFO = packet.PacketFIFO

@@ -103,7 +103,7 @@ class FaultyDatagrams:
             self.bytes_sent += len(frame)
             self._travel(frame, self._to_device)
 
-    def receive(self, wait: float) -> list[bytes]:
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
         self.clock.wait(wait, lambda: self._arrived)
         arrived = list(self._arrived)
         self._arrived.clear()
@@ -163,7 +163,7 @@ class FaultyLine:
         self.bytes_sent += len(data)
         self._travel(data, 0, self._to_device)
 
-    def take(self, wait: float) -> bytes:
+    def take(self, wait: float, worth: int = 1) -> bytes:
         self.clock.wait(wait, lambda: self._arrived)
         data = bytes(self._arrived)
         self._arrived.clear()

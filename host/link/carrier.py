@@ -65,8 +65,11 @@ class Carrier(Protocol):
     def greet(self, frame: bytes) -> None:
         """Sends a frame to what may be no dscim device."""
 
-    def receive(self, wait: float) -> list[bytes]:
-        """What has come, after at most `wait` seconds for the first; DAMAGED for what is none."""
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
+        """What has come, after at most `wait` seconds; DAMAGED for what is no frame.
+
+        worth: of fewer bytes nobody has a use yet; where it is cheap they wait for the others.
+        """
 
     def close(self) -> None:
         """Releases the way. Idempotent."""
@@ -117,9 +120,9 @@ class StreamCarrier:
         """See Carrier."""
         self.transport.send(_greeting(frame))
 
-    def receive(self, wait: float) -> list[bytes]:
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
         """See Carrier."""
-        data = self.transport.take(wait)
+        data = self.transport.take(wait, max(1, worth - self._splitter.kept))
         return [_decoded(piece) for piece in self._splitter.split(data)]
 
     def close(self) -> None:
@@ -186,7 +189,7 @@ class DatagramCarrier:
         """See Carrier."""
         self.send([frame])
 
-    def receive(self, wait: float) -> list[bytes]:
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
         """See Carrier."""
         frames: list[bytes] = []
         try:

@@ -2,7 +2,7 @@
 
 All integers are little-endian. A frame: kind (1 byte), count of data words (1), sequence (2),
 session (4), address (4), the data (4*count), CRC-32 of all before (4). On a UART it goes as 0x00,
-its COBS code, 0x00.
+its COBS code, 0x00; in UDP it is a datagram.
 """
 
 import enum
@@ -21,6 +21,12 @@ QUIET_SECONDS = 0.1
 
 LEASE_SECONDS = 1
 """Of the SoC's time without a right frame, after which a session ends."""
+
+ETHERBONE_PORT = 1234
+"""UDP port where LiteX's Etherbone answers."""
+
+FRAMES_PORT = 1235
+"""UDP port of frames: a datagram is one frame, from its header to its CRC, without COBS."""
 
 TAKE_OVER = 1
 """An OPEN's address when it ends another host's session."""

@@ -78,6 +78,7 @@ class FaultyDatagrams:
     byte_seconds = 0.0
     bytes_in_flight = 1 << 16
     reads_in_flight = 16
+    bone = "Etherbone"
     name = "udp://faulty"
 
     def __init__(self, twin: Twin, clock: Clock, rate: float, seed: int) -> None:
@@ -97,6 +98,9 @@ class FaultyDatagrams:
 
     def greet(self, frame: bytes) -> None:
         self.send([frame])
+
+    def bone_word(self, address: int) -> int | None:
+        return None
 
     def send(self, frames: Sequence[bytes]) -> None:
         for frame in frames:

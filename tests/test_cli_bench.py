@@ -44,7 +44,8 @@ def test_the_table_and_the_json(target: str, tmp_path: Path) -> None:
     ("--bytes 3", "--bytes 3"), ("--rounds 0", "--rounds 0"), ("--seed -1", "--seed -1"),
     ("--wait -1", "--wait -1"), ("--target uart:/dev/no-such-port", "/dev/no-such-port"),
     ("--target uart:/dev/ttyUSB0@0", "baud"), ("--target eth", "'eth:' names no address"),
-    ("--target eth:10.0.0.1:0", "'eth:10.0.0.1:0' names no"), ("--target fpga", "'fpga' is unknown"),
+    ("--target eth:10.0.0.1:0", "'eth:10.0.0.1:0' names no"),
+    ("--target fpga", "'fpga' is unknown"),
     ("--json /no/folder/b.json", "/no/folder"),
 ])
 def test_wrong_uses(options: str, word: str) -> None:

@@ -17,6 +17,8 @@ REORDERED = 3
 WAKE_PART = 4
 """Of what is in flight, one in so many answered is enough to look at and to send more."""
 
+MOST_COPIES = 4
+
 LEAST_SECONDS = {True: 0.03, False: 0.01}
 """The shortest patience, with a stream and with datagrams: schedulers and adapters are slow."""
 
@@ -124,9 +126,10 @@ class Exchange:
     def _send(self, batch: list[Flight]) -> None:
         if not batch:
             return
-        self._carrier.send([flight.raw for flight in batch])
+        raw = [flight.raw for flight in batch for _ in range(_copies(flight.sends))]
+        self._carrier.send(raw)
         now = self._carrier.now()
-        again = 0
+        again = len(raw) - len(batch)
         for flight in batch:
             self._turns.pop(flight.turns[1], None)
             self._turn += 1
@@ -137,7 +140,7 @@ class Exchange:
             flight.sends += 1
             flight.sent = now
         self.certain &= not again
-        self._counted.frames_sent += len(batch)
+        self._counted.frames_sent += len(raw)
         self._counted.resends += again
 
     def _listen(self, answer: Callable[[Frame, Frame], bool]) -> None:
@@ -207,8 +210,14 @@ class Exchange:
         return known
 
     def _due(self, flight: Flight) -> float:
-        """When the flight is late. Every answer shows that the device is still at its queue."""
-        return max(flight.sent, self._heard) + self.round_trip.patience(flight.sends) + self._line
+        """When the flight is late.
+
+        Every answer shows that the device is still at its queue; but a datagram that was sent
+        again is in no queue of frames that are all on their way.
+        """
+        alone = flight.sends > 1 and not self._carrier.stream
+        since = flight.sent if alone else max(flight.sent, self._heard)
+        return since + self.round_trip.patience(flight.sends) + self._line
 
     def _next_due(self) -> float:
         """When the first flight is late: where none was sent again, the one sent first."""
@@ -237,6 +246,12 @@ class Exchange:
         for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
             self.size.lost()
         self._send(lost + late)
+
+
+def _copies(sends: int) -> int:
+    """How often a frame goes that was sent so often without an answer: what holds up all others
+    had better come through."""
+    return min(1 + sends, MOST_COPIES)
 
 
 def _cost(request: Frame) -> int:

@@ -153,6 +153,9 @@ LINK_REGISTERS = (
     _word("frames_refused", "Frames that were answered REFUSED."),
     _word("stray_bytes", "Bytes outside frames while a session was open, dropped."),
     _word("sessions_opened", "Sessions opened."),
+    _word("stray_datagrams", "Datagrams to Etherbone that it would not have survived, dropped."),
+    _word("stray_writes", "Words that Etherbone wrote while a session was open, ignored."),
+    _word("link_resets", "Times that Ethernet stood still for 10 ms and was reset."),
 )
 """Counters of the link since reset, modulo 2^32; in a page of their own."""
 

@@ -1,12 +1,15 @@
-"""The SoC: a core on a Wishbone bus behind a UART that carries frames and UARTBone, no CPU."""
+"""The SoC: a core on a Wishbone bus, no CPU. A UART carries frames and UARTBone; where there is
+Ethernet, it carries frames and Etherbone."""
 
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 
 from dscim.gateware import registers
 from dscim.gateware.core import Core
+from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort
+from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
-from dscim.gateware.link.uart import FramedUart
+from dscim.gateware.link.uart import UartCarrier
 from dscim.gateware.specs import SocSpec
 
 
@@ -15,6 +18,7 @@ class DscimSoC(SoCMini):
 
     platform: a LiteX platform. spec: what is built. clk_freq: of the clock domain `sys`, in Hz.
     crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
+    ethernet: an Ethernet PHY (or a model of it) and the SoC's addresses there.
     """
 
     csr_map = {  # noqa: RUF012 - LiteX reads it from the class
@@ -23,7 +27,8 @@ class DscimSoC(SoCMini):
         "link": registers.LINK_PAGE,
     }
 
-    def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy):
+    def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy,
+                 ethernet: EthernetPort | None = None):
         SoCMini.__init__(self, platform, clk_freq, csr_data_width=32, ident_version=False,
                          ident=f"dscim {registers.PROTOCOL} spec {spec.hash:08x}")
         self.crg = crg
@@ -37,7 +42,14 @@ class DscimSoC(SoCMini):
         reached += [Region(page*self.csr.paging, self.csr.paging, memory=False)
                     for page in self.csr_map.values()]
         self.uart_phy = phy
-        self.link = link = FramedUart(phy, clk_freq, spec.hash, reached)
+        self.uart_carrier = uart = UartCarrier(phy, clk_freq)
+        carriers, masters = [uart], {"uartbone": uart.bone.wishbone}
+        if ethernet is not None:
+            self.ethernet_phy = ethernet.phy
+            self.ethernet_carrier = carrier = EthernetCarrier(ethernet, clk_freq)
+            carriers.append(carrier)
+            masters["etherbone"] = carrier.etherbone.wishbone
+        self.link = link = Link(clk_freq, spec.hash, reached, carriers)
         self.comb += link.locked.eq(core.engine.busy)
-        self.bus.add_master("uartbone", master=link.bone.wishbone)
-        self.bus.add_master("frames", master=link.engine.bus)
+        for name, master in {**masters, "frames": link.engine.bus}.items():
+            self.bus.add_master(name, master=master)

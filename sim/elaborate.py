@@ -18,6 +18,17 @@ _IMPORTED = time.time() - 10  # before which this process imported nothing
 
 
 @dataclass(frozen=True)
+class Lan:
+    """What the harness must know of a SoC on Ethernet.
+
+    address: the device's IP address. ports: its UDP ports, each to be reached on loopback.
+    """
+
+    address: str
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Design:
     """A SoC that can be simulated, described without elaborating it.
 
@@ -25,6 +36,7 @@ class Design:
     build: makes the SoC on a `dscim.sim.platform.SimPlatform`; imports Migen when called.
     sources: folders whose .py files decide, with `key` and the file of `build`, what it makes.
     clk_freq: what the SoC takes its clock for, in Hz; no more than a unit of time here.
+    lan: given for a SoC that asks the platform for its pins "eth".
     """
 
     name: str
@@ -32,6 +44,7 @@ class Design:
     build: Callable[[Any], Any]
     sources: Sequence[Path]
     clk_freq: int
+    lan: Lan | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from dscim.sim.elaborate import TOP, Design, elaborate, elaborated
 from dscim.sim.progress import Say, silent, step
 from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
 
+# What LiteEth has on purpose, of what ends the build of another SoC: loops between the signals of
+# combinational blocks (none between their bits) and comparisons that always hold.
+LITEETH = ("-Wno-UNOPTFLAT", "-Wno-CMPCONST")
 _ELABORATING = threading.Lock()  # Migen and LiteX keep state of their own
 
 
@@ -25,5 +28,5 @@ def model(design: Design, *, trace: Trace = "", say: Say = silent) -> Path:
     contents = {path.name: path.read_text() for path in folder.glob("*.init")}
     return verilate(
         design.name, sources, TOP, trace=trace, files=contents,
-        say=say, label="[2/2] compile",
+        flags=LITEETH if design.lan else (), say=say, label="[2/2] compile",
     )  # fmt: skip

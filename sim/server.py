@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -51,12 +52,23 @@ class Window:
 
 @dataclass(frozen=True)
 class Status:
-    """Cycles done, cycles a second while not asleep, bytes from the host and to it."""
+    """What a simulator has done so far.
+
+    cycles: of the SoC. rate: cycles a second while not asleep. received, sent: the UART's bytes
+    from the host and to it. datagrams_received, datagrams_sent: UDP from clients and to them.
+    datagrams_dropped: from clients, too long for a frame or more than could wait. frames_bad: from
+    the SoC, with something wrong in them, never passed on. bits_flipped: by `flip`.
+    """
 
     cycles: int
     rate: float
     received: int
     sent: int
+    datagrams_received: int
+    datagrams_sent: int
+    datagrams_dropped: int
+    frames_bad: int
+    bits_flipped: int
 
 
 class Simulator:
@@ -64,9 +76,13 @@ class Simulator:
 
     with Simulator(design) as simulator:
         ... socket://127.0.0.1:{simulator.port} ...
+        ... UDP to ("127.0.0.1", simulator.udp[DEVICE PORT]), of a design with a `lan` ...
 
-    port: 0 takes a free one. window: cycles to trace. cycles: end after so many; without it the
-    SoC's time starts with the first client. stall: a seed makes both byte streams stall at random.
+    port: 0 takes a free one. udp: the loopback port of a device's UDP port; where it says nothing,
+    a free one. window: cycles to trace. cycles: end after so many; without it the SoC's time
+    starts with the first client or datagram. stall: a seed makes all streams at the pins stall at
+    random. flip: (seed, ppm), so many of a million bits of Ethernet's frames are flipped, both
+    ways.
     Before `start` (or the `with` block) nothing is built or run. Raises SimulationError.
     """
 
@@ -75,15 +91,23 @@ class Simulator:
         design: Design,
         *,
         port: int = 0,
+        udp: Mapping[int, int] | None = None,
         window: Window | None = None,
         cycles: int | None = None,
         stall: int = 0,
+        flip: tuple[int, int] | None = None,
         say: Say = silent,
     ) -> None:
         self.design = design
         self.window = window
         self._say = say
         self._options = ["--attached", "--port", str(port), "--stall", str(stall)]
+        if design.lan is not None:
+            self._options += ["--device", design.lan.address]
+            for device in design.lan.ports:
+                self._options += ["--udp", f"{device}:{(udp or {}).get(device, 0)}"]
+        if flip is not None:
+            self._options += ["--flip", f"{flip[0]}:{flip[1]}"]
         if cycles is not None:
             self._options += ["--cycles", str(cycles)]
         if window is not None:
@@ -95,6 +119,7 @@ class Simulator:
         self._lock = threading.Lock()
         self._last_words = ""
         self.port = port
+        self.udp: dict[int, int] = {}
 
     def start(self) -> None:
         """Builds what the cache does not hold, starts the process, waits until it listens."""
@@ -109,7 +134,9 @@ class Simulator:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         try:
-            self.port = int(self._line()["port"])
+            greeting = self._line()
+            self.port = int(greeting["port"])
+            self.udp = {int(device): at for device, at in greeting.get("udp", {}).items()}
         except BaseException:
             self.end()
             raise

@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.gateware.specs import SocSpec
-from dscim.sim.elaborate import Design
+from dscim.sim.elaborate import Design, Lan
 
 CLK_FREQ = 1_000_000
 """Declared, not real: UARTBone's time-out of 100 ms is then 100,000 cycles."""
 
-def soc_design(spec: SocSpec) -> Design:
-    """The SoC of `spec`, its UART's bytes behind the PHY."""
+MAC_ADDRESS = 0x10E2_D500_0001
+LAN = Lan("192.168.1.50", (ETHERBONE_PORT, FRAMES_PORT))
+"""The simulated device on Ethernet."""
+
+
+def soc_design(spec: SocSpec, ethernet: bool = False) -> Design:
+    """The SoC of `spec`, its UART's bytes behind the PHY; with `ethernet` also on Ethernet."""
 
     def build(platform: Any) -> Any:
         from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import
@@ -19,7 +25,20 @@ def soc_design(spec: SocSpec) -> Design:
         phy = RS232PHYModel(platform.request("serial"))
         return DscimSoC(platform, spec, CLK_FREQ, platform.crg(), phy)
 
-    return Design("dscim", f"{spec.hash:08x}", build, [_gateware()], CLK_FREQ)
+    def build_with_ethernet(platform: Any) -> Any:
+        from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import
+
+        from dscim.gateware.link.ethernet import EthernetPort  # noqa: PLC0415
+        from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
+        from dscim.sim.ethernet_phy import EthernetPhyModel  # noqa: PLC0415
+        phy = RS232PHYModel(platform.request("serial"))
+        port = EthernetPort(EthernetPhyModel(platform.request("eth")), MAC_ADDRESS, LAN.address)
+        return DscimSoC(platform, spec, CLK_FREQ, platform.crg(), phy, ethernet=port)
+
+    key, sources = f"{spec.hash:08x}", [_gateware()]
+    if not ethernet:
+        return Design("dscim", key, build, sources, CLK_FREQ)
+    return Design("dscim-eth", key, build_with_ethernet, sources, CLK_FREQ, LAN)
 
 
 def _gateware() -> Path:

@@ -20,7 +20,7 @@ LOCK, CYCLES = 0x0800, 0x0804
 """Registers: 1 locks MEMORY; cycles since reset."""
 
 COUNTERS = ("frames_taken", "frames_dropped", "frames_doubled", "frames_ahead", "frames_refused",
-            "stray_bytes", "sessions_opened")
+            "stray_bytes", "sessions_opened", "stray_datagrams", "stray_writes", "link_resets")
 
 
 UART_CLK_FREQ = 75_000_000
@@ -37,8 +37,9 @@ def build(platform: Any, baud: int | None = None) -> Any:
     from litex.soc.interconnect.csr import CSRStatus, CSRStorage  # noqa: PLC0415
 
     from dscim.gateware import registers  # noqa: PLC0415
+    from dscim.gateware.link.link import Link  # noqa: PLC0415
     from dscim.gateware.link.reach import Region  # noqa: PLC0415
-    from dscim.gateware.link.uart import FramedUart  # noqa: PLC0415
+    from dscim.gateware.link.uart import UartCarrier  # noqa: PLC0415
     from dscim.gateware.memory import WindowedMemory  # noqa: PLC0415
 
     class LinkSoC(SoCMini):
@@ -56,12 +57,13 @@ def build(platform: Any, baud: int | None = None) -> Any:
     for name, origin in (("memory", MEMORY), ("outside", OUTSIDE)):
         soc.bus.add_slave(name, getattr(soc, name).bus, SoCRegion(origin, 4*WORDS))
     page = soc.csr.paging
-    soc.link = FramedUart(add_phy(soc, platform, clk_freq, baud), clk_freq, IDENTITY, [
+    soc.uart_carrier = UartCarrier(add_phy(soc, platform, clk_freq, baud), clk_freq)
+    soc.link = Link(clk_freq, IDENTITY, [
         Region(MEMORY, 4*WORDS, memory=True), Region(LOCK, page, memory=False),
-        Region(registers.LINK_BASE, page, memory=False)])
+        Region(registers.LINK_BASE, page, memory=False)], [soc.uart_carrier])
     soc.comb += [soc.link.locked.eq(soc.core.lock.storage),
                  soc.memory.locked.eq(soc.core.lock.storage)]
-    soc.bus.add_master("uartbone", master=soc.link.bone.wishbone)
+    soc.bus.add_master("uartbone", master=soc.uart_carrier.bone.wishbone)
     soc.bus.add_master("frames", master=soc.link.engine.bus)
     return soc
 

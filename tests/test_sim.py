@@ -163,7 +163,7 @@ def test_bounded_run_ends_by_itself() -> None:
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:
     script = (
-        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import sys, time; sys.path.append(sys.argv[1])\n"
         "import toy_soc; from dscim.sim.server import Simulator\n"
         "s = Simulator(toy_soc.design()); s.start(); print(s.pid, flush=True); time.sleep(60)"
     )

@@ -1,14 +1,24 @@
-"""A SoC small enough to compile in seconds: a UART bridge, an identifier, 64 KiB of memory."""
+"""A SoC small enough to compile in seconds: a UART bridge, an identifier, 64 KiB of memory; with
+Ethernet also LiteEth's Etherbone and a UDP port that echoes."""
 
 from pathlib import Path
 from typing import Any
 
+from liteeth.common import eth_udp_user_description
+from liteeth.core import LiteEthUDPIPCore
+from liteeth.frontend.etherbone import LiteEthEtherbone
+from litex.gen import LiteXModule
 from litex.soc.cores.uart import RS232PHYModel, UARTBone
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 from litex.soc.interconnect import wishbone
+from litex.soc.interconnect.packet import PacketFIFO
 
+from dscim.gateware.link import padding
+from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.elaborate import Design
+from dscim.sim.ethernet_phy import EthernetPhyModel
+from dscim.sim.soc import LAN, MAC_ADDRESS
 
 CLK_FREQ = 1_000_000  # declared, not real: the bridge's time-out of 100 ms is 100,000 cycles
 MEMORY = 0x1000_0000
@@ -36,3 +46,38 @@ def build(platform: Any) -> Any:
 def design(key: str = "toy") -> Design:
     """The toy as a design; another `key` is another design to the cache."""
     return Design("toy", key, build, [Path(__file__).with_name("toy")], CLK_FREQ)
+
+
+class Echo(LiteXModule):
+    """Sends each datagram back, once it is whole, to the address and port that it came from."""
+
+    def __init__(self, port: Any):
+        words = 512
+        self.fifo = fifo = PacketFIFO(eth_udp_user_description(32), words, param_depth=64)
+
+        # # #
+
+        self.comb += [
+            port.source.connect(fifo.sink),
+            fifo.source.connect(port.sink, omit={"src_port", "dst_port", "error"}),
+            port.sink.src_port.eq(fifo.source.dst_port),
+            port.sink.dst_port.eq(fifo.source.src_port),
+        ]
+
+
+def build_with_ethernet(platform: Any) -> Any:
+    """The toy SoC with LiteEth: Etherbone on ETHERBONE_PORT, Echo on FRAMES_PORT."""
+    soc = build(platform)
+    soc.ethernet_phy = EthernetPhyModel(platform.request("eth"))
+    with padding.repaired():
+        soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, CLK_FREQ, dw=32)
+    soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
+    soc.bus.add_master("etherbone", master=soc.etherbone.wishbone.bus)
+    soc.echo = Echo(soc.ethernet.udp.crossbar.get_port(FRAMES_PORT, dw=32))
+    return soc
+
+
+def ethernet_design() -> Design:
+    """The toy with Ethernet as a design."""
+    return Design("toy-eth", "toy", build_with_ethernet, [Path(__file__).with_name("toy")],
+                  CLK_FREQ, LAN)

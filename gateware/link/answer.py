@@ -28,6 +28,7 @@ class Answerer(LiteXModule):
     | came    | in  | it comes in this cycle                                            |
     | word    | in  | that word                                                         |
     | source  | out | data: the answer's words; `last`                                  |
+    | empty   | out | no word of an answer waits here                                   |
     """
 
     def __init__(self, opened: Sequence):
@@ -37,6 +38,7 @@ class Answerer(LiteXModule):
         self.start, self.done = Signal(), Signal()
         self.wanted, self.came, self.word = Signal(), Signal(), Signal(32)
         self.source = stream.Endpoint(WORDS)
+        self.empty = Signal()
 
         # # #
 
@@ -44,7 +46,10 @@ class Answerer(LiteXModule):
         out, place = fifo.sink, Signal(8)
         heads = [Cat(header.kind, header.count, header.sequence), header.session, header.address]
         from_bus, last, valid = Signal(), Signal(), Signal()
-        self.comb += fifo.source.connect(self.source)
+        self.comb += [
+            fifo.source.connect(self.source),
+            self.empty.eq(~fifo.source.valid),
+        ]
         self.fsm = fsm = FSM(reset_state="HEADER")
         in_data = fsm.ongoing("DATA")
         self.comb += [

@@ -1,4 +1,4 @@
-"""CRC-32 (IEEE 802.3, as zlib.crc32) on streams of bytes, a byte a cycle."""
+"""CRC-32 (IEEE 802.3, as zlib.crc32) on streams of bytes or words, one a cycle."""
 
 from functools import reduce
 from operator import xor
@@ -15,41 +15,48 @@ RESIDUE = 0xDEBB_20E3
 """What the register holds after a text and its own CRC, low byte first."""
 
 BYTES = stream.EndpointDescription([("data", 8)])
-CHECKED_BYTES = stream.EndpointDescription([("data", 8), ("error", 1)])
-"""Bytes of a frame; `error` counts with `last` alone: the frame is bad."""
+
+
+def checked(width: int) -> stream.EndpointDescription:
+    """Beats of a frame; `error` counts with `last` alone: the frame is bad."""
+    return stream.EndpointDescription([("data", width), ("error", 1)])
+
+
+CHECKED_BYTES = checked(8)
 
 
 def advance(crc: Signal, data: Signal) -> Cat:
-    """The register after a byte: each bit an exclusive or of bits of `crc` and `data`."""
+    """The register after 8, 16 or 32 bits: each bit an exclusive or of bits of both."""
     def shifted(value: int) -> int:
-        for _ in range(8):
+        for _ in data:
             value = value >> 1 ^ POLYNOMIAL * (value & 1)
         return value
 
     effects = [shifted(1 << bit) for bit in range(32)]
-    effects_of_data = effects[:8]  # the byte is added to the lowest bits first
-    return Cat(*[reduce(xor, [crc[bit] for bit in range(32) if effects[bit] >> out & 1]
-                        + [data[bit] for bit in range(8) if effects_of_data[bit] >> out & 1])
+    bits = [*zip(crc, effects, strict=True),
+            *zip(data, effects, strict=False)]  # data are added to the lowest bits first
+    return Cat(*[reduce(xor, [bit for bit, effect in bits if effect >> out & 1])
                  for out in range(32)])
 
 
 class Crc32Inserter(LiteXModule):
-    """Puts four bytes of CRC behind each frame, the lowest first.
+    """Puts the CRC behind each frame, the lowest byte first. width: bits of a beat, 8 or 32.
 
     | port   | dir | meaning                                      |
     |--------|-----|----------------------------------------------|
     | sink   | in  | data; `last` ends a frame                    |
-    | source | out | the same and the CRC, whose last byte is last |
+    | source | out | the same and the CRC, whose last beat is last |
     """
 
-    def __init__(self):
-        self.sink = sink = stream.Endpoint(BYTES)
-        self.source = source = stream.Endpoint(BYTES)
+    def __init__(self, width: int = 8):
+        self.sink = sink = stream.Endpoint([("data", width)])
+        self.source = source = stream.Endpoint([("data", width)])
 
         # # #
 
         crc = Signal(32, reset=START)
-        place = Signal(2)
+        beats = 32//width
+        place = Signal(max=max(beats, 2))
         self.fsm = fsm = FSM(reset_state="TEXT")
         fsm.act("TEXT",
             sink.connect(source, omit={"last"}),
@@ -60,11 +67,12 @@ class Crc32Inserter(LiteXModule):
         )
         fsm.act("CRC",
             source.valid.eq(1),
-            source.data.eq(~Array([crc[8*i:8*i + 8] for i in range(4)])[place]),
-            source.last.eq(place == 3),
+            source.data.eq(~Array([crc[width*i:width*i + width] for i in range(beats)])[place]),
+            source.last.eq(place == beats - 1),
             If(source.ready,
                 NextValue(place, place + 1),
-                If(place == 3,
+                If(source.last,
+                    NextValue(place, 0),
                     NextValue(crc, START),
                     NextState("TEXT")
                 )
@@ -73,17 +81,18 @@ class Crc32Inserter(LiteXModule):
 
 
 class Crc32Checker(LiteXModule):
-    """Raises `error` on the last byte of a frame whose CRC (its last four bytes) is wrong.
+    """Raises `error` on the last beat of a frame whose CRC (its last four bytes) is wrong.
+    width: bits of a beat, 8 or 32.
 
     | port   | dir | meaning                                                   |
     |--------|-----|-----------------------------------------------------------|
     | sink   | in  | data, error; `last` ends a frame                          |
-    | source | out | the same bytes, CRC included, in the same cycle; error    |
+    | source | out | the same beats, CRC included, in the same cycle; error    |
     """
 
-    def __init__(self):
-        self.sink = sink = stream.Endpoint(CHECKED_BYTES)
-        self.source = source = stream.Endpoint(CHECKED_BYTES)
+    def __init__(self, width: int = 8):
+        self.sink = sink = stream.Endpoint(checked(width))
+        self.source = source = stream.Endpoint(checked(width))
 
         # # #
 

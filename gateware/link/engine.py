@@ -32,13 +32,14 @@ class FrameEngine(LiteXModule):
     | bus    | out | Wishbone, 32 bits, word addressing: data of READ and WRITE             |
     | locked | in  | memories are not read; rises only by a write to the bus                |
     | active | out | a session is open                                                      |
+    | idle   | out | nothing of a frame nor of its answer is within                         |
     | events | out | one signal a name of EVENTS, high for a cycle when it happens          |
     """
 
     def __init__(self, identity: int, lease: int, regions: Sequence[Region]):
         self.sink, self.source = stream.Endpoint(WORDS), stream.Endpoint(WORDS)
         self.bus = wishbone.Interface(data_width=32, address_width=32, addressing="word")
-        self.locked, self.active = Signal(), Signal()
+        self.locked, self.active, self.idle = Signal(), Signal(), Signal()
         self.events = {name: Signal(name=f"event_{name}") for name in EVENTS}
 
         # # #
@@ -89,6 +90,7 @@ class FrameEngine(LiteXModule):
     def _take_header(self, fsm):
         """Takes the three words, then computes where the data end."""
         sink, answer, place = self.sink, self.answer, Signal(2)
+        self.comb += self.idle.eq(fsm.ongoing("HEADER") & (place == 0) & self.answerer.empty)
         fsm.act("HEADER",
             sink.ready.eq(1),
             If(sink.valid,

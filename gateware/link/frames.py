@@ -15,6 +15,46 @@ RING_DEPTH = 1024
 """Words of frames that wait: more than three of the longest."""
 
 
+class FrameShape(LiteXModule):
+    """Where in a frame a word stands, by the count that the frame's first word has.
+
+    | port     | dir | meaning                                                          |
+    |----------|-----|------------------------------------------------------------------|
+    | word     | in  | the next word of the frame                                       |
+    | take     | in  | it is there                                                      |
+    | clear    | in  | after it, or instead of it, a new frame begins                   |
+    | index    | out | its place, from 0; stays at `end`                                |
+    | end      | out | place of the CRC; right from the second word on                  |
+    | final    | out | the word is the last one before the CRC                          |
+    | too_long | out | words have come after the CRC's place, before this one           |
+    | whole    | out | the word is the CRC: the frame may end with it                   |
+    """
+
+    def __init__(self):
+        self.word, self.take, self.clear = Signal(32), Signal(), Signal()
+        self.index = index = Signal(max=HEADER_WORDS + MOST_WORDS + 1)
+        self.end = end = Signal(len(index), reset=HEADER_WORDS)
+        self.final, self.too_long, self.whole = Signal(), Signal(), Signal()
+
+        # # #
+
+        self.comb += [
+            self.final.eq(index == end - 1),
+            self.whole.eq((index == end) & ~self.too_long),
+        ]
+        self.sync += [
+            If(self.take,
+                If(index == end, self.too_long.eq(1)).Else(index.eq(index + 1)),
+                If(index == 0, end.eq(HEADER_WORDS + _words_of_data(self.word)))
+            ),
+            If(self.clear,
+                index.eq(0),
+                end.eq(HEADER_WORDS),
+                self.too_long.eq(0)
+            ),
+        ]
+
+
 class FrameReceiver(LiteXModule):
     """Takes a carrier's bytes, gives whole right frames in words, with header and without CRC.
 
@@ -38,22 +78,23 @@ class FrameReceiver(LiteXModule):
 
         self.checker = checker = Crc32Checker()
         self.ring = ring = Ring(33, RING_DEPTH)
+        self.shape = shape = FrameShape()
         checked = checker.source
-        index = Signal(max=HEADER_WORDS + MOST_WORDS + 1)  # of the word that is assembled
-        end = Signal(len(index), reset=HEADER_WORDS)  # the CRC's, known from the first word on
-        phase, early, word = Signal(2), Signal(24), Signal(32)
-        full, too_long, used = Signal(), Signal(), Signal.like(ring.freed)
+        phase, early = Signal(2), Signal(24)
+        full, used = Signal(), Signal.like(ring.freed)
         self.comb += [
             sink.connect(checker.sink),
-            word.eq(Cat(early, checked.data)),
             full.eq(phase == 3),
-            ring.write.adr.eq(ring.committed + index),
+            shape.word.eq(Cat(early, checked.data)),
+            shape.take.eq(checked.valid & checked.ready & full),
+            shape.clear.eq(checked.valid & checked.ready & checked.last),
+            ring.write.adr.eq(ring.committed + shape.index),
             used.eq(ring.write.adr - ring.freed),
             checked.ready.eq(used != RING_DEPTH - 1),
-            ring.write.dat_w.eq(Cat(word, index == end - 1)),
-            ring.write.we.eq(checked.valid & checked.ready & full & ~too_long),
+            ring.write.dat_w.eq(Cat(shape.word, shape.final)),
+            ring.write.we.eq(shape.take & ~shape.too_long),
             If(checked.valid & checked.ready & checked.last,
-                self.taken.eq(full & (index == end) & ~too_long & ~checked.error),
+                self.taken.eq(full & shape.whole & ~checked.error),
                 self.dropped.eq(~self.taken)
             ),
             ring.source.connect(source, omit={"data", "last"}),
@@ -61,17 +102,10 @@ class FrameReceiver(LiteXModule):
         ]
         self.sync += If(checked.valid & checked.ready,
             phase.eq(phase + 1),
-            early.eq(word[8:]),
-            If(full,
-                If(index == end, too_long.eq(1)).Else(index.eq(index + 1)),
-                If(index == 0, end.eq(HEADER_WORDS + _words_of_data(word)))
-            ),
+            early.eq(shape.word[8:]),
             If(checked.last,
                 phase.eq(0),
-                index.eq(0),
-                end.eq(HEADER_WORDS),
-                too_long.eq(0),
-                If(self.taken, ring.committed.eq(ring.committed + end))
+                If(self.taken, ring.committed.eq(ring.committed + shape.end))
             )
         )
 

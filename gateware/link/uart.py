@@ -1,21 +1,16 @@
 """Frames and LiteX's UARTBone on one UART: whose a byte is, and whose turn it is to send."""
 
-from collections.abc import Sequence
-
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
 from litex.soc.cores.uart import UARTBone, UARTInterface
 from litex.soc.interconnect import stream
-from migen import FSM, Cat, If, NextState, ResetInserter, Signal
+from migen import FSM, If, NextState, ResetInserter, Signal
 
-from dscim.gateware import registers
-from dscim.gateware.bank import RegisterBank
+from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.cobs import CobsDecoder, CobsEncoder
 from dscim.gateware.link.crc32 import BYTES
-from dscim.gateware.link.engine import FrameEngine
 from dscim.gateware.link.frames import FrameReceiver, FrameSender
-from dscim.gateware.link.protocol import LEASE_SECONDS, QUIET_SECONDS
-from dscim.gateware.link.reach import Region
+from dscim.gateware.link.protocol import QUIET_SECONDS
 
 
 class Sorter(LiteXModule):
@@ -116,25 +111,20 @@ class Turns(LiteXModule):
         )
 
 
-class FramedUart(LiteXModule):
-    """The frame engine and UARTBone behind one UART, with the counters of
-    `registers.LINK_REGISTERS` as CSRs.
+class UartCarrier(Carrier):
+    """Frames and UARTBone behind one UART.
 
-    phy: a UART's PHY, 8 bits a beat. clk_freq: of `sys`, in Hz. identity, regions: `FrameEngine`.
+    phy: a UART's PHY, 8 bits a beat. clk_freq: of `sys`, in Hz. Ports, beside those of `Carrier`:
 
     | port          | dir | meaning                                                         |
     |---------------|-----|-----------------------------------------------------------------|
     | bone.wishbone | out | UARTBone's master of the bus, silent while a session is open     |
-    | engine.bus    | out | the frames' master of the bus                                   |
-    | locked        | in  | memories are not read                                           |
     """
 
-    def __init__(self, phy, clk_freq: int, identity: int, regions: Sequence[Region]):
-        self.locked = Signal()
-        self.engine = engine = FrameEngine(identity, int(LEASE_SECONDS*clk_freq), regions)
+    def __init__(self, phy, clk_freq: int):
+        Carrier.__init__(self)
         bytes_of_bone = UARTInterface()  # what the bone takes for its PHY
         self.bone = bone = ResetInserter()(UARTBone(bytes_of_bone, clk_freq))
-        self.bank = bank = RegisterBank(registers.LINK_REGISTERS)
 
         # # #
 
@@ -146,34 +136,19 @@ class FramedUart(LiteXModule):
         self.sender = sender = FrameSender()
         self.encoder = encoder = CobsEncoder()
         idle = bone.fsm.ongoing("RECEIVE-CMD")
-        self.pipeline_in = stream.Pipeline(sorter.frames, decoder, receiver, engine)
-        self.pipeline_out = stream.Pipeline(engine, sender, encoder, turns.frames)
+        self.pipeline_in = stream.Pipeline(sorter.frames, decoder, receiver, self.requests)
+        self.pipeline_out = stream.Pipeline(self.answers, sender, encoder, turns.frames)
         self.comb += [
             phy.source.connect(came.sink),
             came.source.connect(sorter.sink),
             sorter.bone.connect(bytes_of_bone.source),
             bytes_of_bone.sink.connect(turns.bone),
             turns.source.connect(phy.sink),
-            engine.locked.eq(self.locked),
-            bone.reset.eq(engine.active),
-            sorter.active.eq(engine.active),
+            bone.reset.eq(self.active),
+            sorter.active.eq(self.active),
             sorter.idle.eq(idle),
             sorter.taken.eq(receiver.taken),
             turns.idle.eq(idle),
         ]
-        self._count(bank, {
-            "frames_taken": (receiver.taken,),
-            "frames_dropped": (receiver.dropped, engine.events["echoed"]),
-            "frames_doubled": (engine.events["doubled"],),
-            "frames_ahead": (engine.events["ahead"],),
-            "frames_refused": (engine.events["refused"],),
-            "stray_bytes": (sorter.stray,),
-            "sessions_opened": (engine.events["opened"],),
-        })
-
-    def _count(self, bank: RegisterBank, events: dict):
-        """Each register counts its events, which may come in the same cycle."""
-        for register in registers.LINK_REGISTERS:
-            value = getattr(bank, register.name).fields.value
-            happened = Signal(len(events[register.name]))  # before, to keep the adders' way short
-            self.sync += [happened.eq(Cat(*events[register.name])), value.eq(value + sum(happened))]
+        self.events |= {"frames_taken": receiver.taken, "frames_dropped": receiver.dropped,
+                        "stray_bytes": sorter.stray}

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,7 +110,7 @@ void Bridge::welcome() {
     }
 }
 
-void Bridge::sleep(int milliseconds, int other) const {
-    pollfd news[] = {{listener_, POLLIN, 0}, {other, POLLIN, 0}, {client_, POLLIN, 0}};
-    ::poll(news, 3, milliseconds);  // a negative descriptor is skipped
+void Bridge::watch(std::vector<pollfd>& news) const {
+    news.push_back({listener_, POLLIN, 0});
+    news.push_back({client_, POLLIN, 0});  // a negative descriptor is skipped
 }

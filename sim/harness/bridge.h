@@ -5,6 +5,8 @@
 // does not read, flush() waits for it, and the SoC's time stands still; the pins need no stall.
 #pragma once
 
+#include <poll.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -35,8 +37,8 @@ class Bridge {
     // New clients: the first is taken, any other is closed at once. While a client that has hung up
     // is not yet done with, new ones wait.
     void welcome();
-    // Sleeps until the client, a new client or `other` (a file descriptor) has news.
-    void sleep(int milliseconds, int other) const;
+    // Adds what has news when the client sends or a new one comes.
+    void watch(std::vector<pollfd>& news) const;
 
   private:
     static constexpr size_t CHUNK = 256 * 1024;  // bytes taken from the socket at once

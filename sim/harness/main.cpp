@@ -1,7 +1,8 @@
-// Serves the verilated SoC on a loopback TCP port, its clock flat out while there is work.
+// Serves the verilated SoC on loopback, its UART on a TCP port and its Ethernet on UDP ports, its
+// clock flat out while there is work.
 //
-// Standard output speaks JSON, one object a line: first {"port": N}, then what was done so far,
-// for each line on standard input, when --attached. Standard error is for people. Exit status: 0 at the end of
+// Standard output speaks JSON, one object a line: first {"port": N}, with Ethernet also
+// "udp": {"DEVICE PORT": N, ...}, then what was done so far, for each line on standard input, when --attached. Standard error is for people. Exit status: 0 at the end of
 // --cycles, $finish or a signal; 2 for wrong use.
 #include <fcntl.h>
 #include <poll.h>
@@ -12,8 +13,10 @@
 #include <csignal>
 #include <cstdio>
 #include <stdexcept>
+#include <vector>
 
 #include "bridge.h"
+#include "ethernet.h"
 #include "options.h"
 #include "soc.h"
 
@@ -46,11 +49,11 @@ class Pace {
 class Server {
   public:
     explicit Server(const Options& chosen)
-        : chosen_(chosen), bridge_(chosen.port), soc_(bridge_, chosen) {}
+        : chosen_(chosen), bridge_(chosen.port), ethernet_(chosen),
+          soc_(bridge_, ethernet_, chosen) {}
 
     int serve() {
-        std::printf("{\"port\": %d}\n", bridge_.port());
-        std::fflush(stdout);
+        greet();
         const pid_t parent = ::getppid();
         active_ = reported_ = Clock::now();
         while (!ending && soc_.cycle() < chosen_.cycles && !soc_.finished()) {
@@ -59,6 +62,7 @@ class Server {
                 looked_ = start;
                 if (chosen_.attached && (::getppid() != parent || !answer())) break;
                 bridge_.welcome();
+                ethernet_.take();
                 report(start);
             }
             if (!rest(start)) advance(start);
@@ -68,6 +72,13 @@ class Server {
     }
 
   private:
+    void greet() const {
+        std::printf("{\"port\": %d", bridge_.port());
+        if (Soc::HAS_ETHERNET) std::printf(", \"udp\": %s", ethernet_.sockets().json().c_str());
+        std::printf("}\n");
+        std::fflush(stdout);
+    }
+
     // Runs some cycles, then moves bytes.
     void advance(Clock::time_point start) {
         const uint64_t before = soc_.cycle();
@@ -75,13 +86,14 @@ class Server {
         const auto end = Clock::now();
         pace_.took(seconds(start, end));
         if (bridge_.exchange(soc_.cycle() - before)) active_ = end;
+        if (Soc::HAS_ETHERNET && ethernet_.exchange(soc_.cycle())) active_ = end;
     }
 
     // After a second without a byte, sleeps nine tenths of the time: an idle simulator leaves the
     // core to others, while a SoC that computes for a silent host still gets there. Before the
     // first client, time stands still.
     bool rest(Clock::time_point now) {
-        if (bridge_.connected()) met_ = true;
+        if (bridge_.connected() || ethernet_.met()) met_ = true;
         const bool bounded = chosen_.cycles != UINT64_MAX;
         if (!met_ && !bounded) {
             doze(50);
@@ -94,7 +106,10 @@ class Server {
     }
 
     void doze(int milliseconds) {
-        bridge_.sleep(milliseconds, chosen_.attached ? STDIN_FILENO : -1);
+        std::vector<pollfd> news{{chosen_.attached ? STDIN_FILENO : -1, POLLIN, 0}};
+        bridge_.watch(news);
+        ethernet_.sockets().watch(news);
+        ::poll(news.data(), news.size(), milliseconds);
         looked_ = {};
     }
 
@@ -110,13 +125,26 @@ class Server {
                 active_ = Clock::now();
                 continue;
             }
-            std::printf("{\"cycles\": %llu, \"rate\": %.0f, \"received\": %llu, \"sent\": %llu}\n",
-                        static_cast<unsigned long long>(soc_.cycle()), rate(),
-                        static_cast<unsigned long long>(bridge_.received()),
-                        static_cast<unsigned long long>(bridge_.sent()));
-            std::fflush(stdout);
+            status();
         }
         return count != 0;
+    }
+
+    void status() const {
+        const auto part = [](const char* name, uint64_t value) {
+            std::printf(", \"%s\": %llu", name, static_cast<unsigned long long>(value));
+        };
+        std::printf("{\"rate\": %.0f", rate());
+        part("cycles", soc_.cycle());
+        part("received", bridge_.received());
+        part("sent", bridge_.sent());
+        part("datagrams_received", ethernet_.sockets().received());
+        part("datagrams_sent", ethernet_.sockets().sent());
+        part("datagrams_dropped", ethernet_.sockets().dropped());
+        part("frames_bad", ethernet_.bad());
+        part("bits_flipped", ethernet_.flipped());
+        std::printf("}\n");
+        std::fflush(stdout);
     }
 
     double rate() const { return pace_.busy() > 0 ? double(soc_.cycle()) / pace_.busy() : 0; }
@@ -136,6 +164,7 @@ class Server {
 
     const Options& chosen_;
     Bridge bridge_;
+    Ethernet ethernet_;
     Soc soc_;
     Pace pace_;
     bool met_ = false;

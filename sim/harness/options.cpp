@@ -1,6 +1,9 @@
 #include "options.h"
 
+#include <arpa/inet.h>
+
 #include <stdexcept>
+#include <utility>
 
 namespace {
 
@@ -17,6 +20,26 @@ uint64_t number(const std::string& option, const std::string& text) {
     return value;
 }
 
+uint16_t port_number(const std::string& option, const std::string& text) {
+    const uint64_t port = number(option, text);
+    if (port > 65535) throw std::invalid_argument(option + " is " + text + ", at most 65535");
+    return static_cast<uint16_t>(port);
+}
+
+std::pair<std::string, std::string> halves(const std::string& option, const std::string& text) {
+    const size_t colon = text.find(':');
+    if (colon == std::string::npos)
+        throw std::invalid_argument(option + " wants two numbers with a colon between them");
+    return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+uint32_t address(const std::string& option, const std::string& text) {
+    in_addr parsed{};
+    if (::inet_pton(AF_INET, text.c_str(), &parsed) != 1)
+        throw std::invalid_argument(option + " wants an IP address, not '" + text + "'");
+    return ntohl(parsed.s_addr);
+}
+
 }  // namespace
 
 Options options(int count, char** words) {
@@ -30,16 +53,22 @@ Options options(int count, char** words) {
         if (i + 1 == count) throw std::invalid_argument(option + " wants a value");
         const std::string value = words[++i];
         if (option == "--port") {
-            const uint64_t port = number(option, value);
-            if (port > 65535) throw std::invalid_argument("--port is " + value + ", at most 65535");
-            chosen.port = static_cast<int>(port);
+            chosen.port = port_number(option, value);
         } else if (option == "--cycles") {
             chosen.cycles = number(option, value);
         } else if (option == "--trace") {
-            const size_t colon = value.find(':');
-            if (colon == std::string::npos) throw std::invalid_argument("--trace wants FROM:TO");
-            chosen.from = number(option, value.substr(0, colon));
-            chosen.to = number(option, value.substr(colon + 1));
+            const auto [from, to] = halves(option, value);
+            chosen.from = number(option, from);
+            chosen.to = number(option, to);
+        } else if (option == "--udp") {
+            const auto [device, loopback] = halves(option, value);
+            chosen.udp.push_back({port_number(option, device), port_number(option, loopback)});
+        } else if (option == "--device") {
+            chosen.device = address(option, value);
+        } else if (option == "--flip") {
+            const auto [seed, ppm] = halves(option, value);
+            chosen.flip_seed = number(option, seed);
+            chosen.flip_ppm = number(option, ppm);
         } else if (option == "--trace-file") {
             chosen.file = value;
         } else if (option == "--stall") {

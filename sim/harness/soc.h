@@ -1,4 +1,4 @@
-// The verilated SoC, one cycle after the other, its UART's bytes tied to the bridge.
+// The verilated SoC, one cycle after the other, its pins tied to the bridge and to Ethernet.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,9 @@
 
 #include "Vtop.h"
 #include "bridge.h"
+#include "ethernet.h"
 #include "options.h"
+#include "pins.h"
 #include "verilated.h"
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
@@ -19,7 +21,9 @@ using TraceFile = VerilatedVcdC;
 
 class Soc {
   public:
-    Soc(Bridge& bridge, const Options& chosen);
+    static constexpr bool HAS_ETHERNET = EthernetPins<Vtop>::PRESENT;
+
+    Soc(Bridge& bridge, Ethernet& ethernet, const Options& chosen);
     ~Soc() { top_.final(); }
 
     // Runs `count` cycles, fewer where the trace's window opens or closes or $finish is met.
@@ -34,6 +38,9 @@ class Soc {
     void dump(int half);
 
     Bridge& bridge_;
+    Ethernet& ethernet_;
+    SerialPins<Vtop> serial_pins_;
+    EthernetPins<Vtop> ethernet_pins_;
     const Options& chosen_;
     VerilatedContext context_;
     Vtop top_{&context_, "TOP"};
@@ -44,8 +51,11 @@ class Soc {
 #endif
 };
 
-inline Soc::Soc(Bridge& bridge, const Options& chosen)
-    : bridge_(bridge), chosen_(chosen), random_(chosen.stall) {
+inline Soc::Soc(Bridge& bridge, Ethernet& ethernet, const Options& chosen)
+    : bridge_(bridge), ethernet_(ethernet), chosen_(chosen), random_(chosen.stall) {
+    if (chosen.udp.empty() == HAS_ETHERNET)
+        throw std::invalid_argument(HAS_ETHERNET ? "this model's Ethernet wants --udp"
+                                                 : "this model has no Ethernet for --udp");
 #if VM_TRACE
     context_.traceEverOn(true);
 #else
@@ -78,22 +88,19 @@ inline void Soc::dump([[maybe_unused]] int half) {
 }
 
 template <bool careful> inline void Soc::step() {
-    const bool offer = bridge_.waiting() && (!careful || go());
-    const bool accept = !careful || go();
-    top_.serial_sink_valid = offer;
-    top_.serial_sink_data = offer ? bridge_.front() : 0;
-    top_.serial_source_ready = accept;
+    const auto may = [this] { return !careful || go(); };
+    serial_pins_.drive(top_, bridge_, may(), may());
+    ethernet_pins_.drive(top_, ethernet_, may(), may());
     top_.sys_clk = 0;
     top_.eval();
     if (careful) dump(0);
-    const bool taken = offer && top_.serial_sink_ready;
-    const bool given = accept && top_.serial_source_valid;
-    const uint8_t byte = top_.serial_source_data;
+    serial_pins_.sample(top_);
+    ethernet_pins_.sample(top_);
     top_.sys_clk = 1;
     top_.eval();
     if (careful) dump(1);
-    if (taken) bridge_.pop();
-    if (given) bridge_.push(byte);
+    serial_pins_.move(bridge_);
+    ethernet_pins_.move(ethernet_);
     ++cycle_;
 }
 

@@ -12,14 +12,15 @@ from litex.soc.cores.uart import RS232PHYModel, UARTBone
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 from litex.soc.interconnect import wishbone
-from litex.soc.interconnect.packet import PacketFIFO
 
-from dscim.gateware.link import padding
+from dscim.gateware.link import packet_fifo, padding
+from dscim.gateware.link.packet_fifo import PacketFIFO
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.elaborate import Design
 from dscim.sim.ethernet_phy import EthernetPhyModel
 from dscim.sim.soc import LAN, MAC_ADDRESS
 
+LITEETH_FREQ = 100_000_000  # it forgets the host's address after a second
 CLK_FREQ = 1_000_000  # declared, not real: the bridge's time-out of 100 ms is 100,000 cycles
 MEMORY = 0x1000_0000
 MEMORY_BYTES = 65536
@@ -70,8 +71,10 @@ def build_with_ethernet(platform: Any) -> Any:
     soc = build(platform)
     soc.ethernet_phy = EthernetPhyModel(platform.request("eth"))
     with padding.repaired():
-        soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, CLK_FREQ, dw=32)
-    soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
+        soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ,
+                                        dw=32)
+    with packet_fifo.repaired():
+        soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
     soc.bus.add_master("etherbone", master=soc.etherbone.wishbone.bus)
     soc.echo = Echo(soc.ethernet.udp.crossbar.get_port(FRAMES_PORT, dw=32))
     return soc

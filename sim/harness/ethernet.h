@@ -1,7 +1,9 @@
 // The host at the other end of the SoC's Ethernet line: frames on the pins, UDP on loopback.
 //
 // In both directions the line waits for the SoC; nothing is lost on it. The host asks for the
-// device's MAC address by ARP when the first datagram waits, and answers the device's ARP.
+// device's MAC address by ARP when the first datagram waits, and answers the device's ARP. While the
+// device learns the host's address it can send nothing, so what it takes may fill it up, and the
+// answer would stand behind that: until then the host sends nothing else.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +29,7 @@ class Ethernet {
     const UdpSockets& sockets() const { return sockets_; }
     bool met() const { return sockets_.received() > 0; }  // a client has sent something
     uint64_t bad() const { return bad_; }
-    uint64_t flipped() const { return flips_.count(); }
+    uint64_t flipped() const { return to_soc_.count() + to_host_.count(); }
 
     // The SoC's side, once a cycle.
     bool waiting() const { return head_ < in_.size(); }
@@ -42,19 +44,23 @@ class Ethernet {
 
   private:
     static constexpr frames::Node HOST{{0x02, 0, 0, 0, 0, 0x01}, 0xc0a80164};  // 192.168.1.100
-    static constexpr size_t BATCH = 16;  // datagrams on their way to the pins at once
+    static constexpr size_t BATCH = 512;  // words before the pins, the last frame as it is
     static constexpr uint64_t PATIENCE = 20000;  // cycles for an answer to ARP
+    static constexpr uint64_t LEARNING = 200000;  // the same for the device, which asks again once
 
-    bool receive();
-    bool judge(const frames::Bytes& frame);
+    void receive(uint64_t cycle);
+    bool judge(frames::Bytes frame, uint64_t cycle);
     void ask(uint64_t cycle);
+    void forward(uint64_t cycle);
     void put(frames::Bytes frame);
 
     UdpSockets sockets_;
-    Flips flips_;
+    Flips to_soc_, to_host_;
     frames::Node device_;
     bool learned_ = false;    // device_.mac is known
-    uint64_t asked_again_ = 0;  // the cycle from which to ask for it again
+    bool greeted_ = false;    // the first datagram is on its way
+    uint64_t ask_at_ = 0;     // the cycle from which to ask for device_.mac again
+    uint64_t hold_until_ = 0;  // the cycle until which the device is left alone to learn
     std::vector<Beat> in_, out_;
     size_t head_ = 0;
     std::vector<frames::Bytes> replies_;  // ARP's, to be sent

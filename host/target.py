@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dscim.gateware import registers
+from dscim.gateware.link.protocol import FRAMES_PORT
 from dscim.gateware.specs import SocSpec
 from dscim.host.device import Device
 from dscim.host.errors import UserError
@@ -12,7 +14,11 @@ from dscim.host.layout import memory_ranges
 from dscim.host.link.base import Link
 from dscim.host.link.model import ModelLink
 
-TARGETS = ("ref", "sim", "uart:PORT[@BAUD]", "bone:PORT[@BAUD]")
+if TYPE_CHECKING:
+    from dscim.host.link.carrier import Carrier
+
+TARGETS = ("ref", "sim", "sim+eth", "uart:PORT[@BAUD]", "eth:ADDRESS[:PORT]", "bone:PORT[@BAUD]")
+SIMULATORS = ("sim", "sim+eth")
 DEFAULT_BAUD = 115200
 TIMEOUT = 5.0
 """Seconds without an answer after which a device is given up."""
@@ -38,13 +44,15 @@ def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = Non
                 ) -> Device:
     """The device called `name`, built from `spec`; close it, or use it as a context manager.
 
-    name:     "ref" (numpy), "sim" (a simulator of its own, started and ended with the device), or
+    name:     "ref" (numpy), "sim" (a simulator of its own, started and ended with the device),
+              "sim+eth" (the same, over its Ethernet), or
               "uart:PORT[@BAUD]", where PORT is a tty or, for a simulator that `dscim sim` serves,
-              socket://127.0.0.1:NUMBER. "bone:PORT[@BAUD]" is the same over LiteX's UARTBone, for
-              devices without frames: nothing is checked on the way.
-    trace:    for "sim", the first and last cycle of which a waveform is kept.
+              socket://127.0.0.1:NUMBER; "eth:ADDRESS[:PORT]", a device's UDP port for frames.
+              "bone:PORT[@BAUD]" is a UART's LiteX UARTBone, for devices without frames: nothing
+              is checked on the way.
+    trace:    for simulators, the first and last cycle of which a waveform is kept.
     report:   is given lines that tell what takes time (building a simulator).
-    presence: for "uart:", what to do when another host is there.
+    presence: for "uart:" and "eth:", what to do when another host is there.
     """
     return Device(_link(name, spec, trace, report or (lambda line: None),
                         presence or Presence()), spec)
@@ -54,21 +62,34 @@ def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = Non
 class Line:
     """What a target's line carries each way, at most, all that frames cost included.
 
-    bytes_per_second: of a serial port. bytes_per_cycle: of the simulator, by the SoC's clock.
-    None where there is no such limit.
+    bytes_per_second: of a serial port, of Ethernet. bytes_per_cycle: of the simulator, by the
+    SoC's clock. None where there is no such limit. name: what the line is.
     """
 
     bytes_per_second: float | None = None
     bytes_per_cycle: float | None = None
+    name: str = ""
+
+
+GIGABIT = 125e6
+"""Bytes a second of gigabit Ethernet."""
+
+CLOCK = 75e6
+"""Hz of a board's SoC, by which gigabit Ethernet is so many bytes a cycle."""
 
 
 def line_of(name: str) -> Line:
     """The line of the target `name`."""
     scheme, _, place = name.partition(":")
     if name == "sim" or place.startswith("socket://"):
-        return Line(bytes_per_cycle=1.0)
+        return Line(bytes_per_cycle=1.0, name="a byte a cycle")
     if scheme in ("uart", "bone"):
-        return Line(bytes_per_second=_port(scheme, place)[1] / 10)
+        rate = _port(scheme, place)[1]
+        return Line(bytes_per_second=rate / 10, name=f"{rate} baud")
+    if name == "sim+eth":
+        return Line(bytes_per_cycle=GIGABIT / CLOCK, name=f"gigabit at {CLOCK / 1e6:g} MHz")
+    if scheme == "eth":
+        return Line(bytes_per_second=GIGABIT, name="gigabit")
     return Line()
 
 
@@ -77,10 +98,12 @@ def _link(name: str, spec: SocSpec, trace: tuple[int, int] | None,
     scheme, _, place = name.partition(":")
     if name == "ref":
         return ModelLink(spec)
-    if name == "sim":
-        return _simulator(spec, trace, report)
+    if name in SIMULATORS:
+        return _simulator(spec, trace, report, ethernet=name == "sim+eth")
     if scheme == "uart":
-        return _frames(*_port(scheme, place), spec, presence)
+        return _uart(*_port(scheme, place), spec, presence)
+    if scheme == "eth":
+        return _ethernet(*_address(place), spec, presence)
     if scheme == "bone":
         return _uartbone(*_port(scheme, place), spec)
     raise UserError(f"Target {name!r} is unknown; choose one of {', '.join(TARGETS)}.")
@@ -97,14 +120,36 @@ def _port(scheme: str, place: str) -> tuple[str, int]:
     return port, int(rate)
 
 
-def _frames(port: str, rate: int, spec: SocSpec, presence: Presence) -> Link:
+def _address(place: str) -> tuple[str, int]:
+    """The address and the UDP port in a target's name."""
+    address, colon, port = place.partition(":")
+    if not colon:
+        port = str(FRAMES_PORT)
+    if not address or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise UserError(f"Target 'eth:{place}' names no address and port; write "
+                        f"eth:192.168.1.50, or eth:192.168.1.50:PORT for another than "
+                        f"{FRAMES_PORT}.")
+    return address, int(port)
+
+
+def _uart(port: str, rate: int, spec: SocSpec, presence: Presence) -> Link:
     from dscim.host.link.carrier import StreamCarrier  # noqa: PLC0415 - who has a port needs it
-    from dscim.host.link.session import FrameLink  # noqa: PLC0415
     from dscim.host.link.transport import open_transport  # noqa: PLC0415
 
-    return FrameLink(StreamCarrier(open_transport(port, rate, TIMEOUT)), timeout=TIMEOUT,
-                     wait=presence.wait, take_over=presence.take_over,
-                     memories=memory_ranges(spec))
+    return _frames(StreamCarrier(open_transport(port, rate, TIMEOUT)), spec, presence)
+
+
+def _ethernet(address: str, port: int, spec: SocSpec, presence: Presence) -> Link:
+    from dscim.host.link.datagrams import DatagramCarrier  # noqa: PLC0415 - who has one needs it
+
+    return _frames(DatagramCarrier(address, port), spec, presence)
+
+
+def _frames(carrier: "Carrier", spec: SocSpec, presence: Presence) -> Link:
+    from dscim.host.link.session import FrameLink  # noqa: PLC0415
+
+    return FrameLink(carrier, timeout=TIMEOUT, wait=presence.wait,
+                     take_over=presence.take_over, memories=memory_ranges(spec))
 
 
 def _uartbone(port: str, rate: int, spec: SocSpec) -> Link:
@@ -113,12 +158,13 @@ def _uartbone(port: str, rate: int, spec: SocSpec) -> Link:
     return UartLink(port, baudrate=rate, probe=PROBE, memories=memory_ranges(spec))
 
 
-def _simulator(spec: SocSpec, trace: tuple[int, int] | None, report: Callable[[str], None]
-               ) -> Link:
-    from dscim.host.link.sim import SimLink, over_frames  # noqa: PLC0415 - who simulates needs it
+def _simulator(spec: SocSpec, trace: tuple[int, int] | None, report: Callable[[str], None],
+               ethernet: bool) -> Link:
+    from dscim.host.link import sim  # noqa: PLC0415 - who simulates needs it
     from dscim.sim.server import Window  # noqa: PLC0415
     from dscim.sim.soc import soc_design  # noqa: PLC0415
 
     window = Window(*trace, Path("dscim.fst")) if trace else None
-    return SimLink(soc_design(spec), over_frames(memories=memory_ranges(spec)), window=window,
-                   say=report)
+    over = sim.over_datagrams if ethernet else sim.over_frames
+    return sim.SimLink(soc_design(spec, ethernet=ethernet), over(memories=memory_ranges(spec)),
+                       window=window, say=report)

@@ -78,6 +78,7 @@ class FaultyDatagrams:
     byte_seconds = 0.0
     bytes_in_flight = 1 << 16
     reads_in_flight = 16
+    bone = "Etherbone"
     name = "udp://faulty"
 
     def __init__(self, twin: Twin, clock: Clock, rate: float, seed: int) -> None:
@@ -98,12 +99,15 @@ class FaultyDatagrams:
     def greet(self, frame: bytes) -> None:
         self.send([frame])
 
+    def bone_word(self, address: int) -> int | None:
+        return None
+
     def send(self, frames: Sequence[bytes]) -> None:
         for frame in frames:
             self.bytes_sent += len(frame)
             self._travel(frame, self._to_device)
 
-    def receive(self, wait: float) -> list[bytes]:
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
         self.clock.wait(wait, lambda: self._arrived)
         arrived = list(self._arrived)
         self._arrived.clear()
@@ -163,7 +167,7 @@ class FaultyLine:
         self.bytes_sent += len(data)
         self._travel(data, 0, self._to_device)
 
-    def take(self, wait: float) -> bytes:
+    def take(self, wait: float, worth: int = 1) -> bytes:
         self.clock.wait(wait, lambda: self._arrived)
         data = bytes(self._arrived)
         self._arrived.clear()

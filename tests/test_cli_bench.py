@@ -43,7 +43,9 @@ def test_the_table_and_the_json(target: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("options", "word"), [
     ("--bytes 3", "--bytes 3"), ("--rounds 0", "--rounds 0"), ("--seed -1", "--seed -1"),
     ("--wait -1", "--wait -1"), ("--target uart:/dev/no-such-port", "/dev/no-such-port"),
-    ("--target uart:/dev/ttyUSB0@0", "baud"), ("--target eth", "'eth' is unknown"),
+    ("--target uart:/dev/ttyUSB0@0", "baud"), ("--target eth", "'eth:' names no address"),
+    ("--target eth:10.0.0.1:0", "'eth:10.0.0.1:0' names no"),
+    ("--target fpga", "'fpga' is unknown"),
     ("--json /no/folder/b.json", "/no/folder"),
 ])
 def test_wrong_uses(options: str, word: str) -> None:
@@ -68,5 +70,8 @@ def test_a_wrong_word_is_told() -> None:
 
 def test_lines() -> None:
     assert line_of("ref") == Line()
-    assert line_of("sim") == line_of("uart:socket://127.0.0.1:5") == Line(bytes_per_cycle=1)
-    assert line_of("uart:/dev/ttyUSB0@3000000") == Line(bytes_per_second=300_000)
+    assert line_of("sim") == line_of("uart:socket://127.0.0.1:5")
+    assert line_of("sim") == Line(bytes_per_cycle=1, name="a byte a cycle")
+    assert line_of("uart:/dev/ttyUSB0@3000000") == Line(300_000, name="3000000 baud")
+    assert line_of("eth:10.0.0.1") == Line(bytes_per_second=125e6, name="gigabit")
+    assert line_of("sim+eth").bytes_per_cycle == pytest.approx(125 / 75)

@@ -13,7 +13,8 @@ import toy_soc
 
 from dscim.gateware import registers
 from dscim.host.errors import LinkError
-from dscim.host.link.carrier import DatagramCarrier, StreamCarrier
+from dscim.host.link.carrier import StreamCarrier
+from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.frames import Frame
 from dscim.host.link.model import ModelLink
 from dscim.host.link.session import FrameLink

@@ -44,8 +44,8 @@ class FlippingTransport(SocketTransport):
     def send(self, data: bytes) -> None:
         super().send(self._way(data))
 
-    def take(self, wait: float) -> bytes:
-        return self._way(super().take(wait))
+    def take(self, wait: float, worth: int = 1) -> bytes:
+        return self._way(super().take(wait, worth))
 
     def _way(self, data: bytes) -> bytes:
         data, flips = flipped(data, self._rate, self._random)

@@ -11,10 +11,10 @@ from dscim.gateware.specs.sequence import KINDS
 from dscim.host.cli.report import Report
 from dscim.host.device import Device
 from dscim.host.errors import UserError
-from dscim.host.target import Presence, open_target
+from dscim.host.target import SIMULATORS, Presence, open_target
 
-TARGETS = ("ref (numpy), sim (the SoC in Verilator), uart:PORT[@BAUD] or, unchecked on the way, "
-           "bone:PORT[@BAUD]")
+TARGETS = ("ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (over its Ethernet), "
+           "uart:PORT[@BAUD], eth:ADDRESS[:PORT] or, unchecked on the way, bone:PORT[@BAUD]")
 
 MOST_WAIT = 86400
 
@@ -54,10 +54,10 @@ def add_target(parser: argparse.ArgumentParser, default: str) -> None:
                         help=f"{TARGETS}; default {default}")
     add_trace(parser)
     parser.add_argument("--wait", type=float, default=Presence.wait, metavar="SECONDS",
-                        help="for another host to leave a uart: target "
+                        help="for another host to leave a uart: or eth: target "
                              f"(default {Presence.wait:g})")
     parser.add_argument("--take-over", action="store_true",
-                        help="end another host's session on a uart: target")
+                        help="end another host's session on a uart: or eth: target")
 
 
 def add_trace(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def add_trace(parser: argparse.ArgumentParser) -> None:
 
 def open_device(options: argparse.Namespace, spec: SocSpec, report: Report) -> Device:
     """The target that the options of `add_target` ask for."""
-    if options.trace and options.target != "sim":
+    if options.trace and options.target not in SIMULATORS:
         raise UserError(f"--trace needs the target sim, not {options.target!r}, which has no "
                         "cycles.")
     if not 0 <= options.wait <= MOST_WAIT:

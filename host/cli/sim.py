@@ -1,9 +1,10 @@
-"""`dscim sim`: serves the simulated SoC on a loopback port."""
+"""`dscim sim`: serves the simulated SoC on loopback ports."""
 
 import argparse
 import time
 from pathlib import Path
 
+from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.host.cli.options import add_device, add_trace, product_spec, soc_for
 from dscim.host.cli.report import Report
 from dscim.host.errors import UserError
@@ -17,6 +18,8 @@ REPORT_SECONDS = 1.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim sim`."""
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
+    parser.add_argument("--ethernet", action="store_true",
+                        help="with the SoC's Ethernet, on UDP ports of 127.0.0.1")
     add_device(parser)
     add_trace(parser)
     parser.add_argument("--quiet", action="store_true", help="print the port and errors only")
@@ -31,14 +34,23 @@ def run(options: argparse.Namespace) -> int:
     spec = soc_for(product_spec(options), options)
     start, stop = options.trace or (0, 0)
     window = Window(start, stop, TRACE_FILE) if options.trace else None
-    with Simulator(soc_design(spec), port=options.port, window=window, say=report.say) as served:
+    design = soc_design(spec, ethernet=options.ethernet)
+    with Simulator(design, port=options.port, window=window, say=report.say) as served:
         Report().say(f"socket://127.0.0.1:{served.port}")
+        _say_ports(served.udp)
         report.say(f"The UART of the SoC with the spec {spec.hash:08x} (frames and UARTBone): "
                    f"{spec.macro.form} macro of {spec.macro.rows} x {spec.macro.columns}; "
                    "Ctrl-C ends it.")
         while True:
             time.sleep(REPORT_SECONDS)
             report.detail(_line(served.ask()))
+
+
+def _say_ports(udp: dict[int, int]) -> None:
+    """The loopback ports behind which the device's own UDP ports are, if it has any."""
+    if udp:
+        Report().say(f"eth:127.0.0.1:{udp[FRAMES_PORT]}")
+        Report().say(f"etherbone 127.0.0.1:{udp[ETHERBONE_PORT]}")
 
 
 def _line(status: Status) -> str:

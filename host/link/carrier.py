@@ -1,16 +1,13 @@
 """What carries frames: a stream of bytes with zeros between, or datagrams of one frame each."""
 
-import select
-import socket
 import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from dscim.gateware.link.protocol import MOST_WORDS
-from dscim.host.errors import LinkError
 from dscim.host.link import cobs
 from dscim.host.link.frames import OVERHEAD, DamagedFrame
-from dscim.host.link.transport import Transport
+from dscim.host.link.transport import BRIDGE_SECONDS, Transport
 
 FRAME_BYTES = len(cobs.wire(bytes(OVERHEAD))) + 4 * MOST_WORDS
 """About the longest frame on a line."""
@@ -25,8 +22,10 @@ STREAM_BYTES = 1 << 16
 """Bytes in flight where something holds them back: less than the buffers of a socket."""
 
 
-BONE_HEADER, BONE_SHIFT, BONE_COMMANDS = 6, 3, range(1, 5)
+BONE_HEADER, BONE_SHIFT, BONE_COMMANDS, BONE_READ = 6, 3, range(1, 5), 2
 """Bytes of a command of UARTBone without its data, zeros that go before an OPEN, commands."""
+
+BONE_SECONDS = 1.0
 
 
 class Carrier(Protocol):
@@ -36,6 +35,7 @@ class Carrier(Protocol):
     byte_seconds: what a byte takes on the line, 0 where that is not known.
     bytes_in_flight: of requests and answers together, as many as neither end loses.
     reads_in_flight: READ frames that may wait in the device.
+    bone: LiteX's own bridge on such a way.
     bytes_sent, bytes_received: counted on the line.
     """
 
@@ -44,6 +44,7 @@ class Carrier(Protocol):
     byte_seconds: float
     bytes_in_flight: int
     reads_in_flight: int
+    bone: str
 
     @property
     def bytes_sent(self) -> int:
@@ -65,8 +66,17 @@ class Carrier(Protocol):
     def greet(self, frame: bytes) -> None:
         """Sends a frame to what may be no dscim device."""
 
-    def receive(self, wait: float) -> list[bytes]:
-        """What has come, after at most `wait` seconds for the first; DAMAGED for what is none."""
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
+        """What has come, after at most `wait` seconds; DAMAGED for what is no frame.
+
+        worth: of fewer bytes nobody has a use yet; where it is cheap they wait for the others.
+        """
+
+    def bone_word(self, address: int) -> int | None:
+        """What LiteX's own bridge reads at the byte `address`; None where none answers.
+
+        Whatever is there takes no harm from it.
+        """
 
     def close(self) -> None:
         """Releases the way. Idempotent."""
@@ -81,6 +91,7 @@ class StreamCarrier:
 
     stream = True
     reads_in_flight = 62
+    bone = "UARTBone"
 
     def __init__(self, transport: Transport) -> None:
         self.name = transport.name
@@ -117,10 +128,19 @@ class StreamCarrier:
         """See Carrier."""
         self.transport.send(_greeting(frame))
 
-    def receive(self, wait: float) -> list[bytes]:
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
         """See Carrier."""
-        data = self.transport.take(wait)
+        data = self.transport.take(wait, max(1, worth - self._splitter.kept))
         return [_decoded(piece) for piece in self._splitter.split(data)]
+
+    def bone_word(self, address: int) -> int | None:
+        """See Carrier."""
+        self.transport.take(2 * BRIDGE_SECONDS)
+        self.transport.pending()
+        self.transport.send(bytes((BONE_READ, 1)) + (address >> 2).to_bytes(4, "big"))
+        answer = self.transport.take(BONE_SECONDS)
+        answer += self.transport.take(2 * BRIDGE_SECONDS)
+        return int.from_bytes(answer, "big") if len(answer) == 4 else None
 
     def close(self) -> None:
         """See Carrier."""
@@ -141,67 +161,3 @@ def _decoded(piece: bytes) -> bytes:
         return cobs.decode(piece)
     except DamagedFrame:
         return DAMAGED
-
-
-class DatagramCarrier:
-    """Frames as datagrams to the UDP port `port` of `host`, from a port of our own."""
-
-    stream = False
-    byte_seconds = 0.0
-    bytes_in_flight = STREAM_BYTES
-    reads_in_flight = 16
-    LARGEST = 2048
-
-    def __init__(self, host: str, port: int) -> None:
-        self.name = f"udp://{host}:{port}"
-        self.bytes_sent = self.bytes_received = 0
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        try:
-            self._socket.connect((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise LinkError(f"There is no way to {self.name}: {error.strerror or error}.") from None
-
-    def now(self) -> float:
-        """See Carrier."""
-        return time.monotonic()
-
-    def send(self, frames: Sequence[bytes]) -> None:
-        """See Carrier. What finds no room is lost, as on any network."""
-        for frame in frames:
-            try:
-                self._socket.send(frame)
-                self.bytes_sent += len(frame)
-            except (BlockingIOError, ConnectionRefusedError):
-                pass    # refused: an answer to a datagram before; time tells whether one listens
-            except OSError as error:
-                raise self._failed(error) from None
-
-    def harmless(self, frame: bytes) -> bool:
-        """Always: a datagram is for the port that it names."""
-        return True
-
-    def greet(self, frame: bytes) -> None:
-        """See Carrier."""
-        self.send([frame])
-
-    def receive(self, wait: float) -> list[bytes]:
-        """See Carrier."""
-        frames: list[bytes] = []
-        try:
-            select.select([self._socket], [], [], max(0.0, wait))
-            while True:
-                frames.append(self._socket.recv(self.LARGEST))
-                self.bytes_received += len(frames[-1])
-        except (BlockingIOError, ConnectionRefusedError):
-            return frames
-        except (OSError, ValueError) as error:      # ValueError: closed
-            raise self._failed(error) from None
-
-    def close(self) -> None:
-        """See Carrier."""
-        self._socket.close()
-
-    def _failed(self, error: Exception) -> LinkError:
-        return LinkError(f"The way to {self.name} failed: {error}.")

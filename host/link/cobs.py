@@ -65,6 +65,11 @@ class Splitter:
         self._kept = kept[:MOST_CODE + 1]
         return [piece[:MOST_CODE + 1] for piece in whole if piece]
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the piece that has begun."""
+        return len(self._kept)
+
     def drop(self) -> bool:
         """Forgets a piece that was begun; whether there was one."""
         begun, self._kept = bool(self._kept), b""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
 
 from dscim.gateware.link.protocol import Kind, Reason
 from dscim.host.errors import LinkError
@@ -12,6 +13,11 @@ from dscim.host.link.statistics import LinkStatistics
 
 REORDERED = 3
 """Answers to later datagrams after which an earlier one counts as lost."""
+
+WAKE_PART = 4
+"""Of what is in flight, one in so many answered is enough to look at and to send more."""
+
+MOST_COPIES = 4
 
 LEAST_SECONDS = {True: 0.03, False: 0.01}
 """The shortest patience, with a stream and with datagrams: schedulers and adapters are slow."""
@@ -33,7 +39,7 @@ class Refused(LinkError):
         super().__init__(f"{name} refused a frame: {said}.")
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, slots=True)
 class Flight:
     """A request on its way. turns: the first and the last of the numbers it was sent under."""
 
@@ -62,8 +68,10 @@ class Exchange:
         self.certain = True
         self._carrier = carrier
         self._counted = counted
-        self._flights: dict[int, Flight] = {}
-        self._turn = self._newest = self._load = 0
+        self._line = 2 * FRAME_BYTES * carrier.byte_seconds
+        self._flights: dict[int, Flight] = {}   # by sequence, in order
+        self._turns: dict[int, Flight] = {}     # by the last turn, in order
+        self._turn = self._newest = self._load = self._repeated = 0
         self._heard = 0.0
 
     def run(self, requests: Iterator[Frame], most: int, span: int,
@@ -75,11 +83,12 @@ class Exchange:
         without progress; requests in flight may or may not have been carried out then.
         """
         self._flights.clear()
-        self._load = self.answered = 0
+        self._turns.clear()
+        self._load = self.answered = self._repeated = 0
         self.certain = True
         upcoming = enumerate(requests)
         held = next(upcoming, None)
-        progress = self._carrier.now()
+        now = progress = self._carrier.now()
         while held or self._flights:
             batch: list[Flight] = []
             while held and self._room(*held, most, span):
@@ -109,8 +118,7 @@ class Exchange:
                 and self._load + _cost(request) <= self._carrier.bytes_in_flight)
 
     def _flight(self, index: int, request: Frame) -> Flight:
-        raw = request.encode()
-        flight = Flight(request, raw, index, _cost(request))
+        flight = Flight(request, request.encode(), index, _cost(request))
         self._flights[request.sequence] = flight
         self._load += flight.cost
         return flight
@@ -118,23 +126,27 @@ class Exchange:
     def _send(self, batch: list[Flight]) -> None:
         if not batch:
             return
-        self._carrier.send([flight.raw for flight in batch])
+        raw = [flight.raw for flight in batch for _ in range(_copies(flight.sends))]
+        self._carrier.send(raw)
         now = self._carrier.now()
+        again = len(raw) - len(batch)
         for flight in batch:
+            self._turns.pop(flight.turns[1], None)
             self._turn += 1
             flight.turns = (flight.turns[0] or self._turn, self._turn)
+            self._turns[self._turn] = flight
+            again += flight.sends > 0
+            self._repeated += flight.sends == 1
             flight.sends += 1
             flight.sent = now
-        again = sum(flight.sends > 1 for flight in batch)
         self.certain &= not again
-        self._counted.frames_sent += len(batch)
+        self._counted.frames_sent += len(raw)
         self._counted.resends += again
 
     def _listen(self, answer: Callable[[Frame, Frame], bool]) -> None:
         """Waits for answers until the first flight is due, and takes them."""
-        due = min(map(self._due, self._flights.values()))
-        now = self._carrier.now()
-        for raw in self._carrier.receive(min(max(0.0, due - now), self.timeout)):
+        wait = min(max(0.0, self._next_due() - self._carrier.now()), self.timeout)
+        for raw in self._carrier.receive(wait, self._worth()):
             try:
                 frame = Frame.decode(raw)
             except DamagedFrame:
@@ -143,6 +155,12 @@ class Exchange:
             self._counted.frames_received += 1
             if not self._take(frame, answer):
                 self._counted.foreign += 1
+
+    def _worth(self) -> int:
+        """Bytes of answers that are worth waking for: a part of those in flight, one at least."""
+        first = next(iter(self._flights.values())).request
+        answer = OVERHEAD + (4 * first.count if first.kind == Kind.READ else 0)
+        return answer * max(1, len(self._flights) // WAKE_PART)
 
     def _take(self, frame: Frame, answer: Callable[[Frame, Frame], bool]) -> bool:
         """Whether the frame answers what is in flight."""
@@ -160,31 +178,52 @@ class Exchange:
             self._done(flight)
             known = True
         if frame.kind == Kind.WRITTEN and some.request.kind == Kind.WRITE:
-            for earlier in list(self._flights.values()):    # all before the first missing one
-                if (frame.address - earlier.request.sequence - 1) % SEQUENCES < SEQUENCES // 2:
-                    self._finish(earlier)
-                    known = True
+            known |= self._finish_before(frame.address)
         return known
 
     def _done(self, flight: Flight) -> None:
         """The flight's own answer has come: what it tells of time and of others is used."""
+        self._heard = self._carrier.now()
         if flight.sends == 1:
-            self.round_trip.measured(self._carrier.now() - flight.sent)
+            self.round_trip.measured(self._heard - flight.sent)
             self._counted.round_trip = self.round_trip.seconds
             self.size.arrived()
         self._newest = max(self._newest, flight.turns[0])
-        self._heard = self._carrier.now()
         self._finish(flight)
 
     def _finish(self, flight: Flight) -> None:
         del self._flights[flight.request.sequence]
+        del self._turns[flight.turns[1]]
         self._load -= flight.cost
+        self._repeated -= flight.sends > 1
         self.answered += 1
 
+    def _finish_before(self, missing: int) -> bool:
+        """Finishes the WRITEs before the first missing one; whether there were any."""
+        known = False
+        while self._flights:
+            first = next(iter(self._flights.values()))
+            if (missing - first.request.sequence - 1) % SEQUENCES >= SEQUENCES // 2:
+                break
+            self._finish(first)
+            known = True
+        return known
+
     def _due(self, flight: Flight) -> float:
-        """When the flight is late. Every answer shows that the device is still at its queue."""
-        line = 2 * FRAME_BYTES * self._carrier.byte_seconds
-        return max(flight.sent, self._heard) + self.round_trip.patience(flight.sends) + line
+        """When the flight is late.
+
+        Every answer shows that the device is still at its queue; but a datagram that was sent
+        again is in no queue of frames that are all on their way.
+        """
+        alone = flight.sends > 1 and not self._carrier.stream
+        since = flight.sent if alone else max(flight.sent, self._heard)
+        return since + self.round_trip.patience(flight.sends) + self._line
+
+    def _next_due(self) -> float:
+        """When the first flight is late: where none was sent again, the one sent first."""
+        if self._repeated:
+            return min(map(self._due, self._turns.values()))
+        return self._due(next(iter(self._turns.values())))
 
     def _resend(self, now: float) -> None:
         """Sends again what was passed by answers to later frames, and what is late.
@@ -192,16 +231,27 @@ class Exchange:
         In a stream only the first of those that are late: its answer will pass the others if
         they are lost, and if they only wait in a queue it does not grow.
         """
+        if not self._turns:
+            return
         stream = self._carrier.stream
         passed = self._newest - (0 if stream else REORDERED)
-        lost = [flight for flight in self._flights.values() if flight.turns[1] < passed]
-        late = [flight for flight in self._flights.values()
-                if flight.turns[1] >= passed and self._due(flight) <= now]
-        if stream:
-            late = late[:0 if lost else 1]
+        lost = list(takewhile(lambda flight: flight.turns[1] < passed, self._turns.values()))
+        late: list[Flight] = []
+        if self._next_due() <= now and not (stream and lost):
+            late = [flight for flight in islice(self._turns.values(), len(lost), None)
+                    if self._due(flight) <= now]
+        if stream and late:
+            late = [min(late, key=lambda flight: flight.index)]
+            self._heard = now       # the others wait for what becomes of it
         for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
             self.size.lost()
         self._send(lost + late)
+
+
+def _copies(sends: int) -> int:
+    """How often a frame goes that was sent so often without an answer: what holds up all others
+    had better come through."""
+    return min(1 + sends, MOST_COPIES)
 
 
 def _cost(request: Frame) -> int:

@@ -33,7 +33,7 @@ class DamagedFrame(LinkError):
     """Bytes that are no whole, right frame."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(slots=True)
 class Frame:
     """kind: 8 bits. sequence: 16. session, address: 32. data: whole words, little-endian.
 
@@ -76,9 +76,14 @@ class Frame:
     @property
     def words(self) -> Words:
         """The data as uint32 words."""
-        return np.frombuffer(self.data, "<u4").astype(np.uint32, copy=False)
+        return words_of(self.data)
 
 
 def data_of(words: Words) -> bytes:
     """uint32 words as a frame's data."""
     return words.astype("<u4", copy=False).tobytes()
+
+
+def words_of(data: bytes | bytearray) -> Words:
+    """A frame's data as uint32 words; writable where the data are."""
+    return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)

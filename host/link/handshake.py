@@ -10,7 +10,6 @@ from dscim.host.errors import LinkError
 from dscim.host.link.carrier import Carrier, StreamCarrier
 from dscim.host.link.frames import DamagedFrame, Frame
 from dscim.host.link.statistics import LinkStatistics
-from dscim.host.link.transport import BRIDGE_SECONDS, Transport
 
 TRY_SECONDS = 0.25
 """Between two OPENs: long enough that UARTBone gives up a command that swallowed the first."""
@@ -127,13 +126,14 @@ class Opening:
         if self._echoes:
             return (f"{name} only sends back what it is sent: its two lines are joined, or "
                     "something there echoes; no device answers.")
-        if isinstance(self._carrier, StreamCarrier):
-            bone = _bone(self._carrier.transport)
-            if bone is not None:
-                return f"{name} {bone}"
-            if count:
-                return (f"{name} sent {count} bytes, but none that answer: another baud rate "
-                        "than the device's, or another device.")
+        word = self._carrier.bone_word(registers.address("magic"))
+        if word is not None:
+            return f"{name} {_bone(word, self._carrier.bone)}"
+        if count:
+            return (f"{name} sent {count} bytes, but none that answer: another baud rate than the "
+                    "device's, or another device." if self._carrier.stream else
+                    f"{name} sent {count} bytes, but none that answer: something else has this "
+                    "port.")
         return (f"{name} is silent: no byte came for {self._sends} requests to open a session; "
                 "is the device on, loaded, and connected there?")
 
@@ -163,20 +163,11 @@ def received(carrier: Carrier, until: float, counted: LinkStatistics) -> Iterato
             yield frame
 
 
-def _bone(transport: Transport) -> str | None:
-    """What a LiteX SoC without frames is, by a read over its UARTBone; None if none answers.
-
-    Only reads: whatever is there takes no harm from it.
-    """
-    transport.take(2 * BRIDGE_SECONDS)
-    transport.pending()
-    transport.send(bytes((2, 1)) + (registers.address("magic") >> 2).to_bytes(4, "big"))
-    answer = transport.take(1.0)
-    answer += transport.take(2 * BRIDGE_SECONDS)
-    if len(answer) != 4:
-        return None
-    if int.from_bytes(answer, "big") == registers.MAGIC:
-        return ("is a dscim device that knows no frames, only LiteX's UARTBone: rebuild it, or "
-                "use the target bone:PORT, which checks nothing on the way.")
-    return (f"answers LiteX's UARTBone, but is no dscim device: it reads "
-            f"{int.from_bytes(answer, 'big'):#010x} where {registers.MAGIC:#010x} is due.")
+def _bone(word: int, bone: str) -> str:
+    """What a LiteX SoC without frames is, by the word that its bridge reads for `magic`."""
+    if word == registers.MAGIC:
+        way = (", or use the target bone:PORT, which checks nothing on the way"
+               if bone == StreamCarrier.bone else "")
+        return f"is a dscim device that knows no frames, only LiteX's {bone}: rebuild it{way}."
+    return (f"answers LiteX's {bone}, but is no dscim device: it reads {word:#010x} where "
+            f"{registers.MAGIC:#010x} is due.")

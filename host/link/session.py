@@ -10,7 +10,7 @@ from dscim.host.errors import LinkError
 from dscim.host.link.base import Words, check_place
 from dscim.host.link.carrier import Carrier
 from dscim.host.link.exchange import Exchange, Refused
-from dscim.host.link.frames import SEQUENCES, Frame, data_of
+from dscim.host.link.frames import SEQUENCES, Frame, data_of, words_of
 from dscim.host.link.handshake import Busy, Opening, end_session
 from dscim.host.link.statistics import LinkStatistics
 
@@ -60,7 +60,7 @@ class FrameLink:
     def read(self, address: int, count: int) -> Words:
         """See `dscim.host.link.base.Link`."""
         check_place(address, count)
-        words: Words = np.empty(count, np.uint32)
+        data = bytearray(4 * count)
 
         def requests(start: int) -> Iterator[Frame]:
             while start < count:
@@ -72,12 +72,12 @@ class FrameLink:
         def answer(request: Frame, frame: Frame) -> bool:
             if frame.address != request.address or frame.count != request.count:
                 return False
-            start = (request.address - address) // 4
-            words[start:start + frame.count] = frame.words
+            start = request.address - address
+            data[start:start + len(frame.data)] = frame.data
             return True
 
         self._carry(address, requests, answer, self._carrier.reads_in_flight, harmless=True)
-        return words
+        return words_of(data)
 
     def write(self, address: int, words: Words) -> None:
         """See `dscim.host.link.base.Link`."""
@@ -85,13 +85,15 @@ class FrameLink:
         if words.dtype != np.uint32:
             raise ValueError(f"words to write are {words.dtype}, not uint32")
 
+        data = data_of(words)
+
         def requests(start: int) -> Iterator[Frame]:
             while start < len(words):
-                part = words[start:start + self._exchange.size.words]
+                size = min(self._exchange.size.words, len(words) - start)
                 yield Frame(Kind.WRITE, self._written, self.opened.session, address + 4 * start,
-                            data_of(part))
+                            data[4 * start:4 * (start + size)])
                 self._written = (self._written + 1) % SEQUENCES
-                start += len(part)
+                start += size
 
         end = address + 4 * len(words)
         memory = any(part.start <= address and end <= part.stop for part in self._memories)

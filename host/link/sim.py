@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.host.errors import LinkError
 from dscim.host.link.base import Link, Words
 from dscim.host.link.carrier import StreamCarrier
+from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.session import FrameLink
 from dscim.host.link.statistics import LinkStatistics
 from dscim.host.link.transport import BRIDGE_SECONDS, open_transport
@@ -39,6 +41,17 @@ def over_frames(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> 
     return connect
 
 
+def over_datagrams(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> Connect:
+    """In frames over the SoC's Ethernet; the options are those of FrameLink."""
+
+    def connect(simulator: Simulator) -> Link:
+        udp = simulator.udp
+        carrier = DatagramCarrier("127.0.0.1", udp[FRAMES_PORT], udp[ETHERBONE_PORT])
+        return FrameLink(carrier, timeout=timeout, memories=memories)
+
+    return connect
+
+
 def over_uartbone(*, probe: tuple[int, int], memories: Sequence[range] = (),
                   timeout: float = TIMEOUT) -> Connect:
     """Over LiteX's UARTBone; the options are those of UartLink."""
@@ -59,8 +72,9 @@ def _target(simulator: Simulator) -> str:
 class SimLink:
     """A Link to the SoC of `design`, simulated in a process of its own.
 
-    connect: `over_frames(...)` or `over_uartbone(...)`. window: cycles to trace. stall: a seed
-    makes both byte streams stall at random. say: hears the steps of a build.
+    connect: `over_frames(...)`, `over_datagrams(...)` or `over_uartbone(...)`.
+    window: cycles to trace. stall: a seed makes the streams of bytes stall at random. say: hears
+    the steps of a build.
     `simulator` is the running `dscim.sim.server.Simulator`, with its cycles and its rate.
     Raises LinkError, with the process's status and last words when it has died.
     """

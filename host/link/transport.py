@@ -1,5 +1,6 @@
 """Byte streams that a UART link runs over: a serial port, or a TCP socket without its delays."""
 
+import select
 import socket
 import time
 from typing import Protocol
@@ -11,6 +12,7 @@ from dscim.host.errors import LinkError
 MOST_WORDS = 255  # of a command of UARTBone
 BRIDGE_SECONDS = 0.1  # UARTBone drops a command that takes longer, in the SoC's time
 CHUNK = 1 << 18  # bytes asked of a socket at once
+MOST_WORTH = 1 << 14  # bytes waited for at once, well within a socket's buffer
 POLL_SECONDS = 0.01  # a serial port returns at its first byte, or after this
 
 
@@ -37,8 +39,11 @@ class Transport(Protocol):
     def send(self, data: bytes) -> None:
         """Sends all of `data`, or raises Disturbed or LinkError."""
 
-    def take(self, wait: float) -> bytes:
-        """What has come, after at most `wait` seconds for a first byte; LinkError when closed."""
+    def take(self, wait: float, worth: int = 1) -> bytes:
+        """What has come, after at most `wait` seconds for a first byte; LinkError when closed.
+
+        worth: fewer bytes than so many need not end the wait.
+        """
 
     def receive(self, count: int) -> bytes:
         """Exactly `count` bytes; Disturbed when they do not come, LinkError when closed."""
@@ -66,14 +71,14 @@ class _Stream:
         self._timeout = timeout
         self._kept = bytearray()
 
-    def take(self, wait: float) -> bytes:
+    def take(self, wait: float, worth: int = 1) -> bytes:
         """See Transport."""
         raise NotImplementedError
 
     def receive(self, count: int) -> bytes:
         """See Transport."""
         while len(self._kept) < count:
-            came = self.take(self._timeout)
+            came = self.take(self._timeout, count - len(self._kept))
             if not came:
                 raise Disturbed(f"{self.name} sent no byte for {self._timeout:g} s")
             self._kept += came
@@ -109,27 +114,34 @@ class SocketTransport(_Stream):
             reason = error.strerror or error
             raise LinkError(f"Nothing answers at {target} ({reason}); is it running?") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setblocking(False)
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._writable.register(self._socket, select.POLLOUT)
+        self._worth = 1
 
     def send(self, data: bytes) -> None:
         """See Transport."""
         rest = memoryview(data)
         try:
-            self._socket.settimeout(self._timeout)
             while rest:
-                done = self._socket.send(rest)
+                try:
+                    done = self._socket.send(rest)
+                except BlockingIOError:
+                    if not self._writable.poll(1000 * self._timeout):
+                        raise self._stalled() from None
+                    continue
                 self.bytes_sent += done
                 rest = rest[done:]
-        except TimeoutError:
-            raise self._stalled() from None
         except OSError:
             raise self._closed() from None
 
-    def take(self, wait: float) -> bytes:
+    def take(self, wait: float, worth: int = 1) -> bytes:
         """See Transport."""
         try:
-            self._socket.settimeout(max(0.0, wait))
+            self._wait(wait, worth)
             came = self._socket.recv(CHUNK)
-        except (TimeoutError, BlockingIOError):
+        except BlockingIOError:
             return b""
         except OSError:
             raise self._closed() from None
@@ -141,6 +153,16 @@ class SocketTransport(_Stream):
     def close(self) -> None:
         """See Transport."""
         self._socket.close()
+
+    def _wait(self, seconds: float, worth: int) -> None:
+        """Until `worth` bytes have come, or the other end closes, or so many seconds."""
+        if seconds <= 0:
+            return
+        worth = min(worth, MOST_WORTH)
+        if worth != self._worth:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, worth)
+            self._worth = worth
+        self._readable.poll(1000 * seconds)
 
     def _closed(self) -> LinkError:
         return LinkError(f"{self.name} closed the connection; is it running, and free?")
@@ -173,7 +195,7 @@ class SerialTransport(_Stream):
         except OSError as error:
             raise self._failed(error) from None
 
-    def take(self, wait: float) -> bytes:
+    def take(self, wait: float, worth: int = 1) -> bytes:
         """See Transport."""
         deadline = time.monotonic() + wait
         try:

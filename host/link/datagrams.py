@@ -1,0 +1,120 @@
+"""Frames as datagrams: a UDP port's end of the link."""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
+
+from dscim.gateware.link.protocol import ETHERBONE_PORT
+from dscim.host.errors import LinkError
+
+BUFFER = 1 << 20
+"""Bytes asked of the system for what has come and was not looked at."""
+
+ETHERBONE = struct.Struct(">HBBIBBBBII")
+"""A record of one word: magic, version, sizes, padding; flags, byte enables, words written, words
+read; where the answer goes; an address, or the word."""
+
+ETHERBONE_MAGIC, ETHERBONE_VERSION, ETHERBONE_SIZES, ETHERBONE_BYTES = 0x4E6F, 0x10, 0x44, 0x0F
+ETHERBONE_SECONDS = 0.5
+
+
+class DatagramCarrier:
+    """A Carrier to the UDP port `port` of `host`, from a port of our own.
+
+    etherbone: the port of LiteX's Etherbone there. Raises LinkError when there is no way.
+    """
+
+    stream = False
+    byte_seconds = 0.0
+    bytes_in_flight = 1 << 16
+    reads_in_flight = 32
+    bone = "Etherbone"
+    LARGEST = 2048
+
+    def __init__(self, host: str, port: int, etherbone: int = ETHERBONE_PORT) -> None:
+        self.name = f"udp://{host}:{port}"
+        self.bytes_sent = self.bytes_received = 0
+        self._bone = host, etherbone
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        try:
+            self._socket.connect((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise LinkError(f"There is no way to {self.name}: {error.strerror or error}.") from None
+
+    def now(self) -> float:
+        """See Carrier."""
+        return time.monotonic()
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """See Carrier. What finds no room is lost, as on any network."""
+        for frame in frames:
+            try:
+                self.bytes_sent += self._socket.send(frame)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._failed(error)
+
+    def harmless(self, frame: bytes) -> bool:
+        """Always: a datagram is for the port that it names."""
+        return True
+
+    def greet(self, frame: bytes) -> None:
+        """See Carrier."""
+        self.send([frame])
+
+    def receive(self, wait: float, worth: int = 1) -> list[bytes]:
+        """See Carrier."""
+        frames: list[bytes] = []
+        try:
+            if wait > 0:
+                self._readable.poll(1000 * wait)
+            while True:
+                frame = self._socket.recv(self.LARGEST)
+                self.bytes_received += len(frame)
+                frames.append(frame)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._failed(error)
+        return frames
+
+    def bone_word(self, address: int) -> int | None:
+        """See Carrier. LiteEth's Etherbone answers to its own port number, so that is ours too."""
+        asked = ETHERBONE.pack(ETHERBONE_MAGIC, ETHERBONE_VERSION, ETHERBONE_SIZES, 0,
+                               0, ETHERBONE_BYTES, 0, 1, address, address)
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as bone, suppress(OSError):
+            with suppress(OSError):     # taken: a simulator answers to any
+                bone.bind(("", self._bone[1]))
+            bone.settimeout(ETHERBONE_SECONDS)
+            bone.connect(self._bone)
+            bone.send(asked)
+            answer = bone.recv(self.LARGEST)
+            if len(answer) == ETHERBONE.size:
+                magic, _, _, _, _, _, written, read, place, word = ETHERBONE.unpack(answer)
+                if (magic, written, read, place) == (ETHERBONE_MAGIC, 1, 0, address):
+                    return int(word)
+        return None
+
+    def close(self) -> None:
+        """See Carrier."""
+        self._socket.close()
+
+    def _failed(self, error: OSError) -> None:
+        """Raises LinkError, but not where a port is closed that may yet open.
+
+        The refusal answers a datagram of before; once something has come it is the end.
+        """
+        if isinstance(error, ConnectionRefusedError):
+            if self.bytes_received:
+                raise LinkError(f"Nobody listens at {self.name} any more.")
+            return
+        raise LinkError(f"The way to {self.name} failed: {error}.")

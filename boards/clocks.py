@@ -60,6 +60,16 @@ def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
     raise AssertionError
 
 
+def slower(platform, board: Board, most: float) -> float:
+    """The clock nearest below `most` Hz, in steps of a quarter of a MHz, that the PLL gives."""
+    asked = most
+    while True:
+        given = achievable(platform, board, asked)[1]
+        if given <= most:
+            return given
+        asked -= 250_000
+
+
 def _pll(platform) -> Any:
     """A PLL of the platform's FPGA."""
     device = platform.device

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from dscim.gateware.specs.base import require
 
 TOP = "dscim"
 """The name of the top module and of its files."""
+
+SYS = "sys_clk"
+"""The device's clock in the Verilog."""
 
 BAUDS = range(1200, 12_000_001)
 
@@ -66,22 +69,36 @@ def board_soc(setup: Setup) -> Any:
     return soc
 
 
-def elaborate(setup: Setup, folder: Path) -> Sources:
-    """Writes TOP.v, memory contents, constraints and the vendor's script into `folder`."""
-    with _quiet(folder):
-        soc = board_soc(setup)
+def lowered(setup: Setup, most: float) -> Setup:
+    """The same at a clock of at most `most` Hz that the board's PLL can give; the UART's divisor
+    follows when it is elaborated."""
+    from dscim.boards.clocks import slower  # noqa: PLC0415  Migen is slow to import
+
+    with _quiet():
+        platform = setup.board.make_platform(setup.device)
+        return dataclasses.replace(setup, clock=slower(platform, setup.board, most))
+
+
+def elaborate(setup: Setup, folder: Path, make: Callable[[Setup], Any] = board_soc) -> Sources:
+    """Writes TOP.v, memory contents, constraints and the vendor's script into `folder`.
+
+    make: gives the design, with its `platform` and, as `crg`, its `Clocks`.
+    """
+    with _quiet():
+        soc = make(setup)
         soc.finalize()
         names = soc.platform.build(soc, build_dir=str(folder), build_name=TOP, run=False)
         verilog = folder / f"{TOP}.v"
         lines = verilog.read_text().splitlines(keepends=True)
         verilog.write_text("".join(line for line in lines if not line.startswith("// Date")))
-        asked = {names.get_name(soc.crg.cd_sys.clk): soc.crg.frequency,
+        asked = {SYS: soc.crg.frequency,
                  names.get_name(soc.crg.cd_por.clk): float(setup.board.oscillator)}
+        assert names.get_name(soc.crg.cd_sys.clk) == SYS
     return Sources(asked)
 
 
 @contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """LiteX tells its story at level INFO and changes the working folder; not here."""
     before, here = logging.root.manager.disable, Path.cwd()
     logging.disable(logging.INFO)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MEGA = 1e6
@@ -80,20 +80,36 @@ class ReportError(ValueError):
     """nextpnr's report does not say what must be known of it."""
 
 
-def judge(report: Mapping[str, Any], asked: Mapping[str, float]) -> Timing:
+def aliases(netlist: Mapping[str, Any], top: str, clocks: Iterable[str]) -> dict[str, str]:
+    """Every name that a clock's net has in Yosys's JSON netlist, and which of `clocks` it is."""
+    nets = netlist["modules"][top]["netnames"]
+    ours = {nets[clock]["bits"][0]: clock for clock in clocks if clock in nets}
+    return {name: ours[net["bits"][0]] for name, net in nets.items()
+            if len(net["bits"]) == 1 and net["bits"][0] in ours}
+
+
+def judge(report: Mapping[str, Any], asked: Mapping[str, float],
+          known: Mapping[str, str] | None = None) -> Timing:
     """The timing that nextpnr's JSON report tells.
 
     asked: Hz by the clock's signal in the Verilog. Where nextpnr was told more, more counts.
+    known: other names of these signals, as `aliases` finds them.
     ReportError where a clock of the report is not known, or one that was asked is not in it: a
     silent report must not pass.
     """
-    found = {signal_name(name): entry for name, entry in report.get("fmax", {}).items()}
+    ours = known or {}
+
+    def name_of(clock: str) -> str:
+        return ours.get(signal_name(clock), signal_name(clock))
+
+    found = {name_of(name): entry for name, entry in report.get("fmax", {}).items()}
     if set(found) != set(asked):
         raise ReportError(f"nextpnr's report tells the clocks {', '.join(sorted(found)) or 'none'} "
                           f"where {', '.join(sorted(asked))} were asked to be fast.")
     clocks = tuple(Clock(name, max(hertz/MEGA, found[name]["constraint"]), found[name]["achieved"])
                    for name, hertz in asked.items())
-    paths = tuple(_path(entry) for entry in report.get("critical_paths", [])
+    paths = tuple(_path(entry, name_of(_domain(entry["to"])))
+                  for entry in report.get("critical_paths", [])
                   if _domain(entry["from"]) == _domain(entry["to"]) != "")
     return Timing(clocks, paths)
 
@@ -119,7 +135,7 @@ def _domain(edge: str) -> str:
     return signal_name(words[-1]) if len(words) == 2 else ""
 
 
-def _path(entry: Mapping[str, Any]) -> Path:
+def _path(entry: Mapping[str, Any], clock: str) -> Path:
     """A critical path of the report; the way is named by its nets, one after the other once."""
     hops = entry["path"]
     sums = {"routing": 0.0, "logic": 0.0}
@@ -131,4 +147,4 @@ def _path(entry: Mapping[str, Any]) -> Path:
             nets.append(name)
     start, end = plain(hops[0]["from"]["cell"]), plain(hops[-1]["to"]["cell"])
     through = tuple(net for net in nets if net not in (start, end))
-    return Path(_domain(entry["to"]), start, end, through, sums["logic"], sums["routing"])
+    return Path(clock, start, end, through, sums["logic"], sums["routing"])

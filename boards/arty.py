@@ -2,7 +2,7 @@
 
 from dscim.boards.board import Board, Reset
 from dscim.boards.parts import artix7_100t
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.boards.sizes import LARGE
 
 BOARD = Board(
     name="arty",
@@ -10,7 +10,7 @@ BOARD = Board(
     platform="digilent_arty",
     arguments={"a7-100": {"variant": "a7-100"}},
     parts={"a7-100": artix7_100t("xc7a100tcsg324-1")},
-    spec={"a7-100": SocSpec(MacroSpec(columns=32), exact=False)},
+    spec={"a7-100": LARGE},
     oscillator=100_000_000,
     oscillator_pin="clk100",
     clock=75_000_000,

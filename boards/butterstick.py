@@ -2,7 +2,7 @@
 
 from dscim.boards.board import Board, Serial
 from dscim.boards.parts import ecp5
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.boards.sizes import LARGE, MIDDLE, SMALL
 
 BOARD = Board(
     name="butterstick",
@@ -10,9 +10,9 @@ BOARD = Board(
     platform="gsd_butterstick",
     arguments={device: {"device": device} for device in ("85F", "45F", "25F")},
     parts={device: ecp5(f"LFE5UM5G-{device}-8BG381C") for device in ("85F", "45F", "25F")},
-    spec={"85F": SocSpec(MacroSpec(columns=32), exact=False),
-          "45F": SocSpec(MacroSpec(columns=16), exact=False, activation_words=4096),
-          "25F": SocSpec(MacroSpec(columns=4), exact=False, activation_words=2048)},
+    spec={"85F": LARGE,
+          "45F": MIDDLE,
+          "25F": SMALL},
     oscillator=30_000_000,
     oscillator_pin="clk30",
     clock=75_000_000,

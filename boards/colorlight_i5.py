@@ -2,7 +2,7 @@
 
 from dscim.boards.board import Board, Reset
 from dscim.boards.parts import ecp5
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.boards.sizes import SMALL
 
 BOARD = Board(
     name="colorlight_i5",
@@ -10,10 +10,10 @@ BOARD = Board(
     platform="colorlight_i5",
     arguments={"25F": {"board": "i5", "revision": "7.0"}},
     parts={"25F": ecp5("LFE5U-25F-6BG381C")},
-    spec={"25F": SocSpec(MacroSpec(columns=4), exact=False, activation_words=2048)},
+    spec={"25F": SMALL},
     oscillator=25_000_000,
     oscillator_pin="clk25",
-    clock=50_000_000,
+    clock=40_000_000,
     baud=115_200,
     reset=Reset("cpu_reset_n", 0),
     ethernet="gigabit, RGMII",

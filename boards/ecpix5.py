@@ -2,7 +2,7 @@
 
 from dscim.boards.board import Board, Reset
 from dscim.boards.parts import ecp5
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.boards.sizes import LARGE, MIDDLE
 
 BOARD = Board(
     name="ecpix5",
@@ -10,8 +10,8 @@ BOARD = Board(
     platform="lambdaconcept_ecpix5",
     arguments={"85F": {"device": "85F"}, "45F": {"device": "45F"}},
     parts={"85F": ecp5("LFE5UM5G-85F-8BG554I"), "45F": ecp5("LFE5UM5G-45F-8BG554I")},
-    spec={"85F": SocSpec(MacroSpec(columns=32), exact=False),
-          "45F": SocSpec(MacroSpec(columns=16), exact=False, activation_words=4096)},
+    spec={"85F": LARGE,
+          "45F": MIDDLE},
     oscillator=100_000_000,
     oscillator_pin="clk100",
     clock=75_000_000,

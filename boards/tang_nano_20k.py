@@ -2,7 +2,7 @@
 
 from dscim.boards.board import Board
 from dscim.boards.parts import gw2ar_18
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.boards.sizes import SMALL
 
 BOARD = Board(
     name="tang_nano_20k",
@@ -10,7 +10,7 @@ BOARD = Board(
     platform="sipeed_tang_nano_20k",
     arguments={"18C": {"toolchain": "apicula"}},
     parts={"18C": gw2ar_18("GW2AR-LV18QN88C8/I7")},
-    spec={"18C": SocSpec(MacroSpec(columns=4), exact=False, activation_words=2048)},
+    spec={"18C": SMALL},
     oscillator=27_000_000,
     oscillator_pin="clk27",
     clock=27_000_000,

@@ -2,7 +2,7 @@
 
 from dscim.boards.board import Board
 from dscim.boards.parts import ecp5
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.boards.sizes import LARGE
 
 BOARD = Board(
     name="ulx4m_ld",
@@ -10,7 +10,7 @@ BOARD = Board(
     platform="radiona_ulx4m_ld_v2",
     arguments={"85F": {"device": "85F"}},
     parts={"85F": ecp5("LFE5UM5G-85F-8BG381C")},
-    spec={"85F": SocSpec(MacroSpec(columns=32), exact=False)},
+    spec={"85F": LARGE},
     oscillator=25_000_000,
     oscillator_pin="clk25",
     clock=75_000_000,

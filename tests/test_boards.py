@@ -10,7 +10,6 @@ import pytest
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
 from dscim.boards.soc import SYS, Setup, elaborate, lowered
-from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.base import SpecError
 from tests.commandline import assert_refused, dscim
 
@@ -63,13 +62,7 @@ def test_a_declaration_agrees_with_the_platform(board: Board, device: str) -> No
     assert platform.default_clk_name == board.oscillator_pin
     assert platform.default_clk_period == pytest.approx(1e9/board.oscillator)
     assert set(board.spec) == set(board.parts) == set(board.arguments)
-    assert block_rams(board.spec[device]) <= board.parts[device].block_ram
-
-
-def block_rams(spec: SocSpec) -> float:
-    """The least number of blocks of 18 kbit (16 kbit where bytes are whole) for the memories."""
-    bits = 64*spec.activation_words + 8*spec.macro.columns*spec.weight_rows
-    return bits/16384
+    setup_of(board, device)                        # its memories fit
 
 
 def test_a_lower_clock_is_one_that_the_pll_gives() -> None:
@@ -92,6 +85,14 @@ def test_an_unknown_board_is_refused_with_its_neighbours(name: str, near: str) -
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(SpecError, match="does not come with the device '12F'; choose 85F or 45F"):
         find_board("ecpix5").device("12F")
+
+
+def test_memories_that_do_not_fit_are_refused_with_what_would() -> None:
+    setup = setup_of(find_board("ecpix5"), "85F")
+    macro = dataclasses.replace(setup.spec.macro, columns=256)
+    with pytest.raises(SpecError, match=r"256 columns needs 544 block RAMs and .* has 208; "
+                                        "choose 64 columns or fewer"):
+        dataclasses.replace(setup, spec=dataclasses.replace(setup.spec, macro=macro))
 
 
 @pytest.mark.parametrize("changes", [{"baud": 0}, {"baud": 12_000_000}, {"clock": 5e8}])

@@ -107,7 +107,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(steps.shutil, "copy", full)
-    with pytest.raises(UserError, match="No space left on device.*DSCIM_CACHE"):
+    with pytest.raises(UserError, match=r"No space left on device.*DSCIM_CACHE"):
         run_step(shell("cat in > out", source), quiet, quiet)
 
 

@@ -142,8 +142,8 @@ def _path(entry: Mapping[str, Any], clock: str) -> Path:
     nets: list[str] = []
     for hop in hops:
         sums["routing" if hop["type"] == "routing" else "logic"] += hop["delay"]
-        name = plain(hop.get("net") or "")
-        if name and name not in nets:
+        name = plain(hop.get("net") or "$")
+        if not name.startswith("$") and name not in nets:  # $: nextpnr's own, as of carries
             nets.append(name)
     start, end = plain(hops[0]["from"]["cell"]), plain(hops[-1]["to"]["cell"])
     through = tuple(net for net in nets if net not in (start, end))

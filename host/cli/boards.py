@@ -6,7 +6,6 @@ from typing import Any
 
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
-from dscim.gateware.specs import SocSpec
 from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.report import Report, add_report
 
@@ -21,8 +20,8 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     report = Report.of(options)
     boards = [find_board(name) for name in board_names()]
-    report.table(["board", "device", "part", ">LUT", ">block RAM", "default device", ">MHz",
-                  "links", "Ethernet (not built yet)", "memory (unused)", "bitstream"],
+    report.table(["board", "device", ">LUT", ">block RAM", "macro", ">lanes", ">MHz", "links",
+                  "Ethernet: no link yet", "memory: unused", "made here"],
                  [_row(board, device) for board in boards for device in board.devices])
     for board in boards:
         if board.notes:
@@ -34,16 +33,11 @@ def run(options: argparse.Namespace) -> int:
 def _row(board: Board, device: str) -> tuple[str, ...]:
     part = board.parts[device]
     links = ", ".join(f"{link} @{board.baud}" for link in board.links)
-    return (board.name, device, part.name, f"{part.lut4}", f"{part.block_ram}",
-            _device(board.spec[device]), f"{board.clock/1e6:g}", links, board.ethernet or "-",
-            board.memory, "open tools" if board.built else "sources alone")
-
-
-def _device(spec: SocSpec) -> str:
-    """The default device in a few words."""
-    macro = spec.macro
-    return (f"{macro.rows} x {macro.columns} {macro.form}, G = {macro.or_width}, "
-            f"{macro.lanes} lanes")
+    macro = board.spec[device].macro
+    return (board.name, device, f"{part.lut4}", f"{part.block_ram}",
+            f"{macro.rows} x {macro.columns} {macro.form}", f"{macro.lanes}",
+            f"{board.clock/1e6:g}", links, board.ethernet or "-", board.memory,
+            "bitstream" if board.built else "sources")
 
 
 def _facts(board: Board) -> dict[str, Any]:

@@ -8,15 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dscim.boards import find_board
 from dscim.boards.parts import Part, ecp5
+from dscim.boards.soc import Setup
 from dscim.host.bitstream import step as steps
+from dscim.host.bitstream.build import Builder, Order
 from dscim.host.bitstream.families import ecp5_flags
+from dscim.host.bitstream.flow import TimingMissed
 from dscim.host.bitstream.load import built, command, load
 from dscim.host.bitstream.step import Step, run_step
+from dscim.host.bitstream.timing import Clock, Timing
 from dscim.host.bitstream.tools import YOSYS, Kind, Tool, find_tool
 from dscim.host.errors import UserError
 from tests.commandline import assert_refused, dscim
@@ -168,6 +173,39 @@ def test_a_board_without_an_open_tool_gets_sources_and_says_so(tmp_path: Path) -
         assert (folder/name).stat().st_size > 0
     assert json.loads((tmp_path/"r.json").read_text())["built"] is False
     assert_refused(dscim("load", "arty", "--dry-run", folder=tmp_path), "no bitstream")
+
+
+class Sluggish(Builder):
+    """A builder whose place and route reaches 71.72 MHz, whatever it is asked."""
+
+    def __init__(self, order: Order, clock: str) -> None:
+        super().__init__(order, quiet, quiet)
+        self.asked: list[float] = []
+        self._clock = clock
+
+    def _build(self, setup: Setup, *_: object) -> dict[str, Any]:
+        self.asked.append(setup.clock/1e6)
+        if setup.clock > 71.72e6:
+            clock = Clock(self._clock, setup.clock/1e6, 71.72)
+            raise TimingMissed("missed", Timing((clock,), ()))
+        return {"built": True}
+
+
+@pytest.mark.parametrize(("allow_slow", "clock", "asked"), [
+    (True, "sys_clk", [75.0, pytest.approx(0.98*71.72, rel=0.01)]),
+    (False, "sys_clk", [75.0]), (True, "por_clk", [75.0])])
+def test_a_clock_is_lowered_only_when_allowed(
+        allow_slow: bool, clock: str, asked: list[float], tmp_path: Path) -> None:
+    board = find_board("ecpix5")
+    setup = Setup(board, "85F", board.spec["85F"], 75e6, board.baud)
+    builder = Sluggish(Order(setup, tmp_path/"out", 1, allow_slow), clock)
+    if len(asked) == 2:
+        assert builder.build() == {"built": True}
+        assert builder.asked[1] <= 0.98*71.72
+    else:
+        with pytest.raises(TimingMissed):
+            builder.build()
+    assert builder.asked == asked
 
 
 def test_two_builds_in_one_folder_are_kept_apart(tmp_path: Path) -> None:

@@ -36,13 +36,14 @@ class Order:
     """What to build, how hard to try, and where to put it.
 
     seeds: how many places to try; the fastest is kept. allow_slow: lower the clock to what was
-    reached and build again, until it is met.
+    reached and build again, until it is met. command: that asks for this, for the report.
     """
 
     setup: Setup
     folder: Path
     seeds: int = 1
     allow_slow: bool = False
+    command: str = ""
 
 
 class Builder:
@@ -83,7 +84,8 @@ class Builder:
                ) -> dict[str, Any]:
         made = elaborated(setup, self._say)
         built = Flow(family, tools, part, self._say, self._tick).run(made, self.order.seeds)
-        facts = _identity(setup) | {"built": True} | built.facts() | {
+        facts = {"command": self.order.command} | _identity(setup) | {"built": True} | (
+            built.facts()) | {
             "versions": {tool.name: tool.version for tool in tools} | _versions()}
         _hand_over(self.order.folder, built, facts)
         return facts
@@ -94,7 +96,8 @@ class Builder:
         made = elaborated(setup, self._say, steps=1)
         for path in made.folder.iterdir():
             _replace(path, self.order.folder/path.name)
-        facts = _identity(setup) | {"built": False, "clocks": made.clocks}
+        facts = {"command": self.order.command} | _identity(setup) | {
+            "built": False, "clocks": made.clocks}
         _write(self.order.folder/FACTS, json.dumps(facts, indent=2) + "\n")
         return facts
 

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{setup.board.title}, {setup.board.parts[setup.device].name}: {macro.rows} x "
                f"{macro.columns} {macro.form}, G = {macro.or_width}, {macro.lanes} lanes, "
                f"{setup.clock/MEGA:g} MHz, spec {setup.spec.hash:08x}")
-    order = Order(setup, folder, options.seeds, options.allow_slow)
+    order = Order(setup, folder, options.seeds, options.allow_slow, _command(options))
     with report.progress() as tick:
         facts = Builder(order, report.say, tick).build()
     if facts["built"]:
@@ -100,6 +100,17 @@ def run(options: argparse.Namespace) -> int:
                    f"{setup.board.notes}")
     save_json(options.json, facts)
     return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command line that builds the same again, wherever its files go."""
+    words = ["dscim", "build", options.board]
+    for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", "clock", "baud",
+                 "seeds", "allow_slow"):
+        value = getattr(options, name)
+        if value not in (None, False):
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
+    return " ".join(words)
 
 
 def _print(report: Report, facts: dict[str, Any], folder: Path) -> None:

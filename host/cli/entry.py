@@ -23,6 +23,10 @@ VERBS = {
     "run": "a network on a target, each layer compared with the reference",
     "dataset": "a data set's images as a network's own input integers",
     "finetune": "train a network file through the DS-CIM product",
+    "boards": "the boards that the SoC can be built for",
+    "build": "a bitstream for a board that meets timing",
+    "load": "load a built bitstream into a board",
+    "selftest": "is a target's device right, memory by memory, product by product",
 }
 """Every verb and its summary. A verb's module is loaded only when it is called for."""
 

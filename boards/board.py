@@ -1,0 +1,101 @@
+"""What a board is: one frozen declaration, from which platform, clocks and SoC are made."""
+
+import dataclasses
+import importlib
+from typing import Any
+
+from dscim.boards.parts import Part
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.base import require
+
+
+@dataclasses.dataclass(frozen=True)
+class Reset:
+    """A button or pin that resets the device: the platform's name for it, and its level."""
+
+    pin: str
+    level: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Serial:
+    """The UART's pins where the platform names none: pins or CONNECTOR:PIN, and the standard."""
+
+    tx: str
+    rx: str
+    standard: str = "LVCMOS33"
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """A board that the SoC can be built for.
+
+    name:      on the command line, and of its module in `dscim.boards`.
+    title:     maker and product.
+    platform:  module of litex_boards.platforms.
+    arguments: by what `--device` calls them (the first is the default), the keyword arguments of
+               the platform; parts: what stands on the board then.
+    spec:      by device, the device that fits by default.
+    oscillator, oscillator_pin: the clock on the board, in Hz, and the platform's name for it.
+    clock:     default of the clock domain `sys`, in Hz.
+    baud:      default of the UART.
+    links:     how a host reaches the device that is built.
+    ethernet:  the board's own, "" where it has none: what the PHY is and how it is tied.
+    memory:    the board's own; the device keeps everything in block RAM.
+    loader:    openFPGALoader's name for the board, "" where it knows none: give it a cable.
+    reset, serial: see there; without a reset the device is reset when it is loaded.
+    high:      pins that are held high.
+    built:     False: sources and script are generated, and the bitstream was never built here.
+    notes:     what a user must know, as sentences.
+    """
+
+    name: str
+    title: str
+    platform: str
+    arguments: dict[str, dict[str, str]]
+    parts: dict[str, Part]
+    spec: dict[str, SocSpec]
+    oscillator: int
+    oscillator_pin: str
+    clock: int
+    memory: str
+    loader: str
+    baud: int = 1_000_000
+    links: tuple[str, ...] = ("uart",)
+    ethernet: str = ""
+    reset: Reset | None = None
+    serial: Serial | None = None
+    high: tuple[str, ...] = ()
+    built: bool = True
+    notes: str = ""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What --device takes; the first is the default."""
+        return tuple(self.parts)
+
+    def device(self, name: str | None) -> str:
+        """`name`, or the default for None; SpecError where the board does not come with it."""
+        require(name is None or name in self.parts,
+                f"Board {self.name} does not come with the device {name!r}; choose "
+                f"{' or '.join(self.devices)}.")
+        return name or self.devices[0]
+
+    def make_platform(self, device: str) -> Any:
+        """LiteX's platform of the board; imports LiteX and litex-boards."""
+        module = importlib.import_module(f"litex_boards.platforms.{self.platform}")
+        platform = module.Platform(**self.arguments[device])
+        if self.serial is not None:
+            platform.add_extension(_serial(self.serial))
+        return platform
+
+
+def _serial(pins: Serial) -> list[Any]:
+    from litex.build.generic_platform import (  # noqa: PLC0415  LiteX is slow to import
+        IOStandard,
+        Pins,
+        Subsignal,
+    )
+
+    return [("serial", 0, Subsignal("tx", Pins(pins.tx)), Subsignal("rx", Pins(pins.rx)),
+             IOStandard(pins.standard))]

@@ -1,0 +1,95 @@
+"""The clock domain `sys` of a board: oscillator, power-on reset, PLL."""
+
+from typing import Any
+
+from litex.gen import LiteXModule
+from litex.soc.cores.clock import ECP5PLL, S7PLL
+from litex.soc.cores.clock.gowin_gw2a import GW2APLL
+from migen import ClockDomain, If, Signal
+
+from dscim.boards.board import Board
+from dscim.gateware.specs.base import require
+
+MARGINS = (0.0, 0.001, 0.005, 0.01)
+"""How far from the clock that was asked a PLL may end, as a part of it; the nearest is taken."""
+
+
+class Clocks(LiteXModule):
+    """Makes `sys` from the board's oscillator, reset until the PLL has locked.
+
+    frequency: what the PLL gives, in Hz; within 1 % of `asked`, SpecError where it cannot be.
+
+    | port | dir | meaning                       |
+    |------|-----|-------------------------------|
+    | rst  | in  | resets the whole device       |
+    """
+
+    def __init__(self, platform, board: Board, asked: float):
+        self.rst = Signal()
+        self.cd_sys = ClockDomain()
+        self.cd_por = ClockDomain(reset_less=True)
+        margin, self.frequency = achievable(platform, board, asked)
+
+        # # #
+
+        oscillator = platform.request(board.oscillator_pin)
+        count = Signal(16, reset=0xffff)
+        self.comb += self.cd_por.clk.eq(oscillator)
+        self.sync.por += If(count != 0, count.eq(count - 1))
+        self.pll = pll = _pll(platform)
+        self.comb += pll.reset.eq((count != 0) | self.rst | _button(platform, board))
+        pll.register_clkin(oscillator, board.oscillator)
+        pll.create_clkout(self.cd_sys, asked, margin=margin)
+
+
+def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
+    """The least of MARGINS with which the board's PLL gives `asked` Hz, and what it gives then.
+
+    SpecError where none does.
+    """
+    for margin in MARGINS:
+        pll = _pll(platform)
+        try:
+            pll.register_clkin(Signal(), board.oscillator)
+            pll.create_clkout(ClockDomain("trial"), asked, margin=margin)
+            return margin, _given(pll, pll.compute_config())
+        except (ValueError, AssertionError):
+            continue
+    require(False, f"A clock of {asked/1e6:g} MHz cannot be made from the {board.oscillator/1e6:g} "
+                   f"MHz of board {board.name} within 1 %; choose another --clock.")
+    raise AssertionError
+
+
+def slower(platform, board: Board, most: float) -> float:
+    """The clock nearest below `most` Hz, in steps of a quarter of a MHz, that the PLL gives."""
+    asked = most
+    while True:
+        given = achievable(platform, board, asked)[1]
+        if given <= most:
+            return given
+        asked -= 250_000
+
+
+def _pll(platform) -> Any:
+    """A PLL of the platform's FPGA."""
+    device = platform.device
+    if device.startswith("LFE5"):
+        return ECP5PLL()
+    if device.startswith("GW2A"):
+        return GW2APLL(devicename=platform.devicename, device=device)
+    return S7PLL(speedgrade=-1)
+
+
+def _given(pll, config: dict[str, Any]) -> float:
+    """The frequency of the first output of a PLL with this configuration."""
+    if "fdiv" in config:  # Gowin
+        return pll.clkin_freq*config["fdiv"]/config["idiv"]
+    return config["clko0_freq"] if "clko0_freq" in config else config["clkout0_freq"]
+
+
+def _button(platform, board: Board) -> Any:
+    """1 while the board's reset is pressed."""
+    if board.reset is None:
+        return 0
+    pin = platform.request(board.reset.pin)
+    return pin if board.reset.level else ~pin

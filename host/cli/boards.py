@@ -1,0 +1,50 @@
+"""`dscim boards`: what the SoC can be built for."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from dscim.boards import board_names, find_board
+from dscim.boards.board import Board
+from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.report import Report, add_report
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dscim boards`."""
+    add_report(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the table: a line a board and device."""
+    check_writable(options.json)
+    report = Report.of(options)
+    boards = [find_board(name) for name in board_names()]
+    report.table(["board", "device", ">LUT", ">block RAM", "macro", ">lanes", ">MHz", "links",
+                  "Ethernet: no link yet", "memory: unused", "made here"],
+                 [_row(board, device) for board in boards for device in board.devices])
+    for board in boards:
+        if board.notes:
+            report.say(f"{board.name}: {board.notes}")
+    save_json(options.json, [_facts(board) for board in boards])
+    return 0
+
+
+def _row(board: Board, device: str) -> tuple[str, ...]:
+    part = board.parts[device]
+    links = ", ".join(f"{link} @{board.baud}" for link in board.links)
+    macro = board.spec[device].macro
+    return (board.name, device, f"{part.lut4}", f"{part.block_ram}",
+            f"{macro.rows} x {macro.columns} {macro.form}", f"{macro.lanes}",
+            f"{board.clock/1e6:g}", links, board.ethernet or "-", board.memory,
+            "bitstream" if board.built else "sources")
+
+
+def _facts(board: Board) -> dict[str, Any]:
+    return {"board": board.name, "title": board.title, "links": list(board.links),
+            "ethernet": board.ethernet, "memory": board.memory, "clock": board.clock,
+            "baud": board.baud, "built": board.built, "notes": board.notes,
+            "devices": {device: {"part": dataclasses.asdict(board.parts[device]),
+                                 "spec": board.spec[device].to_json(),
+                                 "spec_hash": f"{board.spec[device].hash:08x}"}
+                        for device in board.devices}}

@@ -1,0 +1,83 @@
+"""The real tools on a design of seconds: an echo on a board's own clock and pins."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dscim.boards import board_names, find_board
+from dscim.boards.soc import Setup, elaborate
+from dscim.host.bitstream.families import FAMILIES
+from dscim.host.bitstream.flow import Elaborated, Flow, TimingMissed
+from dscim.host.bitstream.tools import find_tools
+
+pytestmark = pytest.mark.slow
+ECP5 = [name for name in board_names()
+        if find_board(name).parts[find_board(name).devices[0]].family == "ecp5"]
+
+
+def echo(setup: Setup) -> Any:
+    """What comes on the board's UART goes back, by the clock of `Clocks`."""
+    from litex.gen import LiteXModule  # noqa: PLC0415
+    from litex.soc.cores.uart import RS232PHY  # noqa: PLC0415
+
+    from dscim.boards.clocks import Clocks  # noqa: PLC0415
+
+    top = LiteXModule()
+    top.platform = setup.board.make_platform(setup.device)
+    top.crg = Clocks(top.platform, setup.board, setup.clock)
+    top.phy = RS232PHY(top.platform.request("serial"), top.crg.frequency, setup.baud)
+    top.comb += top.phy.source.connect(top.phy.sink)
+    for pin in setup.board.high:
+        top.comb += top.platform.request(pin).eq(1)
+    return top
+
+
+def flow_of(name: str, folder: Path, **changes: Any) -> tuple[Flow, Elaborated]:
+    board = find_board(name)
+    device = board.devices[-1]
+    setup = Setup(board, device, board.spec[device], float(board.clock), board.baud)
+    setup = dataclasses.replace(setup, **changes)
+    part = board.parts[device]
+    family = FAMILIES[part.family]
+    made = Elaborated(folder, elaborate(setup, folder, echo).clocks, 0.0)
+    return Flow(family, find_tools(family.kinds), part, print, lambda *_: None), made
+
+
+@pytest.mark.parametrize("name", ECP5)
+def test_a_board_gets_a_bitstream_that_meets_timing(name: str, tmp_path: Path) -> None:
+    """Pins, PLL and part are what nextpnr and the packer take."""
+    flow, made = flow_of(name, tmp_path)
+    built = flow.run(made, 1)
+    assert built.bitstream.stat().st_size > 1000
+    assert all(clock.reached >= clock.asked for clock in built.routed.timing.clocks)
+    facts = built.facts()
+    assert facts["cells"]["flip_flops"]["used"] > 50
+    for log in built.logs().values():
+        assert log.stat().st_size > 0
+
+
+def test_gowin_too(tmp_path: Path) -> None:
+    flow, made = flow_of("tang_nano_20k", tmp_path)
+    built = flow.run(made, 1)
+    assert built.bitstream.read_text().count("\n") > 100
+    assert built.routed.timing.met
+
+
+def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 400 MHz the best of two seeds is told, with its worst path in our names."""
+    cache = Path.home()/".cache"/"dscim-test-missed"
+    monkeypatch.setenv("DSCIM_CACHE", str(cache))
+    flow, made = flow_of("ecpix5", tmp_path, clock=400e6)
+    with pytest.raises(TimingMissed, match=r"Clock sys_clk was asked to reach 400.00 MHz and "
+                                           r"reached \d+.\d\d MHz; its worst path is ") as raised:
+        flow.run(made, 2)
+    assert not list(cache.glob("packing-*"))
+    reached = [json.loads(path.read_text())["fmax"] for path in cache.glob("place-*/timing.json")]
+    assert len(reached) == 2
+    best = max(clock["achieved"] for report in reached for name, clock in report.items()
+               if "clkout" in name)
+    assert raised.value.timing.worst.reached == pytest.approx(best)

@@ -23,6 +23,7 @@ VERBS = {
     "run": "a network on a target, each layer compared with the reference",
     "dataset": "a data set's images as a network's own input integers",
     "finetune": "train a network file through the DS-CIM product",
+    "prune": "the best pruned network for a budget of operations, parameters or real cycles",
 }
 """Every verb and its summary. A verb's module is loaded only when it is called for."""
 

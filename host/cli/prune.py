@@ -1,0 +1,25 @@
+"""`dscim prune`: costs, tables, training, search and reports of pruned networks."""
+
+import argparse
+
+from dscim.host.cli import prune_cost
+
+STEPS = {
+    "cost": ("multiply-accumulates and parameters of a structure", prune_cost),
+}
+"""Every step, its summary and its module."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the steps of `dscim prune`."""
+    commands = parser.add_subparsers(required=True, metavar="STEP", dest="step")
+    for name, (summary, module) in STEPS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        module.configure(command)
+        command.set_defaults(run_step=module.run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs one step and returns its exit status."""
+    status: int = options.run_step(options)
+    return status

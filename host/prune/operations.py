@@ -1,0 +1,95 @@
+"""The operations of a structure, one after the other, with their sizes: what every cost counts."""
+
+import enum
+from dataclasses import dataclass
+
+from dscim.gateware.specs import LayerSpec
+from dscim.host.prune.space import Block, Site, Space, Structure
+
+Shape = tuple[int, int, int]
+
+
+class Kind(enum.Enum):
+    """What an operation does."""
+
+    CONVOLUTION = "convolution"
+    ADD = "add"
+    MAX_POOL = "max pool"
+    MEAN = "mean"
+    CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation and its sizes.
+
+    inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
+    geometry; that of an add is 1x1, that of a pool is its window's, both depthwise.
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    layer: LayerSpec
+
+
+def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
+    """Every operation of a structure, in order."""
+    walk = _Walk(space, structure)
+    for block in space.blocks:
+        walk.block(block)
+    return tuple(walk.done)
+
+
+class _Walk:
+    """Gathers operations block by block; `at` is the name and shape of the last output."""
+
+    def __init__(self, space: Space, structure: Structure) -> None:
+        self.done: list[Operation] = []
+        self._channels = space.channels(structure)
+        self._space = space
+        self._at = "input", space.image
+
+    def block(self, block: Block) -> None:
+        """Adds a block's operations, and the network's end behind the last."""
+        start = self._at
+        for site in block.path:
+            self._convolution(site)
+        if block.shortcut is not None:
+            self._sum(block, start)
+        if block.pool:
+            self._window(f"{self.done[-1].name}.pool", Kind.MAX_POOL, 3, 2, 1)
+        if block is self._space.blocks[-1]:
+            self._end()
+
+    def _convolution(self, site: Site) -> None:
+        name, shape = self._at
+        pad = (site.kernel // 2,) * 2
+        self._add(site.name, Kind.CONVOLUTION, (name,), LayerSpec(
+            shape, self._channels[site.outputs], (site.kernel,) * 2, (site.stride,) * 2,
+            (pad, pad), depthwise=site.depthwise))
+
+    def _sum(self, block: Block, start: tuple[str, Shape]) -> None:
+        name, shape = self._at
+        self._at = start
+        for site in block.shortcut or ():
+            self._convolution(site)
+        self._add(f"{block.path[0].name.rpartition('.')[0]}.add", Kind.ADD, (name, self._at[0]),
+                  LayerSpec(shape, shape[2], depthwise=True))
+
+    def _window(self, name: str, kind: Kind, kernel: int, stride: int, pad: int) -> None:
+        given, shape = self._at
+        self._add(name, kind, (given,), LayerSpec(
+            shape, shape[2], (kernel,) * 2, (stride,) * 2, ((pad,) * 2,) * 2, depthwise=True))
+
+    def _end(self) -> None:
+        """The mean over the picture, and the classifier."""
+        height, width, channels = self._at[1]
+        self._add("mean", Kind.MEAN, (self._at[0],), LayerSpec(
+            self._at[1], channels, (height, width), depthwise=True))
+        self._add("classifier", Kind.CLASSIFIER, ("mean",),
+                  LayerSpec((1, 1, channels), self._space.classes))
+
+    def _add(self, name: str, kind: Kind, inputs: tuple[str, ...], layer: LayerSpec) -> None:
+        self.done.append(Operation(name, kind, inputs, layer))
+        self._at = name, layer.output

@@ -2,10 +2,11 @@
 
 import argparse
 
-from dscim.host.cli import prune_cost
+from dscim.host.cli import prune_cost, prune_table
 
 STEPS = {
     "cost": ("multiply-accumulates and parameters of a structure", prune_cost),
+    "table": ("cycles of every operation over its widths, from the cycle model", prune_table),
 }
 """Every step, its summary and its module."""
 

@@ -1,7 +1,7 @@
 """The operations of a structure, one after the other, with their sizes: what every cost counts."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dscim.gateware.specs import LayerSpec
 from dscim.host.prune.space import Block, Site, Space, Structure
@@ -24,13 +24,16 @@ class Operation:
     """An operation and its sizes.
 
     inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
-    geometry; that of an add is 1x1, that of a pool is its window's, both depthwise.
+    geometry; that of an add is 1x1, that of a pool is its window's, both depthwise. places: of
+    the space's widths that its channels are, that of its input and, where it may be another, that
+    of its output.
     """
 
     name: str
     kind: Kind
     inputs: tuple[str, ...]
     layer: LayerSpec
+    places: tuple[int, ...]
 
 
 def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
@@ -58,16 +61,17 @@ class _Walk:
         if block.shortcut is not None:
             self._sum(block, start)
         if block.pool:
-            self._window(f"{self.done[-1].name}.pool", Kind.MAX_POOL, 3, 2, 1)
+            self._pool(block.path[-1])
         if block is self._space.blocks[-1]:
             self._end()
 
     def _convolution(self, site: Site) -> None:
         name, shape = self._at
+        places = (site.inputs,) if site.depthwise else (site.inputs, site.outputs)
         pad = (site.kernel // 2,) * 2
         self._add(site.name, Kind.CONVOLUTION, (name,), LayerSpec(
             shape, self._channels[site.outputs], (site.kernel,) * 2, (site.stride,) * 2,
-            (pad, pad), depthwise=site.depthwise))
+            (pad, pad), depthwise=site.depthwise), places)
 
     def _sum(self, block: Block, start: tuple[str, Shape]) -> None:
         name, shape = self._at
@@ -75,21 +79,31 @@ class _Walk:
         for site in block.shortcut or ():
             self._convolution(site)
         self._add(f"{block.path[0].name.rpartition('.')[0]}.add", Kind.ADD, (name, self._at[0]),
-                  LayerSpec(shape, shape[2], depthwise=True))
+                  LayerSpec(shape, shape[2], depthwise=True), (block.path[-1].outputs,))
 
-    def _window(self, name: str, kind: Kind, kernel: int, stride: int, pad: int) -> None:
+    def _pool(self, site: Site) -> None:
         given, shape = self._at
-        self._add(name, kind, (given,), LayerSpec(
-            shape, shape[2], (kernel,) * 2, (stride,) * 2, ((pad,) * 2,) * 2, depthwise=True))
+        self._add(f"{site.name}.pool", Kind.MAX_POOL, (given,), LayerSpec(
+            shape, shape[2], (3, 3), (2, 2), ((1, 1), (1, 1)), depthwise=True), (site.outputs,))
 
     def _end(self) -> None:
         """The mean over the picture, and the classifier."""
         height, width, channels = self._at[1]
+        places = (self._space.features,)
         self._add("mean", Kind.MEAN, (self._at[0],), LayerSpec(
-            self._at[1], channels, (height, width), depthwise=True))
+            self._at[1], channels, (height, width), depthwise=True), places)
         self._add("classifier", Kind.CLASSIFIER, ("mean",),
-                  LayerSpec((1, 1, channels), self._space.classes))
+                  LayerSpec((1, 1, channels), self._space.classes), places)
 
-    def _add(self, name: str, kind: Kind, inputs: tuple[str, ...], layer: LayerSpec) -> None:
-        self.done.append(Operation(name, kind, inputs, layer))
+    def _add(self, name: str, kind: Kind, inputs: tuple[str, ...], layer: LayerSpec,
+             places: tuple[int, ...]) -> None:
+        self.done.append(Operation(name, kind, inputs, layer, places))
         self._at = name, layer.output
+
+
+def resized(operation: Operation, channels: tuple[int, ...]) -> Operation:
+    """The operation with other channels: one number for each of its places."""
+    layer = operation.layer
+    outputs = layer.outputs if operation.kind is Kind.CLASSIFIER else channels[-1]
+    return replace(operation, layer=replace(
+        layer, input=(*layer.input[:2], channels[0]), outputs=outputs))

@@ -14,8 +14,9 @@ V1 = ((32, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
       (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1))
 """(base width, stride) of MobileNetV1's stem and blocks."""
 
-V1_SMALL = ((16, 1), (32, 2), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1), (128, 1), (256, 1))
-"""The same shape for images of 28x28 and 32x32."""
+V1_SMALL = ((48, 2), (96, 2), (96, 1), (160, 2), (160, 1), (160, 1), (160, 1))
+"""The same shape for images of 28x28 and 32x32. The picture shrinks early, so that a quarter of
+the full network's cycles on the default device can be met."""
 
 V2 = ((22, 1, 1, 1), (33, 2, 2, 6), (44, 3, 2, 6), (88, 4, 2, 6), (132, 3, 1, 6),
       (224, 3, 2, 6), (448, 1, 1, 6))

@@ -8,7 +8,7 @@ from dscim.host.prune.space import Block, Site, Space, Width
 Shape = tuple[int, int, int]
 
 V2_HIDDEN = 64
-"""Neurons of the generators of MobileNetV2's bottlenecks and of its last convolution."""
+"""Neurons of the generators of MobileNetV2's bottlenecks."""
 
 
 def mobilenet_v1(name: str, image: Shape, classes: int, plan: tuple[tuple[int, int], ...]
@@ -53,7 +53,7 @@ def mobilenet_v2(name: str, image: Shape, classes: int, stem: int,
                                 1 if index else stride, expansion > 1))
     last = len(widths) - 1
     blocks.append(Block((Site("head", len(outputs), last, 1, 1, code=(len(outputs),),
-                              activation="relu6", hidden=V2_HIDDEN),)))
+                              activation="relu6"),)))
     written = chain(*(repeat(gene, count) for gene, count in enumerate(repeats)),
                     range(len(outputs), len(outputs) + len(middles)))
     return Space(name, image, classes, widths, tuple(blocks), tuple(written))

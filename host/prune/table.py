@@ -17,6 +17,7 @@ import numpy.typing as npt
 from dscim.gateware.specs import ProductSpec, SocSpec, SpecError
 from dscim.host.cli.files import save_json
 from dscim.host.errors import UserError
+from dscim.host.prune.minimum import minimum
 from dscim.host.prune.onchip import cycles
 from dscim.host.prune.operations import Operation, operations, resized
 from dscim.host.prune.space import RATIOS, Space, Structure
@@ -55,6 +56,14 @@ class CostTable:
         ids = [0 if width.gene is None else structure[width.gene] for width in where.widths]
         return sum(int(entry.cycles[tuple(ids[place] for place in entry.places)])
                    for entry in self.entries)
+
+    def cheapest(self, where: Space) -> tuple[int, Structure]:
+        """The fewest cycles that any structure takes, and a structure that takes them.
+
+        Exact, by elimination gene by gene: more channels are not always more cycles.
+        """
+        return minimum([(tuple(where.widths[place].gene for place in entry.places), entry.cycles)
+                        for entry in self.entries], where.genes)
 
     def save(self, path: Path) -> None:
         """Writes the file at once."""

@@ -1,5 +1,5 @@
 """The PruningNet: a network whose weights are generated from the widths of a structure."""
-# mypy: disallow-subclassing-any=False
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 import torch
 from torch import Tensor, nn

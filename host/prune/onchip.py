@@ -1,6 +1,7 @@
 """What a structure costs on a device: busy cycles of the engine, bytes of its memories."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,8 +91,9 @@ def _blank(operation: Operation) -> Node:
     if operation.kind in (Kind.MEAN, Kind.MAX_POOL):
         return MaxPool(*common, kernel=layer.kernel, stride=layer.stride, padding=layer.padding)
     zeros = np.broadcast_to(np.int32(0), layer.outputs)
-    integers = {"bias": zeros, "multiplier": zeros, "shift": zeros, "input_zero": 0,
-                "stride": layer.stride, "padding": layer.padding}
+    integers: dict[str, Any] = {"bias": zeros, "multiplier": zeros, "shift": zeros,
+                                "input_zero": 0,
+                                "stride": layer.stride, "padding": layer.padding}
     if layer.depthwise:
         return Depthwise(*common, weights=_zeros(*layer.kernel, layer.outputs), **integers)
     return Conv(*common, weights=_zeros(layer.outputs, *layer.kernel, layer.input[2]), **integers)

@@ -33,7 +33,7 @@ class Sampler:
                   ) -> list[Structure]:
         """Up to `count` parents with each gene changed to another value at this rate."""
         def mutate() -> Structure:
-            parent = parents[self._rng.integers(len(parents))]
+            parent = parents[int(self._rng.integers(len(parents)))]
             return tuple(self._other(gene) if self._rng.random() < rate else gene
                          for gene in parent)
         return self._gather(count, mutate)

@@ -70,10 +70,8 @@ def evolve(budget: Budget, settings: Settings, workers: Workers, cache: Cache,
         parents = [each.structure for each in found[:settings.parents]]
         drawn = _offspring(sampler, parents, settings)
         drawn += sampler.random(settings.population - len(drawn))
-        found = _with(found, drawn, iteration, workers, cache,
-                      lambda done, before=iteration: step(
-                          "structures", before * settings.population + done,
-                          settings.iterations * settings.population))
+        found = _with(found, drawn, iteration, workers, cache, _count(
+            step, iteration * settings.population, settings.iterations * settings.population))
     return found
 
 
@@ -81,7 +79,12 @@ def sample(budget: Budget, count: int, seed: int, workers: Workers, cache: Cache
            step: Step = lambda *_: None) -> list[Found]:
     """Random search: `count` random structures near the budget, the best first."""
     drawn = Sampler(budget, np.random.default_rng((seed, 0)), set()).random(count)
-    return _with([], drawn, 0, workers, cache, lambda done: step("structures", done, count))
+    return _with([], drawn, 0, workers, cache, _count(step, 0, count))
+
+
+def _count(step: Step, before: int, total: int) -> Callable[[int], None]:
+    """Tells `step` how many structures are done, those before them too."""
+    return lambda done: step("structures", before + done, total)
 
 
 def _offspring(sampler: Sampler, parents: Sequence[Structure], settings: Settings

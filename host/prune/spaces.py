@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
+from dscim.host.datasets.pixels import ImageNet, Input
 from dscim.host.errors import UserError
 from dscim.host.prune.mobilenet import mobilenet_v1, mobilenet_v2
 from dscim.host.prune.resnet import basic_net, bottleneck_net
@@ -43,3 +44,8 @@ def space(name: str) -> Space:
     if name not in SPACES:
         raise UserError(f"there is no space {name!r}; choose {', '.join(SPACES)}.")
     return SPACES[name](name)
+
+
+DATA = {IMAGENET: ("folder", Input.spanning(*ImageNet)), CIFAR: ("cifar10", Input()),
+        FASHION: ("fashion-mnist", Input())}
+"""By a space's image: the data set it is for, and how its networks take pixels."""

@@ -9,17 +9,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dscim.gateware.specs import ProductSpec  # noqa: E402
+import onnxruntime  # noqa: E402
+
+from dscim.gateware.specs import ProductSpec, SocSpec  # noqa: E402
 from dscim.host.cli import main  # noqa: E402
+from dscim.host.cycles import product_cycles  # noqa: E402
 from dscim.host.datasets.pixels import Input  # noqa: E402
 from dscim.host.errors import UserError  # noqa: E402
+from dscim.host.network import load  # noqa: E402
 from dscim.host.prune import fit as fitting  # noqa: E402
-from dscim.host.prune import space  # noqa: E402
+from dscim.host.prune import operations, space  # noqa: E402
 from dscim.host.prune.augmentation import resized_crop  # noqa: E402
 from dscim.host.prune.fit import fit  # noqa: E402
 from dscim.host.prune.fitness import Measure, parts_of  # noqa: E402
 from dscim.host.prune.learn import from_scratch, load_pruning_net, pruning_net  # noqa: E402
 from dscim.host.prune.mobilenet import mobilenet_v1  # noqa: E402
+from dscim.host.prune.operations import Kind  # noqa: E402
 from dscim.host.prune.plain import PlainNet  # noqa: E402
 from dscim.host.prune.recalibrate import recalibrate  # noqa: E402
 from dscim.host.prune.schedule import PLANS, Schedule  # noqa: E402
@@ -250,3 +255,40 @@ def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a checkpoint"):
         fit(PlainNet(TINY, TINY.full), lambda *_: torch.zeros(()), parts.images, parts.labels,
             SHORT, tmp_path / "c.pt", {})
+
+
+@pytest.mark.slow
+def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
+    """Train, search, retrain, export, run on `ref`: cycles as predicted, all within two minutes."""
+    write_idx(tmp_path, 200, 20)
+    where = space("fashion-mobilenet-v1")
+    name, data = ["--space", where.name], ["--data", str(tmp_path), "--held-out", "40"]
+    few = ["--epochs", "1", "--images", "32", "--batch", "16"]
+    net, table, found, out = (str(tmp_path / each) for each in (
+        "net.pt", "t.json", "f.json", "pruned.npz"))
+    assert main(["prune", "train", *name, "-o", net, *data, *few]) == 0
+    assert main(["prune", "table", *name, "-o", table]) == 0
+    assert main(["prune", "search", *name, "--net", net, "--table", table, "-o", found, *data,
+                 "--budget", "cycles=40%", "--population", "4", "--iterations", "2",
+                 "--validation", "40", "--batches", "1"]) == 0
+    assert main(["prune", "retrain", *name, "--found", found, "--table", table, "-o", out,
+                 *data, *few, "--training-seeds", "1,2", "--test", "20"]) == 0
+    result = json.loads((tmp_path / "pruned.json").read_text())
+    assert len(result["float"]) == 2 and 0 <= result["dscim"] <= 1
+    assert result["costs"]["cycles"] <= 0.4 * json.loads(
+        (tmp_path / "f.json").read_text())["full"]["cycles"]
+    network = load(tmp_path / "pruned.npz")
+    images = np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", (images ^ 128).view(np.int8))
+    assert main(["run", out, str(tmp_path / "x.npy"), "--target", "ref"]) == 0
+    real = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    exported = torch.export.load(tmp_path / "pruned.pt2").module()(real)
+    session = onnxruntime.InferenceSession(tmp_path / "pruned.onnx",
+                                           providers=["CPUExecutionProvider"])
+    (answers,) = session.run(None, {"input": real.numpy()})
+    np.testing.assert_allclose(answers, exported.detach().numpy(), rtol=1e-4, atol=1e-4)
+    weighted = [layer for _, layer in network.layers()]
+    wanted = [each.layer for each in operations(where, where.decode(tuple(result["encoding"])))
+              if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
+    assert [product_cycles(SocSpec(), layer) for layer in weighted] == [
+        product_cycles(SocSpec(), layer) for layer in wanted]

@@ -2,13 +2,22 @@
 
 import argparse
 
-from dscim.host.cli import prune_cost, prune_search, prune_table, prune_train
+from dscim.host.cli import (
+    prune_cost,
+    prune_report,
+    prune_retrain,
+    prune_search,
+    prune_table,
+    prune_train,
+)
 
 STEPS = {
     "cost": ("multiply-accumulates and parameters of a structure", prune_cost),
     "table": ("cycles of every operation over its widths, from the cycle model", prune_table),
     "train": ("the network that generates the weights of every structure", prune_train),
     "search": ("the best structure within hard budgets", prune_search),
+    "retrain": ("a structure trained from scratch, in integers, exported", prune_retrain),
+    "report": ("searched structures beside their baselines", prune_report),
 }
 """Every step, its summary and its module."""
 

@@ -26,7 +26,7 @@ class Operation:
     inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
     geometry; that of an add is 1x1, that of a pool is its window's, both depthwise. places: of
     the space's widths that its channels are, that of its input and, where it may be another, that
-    of its output.
+    of its output. activation: behind it, "relu", "relu6" or "".
     """
 
     name: str
@@ -34,6 +34,7 @@ class Operation:
     inputs: tuple[str, ...]
     layer: LayerSpec
     places: tuple[int, ...]
+    activation: str = ""
 
 
 def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
@@ -71,7 +72,7 @@ class _Walk:
         pad = (site.kernel // 2,) * 2
         self._add(site.name, Kind.CONVOLUTION, (name,), LayerSpec(
             shape, self._channels[site.outputs], (site.kernel,) * 2, (site.stride,) * 2,
-            (pad, pad), depthwise=site.depthwise), places)
+            (pad, pad), depthwise=site.depthwise), places, site.activation)
 
     def _sum(self, block: Block, start: tuple[str, Shape]) -> None:
         name, shape = self._at
@@ -79,7 +80,8 @@ class _Walk:
         for site in block.shortcut or ():
             self._convolution(site)
         self._add(f"{block.path[0].name.rpartition('.')[0]}.add", Kind.ADD, (name, self._at[0]),
-                  LayerSpec(shape, shape[2], depthwise=True), (block.path[-1].outputs,))
+                  LayerSpec(shape, shape[2], depthwise=True), (block.path[-1].outputs,),
+                  block.activation)
 
     def _pool(self, site: Site) -> None:
         given, shape = self._at
@@ -96,8 +98,8 @@ class _Walk:
                   LayerSpec((1, 1, channels), self._space.classes), places)
 
     def _add(self, name: str, kind: Kind, inputs: tuple[str, ...], layer: LayerSpec,
-             places: tuple[int, ...]) -> None:
-        self.done.append(Operation(name, kind, inputs, layer, places))
+             places: tuple[int, ...], activation: str = "") -> None:
+        self.done.append(Operation(name, kind, inputs, layer, places, activation))
         self._at = name, layer.output
 
 

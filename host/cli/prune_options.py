@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 
 from dscim.host import datasets
@@ -26,7 +27,7 @@ def add_structure(parser: argparse.ArgumentParser) -> None:
 
 def structure_of(options: argparse.Namespace, where: Space) -> Structure:
     """The structure that the options of `add_structure` name."""
-    return where.full if options.encoding is None else where.decode(options.encoding)
+    return where.decode(options.encoding) if options.encoding else where.full
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -81,12 +82,23 @@ def need_torch(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
 
 
-def numbers(text: str) -> tuple[int, ...] | None:
-    """Integers with commas between; None for FULL."""
+def numbers(text: str) -> tuple[int, ...]:
+    """Integers with commas between; none for FULL."""
     if text.upper() == "FULL":
-        return None
+        return ()
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not whole numbers with commas between") from None
+
+
+def best_of(path: Path, where: Space) -> tuple[int, ...]:
+    """The best encoding of a FOUND.json; UserError where it is none."""
+    try:
+        data = json.loads(path.read_text())
+        if data["space"] != where.name:
+            raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
+        return tuple(int(value) for value in data["found"][0]["encoding"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error

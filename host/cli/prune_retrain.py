@@ -10,12 +10,13 @@ from dscim.host.cli.prune_options import (
     add_data,
     add_schedule,
     add_space,
+    best_of,
     data_of,
     need_torch,
     numbers,
     schedule_of,
+    structure_of,
 )
-from dscim.host.cli.prune_search import best_of
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.prune import Space, Structure, space
@@ -89,4 +90,4 @@ def _structure(options: argparse.Namespace, where: Space) -> Structure:
     """The structure that --encoding or --found names."""
     if options.found:
         return where.decode(best_of(options.found, where))
-    return where.full if options.encoding is None else where.decode(options.encoding)
+    return structure_of(options, where)

@@ -2,21 +2,21 @@
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from dscim.gateware.specs import ProductSpec
 from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.prune_budget import add_budget, limits_of, limits_text
 from dscim.host.cli.prune_options import add_data, add_space, data_of, need_torch
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.network import file_hash
 from dscim.host.prune import Space, space
-from dscim.host.prune.budget import MEASURES, Budget
+from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
 from dscim.host.prune.search import Found, Settings, evolve, sample
-from dscim.host.prune.table import CostTable, load
+from dscim.host.prune.table import load
 from dscim.host.prune.workers import Workers
 
 SHOWN = 5
@@ -31,11 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOUND.json",
                         help="what was found; FOUND.jsonl beside it keeps every evaluation, and "
                              "the same command goes on from it")
-    parser.add_argument("--budget", action="append", required=True, metavar="NAME=LIMIT",
-                        help=f"{', '.join(MEASURES)}; a number, or 50%% of the full network; "
-                             "several at once")
-    parser.add_argument("--table", type=Path, metavar="TABLE.json",
-                        help="the cost table, for cycles and memory")
+    add_budget(parser)
     parser.add_argument("--random", action="store_true",
                         help="the baseline: random structures, as many evaluations")
     add_data(parser)
@@ -112,35 +108,6 @@ def _measure(options: argparse.Namespace, where: Space) -> Any:
                    product=ProductSpec(length=options.length) if options.emulator else None)
 
 
-def limits_of(given: list[str], where: Space, table: CostTable | None) -> dict[str, int]:
-    """The limits that --budget names; percentages are of the full network."""
-    full = Budget(where, {}, table).costs(where.full)
-    limits = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        number = value.removesuffix("%")
-        if name not in MEASURES or not equals or not _is_positive(number):
-            raise UserError(f"--budget {text} is none; write NAME=LIMIT with {', '.join(MEASURES)} "
-                            "and a number, or a number with % of the full network.")
-        if name not in full:
-            raise UserError(f"--budget {text} needs --table; build one with `dscim prune table "
-                            f"--space {where.name}`.")
-        limits[name] = int(float(number) * (full[name] / 100 if value != number else 1))
-    return limits
-
-
-def limits_text(budget: Budget) -> str:
-    """The limits in words."""
-    return ", ".join(f"{limit} {MEASURES[name]}" for name, limit in budget.limits.items())
-
-
-def _is_positive(text: str) -> bool:
-    try:
-        return 0 < float(text) < float("inf")
-    except ValueError:
-        return False
-
-
 def _result(found: list[Found], budget: Budget, where: Space) -> dict[str, Any]:
     """What was found, as JSON: every structure, the best first."""
     return {
@@ -158,14 +125,3 @@ def _uniform(budget: Budget, where: Space) -> dict[str, Any] | None:
     except UserError:
         return None
     return {"encoding": where.encode(structure), "costs": budget.costs(structure)}
-
-
-def best_of(path: Path, where: Space) -> tuple[int, ...]:
-    """The best encoding of a FOUND.json; UserError where it is none."""
-    try:
-        data = json.loads(path.read_text())
-        if data["space"] != where.name:
-            raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
-        return tuple(int(value) for value in data["found"][0]["encoding"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error

@@ -27,6 +27,7 @@ VERBS = {
     "build": "a bitstream for a board that meets timing",
     "load": "load a built bitstream into a board",
     "selftest": "is a target's device right, memory by memory, product by product",
+    "prune": "the best pruned network for a budget of operations, parameters or real cycles",
 }
 """Every verb and its summary. A verb's module is loaded only when it is called for."""
 

@@ -1,0 +1,47 @@
+"""The options that limit what a structure may cost."""
+
+import argparse
+from pathlib import Path
+
+from dscim.host.errors import UserError
+from dscim.host.prune import Space
+from dscim.host.prune.budget import MEASURES, Budget
+from dscim.host.prune.table import CostTable
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Adds --budget and --table."""
+    parser.add_argument("--budget", action="append", required=True, metavar="NAME=LIMIT",
+                        help=f"{', '.join(MEASURES)}; a number, or 50%% of the full network; "
+                             "several at once")
+    parser.add_argument("--table", type=Path, metavar="TABLE.json",
+                        help="the cost table, for cycles and memory")
+
+
+def limits_of(given: list[str], where: Space, table: CostTable | None) -> dict[str, int]:
+    """The limits that --budget names; percentages are of the full network."""
+    full = Budget(where, {}, table).costs(where.full)
+    limits = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        number = value.removesuffix("%")
+        if name not in MEASURES or not equals or not _is_positive(number):
+            raise UserError(f"--budget {text} is none; write NAME=LIMIT with {', '.join(MEASURES)} "
+                            "and a number, or a number with % of the full network.")
+        if name not in full:
+            raise UserError(f"--budget {text} needs --table; build one with `dscim prune table "
+                            f"--space {where.name}`.")
+        limits[name] = int(float(number) * (full[name] / 100 if value != number else 1))
+    return limits
+
+
+def limits_text(budget: Budget) -> str:
+    """The limits in words."""
+    return ", ".join(f"{limit} {MEASURES[name]}" for name, limit in budget.limits.items())
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False

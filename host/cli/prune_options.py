@@ -1,0 +1,104 @@
+"""Options that several steps of `dscim prune` share."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from dscim.host import datasets
+from dscim.host.datasets.pixels import Input
+from dscim.host.errors import UserError
+from dscim.host.prune import SPACES, Space, Structure
+from dscim.host.prune.schedule import Schedule, plan_of
+from dscim.host.prune.spaces import DATA
+
+
+def add_space(parser: argparse.ArgumentParser) -> None:
+    """Adds --space."""
+    parser.add_argument("--space", required=True, metavar="NAME", help=", ".join(SPACES))
+
+
+def add_structure(parser: argparse.ArgumentParser) -> None:
+    """Adds --encoding."""
+    parser.add_argument("--encoding", required=True, type=numbers, metavar="ID,ID,...",
+                        help="ratio ids, 0..30 each, the ratio is (10 + 3 ID) %%; mobilenet-v2: "
+                             "18 outputs, then 17 middles; FULL: nothing is pruned")
+
+
+def structure_of(options: argparse.Namespace, where: Space) -> Structure:
+    """The structure that the options of `add_structure` name."""
+    return where.decode(options.encoding) if options.encoding else where.full
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds what names a data set, and how much of it is held out for the search."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", metavar="NAME",
+                       help=f"{', '.join(datasets.NAMES)} (default: the space's own)")
+    group.add_argument("--data", type=Path, metavar="FOLDER",
+                       help="where its files are (default: DSCIM_DATA)")
+    group.add_argument("--held-out", type=int, metavar="N",
+                       help="training images kept for the search (default: the space's plan)")
+
+
+def data_of(options: argparse.Namespace, where: Space
+            ) -> tuple[str, Path | None, int, Input]:
+    """Data set, its folder, held-out images, and how a network takes pixels."""
+    name, given = DATA[where.image]
+    held_out = plan_of(where.name).held_out if options.held_out is None else options.held_out
+    return options.dataset or name, options.data, held_out, given
+
+
+def add_schedule(parser: argparse.ArgumentParser) -> None:
+    """Adds what changes a training's schedule; the defaults are those of the space's plan."""
+    group = parser.add_argument_group("training (defaults: the space's plan)")
+    for name, kind, what in (
+            ("epochs", int, "epochs"), ("batch", int, "images a step"),
+            ("rate", float, "first rate"), ("images", int, "images an epoch"),
+            ("decay", float, "weight decay"), ("smoothing", float, "of the labels"),
+            ("reach", int, "pixels by which images are shifted"),
+            ("seed", int, "of order, augmentation and structures")):
+        group.add_argument(f"--{name}", type=kind, help=what)
+    group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
+
+
+def schedule_of(options: argparse.Namespace, default: Schedule) -> Schedule:
+    """The schedule that the options of `add_schedule` ask for."""
+    names = [field.name for field in dataclasses.fields(Schedule)]
+    return dataclasses.replace(default, **{
+        name: value for name, value in vars(options).items()
+        if name in names and value is not None})
+
+
+def need_torch(options: argparse.Namespace) -> None:
+    """Raises UserError where torch is not installed; else sets its threads."""
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError("this step of pruning needs torch: install it with "
+                        "`pip install dscim[train]`.") from error
+    if options.threads < 1:
+        raise UserError(f"--threads {options.threads} is below 1.")
+    torch.set_num_threads(options.threads)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Integers with commas between; none for FULL."""
+    if text.upper() == "FULL":
+        return ()
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not whole numbers with commas between") from None
+
+
+def best_of(path: Path, where: Space) -> tuple[int, ...]:
+    """The best encoding of a FOUND.json; UserError where it is none."""
+    try:
+        data = json.loads(path.read_text())
+        if data["space"] != where.name:
+            raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
+        return tuple(int(value) for value in data["found"][0]["encoding"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error

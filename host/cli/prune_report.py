@@ -1,0 +1,144 @@
+"""`dscim prune report`: searched structures beside their baselines; makes what is missing."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from dscim.host.cli.entry import STOPPED, main
+from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.prune_options import add_space
+from dscim.host.cli.report import Report, add_report
+from dscim.host.errors import UserError
+from dscim.host.prune import space
+from dscim.host.prune.budget import MEASURES
+from dscim.host.prune.experiment import Experiment
+
+COLUMNS = ("method", "encoding", ">MACs", ">cycles", ">accuracy", ">deviation", ">seeds",
+           ">INT8", ">DS-CIM")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dscim prune report`."""
+    add_space(parser)
+    parser.add_argument("--work", type=Path, required=True, metavar="FOLDER",
+                        help="the results of `dscim prune retrain`, and everything that is made")
+    parser.add_argument("--make", action="store_true",
+                        help="first train, search and retrain what is not there yet")
+    parser.add_argument("--budget", action="append", metavar="NAME=LIMIT",
+                        help="budgets of --make (default cycles=50%% and cycles=25%%)")
+    parser.add_argument("--training-seeds", default="1,2,3", metavar="S,S,...",
+                        help="of --make's retrainings (default 1,2,3)")
+    for name, what in (("data", "of all steps with data"), ("train", "of `prune train`"),
+                       ("search", "of `prune search`"), ("retrain", "of `prune retrain`")):
+        parser.add_argument(f"--{name}-options", default="", metavar="TEXT",
+                            help=f"further options {what}, in one word, for --make")
+    parser.add_argument("--measure", choices=list(MEASURES), default="cycles",
+                        help="of the plot (default cycles)")
+    parser.add_argument("--plot", type=Path, metavar="FILE",
+                        help="accuracy against the measure with the Pareto front, as .png or .svg")
+    add_report(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Makes what is missing, prints the table, and says by how much the search is better."""
+    report, where = Report.of(options), space(options.space)
+    for path in (options.plot, options.json):
+        check_writable(path)
+    if options.make:
+        _make(options, report)
+    results = _results(options.work, where.name)
+    report.table(COLUMNS, [_row(each) for each in results])
+    gains = list(_gains(results))
+    for gain in gains:
+        report.say(f"within {gain['limit']} cycles: search {100 * gain['gain']:+.2f} points "
+                   f"against {gain['against']}")
+    if options.plot:
+        _plot(results, options)
+    save_json(options.json, {"space": where.name, "results": results, "gains": gains})
+    return 0
+
+
+def _make(options: argparse.Namespace, report: Report) -> None:
+    """Runs every command whose result is not there."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    budgets = tuple(options.budget or ("cycles=50%", "cycles=25%"))
+    what = Experiment(
+        options.space, options.work, budgets, options.training_seeds,
+        *(tuple(getattr(options, f"{name}_options").split())
+          for name in ("data", "train", "search", "retrain")))
+    for piece in what.pieces():
+        _run(piece.output, piece.arguments, report)
+    for budget in budgets:
+        uniform = json.loads(what.found("search", budget).read_text())["uniform"]
+        if uniform is None:
+            report.say(f"no uniform scaling is within {budget}")
+            continue
+        piece = what.uniform(budget, tuple(uniform["encoding"]))
+        _run(piece.output, piece.arguments, report)
+
+
+def _run(output: Path, arguments: tuple[str, ...], report: Report) -> None:
+    """One command, unless its result is there; UserError where it fails."""
+    if output.exists():
+        return
+    report.say("dscim prune " + " ".join(arguments))
+    status = main(["prune", *arguments])
+    if status == STOPPED:
+        raise KeyboardInterrupt
+    if status:
+        raise UserError(f"`dscim prune {arguments[0]}` for '{output}' failed; the same command "
+                        "goes on where it stopped.")
+
+
+def _results(work: Path, name: str) -> list[dict[str, Any]]:
+    """The results of retrainings in a folder, the cheapest first."""
+    results = []
+    for path in sorted(work.glob("*.json")):
+        try:
+            data = json.loads(path.read_text())
+        except ValueError as error:
+            raise UserError(f"'{path}' is no JSON: {error}.") from error
+        if isinstance(data, dict) and data.get("space") == name and "method" in data:
+            results.append(data | {"file": path.name})
+    if not results:
+        raise UserError(f"'{work}' holds no result of `dscim prune retrain` for {name}; run it, "
+                        "or give --make.")
+    return sorted(results, key=lambda each: (each["costs"].get("cycles", each["costs"]["macs"]),
+                                             each["method"]))
+
+
+def _row(each: dict[str, Any]) -> tuple[str, ...]:
+    return (each["method"], ",".join(map(str, each["encoding"])),
+            f"{each['costs']['macs'] / 1e6:.2f} M", str(each["costs"].get("cycles", "-")),
+            f"{100 * each['mean']:.2f} %", f"{100 * each['deviation']:.2f}",
+            str(len(each["seeds"])), f"{100 * each['int8']:.2f} %", f"{100 * each['dscim']:.2f} %")
+
+
+def _gains(results: list[dict[str, Any]]) -> Any:
+    """By how much the search's mean is above each baseline's of the same budget.
+
+    Results of one budget have names that end alike: METHOD-BUDGET.json.
+    """
+    by_file = {each["file"]: each for each in results}
+    for each in results:
+        method, dash, budget = each["file"].partition("-")
+        if method != "search" or not dash:
+            continue
+        for baseline in ("uniform", "random", "shared"):
+            other = by_file.get(f"{baseline}-{budget}")
+            if other is not None:
+                yield {"budget": budget.removesuffix(".json"), "against": baseline,
+                       "limit": each["costs"].get("cycles"), "gain": each["mean"] - other["mean"]}
+
+
+def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    from dscim.host.prune.plots import front  # noqa: PLC0415
+    methods: dict[str, list[tuple[float, float, float]]] = {}
+    for each in results:
+        if options.measure not in each["costs"]:
+            raise UserError(f"'{each['file']}' does not say its {options.measure}; retrain with "
+                            "--table.")
+        methods.setdefault(each["method"], []).append(
+            (each["costs"][options.measure], each["mean"], each["deviation"]))
+    front(methods, MEASURES[options.measure], options.space, options.plot)

@@ -1,0 +1,69 @@
+"""`dscim prune report`: tables, gains, the Pareto front, and the commands of an experiment."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from dscim.host.cli import main, prune
+from dscim.host.prune.experiment import Experiment
+from dscim.host.prune.plots import pareto
+
+SPACE = "fashion-mobilenet-v1"
+RESULTS = {"search-cycles-50": ("search", 0.74, 30_000), "full": ("full", 0.8, 65_000),
+           "uniform-cycles-50": ("uniform", 0.71, 29_000),
+           "random-cycles-50": ("random", 0.745, 29_500)}
+
+
+@pytest.fixture(name="work")
+def _work(tmp_path: Path) -> Path:
+    for name, (method, mean, cycles) in RESULTS.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({
+            "space": SPACE, "method": method, "encoding": [30] * 6, "mean": mean,
+            "deviation": 0.01, "seeds": [1, 2, 3], "int8": mean, "dscim": mean - 0.02,
+            "costs": {"macs": 10**6, "parameters": 10**5, "memory": 10**5, "cycles": cycles}}))
+    (tmp_path / "table.json").write_text("{}")
+    return tmp_path
+
+
+def test_the_table_the_gains_and_the_plot(work: Path, capsys) -> None:
+    pytest.importorskip("matplotlib")
+    plot, out = work / "p.svg", work / "r.json.out"
+    assert main(["prune", "report", "--space", SPACE, "--work", str(work), "--plot", str(plot),
+                 "--json", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert [each["method"] for each in result["results"]] == ["uniform", "random", "search", "full"]
+    assert {gain["against"]: round(100 * gain["gain"], 1) for gain in result["gains"]} == {
+        "uniform": 3.0, "random": -0.5}
+    printed = capsys.readouterr().out
+    assert "+3.00 points against uniform" in printed and "74.00 %" in printed
+    assert plot.read_text().lstrip().startswith("<?xml")
+
+
+def test_the_pareto_front() -> None:
+    assert pareto([(2, 0.5), (1, 0.4), (3, 0.45), (2, 0.6), (4, 0.7)]) == [
+        (1, 0.4), (2, 0.6), (4, 0.7)]
+
+
+@pytest.mark.parametrize(("options", "word"), [
+    (("--plot", "p.txt"), ".png"), (("--space", "vgg"), "vgg"),
+    (("--space", "resnet-50"), "no result")])
+def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:
+    assert main(["prune", "report", "--space", SPACE, "--work", str(work), *options]) == 2
+    printed = capsys.readouterr().err
+    assert word in printed and printed.count("\n") == 1
+
+
+def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
+    """Each is understood by its step, and makes a file of its own."""
+    parser = argparse.ArgumentParser()
+    prune.configure(parser)
+    what = Experiment(SPACE, tmp_path, ("cycles=50%", "macs=1e6"), "1,2", ("--held-out", "9"),
+                      ("--epochs", "1"), ("--population", "4"), ("--epochs", "2"))
+    pieces = [*what.pieces(), what.uniform("cycles=50%", (3,) * 6)]
+    assert len({piece.output for piece in pieces}) == len(pieces) == 17
+    for piece in pieces:
+        options = parser.parse_args(piece.arguments)
+        made = getattr(options, "json", None) or options.output
+        assert piece.output in (made, options.output, options.output.with_suffix(".json"))

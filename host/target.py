@@ -74,9 +74,6 @@ class Line:
 GIGABIT = 125e6
 """Bytes a second of gigabit Ethernet."""
 
-CLOCK = 75e6
-"""Hz of a board's SoC, by which gigabit Ethernet is so many bytes a cycle."""
-
 
 def line_of(name: str) -> Line:
     """The line of the target `name`."""
@@ -87,7 +84,7 @@ def line_of(name: str) -> Line:
         rate = _port(scheme, place)[1]
         return Line(bytes_per_second=rate / 10, name=f"{rate} baud")
     if name == "sim+eth":
-        return Line(bytes_per_cycle=GIGABIT / CLOCK, name=f"gigabit at {CLOCK / 1e6:g} MHz")
+        return Line(bytes_per_cycle=4.0, name="32 bits a cycle (simulated PHY)")
     if scheme == "eth":
         return Line(bytes_per_second=GIGABIT, name="gigabit")
     return Line()

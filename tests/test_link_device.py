@@ -11,11 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dscim.gateware import registers
-from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.errors import LinkError
-from dscim.host.layout import memory_ranges, memory_sizes
-from dscim.host.link.base import Words
+from dscim.host.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.exchange import Refused
 from dscim.host.link.handshake import Busy
@@ -23,13 +20,8 @@ from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import SocketTransport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
+from tests.link_exercise import BASE, COUNT, SPEC, TIMEOUT, counters, exercise
 from tests.link_faults import flipped
-
-SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=2)
-BASE = registers.MEMORY_BASES["activations"]
-COUNT = memory_sizes(SPEC)["activations"] // 4
-TIMEOUT = 20.0
-"""Seconds; other work may starve the simulator."""
 
 
 class FlippingTransport(SocketTransport):
@@ -66,30 +58,6 @@ def transport(simulator: Simulator, rate: float = 0.0, seed: int = 0) -> Flippin
 def connect(simulator: Simulator, *, wait: float = 0.0, take_over: bool = False) -> FrameLink:
     return FrameLink(StreamCarrier(transport(simulator)), timeout=TIMEOUT, wait=wait,
                      take_over=take_over)
-
-
-def exercise(link: FrameLink, words: int, seed: int) -> None:
-    """Random writes and reads of the activation memory, held against an array."""
-    random = np.random.default_rng(seed)
-    most = min(COUNT, words)
-    twin = random.integers(0, 1 << 32, most, dtype=np.uint32)
-    link.write(BASE, twin)
-    while words > 0:
-        count = min(int(2 ** random.uniform(0, 13)), most, words)
-        start = int(random.integers(most - count + 1))
-        twin[start:start + count] = random.integers(0, 1 << 32, count, dtype=np.uint32)
-        link.write(BASE + 4 * start, twin[start:start + count])
-        start = int(random.integers(most - count + 1))
-        np.testing.assert_array_equal(link.read(BASE + 4 * start, count),
-                                      twin[start:start + count])
-        words -= count
-    np.testing.assert_array_equal(link.read(BASE, most), twin)
-
-
-def counters(link: FrameLink) -> dict[str, int]:
-    values: Words = link.read(registers.LINK_BASE, len(registers.LINK_REGISTERS))
-    return {register.name: int(value)
-            for register, value in zip(registers.LINK_REGISTERS, values, strict=True)}
 
 
 def test_words_arrive_and_the_device_counts_the_frames(simulator: Simulator) -> None:

@@ -76,6 +76,15 @@ def test_a_product_over_either_way_to_one_soc(targets: dict[str, str], operands:
     check_product(operands)
 
 
+@pytest.mark.parametrize("carrier", ["uart", "eth"])
+def test_a_device_of_another_spec_is_named(targets: dict[str, str], operands: Path,
+                                           carrier: str) -> None:
+    other = SocSpec(MacroSpec(rows=32, columns=4))
+    options = [option if option != "16" else "32" for option in MVM]
+    assert_refused(dscim(*options, "--target", targets[carrier], folder=operands),
+                   f"built from spec {SPEC.hash:08x}, but {other.hash:08x} is asked for")
+
+
 def opened(target: str, *, wait: float = 10.0) -> Device:
     return open_target(target, SPEC, presence=Presence(wait))
 

@@ -17,11 +17,12 @@ from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.exchange import Refused
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
-from dscim.host.link.transport import SocketTransport
+from dscim.host.link.transport import SocketTransport, open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 from tests.link_exercise import BASE, COUNT, SPEC, TIMEOUT, counters, exercise
 from tests.link_faults import flipped
+from tests.link_tty import Tty
 
 
 class FlippingTransport(SocketTransport):
@@ -162,6 +163,46 @@ def killed(times: int) -> None:
             link.close()
             killer.join()
     assert len(boots) == times
+
+
+def test_a_terminal_carries_a_session(simulator: Simulator) -> None:
+    """A real tty, as far as the host can tell; its far end goes in the middle of a transfer."""
+    with Tty(simulator.port) as tty:
+        link = over_tty(tty)
+        exercise(link, 5000, 12)
+        link.close()
+        link = over_tty(tty)
+        puller = threading.Timer(0.3, tty.hang_up)
+        puller.start()
+        with pytest.raises(LinkError, match=r"Serial port .* failed|did not answer"):
+            while True:
+                exercise(link, 5000, 13)
+        link.close()
+        puller.join()
+    link = connect(simulator, take_over=True, wait=TIMEOUT)
+    exercise(link, 1000, 14)
+    link.close()
+
+
+def test_a_device_reloaded_behind_a_terminal_is_noticed() -> None:
+    """The tty stays open, as an adapter's does; the device behind it begins anew."""
+    with Simulator(soc_design(SPEC)) as first, Simulator(soc_design(SPEC)) as second, \
+            Tty(first.port) as tty:
+        link = over_tty(tty)
+        exercise(link, 1000, 15)
+        tty.attach(second.port)
+        with pytest.raises(LinkError, match="was reset or reloaded"):
+            while True:
+                exercise(link, 1000, 16)
+        link.close()
+        again = over_tty(tty)
+        exercise(again, 1000, 17)
+        again.close()
+
+
+def over_tty(tty: Tty) -> FrameLink:
+    return FrameLink(StreamCarrier(open_transport(tty.name, 1_000_000, 3)), timeout=3,
+                     take_over=True)
 
 
 def test_a_pulled_cable_leaves_the_device_usable(simulator: Simulator) -> None:

@@ -3,12 +3,14 @@
 import dataclasses
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import toy_soc
 
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.host.errors import LinkError
@@ -140,6 +142,18 @@ def test_a_device_power_cycled_in_the_middle_is_noticed() -> None:
         again = connect(second, proxy.port)
         exercise(again, 1000, 37)
         again.close()
+
+
+def test_a_plain_litex_soc_is_named() -> None:
+    """LiteEth's own Etherbone in a SoC that is none of ours; its UDP port 1235 sends back."""
+    with Simulator(toy_soc.ethernet_design()) as toy, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        bone, echo = toy.udp[ETHERBONE_PORT], toy.udp[FRAMES_PORT]
+        for port, words in ((silent.getsockname()[1], "LiteX's Etherbone, but is no dscim device"),
+                            (echo, "only sends back what it is sent")):
+            with pytest.raises(LinkError, match=words):
+                FrameLink(DatagramCarrier("127.0.0.1", port, bone), timeout=1)
 
 
 def pulled(simulator: Simulator, times: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dscim.gateware import registers
-from dscim.host.bench.rates import Latency, Rate, Step, verify
+from dscim.host.bench.rates import Latency, Rate, Step, Stopwatch, verify
 from dscim.host.bench.source import Source
 from dscim.host.controller import Controller
 from dscim.host.counters import Counters
@@ -54,7 +54,7 @@ class Bench:
                 "loop-back": self._sum("loop-back", 2 * total, step, self._loop)}
 
     def _sum(self, name: str, total: int, step: Step, act: Callable[[int], Rate]) -> Rate:
-        done = Rate(0, 0.0, 0)
+        done = Rate(0, 0.0, 0, 0.0)
         while done.bytes < total:
             step(name, done.bytes, total)
             done += act(total - done.bytes)
@@ -94,10 +94,10 @@ class Bench:
 
     def _timed(self, count: int, act: Callable[[], object]) -> Rate:
         self._device.counted()
-        start = time.perf_counter()
+        watch = Stopwatch()
         act()
-        seconds = time.perf_counter() - start
-        return Rate(count, seconds, _cycles(self._device.counted()))
+        seconds, cpu = watch.read()
+        return Rate(count, seconds, _cycles(self._device.counted()), cpu)
 
 
 def _cycles(counters: Counters) -> int:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from dscim.gateware import registers
 from dscim.gateware.specs import SocSpec
 from dscim.host.bench.clients import Client, Opener, remote, uart, udp
-from dscim.host.bench.rates import Rate, Step
+from dscim.host.bench.rates import Rate, Step, Stopwatch
 from dscim.host.errors import LinkError
 from dscim.host.layout import memory_sizes
 from dscim.host.link.base import Words
@@ -64,7 +63,7 @@ class LitexBench:
     def _sum(self, client: str, what: str, record: int, total: int, opener: Opener, step: Step
              ) -> Theirs:
         act = self._written if what == "write" else self._read
-        rate, wrong = Rate(0, 0.0, 0), 0
+        rate, wrong = Rate(0, 0.0, 0, 0.0), 0
         while rate.bytes < total and rate.seconds < MOST_SECONDS:
             step(f"{client} {what}", rate.bytes, total)
             count = min(self._most, -(-(total - rate.bytes) // 4))
@@ -102,11 +101,12 @@ def _timed(simulator: Simulator, client: Client, count: int, act: Callable[[], N
     """Does `act`, for MOST_SECONDS at most; LinkError when the client did not get through."""
     ends = threading.Timer(MOST_SECONDS, client.close)
     ends.start()
-    cycles, start = simulator.ask().cycles, time.perf_counter()
+    cycles, watch = simulator.ask().cycles, Stopwatch()
     try:
         act()
     except Exception as error:      # whatever its libraries raise
         raise LinkError(f"LiteX's {type(client).__name__} gave up: {error!r}.") from error
     finally:
         ends.cancel()
-    return Rate(count, time.perf_counter() - start, simulator.ask().cycles - cycles)
+    seconds, cpu = watch.read()
+    return Rate(count, seconds, simulator.ask().cycles - cycles, cpu)

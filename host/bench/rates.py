@@ -1,6 +1,7 @@
 """What a benchmark of a link measures."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -24,15 +25,19 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """Data bytes moved and verified, in `seconds`; `cycles` of the device, 0 where it has none."""
+    """Data bytes moved and verified, in `seconds`.
+
+    cycles: of the device, 0 where it has none. cpu: seconds that this process computed for them.
+    """
 
     bytes: int
     seconds: float
     cycles: int
+    cpu: float
 
     def __add__(self, other: "Rate") -> "Rate":
         return Rate(self.bytes + other.bytes, self.seconds + other.seconds,
-                    self.cycles + other.cycles)
+                    self.cycles + other.cycles, self.cpu + other.cpu)
 
     @property
     def per_second(self) -> float:
@@ -43,6 +48,17 @@ class Rate:
     def per_cycle(self) -> float | None:
         """Bytes a cycle of the device, None where it counts none."""
         return self.bytes / self.cycles if self.cycles else None
+
+
+class Stopwatch:
+    """Seconds by the clock on the wall, and of this process, since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """Both, on the wall first."""
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 def verify(address: int, expected: Words, found: Words) -> None:

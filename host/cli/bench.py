@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 SIZES = range(4, (1 << 30) + 1)
 ROUNDS = range(1, 1_000_001)
-COLUMNS = ("", ">bytes", ">seconds", ">kB/s", ">bytes/cycle", ">of the line", ">of ours")
+COLUMNS = ("", ">bytes", ">seconds", ">CPU here", ">kB/s", ">bytes/cycle", ">of the line",
+           ">of ours")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -111,9 +112,9 @@ def _print(report: Report, target: str, seed: int, latency: Latency, rates: dict
                f"{1e3 * latency.most_99:.3f}")
     rows = [_row(name, rate, line) for name, rate in rates.items()]
     if line.bytes_per_second is not None:
-        rows.append((line.name, "", "", f"{line.bytes_per_second / 1e3:.1f}", "-", "1.000", ""))
+        rows.append((line.name, "", "", "", f"{line.bytes_per_second / 1e3:.1f}", "-", "1.000", ""))
     elif line.bytes_per_cycle is not None:
-        rows.append((line.name, "", "", "-", f"{line.bytes_per_cycle:.3f}", "1.000", ""))
+        rows.append((line.name, "", "", "", "-", f"{line.bytes_per_cycle:.3f}", "1.000", ""))
     rows += [_row(_name(their), their.rate, line, f"1 / {_ratio(their, rates):.1f}")
              for their in theirs]
     columns = COLUMNS if theirs else COLUMNS[:-1]
@@ -131,8 +132,9 @@ def _name(their: "Theirs") -> str:
 
 
 def _row(name: str, rate: Rate, line: Line, ratio: str = "") -> tuple[str, ...]:
-    return (name, f"{rate.bytes}", f"{rate.seconds:.3f}", f"{rate.per_second / 1e3:.1f}",
-            _or_dash(rate.per_cycle), _or_dash(_part(rate, line)), ratio)
+    return (name, f"{rate.bytes}", f"{rate.seconds:.3f}", f"{rate.cpu:.3f}",
+            f"{rate.per_second / 1e3:.1f}", _or_dash(rate.per_cycle),
+            _or_dash(_part(rate, line)), ratio)
 
 
 def _or_dash(value: float | None) -> str:

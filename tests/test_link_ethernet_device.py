@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 import toy_soc
 
-from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
+from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT, Kind
 from dscim.host.errors import LinkError
 from dscim.host.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
+from dscim.host.link.frames import Frame
 from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 from tests.link_exercise import BASE, SPEC, TIMEOUT, counters, exercise
+from tests.link_faults import flipped
 from tests.link_proxy import FAULTS, FaultyProxy
 
 
@@ -154,6 +156,46 @@ def test_a_plain_litex_soc_is_named() -> None:
                             (echo, "only sends back what it is sent")):
             with pytest.raises(LinkError, match=words):
                 FrameLink(DatagramCarrier("127.0.0.1", port, bone), timeout=1)
+
+
+SAMPLES = {
+    FRAMES_PORT: [Frame(Kind.OPEN, 0, 77, 0).encode(), Frame(Kind.CLOSE, 0, 77, 0).encode(),
+                  Frame(Kind.READ, 0, 77, BASE, asked=20).encode(),
+                  Frame(Kind.WRITE, 0, 77, BASE, bytes(range(80))).encode()],
+    ETHERBONE_PORT: [bytes.fromhex(text) for text in (
+        "4e6f1044 00000000 100f0200 40000000 01020304 05060708",
+        "4e6f1044 00000000 000f0001 00000000 00000800", "4e6f1100 00000000")]}
+"""Right datagrams to each port, to be cut and damaged: a write, a read and a probe of Etherbone."""
+
+
+def noise(random: np.random.Generator, port: int) -> bytes:
+    """Random bytes, or a right datagram with bits flipped, cut or not."""
+    if random.random() < 0.2:
+        return random.bytes(int(random.integers(300)))
+    data = SAMPLES[port][int(random.integers(len(SAMPLES[port])))]
+    data = flipped(data, 2 / (8 * len(data)), random)[0]
+    return data[:int(random.integers(len(data)))] if random.random() < 0.3 else data
+
+
+@pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_random_datagrams_leave_the_device_usable(simulator: Simulator, count: int) -> None:
+    """A host gets through at its first try, within 100 ms of the SoC's time."""
+    random = np.random.default_rng(40)
+    start = simulator.ask().datagrams_received
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source:
+        for number in range(1, count + 1):
+            port = FRAMES_PORT if number % 2 else ETHERBONE_PORT
+            source.sendto(noise(random, port), ("127.0.0.1", simulator.udp[port]))
+            if number % 100 == 0:      # no more than the simulator takes
+                while simulator.ask().datagrams_received < start + number:
+                    time.sleep(0.002)
+    before = simulator.ask().cycles
+    link = connect(simulator, take_over=True)
+    cycles = simulator.ask().cycles - before
+    print(f"\nopened after {cycles} cycles; {counters(link)}")
+    assert cycles < 100e-3 * simulator.design.clk_freq
+    exercise(link, 1000, 41)
+    link.close()
 
 
 def pulled(simulator: Simulator, times: int) -> None:

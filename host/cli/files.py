@@ -71,8 +71,12 @@ def save_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 def save_json(path: Path | None, value: Any) -> None:
     """Writes `value` as indented JSON at once; does nothing without a path."""
+    save_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def save_text(path: Path | None, text: str) -> None:
+    """Writes `text` at once; does nothing without a path."""
     if path is not None:
-        text = json.dumps(value, indent=2) + "\n"
         _write(path, lambda file: file.write(text.encode()))
 
 

@@ -3,8 +3,8 @@
 `header.npy` is UTF-8 JSON as uint8: {"format": "dscim network", "version": 1, "name", "shape",
 "scale", "zero", "classes", "arithmetic" (the fields of ProductSpec), "provenance", "nodes"}.
 Each node is an object: "kind" (a name in `dscim.host.network.nodes`) and the fields of that class,
-less its arrays; those of LATER may be absent. The array `field` of node i is `i.field.npy`, for Conv: `i.weights` int8 OHWI,
-`i.bias`, `i.multiplier`, `i.shift` int32.
+less its arrays; those of LATER may be absent. The array `field` of node i is `i.field.npy`, for
+Conv: `i.weights` int8 OHWI, `i.bias`, `i.multiplier`, `i.shift` int32.
 Nothing is pickled. Equal networks give equal bytes, so the file's SHA-256 names the network.
 """
 

@@ -7,13 +7,14 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 from dscim.boards.board import Board, Ethernet
+from dscim.boards.memories import block_rams
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.base import require
+from dscim.gateware.specs.soc import BUS_BYTES
 
 TOP = "dscim"
 """The name of the top module and of its files."""
@@ -91,22 +92,19 @@ class Setup:
                 f"of the clock of {self.clock/1e6:g} MHz.")
         require(1e6 <= self.clock <= 400e6,
                 f"A clock of {self.clock/1e6:g} MHz is outside 1..400 MHz.")
-        room, macro = self.board.parts[self.device], self.spec.macro
-        fits = [columns for columns in (4 << shift for shift in range(7))
-                if block_rams(self.spec, columns) <= room.block_ram]
-        require(block_rams(self.spec, macro.columns) <= room.block_ram,
-                f"A device of {macro.columns} columns needs "
-                f"{block_rams(self.spec, macro.columns)} block RAMs and {room.name} has "
-                f"{room.block_ram}; " + (f"choose {fits[-1]} columns or fewer." if fits else
-                                         "its memories alone are more than that."))
+        room, columns = self.board.parts[self.device], self.spec.macro.columns
+        needed = {shifted: block_rams(_narrower(self.spec, shifted))
+                  for shift in range(7) if (shifted := columns >> shift) >= BUS_BYTES}
+        fits = [columns for columns, blocks in needed.items() if blocks <= room.block_ram]
+        require(columns in fits,
+                f"A device of {columns} columns needs {needed[columns]} block RAMs and "
+                f"{room.name} has {room.block_ram}; "
+                + (f"choose {fits[0]} columns or fewer." if fits else
+                   "its memories alone are more than that."))
 
 
-def block_rams(spec: SocSpec, columns: int) -> int:
-    """Blocks of 18 kbit, 512 words of 32 bits or 2048 of 8, that the large memories need at least
-    with a macro of so many columns."""
-    weights = ceil(columns*8/32)*ceil(spec.weight_rows/512)
-    activations = 8*ceil(spec.activation_words/2048)
-    return weights + activations
+def _narrower(spec: SocSpec, columns: int) -> SocSpec:
+    return dataclasses.replace(spec, macro=dataclasses.replace(spec.macro, columns=columns))
 
 
 @dataclasses.dataclass(frozen=True)

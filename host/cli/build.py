@@ -18,6 +18,11 @@ from dscim.host.errors import UserError
 MEGA = 1e6
 SEEDS = range(1, 101)
 
+MEMORIES = {"weight_rows": "of the weight memory", "channels": "whose parameters are held",
+            "activation_words": "of 8 bytes of the activation memory",
+            "descriptors": "that are held at once"}
+"""Sizes of memories, by their names in `SocSpec`."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim build`."""
@@ -46,6 +51,8 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--variant", choices=list(VARIANTS), help="ds-cim1 or ds-cim2")
     group.add_argument("--exact", action="store_true",
                        help="an exact macro beside the stochastic one")
+    for name, what in MEMORIES.items():
+        group.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=what)
     group.add_argument("--clock", type=float, metavar="MHZ", help="of the device")
     group.add_argument("--baud", type=int, metavar="B", help="of the UART")
     group.add_argument("--ip", metavar="A", help=f"on Ethernet, where the board has it "
@@ -88,8 +95,10 @@ def _spec(board: Board, device: str, options: argparse.Namespace) -> SocSpec:
     for name in ("rows", "columns", "lanes"):
         if getattr(options, name) is not None:
             changes[name] = getattr(options, name)
+    memories = {name: getattr(options, name) for name in MEMORIES
+                if getattr(options, name) is not None}
     return dataclasses.replace(spec, macro=dataclasses.replace(macro, **changes),
-                               exact=options.exact or spec.exact)
+                               exact=options.exact or spec.exact, **memories)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -119,8 +128,8 @@ def run(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace) -> str:
     """The command line that builds the same again, wherever its files go."""
     words = ["dscim", "build", options.board]
-    for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", "clock", "baud",
-                 "ip", "mac", "no_ethernet", "seeds", "allow_slow"):
+    for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", *MEMORIES,
+                 "clock", "baud", "ip", "mac", "no_ethernet", "seeds", "allow_slow"):
         value = getattr(options, name)
         if value not in (None, False):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]

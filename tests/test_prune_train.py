@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
+torch.set_num_threads(1)                # of two on a busy machine each waits for the other
 
 import onnxruntime  # noqa: E402
 

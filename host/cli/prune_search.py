@@ -15,9 +15,10 @@ from dscim.host.network import file_hash
 from dscim.host.prune import Space, space
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
+from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.search import Found, Settings, evolve, sample
 from dscim.host.prune.table import load
-from dscim.host.prune.workers import Workers
+from dscim.host.prune.workers import MakeFitness, Workers
 
 SHOWN = 5
 """Structures that are printed."""
@@ -47,6 +48,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
                            help=f"default {field.default}")
     group.add_argument("--workers", type=int, default=1, metavar="N",
                        help="processes; the result is the same for any number (default 1)")
+    group.add_argument("--scheduler", metavar="ADDRESS",
+                       help="evaluate by the workers of this Dask scheduler: tcp://HOST:PORT, or "
+                            "its --scheduler-file")
 
 
 def _add_fitness(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{where.name} within {limits_text(budget)}, seed {settings.seed}, "
                f"{len(cache.known)} evaluations known")
     count = settings.population * settings.iterations
-    with report.progress() as step, Workers(measure, options.workers) as workers:
+    with report.progress() as step, _workers(measure, options) as workers:
         found = (sample(budget, count, settings.seed, workers, cache, step) if options.random
                  else evolve(budget, settings, workers, cache, step))
     result = _result(found, budget, where) | {
@@ -93,6 +97,13 @@ def run(options: argparse.Namespace) -> int:
                   for each in result["found"][:SHOWN]])
     report.say(f"{len(found)} structures evaluated; written to {options.output}")
     return 0
+
+
+def _workers(measure: MakeFitness, options: argparse.Namespace) -> Workers | Cluster[Any, float]:
+    """Where candidates are evaluated."""
+    if options.scheduler is None:
+        return Workers(measure, options.workers)
+    return Cluster(measure, options.scheduler)
 
 
 def _measure(options: argparse.Namespace, where: Space) -> Any:

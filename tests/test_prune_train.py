@@ -22,7 +22,8 @@ from dscim.host.prune import fit as fitting  # noqa: E402
 from dscim.host.prune import operations, space  # noqa: E402
 from dscim.host.prune.augmentation import resized_crop  # noqa: E402
 from dscim.host.prune.fit import fit  # noqa: E402
-from dscim.host.prune.fitness import Measure, parts_of  # noqa: E402
+from dscim.host.prune.fitness import Measure  # noqa: E402
+from dscim.host.prune.images import parts_of  # noqa: E402
 from dscim.host.prune.learn import from_scratch, load_pruning_net, pruning_net  # noqa: E402
 from dscim.host.prune.mobilenet import mobilenet_v1  # noqa: E402
 from dscim.host.prune.operations import Kind  # noqa: E402

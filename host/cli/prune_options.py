@@ -60,6 +60,8 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
             ("seed", int, "of order, augmentation and structures")):
         group.add_argument(f"--{name}", type=kind, help=what)
     group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
+    group.add_argument("--readers", type=int, default=0,
+                       help="processes that read the images of a folder ahead (default 0)")
 
 
 def schedule_of(options: argparse.Namespace, default: Schedule) -> Schedule:

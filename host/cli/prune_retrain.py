@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     need_torch(options)
     from dscim.host.prune.fit import Telling  # noqa: PLC0415
     from dscim.host.prune.retrain import Retraining  # noqa: PLC0415
+    from dscim.host.prune.together import together  # noqa: PLC0415
 
     report = Report.of(options)
     table = load(options.table, where) if options.table else None
@@ -71,9 +72,12 @@ def run(options: argparse.Namespace) -> int:
     schedule = schedule_of(options, plan_of(where.name).scratch)
     report.say(f"{where.name} {','.join(map(str, where.encode(structure)))}: "
                + ", ".join(f"{value} {key}" for key, value in costs.items()))
-    with report.progress() as step:
+    with together(), report.progress() as step:
         done = Retraining(where, structure, name, folder, given, schedule, options.training_seeds,
-                          options.test, product).run(options.output, Telling(report.say, step))
+                          options.test, product).run(options.output,
+                                                     Telling(report.say, step, options.readers))
+    if not done:                                        # not the first of torchrun's processes
+        return 0
     result = {"space": where.name, "method": options.method,
               "encoding": where.encode(structure), "costs": costs,
               "schedule": dataclasses.asdict(schedule), **done}

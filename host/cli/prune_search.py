@@ -55,8 +55,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_fitness(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("fitness")
-    group.add_argument("--validation", type=int, default=2_000,
-                       help="held-out images that structures are compared by (default 2000)")
+    group.add_argument("--validation", type=int, metavar="N",
+                       help="held-out images that structures are compared by (default: all)")
     group.add_argument("--batches", type=int, default=8,
                        help="batches of 128 images for the batch norms (default 8)")
     group.add_argument("--emulator", action="store_true",
@@ -109,13 +109,14 @@ def _workers(measure: MakeFitness, options: argparse.Namespace) -> Workers | Clu
 def _measure(options: argparse.Namespace, where: Space) -> Any:
     from dscim.host.prune.fitness import Measure  # noqa: PLC0415
     name, folder, held_out, _ = data_of(options, where)
-    if not 1 <= options.validation <= held_out:
-        raise UserError(f"--validation {options.validation} is not 1 up to the {held_out} "
+    validation = held_out if options.validation is None else options.validation
+    if not 1 <= validation <= held_out:
+        raise UserError(f"--validation {validation} is not 1 up to the {held_out} "
                         "held-out images.")
     if options.batches < 1:
         raise UserError(f"--batches {options.batches} is below 1.")
     return Measure(where.name, options.net.absolute(), name, folder, held_out,
-                   options.validation, options.batches,
+                   validation, options.batches,
                    product=ProductSpec(length=options.length) if options.emulator else None)
 
 

@@ -95,12 +95,12 @@ def numbers(text: str) -> tuple[int, ...]:
             f"{text!r} is not whole numbers with commas between") from None
 
 
-def best_of(path: Path, where: Space) -> tuple[int, ...]:
-    """The best encoding of a FOUND.json; UserError where it is none."""
+def best_of(path: Path, where: Space) -> tuple[tuple[int, ...], dict[str, int]]:
+    """The best encoding of a FOUND.json, and its budget; UserError where it is none."""
     try:
         data = json.loads(path.read_text())
         if data["space"] != where.name:
             raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
-        return tuple(int(value) for value in data["found"][0]["encoding"])
+        return tuple(int(value) for value in data["found"][0]["encoding"]), dict(data["budget"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error

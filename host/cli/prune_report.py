@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.entry import STOPPED
+from dscim.host.cli.entry import FAILED, STOPPED
 from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.options import add_target
+from dscim.host.cli.prune_counted import count
 from dscim.host.cli.prune_options import add_space
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
@@ -18,6 +20,9 @@ from dscim.host.prune.experiment import Experiment, Piece
 from dscim.host.prune.jobs import Jobs, log_of, make_run
 
 BUDGETS = ("cycles=50%", "cycles=25%")
+
+NO_TARGET = "none"
+"""Networks are not run; on a target they are, layer by layer, and their cycles counted."""
 
 COLUMNS = ("method", "encoding", ">MACs", ">cycles", ">accuracy", ">deviation", ">seeds",
            ">INT8", ">DS-CIM")
@@ -47,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="of the plot (default cycles)")
     parser.add_argument("--plot", type=Path, metavar="FILE",
                         help="accuracy against the measure with the Pareto front, as .png or .svg")
+    add_target(parser, NO_TARGET)
     add_report(parser)
 
 
@@ -63,12 +69,13 @@ def run(options: argparse.Namespace) -> int:
     report.table(COLUMNS, [_row(each) for each in results])
     gains = list(_gains(results))
     for gain in gains:
-        report.say(f"within {gain['limit']} cycles: search {100 * gain['gain']:+.2f} points "
-                   f"against {gain['against']}")
+        report.say(f"{gain['budget']}: search {100 * gain['gain']:+.2f} points against "
+                   f"{gain['against']}")
+    holds = options.target == NO_TARGET or count(results, where, options, report)
     if options.plot:
         _plot(results, options)
     save_json(options.json, {"space": where.name, "results": results, "gains": gains})
-    return 0
+    return 0 if holds else FAILED
 
 
 def _make(options: argparse.Namespace, report: Report) -> None:
@@ -141,7 +148,7 @@ def _gains(results: list[dict[str, Any]]) -> Any:
             other = by_file.get(f"{baseline}-{budget}")
             if other is not None:
                 yield {"budget": budget.removesuffix(".json"), "against": baseline,
-                       "limit": each["costs"].get("cycles"), "gain": each["mean"] - other["mean"]}
+                       "gain": each["mean"] - other["mean"]}
 
 
 def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
+torch.set_num_threads(1)                # of two on a busy machine each waits for the other
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402

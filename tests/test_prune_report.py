@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dscim.host.cli import main, prune
-from dscim.host.prune.experiment import Experiment
+from dscim.host.prune.experiment import Experiment, Piece
+from dscim.host.prune.jobs import Jobs, log_of
 from dscim.host.prune.plots import pareto
 
 SPACE = "fashion-mobilenet-v1"
@@ -48,7 +49,7 @@ def test_the_pareto_front() -> None:
 
 @pytest.mark.parametrize(("options", "word"), [
     (("--plot", "p.txt"), ".png"), (("--space", "vgg"), "vgg"),
-    (("--space", "resnet-50"), "no result")])
+    (("--space", "resnet-50"), "no result"), (("--jobs", "0"), "--jobs 0")])
 def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:
     assert main(["prune", "report", "--space", SPACE, "--work", str(work), *options]) == 2
     printed = capsys.readouterr().err
@@ -61,9 +62,40 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
     prune.configure(parser)
     what = Experiment(SPACE, tmp_path, ("cycles=50%", "macs=1e6"), "1,2", ("--held-out", "9"),
                       ("--epochs", "1"), ("--population", "4"), ("--epochs", "2"))
-    pieces = [*what.pieces(), what.uniform("cycles=50%", (3,) * 6)]
-    assert len({piece.output for piece in pieces}) == len(pieces) == 17
+    for budget, uniform in (("cycles=50%", {"encoding": [3] * 6}), ("macs=1e6", None)):
+        what.found("search", budget).write_text(json.dumps({"uniform": uniform}))
+    waves = list(what.waves())
+    assert [len(wave) for wave in waves] == [3, 7, 7]
+    pieces = [piece for wave in waves for piece in wave]
+    assert len({piece.output for piece in pieces}) == len(pieces)
     for piece in pieces:
         options = parser.parse_args(piece.arguments)
         made = getattr(options, "json", None) or options.output
         assert piece.output in (made, options.output, options.output.with_suffix(".json"))
+
+
+def test_jobs_run_side_by_side_and_none_is_left(tmp_path: Path) -> None:
+    """Two of three commands work; where it is left early, what still runs is stopped."""
+    pieces = [Piece(tmp_path / f"{k}.json", ("cost", "--space", name, "--encoding", "FULL",
+                                             "--json", str(tmp_path / f"{k}.json")))
+              for k, name in enumerate(("mobilenet-v1", "resnet-50", "vgg"))]
+    done = dict(Jobs(3).evaluate(pieces))
+    assert {piece.output.stem: status for piece, status in done.items()} == {
+        "0": 0, "1": 0, "2": 2}
+    assert "M MACs" in log_of(pieces[0]).read_text()
+    assert "'vgg'" in log_of(pieces[2]).read_text()
+    slow = tmp_path / "t.json"
+    jobs = Jobs(2).evaluate([pieces[2], Piece(slow, (
+        "table", "--space", "mobilenet-v1", "-o", str(slow)))])
+    assert next(jobs) == (pieces[2], 2)
+    jobs.close()
+    assert not slow.exists()
+
+
+def test_a_command_that_fails_is_one_sentence(tmp_path: Path, capsys) -> None:
+    assert main(["prune", "report", "--space", "resnet-50", "--work", str(tmp_path / "w"),
+                 "--make"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "4608 inputs" in printed and "goes on" in printed
+    assert [path.name for path in (tmp_path / "w").iterdir()] == ["table.log"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
+torch.set_num_threads(1)                # of two on a busy machine each waits for the other
 
 import onnxruntime  # noqa: E402
 
@@ -21,7 +22,8 @@ from dscim.host.prune import fit as fitting  # noqa: E402
 from dscim.host.prune import operations, space  # noqa: E402
 from dscim.host.prune.augmentation import resized_crop  # noqa: E402
 from dscim.host.prune.fit import fit  # noqa: E402
-from dscim.host.prune.fitness import Measure, parts_of  # noqa: E402
+from dscim.host.prune.fitness import Measure  # noqa: E402
+from dscim.host.prune.images import parts_of  # noqa: E402
 from dscim.host.prune.learn import from_scratch, load_pruning_net, pruning_net  # noqa: E402
 from dscim.host.prune.mobilenet import mobilenet_v1  # noqa: E402
 from dscim.host.prune.operations import Kind  # noqa: E402
@@ -257,7 +259,6 @@ def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
             SHORT, tmp_path / "c.pt", {})
 
 
-@pytest.mark.slow
 def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
     """Train, search, retrain, export, run on `ref`: cycles as predicted, all within two minutes."""
     write_idx(tmp_path, 200, 20)
@@ -281,6 +282,7 @@ def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
     images = np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1)).astype(np.uint8)
     np.save(tmp_path / "x.npy", (images ^ 128).view(np.int8))
     assert main(["run", out, str(tmp_path / "x.npy"), "--target", "ref"]) == 0
+    assert result["costs"]["cycles"] <= result["budget"]["cycles"]
     real = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     exported = torch.export.load(tmp_path / "pruned.pt2").module()(real)
     session = onnxruntime.InferenceSession(tmp_path / "pruned.onnx",
@@ -292,3 +294,30 @@ def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
               if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
     assert [product_cycles(SocSpec(), layer) for layer in weighted] == [
         product_cycles(SocSpec(), layer) for layer in wanted]
+
+
+@pytest.mark.slow
+def test_pruned_networks_on_the_soc(trained: Path, tmp_path: Path, capsys) -> None:
+    """Every layer equal to the reference, cycles within 2 % of the predicted, within the budget."""
+    name = ["--space", "fashion-mobilenet-v1"]
+    table, found = tmp_path / "table.json", tmp_path / "found.json"
+    assert main(["prune", "table", *name, "-o", str(table)]) == 0
+    assert search(trained, "--table", str(table), "-o", str(found), "--budget", "cycles=40%") == 0
+    for stem, which in (("search-x", ("--found", str(found))),
+                        ("uniform-x", ("--encoding", ",".join("9" * 6)))):
+        assert main(["prune", "retrain", *name, *which, "--table", str(table), "-o",
+                     str(tmp_path / f"{stem}.npz"), "--method", stem[:-2], "--data", str(trained),
+                     "--epochs", "1", "--images", "32", "--batch", "16", "--test", "20"]) == 0
+    out = tmp_path / "report.out"
+    report = ["prune", "report", *name, "--work", str(tmp_path), "--target", "sim", "--json",
+              str(out)]
+    assert main(report) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("layers equal to the reference") == 2 and "x: search" in printed
+    for each in json.loads(out.read_text())["results"]:
+        assert each["counted"]["holds"] and each["counted"]["outputs_compared"] > 10_000
+        assert each["counted"]["cycles"] == pytest.approx(each["costs"]["cycles"], rel=0.02)
+        assert each["counted"]["cycles"] <= each["budget"].get("cycles", 10**9)
+    file = tmp_path / "search-x.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"budget": {"cycles": 10}}))
+    assert main(report) == 1

@@ -60,6 +60,8 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
             ("seed", int, "of order, augmentation and structures")):
         group.add_argument(f"--{name}", type=kind, help=what)
     group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
+    group.add_argument("--readers", type=int, default=0,
+                       help="processes that read the images of a folder ahead (default 0)")
 
 
 def schedule_of(options: argparse.Namespace, default: Schedule) -> Schedule:
@@ -93,12 +95,12 @@ def numbers(text: str) -> tuple[int, ...]:
             f"{text!r} is not whole numbers with commas between") from None
 
 
-def best_of(path: Path, where: Space) -> tuple[int, ...]:
-    """The best encoding of a FOUND.json; UserError where it is none."""
+def best_of(path: Path, where: Space) -> tuple[tuple[int, ...], dict[str, int]]:
+    """The best encoding of a FOUND.json, and its budget; UserError where it is none."""
     try:
         data = json.loads(path.read_text())
         if data["space"] != where.name:
             raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
-        return tuple(int(value) for value in data["found"][0]["encoding"])
+        return tuple(int(value) for value in data["found"][0]["encoding"]), dict(data["budget"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error

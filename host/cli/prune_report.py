@@ -2,17 +2,27 @@
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.entry import STOPPED, main
+from dscim.host.cli.entry import FAILED, STOPPED
 from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.options import add_target
+from dscim.host.cli.prune_counted import count
 from dscim.host.cli.prune_options import add_space
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.prune import space
 from dscim.host.prune.budget import MEASURES
-from dscim.host.prune.experiment import Experiment
+from dscim.host.prune.cluster import Cluster
+from dscim.host.prune.experiment import Experiment, Piece
+from dscim.host.prune.jobs import Jobs, log_of, make_run
+
+BUDGETS = ("cycles=50%", "cycles=25%")
+
+NO_TARGET = "none"
+"""Networks are not run; on a target they are, layer by layer, and their cycles counted."""
 
 COLUMNS = ("method", "encoding", ">MACs", ">cycles", ">accuracy", ">deviation", ">seeds",
            ">INT8", ">DS-CIM")
@@ -29,6 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="budgets of --make (default cycles=50%% and cycles=25%%)")
     parser.add_argument("--training-seeds", default="1,2,3", metavar="S,S,...",
                         help="of --make's retrainings (default 1,2,3)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N",
+                        help="commands that --make runs at a time (default 1)")
+    parser.add_argument("--scheduler", metavar="ADDRESS",
+                        help="--make runs them by the workers of this Dask scheduler, who see "
+                             "the same folders")
     for name, what in (("data", "of all steps with data"), ("train", "of `prune train`"),
                        ("search", "of `prune search`"), ("retrain", "of `prune retrain`")):
         parser.add_argument(f"--{name}-options", default="", metavar="TEXT",
@@ -37,12 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="of the plot (default cycles)")
     parser.add_argument("--plot", type=Path, metavar="FILE",
                         help="accuracy against the measure with the Pareto front, as .png or .svg")
+    add_target(parser, NO_TARGET)
     add_report(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Makes what is missing, prints the table, and says by how much the search is better."""
     report, where = Report.of(options), space(options.space)
+    if options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs} is below 1.")
     for path in (options.plot, options.json):
         check_writable(path)
     if options.make:
@@ -51,44 +69,45 @@ def run(options: argparse.Namespace) -> int:
     report.table(COLUMNS, [_row(each) for each in results])
     gains = list(_gains(results))
     for gain in gains:
-        report.say(f"within {gain['limit']} cycles: search {100 * gain['gain']:+.2f} points "
-                   f"against {gain['against']}")
+        report.say(f"{gain['budget']}: search {100 * gain['gain']:+.2f} points against "
+                   f"{gain['against']}")
+    holds = options.target == NO_TARGET or count(results, where, options, report)
     if options.plot:
         _plot(results, options)
     save_json(options.json, {"space": where.name, "results": results, "gains": gains})
-    return 0
+    return 0 if holds else FAILED
 
 
 def _make(options: argparse.Namespace, report: Report) -> None:
     """Runs every command whose result is not there."""
     options.work.mkdir(parents=True, exist_ok=True)
-    budgets = tuple(options.budget or ("cycles=50%", "cycles=25%"))
     what = Experiment(
-        options.space, options.work, budgets, options.training_seeds,
+        options.space, options.work, tuple(options.budget or BUDGETS), options.training_seeds,
         *(tuple(getattr(options, f"{name}_options").split())
           for name in ("data", "train", "search", "retrain")))
-    for piece in what.pieces():
-        _run(piece.output, piece.arguments, report)
-    for budget in budgets:
-        uniform = json.loads(what.found("search", budget).read_text())["uniform"]
-        if uniform is None:
-            report.say(f"no uniform scaling is within {budget}")
-            continue
-        piece = what.uniform(budget, tuple(uniform["encoding"]))
-        _run(piece.output, piece.arguments, report)
+    with ExitStack() as stack:
+        runner: Jobs | Cluster[Piece, int] = Jobs(options.jobs)
+        if options.scheduler is not None:
+            runner = stack.enter_context(Cluster(make_run, options.scheduler))
+        step = stack.enter_context(report.progress())
+        for number, wave in enumerate(what.waves(), 1):
+            left = [piece for piece in wave if not piece.output.exists()]
+            for piece in left:
+                report.detail("dscim prune " + " ".join(piece.arguments))
+            for done, (piece, status) in enumerate(runner.evaluate(left), 1):
+                _judge(piece, status)
+                report.say(f"'{piece.output}' made")
+                step(f"commands, part {number} of 3", done, len(left))
 
 
-def _run(output: Path, arguments: tuple[str, ...], report: Report) -> None:
-    """One command, unless its result is there; UserError where it fails."""
-    if output.exists():
-        return
-    report.say("dscim prune " + " ".join(arguments))
-    status = main(["prune", *arguments])
+def _judge(piece: Piece, status: int) -> None:
+    """UserError, or KeyboardInterrupt, where a command did not make what it should."""
     if status == STOPPED:
         raise KeyboardInterrupt
-    if status:
-        raise UserError(f"`dscim prune {arguments[0]}` for '{output}' failed; the same command "
-                        "goes on where it stopped.")
+    if status or not piece.output.exists():
+        said = log_of(piece).read_text(errors="replace").strip().rpartition("\n")[2]
+        raise UserError(f"`dscim prune {piece.arguments[0]}` for '{piece.output}' failed: {said} "
+                        f"(all of it in '{log_of(piece)}'); the same command goes on from there.")
 
 
 def _results(work: Path, name: str) -> list[dict[str, Any]]:
@@ -129,7 +148,7 @@ def _gains(results: list[dict[str, Any]]) -> Any:
             other = by_file.get(f"{baseline}-{budget}")
             if other is not None:
                 yield {"budget": budget.removesuffix(".json"), "against": baseline,
-                       "limit": each["costs"].get("cycles"), "gain": each["mean"] - other["mean"]}
+                       "gain": each["mean"] - other["mean"]}
 
 
 def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:

@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Retrains, or goes on from the last epoch."""
     where = space(options.space)
-    structure = _structure(options, where)
+    structure, limits = _structure(options, where)
     if options.output.suffix != ".npz" or options.test < 1 or not options.training_seeds:
         raise UserError(f"--output {options.output} must end in .npz, --test {options.test} be 1 "
                         "or more, --training-seeds name one or more.")
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     need_torch(options)
     from dscim.host.prune.fit import Telling  # noqa: PLC0415
     from dscim.host.prune.retrain import Retraining  # noqa: PLC0415
+    from dscim.host.prune.together import together  # noqa: PLC0415
 
     report = Report.of(options)
     table = load(options.table, where) if options.table else None
@@ -71,11 +72,14 @@ def run(options: argparse.Namespace) -> int:
     schedule = schedule_of(options, plan_of(where.name).scratch)
     report.say(f"{where.name} {','.join(map(str, where.encode(structure)))}: "
                + ", ".join(f"{value} {key}" for key, value in costs.items()))
-    with report.progress() as step:
+    with together(), report.progress() as step:
         done = Retraining(where, structure, name, folder, given, schedule, options.training_seeds,
-                          options.test, product).run(options.output, Telling(report.say, step))
+                          options.test, product).run(options.output,
+                                                     Telling(report.say, step, options.readers))
+    if not done:                                        # not the first of torchrun's processes
+        return 0
     result = {"space": where.name, "method": options.method,
-              "encoding": where.encode(structure), "costs": costs,
+              "encoding": where.encode(structure), "costs": costs, "budget": limits,
               "schedule": dataclasses.asdict(schedule), **done}
     save_json(options.output.with_suffix(".json"), result)
     save_json(options.json, result)
@@ -86,8 +90,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _structure(options: argparse.Namespace, where: Space) -> Structure:
-    """The structure that --encoding or --found names."""
+def _structure(options: argparse.Namespace, where: Space) -> tuple[Structure, dict[str, int]]:
+    """The structure that --encoding or --found names, and the budget that it was found within."""
     if options.found:
-        return where.decode(best_of(options.found, where))
-    return structure_of(options, where)
+        encoding, limits = best_of(options.found, where)
+        return where.decode(encoding), limits
+    return structure_of(options, where), {}

@@ -15,9 +15,10 @@ from dscim.host.network import file_hash
 from dscim.host.prune import Space, space
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
+from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.search import Found, Settings, evolve, sample
 from dscim.host.prune.table import load
-from dscim.host.prune.workers import Workers
+from dscim.host.prune.workers import MakeFitness, Workers
 
 SHOWN = 5
 """Structures that are printed."""
@@ -47,12 +48,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
                            help=f"default {field.default}")
     group.add_argument("--workers", type=int, default=1, metavar="N",
                        help="processes; the result is the same for any number (default 1)")
+    group.add_argument("--scheduler", metavar="ADDRESS",
+                       help="evaluate by the workers of this Dask scheduler: tcp://HOST:PORT, or "
+                            "its --scheduler-file")
 
 
 def _add_fitness(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("fitness")
-    group.add_argument("--validation", type=int, default=2_000,
-                       help="held-out images that structures are compared by (default 2000)")
+    group.add_argument("--validation", type=int, metavar="N",
+                       help="held-out images that structures are compared by (default: all)")
     group.add_argument("--batches", type=int, default=8,
                        help="batches of 128 images for the batch norms (default 8)")
     group.add_argument("--emulator", action="store_true",
@@ -80,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{where.name} within {limits_text(budget)}, seed {settings.seed}, "
                f"{len(cache.known)} evaluations known")
     count = settings.population * settings.iterations
-    with report.progress() as step, Workers(measure, options.workers) as workers:
+    with report.progress() as step, _workers(measure, options) as workers:
         found = (sample(budget, count, settings.seed, workers, cache, step) if options.random
                  else evolve(budget, settings, workers, cache, step))
     result = _result(found, budget, where) | {
@@ -95,16 +99,24 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _workers(measure: MakeFitness, options: argparse.Namespace) -> Workers | Cluster[Any, float]:
+    """Where candidates are evaluated."""
+    if options.scheduler is None:
+        return Workers(measure, options.workers)
+    return Cluster(measure, options.scheduler)
+
+
 def _measure(options: argparse.Namespace, where: Space) -> Any:
     from dscim.host.prune.fitness import Measure  # noqa: PLC0415
     name, folder, held_out, _ = data_of(options, where)
-    if not 1 <= options.validation <= held_out:
-        raise UserError(f"--validation {options.validation} is not 1 up to the {held_out} "
+    validation = held_out if options.validation is None else options.validation
+    if not 1 <= validation <= held_out:
+        raise UserError(f"--validation {validation} is not 1 up to the {held_out} "
                         "held-out images.")
     if options.batches < 1:
         raise UserError(f"--batches {options.batches} is below 1.")
     return Measure(where.name, options.net.absolute(), name, folder, held_out,
-                   options.validation, options.batches,
+                   validation, options.batches,
                    product=ProductSpec(length=options.length) if options.emulator else None)
 
 

@@ -36,8 +36,9 @@ def run(options: argparse.Namespace) -> int:
     """Trains, or goes on from the last epoch."""
     need_torch(options)
     from dscim.host.prune.fit import Telling  # noqa: PLC0415
-    from dscim.host.prune.fitness import parts_of  # noqa: PLC0415
+    from dscim.host.prune.images import parts_of  # noqa: PLC0415
     from dscim.host.prune.learn import pruning_net  # noqa: PLC0415
+    from dscim.host.prune.together import rank, together  # noqa: PLC0415
     from dscim.host.training.checkpoint import restore  # noqa: PLC0415
 
     for path in (options.output, options.plot, options.json):
@@ -49,9 +50,11 @@ def run(options: argparse.Namespace) -> int:
     source = "shared" if options.shared else "generated"
     report.say(f"PruningNet of {where.name}, {source} weights, {len(parts.labels)} images of "
                f"{name}, {held_out} held out")
-    with report.progress() as step:
+    with together(), report.progress() as step:
         pruning_net(where, source, parts, schedule, given, options.output,
-                    Telling(report.say, step))
+                    Telling(report.say, step, options.readers))
+        if rank():
+            return 0
     history = restore(options.output)["history"]
     if options.plot:
         from dscim.host.prune.plots import losses  # noqa: PLC0415

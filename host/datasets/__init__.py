@@ -1,6 +1,6 @@
 """Labelled images from files, as numpy arrays: the usual layouts, located and checked."""
 
 from dscim.host.datasets.dataset import Dataset
-from dscim.host.datasets.names import NAMES, load
+from dscim.host.datasets.names import FOLDER, NAMES, load
 
-__all__ = ["NAMES", "Dataset", "load"]
+__all__ = ["FOLDER", "NAMES", "Dataset", "load"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,37 @@ CROP = 224 / 256
 """The part of the short side that is kept, as ImageNet's evaluation has it."""
 
 
+Labelled = list[tuple[Path, int]]
+"""Files with their labels."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder of images; the name and the classes as a data set has them."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Labelled
+    test: Labelled
+
+
 def image_folder(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
     """The images of a folder, each scaled and cropped around its centre to `shape`, (H, W, C).
 
+    What `listing` finds; UserError where it finds none, when one cannot be read, or when Pillow,
+    which reads them, is not installed.
+    """
+    found = listing(folder)
+    train, test = (_arrays(part, shape) for part in (found.train, found.test))
+    return Dataset(found.name, found.classes, *train, *test)
+
+
+def listing(folder: Path | None) -> Listing:
+    """The image files of a folder, unread.
+
     FOLDER/train/CLASS/FILE and FOLDER/test/CLASS/FILE; or FOLDER/CLASS/FILE, all of them test
     images; or FOLDER/12_name.jpg, where the class is the number 12. UserError when there are
-    none, when one cannot be read, or when Pillow, which reads them, is not installed.
+    none.
     """
     root = named_folder(folder)
     if root is None or not root.is_dir():
@@ -41,8 +67,7 @@ def image_folder(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
     if not classes:
         highest = max(label for _, label in found["test"])
         classes = tuple(str(number) for number in range(highest + 1))
-    train, test = (_arrays(found[part], shape) for part in ("train", "test"))
-    return Dataset(root.name, classes, *train, *test)
+    return Listing(root.name, classes, found["train"], found["test"])
 
 
 def _files(folder: Path) -> list[Path]:
@@ -50,7 +75,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def _labelled(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
     """Every image with its label: of its folder, or of its own name where there are none."""
     if classes:
         return [(path, label) for label, name in enumerate(classes)
@@ -63,7 +88,7 @@ def _labelled(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     return [(path, int(number[0])) for path, number in numbered if number]
 
 
-def _arrays(found: list[tuple[Path, int]], shape: tuple[int, int, int]) -> tuple[Bytes, Labels]:
+def _arrays(found: Labelled, shape: tuple[int, int, int]) -> tuple[Bytes, Labels]:
     """Images (N, H, W, C) and labels (N,)."""
     images = np.zeros((len(found), *shape), np.uint8)
     for index, (path, _) in enumerate(found):

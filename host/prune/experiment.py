@@ -1,11 +1,12 @@
 """A whole experiment as the commands that make it, each of which goes on where it stopped."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-BASELINES = {"search": "net", "shared": "shared"}
-"""Searches by the PruningNet that they choose with."""
+METHODS = {"search": ("net",), "random": ("net", "--random"), "shared": ("shared",)}
+"""Searches: the PruningNet that they choose with, and further options."""
 
 
 @dataclass(frozen=True)
@@ -34,51 +35,50 @@ class Experiment:
     searching: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
 
-    def pieces(self) -> Iterator[Piece]:
-        """Every piece but the retrainings of uniform scaling, in order."""
-        yield self._piece("table.json", "table")
-        yield self._piece("net.json", "train", "-o", str(self.work / "net.pt"), "--json",
-                          str(self.work / "net.json"), *self.common, *self.training, named=False)
-        yield self._piece("shared.json", "train", "-o", str(self.work / "shared.pt"), "--shared",
-                          "--json", str(self.work / "shared.json"), *self.common, *self.training,
-                          named=False)
-        for budget in self.budgets:
-            for name, net in BASELINES.items():
-                yield self._search(name, net, budget)
-            yield self._search("random", "net", budget, "--random")
-        yield self.retraining("full", "full", "--encoding", "FULL")
-        for budget in self.budgets:
-            for name in (*BASELINES, "random"):
-                yield self.retraining(name, _stem(name, budget), "--found",
-                                      str(self.found(name, budget)))
+    def waves(self) -> Iterator[list[Piece]]:
+        """The pieces; those of a list need what the lists before it make, and nothing of its own.
+        """
+        yield [self._piece("table.json", "table", "-o", str(self.work / "table.json")),
+               self._net("net"), self._net("shared", "--shared")]
+        yield [*(self._search(method, budget) for budget in self.budgets for method in METHODS),
+               self._retraining("full", "full", "--encoding", "FULL")]
+        yield [piece for budget in self.budgets for piece in self._retrainings(budget)]
 
     def found(self, method: str, budget: str) -> Path:
         """What the search of that method found within a budget."""
         return self.work / f"{_stem(method, budget)}-found.json"
 
-    def uniform(self, budget: str, encoding: tuple[int, ...]) -> Piece:
-        """The retraining of uniform scaling to a budget, as a search's result names it."""
-        return self.retraining("uniform", _stem("uniform", budget), "--encoding",
-                               ",".join(map(str, encoding)))
+    def _retrainings(self, budget: str) -> Iterator[Piece]:
+        """What every method found, and the widest uniform scaling where there is one."""
+        for method in METHODS:
+            yield self._retraining(method, _stem(method, budget), "--found",
+                                   str(self.found(method, budget)))
+        uniform = json.loads(self.found("search", budget).read_text())["uniform"]
+        if uniform is not None:
+            yield self._retraining("uniform", _stem("uniform", budget), "--encoding",
+                                   ",".join(map(str, uniform["encoding"])))
 
-    def retraining(self, method: str, stem: str, *which: str) -> Piece:
+    def _retraining(self, method: str, stem: str, *which: str) -> Piece:
         """The retraining of a structure; its result is STEM.json."""
-        return Piece(self.work / f"{stem}.json", (
-            "retrain", "--space", self.space, *which, "-o", str(self.work / f"{stem}.npz"),
+        return self._piece(
+            f"{stem}.json", "retrain", *which, "-o", str(self.work / f"{stem}.npz"),
             "--table", str(self.work / "table.json"), "--method", method, "--training-seeds",
-            self.seeds, *self.common, *self.scratch))
+            self.seeds, *self.common, *self.scratch)
 
-    def _search(self, name: str, net: str, budget: str, *more: str) -> Piece:
-        path = self.found(name, budget)
-        return Piece(path, (
-            "search", "--space", self.space, "--net", str(self.work / f"{net}.pt"), "-o",
-            str(path), "--table", str(self.work / "table.json"), "--budget", budget,
-            *self.common, *self.searching, *more))
+    def _net(self, name: str, *more: str) -> Piece:
+        return self._piece(f"{name}.json", "train", "-o", str(self.work / f"{name}.pt"), *more,
+                           "--json", str(self.work / f"{name}.json"), *self.common,
+                           *self.training)
 
-    def _piece(self, file: str, step: str, *more: str, named: bool = True) -> Piece:
-        path = self.work / file
-        output = ("-o", str(path)) if named else ()
-        return Piece(path, (step, "--space", self.space, *output, *more))
+    def _search(self, method: str, budget: str) -> Piece:
+        path, (net, *more) = self.found(method, budget), METHODS[method]
+        return self._piece(
+            path.name, "search", "--net", str(self.work / f"{net}.pt"), "-o", str(path),
+            "--table", str(self.work / "table.json"), "--budget", budget, *self.common,
+            *self.searching, *more)
+
+    def _piece(self, file: str, step: str, *more: str) -> Piece:
+        return Piece(self.work / file, (step, "--space", self.space, *more))
 
 
 def _stem(method: str, budget: str) -> str:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from dscim.host.errors import UserError
+from dscim.host.prune import together
 from dscim.host.prune.augmentation import augment
+from dscim.host.prune.images import Images, batches
 from dscim.host.prune.schedule import Schedule
 from dscim.host.training.checkpoint import restore, save
 
@@ -21,43 +23,56 @@ Loss = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Telling:
-    """Where a training tells how it goes: say(line) an epoch, step(what, done, total) a batch."""
+    """Where a training tells how it goes: say(line) an epoch, step(what, done, total) a batch.
+
+    readers: processes that read its image files ahead.
+    """
 
     say: Callable[[str], None] = print
     step: Callable[[str, int, int], None] = lambda *_: None
+    readers: int = 0
 
 
 SILENT = Telling(lambda _: None)
 
 
-def fit(model: nn.Module, loss: Loss, images: Tensor, labels: Tensor, schedule: Schedule,
+def fit(model: nn.Module, loss: Loss, images: Images, labels: Tensor, schedule: Schedule,
         checkpoint: Path, facts: dict[str, Any], telling: Telling = SILENT) -> dict[str, Any]:
     """Trains by `schedule`, or goes on from `checkpoint`; returns the last checkpoint.
 
-    images: uint8 (N, H, W, C), labels: (N,). facts: JSON values of what is trained; a checkpoint
-    of others, or of another schedule, is refused. The checkpoint has `model`, `facts`, `schedule`
-    and `history`, one entry an epoch; the model ends in its last state.
+    model: on `together.device()`. images: uint8 (N, H, W, C), labels: (N,). facts: JSON values of
+    what is trained; a checkpoint of others, or of another schedule, is refused. The checkpoint
+    has `model`, `facts`, `schedule` and `history`, one entry an epoch; the model ends in its last
+    state, on the CPU. Processes that train together leave it to the first to write and to tell.
     """
+    telling = SILENT if together.rank() else telling
     optimiser = torch.optim.SGD(model.parameters(), schedule.rate, schedule.momentum,
                                 weight_decay=schedule.decay, nesterov=True)
     state = _begun(checkpoint, {"facts": facts, "schedule": asdict(schedule)})
     if state["epoch"]:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
+    together.wait()                                     # nobody writes while others still read
     telling.say(f"seed {schedule.seed}, epoch {state['epoch']} done")
     for epoch in range(state["epoch"], schedule.epochs):
         began, cpu = time.monotonic(), time.process_time()
         mean = _epoch(model, optimiser, loss, (images, labels), schedule, epoch, telling)
         state["history"].append({"loss": mean, "seconds": time.monotonic() - began,
                                  "cpu_seconds": time.process_time() - cpu})
-        save(state | {"epoch": epoch + 1, "model": model.state_dict(),
-                      "optimiser": optimiser.state_dict()}, checkpoint)
+        if not together.rank():
+            save(state | {"epoch": epoch + 1, "model": _on_cpu(model.state_dict()),
+                          "optimiser": optimiser.state_dict()}, checkpoint)
         seconds = state["history"][-1]["seconds"]
         telling.say(f"epoch {epoch + 1}/{schedule.epochs}: loss {mean:.4f}, "
                     f"{_steps(schedule, images) * schedule.batch / seconds:.0f} images/s, "
                     f"{seconds * (schedule.epochs - epoch - 1):.0f} s left")
-    model.eval()
+    together.wait()
+    model.cpu().eval()
     return restore(checkpoint)
+
+
+def _on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in state.items()}
 
 
 def _begun(checkpoint: Path, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -72,31 +87,35 @@ def _begun(checkpoint: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def _steps(schedule: Schedule, images: Tensor) -> int:
+def _steps(schedule: Schedule, images: Images) -> int:
     """Steps an epoch."""
     return max(1, min(schedule.images or len(images), len(images)) // schedule.batch)
 
 
 def _epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
-           data: tuple[Tensor, Tensor], schedule: Schedule, epoch: int, telling: Telling) -> float:
+           data: tuple[Images, Tensor], schedule: Schedule, epoch: int, telling: Telling) -> float:
     """One epoch; the mean loss. All chance comes from the seed, the epoch and the step."""
     images, labels = data
     steps = _steps(schedule, images)
     generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + epoch)
     order = torch.randperm(len(labels), generator=generator)
+    mine = together.share(schedule.batch)
+    chosen = [batch[mine] for batch in order[:steps * schedule.batch].split(schedule.batch)]
+    if together.rank():                                 # every process augments in its own way
+        generator.manual_seed((schedule.seed * 1_000_003 + epoch) * 1_009 + together.rank())
     model.train()
     total = 0.0
-    for step in range(steps):
-        chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
+    for step, batch in enumerate(batches(images, chosen, telling.readers)):
         rate = schedule.rate_at((epoch * steps + step) / (schedule.epochs * steps))
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad()
-        value = loss(augment(images[chosen], schedule, generator), labels[chosen],
+        shown = augment(batch, schedule, generator).to(together.device())
+        value = loss(shown, labels[chosen[step]].to(together.device()),
                      np.random.default_rng((schedule.seed, epoch, step)))
         value.backward()
         optimiser.step()
         total += value.item()
         telling.step(f"epoch {epoch + 1}/{schedule.epochs}", step + 1, steps)
     model.eval()
-    return total / steps
+    return together.average(total / steps)

@@ -8,36 +8,18 @@ import torch
 from torch import Tensor
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host import calibrate, datasets
+from dscim.host import calibrate
 from dscim.host.datasets.pixels import Input
-from dscim.host.errors import UserError
 from dscim.host.importers.pytorch import quantise
 from dscim.host.network import Evaluator, Network, predictions
+from dscim.host.prune.images import parts_of
 from dscim.host.prune.learn import load_pruning_net
 from dscim.host.prune.plain import PlainNet
 from dscim.host.prune.recalibrate import accuracy, recalibrate
-from dscim.host.prune.space import Space, Structure
+from dscim.host.prune.space import Structure
 from dscim.host.prune.spaces import space
 from dscim.host.prune.workers import Fitness
 from dscim.host.training.inputs import real
-from dscim.host.training.loop import Split, split
-from dscim.host.training.recipe import Recipe
-
-
-def parts_of(dataset: str, folder: Path | None, where: Space, held_out: int) -> Split:
-    """The training set in two, always in the same way; the test set takes no part.
-
-    UserError where fewer than `held_out` images would be left, or the shapes do not fit.
-    """
-    data = datasets.load(dataset, folder, where.image)
-    if data.train_images.shape[1:] != where.image or len(data.classes) != where.classes:
-        raise UserError(f"{data.name} has images of {data.train_images.shape[1:]} and "
-                        f"{len(data.classes)} classes; {where.name} takes {where.image} and "
-                        f"{where.classes}.")
-    if not 0 <= held_out <= len(data.train_labels) // 2:
-        raise UserError(f"{held_out} held-out images are not 0 up to half of the "
-                        f"{len(data.train_labels)} training images of {data.name}.")
-    return split(data, Recipe(0, 0.0, 0, held_out=held_out))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dscim.host.datasets.pixels import Input
 from dscim.host.errors import UserError
+from dscim.host.prune import together
 from dscim.host.prune.fit import SILENT, Telling, fit
 from dscim.host.prune.generated import Generator, PruningNet, Shared
 from dscim.host.prune.plain import PlainNet
@@ -27,12 +28,13 @@ def pruning_net(where: Space, source: str, parts: Split, schedule: Schedule, giv
                 checkpoint: Path, telling: Telling = SILENT) -> PruningNet:
     """Trains the PruningNet, or goes on: a random structure for every batch."""
     torch.manual_seed(schedule.seed)
-    net = PruningNet(where, SOURCES[source])
+    net = PruningNet(where, SOURCES[source]).to(together.device())
+    called = together.spread(net)
     criterion = nn.CrossEntropyLoss(label_smoothing=schedule.smoothing)
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
         structure = tuple(int(gene) for gene in rng.integers(0, RATIOS, where.genes))
-        value: Tensor = criterion(net(real(given, images), structure), labels)
+        value: Tensor = criterion(called(real(given, images), structure), labels)
         return value
 
     facts = {"space": where.name, "source": source, "input": asdict(given)}
@@ -60,11 +62,12 @@ def from_scratch(where: Space, structure: Structure, data: Split, schedule: Sche
     data: all training images, and those that it is tested on as the held-out ones.
     """
     torch.manual_seed(schedule.seed)
-    net = PlainNet(where, structure)
+    net = PlainNet(where, structure).to(together.device())
+    called = together.spread(net)
     criterion = nn.CrossEntropyLoss(label_smoothing=schedule.smoothing)
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
-        value: Tensor = criterion(net(real(given, images)), labels)
+        value: Tensor = criterion(called(real(given, images)), labels)
         return value
 
     facts = {"space": where.name, "structure": list(structure), "input": asdict(given)}

@@ -7,15 +7,14 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import torch
-
 from dscim.gateware.specs import ProductSpec
-from dscim.host import datasets
 from dscim.host.datasets.pixels import Input
 from dscim.host.network import file_hash, save
+from dscim.host.prune import together
 from dscim.host.prune.export import save_onnx, save_torch
 from dscim.host.prune.fit import Telling
 from dscim.host.prune.fitness import emulated, integers
+from dscim.host.prune.images import load
 from dscim.host.prune.learn import from_scratch
 from dscim.host.prune.plain import PlainNet
 from dscim.host.prune.schedule import Schedule
@@ -49,10 +48,9 @@ class Retraining:
         output: NAME.npz, the network for `product`. Beside it: NAME-int8.npz for the exact
         product, NAME.pt2 and NAME.onnx the float network, NAME-seed1.pt ... the checkpoints.
         """
-        data = datasets.load(self.dataset, self.folder, self.where.image)
-        parts = Split(*(torch.tensor(array) for array in (
-            data.train_images, data.train_labels, data.test_images[:self.test],
-            data.test_labels[:self.test])))
+        data = load(self.dataset, self.folder, self.where)
+        parts = Split(data.images, data.labels, data.test_images[:self.test],
+                      data.test_labels[:self.test])
         floats, first = [], None
         for seed in self.seeds:
             checkpoint = output.with_name(f"{output.stem}-seed{seed}.pt")
@@ -63,6 +61,8 @@ class Retraining:
             floats.append(right)
             first = first or net
         assert first is not None
+        if together.rank():                             # the first process writes for all
+            return {}
         result = {"dataset": data.name, "test_images": len(parts.held_labels),
                   "seeds": list(self.seeds), "float": floats, "mean": mean(floats),
                   "deviation": stdev(floats) if len(floats) > 1 else 0.0}

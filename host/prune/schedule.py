@@ -58,7 +58,7 @@ class Plan:
     held_out: int
 
 
-SMALL = Plan(Schedule(40, 64, 0.1, images=20_000), Schedule(15, 64, 0.1, images=20_000), 2_000)
+SMALL = Plan(Schedule(30, 128, 0.1, images=20_000), Schedule(15, 64, 0.1, images=20_000), 4_000)
 """For the networks of 28x28 and 32x32 images, on a CPU."""
 
 PLANS = {

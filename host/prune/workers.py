@@ -1,11 +1,12 @@
 """Evaluation of structures by worker processes; one that dies costs its task alone."""
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from dscim.host.errors import UserError
 from dscim.host.prune.space import Structure
@@ -18,6 +19,13 @@ MakeFitness = Callable[[], Fitness]
 
 MOST_DEATHS = 3
 """Times that a structure is tried again after the worker that had it died."""
+
+class Evaluator(Protocol):
+    """What evaluates structures: processes of this machine, or those of a cluster."""
+
+    def evaluate(self, structures: Iterable[Structure]) -> Iterator[tuple[Structure, float]]:
+        """(structure, fitness) in the order in which they are done."""
+
 
 _own: list[Fitness] = []
 """In a worker process: its fitness."""
@@ -92,7 +100,8 @@ class Workers:
 
 
 def _prepare(make: MakeFitness) -> None:
-    """What a new worker does first."""
+    """What a new worker does first; Ctrl-C is for the process that asked it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _own.append(make())
 
 

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from dscim.gateware.specs import MAXIMAL_TAPS, ProductSpec, SequenceSpec
 from dscim.host.reference import contract, matrix
 from dscim.host.reference.requantise import multiply_by_quantized_multiplier
+from tests.tables import random_table
 
 taps = st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS))
 seeds = st.tuples(st.integers(1, 255), st.integers(1, 255))
 lfsrs = st.builds(SequenceSpec, st.just("lfsr"), taps, seeds)
-sequences = st.one_of(st.just(SequenceSpec()), lfsrs)
+sequences = st.one_of(st.just(SequenceSpec()), lfsrs,
+                      st.builds(random_table, st.just(7), st.integers(0, 99)))
 
 
 @st.composite

@@ -60,11 +60,13 @@ class Axis:
     square: float
 
 
-def axes(spec: ProductSpec, operands: Distribution, truncated: bool = False) -> tuple[Axis, Axis]:
+def axes(spec: ProductSpec, operands: Distribution, truncated: bool = False,
+         bits: int | None = None) -> tuple[Axis, Axis]:
     """The activations' axis and the weights'.
 
     The true value is x - z and w in split, a' and w' in offset, where the rest is exact.
     truncated: offset only; the true value without the bits that the region leaves out.
+    bits: of an operand that are compared; None: those that the region keeps.
     """
     int8 = INTEGERS.astype(np.int8)
     a, a_sign = encode_activations(int8, spec, operands.zero_point)
@@ -74,8 +76,9 @@ def axes(spec: ProductSpec, operands: Distribution, truncated: bool = False) -> 
         a_true, w_true = a >> keep << keep, w >> keep << keep
     else:
         a_true, w_true = INTEGERS - operands.zero_point, INTEGERS
-    return (_axis(a >> spec.operand_shift, a_sign, a_true, operands.activations),
-            _axis(w >> spec.operand_shift, w_sign, w_true, operands.weights))
+    shift = spec.operand_shift if bits is None else 8 - bits
+    return (_axis(a >> shift, a_sign, a_true, operands.activations),
+            _axis(w >> shift, w_sign, w_true, operands.weights))
 
 
 def _axis(level: npt.NDArray[np.int64], sign: npt.NDArray[np.int64], true: npt.NDArray[np.int64],

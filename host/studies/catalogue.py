@@ -5,7 +5,7 @@ import importlib
 from dscim.host.errors import UserError
 from dscim.host.studies.study import Study
 
-NAMES = ("rmse", "beyond", "saturation", "sparsity", "length")
+NAMES = ("rmse", "beyond", "saturation", "sparsity", "length", "faults")
 """Every study, in the order of the paper's argument; each is STUDY in the module of its name."""
 
 

@@ -40,6 +40,7 @@ def _rectified(sigma: float) -> Float:
 
 UNIFORM = Distribution("uniform", np.full(256, 1 / 256), np.full(256, 1 / 256))
 GAUSSIAN = Distribution("Gaussian", _gaussian(SIGMA), _gaussian(SIGMA))
+WIDE = Distribution("wide Gaussian", _gaussian(2 * SIGMA), _gaussian(2 * SIGMA))
 RELU = Distribution("post-ReLU", _rectified(2 * SIGMA), _gaussian(SIGMA), -128)
 DISTRIBUTIONS = (UNIFORM, GAUSSIAN, RELU)
 """Those of the studies; post-ReLU: half of the activations are 0, the others reach to 255."""

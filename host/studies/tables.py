@@ -1,16 +1,17 @@
-"""Makes the tables of `dscim.gateware.specs.tables`: python -m dscim.host.studies.tables."""
+"""Makes the tables that ship: python -m dscim.host.studies.tables [NAME ...]."""
 
+import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec
-from dscim.host.studies.operands import GAUSSIAN, UNIFORM, Distribution, axes
+from dscim.host.studies.operands import GAUSSIAN, UNIFORM, WIDE, Distribution, axes
 from dscim.host.studies.points import best_points, form_of
 
 SEED = 3
-MADE_FOR = {"uniform": UNIFORM, "gaussian": GAUSSIAN}
+MADE_FOR = {"uniform": UNIFORM, "gaussian": GAUSSIAN, "wide": WIDE}
 """int8 on both axes, at an activation shift of 1."""
 
 ENTRIES = 7
@@ -33,8 +34,9 @@ def entry(operands: Distribution, place: int) -> tuple[int, list[tuple[int, int]
     return shift, [tuple(point) for point in (scale * best.points.T).tolist()], best.error**0.5
 
 
-def _lines() -> Iterator[str]:
-    for name, operands in MADE_FOR.items():
+def _lines(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        operands = MADE_FOR[name]
         yield f'    "{name}": ('
         for place in range(ENTRIES):
             shift, points, _ = entry(operands, place)
@@ -45,5 +47,5 @@ def _lines() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for line in _lines():
+    for line in _lines(sys.argv[1:] or list(MADE_FOR)):
         print(line, flush=True)

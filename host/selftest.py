@@ -179,13 +179,15 @@ class SelfTest:
         """The stochastic product of the device, at its longest stream of the lanes."""
         macro = self._spec.macro
         signed = "split" if "split" in macro.signed else macro.signed[0]
-        start = ProductSpec(macro.or_width, macro.or_width*macro.side, macro.sequence, signed)
+        start = ProductSpec(macro.or_width, macro.or_width*macro.most_samples, macro.sequence,
+                            signed)
         return dataclasses.replace(start, **changes)  # type: ignore[arg-type]
 
     def _products(self) -> list[ProductSpec]:
         """Every signed mode at the shortest and the longest stream, and the exact one."""
         macro = self._spec.macro
-        lengths = (macro.or_width, macro.or_width*macro.side//4, macro.or_width*macro.side)
+        most = macro.most_samples
+        lengths = tuple(macro.or_width*n for n in (1, max(1, most//4), most))
         candidates = [self._product(length=length, signed=mode)
                       for mode in SIGNED_MODES for length in lengths]
         candidates += [self._product(activation_shift=2), ProductSpec(macro.or_width,

@@ -12,11 +12,13 @@ from dscim.host.reference.requantise import (
     multiply_rounding_once,
 )
 from tests.numbers import scale_once
+from tests.tables import random_table
 
 taps = st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS))
 seeds = st.tuples(st.integers(1, 255), st.integers(1, 255))
 lfsrs = st.builds(SequenceSpec, st.just("lfsr"), taps, seeds)
-sequences = st.one_of(st.just(SequenceSpec()), lfsrs)
+sequences = st.one_of(st.just(SequenceSpec()), lfsrs,
+                      st.builds(random_table, st.just(7), st.integers(0, 99)))
 
 
 @st.composite

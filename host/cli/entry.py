@@ -30,6 +30,7 @@ VERBS = {
     "load": "load a built bitstream into a board",
     "selftest": "is a target's device right, memory by memory, product by product",
     "prune": "the best pruned network for a budget of operations, parameters or real cycles",
+    "study": "a table or figure of the DS-CIM paper, computed, beside the paper's values",
 }
 """Every verb and its summary. A verb's module is loaded only when it is called for."""
 

@@ -80,6 +80,11 @@ def save_text(path: Path | None, text: str) -> None:
         _write(path, lambda file: file.write(text.encode()))
 
 
+def save_bytes(path: Path, data: bytes) -> None:
+    """Writes `data` under exactly this name, at once."""
+    _write(path, lambda file: file.write(data))
+
+
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     with _beside(path) as beside, beside.open("wb") as file:
         fill(file)

@@ -19,8 +19,8 @@ def stretched(network: ProductSpec, activation_shift: int, stretch: int) -> Prod
     In signed mode offset there is no shift; a stream is as long as it can be at most.
     """
     shift = activation_shift if network.signed == "split" else 0
-    longest = network.or_width * network.side
-    return replace(network, activation_shift=shift, length=min(network.length * stretch, longest))
+    return replace(network, activation_shift=shift,
+                   length=min(network.length * stretch, network.longest))
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,11 +30,11 @@ class Hanging:
 def test_a_call_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watched, "STALLED_SECONDS", 0.3)
     start = time.monotonic()
-    with Watched(Hanging()) as client, pytest.raises(LinkError, match="Hanging failed.*port"):
+    with Watched(Hanging()) as client, pytest.raises(LinkError, match=r"Hanging failed.*port"):
         client.read(0, 1)
     assert time.monotonic() - start < 10
 
 
 def test_a_call_that_fails_is_told() -> None:
-    with Watched(Hanging()) as client, pytest.raises(LinkError, match="Hanging failed.*gone"):
+    with Watched(Hanging()) as client, pytest.raises(LinkError, match=r"Hanging failed.*gone"):
         client.write(0, [1])

@@ -243,12 +243,33 @@ def test_the_search_verb(trained: Path, capsys: pytest.CaptureFixture[str]) -> N
     (("--budget", "macs=50%", "--workers", "0"), "--workers 0"),
     (("--budget", "macs=50%", "--validation", "41"), "--validation 41"),
     (("--budget", "macs=50%", "--population", "0"), "population"),
+    (("--budget", "macs=50%", "--net", "missing.pt"), "no checkpoint missing.pt"),
+    (("--budget", "macs=50%", "--net", __file__), "not a checkpoint"),
+    (("--budget", "macs=50%", "--budget", "macs=40%"), "twice"),
+    (("--budget", "macs=50%", "--table", "missing.json"), "missing.json"),
 ])
 def test_wrong_uses(trained: Path, options, word: str, capsys) -> None:
     assert search(trained, "-o", str(trained / "no.json"), *options) == 2
     printed = capsys.readouterr().err
     assert word in printed and printed.count("\n") == 1
-    assert not (trained / "no.json").exists()
+    assert not list(trained.glob("no.*"))
+
+
+def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path, capsys) -> None:
+    name, table = ["--space", "fashion-mobilenet-v1"], str(tmp_path / "t.json")
+    assert main(["prune", "table", *name, "-o", table, "--length", "128"]) == 0
+    retrain = ["prune", "retrain", *name, "--table", table, "-o", str(tmp_path / "p.npz")]
+    capsys.readouterr()
+    for verb, word in (([*retrain, "--encoding", "FULL"], "L = 128"),
+                       ([*retrain, "--found", table], "no result of `dscim prune search`"),
+                       ([*retrain, "--found", "missing.json"], "missing.json")):
+        assert main(verb) == 2
+        printed = capsys.readouterr().err
+        assert word in printed and printed.count("\n") == 1
+    assert search(trained, "-o", str(tmp_path / "f.json"), "--budget", "cycles=50%", "--table",
+                  table, "--emulator", "--length", "256") == 2
+    assert "--length 256 is not the 128" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
 
 def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:

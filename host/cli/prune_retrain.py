@@ -68,6 +68,9 @@ def run(options: argparse.Namespace) -> int:
     table = load(options.table, where) if options.table else None
     costs = Budget(where, {}, table).costs(structure)
     product = product_spec(options)
+    if table is not None and table.product != product:
+        raise UserError(f"'{options.table}' has the cycles of {describe(table.product)}, not of "
+                        f"{describe(product)}; build a table with the same options.")
     name, folder, _, given = data_of(options, where)
     schedule = schedule_of(options, plan_of(where.name).scratch)
     report.say(f"{where.name} {','.join(map(str, where.encode(structure)))}: "

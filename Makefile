@@ -17,7 +17,7 @@ demo: .venv/.demo
 	$(BIN)/dscim demo $(DEMO)
 
 test: lint
-	$(BIN)/pytest -m "not slow" $(PYTEST)
+	$(BIN)/pytest -m "not slow" -n auto --dist loadfile $(PYTEST)
 
 test-slow: .venv/.test
 	$(BIN)/pytest -m slow $(PYTEST)

@@ -7,7 +7,7 @@ import pkgutil
 from dscim.boards.board import Board
 from dscim.gateware.specs.base import require
 
-_NOT_BOARDS = {"board", "clocks", "parts", "sizes", "soc"}
+_NOT_BOARDS = {"board", "clocks", "memories", "parts", "sizes", "soc"}
 
 
 def board_names() -> list[str]:

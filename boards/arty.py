@@ -15,10 +15,9 @@ BOARD = Board(
     oscillator_pin="clk100",
     clock=75_000_000,
     reset=Reset("cpu_reset", 0),
-    ethernet="100 Mbit/s, MII",
     memory="256 MiB DDR3L",
     loader="arty_a7_100t",
     built=False,
     notes="No open tool from pip makes its bitstream: `dscim build arty` writes the sources and "
-          "Vivado's script, which were never run here.",
+          "Vivado's script, which were never run here. Its Ethernet is not used.",
 )

@@ -27,6 +27,21 @@ class Serial:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ethernet:
+    """Gigabit Ethernet by RGMII on an ECP5: the platform's `eth_clocks` and `eth`.
+
+    tx_delay, rx_delay: seconds that the FPGA holds the clock going out and the data coming in, to
+    put clock edges in the middle of the data; 0 where the PHY or the board does it.
+    """
+
+    tx_delay: float = 2e-9
+    rx_delay: float = 2e-9
+
+    RATE = 125_000_000
+    """Hz of the clocks in both directions."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Board:
     """A board that the SoC can be built for.
 
@@ -39,8 +54,7 @@ class Board:
     oscillator, oscillator_pin: the clock on the board, in Hz, and the platform's name for it.
     clock:     default of the clock domain `sys`, in Hz.
     baud:      default of the UART.
-    links:     how a host reaches the device that is built.
-    ethernet:  the board's own, "" where it has none: what the PHY is and how it is tied.
+    ethernet:  the board's own, where the device can use it.
     memory:    the board's own; the device keeps everything in block RAM.
     loader:    openFPGALoader's name for the board, "" where it knows none: give it a cable.
     reset, serial: see there; without a reset the device is reset when it is loaded.
@@ -61,8 +75,7 @@ class Board:
     memory: str
     loader: str
     baud: int = 1_000_000
-    links: tuple[str, ...] = ("uart",)
-    ethernet: str = ""
+    ethernet: Ethernet | None = None
     reset: Reset | None = None
     serial: Serial | None = None
     high: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Greg Davill's ButterStick: ECP5UM5G-85F, gigabit Ethernet, SYZYGY connectors."""
 
-from dscim.boards.board import Board, Serial
+from dscim.boards.board import Board, Ethernet, Serial
 from dscim.boards.parts import ecp5
 from dscim.boards.sizes import LARGE, MIDDLE, SMALL
 
@@ -17,7 +17,7 @@ BOARD = Board(
     oscillator_pin="clk30",
     clock=75_000_000,
     serial=Serial(tx="SYZYGY0:S0", rx="SYZYGY0:S1"),
-    ethernet="gigabit, RGMII",
+    ethernet=Ethernet(rx_delay=0),
     memory="1 GiB DDR3L",
     loader="",
     notes="The board has no UART of its own: a 3.3 V adapter goes to pins S0 (its RX) and S1 (its "

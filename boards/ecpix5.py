@@ -1,6 +1,6 @@
 """LambdaConcept ECPIX-5: ECP5UM5G-45F or -85F, FTDI UART, gigabit Ethernet."""
 
-from dscim.boards.board import Board, Reset
+from dscim.boards.board import Board, Ethernet, Reset
 from dscim.boards.parts import ecp5
 from dscim.boards.sizes import LARGE, MIDDLE
 
@@ -16,7 +16,7 @@ BOARD = Board(
     oscillator_pin="clk100",
     clock=75_000_000,
     reset=Reset("rst_n", 0),
-    ethernet="gigabit, RGMII",
+    ethernet=Ethernet(rx_delay=0),
     memory="512 MiB DDR3",
     loader="ecpix5",
 )

@@ -1,4 +1,4 @@
-"""Radiona ULX4M-LD v2: ECP5UM5G-85F module with gigabit Ethernet."""
+"""Radiona ULX4M-LD v2: ECP5UM5G-85F module."""
 
 from dscim.boards.board import Board
 from dscim.boards.parts import ecp5
@@ -14,7 +14,7 @@ BOARD = Board(
     oscillator=25_000_000,
     oscillator_pin="clk25",
     clock=75_000_000,
-    ethernet="gigabit, RGMII",
     memory="512 MiB DDR3L",
     loader="ulx4m_dfu",
+    notes="Its Ethernet is not used: litex-boards does not name its pins.",
 )

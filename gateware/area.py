@@ -30,12 +30,16 @@ WORK = Path(".build/area")
 
 def macro_verilog(form: str, lanes: int, columns: int) -> str:
     """A 128-row macro of one form, its ports as the module's, as Verilog text."""
+    parallel = form == "exact-parallel"
+    return verilog_of(MacroSpec(columns=columns, form="exact" if parallel else form,
+                                lanes=1 if parallel else lanes), parallel)
+
+
+def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
+    """A macro, or where `parallel` the exact one of all rows at once, as module `macro`."""
     from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
 
-    if form == "exact-parallel":
-        macro = ExactParallel(MacroSpec(columns=columns, form="exact", lanes=1))
-    else:
-        macro = build_macro(MacroSpec(columns=columns, form=form, lanes=lanes))
+    macro = ExactParallel(spec) if parallel else build_macro(spec)
     macro.cd_sys = ClockDomain()
     records = (macro.weights, macro.activations, macro.products, macro.config, macro.status)
     ports = {signal for record in records for signal in record.flatten()}

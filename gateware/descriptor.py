@@ -35,7 +35,8 @@ class Operation(enum.IntEnum):
     What an add or a pool gives is scaled by `output_multiplier` and `output_shift`, then comes
     `output_zero` and the clamp; of the greatest and of the mean, `input_zero` is taken before.
     After a product, every channel has a bias, multiplier and shift of its own in the parameter
-    memory. `decode_shift` is 0 but for a product.
+    memory. `decode_shift` is 0 but for a product. Scaling rounds twice, as gemmlowp does, or once
+    with `single_rounding`; the two inputs of an add are always rounded twice.
     Adds and pools work on whole words: `input_channel` and `output_channel` are multiples of 8,
     inputs = outputs, depth = 1. An add has stride 1, origin 0, equal sizes in and out, and a
     kernel of (1, 2): its taps are the two inputs. It may write over one of them.
@@ -79,6 +80,8 @@ FIELDS = (
     Field("macro", 0, 27, 2, "Which macro: its place in SocSpec.macros."),
     Field("raw", 0, 29, 1, "1: outputs are 32-bit sums in product units, not requantised."),
     Field("offset", 0, 30, 1, "Signed mode: 1 offset, 0 split."),
+    Field("single_rounding", 0, 31, 1, "1: outputs are scaled with one rounding, ties away from "
+                                       "zero; 0: with two, as gemmlowp."),
     Field("input_channels", 1, 0, 12, "Channels of a whole pixel of the input in memory."),
     Field("input_channel", 1, 12, 12, "The first of them that is read."),
     Field("input_zero", 1, 24, 8, "z of the activations, and the value of padding.", True),

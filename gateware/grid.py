@@ -1,7 +1,7 @@
-"""Thresholds of a region on their grid, for the counter sequence."""
+"""The levels of an operand among the thresholds of a region: how many of them it exceeds."""
 
 from litex.gen import LiteXModule
-from migen import Signal, log2_int
+from migen import Array, C, Cat, Signal, log2_int
 
 
 class Grid(LiteXModule):
@@ -42,3 +42,41 @@ class Grid(LiteXModule):
         level = Signal(self.side_log2)
         self.comb += level.eq(self.scaled_level(operand) >> self.step_log2)
         return level
+
+
+class TableGrid(LiteXModule):
+    """As `Grid`, of the thresholds in a table, for one axis: small read-only tables of levels.
+
+    A level is at most `most`, the samples that a macro's lanes hold; a scaled level is the level
+    itself in the bits above `chunk_bits`, as of a region whose samples are one chunk.
+
+    | port         | dir | meaning                       |
+    |--------------|-----|-------------------------------|
+    | samples_log2 | in  | log2 n, 0..log2 of `most`     |
+    """
+
+    def __init__(self, side: int, table, axis: int, most: int, chunk_bits: int):
+        self.side_log2 = log2_int(side)
+        self.samples_log2 = Signal(3)
+        self.chunk_bits = chunk_bits
+        entries = table[:log2_int(most) + 1]
+        self.levels = [[sum(operand > point[axis]*side//256 for point in points)
+                        for operand in range(side)] for _, points in entries]
+
+    def level(self, operand):
+        """A new signal of log2 S bits: the level; fewer than S samples are held."""
+        level = Signal(self.side_log2)
+        rows = []
+        for levels in self.levels:
+            row = Signal.like(level)
+            self.comb += row.eq(Array([C(value, self.side_log2) for value in levels])[operand])
+            rows.append(row)
+        self.comb += level.eq(Array(rows)[self.samples_log2])
+        return level
+
+    def scaled_level(self, operand):
+        """A new signal of log2 S + 1 bits."""
+        scaled = Signal(self.side_log2 + 1)
+        self.comb += scaled.eq(Cat(C(0, self.chunk_bits), self.level(operand))
+                               if self.chunk_bits else self.level(operand))
+        return scaled

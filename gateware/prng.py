@@ -4,7 +4,7 @@ One generator serves the whole macro: all rows and all columns see the same poin
 """
 
 from litex.gen import LiteXModule
-from migen import Cat, Constant, If, Signal, log2_int
+from migen import Array, Cat, Constant, If, Signal, log2_int
 
 from dscim.gateware.grid import Grid
 from dscim.gateware.specs import SequenceSpec
@@ -16,6 +16,8 @@ def build_prng(sequence: SequenceSpec, or_width: int, lanes: int) -> "PRNG":
     """The generator of a sequence with `lanes` (1, 2, 4 ... 64) points a cycle."""
     if sequence.kind == "lfsr":
         return LFSRGenerator(sequence, lanes)
+    if sequence.kind == "table":
+        return TableGenerator(sequence, or_width, lanes)
     return CounterGenerator(or_width, lanes)
 
 
@@ -113,3 +115,37 @@ class CounterGenerator(PRNG):
                       | middle),
             point[0].eq(Cat(along, i)), point[1].eq(Cat(across, j)),
         ]
+
+
+class TableGenerator(PRNG):
+    """A table's points in region order, from read-only tables of thresholds, one for each n."""
+
+    def __init__(self, sequence: SequenceSpec, or_width: int, lanes: int):
+        super().__init__(lanes)
+
+        # # #
+
+        side = region_side(or_width)
+        most = min(side, sequence.most_samples)
+        self._tables = [[[value*side//256 for value in axis] for axis in zip(*points, strict=True)]
+                        for _, points in sequence.table[:log2_int(most) + 1]]
+        step = Signal(max(1, log2_int(max(1, or_width*most//lanes))))
+        self.sync += [If(self.advance, step.eq(step + 1)), If(self.restart, step.eq(0))]
+        region_bits = log2_int(or_width)
+        for lane, point in enumerate(self.points):
+            t = Signal(region_bits + 6)
+            self.comb += t.eq(Cat(Constant(lane, log2_int(lanes)), step) if lanes > 1 else step)
+            j, i = t[:region_bits//2], t[region_bits//2:region_bits]
+            self.comb += [r.eq(Cat(self._threshold(axis, t[region_bits:], log2_int(side)), region))
+                          for axis, (r, region) in enumerate(zip(point, (i, j), strict=True))]
+
+    def _threshold(self, axis: int, u, width: int):
+        """A new signal: the threshold of sample u for the present n."""
+        found = []
+        for table in self._tables:
+            value = Signal(width)
+            self.comb += value.eq(Array([Constant(entry, width) for entry in table[axis]])[u])
+            found.append(value)
+        threshold = Signal(width)
+        self.comb += threshold.eq(Array(found)[self.samples_log2])
+        return threshold

@@ -17,7 +17,7 @@ LINK_PAGE = 3
 MAGIC = 0x4453_4349
 """What `magic` reads: "DSCI"."""
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of registers and descriptors; the host refuses another."""
 
 PLACE_BITS = 12

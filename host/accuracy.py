@@ -1,7 +1,7 @@
 """The table of accuracies: one network by every arithmetic, as it is, calibrated, fine-tuned.
 
     python -m dscim.host.accuracy NETWORK --train X.npy --test X.npy --labels Y.npy
-                                  [--tuned FILE ...] [--limit N] [--json F]
+                                  [--tuned FILE ...] [--limit N] [--table NAME] [--json F]
 
 Calibration sees the training inputs alone, without labels. A fine-tuned network file stands in
 the row of the arithmetic that it was tuned for. What was not run is left open.
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import ProductSpec, SpecError
+from dscim.gateware.specs import TABLES, ProductSpec, SpecError, table_sequence
 from dscim.host.calibrate import calibrate
 from dscim.host.cli.files import check_writable, load_int8, load_labels, save_json
 from dscim.host.cli.layers import Labels
@@ -102,6 +102,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tuned", type=Path, nargs="*", default=[], help="fine-tuned networks")
     parser.add_argument("--calibration", type=int, default=256, help="inputs (default 256)")
     parser.add_argument("--limit", type=int, help="only the first N test inputs")
+    parser.add_argument("--table", choices=list(TABLES), help="sequence table instead of counter")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
@@ -123,11 +124,13 @@ def _table(options: argparse.Namespace, report: Report) -> None:
              "inputs_sha256": _digest(train, images, labels)}
     table = Table(network, options.tuned, train, images, labels, _known(options.json, facts))
     found = [table.exact()]
-    for place, arithmetic in enumerate(ARITHMETICS, 1):
+    arithmetics = [dataclasses.replace(one, sequence=table_sequence(options.table))
+                   if options.table else one for one in ARITHMETICS]
+    for place, arithmetic in enumerate(arithmetics, 1):
         began = time.monotonic()
         found.append(table.row(arithmetic))
         save_json(options.json, facts | {"rows": found})
-        report.say(f"[{place}/{len(ARITHMETICS)}] {describe(arithmetic)}: "
+        report.say(f"[{place}/{len(arithmetics)}] {describe(arithmetic)}: "
                    f"{time.monotonic() - began:.0f} s")
     report.table(COLUMNS, [(
         describe(ProductSpec.from_json(row["settings"])),

@@ -115,10 +115,12 @@ def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
     if isinstance(node, Add):
         return values | _add_fields(node, bases)
     if isinstance(node, Requantise):
-        return values | _scaling(Operation.MAX_POOL, node.input_zero, node.multiplier, node.shift)
+        return values | _scaling(Operation.MAX_POOL, node.input_zero, node.multiplier, node.shift,
+                                 node.single_rounding)
     if isinstance(node, Mean):
         return values | {"kernel_height": shape[0], "kernel_width": shape[1]} | _scaling(
-            Operation.SUM_POOL, node.input_zero, node.multiplier, node.shift)
+            Operation.SUM_POOL, node.input_zero, node.multiplier, node.shift,
+            node.single_rounding)
     if not isinstance(node, AveragePool | MaxPool):
         raise UserError(f"node {node.name!r} of kind {type(node).__name__} has no descriptor.")
     kind = Operation.MAX_POOL if isinstance(node, MaxPool) else Operation.AVERAGE_POOL
@@ -142,9 +144,10 @@ def _add_fields(node: Add, bases: Bases) -> Fields:
                zip(("first", "second", "output"), node.shifts, strict=True)}}
 
 
-def _scaling(operation: Operation, zero: int, multiplier: int, shift: int) -> Fields:
+def _scaling(operation: Operation, zero: int, multiplier: int, shift: int,
+             single_rounding: bool = False) -> Fields:
     return {"operation": int(operation), "input_zero": zero, "output_multiplier": multiplier,
-            "output_shift": shift}
+            "output_shift": shift, "single_rounding": int(single_rounding)}
 
 
 def _fields(shape: Shape, output: Shape, bases: Bases) -> Fields:
@@ -169,6 +172,7 @@ def _product_fields(spec: SocSpec, layer: LayerSpec, bases: Bases, outputs: rang
         "offset": int(product.signed == "offset" and not product.exact),
         "activation_shift": 0 if product.exact else product.activation_shift,
         "decode_shift": product.decode_shift,
+        "single_rounding": int(layer.single_rounding),
         "input_zero": layer.input_zero, "output_zero": layer.output_zero,
         "clamp_low": layer.clamp[0], "clamp_high": layer.clamp[1],
         "weight_base": bases.weights, "parameter_base": bases.parameters}

@@ -139,13 +139,13 @@ class SelfTest:
         return True, f"{count} outputs in {len(products)} arithmetics agree"
 
     def _layer(self) -> Checked:
-        """A convolution with padding, stride, bias, per-channel scales and a clamp.
+        """A convolution with padding, stride, bias, per-channel scales and a clamp, each rounding.
 
         Small enough for any device: 16 rows of weights, 25 words of input, 15 pixels of output.
         """
         spec = self._spec
         outputs = min(spec.macro.columns + 1, spec.channels, 8*((spec.activation_words - 25)//15))
-        layer = LayerSpec((5, 5, 2), outputs, (2, 2), (2, 1), ((1, 1), (1, 0)), -7, 3, (-120, 127),
+        plain = LayerSpec((5, 5, 2), outputs, (2, 2), (2, 1), ((1, 1), (1, 0)), -7, 3, (-120, 127),
                           self._products()[0])
         draw = self._random.integers
         parameters = LayerParameters(
@@ -153,11 +153,13 @@ class SelfTest:
             draw(-9999, 9999, outputs).astype(np.int32),
             draw(1 << 30, (1 << 31) - 1, outputs).astype(np.int32),
             draw(-12, -6, outputs).astype(np.int32))
-        x = self._operands((2, *layer.input))
-        found = self._device.run_layer(layer, parameters, x).outputs
-        wanted = PreparedLayer(layer, parameters.weights, parameters.bias, parameters.multiplier,
-                               parameters.shift).run(x)
-        return _compare(found, wanted)
+        x = self._operands((2, *plain.input))
+        found, wanted = [], []
+        for layer in (plain, dataclasses.replace(plain, single_rounding=True)):
+            found.append(self._device.run_layer(layer, parameters, x).outputs)
+            wanted.append(PreparedLayer(layer, parameters.weights, parameters.bias,
+                                        parameters.multiplier, parameters.shift).run(x))
+        return _compare(np.stack(found), np.stack(wanted))
 
     def _link(self) -> Checked:
         """Words of random size to random places and back, each held against a twin."""
@@ -177,13 +179,15 @@ class SelfTest:
         """The stochastic product of the device, at its longest stream of the lanes."""
         macro = self._spec.macro
         signed = "split" if "split" in macro.signed else macro.signed[0]
-        start = ProductSpec(macro.or_width, macro.or_width*macro.side, macro.sequence, signed)
+        start = ProductSpec(macro.or_width, macro.or_width*macro.most_samples, macro.sequence,
+                            signed)
         return dataclasses.replace(start, **changes)  # type: ignore[arg-type]
 
     def _products(self) -> list[ProductSpec]:
         """Every signed mode at the shortest and the longest stream, and the exact one."""
         macro = self._spec.macro
-        lengths = (macro.or_width, macro.or_width*macro.side//4, macro.or_width*macro.side)
+        most = macro.most_samples
+        lengths = tuple(macro.or_width*n for n in (1, max(1, most//4), most))
         candidates = [self._product(length=length, signed=mode)
                       for mode in SIGNED_MODES for length in lengths]
         candidates += [self._product(activation_shift=2), ProductSpec(macro.or_width,

@@ -1,6 +1,7 @@
 """Targets by name: where a network runs."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ SIMULATORS = ("sim", "sim+eth")
 DEFAULT_BAUD = 115200
 TIMEOUT = 5.0
 """Seconds without an answer after which a device is given up."""
+
+TAKEN_SECONDS = 0.1
+"""Between two tries at a port that another program has."""
 
 PROBE = (registers.address("magic"), registers.MAGIC)
 """A word that never changes, by which UARTBone is seen to be in step."""
@@ -74,9 +78,6 @@ class Line:
 GIGABIT = 125e6
 """Bytes a second of gigabit Ethernet."""
 
-CLOCK = 75e6
-"""Hz of a board's SoC, by which gigabit Ethernet is so many bytes a cycle."""
-
 
 def line_of(name: str) -> Line:
     """The line of the target `name`."""
@@ -87,7 +88,7 @@ def line_of(name: str) -> Line:
         rate = _port(scheme, place)[1]
         return Line(bytes_per_second=rate / 10, name=f"{rate} baud")
     if name == "sim+eth":
-        return Line(bytes_per_cycle=GIGABIT / CLOCK, name=f"gigabit at {CLOCK / 1e6:g} MHz")
+        return Line(bytes_per_cycle=4.0, name="32 bits a cycle (simulated PHY)")
     if scheme == "eth":
         return Line(bytes_per_second=GIGABIT, name="gigabit")
     return Line()
@@ -134,9 +135,16 @@ def _address(place: str) -> tuple[str, int]:
 
 def _uart(port: str, rate: int, spec: SocSpec, presence: Presence) -> Link:
     from dscim.host.link.carrier import StreamCarrier  # noqa: PLC0415 - who has a port needs it
-    from dscim.host.link.transport import open_transport  # noqa: PLC0415
+    from dscim.host.link.transport import Taken, open_transport  # noqa: PLC0415
 
-    return _frames(StreamCarrier(open_transport(port, rate, TIMEOUT)), spec, presence)
+    until = time.monotonic() + presence.wait
+    while True:
+        try:
+            return _frames(StreamCarrier(open_transport(port, rate, TIMEOUT)), spec, presence)
+        except Taken:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(TAKEN_SECONDS)
 
 
 def _ethernet(address: str, port: int, spec: SocSpec, presence: Presence) -> Link:

@@ -14,7 +14,8 @@ class EthernetPhyModel(LiteXModule):  # type: ignore[misc]
     pads: `SimPlatform.request("eth")`, 32-bit words, the first byte of the line in bits 7:0,
     `last_be` one-hot at the last byte of the last word and 0 elsewhere. Frames are whole: preamble,
     padding and FCS are the MAC's work. Both directions wait for ready, so nothing is lost here,
-    unlike on a real line. Both clock domains are `sys`.
+    unlike on a real line. receive, transmit: the domains whose clocks are those of eth_rx and
+    eth_tx: `sys`, or some that leave out edges of its clock.
 
     | port | direction | what |
     |---|---|---|
@@ -24,16 +25,16 @@ class EthernetPhyModel(LiteXModule):  # type: ignore[misc]
 
     dw = 32
 
-    def __init__(self, pads: Any) -> None:
+    def __init__(self, pads: Any, receive: str = "sys", transmit: str = "sys") -> None:
         self.sink = sink = stream.Endpoint(eth_phy_description(self.dw))
         self.source = source = stream.Endpoint(eth_phy_description(self.dw))
 
         # # #
 
-        for name in ("eth_rx", "eth_tx"):
+        for name, clock in (("eth_rx", receive), ("eth_tx", transmit)):
             domain = ClockDomain(name)
             setattr(self, f"cd_{name}", domain)
-            self.comb += [domain.clk.eq(ClockSignal("sys")), domain.rst.eq(ResetSignal("sys"))]
+            self.comb += [domain.clk.eq(ClockSignal(clock)), domain.rst.eq(ResetSignal(clock))]
         self.comb += [
             pads.source_valid.eq(sink.valid),
             pads.source_data.eq(sink.data),

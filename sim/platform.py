@@ -5,7 +5,7 @@ from litex.build.io import CRG
 
 _IO = [
     ("sys_clk", 0, Pins(1)),
-    ("engine", 0, Subsignal("clk", Pins(1)), Subsignal("awake", Pins(1))),
+    ("sleepers", 0, Subsignal("clk", Pins(4)), Subsignal("awake", Pins(4))),
     (
         "serial",
         0,

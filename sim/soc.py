@@ -23,14 +23,18 @@ def soc_design(spec: SocSpec, ethernet: bool = False) -> Design:
 
         from dscim.gateware.link.ethernet import EthernetPort  # noqa: PLC0415
         from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
-        from dscim.sim.engine_clock import EngineClock  # noqa: PLC0415
         from dscim.sim.ethernet_phy import EthernetPhyModel  # noqa: PLC0415
+        from dscim.sim.sleepers import ENGINE, RECEIVE, TRANSMIT, Sleepers  # noqa: PLC0415
         port = None
         if ethernet:
-            port = EthernetPort(EthernetPhyModel(platform.request("eth")), MAC_ADDRESS, LAN.address)
+            phy = EthernetPhyModel(platform.request("eth"), RECEIVE, TRANSMIT)
+            port = EthernetPort(phy, MAC_ADDRESS, LAN.address)
         soc = DscimSoC(platform, spec, CLK_FREQ, platform.crg(),
-                       RS232PHYModel(platform.request("serial")), port, EngineClock.DOMAIN)
-        soc.engine_clock = EngineClock(platform.request("engine"), soc.core.engine)
+                       RS232PHYModel(platform.request("serial")), port, ENGINE)
+        soc.sleepers = sleepers = Sleepers(platform.request("sleepers"))
+        sleepers.add_engine(soc.core.engine)
+        if port is not None:
+            sleepers.add_ethernet(soc.ethernet_carrier, port.phy)
         return soc
 
     name, lan = ("dscim-eth", LAN) if ethernet else ("dscim", None)

@@ -47,6 +47,13 @@ struct Bench {
 
     bool goes() { return random() % 100 >= percent; }
 
+    // The clocks of what sleeps, where anything does.
+    void sleep([[maybe_unused]] bool edge) {
+#if SLEEPING
+        top.sleepers_clk = edge ? top.sleepers_awake : 0;
+#endif
+    }
+
     void step() {
         // What we offered and was not taken stays; readiness changes at will.
         if (!top.eth_in_valid && !frames.empty() && goes()) {
@@ -68,6 +75,7 @@ struct Bench {
         top.eth_out_ready = !frozen && goes();
         top.uart_out_ready = goes();
         top.sys_clk = 0;
+        sleep(false);
         top.eval();
         bool eth_in = top.eth_in_valid && top.eth_in_ready;
         bool uart_in = top.uart_in_valid && top.uart_in_ready;
@@ -77,6 +85,7 @@ struct Bench {
             moved = cycle;
         }
         top.sys_clk = 1;
+        sleep(true);
         top.eval();
         cycle++;
         if (eth_in) {

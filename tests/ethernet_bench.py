@@ -28,18 +28,19 @@ STREAMS = {"eth_in": "valid ready data last last_be", "eth_out": "valid ready da
            "uart_in": "valid ready data", "uart_out": "valid ready data"}
 
 
-def build() -> tuple[Any, set[Any]]:
-    """The module and its ports."""
+def build(sleeping: bool) -> tuple[Any, set[Any]]:
+    """The module and its ports. sleeping: its parts sleep as in the simulator."""
     from liteeth.common import eth_phy_description  # noqa: PLC0415
     from litex.gen import LiteXModule  # noqa: PLC0415
     from litex.soc.interconnect import stream, wishbone  # noqa: PLC0415
-    from migen import ClockDomain, ClockSignal, ResetSignal, Signal  # noqa: PLC0415
+    from migen import ClockDomain, ClockSignal, Record, ResetSignal, Signal  # noqa: PLC0415
 
     from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort  # noqa: PLC0415
     from dscim.gateware.link.link import Link  # noqa: PLC0415
     from dscim.gateware.link.reach import Region  # noqa: PLC0415
     from dscim.gateware.link.uart import UartCarrier  # noqa: PLC0415
     from dscim.gateware.memory import WindowedMemory  # noqa: PLC0415
+    from dscim.sim.sleepers import RECEIVE, TRANSMIT, Sleepers  # noqa: PLC0415
 
     class Phy(LiteXModule):
         dw = 32
@@ -47,8 +48,9 @@ def build() -> tuple[Any, set[Any]]:
         def __init__(self) -> None:
             self.sink, self.source = (stream.Endpoint(eth_phy_description(32)) for _ in range(2))
             self.cd_eth_rx, self.cd_eth_tx = ClockDomain("eth_rx"), ClockDomain("eth_tx")
-            for domain in (self.cd_eth_rx, self.cd_eth_tx):
-                self.comb += [domain.clk.eq(ClockSignal()), domain.rst.eq(ResetSignal())]
+            clocks = (RECEIVE, TRANSMIT) if sleeping else ("sys", "sys")
+            for domain, clock in zip((self.cd_eth_rx, self.cd_eth_tx), clocks, strict=True):
+                self.comb += [domain.clk.eq(ClockSignal(clock)), domain.rst.eq(ResetSignal(clock))]
 
     class Uart(LiteXModule):
         def __init__(self) -> None:
@@ -67,6 +69,11 @@ def build() -> tuple[Any, set[Any]]:
                                     dut.uart.bone.wishbone], inside)
     dut.decoder = wishbone.Decoder(inside, [(lambda adr: adr[14:] == 0, dut.memory.bus)])
     ports = {dut.cd_sys.clk, dut.cd_sys.rst}
+    if sleeping:
+        pads = Record([("clk", 3), ("awake", 3)], name="sleepers")
+        dut.sleepers = Sleepers(pads)
+        dut.sleepers.add_ethernet(dut.ethernet, dut.phy)
+        ports |= set(pads.flatten())
     ends = {"eth_in": dut.phy.source, "eth_out": dut.phy.sink,
             "uart_in": dut.line.source, "uart_out": dut.line.sink}
     for name, end in ends.items():
@@ -84,11 +91,11 @@ def build() -> tuple[Any, set[Any]]:
 
 
 @cache
-def compiled() -> Path:
+def compiled(sleeping: bool = False) -> Path:
     """The executable."""
     from dscim.sim.elaborate import to_verilog  # noqa: PLC0415
 
-    dut, ports = build()
+    dut, ports = build(sleeping)
     verilog = to_verilog(dut, ports, "link")
     assert not verilog.files
     with tempfile.TemporaryDirectory() as name:
@@ -98,7 +105,7 @@ def compiled() -> Path:
         (folder / "counts.h").write_text(f"#define COUNTS{counts}\n")
         return verilate("link-bench", [folder / "link.v", folder / "counts.h",
                                        Path(__file__).with_suffix(".cpp")], "link",
-                        flags=LITEETH_WARNS)
+                        flags=[*LITEETH_WARNS, "-CFLAGS", f"-DSLEEPING={int(sleeping)}"])
 
 
 class Bench:
@@ -162,9 +169,9 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(sleeping: bool = False) -> Iterator[Bench]:
     """A link fresh from reset."""
-    with subprocess.Popen([compiled()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    with subprocess.Popen([compiled(sleeping)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as process:
         try:
             yield Bench(process)

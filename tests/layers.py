@@ -37,7 +37,8 @@ def random_layer(rng: np.random.Generator, soc: SocSpec) -> LayerSpec:
     zeros = rng.choice((-128, 127, 0, *rng.integers(-128, 128, 5)), 2)
     clamp = (int(rng.integers(-128, 0)), int(rng.integers(0, 128)))
     return LayerSpec((height, width, channels), outputs, kernel, stride, padding,
-                     int(zeros[0]), int(zeros[1]), clamp, random_product(rng, soc))
+                     int(zeros[0]), int(zeros[1]), clamp, random_product(rng, soc),
+                     single_rounding=bool(rng.integers(2)))
 
 
 def random_parameters(rng: np.random.Generator, layer: LayerSpec) -> LayerParameters:

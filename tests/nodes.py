@@ -58,7 +58,8 @@ def conv(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: in
     kernel = window.pop("kernel")
     weights = rng.integers(-128, 128, (outputs, *kernel, shape[2])).astype(np.int8)
     return Conv(name, (given,), random_zero(rng), 1.0, random_clamp(rng), weights=weights,
-                input_zero=zero, **random_scaling(rng, outputs), **window)
+                input_zero=zero, single_rounding=bool(rng.integers(2)),
+                **random_scaling(rng, outputs), **window)
 
 
 def depthwise(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: int,
@@ -71,6 +72,7 @@ def depthwise(rng: np.random.Generator, name: str, given: str, shape: Shape, zer
         weights[:] = rng.choice((-128, 0, 127))
     return Depthwise(name, (given,), random_zero(rng), 1.0, random_clamp(rng), weights=weights,
                      input_zero=zero, activation_shift=int(rng.integers(4)),
+                     single_rounding=bool(rng.integers(2)),
                      **random_scaling(rng, outputs, -10, -3), **window)
 
 
@@ -100,14 +102,15 @@ def mean(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: in
     """A mean over the whole image."""
     multiplier, shift = mean_factors(float(2.0 ** rng.uniform(-2, 2)), shape[0] * shape[1])
     return Mean(name, (given,), random_zero(rng), 1.0, random_clamp(rng), input_zero=zero,
-                multiplier=multiplier, shift=shift)
+                multiplier=multiplier, shift=shift, single_rounding=bool(rng.integers(2)))
 
 
 def requantise(rng: np.random.Generator, name: str, given: str, zero: int) -> Requantise:
     """Another scale."""
     multiplier, shift = quantise_multiplier(2.0 ** rng.uniform(-3, 3))
     return Requantise(name, (given,), random_zero(rng), 1.0, random_clamp(rng), input_zero=zero,
-                      multiplier=int(multiplier), shift=int(shift))
+                      multiplier=int(multiplier), shift=int(shift),
+                      single_rounding=bool(rng.integers(2)))
 
 
 def random_image(rng: np.random.Generator, shape: Shape) -> np.ndarray:

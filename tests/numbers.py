@@ -1,5 +1,8 @@
 """Random and extreme numbers for the engine's arithmetic, and what the reference makes of them."""
 
+from fractions import Fraction
+from math import floor
+
 import numpy as np
 
 INT32 = np.array((-2**31, -2**31 + 1, -1, 0, 1, 2**30, 2**31 - 1))
@@ -20,8 +23,31 @@ def product_units(count, activation_sum, bias, fields):
 def random_fields(rng) -> dict[str, int]:
     low, high = sorted(int(v) for v in rng.choice((-128, -127, -5, 0, 6, 126, 127), 2))
     return {"decode_shift": int(rng.integers(0, 17)), "offset": int(rng.integers(2)),
+            "single_rounding": int(rng.integers(2)),
             "output_zero": int(rng.choice((-128, 127, 0, *rng.integers(-128, 128, 3)))),
             "clamp_low": low, "clamp_high": high}
+
+
+def half_away(value: Fraction) -> int:
+    """The nearest integer, ties away from zero."""
+    return floor(value + Fraction(1, 2)) if value >= 0 else -floor(-value + Fraction(1, 2))
+
+
+def scale_twice(x: int, multiplier: int, shift: int) -> int:
+    """MultiplyByQuantizedMultiplier with both of its roundings, as gemmlowp defines them.
+
+    SaturatingRoundingDoublingHighMul adds 2**30 (or 1 - 2**30) and truncates, which for a
+    negative product is a tie towards plus infinity; RoundingDivideByPOT ties away from zero.
+    """
+    product = (x << max(shift, 0)) * multiplier
+    nudged = product + (2**30 if product >= 0 else 1 - 2**30)
+    high = abs(nudged) // 2**31 * (1 if nudged >= 0 else -1)
+    return half_away(Fraction(high, 2 ** max(-shift, 0)))
+
+
+def scale_once(x: int, multiplier: int, shift: int) -> int:
+    """x * multiplier * 2**(shift - 31), rounded once, ties away from zero."""
+    return half_away(x * multiplier * Fraction(2) ** (shift - 31))
 
 
 def random_multipliers(rng, size):
@@ -44,3 +70,15 @@ def random_channels(rng, size: int, fields: dict[str, int]):
     left = np.array([31 - int(abs(v)).bit_length() for v in wanted]).clip(0, 31)
     shift = np.where(rng.random(size) < 0.3, (left * rng.random(size)).astype(int), -right)
     return count, activation_sum, bias, random_multipliers(rng, size), shift
+
+
+def beside_ties(rng, size: int):
+    """Sums, multipliers and shifts: of each shift to the right, quotients at ties, or beside."""
+    places = rng.integers(0, 32, size)                      # the right shift
+    power = np.array([rng.integers(max(0, right - 1), 31) for right in places])
+    unit = 31 + places - power                              # 2**unit sums are one output
+    most = np.minimum((2**31 >> unit) - 1, 140)
+    output = (rng.random(size) * (2 * most + 2)).astype(int) - most - 1
+    sums = (output << unit) + (1 << unit - 1) + rng.integers(-1, 2, size)
+    multiplier = (1 << power) + (rng.integers(-1, 2, size) * (power > 1))
+    return wrap(sums.clip(-2**31, 2**31 - 1)), multiplier, -places

@@ -101,6 +101,7 @@ class Grower:
         real = 60 / spread * self.generator.uniform(0.5, 1.5, outputs)
         multiplier, shift = quantise_multiplier(real)
         return {"weights": weights.astype(np.int8), "multiplier": multiplier, "shift": shift,
+                "single_rounding": self.draw(st.booleans()),
                 "bias": self.generator.normal(0, spread, outputs).astype(np.int32)}
 
     def _conv(self, name: str, given: str) -> Node:
@@ -151,7 +152,8 @@ class Grower:
         (height, width, _), zero, scale = self.known[given]
         common = self._common(name, given)
         multiplier, shift = mean_factors(scale / common["output_scale"], height * width)
-        return Mean(**common, input_zero=zero, multiplier=multiplier, shift=shift)
+        return Mean(**common, input_zero=zero, multiplier=multiplier, shift=shift,
+                    single_rounding=self.draw(st.booleans()))
 
     def _pad(self, name: str, given: str) -> Node:
         sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -162,7 +164,7 @@ class Grower:
         common = self._common(name, given)
         multiplier, shift = quantise_multiplier([scale / common["output_scale"]])
         return Requantise(**common, input_zero=zero, multiplier=int(multiplier[0]),
-                          shift=int(shift[0]))
+                          shift=int(shift[0]), single_rounding=self.draw(st.booleans()))
 
     def _reshape(self, name: str, given: str) -> Node | None:
         height, width, channels = self.known[given][0]

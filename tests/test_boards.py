@@ -9,7 +9,7 @@ import pytest
 
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
-from dscim.boards.soc import SYS, Setup, elaborate, lowered
+from dscim.boards.soc import SYS, Address, Setup, elaborate, lowered
 from dscim.gateware.specs.base import SpecError
 from tests.commandline import assert_refused, dscim
 
@@ -22,7 +22,8 @@ CONSTRAINTS = {"ecp5": "dscim.lpf", "gowin": "dscim.cst", "xilinx7": "dscim.xdc"
 
 
 def setup_of(board: Board, device: str) -> Setup:
-    return Setup(board, device, board.spec[device], float(board.clock), board.baud)
+    return Setup(board, device, board.spec[device], float(board.clock), board.baud,
+                 Address() if board.ethernet else None)
 
 
 def test_the_boards_that_are_promised_are_there() -> None:
@@ -47,6 +48,11 @@ def test_a_board_is_elaborated(board: Board, tmp_path: Path) -> None:
     for name in ("serial_rx", "serial_tx", board.oscillator_pin):
         assert name in pins
     assert f"dscim 2 spec {setup.spec.hash:08x}" == _identifier(tmp_path)
+    if board.ethernet:
+        assert clocks["eth_rx_clk"] == 125e6
+        assert re.search(r'FREQUENCY PORT "eth_clocks\w*_rx" 125', pins)
+        assert setup.address is not None
+        assert re.search(rf"'d{setup.address.mac_address}\b", verilog)
 
 
 def _identifier(folder: Path) -> str:
@@ -100,6 +106,28 @@ def test_what_cannot_be_set_up_is_refused(changes: dict[str, float]) -> None:
     setup = setup_of(find_board("ecpix5"), "85F")
     with pytest.raises(SpecError, match="outside"):
         dataclasses.replace(setup, **changes)
+
+
+def test_ethernet_is_refused_where_it_cannot_be() -> None:
+    setup = setup_of(find_board("ecpix5"), "85F")
+    with pytest.raises(SpecError, match="A clock of 25 MHz is too slow for gigabit Ethernet"):
+        dataclasses.replace(setup, clock=25e6)
+    with pytest.raises(SpecError, match="Board ulx3s has no Ethernet"):
+        dataclasses.replace(setup_of(find_board("ulx3s"), "85F"), address=Address())
+
+
+@pytest.mark.parametrize("ip", ["", "1.2.3", "1.2.3.256", "1.2.3.4.5", "a.b.c.d", "224.0.0.1",
+                                "0.1.2.3", "1.2.3.-4", "1.2.3.\u0664"])
+def test_a_wrong_ip_address_is_refused(ip: str) -> None:
+    with pytest.raises(SpecError, match="is no IP address of a device; give four numbers, as"):
+        Address(ip=ip)
+
+
+@pytest.mark.parametrize("mac", ["", "10:e2:d5:00:00", "11:e2:d5:00:00:00", "0x10e2d5000000",
+                                 "00:00:00:00:00:00", "10:e2:d5:00:00:0g"])
+def test_a_wrong_mac_address_is_refused(mac: str) -> None:
+    with pytest.raises(SpecError, match="is no MAC address of a device; give six bytes, as"):
+        Address(mac=mac)
 
 
 def test_table_and_json_tell_the_same(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_demo(target: str, images: int, tmp_path: Path) -> None:
         assert all((layer["cycles_busy"] > 0) == (target == "sim") for layer in run["layers"])
         compared += sum(expected[layer].size for layer in nodes)
     assert result["all_agree"] and result["outputs_compared"] == compared
+    assert len(result["links"]) == 2
+    assert all((link["frames_sent"] > 0) == (target == "sim") for link in result["links"])
     last = done.stdout.splitlines()[-1]
     assert last == f"{compared} layer outputs were compared with the numpy reference: all agree."
     for label in labels:

@@ -16,16 +16,18 @@ FILES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("options", [["--exact"], ["--variant", "ds-cim1", "--length", "256"]])
-def test_every_layer_of_an_imported_network_agrees(tmp_path, name, options):
+@pytest.mark.parametrize(("name", "target", "options"), [
+    *((name, "sim", options) for name in FILES
+      for options in (["--exact"], ["--variant", "ds-cim1", "--length", "256"])),
+    ("residual.tflite", "sim+eth", ["--exact"])])
+def test_every_layer_of_an_imported_network_agrees(tmp_path, name, target, options):
     (tmp_path / name).write_bytes(FILES[name]())
     done = dscim("import", name, "-o", "n.npz", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     network = load(tmp_path / "n.npz")
     images = np.random.default_rng(1).integers(-128, 128, (2, *network.shape)).astype(np.int8)
     np.save(tmp_path / "x.npy", images)
-    done = dscim("run", "n.npz", "x.npy", "--target", "sim", "--json", "r.json", *options,
+    done = dscim("run", "n.npz", "x.npy", "--target", target, "--json", "r.json", *options,
                  folder=tmp_path, seconds=900)
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "r.json").read_text())
@@ -34,3 +36,6 @@ def test_every_layer_of_an_imported_network_agrees(tmp_path, name, options):
     kinds = {layer["kind"] for layer in layers}
     assert kinds >= ({"Conv", "Add"} if name.startswith("residual") else {"Conv", "Depthwise"})
     assert result["end_to_end_agrees"]
+    assert result["link"]["frames_received"] > len(layers)
+    assert result["link"]["bytes_received"] > sum(layer["bytes_read"] for layer in layers)
+    assert result["link"]["round_trip"] > 0

@@ -44,7 +44,7 @@ def layers(draw: st.DrawFn) -> LayerSpec:
     shape = (draw(st.integers(kernel[0], 7)), draw(st.integers(kernel[1], 7)), channels)
     return LayerSpec(shape, outputs, kernel, stride, draw(st.tuples(pads, pads)), draw(INT8),
                      draw(INT8), (draw(st.integers(-128, 0)), draw(st.integers(0, 127))),
-                     product, depthwise)
+                     product, depthwise, draw(st.booleans()))
 
 
 def operands(rng: np.random.Generator, shape: tuple[int, ...], zero: int = 0) -> np.ndarray:

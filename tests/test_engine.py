@@ -5,13 +5,14 @@ import pytest
 
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
-from dscim.host.device import Device
+from dscim.host.device import Device, LayerParameters
 from dscim.host.fields import layer_fields
 from dscim.host.link.refusal import refusal
 from dscim.host.reference import PreparedLayer
 from dscim.host.target import open_target
 from tests.chains import send, start
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
+from tests.numbers import beside_ties, scale_once, scale_twice
 
 TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=4096, weight_rows=1024,
                channels=128, strip=4, requant_lanes=1, descriptors=2)
@@ -48,6 +49,20 @@ def test_random_layers(device):
 def test_random_layers_on_other_devices(soc):
     with open_target("sim", soc) as opened:
         check_layers(opened, seed=2, count=60)
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["twice", "once"])
+def test_ties_are_rounded_as_the_descriptor_says(device, once):
+    """The biases are sums beside ties of every right shift; nothing else counts."""
+    sums, multiplier, shift = beside_ties(np.random.default_rng(6), 128)
+    layer = LayerSpec((1, 1, 1), len(sums), single_rounding=once)
+    parameters = LayerParameters(np.zeros((len(sums), 1, 1, 1), np.int8),
+                                 *(each.astype(np.int32) for each in (sums, multiplier, shift)))
+    found = device.run_layer(layer, parameters, np.zeros((1, 1, 1, 1), np.int8)).outputs
+    scales = [[min(max(scale(*numbers), -128), 127) for numbers in
+               zip(sums.tolist(), multiplier.tolist(), shift.tolist(), strict=True)]
+              for scale in (scale_twice, scale_once)]
+    assert found.ravel().tolist() == scales[once] != scales[not once]
 
 
 def test_partial_depth_gives_the_sums_of_the_first_rows(device):

@@ -9,7 +9,15 @@ from dscim.gateware.engine.addend import ADDEND_LATENCY, Addend
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
 from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
-from tests.numbers import product_units, random_channels, random_fields, random_multipliers
+from tests.numbers import (
+    beside_ties,
+    product_units,
+    random_channels,
+    random_fields,
+    random_multipliers,
+    scale_once,
+    scale_twice,
+)
 from tests.streams import set_fields
 
 
@@ -53,8 +61,36 @@ def test_scale_is_the_reference():
     for fields, (count, activation_sum, bias, multiplier, shift), seen in cases:
         total = product_units(count, activation_sum, bias, fields)
         output = requantise(total, multiplier, shift, fields["output_zero"],
-                            (fields["clamp_low"], fields["clamp_high"]))
+                            (fields["clamp_low"], fields["clamp_high"]),
+                            bool(fields["single_rounding"]))
         np.testing.assert_array_equal(np.array(seen), np.stack([total, output], axis=1))
+
+
+def test_scale_rounds_ties_as_python_s_integers_do():
+    """Once and twice, of every right shift, positive and negative, the least int32, left shifts."""
+    rng = np.random.default_rng(23)
+    least = [np.full(64, -2**31), np.tile([2**31 - 1, 2**30, 1, 2**30 + 1], 16),
+             -np.repeat(np.arange(32), 2)]
+    left = [rng.integers(-300, 300, 96), np.full(96, 2**30), np.repeat(np.arange(8), 12)]
+    sums, multiplier, shift = (np.concatenate(parts) for parts in zip(
+        beside_ties(rng, 700), least, left, strict=True))
+    nothing = 0 * sums
+    seen: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
+
+    def control(module):
+        for once, outputs in seen.items():
+            fields = {"decode_shift": 0, "offset": 0, "single_rounding": once, "output_zero": 0,
+                      "clamp_low": -128, "clamp_high": 127}
+            yield from scaled(module, fields, (nothing, nothing, sums, multiplier, shift), outputs)
+
+    module = ScaleOfALayer()
+    run_simulation(module, control(module))
+    numbers = list(zip(sums.tolist(), multiplier.tolist(), shift.tolist(), strict=True))
+    for once, scale in enumerate((scale_twice, scale_once)):
+        expected = [(number[0], min(max(scale(*number), -128), 127)) for number in numbers]
+        assert seen[once] == expected
+    differing = np.array(seen[0]) != np.array(seen[1])
+    assert differing.sum() > 50                             # the two are not the same
 
 
 class AddendOfALayer(LiteXModule):

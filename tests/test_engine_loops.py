@@ -65,6 +65,7 @@ def test_order_of_work():
             yield from pulse(loops.start)
             for expected in expected_loops(geometry):
                 yield
+                yield                                   # outputs are registers
                 shown = {}
                 for name in expected:
                     shown[name] = yield getattr(loops, name)

@@ -74,7 +74,8 @@ class Layer:
         total = product_units(self.count, self.activation_sum, self.bias, self.fields)
         clamp = self.fields["clamp_low"], self.fields["clamp_high"]
         values = total.astype("<i4") if self.raw else requantise(
-            total, self.multiplier, self.shift, self.fields["output_zero"], clamp)
+            total, self.multiplier, self.shift, self.fields["output_zero"], clamp,
+            bool(self.fields["single_rounding"]))
         octets = {}
         for pixel, row in enumerate(values):
             start = (self.base + pixel * self.words) * WORD_BYTES + self.first * self.octets

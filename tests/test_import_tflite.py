@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dscim.host.importers import compare, import_file
 from dscim.host.network import Depthwise, load, run, save
-from tests.tflite_networks import FILES, VALID, Chain, random_chain
+from tests.tflite_networks import FILES, VALID, Chain, autoencoder, random_chain
 
 LITERT = importlib.util.find_spec("ai_edge_litert") is not None
 needs_litert = pytest.mark.skipif(not LITERT, reason="ai-edge-litert is not installed")
@@ -29,6 +29,15 @@ def test_every_layer_is_litert_s(tmp_path, name, seed):
     network, images = compared(tmp_path, FILES[name](seed), 12, seed)
     for node, output in run(network, images).items():   # nothing is the same whatever goes in
         assert node.startswith("softmax") or output.std() > 1
+
+
+@needs_litert
+@pytest.mark.parametrize("seed", range(2))
+def test_an_autoencoder_of_fully_connected_layers_is_litert_s(tmp_path, seed):
+    """MLPerf Tiny's anomaly detection at its full size: not one output differs."""
+    network, images = compared(tmp_path, autoencoder(seed), 1000, seed)
+    assert [type(node).__name__ for node in network.nodes].count("Conv") == 10
+    assert all(output.std() > 1 for output in run(network, images[:50]).values())
 
 
 @needs_litert

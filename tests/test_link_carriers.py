@@ -12,14 +12,19 @@ import pytest
 import toy_soc
 
 from dscim.gateware import registers
+from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
+from dscim.host.device import Device
 from dscim.host.errors import LinkError
+from dscim.host.layout import memory_ranges
+from dscim.host.link import cobs
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.frames import Frame
 from dscim.host.link.model import ModelLink
 from dscim.host.link.session import FrameLink
-from dscim.host.link.transport import open_transport
+from dscim.host.link.transport import Taken, open_transport
 from dscim.host.link.twin import LineTwin, Twin
+from dscim.host.target import Presence, open_target
 from dscim.sim.server import Simulator
 from tests.link_faults import MEMORY, REGISTERS, Ledger
 
@@ -112,6 +117,19 @@ def test_words_arrive(place: Callable[[Answer], Iterator[str]]) -> None:
             np.testing.assert_array_equal(link.read(MEMORY.start, 20_000), WORDS[:20_000])
             link.close()
     assert set(ledger.times[MEMORY][:20_000]) == {2}
+
+
+def test_a_terminal_in_use_is_told_and_waited_for() -> None:
+    """Two hosts at one tty: the second gets it when the first one has closed it."""
+    spec = SocSpec(MacroSpec(rows=16, columns=4))
+    bank = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
+    twin = Twin(ModelLink(spec), [bank, *memory_ranges(spec)], spec_hash=spec.hash)
+    with terminal(LineTwin(twin).answer) as name:
+        first = open_target(f"uart:{name}", spec)
+        with pytest.raises(Taken, match=f"'{name}' is in use by another program.*--wait"):
+            open_target(f"uart:{name}", spec, presence=Presence(wait=0.3))
+        threading.Timer(0.5, first.close).start()
+        open_target(f"uart:{name}", spec, presence=Presence(wait=20)).close()
 
 
 @pytest.mark.parametrize("place", [served, terminal])
@@ -232,7 +250,6 @@ def test_foreign_frames_change_nothing() -> None:
     random = np.random.default_rng(3)
 
     def strange(data: bytes) -> bytes:
-        from dscim.host.link import cobs  # noqa: PLC0415
         kind = int(random.choice([0x81, 0x82, 0x83, 0x84, 0xFF, 2]))
         frame = Frame(kind, int(random.integers(40)), int(random.integers(1 << 32)),
                       MEMORY.start, random.bytes(4 * int(random.integers(3))))
@@ -248,10 +265,6 @@ def test_foreign_frames_change_nothing() -> None:
 
 def test_the_reference_device_behind_frames() -> None:
     """The whole device, in numpy, behind the twin: what `ref` computes, a link's end away."""
-    from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec  # noqa: PLC0415
-    from dscim.host.device import Device  # noqa: PLC0415
-    from dscim.host.layout import memory_ranges  # noqa: PLC0415
-
     spec = SocSpec(MacroSpec(rows=16, columns=4))
     bank = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
     twin = Twin(ModelLink(spec), [bank, *memory_ranges(spec)], spec_hash=spec.hash)

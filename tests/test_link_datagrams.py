@@ -21,6 +21,9 @@ from tests.link_proxy import FAULTS, FaultyProxy
 MEGABYTE = 250_000
 """Words."""
 
+STARVED = 60.0
+"""Seconds without an answer, where other work may starve the twin's thread."""
+
 
 class Served:
     """A twin behind a UDP port of the loopback, in a thread; a context manager.
@@ -91,7 +94,7 @@ def through_faults(served: Served, rate: float, words: int) -> None:
     """Both ways through the proxy; the counts are printed, and each word was written as often as
     it was sent, but in sessions whose lease ran out."""
     with FaultyProxy(served.port, rate, 21) as proxy:
-        link = connect(proxy.port, wait=5)
+        link = connect(proxy.port, wait=5, timeout=STARVED)
         start = time.monotonic()
         carry(link, MEMORY.start, len(MEMORY) // 4, words, 22)
         print(f"\n{4 * words} bytes each way in {time.monotonic() - start:.1f} s; "

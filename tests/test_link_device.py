@@ -11,25 +11,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dscim.gateware import registers
-from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.errors import LinkError
-from dscim.host.layout import memory_ranges, memory_sizes
-from dscim.host.link.base import Words
+from dscim.host.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.exchange import Refused
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
-from dscim.host.link.transport import SocketTransport
+from dscim.host.link.transport import SocketTransport, open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
+from tests.link_exercise import BASE, COUNT, SPEC, TIMEOUT, counters, exercise
 from tests.link_faults import flipped
-
-SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=2)
-BASE = registers.MEMORY_BASES["activations"]
-COUNT = memory_sizes(SPEC)["activations"] // 4
-TIMEOUT = 20.0
-"""Seconds; other work may starve the simulator."""
+from tests.link_tty import Tty
 
 
 class FlippingTransport(SocketTransport):
@@ -66,30 +59,6 @@ def transport(simulator: Simulator, rate: float = 0.0, seed: int = 0) -> Flippin
 def connect(simulator: Simulator, *, wait: float = 0.0, take_over: bool = False) -> FrameLink:
     return FrameLink(StreamCarrier(transport(simulator)), timeout=TIMEOUT, wait=wait,
                      take_over=take_over)
-
-
-def exercise(link: FrameLink, words: int, seed: int) -> None:
-    """Random writes and reads of the activation memory, held against an array."""
-    random = np.random.default_rng(seed)
-    most = min(COUNT, words)
-    twin = random.integers(0, 1 << 32, most, dtype=np.uint32)
-    link.write(BASE, twin)
-    while words > 0:
-        count = min(int(2 ** random.uniform(0, 13)), most, words)
-        start = int(random.integers(most - count + 1))
-        twin[start:start + count] = random.integers(0, 1 << 32, count, dtype=np.uint32)
-        link.write(BASE + 4 * start, twin[start:start + count])
-        start = int(random.integers(most - count + 1))
-        np.testing.assert_array_equal(link.read(BASE + 4 * start, count),
-                                      twin[start:start + count])
-        words -= count
-    np.testing.assert_array_equal(link.read(BASE, most), twin)
-
-
-def counters(link: FrameLink) -> dict[str, int]:
-    values: Words = link.read(registers.LINK_BASE, len(registers.LINK_REGISTERS))
-    return {register.name: int(value)
-            for register, value in zip(registers.LINK_REGISTERS, values, strict=True)}
 
 
 def test_words_arrive_and_the_device_counts_the_frames(simulator: Simulator) -> None:
@@ -194,6 +163,46 @@ def killed(times: int) -> None:
             link.close()
             killer.join()
     assert len(boots) == times
+
+
+def test_a_terminal_carries_a_session(simulator: Simulator) -> None:
+    """A real tty, as far as the host can tell; its far end goes in the middle of a transfer."""
+    with Tty(simulator.port) as tty:
+        link = over_tty(tty)
+        exercise(link, 5000, 12)
+        link.close()
+        link = over_tty(tty)
+        puller = threading.Timer(0.3, tty.hang_up)
+        puller.start()
+        with pytest.raises(LinkError, match=r"Serial port .* failed|did not answer"):
+            while True:
+                exercise(link, 5000, 13)
+        link.close()
+        puller.join()
+    link = connect(simulator, take_over=True, wait=TIMEOUT)
+    exercise(link, 1000, 14)
+    link.close()
+
+
+def test_a_device_reloaded_behind_a_terminal_is_noticed() -> None:
+    """The tty stays open, as an adapter's does; the device behind it begins anew."""
+    with Simulator(soc_design(SPEC)) as first, Simulator(soc_design(SPEC)) as second, \
+            Tty(first.port) as tty:
+        link = over_tty(tty)
+        exercise(link, 1000, 15)
+        tty.attach(second.port)
+        with pytest.raises(LinkError, match="was reset or reloaded"):
+            while True:
+                exercise(link, 1000, 16)
+        link.close()
+        again = over_tty(tty)
+        exercise(again, 1000, 17)
+        again.close()
+
+
+def over_tty(tty: Tty) -> FrameLink:
+    return FrameLink(StreamCarrier(open_transport(tty.name, 1_000_000, 3)), timeout=3,
+                     take_over=True)
 
 
 def test_a_pulled_cable_leaves_the_device_usable(simulator: Simulator) -> None:

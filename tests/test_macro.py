@@ -10,14 +10,18 @@ from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec
 from tests.macro_bench.jobs import Tile, expected, operands, random_tile
 from tests.macro_bench.migen_run import run_migen
 from tests.macro_bench.run import run_verilated, verilated
+from tests.tables import random_table
 
 LFSR = SequenceSpec("lfsr")
 OTHER_LFSR = SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))
+TABLE = random_table(5)
+LONG_TABLE = random_table(7, seed=1)
 
 SMALL = [
     MacroSpec(16, 1), MacroSpec(64, 1, 64, lanes=4), MacroSpec(32, 2, lanes=1, sequence=LFSR),
     MacroSpec(16, 1, form="array", sequence=LFSR), MacroSpec(16, 2, form="exact", lanes=1),
     MacroSpec(16, 2, form="array", lanes=64, signed=("split",)),
+    MacroSpec(32, 2, sequence=TABLE), MacroSpec(64, 1, 64, lanes=4, sequence=TABLE),
 ]
 SMALL_SLOW = [
     MacroSpec(32, 2, lanes=2), MacroSpec(32, 2, lanes=64), MacroSpec(64, 1, 64, lanes=32),
@@ -25,6 +29,9 @@ SMALL_SLOW = [
     MacroSpec(16, 1, form="array", lanes=64), MacroSpec(32, 2, form="array", lanes=4),
     MacroSpec(64, 1, 64, form="array", lanes=64, sequence=OTHER_LFSR),
     MacroSpec(64, 2, 64, form="exact", lanes=1), MacroSpec(16, 2, signed=("offset",)),
+    MacroSpec(16, 1, lanes=32, sequence=LONG_TABLE), MacroSpec(16, 1, lanes=1, sequence=LONG_TABLE),
+    MacroSpec(64, 1, 64, form="array", lanes=16, sequence=LONG_TABLE),
+    MacroSpec(16, 1, lanes=8, sequence=TABLE),
 ]
 FULL = [MacroSpec(), MacroSpec(form="exact", lanes=1)]
 SLOW = [
@@ -32,6 +39,8 @@ SLOW = [
     MacroSpec(lanes=4), MacroSpec(lanes=1), MacroSpec(lanes=1, sequence=LFSR),
     MacroSpec(or_width=64, lanes=1), MacroSpec(or_width=64, lanes=1, sequence=OTHER_LFSR),
     MacroSpec(or_width=64, form="exact", lanes=1),
+    MacroSpec(sequence=TABLE), MacroSpec(or_width=64, lanes=4, sequence=TABLE),
+    MacroSpec(lanes=1, sequence=LONG_TABLE), MacroSpec(128, 4, 16, "array", 64, LONG_TABLE),
     *[MacroSpec(128, columns, or_width, "array", lanes, sequence)
       for columns, lanes in ((32, 1), (32, 4), (4, 16), (4, 64))
       for or_width, sequence in ((16, SequenceSpec()), (16, LFSR),
@@ -57,7 +66,7 @@ def products(spec: MacroSpec):
     """Every product that a macro can compute: signed modes, stream lengths, shifts 0..3."""
     exact = spec.form == "exact"
     for signed in spec.signed:
-        for log2 in range(spec.side.bit_length()):
+        for log2 in range(spec.most_samples.bit_length()):
             for shift in range(4 if signed == "split" else 1):
                 product = ProductSpec(spec.or_width, spec.or_width << log2, spec.sequence,
                                       signed, shift, exact)

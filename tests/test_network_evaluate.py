@@ -1,7 +1,6 @@
 """Integer evaluation against scalar arithmetic written from the definitions, one number a time."""
 
 from fractions import Fraction
-from math import floor
 
 import numpy as np
 import pytest
@@ -14,27 +13,9 @@ from dscim.host.network import Add, AveragePool, Evaluator, host_node, predictio
 from dscim.host.network.scaling import add_factors, quantise_multiplier
 from dscim.host.reference import contract
 from tests.network_examples import network
+from tests.numbers import half_away, scale_twice
 
 INT8 = st.integers(-128, 127)
-
-
-def half_away(value: Fraction) -> int:
-    """The nearest integer, ties away from zero."""
-    return floor(value + Fraction(1, 2)) if value >= 0 else -floor(-value + Fraction(1, 2))
-
-
-def scale(x: int, multiplier: int, shift: int) -> int:
-    """MultiplyByQuantizedMultiplier with both of its roundings, as gemmlowp defines them.
-
-    SaturatingRoundingDoublingHighMul adds 2**30 (or 1 - 2**30) and truncates, which for a
-    negative product is a tie towards plus infinity; RoundingDivideByPOT ties away from zero.
-    """
-    product = (x << max(shift, 0)) * multiplier
-    nudged = product + (2**30 if product >= 0 else 1 - 2**30)
-    high = abs(nudged) // 2**31 * (1 if nudged >= 0 else -1)
-    return half_away(Fraction(high, 2 ** max(-shift, 0)))
-
-
 FACTOR = st.integers(1 << 30, (1 << 31) - 1)
 
 
@@ -50,9 +31,9 @@ def test_add(pairs, zeros, output_zero, multipliers, shifts, relu):
                      for x in zip(*pairs, strict=True))
     wanted = []
     for pair in pairs:
-        total = sum(scale((x - zero) * 2**20, m, s) for x, zero, m, s in
+        total = sum(scale_twice((x - zero) * 2**20, m, s) for x, zero, m, s in
                     zip(pair, zeros, multipliers[:2], shifts[:2], strict=True))
-        total = scale(total, multipliers[2], shifts[2]) + output_zero
+        total = scale_twice(total, multipliers[2], shifts[2]) + output_zero
         wanted.append(min(max(total, clamp[0]), clamp[1]))
     assert host_node(node, [first, second]).ravel().tolist() == wanted
 
@@ -121,8 +102,8 @@ def test_every_convolution_is_the_contract_point_by_point(spec):
                     if spec.exact else
                     contract.product(window, weights, layer.product, node.input_zero))
             for channel, total in enumerate(sums[0]):
-                value = scale(int(total) + int(node.bias[channel]),
-                              int(node.multiplier[channel]), int(node.shift[channel]))
+                value = scale_twice(int(total) + int(node.bias[channel]),
+                                    int(node.multiplier[channel]), int(node.shift[channel]))
                 value = min(max(value + node.output_zero, node.clamp[0]), node.clamp[1])
                 assert known[node.name][b, i, j, channel] == value
 

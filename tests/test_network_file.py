@@ -47,6 +47,22 @@ def test_equal_networks_have_equal_bytes_and_others_not(tmp_path):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_a_single_rounding_is_written_where_there_is_one(tmp_path):
+    """A file without the field is as it was before there was one, and still read."""
+    path, made = tmp_path / "n.npz", network()
+    save(made, path)
+    assert b"single_rounding" not in np.load(path)["header"].tobytes()
+    assert not load(path).nodes[0].single_rounding
+    nodes = (dataclasses.replace(made.nodes[0], single_rounding=True), *made.nodes[1:])
+    save(dataclasses.replace(made, nodes=nodes), path)
+    assert load(path).nodes[0].single_rounding and not load(path).nodes[1].single_rounding
+    header = json.loads(np.load(path)["header"].tobytes())
+    header["nodes"][0]["single_rounding"] = 1
+    path.write_bytes(zip_arrays(header_of(path, **header)))
+    with pytest.raises(UserError, match="field single_rounding of '1', which is not bool"):
+        load(path)
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "n.npz"
     save(network(1), path)

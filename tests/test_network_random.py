@@ -24,8 +24,9 @@ from dscim.host.network import (
 )
 from dscim.host.network.file import pack
 from dscim.host.network.scaling import mean_factors, quantise_multiplier, softmax_table
+from tests.numbers import scale_once, scale_twice
 from tests.random_networks import networks, random_images
-from tests.test_network_evaluate import INT8, scale
+from tests.test_network_evaluate import INT8
 
 ARITHMETICS = [ProductSpec(exact=True), ProductSpec(), ProductSpec(64, 64)]
 
@@ -61,11 +62,13 @@ def one(values, *shape):
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(INT8, min_size=1, max_size=12), INT8, INT8, st.floats(0.01, 100))
-def test_mean(values, zero, output_zero, real):
+@given(st.lists(INT8, min_size=1, max_size=12), INT8, INT8, st.floats(0.01, 100),
+       st.booleans())
+def test_mean(values, zero, output_zero, real, once):
     multiplier, shift = mean_factors(real, len(values))
     node = Mean("mean", ("a",), output_zero, 1.0, (-120, 110), input_zero=zero,
-                multiplier=multiplier, shift=shift)
+                multiplier=multiplier, shift=shift, single_rounding=once)
+    scale = scale_once if once else scale_twice
     total = scale(sum(values) - zero * len(values), multiplier, shift) + output_zero
     got = int(host_node(node, [one(values, len(values), 1, 1)]).item())
     assert got == min(max(total, -120), 110)
@@ -74,11 +77,12 @@ def test_mean(values, zero, output_zero, real):
 
 
 @settings(deadline=None, max_examples=100)
-@given(INT8, INT8, INT8, st.floats(1e-4, 1000))
-def test_requantise(value, zero, output_zero, real):
+@given(INT8, INT8, INT8, st.floats(1e-4, 1000), st.booleans())
+def test_requantise(value, zero, output_zero, real, once):
     multiplier, shift = (int(number[0]) for number in quantise_multiplier([real]))
     node = Requantise("other", ("a",), output_zero, 1.0, (-128, 100), input_zero=zero,
-                      multiplier=multiplier, shift=shift)
+                      multiplier=multiplier, shift=shift, single_rounding=once)
+    scale = scale_once if once else scale_twice
     wanted = scale(value - zero, multiplier, shift) + output_zero
     assert host_node(node, [one([value], 1, 1, 1)]).item() == min(max(wanted, -128), 100)
 

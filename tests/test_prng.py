@@ -6,8 +6,10 @@ from migen import run_simulation
 from dscim.gateware.prng import build_prng, jump_matrix
 from dscim.gateware.specs import MAXIMAL_TAPS, SequenceSpec
 from dscim.gateware.specs.sequence import lfsr_step
+from tests.tables import random_table
 
-SEQUENCES = [SequenceSpec(), SequenceSpec("lfsr"), SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))]
+SEQUENCES = [SequenceSpec(), SequenceSpec("lfsr"), SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201)),
+             random_table(6)]
 
 
 def shown(prng, samples_log2: int, count: int):
@@ -41,11 +43,11 @@ def shown(prng, samples_log2: int, count: int):
 @pytest.mark.parametrize("lanes", [1, 4, 64, *[pytest.param(lanes, marks=pytest.mark.slow)
                                                for lanes in (2, 8, 16, 32)]])
 @pytest.mark.parametrize("or_width", [16, 64])
-@pytest.mark.parametrize("sequence", SEQUENCES, ids=str)
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=lambda each: f"{each.kind}{each.taps}")
 def test_lanes_show_the_sequence(sequence, or_width, lanes):
-    longest = 256//int(or_width**0.5)
+    longest = min(256//int(or_width**0.5), sequence.most_samples)
     most = longest.bit_length() - 1
-    for samples_log2 in (0, 1, 2, most) if sequence.kind == "counter" else [4]:
+    for samples_log2 in (0, 1, 2, most) if sequence.kind != "lfsr" else [4]:
         length = or_width << samples_log2
         if length % lanes or (lanes < 8 and length > 256):
             continue

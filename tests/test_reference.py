@@ -7,12 +7,18 @@ from hypothesis import strategies as st
 
 from dscim.gateware.specs import MAXIMAL_TAPS, ProductSpec, SequenceSpec
 from dscim.host.reference import contract, matrix
-from dscim.host.reference.requantise import multiply_by_quantized_multiplier
+from dscim.host.reference.requantise import (
+    multiply_by_quantized_multiplier,
+    multiply_rounding_once,
+)
+from tests.numbers import scale_once
+from tests.tables import random_table
 
 taps = st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS))
 seeds = st.tuples(st.integers(1, 255), st.integers(1, 255))
 lfsrs = st.builds(SequenceSpec, st.just("lfsr"), taps, seeds)
-sequences = st.one_of(st.just(SequenceSpec()), lfsrs)
+sequences = st.one_of(st.just(SequenceSpec()), lfsrs,
+                      st.builds(random_table, st.just(7), st.integers(0, 99)))
 
 
 @st.composite
@@ -86,3 +92,27 @@ def test_requantisation_rounds_twice(value, multiplier, shift):
     nudged = wide + (2**30 if wide >= 0 else 1 - 2**30)
     high = abs(nudged) // 2**31 * (1 if nudged >= 0 else -1)
     assert got == divide(high, 2**-shift)
+
+
+@st.composite
+def scalings(draw: st.DrawFn) -> tuple[int, int, int]:
+    """A sum, a multiplier and a shift, half of them so that the product lies at or beside a tie."""
+    shift = draw(st.integers(-31, 12))
+    limit = 2**31 >> max(shift, 0)
+    value = draw(st.sampled_from((-limit, -limit + 1, -1, 0, 1, limit - 1))
+                 | st.integers(-limit, limit - 1))
+    if draw(st.booleans()):
+        return value, draw(st.integers(0, 2**31 - 1)), shift
+    power = draw(st.integers(0, 30))                # ties: odd multiples of half a unit
+    unit = 31 - shift - power
+    if 1 <= unit <= 31:
+        odd = 2 * draw(st.integers(-(limit >> unit), max(0, (limit >> unit) - 1))) + 1
+        value = (odd << unit - 1) + draw(st.integers(-1, 1))
+    return min(max(value, -limit), limit - 1), 2**power, shift
+
+
+@given(scalings())
+@settings(max_examples=300, deadline=None)
+def test_a_single_rounding_is_that_of_the_true_quotient(operands):
+    got = multiply_rounding_once(*(np.array([number]) for number in operands))[0]
+    assert got == scale_once(*operands)

@@ -18,14 +18,17 @@ from dscim.gateware.specs import (
     default_macro,
 )
 from dscim.gateware.specs.sequence import lfsr_step
+from tests.tables import random_table
 
 lfsrs = st.builds(
     SequenceSpec, st.just("lfsr"),
     st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS)),
     st.tuples(st.integers(1, 255), st.integers(1, 255)))
+tables = st.builds(random_table, st.just(7), st.integers(0, 99))
 products = st.builds(
     ProductSpec, st.sampled_from((16, 64)), st.sampled_from((64, 128, 256, 512, 1024)),
-    st.one_of(st.just(SequenceSpec()), lfsrs), st.just("split"), st.integers(0, 3), st.booleans())
+    st.one_of(st.just(SequenceSpec()), lfsrs, tables), st.just("split"), st.integers(0, 3),
+    st.booleans())
 macros = st.builds(MacroSpec, st.sampled_from((64, 128)), st.sampled_from((4, 32)),
                    st.sampled_from((16, 64)), st.just("array"), st.sampled_from((1, 4, 64)), lfsrs)
 layers = st.builds(LayerSpec, st.tuples(*[st.integers(7, 40)] * 3), st.integers(1, 70),
@@ -56,7 +59,8 @@ def test_taps_are_maximal(taps):
 
 
 @pytest.mark.parametrize(("make", "sentence"), [
-    (lambda: SequenceSpec("sobol"), "Sequence 'sobol' is unknown; choose one of counter, lfsr."),
+    (lambda: SequenceSpec("sobol"),
+     "Sequence 'sobol' is unknown; choose one of counter, lfsr, table."),
     (lambda: SequenceSpec("lfsr", (0x80, 0x95)), "Taps 0x80 do not give an 8-bit LFSR of period "
      "255; choose one of " + " ".join(f"{taps:#x}" for taps in MAXIMAL_TAPS) + "."),
     (lambda: SequenceSpec("lfsr", seeds=(0, 1)),

@@ -176,6 +176,14 @@ def anomaly(seed=0):
     return chain.dense(24, RELU).dense(640)
 
 
+def autoencoder(seed=0):
+    """The same at its full size: 640 inputs, four layers of 128, 8, four of 128, 640 outputs."""
+    chain = Chain(seed, (1, 640), zero=90, scale=0.3)
+    for outputs in (128, 128, 128, 128, 8, 128, 128, 128, 128):
+        chain.dense(outputs, RELU, per_channel=bool(seed % 2))
+    return chain.dense(640, per_channel=bool(seed % 2))
+
+
 def residual(seed=0):
     """A residual block with a shortcut of its own and a pool, in the shape of ResNet-8."""
     chain = Chain(seed, (1, 8, 8, 3))

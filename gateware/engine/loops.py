@@ -69,25 +69,33 @@ class Loops(LiteXModule):
 
     def _show_channels(self, spec: SocSpec, fields, plan):
         """The column tile: `_channels_left` of the outputs are its and of tiles behind it."""
-        done, outputs = Signal(CHANNEL_BITS), Signal(CHANNEL_BITS)
+        done, outputs, final = Signal(CHANNEL_BITS), Signal(CHANNEL_BITS), Signal()
         self.comb += [
             self._width.eq(Mux(plan.vector, vector_channels(spec), spec.macro.columns)),
-            self.layer_final.eq(self._channels_left <= self._width),
-            outputs.eq(Mux(self.layer_final, self._channels_left, self._width)),
+            final.eq(self._channels_left <= self._width),
+            outputs.eq(Mux(final, self._channels_left, self._width)),
             done.eq(fields.outputs - self._channels_left),
+        ]
+        self.sync += [
+            self.layer_final.eq(final),
             self.output_first.eq(fields.output_channel + done),
-            self.output_end.eq(self.output_first + outputs),
+            self.output_end.eq(fields.output_channel + done + outputs),
             self.input_first.eq(fields.input_channel + Mux(plan.vector, done, 0)),
             self.inputs.eq(Mux(plan.vector, outputs, fields.inputs)),
         ]
 
     def _show_rows_and_pixels(self, spec: SocSpec, fields):
+        final, column_final = Signal(), Signal()
         self.comb += [
-            self.rows.eq(Mux(self.final, self._rows_left, spec.macro.rows)),
-            self.pixels.eq(Mux(self.column_final, self._pixels_left, spec.strip)),
+            final.eq(self._rows_left <= spec.macro.rows),
+            column_final.eq(self._pixels_left <= spec.strip),
+        ]
+        self.sync += [
+            self.rows.eq(Mux(final, self._rows_left, spec.macro.rows)),
+            self.pixels.eq(Mux(column_final, self._pixels_left, spec.strip)),
             self.first.eq(self._rows_left == fields.depth),
-            self.final.eq(self._rows_left <= spec.macro.rows),
-            self.column_final.eq(self._pixels_left <= spec.strip),
+            self.final.eq(final),
+            self.column_final.eq(column_final),
         ]
 
     def _step(self, spec: SocSpec, fields, plan):

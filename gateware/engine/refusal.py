@@ -103,7 +103,7 @@ def _arithmetic(spec: SocSpec, fields):
             continue
         least = log2_int(macro.lanes) - log2_int(macro.or_width) if macro.form == "array" else 0
         short = fields.samples_log2 < least if least > 0 else 0
-        lengths.append((fields.samples_log2 > log2_int(macro.side)) | short)
+        lengths.append((fields.samples_log2 > log2_int(macro.most_samples)) | short)
         missing = {"offset": fields.offset, "split": fields.offset == 0}
         unbuilt = [missing[mode] for mode in missing if mode not in macro.signed]
         wrong = fields.offset & ((fields.activation_shift != 0) | depthwise)

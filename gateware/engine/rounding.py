@@ -1,32 +1,39 @@
-"""The rounding steps of TensorFlow Lite's reference kernels, each a cycle."""
+"""The rounding steps of TensorFlow Lite's reference kernels, each a cycle.
+
+A quotient by 2**(31 + right) that is rounded once takes the same two steps: the first rounds down
+and tells whether it dropped anything, the second then knows a tie from what lies above it.
+"""
 
 from migen import Signal
 
 SUM = (32, True)
 
 
-def high_mul(module, wide):
-    """SaturatingRoundingDoublingHighMul of a product (64 bits): wide / 2**31, ties upwards.
+def high_mul(module, wide, nudge):
+    """The floor of wide / 2**31 (64 bits, signed), or of that plus 1/2 where `nudge` is 1.
 
+    With the nudge it is SaturatingRoundingDoublingHighMul, whose ties go upwards.
     Returns a new register of `module`, 32 bits, signed.
     """
-    nudged, high = Signal((65, True)), Signal(SUM)
-    module.comb += nudged.eq(wide + (1 << 30))
-    module.sync += high.eq(nudged >> 31)
+    nudged, high = Signal(35), Signal(SUM)
+    module.comb += nudged.eq(wide[30:] + nudge)
+    module.sync += high.eq(nudged[1:33])
     return high
 
 
-def divide_by_power(module, value, right):
+def divide_by_power(module, value, right, above=None):
     """RoundingDivideByPOT: value (32 bits, signed) / 2**right, right 0..32, ties away from zero.
 
-    Returns a new register of `module`, 32 bits, signed.
+    above: 1 where `value` was rounded down from something greater, so that a negative half is no
+    tie; None: it never was. Returns a new register of `module`, 32 bits, signed.
     """
     mask, remainder, threshold = Signal(32), Signal(32), Signal(32)
     rounded = Signal(SUM)
+    stays = value[31] if above is None else value[31] & ~above
     module.comb += [
         mask.eq((1 << right) - 1),
         remainder.eq(value & mask),
-        threshold.eq((mask >> 1) + value[31]),
+        threshold.eq((mask >> 1) + stays),
     ]
     module.sync += rounded.eq((value >> right) + (remainder > threshold))
     return rounded

@@ -15,18 +15,25 @@ def parameter_layout():
 
 
 class Scale(LiteXModule):
-    """bias, multiply, round twice, zero point, clamp: TensorFlow Lite's reference steps.
+    """bias, multiply, round twice or once, zero point, clamp: TensorFlow Lite's reference steps.
 
     | port            | dir | meaning                                                     |
     |-----------------|-----|-------------------------------------------------------------|
     | count           | in  | the sum of counts N                                         |
     | activation_sum  | in  | the sum of a'; counts only with `offset`                    |
     | parameters      | in  | the channel's                                               |
-    | fields          | in  | the layer's: decode_shift, offset, output_zero, clamp       |
+    | fields          | in  | the layer's: decode_shift, offset, single_rounding,         |
+    |                 |     | output_zero, clamp                                          |
     | total           | out | product units with the bias, SCALE_LATENCY cycles later     |
     | output          | out | int8, SCALE_LATENCY cycles later                            |
 
     A new channel every cycle; nothing stalls.
+
+    With `single_rounding` the output is the product / 2**(31 + right), ties away from zero. Let
+    h be its floor by 2**31 and s whether that dropped a bit. For right > 0, the second step rounds
+    h up from a remainder of half on, as h >= 0 asks whatever s is; for h < 0 half is a tie, which
+    stays, only where s is 0. For right = 0 the second step does nothing; the first is nudged, but
+    for the tie of a negative product.
     """
 
     def __init__(self, fields):
@@ -53,10 +60,16 @@ class Scale(LiteXModule):
             wide.eq(shifted*multiplier),
             wide_held.eq(wide),
         ]
-        high = high_mul(self, wide_held)
+        nudge, above = Signal(), Signal()
+        whole = delayed(self, ~shift[-1], 2)
+        self.sync += [
+            nudge.eq(~fields.single_rounding | (whole & (~wide[-1] | (wide[:30] != 0)))),
+            above.eq(fields.single_rounding & (wide[:31] != 0)),
+        ]
+        high = high_mul(self, wide_held, nudge)
         right = Signal(6)
         self.comb += right.eq(Mux(shift < 0, -shift, 0))
-        rounded = divide_by_power(self, high, delayed(self, right, 4))
+        rounded = divide_by_power(self, high, delayed(self, right, 4), delayed(self, above, 1))
         moved = Signal((33, True))
         self.comb += moved.eq(rounded + fields.output_zero)
         self.comb += If(moved < fields.clamp_low,

@@ -8,12 +8,15 @@ from dscim.gateware.engine.position import COORDINATE_BITS
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
-TAP_LAYOUT = [("ky", 12), ("kx", 12), ("channel", 12), ("line", 17), ("adr", 17)]
-"""A place in a window: tap, channel (of those that are read), and the tap's address from the
-window's first tap."""
+TILE_LAYOUT = [("ky", 12), ("kx", 12), ("left", 13), ("line", 17), ("adr", 17)]
+"""A place in a window: tap, channels of it that are still to be read (0: all), and the tap's
+address from the window's first tap."""
 
-ENDLESS = WORD_BYTES + 1
-"""Rows that no beat exhausts."""
+TAP_LAYOUT = [*TILE_LAYOUT, ("channel", 13)]
+"""The present place: the channel of the input too, and `left` is never 0."""
+
+MANY = 15
+"""Rows or channels that no beat exhausts."""
 
 
 def beat_layout(spec: SocSpec):
@@ -57,27 +60,31 @@ class WindowWalker(LiteXModule):
         active = Signal()
         pixel = Signal.like(self.pixels)
         row = Signal(bits_for(spec.macro.rows))
-        tile, tap, following = (Record(TAP_LAYOUT, name=name)
-                                for name in ("tile", "tap", "following"))
-        self._beat(fields, plan, tap, row, position.now)
-        self._follow(fields, plan, tap, following)
+        room = Signal(bits_for(max(spec.macro.rows, MANY)))    # rows that are still to be read
+        tap, following = (Record(TAP_LAYOUT, name=name) for name in ("tap", "following"))
+        tile = Record(TILE_LAYOUT)
+        self._beat(fields, plan, tap, row, room, position.now)
+        self._follow(plan, tap, following)
         final = Signal()
         self.comb += [
             self.source.valid.eq(active),
             final.eq(pixel == self.pixels - 1),
             position.advance.eq(active & self.source.ready & self.source.last),
         ]
+        open_window = [row.eq(0), room.eq(Mux(plan.vector, MANY, self.rows)),
+                       *self._enter(tile, tap)]
         self.sync += [
             If(active & self.source.ready,
                 row.eq(row + self.source.count),
+                If(~plan.vector, room.eq(room - self.source.count)),
                 tap.eq(following),
                 If(self.source.last,
-                    row.eq(0),
                     pixel.eq(pixel + 1),
-                    tap.eq(tile),
+                    *open_window,
                     If(final,
                         active.eq(0),
-                        tile.eq(following),
+                        *[getattr(tile, name).eq(getattr(following, name))
+                          for name, _ in TILE_LAYOUT],
                     )
                 )
             ),
@@ -85,46 +92,62 @@ class WindowWalker(LiteXModule):
             If(self.start,
                 active.eq(1),
                 pixel.eq(0),
-                row.eq(0),
-                tap.eq(tile),
+                *open_window,
             ),
         ]
 
-    def _beat(self, fields, plan, tap, row, now):
-        """The present beat: up to the end of the word, of the pixel, of the row tile."""
-        source, channel, ending = self.source, Signal(13), Signal()
+    def _enter(self, tile, tap):
+        """Assignments: the place where the row tile begins. Only a tile that does not begin with
+        a tap needs the channel behind the last, which is there a cycle after `first`."""
+        end = Signal(13)
+        self.sync += end.eq(self.first + self.inputs)
+        return [
+            *[getattr(tap, name).eq(getattr(tile, name)) for name, _ in TILE_LAYOUT],
+            tap.channel.eq(end - tile.left),
+            If(tile.left == 0, tap.left.eq(self.inputs), tap.channel.eq(self.first)),
+        ]
+
+    def _beat(self, fields, plan, tap, row, room, now):
+        """The present beat: up to the end of the word, of the pixel, of the row tile.
+
+        All three are counted down beside the place, for a subtraction each would be too slow.
+        """
+        source = self.source
         x, y = (Signal((COORDINATE_BITS, True)) for _ in range(2))
-        in_word, in_pixel, in_tile, shorter = (Signal(13) for _ in range(4))
+        in_word, in_pixel, in_tile, shorter = (Signal(4) for _ in range(4))
+        last_x, last_y, final_tap = Signal(12), Signal(12), Signal()
+        self._tap_ends, self._row_ends = tap_ends, row_ends = Signal(), Signal()
+        self.sync += [last_x.eq(fields.kernel_width - 1), last_y.eq(fields.kernel_height - 1)]
         self.comb += [
             x.eq(now.x + tap.kx),
             y.eq(now.y + tap.ky),
-            channel.eq(self.first + tap.channel),
             source.padding.eq(~plan.add & ((x < 0) | (x >= fields.input_width)
                                            | (y < 0) | (y >= fields.input_height))),
-            source.adr.eq(now.adr + tap.adr + channel[3:]),
-            source.lead.eq(channel[:3]),
+            source.adr.eq(now.adr + tap.adr + tap.channel[3:]),
+            source.lead.eq(tap.channel[:3]),
             source.row.eq(row),
-            in_word.eq(WORD_BYTES - channel[:3]),
-            in_pixel.eq(self.inputs - tap.channel),
-            in_tile.eq(Mux(plan.vector, ENDLESS, self.rows - row)),
+            in_word.eq(WORD_BYTES - tap.channel[:3]),
+            in_pixel.eq(Mux(tap.left >= MANY, MANY, tap.left)),
+            in_tile.eq(Mux(room >= MANY, MANY, room)),
             shorter.eq(Mux(in_word < in_pixel, in_word, in_pixel)),
             source.count.eq(Mux(shorter < in_tile, shorter, in_tile)),
-            ending.eq((tap.kx == fields.kernel_width - 1) & (tap.ky == fields.kernel_height - 1)
-                      & (shorter == in_pixel)),
-            source.last.eq((shorter >= in_tile) | ending),
+            row_ends.eq(tap.kx == last_x),
+            final_tap.eq(row_ends & (tap.ky == last_y)),
+            tap_ends.eq((in_pixel <= in_word) & (in_pixel <= in_tile)),
+            source.last.eq((shorter >= in_tile) | (final_tap & (in_pixel <= in_word))),
         ]
 
-    def _follow(self, fields, plan, tap, following):
+    def _follow(self, plan, tap, following):
         """The place after the present beat."""
-        channel = Signal(13)
         self.comb += [
-            channel.eq(tap.channel + self.source.count),
             following.eq(tap),
-            If(channel != self.inputs,
-                following.channel.eq(channel)
+            If(~self._tap_ends,
+                following.channel.eq(tap.channel + self.source.count),
+                following.left.eq(tap.left - self.source.count),
             ).Else(
-                following.channel.eq(0),
-                If(tap.kx != fields.kernel_width - 1,
+                following.channel.eq(self.first),
+                following.left.eq(self.inputs),
+                If(~self._row_ends,
                     following.kx.eq(tap.kx + 1),
                     following.adr.eq(tap.adr + plan.tap_step),
                 ).Else(

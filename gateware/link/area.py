@@ -39,7 +39,7 @@ def link_verilog(ethernet: bool) -> str:
     module.uart = uart = UartCarrier(phys[0], CLK_FREQ)
     carriers, masters = [uart], [uart.bone.wishbone]
     if ethernet:
-        module.cd_eth_rx, module.cd_eth_tx = ClockDomain(), ClockDomain()
+        module.cd_eth_rx, module.cd_eth_tx = ClockDomain("eth_rx"), ClockDomain("eth_tx")
         domains += [module.cd_eth_rx, module.cd_eth_tx]
         phys.append(_Phy(eth_phy_description(32), 32))
         module.ethernet = carrier = EthernetCarrier(

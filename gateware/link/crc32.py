@@ -25,18 +25,17 @@ def checked(width: int) -> stream.EndpointDescription:
 CHECKED_BYTES = checked(8)
 
 
-def advance(crc: Signal, data: Signal) -> Cat:
-    """The register after 8, 16 or 32 bits: each bit an exclusive or of bits of both."""
+def advance(mixed: Signal, width: int) -> Cat:
+    """The register after 8, 16 or 32 bits: each bit an exclusive or of bits of `mixed`, which is
+    the register before exclusive or these bits, the lowest first."""
     def shifted(value: int) -> int:
-        for _ in data:
+        for _ in range(width):
             value = value >> 1 ^ POLYNOMIAL * (value & 1)
         return value
 
     effects = [shifted(1 << bit) for bit in range(32)]
-    bits = [*zip(crc, effects, strict=True),
-            *zip(data, effects, strict=False)]  # data are added to the lowest bits first
-    return Cat(*[reduce(xor, [bit for bit, effect in bits if effect >> out & 1])
-                 for out in range(32)])
+    return Cat(*[reduce(xor, [bit for bit, effect in zip(mixed, effects, strict=True)
+                              if effect >> out & 1]) for out in range(32)])
 
 
 class Crc32Inserter(LiteXModule):
@@ -54,14 +53,15 @@ class Crc32Inserter(LiteXModule):
 
         # # #
 
-        crc = Signal(32, reset=START)
+        crc, mixed, following = Signal(32, reset=START), Signal(32), Signal(32)
+        self.comb += mixed.eq(crc ^ sink.data), following.eq(advance(mixed, width))
         beats = 32//width
         place = Signal(max=max(beats, 2))
         self.fsm = fsm = FSM(reset_state="TEXT")
         fsm.act("TEXT",
             sink.connect(source, omit={"last"}),
             If(sink.valid & source.ready,
-                NextValue(crc, advance(crc, sink.data)),
+                NextValue(crc, following),
                 If(sink.last, NextState("CRC"))
             )
         )
@@ -96,9 +96,10 @@ class Crc32Checker(LiteXModule):
 
         # # #
 
-        crc, following = Signal(32, reset=START), Signal(32)
+        crc, mixed, following = Signal(32, reset=START), Signal(32), Signal(32)
         self.comb += [
-            following.eq(advance(crc, sink.data)),
+            mixed.eq(crc ^ sink.data),
+            following.eq(advance(mixed, width)),
             sink.connect(source, omit={"error"}),
             source.error.eq(sink.error | (following != RESIDUE)),
         ]

@@ -48,12 +48,13 @@ class FrameRule(Rule):
         # # #
 
         self.shape = shape = FrameShape()
-        crc, following = Signal(32, reset=START), Signal(32)
+        crc, mixed, following = Signal(32, reset=START), Signal(32), Signal(32)
         self.comb += [
             shape.word.eq(self.word),
             shape.take.eq(self.take),
             shape.clear.eq(self.clear),
-            following.eq(advance(crc, self.word)),
+            mixed.eq(crc ^ self.word),
+            following.eq(advance(mixed, 32)),
             self.kept.eq(shape.index != shape.end),
             self.final.eq(shape.final),
             self.right.eq(shape.whole & (following == RESIDUE)),

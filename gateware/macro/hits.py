@@ -1,7 +1,7 @@
 """Which samples of a region an activation passes, in the weight's order."""
 
 from litex.gen import LiteXModule
-from migen import C, Cat, Mux, Signal, log2_int
+from migen import Array, C, Cat, Mux, Signal, log2_int
 
 from dscim.gateware.specs.sequence import bit_reverse
 
@@ -43,3 +43,35 @@ class Hits(LiteXModule):
             even.eq(Cat(*[below[bit_reverse(v, bits)] for v in range(lanes)])),
             self.hits.eq(Mux(self.odd, Cat(*[even[lanes - 1 - v] for v in range(lanes)]), even)),
         ]
+
+
+class TableHits(LiteXModule):
+    """As `Hits`, for a table: all samples of a region are one chunk, those beyond n never hit.
+
+    | port         | dir | meaning                                |
+    |--------------|-----|----------------------------------------|
+    | level        | in  | la, 0..n                               |
+    | samples_log2 | in  | log2 n, 0..log2 P                      |
+    | passed       | out | samples below the level, 0..P          |
+    | hits         | out | P bits, in the order of q              |
+    """
+
+    def __init__(self, side: int, lanes: int, table):
+        bits = log2_int(lanes)
+        self.level = Signal(log2_int(side))
+        self.samples_log2 = Signal(3)
+        self.passed = Signal(bits + 1)
+        self.hits = Signal(lanes)
+
+        # # #
+
+        below = Signal(lanes)
+        orders = []
+        for _, points in table[:bits + 1]:
+            order = Signal(lanes)
+            rising = sorted((q, u) for u, (_, q) in enumerate(points))
+            self.comb += order.eq(Cat(*[below[u] for _, u in rising]))
+            orders.append(order)
+        self.comb += [self.passed.eq(self.level),
+                      below.eq(~(C((1 << lanes) - 1, lanes) << self.passed)),
+                      self.hits.eq(Array(orders)[self.samples_log2])]

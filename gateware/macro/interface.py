@@ -34,8 +34,12 @@ def product_layout(spec: MacroSpec, count_width: int):
 
 
 def stochastic_count_width(spec: MacroSpec) -> int:
-    """Bits of a signed count: fewer than S hits a row, since no operand lies above all S."""
-    return bits_for(spec.rows*spec.side - 1) + 1
+    """Bits of a signed count: fewer than S hits a row, since no operand lies above all S.
+
+    A table's thresholds need not differ: there it is as many as it has.
+    """
+    hits = spec.rows*spec.most_samples if spec.sequence.table else spec.rows*spec.side - 1
+    return bits_for(hits) + 1
 
 
 class Macro(LiteXModule):
@@ -49,7 +53,7 @@ class Macro(LiteXModule):
     |                  |     | ignored; `last` closes the window; rows no beat named are unused |
     | products         | out | stream: counts N, `count_width` bits a column, two's complement, |
     |                  |     | and activation_sum, exact, unsigned, offset mode only            |
-    | samples_log2     | in  | log2 n, 0..log2 S                                                |
+    | samples_log2     | in  | log2 n, 0..log2 of `spec.most_samples`                           |
     | offset           | in  | 1: signed mode offset, 0: split                                  |
     | zero_point       | in  | z, int8; split mode and the exact form                           |
     | activation_shift | in  | e, 0..3; split mode                                              |

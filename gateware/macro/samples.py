@@ -1,7 +1,7 @@
 """The row-selected form, P samples of a region a cycle (contract, section 5).
 
-With the counter sequence the samples of a region are known in advance, so P of them are counted
-at once. With a row's levels (thresholds below its operands) la and lw its count is
+With the counter sequence or a table the samples of a region are known in advance, so P of them
+are counted at once. With a row's levels (thresholds below its operands) la and lw its count is
 T = #{u < la : v(u) < lw}, v a permutation. Hits are laid out along v; their prefix counts are the
 same for all columns of a group, and a cell merely looks up its own level in them.
 """
@@ -9,9 +9,9 @@ same for all columns of a group, and a cell merely looks up its own level in the
 from litex.gen import LiteXModule
 from migen import C, Cat, If, Mux, Replicate, Signal, log2_int
 
-from dscim.gateware.grid import Grid
+from dscim.gateware.grid import Grid, TableGrid
 from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
-from dscim.gateware.macro.hits import Hits
+from dscim.gateware.macro.hits import Hits, TableHits
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
 from dscim.gateware.macro.weights import WeightMemory
@@ -23,9 +23,10 @@ CELL_LATENCY = 4
 
 
 class SelectedSamples(Macro):
-    """P samples of the region's row a cycle: counter sequence, P = 2..S.
+    """P samples of the region's row a cycle: counter sequence, P = 2..S; a table, P = 2..S/2.
 
-    A product takes G cycles for each P of its n samples, and G where n is less than P.
+    A product takes G cycles for each P of its n samples, and G where n is less than P. A table
+    is computed for n up to P.
 
     Stages: 0 issue, the rows' activation levels selected; 1 hits, weights read; 2 prefix counts,
     the weights' level in this chunk; 3 look-up; then the column counters.
@@ -38,14 +39,19 @@ class SelectedSamples(Macro):
 
         # # #
 
-        self.grid = grid = Grid(spec.side)
-        self.comb += grid.samples_log2.eq(self.samples_log2)
+        side_log2 = log2_int(spec.side)
+        self.grid = grid_a = build_grid(spec, 0)
+        grid_w = grid_a
+        if spec.sequence.table:
+            self.weight_grid = grid_w = build_grid(spec, 1)
+        self.comb += [grid.samples_log2.eq(self.samples_log2)
+                      for grid in dict.fromkeys((grid_a, grid_w))]
         self.window = Window(
             spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            grid.side_log2, lambda magnitude: grid.level(magnitude[-grid.side_log2:]))
+            side_log2, lambda magnitude: grid_a.level(magnitude[-side_log2:]))
         self.store = WeightMemory(
             spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
-            grid.side_log2 + 1, lambda magnitude: grid.scaled_level(magnitude[-grid.side_log2:]))
+            side_log2 + 1, lambda magnitude: grid_w.scaled_level(magnitude[-side_log2:]))
 
         chunks_log2 = Signal(3)
         self.comb += chunks_log2.eq(Mux(self.samples_log2 > lanes_log2,
@@ -72,7 +78,7 @@ class SelectedSamples(Macro):
         active3, = delay(self, [active2])
         for group in range(spec.groups):
             row = self.window.selected(group, spec.or_width, region)
-            front = GroupFront(spec, row, chunk1, odd1)
+            front = GroupFront(spec, row, self._hits(chunk1, odd1))
             self.add_module(f"group{group}", front)
             for column, column_terms in enumerate(terms):
                 cell = self.store.cell(group, column)
@@ -82,6 +88,17 @@ class SelectedSamples(Macro):
         self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
             *delay(self, [sequencer.active, sequencer.first, sequencer.last], CELL_LATENCY)))
         self.deliver(counters)
+
+    def _hits(self, chunk, odd):
+        """A group's hits, connected but for the level."""
+        spec = self.spec
+        if spec.sequence.table:
+            hits = TableHits(spec.side, spec.lanes, spec.sequence.table)
+            self.comb += hits.samples_log2.eq(self.samples_log2)
+        else:
+            hits = Hits(spec.side, spec.lanes)
+            self.comb += [hits.chunk.eq(chunk), hits.odd.eq(odd)]
+        return hits
 
     def _cell(self, front, cell, floor, chunk_bits: int, active):
         """A column's signed count of a group's row: the prefix count at the weight's level.
@@ -103,20 +120,27 @@ class SelectedSamples(Macro):
         return term
 
 
+def build_grid(spec: MacroSpec, axis: int):
+    """The levels of an axis, 0 the activations' and 1 the weights'; alike but for a table."""
+    if not spec.sequence.table:
+        return Grid(spec.side)
+    return TableGrid(spec.side, spec.sequence.table, axis, spec.most_samples,
+                     log2_int(spec.side//spec.lanes))
+
+
 class GroupFront(LiteXModule):
     """What all columns of a group share: the prefix counts of the selected row's hits.
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
     | row    | in  | stage 0: level and sign (top bit) of the selected activation       |
-    | chunk  | in  | stage 1: number of the chunk                                       |
-    | odd    | in  | stage 1: the region's i + j is odd                                 |
+    | hits   | in  | stage 1: `Hits` of the group, without its level                    |
     | sign   | out | stage 2: sign of the activation                                    |
     | prefix | out | stage 3: hits below v for v = 0..P-1, each in `entry` bits         |
     | passed | out | stage 3: all hits, 0..P                                            |
     """
 
-    def __init__(self, spec: MacroSpec, row, chunk, odd):
+    def __init__(self, spec: MacroSpec, row, hits):
         lanes, lanes_log2 = spec.lanes, log2_int(spec.lanes)
         self.entry_log2 = bits_log2 = (lanes_log2 - 1).bit_length()
         self.prefix = Signal(lanes << bits_log2)
@@ -125,8 +149,8 @@ class GroupFront(LiteXModule):
         # # #
 
         row1, = delay(self, [row])
-        self.hits = hits = Hits(spec.side, lanes)
-        self.comb += [hits.level.eq(row1[:-1]), hits.chunk.eq(chunk), hits.odd.eq(odd)]
+        self.hits = hits
+        self.comb += hits.level.eq(row1[:-1])
         hits2, passed2, self.sign = delay(self, [hits.hits, hits.passed, row1[-1]])
         entries = [Signal(1 << bits_log2) for _ in range(lanes)]
         self.comb += [entry.eq(count) for entry, count in zip(

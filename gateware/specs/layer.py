@@ -25,6 +25,8 @@ class LayerSpec(Spec):
     product:     the arithmetic.
     depthwise:   True: output channel o is a product with input channel o*channels/outputs alone;
                  outputs is a multiple of the input's channels, the signed mode is split.
+    single_rounding: True: outputs are scaled with one rounding, ties away from zero; False: with
+                 the two of gemmlowp.
     """
 
     input: tuple[int, int, int]
@@ -37,6 +39,7 @@ class LayerSpec(Spec):
     clamp: tuple[int, int] = (-128, 127)
     product: ProductSpec = ProductSpec()
     depthwise: bool = False
+    single_rounding: bool = False
 
     def __post_init__(self) -> None:
         sizes = {"input": self.input, "outputs": (self.outputs,), "kernel": self.kernel,

@@ -24,7 +24,8 @@ class MacroSpec(Spec):
     form:     "selected" (one row of a group a cycle), "array" (the paper's circuit) or "exact"
               (the true integers, with the schedule of "selected").
     lanes:    P, points a cycle, a power of two. array: 1..64. selected: 1..S with the counter
-              sequence, where the lanes are samples of one region, and 1 with lfsr. exact: 1.
+              sequence, 1..S/2 with a table, where the lanes are samples of one region, and 1 with
+              lfsr. exact: 1. With a table, several lanes hold all samples of a region.
     sequence: where the points lie.
     signed:   the signed modes that are built, any of "offset" and "split".
     """
@@ -56,8 +57,8 @@ class MacroSpec(Spec):
     def _most_lanes(self) -> int:
         if self.form == "array":
             return 64
-        if self.form == "selected" and self.sequence.kind == "counter":
-            return region_side(self.or_width)
+        if self.form == "selected" and self.sequence.kind != "lfsr":
+            return region_side(self.or_width) // (1 if self.sequence.kind == "counter" else 2)
         return 1
 
     @property
@@ -69,6 +70,13 @@ class MacroSpec(Spec):
     def side(self) -> int:
         """S: the side of a region in sample steps."""
         return region_side(self.or_width)
+
+    @property
+    def most_samples(self) -> int:
+        """The greatest n that it computes, a power of two."""
+        most = min(self.side, self.sequence.most_samples)
+        in_lanes = self.sequence.kind == "table" and self.form == "selected" and self.lanes > 1
+        return min(most, self.lanes) if in_lanes else most
 
     def refusal(self, product: ProductSpec) -> str | None:
         """Why this macro cannot compute `product`, as one sentence; None when it can."""
@@ -83,6 +91,9 @@ class MacroSpec(Spec):
             return f"The macro's sequence is {self.sequence}, not {product.sequence}."
         if product.signed not in self.signed:
             return f"The macro has the signed modes {self.signed}, not {product.signed}."
+        if product.samples > self.most_samples:
+            return (f"Stream length {product.length} has {product.samples} samples a row, but the "
+                    f"macro's {self.lanes} lanes hold {self.most_samples} of its table.")
         if self.form == "array" and product.length % self.lanes:
             return f"Stream length {product.length} is not a multiple of {self.lanes} lanes."
         return None
@@ -100,5 +111,5 @@ def default_macro(or_width: int = 16, sequence: SequenceSpec | None = None) -> M
     """The default macro of a variant: 128 x 32, selected, 256/G samples of a region a cycle."""
     sequence = sequence or SequenceSpec()
     check_or_width(or_width)
-    lanes = 256 // or_width if sequence.kind == "counter" else 1
+    lanes = 1 if sequence.kind == "lfsr" else 256 // or_width
     return MacroSpec(or_width=or_width, sequence=sequence, lanes=lanes)

@@ -56,6 +56,8 @@ class ProductSpec(Spec):
     def __post_init__(self) -> None:
         check_or_width(self.or_width)
         check_length(self.length, self.or_width)
+        refused = None if self.exact else self.sequence.refusal(self.samples)
+        require(refused is None, str(refused))
         require(self.signed in SIGNED_MODES,
                 f"Signed mode {self.signed!r} is unknown; choose offset or split.")
         require(self.activation_shift in range(4),
@@ -85,9 +87,14 @@ class ProductSpec(Spec):
         return self.length // self.or_width
 
     @property
+    def longest(self) -> int:
+        """The longest stream that the sequence has for this OR width."""
+        return self.or_width * min(self.side, self.sequence.most_samples)
+
+    @property
     def decode_shift(self) -> int:
         """k: a tile's estimate is its count N << k, in product units; 0 when exact."""
         if self.exact:
             return 0
-        shift = 16 - (self.samples.bit_length() - 1)
+        shift = 16 - (self.samples.bit_length() - 1) - self.sequence.shift(self.samples)
         return shift if self.signed == "offset" else shift - 1 - self.activation_shift

@@ -1,13 +1,17 @@
-"""The sequences of sample points: two LFSRs, or van der Corput counters."""
+"""The sequences of sample points: two LFSRs, van der Corput counters, or tables of thresholds."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs.base import Spec, require
+from dscim.gateware.specs.base import Spec, SpecError, require
 
-KINDS = ("counter", "lfsr")
+KINDS = ("counter", "lfsr", "table")
+
+Table = tuple[int, tuple[tuple[int, int], ...]]
+"""One entry of a table: by how many bits less a hit counts, and a region's points (p, q)."""
 
 MAXIMAL_TAPS = (0x8E, 0x95, 0x96, 0xA6, 0xAF, 0xB1, 0xB2, 0xB4,
                 0xB8, 0xC3, 0xC6, 0xD4, 0xE1, 0xE7, 0xF3, 0xFA)
@@ -32,22 +36,28 @@ def bit_reverse(value: int, bits: int) -> int:
 class SequenceSpec(Spec):
     """Where the sample points lie (contract, section 2, "Sequence").
 
-    kind:  "counter" (van der Corput, no parameters) or "lfsr".
+    kind:  "counter" (van der Corput, no parameters), "lfsr" or "table".
     taps:  for "lfsr" the masks of the activation's and the weight's LFSR, each maximal.
     seeds: for "lfsr" the two states at t = 0, each 1..255.
+    table: for "table" what all regions' points are, for n = 1, 2, 4 ... points in this order. An
+           entry is (shift, ((p, q), ...)), p never falling: a row fires where its shrunk operands
+           exceed p and q, each 0..255 in steps of an operand, of which a region keeps the upper
+           bits; a hit counts 2**-shift of what it does in the other sequences, shift 0..3.
     """
 
     kind: str = "counter"
     taps: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
+    table: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS,
                 f"Sequence {self.kind!r} is unknown; choose one of {', '.join(KINDS)}.")
-        if self.kind == "counter":
+        self._check_table()
+        if self.kind != "lfsr":
             require(not self.taps and not self.seeds,
-                    f"The counter sequence has no taps or seeds, but taps {self.taps} and seeds "
-                    f"{self.seeds} were given; leave them out or choose the sequence lfsr.")
+                    f"The {self.kind} sequence has no taps or seeds, but taps {self.taps} and "
+                    f"seeds {self.seeds} were given; leave them out or choose the sequence lfsr.")
             return
         object.__setattr__(self, "taps", tuple(self.taps) or DEFAULT_TAPS)
         object.__setattr__(self, "seeds", tuple(self.seeds) or DEFAULT_SEEDS)
@@ -61,6 +71,39 @@ class SequenceSpec(Spec):
         for seed in self.seeds:
             require(1 <= seed <= 255, f"Seed {seed} is outside 1..255; zero would never move.")
 
+    def _check_table(self) -> None:
+        require(bool(self.table) == (self.kind == "table"),
+                f"The sequence {self.kind} {'needs a' if self.kind == 'table' else 'has no'} "
+                "table of thresholds.")
+        for place, (shift, points) in enumerate(self.table):
+            flat = [value for point in points for value in point]
+            require(len(points) == 1 << place and len(flat) == 2 * len(points),
+                    f"Entry {place} of a table has {1 << place} points (p, q), not {len(points)}.")
+            require(shift in range(4), f"A table's shift of {shift} is outside 0..3.")
+            require(all(value in range(256) for value in flat) and flat[::2] == sorted(flat[::2]),
+                    f"The thresholds of {len(points)} points are not within 0..255, p rising.")
+
+    def to_json(self) -> dict[str, Any]:
+        """As for any spec, but without a table where there is none: as older files have it."""
+        plain = super().to_json()
+        return plain if self.table else {k: v for k, v in plain.items() if k != "table"}
+
+    def refusal(self, samples: int) -> str | None:
+        """Why there are no `samples` points a region, as one sentence; None where there are."""
+        if self.kind == "table" and samples > self.most_samples:
+            return (f"The table has points for up to {self.most_samples} samples a row, not "
+                    f"{samples}; choose a shorter stream.")
+        return None
+
+    @property
+    def most_samples(self) -> int:
+        """The most points of a region that a table has; 64 where there is none."""
+        return 1 << (len(self.table) - 1) if self.table else 64
+
+    def shift(self, samples: int) -> int:
+        """By how many bits less a hit counts when a region has `samples` points."""
+        return self.table[samples.bit_length() - 1][0] if self.table else 0
+
     def points(self, length: int, or_width: int) -> npt.NDArray[np.int64]:
         """The (length, 2) points (r_a[t], r_w[t]), each coordinate in 0..255.
 
@@ -69,7 +112,19 @@ class SequenceSpec(Spec):
         if self.kind == "lfsr":
             return np.stack([_lfsr_states(taps, seed, length)
                              for taps, seed in zip(self.taps, self.seeds, strict=True)], axis=1)
+        if self.kind == "table":
+            return self._table_points(length, or_width)
         return _counter_points(length, or_width)
+
+    def _table_points(self, length: int, or_width: int) -> npt.NDArray[np.int64]:
+        """Region by region as `counter` has them; a region's points in the table's order."""
+        refused = self.refusal(length // or_width)
+        if refused:
+            raise SpecError(refused)
+        root = int(or_width ** 0.5)
+        u, region = np.divmod(np.arange(length), or_width)
+        held = np.array(self.table[(length // or_width).bit_length() - 1][1]) // root
+        return np.stack(np.divmod(region, root), axis=1) * (256 // root) + held[u]
 
 
 def _lfsr_states(taps: int, seed: int, length: int) -> npt.NDArray[np.int64]:

@@ -39,9 +39,9 @@ class Family:
     bitstream: str
     cells: dict[str, tuple[str, ...]]
 
-    def script(self) -> str:
-        """Yosys's script: cells as JSON, and their count."""
-        return (f"read_verilog {TOP}.v; {self.synthesis} -top {TOP} -json {TOP}.json; "
+    def script(self, more: str = "") -> str:
+        """Yosys's script: cells as JSON, and their count. more: options of the synthesis."""
+        return (f"read_verilog {TOP}.v; {self.synthesis}{more} -top {TOP} -json {TOP}.json; "
                 "tee -q -o cells.json stat -json")
 
 

@@ -81,13 +81,14 @@ class Built:
 class Flow:
     """The tools of a family on one part; every step is kept and found again.
 
-    tools: for the family's kinds, in order.
+    tools: for the family's kinds, in order. synthesis: more options of it.
     """
 
-    def __init__(self, family: Family, tools: list[Tool], part: Part, say: Say, tick: Tick
-                 ) -> None:
+    def __init__(self, family: Family, tools: list[Tool], part: Part, say: Say, tick: Tick,
+                 synthesis: str = "") -> None:
         self._family, self._part, self._say, self._tick = family, part, say, tick
         self._yosys, self._nextpnr, self._packer = tools
+        self._script = family.script(synthesis)
 
     def run(self, made: Elaborated, seeds: int) -> Built:
         """The bitstream of the fastest of `seeds` places.
@@ -95,8 +96,8 @@ class Flow:
         UserError for a failed step, TimingMissed where no seed meets every clock: nothing is
         packed then.
         """
-        netlist = self._synthesise(made)
-        routed = [self._place(made, netlist, seed, seeds) for seed in range(1, seeds + 1)]
+        netlist = self.synthesise(made)
+        routed = [self.place(made, netlist, seed, seeds) for seed in range(1, seeds + 1)]
         best = max(routed, key=lambda one: one.timing.worst.ratio)
         if not best.timing.met:
             raise TimingMissed(best.timing.verdict(), best.timing)
@@ -106,16 +107,18 @@ class Flow:
             {family.routed: best.done.folder/family.routed}, (family.bitstream,), 20))
         return Built(made, netlist, best, packed, family)
 
-    def _synthesise(self, made: Elaborated) -> Done:
+    def synthesise(self, made: Elaborated) -> Done:
+        """Cells as JSON; UserError where they are more than the part has."""
         contents = {path.name: path for path in made.folder.glob("*.init")}
         netlist = self._run(Step(
-            "synthesis", f"[2/{STEPS}] synthesis", self._yosys, ("-p", self._family.script()),
+            "synthesis", f"[2/{STEPS}] synthesis", self._yosys, ("-p", self._script),
             {f"{TOP}.v": made.folder/f"{TOP}.v"} | contents, (f"{TOP}.json", "cells.json"), 120))
         counts = json.loads((netlist.folder/"cells.json").read_text())["design"]
         self._check_room(counts["num_cells_by_type"])
         return netlist
 
-    def _place(self, made: Elaborated, netlist: Done, seed: int, seeds: int) -> Routed:
+    def place(self, made: Elaborated, netlist: Done, seed: int, seeds: int) -> Routed:
+        """One place and route, judged."""
         family = self._family
         done = self._run(Step(
             "place", f"[3/{STEPS}] place and route, seed {seed} of {seeds}", self._nextpnr,

@@ -87,9 +87,8 @@ class Given:
         for node, layer in self.network.layers(self.spec):
             places = self.places(node, GLANCE, len(self.exact[INPUT]))
             x = windows_at(self.exact[node.inputs[0]], layer, places)
-            longest = self.spec.or_width * self.spec.side
             lengths = [self.spec.length << step for step in range(len(STRETCHES))
-                       if self.spec.length << step <= longest]
+                       if self.spec.length << step <= self.spec.longest]
             aim = self.aim(node, places)
             found[node.name] = np.array([layer_noise(
                 Task(node, layer, dataclasses.replace(self.spec, length=length), x, *aim), x,

@@ -86,7 +86,24 @@ def activation_values(spec: ProductSpec, zero_point: int) -> Float:
 
 
 def _fired(magnitude: IntArray, spec: ProductSpec, axis: int) -> Float:
-    """The share, 0 to 1, of a region's points whose threshold on an axis each operand exceeds."""
+    """The share, 0 to 1, of a region's points whose threshold on an axis each operand exceeds.
+
+    A table's thresholds are no even steps: there it is the middle of those that stand for as much.
+    """
     thresholds = region_thresholds(spec)[axis]
+    if spec.sequence.table:
+        return _midway(magnitude, thresholds[0], spec.operand_shift)
     fired = (magnitude >> spec.operand_shift)[:, None, None] > thresholds
     return (fired.mean(axis=(1, 2)) * (thresholds.shape[1] / spec.samples)).astype(np.float32)
+
+
+def _midway(magnitude: IntArray, thresholds: npt.NDArray[np.uint8], shift: int) -> Float:
+    """The middle, 0 to 1 of 256, between the least operand of a level and that of the next.
+
+    Below the first it is 0; beyond the last it lies half of the last step higher.
+    """
+    least = (np.unique(thresholds).astype(np.int64) + 1) << shift
+    level = np.searchsorted(least, magnitude, side="right")
+    steps = np.diff(least, prepend=0)
+    middles = least + np.append(steps[1:], steps[-1]) / 2
+    return (np.append(0, middles)[level] / 256).astype(np.float32)

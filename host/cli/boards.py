@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     report = Report.of(options)
     boards = [find_board(name) for name in board_names()]
     report.table(["board", "device", ">LUT", ">block RAM", "macro", ">lanes", ">MHz", "links",
-                  "Ethernet: no link yet", "memory: unused", "made here"],
+                  "memory: unused", "made here"],
                  [_row(board, device) for board in boards for device in board.devices])
     for board in boards:
         if board.notes:
@@ -32,18 +32,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _row(board: Board, device: str) -> tuple[str, ...]:
     part = board.parts[device]
-    links = ", ".join(f"{link} @{board.baud}" for link in board.links)
+    links = f"uart @{board.baud}" + (", Ethernet" if board.ethernet else "")
     macro = board.spec[device].macro
     return (board.name, device, f"{part.lut4}", f"{part.block_ram}",
             f"{macro.rows} x {macro.columns} {macro.form}", f"{macro.lanes}",
-            f"{board.clock/1e6:g}", links, board.ethernet or "-", board.memory,
+            f"{board.clock/1e6:g}", links, board.memory,
             "bitstream" if board.built else "sources")
 
 
 def _facts(board: Board) -> dict[str, Any]:
-    return {"board": board.name, "title": board.title, "links": list(board.links),
-            "ethernet": board.ethernet, "memory": board.memory, "clock": board.clock,
-            "baud": board.baud, "built": board.built, "notes": board.notes,
+    return {"board": board.name, "title": board.title,
+            "links": ["uart", "ethernet"] if board.ethernet else ["uart"],
+            "memory": board.memory, "clock": board.clock, "baud": board.baud,
+            "built": board.built, "notes": board.notes,
             "devices": {device: {"part": dataclasses.asdict(board.parts[device]),
                                  "spec": board.spec[device].to_json(),
                                  "spec_hash": f"{board.spec[device].hash:08x}"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from dscim.boards import find_board
 from dscim.boards.board import Board
-from dscim.boards.soc import Setup
+from dscim.boards.soc import IP, MAC, Address, Setup
 from dscim.gateware.specs import VARIANTS, SocSpec
 from dscim.gateware.specs.macro import FORMS, default_macro
 from dscim.host.bitstream.build import Builder, Order
@@ -17,6 +17,11 @@ from dscim.host.errors import UserError
 
 MEGA = 1e6
 SEEDS = range(1, 101)
+
+MEMORIES = {"weight_rows": "of the weight memory", "channels": "whose parameters are held",
+            "activation_words": "of 8 bytes of the activation memory",
+            "descriptors": "that are held at once"}
+"""Sizes of memories, by their names in `SocSpec`."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +51,14 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--variant", choices=list(VARIANTS), help="ds-cim1 or ds-cim2")
     group.add_argument("--exact", action="store_true",
                        help="an exact macro beside the stochastic one")
+    for name, what in MEMORIES.items():
+        group.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=what)
     group.add_argument("--clock", type=float, metavar="MHZ", help="of the device")
     group.add_argument("--baud", type=int, metavar="B", help="of the UART")
+    group.add_argument("--ip", metavar="A", help=f"on Ethernet, where the board has it "
+                                                 f"(default {IP})")
+    group.add_argument("--mac", metavar="A", help=f"on Ethernet (default {MAC})")
+    group.add_argument("--no-ethernet", action="store_true", help="a UART alone")
 
 
 def setup_for(options: argparse.Namespace) -> Setup:
@@ -56,7 +67,17 @@ def setup_for(options: argparse.Namespace) -> Setup:
     device = board.device(options.device)
     clock = board.clock if options.clock is None else options.clock*MEGA
     return Setup(board, device, _spec(board, device, options), float(clock),
-                 board.baud if options.baud is None else options.baud)
+                 board.baud if options.baud is None else options.baud, _address(board, options))
+
+
+def _address(board: Board, options: argparse.Namespace) -> Address | None:
+    """What --ip and --mac say; None for a device without Ethernet."""
+    asked = options.ip is not None or options.mac is not None
+    if options.no_ethernet and asked:
+        raise UserError("--no-ethernet leaves no place for --ip or --mac; give one or the other.")
+    if options.no_ethernet or (board.ethernet is None and not asked):
+        return None
+    return Address(options.ip or IP, options.mac or MAC)
 
 
 def _spec(board: Board, device: str, options: argparse.Namespace) -> SocSpec:
@@ -74,8 +95,10 @@ def _spec(board: Board, device: str, options: argparse.Namespace) -> SocSpec:
     for name in ("rows", "columns", "lanes"):
         if getattr(options, name) is not None:
             changes[name] = getattr(options, name)
+    memories = {name: getattr(options, name) for name in MEMORIES
+                if getattr(options, name) is not None}
     return dataclasses.replace(spec, macro=dataclasses.replace(macro, **changes),
-                               exact=options.exact or spec.exact)
+                               exact=options.exact or spec.exact, **memories)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,8 +128,8 @@ def run(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace) -> str:
     """The command line that builds the same again, wherever its files go."""
     words = ["dscim", "build", options.board]
-    for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", "clock", "baud",
-                 "seeds", "allow_slow"):
+    for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", *MEMORIES,
+                 "clock", "baud", "ip", "mac", "no_ethernet", "seeds", "allow_slow"):
         value = getattr(options, name)
         if value not in (None, False):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]

@@ -15,9 +15,11 @@ from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.options import add_target, describe, open_device, soc_for
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
+from dscim.host.link.base import Link
 from dscim.host.network import predictions
 from dscim.host.run import NetworkRun, Pool
 from dscim.host.shipped import EXACT, TUNED, shipped_images, shipped_network
+from dscim.host.target import SIMULATORS
 
 STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
@@ -45,9 +47,11 @@ def run(options: argparse.Namespace) -> int:
     count = _simulators(options)
     spec = soc_for(STOCHASTIC)
     runs: list[NetworkRun] = []
+    links: list[Link] = []
     start = time.monotonic()
-    with (_saved(options, runs, labels),
+    with (_saved(options, runs, links, labels),
           Pool.open(count, lambda: open_device(options, spec, report)) as pool):
+        links += [device.link for device in pool.devices]
         report.say(f"{len(images)} images on {count} x {options.target}, macro of "
                    f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}")
         for place, (network, (_, arithmetic)) in enumerate(zip(networks, RUNS, strict=True), 1):
@@ -66,16 +70,16 @@ def _simulators(options: argparse.Namespace) -> int:
     """How many devices: no more than images."""
     wanted = options.simulators
     if wanted is None:
-        wanted = len(os.sched_getaffinity(0)) if options.target == "sim" else 1
+        wanted = len(os.sched_getaffinity(0)) if options.target in SIMULATORS else 1
     if not 1 <= wanted <= 64:
         raise UserError(f"{wanted} simulators are outside 1..64.")
     return int(min(wanted, options.images))
 
 
 @contextmanager
-def _saved(options: argparse.Namespace, runs: list[NetworkRun], labels: layers.Labels
-           ) -> Iterator[None]:
-    """Writes --json at the end, also of what was done before a failure."""
+def _saved(options: argparse.Namespace, runs: list[NetworkRun], links: list[Link],
+           labels: layers.Labels) -> Iterator[None]:
+    """Writes --json at the end, also of what was done before a failure; `links`: of each device."""
     try:
         yield
     finally:
@@ -84,6 +88,7 @@ def _saved(options: argparse.Namespace, runs: list[NetworkRun], labels: layers.L
                 "target": options.target, "labels": labels.tolist(),
                 "outputs_compared": sum(work.compared for work in runs),
                 "all_agree": len(runs) == len(RUNS) and all(work.holds for work in runs),
+                "links": [dataclasses.asdict(link.statistics) for link in links],
                 "runs": [layers.to_json(work, labels) for work in runs]}
             save_json(options.json, result)
 

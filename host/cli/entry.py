@@ -25,9 +25,12 @@ VERBS = {
     "finetune": "train a network file through the DS-CIM product",
     "boards": "the boards that the SoC can be built for",
     "build": "a bitstream for a board that meets timing",
+    "fit": "does a network fit a board, and how fast is it there: before any build",
+    "macros": "DS-CIM and exact macros side by side on an ECP5",
     "load": "load a built bitstream into a board",
     "selftest": "is a target's device right, memory by memory, product by product",
     "prune": "the best pruned network for a budget of operations, parameters or real cycles",
+    "study": "a table or figure of the DS-CIM paper, computed, beside the paper's values",
 }
 """Every verb and its summary. A verb's module is loaded only when it is called for."""
 

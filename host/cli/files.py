@@ -71,9 +71,18 @@ def save_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 def save_json(path: Path | None, value: Any) -> None:
     """Writes `value` as indented JSON at once; does nothing without a path."""
+    save_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def save_text(path: Path | None, text: str) -> None:
+    """Writes `text` at once; does nothing without a path."""
     if path is not None:
-        text = json.dumps(value, indent=2) + "\n"
         _write(path, lambda file: file.write(text.encode()))
+
+
+def save_bytes(path: Path, data: bytes) -> None:
+    """Writes `data` under exactly this name, at once."""
+    _write(path, lambda file: file.write(data))
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

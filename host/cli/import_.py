@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.files import check_writable, load_int8, save_json
 from dscim.host.cli.report import Report, add_report
@@ -53,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         "nodes": [{"name": node.name, "kind": type(node).__name__,
                    "output": network.shapes()[node.name],
                    "tensor": imported.sources[node.name]} for node in network.nodes],
-        "saturated_weights": imported.saturated, "rounded_twice": imported.rounded,
+        "saturated_weights": imported.saturated, "rounded_otherwise": imported.rounded,
         "notes": list(imported.notes), "compared": [each.to_json() for each in results]})
     allowed = 1 if imported.rounded or _is_onnx(imported) else 0
     return 0 if all(each.greatest <= allowed for each in results[:-1]) else FAILED
@@ -108,7 +106,7 @@ def _remarks(imported: Imported) -> list[str]:
         lines.append(f"{total} of {weights} weights are -128, which the signed mode split takes "
                      f"for -127 (in {', '.join(imported.saturated)}); exact products do not.")
     for name, share in imported.rounded.items():
-        lines.append(f"{name}: the file's kernel rounds once and the engine twice; of the sums "
-                     f"that it can reach, {100 * np.ceil(1e6 * share) / 1e6:.4f} % at most round "
-                     "to the next integer.")
+        lines.append(f"{name}: the file's kernel scales with 53 bits and the engine with 31; of "
+                     f"the sums that it can reach, a share of {share:.1g} rounds to the next "
+                     "integer.")
     return lines

@@ -8,6 +8,7 @@ from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec,
 from dscim.gateware.specs.macro import default_macro
 from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.gateware.specs.sequence import KINDS
+from dscim.gateware.specs.tables import TABLES, table_name, table_sequence
 from dscim.host.cli.report import Report
 from dscim.host.device import Device
 from dscim.host.errors import UserError
@@ -17,6 +18,8 @@ TARGETS = ("ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (ove
            "uart:PORT[@BAUD], eth:ADDRESS[:PORT] or, unchecked on the way, bone:PORT[@BAUD]")
 
 MOST_WAIT = 86400
+
+DEFAULT_TABLE = "gaussian"
 
 
 def add_arithmetic(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +45,9 @@ def _add_points(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
                        help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)")
     group.add_argument("--sequence", choices=list(KINDS),
                        help="where the sample points lie (default counter)")
+    group.add_argument("--table", choices=list(TABLES),
+                       help="thresholds of the sequence table, by the operands that they were made "
+                            "for (default gaussian)")
     group.add_argument("--taps", type=_pair, metavar="A,W",
                        help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95")
     group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")
@@ -106,7 +112,7 @@ def product_spec(options: argparse.Namespace, default: ProductSpec | None = None
     if changes.get("signed") == "offset":
         changes["activation_shift"] = 0
     asked = any(getattr(options, name) is not None
-                for name in ("variant", "length", "signed", "sequence"))
+                for name in ("variant", "length", "signed", "sequence", "table"))
     return dataclasses.replace(default, exact=options.exact or (default.exact and not asked),
                                **changes)
 
@@ -139,12 +145,21 @@ def describe(product: ProductSpec) -> str:
     if sequence == "lfsr":
         taps, seeds = product.sequence.taps, product.sequence.seeds
         sequence += f" (taps {taps[0]:#x},{taps[1]:#x}, seeds {seeds[0]},{seeds[1]})"
+    if sequence == "table":
+        sequence += f" {table_name(product.sequence)}"
     shift = f", activation shift {product.activation_shift}" if product.activation_shift else ""
     return f"{variant}, L = {product.length}, {sequence}, {product.signed}{shift}"
 
 
 def _sequence(options: argparse.Namespace, default: SequenceSpec) -> SequenceSpec:
-    kind = options.sequence or default.kind
+    kind = options.sequence or ("table" if options.table else default.kind)
+    if options.table and kind != "table":
+        raise UserError(f"--table {options.table} is of the sequence table, not {kind}; leave one "
+                        "of --sequence and --table out.")
+    if kind == "table":
+        chosen = options.table or DEFAULT_TABLE
+        kept = default if default.table and not options.table else table_sequence(chosen)
+        return SequenceSpec(kind, options.taps or (), options.seeds or (), kept.table)
     kept = default if default.kind == kind else SequenceSpec(kind)
     return SequenceSpec(kind, options.taps or kept.taps, options.seeds or kept.seeds)
 

@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from dscim.host.link.statistics import LinkStatistics
+
 PIPED_WIDTH = 150
 """Columns of a table that no terminal limits."""
 
@@ -90,3 +92,12 @@ class Report:
                     tasks[what] = bar.add_task(what, total=total)
                 bar.update(tasks[what], completed=done, total=total)
             yield step
+
+
+def say_link(counted: LinkStatistics, report: Report) -> None:
+    """One line of what crossed a link, where anything did."""
+    if counted.bytes_sent or counted.bytes_received:
+        report.say(f"On the line {counted.bytes_sent} bytes out, {counted.bytes_received} in; "
+                   f"{counted.frames_sent} frames sent, {counted.resends} of them again, "
+                   f"{counted.damaged} damaged on the way back; round trip "
+                   f"{1e3 * counted.round_trip:.2f} ms")

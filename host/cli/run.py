@@ -1,6 +1,7 @@
 """`dscim run`: a network on a target, each layer compared with the reference."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dscim.host.cli.options import (
     product_spec,
     soc_for,
 )
-from dscim.host.cli.report import Report, add_report
+from dscim.host.cli.report import Report, add_report, say_link
 from dscim.host.device import Int8
 from dscim.host.emulator import why_no_kernel
 from dscim.host.errors import UserError
@@ -65,9 +66,11 @@ def run(options: argparse.Namespace) -> int:
             layers.carry_out(work, report)
         finally:
             result = {"target": options.target, "network_sha256": file_hash(options.network),
-                      "device": spec.to_json(), **layers.to_json(work, labels)}
+                      "device": spec.to_json(), **layers.to_json(work, labels),
+                      "link": dataclasses.asdict(device.link.statistics)}
             if work.layers:
                 save_json(options.json, result)
+        say_link(device.link.statistics, report)
     layers.say_accuracy(result, report)
     _report_losses(options, network, arithmetic, images, labels, result)
     return 0 if layers.conclude([work], report) else FAILED

@@ -41,11 +41,12 @@ def run(options: argparse.Namespace) -> int:
         for finding in SelfTest(device, seed, step).run():
             findings.append(finding)
             report.say(f"{finding.name:12}{'holds' if finding.holds else 'FAILS'}: {finding.seen}")
+        counted = dataclasses.asdict(device.link.statistics)
     holds = all(finding.holds for finding in findings)
     report.say(f"{options.target} {'is right' if holds else 'is NOT right'} (seed {seed}, spec "
                f"{spec.hash:08x}).")
     save_json(options.json, {"target": options.target, "seed": seed, "holds": holds,
-                             "spec_hash": f"{spec.hash:08x}",
+                             "spec_hash": f"{spec.hash:08x}", "link": counted,
                              "checks": [dataclasses.asdict(finding) for finding in findings]})
     return 0 if holds else FAILED
 

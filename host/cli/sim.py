@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
+from dscim.host.cli.files import save_text
 from dscim.host.cli.options import add_device, add_trace, product_spec, soc_for
 from dscim.host.cli.report import Report
 from dscim.host.errors import UserError
+from dscim.host.litex_csv import csr_csv
 from dscim.sim.server import Simulator, Status, Window
 from dscim.sim.soc import soc_design
 
@@ -20,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
     parser.add_argument("--ethernet", action="store_true",
                         help="with the SoC's Ethernet, on UDP ports of 127.0.0.1")
+    parser.add_argument("--csr-csv", type=Path, metavar="FILE",
+                        help="write the register map for LiteX's tools (litex_cli --csr-csv)")
     add_device(parser)
     add_trace(parser)
     parser.add_argument("--quiet", action="store_true", help="print the port and errors only")
@@ -34,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     spec = soc_for(product_spec(options), options)
     start, stop = options.trace or (0, 0)
     window = Window(start, stop, TRACE_FILE) if options.trace else None
+    save_text(options.csr_csv, csr_csv(spec))
     design = soc_design(spec, ethernet=options.ethernet)
     with Simulator(design, port=options.port, window=window, say=report.say) as served:
         Report().say(f"socket://127.0.0.1:{served.port}")

@@ -36,6 +36,7 @@ struct Layer {
     int32_t decode_shift;  // a count stands for 1 << decode_shift product units
     int32_t has_offset;    // signed mode offset: less 128 times the sum of x + 128
     int32_t wide;          // sums may leave 32 bits: requantise in 64
+    int32_t single_rounding;  // scale with one rounding, not two
     int32_t padded;        // outputs, rounded up to 16
     const int8_t *codes, *signs, *luts;
     const uint32_t* offsets;   // (chunks, depth)
@@ -248,17 +249,51 @@ void multiply_block(const Layer& l, uint16_t* entries, int pixels, int first, in
 
 // ---- requantisation ----
 
-// One output of a sum: TensorFlow Lite's reference steps with both roundings, in 64 bits.
+// value / 2**right, ties away from zero.
+inline int64_t divide(int64_t value, int right) {
+    const int64_t mask = (int64_t(1) << right) - 1;
+    return (value >> right) + ((value & mask) > (mask >> 1) + (value < 0));
+}
+
+// One output of a sum: TensorFlow Lite's reference steps, in 64 bits.
 inline int8_t requantise(const Layer& l, int64_t sum, int o) {
     const int left = std::max(l.shifts[o], 0), right = std::max(-l.shifts[o], 0);
     const int64_t wide = int64_t(uint64_t(sum) << left) * l.multipliers[o];
-    const int64_t high = (wide + (int64_t(1) << 30)) >> 31;
-    const int64_t mask = (int64_t(1) << right) - 1;
-    const int64_t scaled = (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
+    const int64_t scaled = l.single_rounding
+        ? divide(wide, 31 + right) : divide((wide + (int64_t(1) << 30)) >> 31, right);
     return int8_t(std::clamp<int64_t>(scaled + l.output_zero, l.low, l.high));
 }
 
 #ifdef DSCIM_VECTOR
+// Eight values / 2**right, ties away from zero. above: -1 where a value was rounded down from
+// something greater, so that a negative half is no tie.
+inline __m256i divide(__m256i value, __m256i right, __m256i above) {
+    const __m256i one = _mm256_set1_epi32(1);
+    const __m256i mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one);
+    const __m256i tie_stays = _mm256_andnot_si256(above, _mm256_srai_epi32(value, 31));
+    const __m256i threshold = _mm256_sub_epi32(_mm256_srli_epi32(mask, 1), tie_stays);
+    const __m256i up = _mm256_cmpgt_epi32(_mm256_and_si256(value, mask), threshold);
+    return _mm256_sub_epi32(_mm256_srav_epi32(value, right), up);
+}
+
+// Bits 31..62 of eight products, of which `even` and `odd` hold every other one.
+inline __m256i high_half(__m256i even, __m256i odd) {
+    return _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xAA);
+}
+
+// Eight products / 2**(31 + right), rounded once: the steps of dscim.gateware.engine.scale.
+inline __m256i divide_once(__m256i even, __m256i odd, __m256i right) {
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i high = high_half(even, odd);
+    const __m256i low = _mm256_and_si256(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA),
+                                         _mm256_set1_epi32(0x7FFFFFFF));
+    const __m256i half = _mm256_sub_epi32(_mm256_set1_epi32((1 << 30) - 1),
+                                          _mm256_srai_epi32(high, 31));
+    const __m256i nudge = _mm256_and_si256(_mm256_cmpgt_epi32(low, half),
+                                           _mm256_cmpeq_epi32(right, zero));
+    return _mm256_sub_epi32(divide(high, right, _mm256_cmpgt_epi32(low, zero)), nudge);
+}
+
 // Eight scaled sums less the output zero point, clamped, in 32 bits.
 inline __m256i scale(const Layer& l, __m256i sum, int o) {
     const __m256i zero = _mm256_setzero_si256();
@@ -266,18 +301,12 @@ inline __m256i scale(const Layer& l, __m256i sum, int o) {
     const __m256i shift = _mm256_loadu_si256((const __m256i*)(l.shifts + o));
     const __m256i right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
     sum = _mm256_sllv_epi32(sum, _mm256_max_epi32(shift, zero));
+    const __m256i even = _mm256_mul_epi32(sum, factor);
+    const __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(sum, 32), _mm256_srli_epi64(factor, 32));
     const __m256i half = _mm256_set1_epi64x(1 << 30);
-    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(sum, factor), half);
-    const __m256i odd = _mm256_add_epi64(
-        _mm256_mul_epi32(_mm256_srli_epi64(sum, 32), _mm256_srli_epi64(factor, 32)), half);
-    const __m256i high = _mm256_blend_epi32(_mm256_srli_epi64(even, 31),
-                                            _mm256_slli_epi64(odd, 1), 0xAA);
-    const __m256i one = _mm256_set1_epi32(1);
-    const __m256i mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one);
-    const __m256i threshold = _mm256_sub_epi32(_mm256_srli_epi32(mask, 1),
-                                               _mm256_cmpgt_epi32(zero, high));
-    const __m256i up = _mm256_cmpgt_epi32(_mm256_and_si256(high, mask), threshold);
-    const __m256i scaled = _mm256_sub_epi32(_mm256_srav_epi32(high, right), up);
+    const __m256i scaled = l.single_rounding
+        ? divide_once(even, odd, right)
+        : divide(high_half(_mm256_add_epi64(even, half), _mm256_add_epi64(odd, half)), right, zero);
     return _mm256_min_epi32(_mm256_max_epi32(scaled, _mm256_set1_epi32(l.low - l.output_zero)),
                             _mm256_set1_epi32(l.high - l.output_zero));
 }

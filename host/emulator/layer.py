@@ -21,7 +21,7 @@ NUMBERS = (
     "height", "width", "channels", "out_height", "out_width", "outputs", "kernel_height",
     "kernel_width", "stride_y", "stride_x", "top", "left", "input_zero", "output_zero", "low",
     "high", "kind", "has_signs", "chunks", "byte_rows", "decode_shift", "has_offset", "wide",
-    "padded")
+    "single_rounding", "padded")
 ARRAYS = ("codes", "signs", "luts", "offsets", "factors", "constants", "multipliers", "shifts")
 
 
@@ -178,7 +178,8 @@ def _geometry(layer: LayerSpec) -> dict[str, int]:
         "kernel_width": layer.kernel[1], "stride_y": layer.stride[0],
         "stride_x": layer.stride[1], "top": layer.padding[0][0], "left": layer.padding[1][0],
         "input_zero": layer.input_zero, "output_zero": layer.output_zero,
-        "low": layer.clamp[0], "high": layer.clamp[1]}
+        "low": layer.clamp[0], "high": layer.clamp[1],
+        "single_rounding": int(layer.single_rounding)}
 
 
 def _padded(outputs: int) -> int:

@@ -87,7 +87,7 @@ class Imported:
     notes: sentences on what was left out or shifted at the ends.
     sources: the file's own tensor name of INPUT and of each node.
     saturated: weights of -128, by node. rounded: by node, the share of the sums it can reach
-    that round to the next integer, where the file's kernels round once and the engine twice.
+    that round to the next integer, since the file's kernels have a finer scale than the engine.
     """
 
     network: Network

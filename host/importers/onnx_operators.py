@@ -83,7 +83,8 @@ def _bounded(walk: Walk, operator: Operator, low: float | None, high: float | No
     def make(fields: dict[str, Any]) -> Requantise:
         multiplier, shift = quantise_multiplier([given.quantity.scale / fields["output_scale"]])
         return Requantise(**fields, input_zero=given.quantity.zero,
-                          multiplier=int(multiplier[0]), shift=int(shift[0]))
+                          multiplier=int(multiplier[0]), shift=int(shift[0]),
+                          single_rounding=True)
     return Simple((given,), given.layout, low, high, make=make)
 
 

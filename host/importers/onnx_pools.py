@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from dscim.host.importers.onnx_file import Operator
 from dscim.host.importers.onnx_products import sides, window
 from dscim.host.importers.onnx_values import Activation, Layout, Pending, Simple, Value
 from dscim.host.importers.onnx_walk import Walk
-from dscim.host.importers.rounding import once_rounded
 from dscim.host.network import AveragePool, MaxPool, Mean
+from dscim.host.network.scaling import quantise_multiplier
 
 
 def max_pool(walk: Walk, operator: Operator) -> Value:
@@ -75,7 +73,7 @@ def _mean(given: Activation, layout: Layout) -> Pending:
 
     def make(fields: dict[str, Any]) -> Mean:
         real = given.quantity.scale / fields["output_scale"] / (height * width)
-        multiplier, shift = once_rounded(np.array([real]))
+        multiplier, shift = quantise_multiplier([real])
         return Mean(**fields, input_zero=given.quantity.zero, multiplier=int(multiplier[0]),
-                    shift=int(shift[0]))
+                    shift=int(shift[0]), single_rounding=True)
     return Simple((given,), layout, make=make)

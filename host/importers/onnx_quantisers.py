@@ -74,7 +74,7 @@ def _rescaled(walk: Walk, operator: Operator, value: Activation, quantity: Quant
     multiplier, shift = quantise_multiplier([finer])
     node = Requantise(f"scale_{operator.index}", (value.name,), quantity.zero, quantity.scale,
                       input_zero=value.quantity.zero, multiplier=int(multiplier[0]),
-                      shift=int(shift[0]))
+                      shift=int(shift[0]), single_rounding=True)
     walk.draft.add(node, value.layout.shape, operator.outputs[0])
     return Activation(node.name, quantity, value.layout)
 

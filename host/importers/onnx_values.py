@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs.base import require
-from dscim.host.importers.rounding import once_rounded
 from dscim.host.importers.scales import Quantity
 from dscim.host.network import Conv, Depthwise, Node, Shape
+from dscim.host.network.scaling import quantise_multiplier
 
 Array = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
@@ -147,12 +147,13 @@ class Product(Pending):
         require(bool((np.abs(bias) < 2.0**31).all()),
                 f"Node {fields['name']!r} has a bias of {np.abs(bias).max():.3g} steps of its "
                 "product, beyond 32 bits; its weights are too small for it.")
-        multiplier, shift = once_rounded(factor)
+        multiplier, shift = quantise_multiplier(factor)
         shape = (-1,) + (1,) * (self.weights.ndim - 1)
         weights = (self.weights * np.where(none, 0, np.sign(self.gain)).astype(np.int8)
                    .reshape(shape)).astype(np.int8)
         common = {**fields, "bias": bias.astype(np.int32), "multiplier": multiplier,
-                  "shift": shift, "input_zero": given.zero, **self.geometry}
+                  "shift": shift, "single_rounding": True, "input_zero": given.zero,
+                  **self.geometry}
         if self.weights.ndim == 3:
             return Depthwise(**common, weights=weights.transpose(1, 2, 0))
         return Conv(**common, weights=weights)

@@ -1,9 +1,8 @@
-"""A single rounding in the integers of a double one.
+"""A kernel that rounds once in double precision, in the integers of `single_rounding`.
 
-TensorFlow Lite's reference FULLY_CONNECTED rounds sum * scale once, in double precision; the
-contract's requantisation rounds twice: to 31 - shift bits, then to the output. With a shift of 0
-the second rounding does nothing, so multiplier = scale * 2**31 rounds once; what it lacks is
-precision. Whether that is enough is counted here over every sum that the layer can reach.
+TensorFlow Lite's reference FULLY_CONNECTED rounds sum * scale once, ties away from zero, with the
+scale in double precision; the engine's scale has 31 bits. A sum can tell the difference only where
+sum * scale lies next to a tie: all such sums that a layer can reach are tried here.
 """
 
 from collections.abc import Iterable
@@ -12,36 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.host.network.scaling import quantise_multiplier
-from dscim.host.reference import multiply_by_quantized_multiplier
+from dscim.host.reference import multiply_rounding_once
 
 Int64 = npt.NDArray[np.int64]
 
-TRIED = 1 << 23
-"""Sums of a layer that are tried one by one, all its scales together: about a second."""
+TIES = np.arange(-256, 256) + 0.5
+"""The ties between saturation on both sides, whatever the output's zero point is."""
 
 
-def single_rounding(real: float, least: int, most: int, tried: int = TRIED
-                    ) -> tuple[int, int, float]:
+def nearest_scaling(real: float, least: int, most: int) -> tuple[int, int, int]:
     """Multiplier and shift by which most sums in least..most round as round(sum * real) does.
 
-    Returns also the share of those sums, between saturation on both sides, that round to
-    another integer: 0.0 means that no input whatever can tell the difference. Of more than
-    `tried` sums, as many that are evenly spread are tried, and the share is at least what the
-    multiplier's lack of precision lets expect.
+    Returns also how many of those sums, between saturation on both sides, round to another
+    integer: 0 means that no input whatever can tell the difference.
     """
-    bound = int(min(260 / real, 2.0**31)) if real > 0 else 0
-    least, most = max(least, -bound), min(most, bound)
-    step = max(1, -(-(most - least + 1) // tried))
-    sums = np.arange(least, most + 1, step)
+    sums = _near_ties(real, least, most)
     scaled = sums * real
     wanted = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled).astype(np.int64)
-    best = (0, 0, 2.0)
+    best = (0, 0, 1 << 62)
     for multiplier, shift in _candidates(real):
-        made = multiply_by_quantized_multiplier(sums, np.array(multiplier), np.array(shift))
-        wrong = float(np.mean(made != wanted)) if len(sums) else 0.0
-        if step > 1:
-            lack = abs(multiplier * 2.0**(shift - 31) - real)
-            wrong = max(wrong, float(np.abs(sums).mean()) * lack)
+        made = multiply_rounding_once(sums, np.array(multiplier), np.array(shift))
+        wrong = int(np.count_nonzero(made != wanted))
         if wrong < best[2]:
             best = (multiplier, shift, wrong)
         if not wrong:
@@ -49,24 +39,25 @@ def single_rounding(real: float, least: int, most: int, tried: int = TRIED
     return best
 
 
+def _near_ties(real: float, least: int, most: int) -> Int64:
+    """The sums in least..most, 32 bits, whose product with a factor within 2**-30 of `real` may
+    round otherwise: those next to a tie."""
+    if real <= 0:
+        return np.zeros(0, np.int64)
+    ties = TIES / real
+    ties = ties[(ties > least - 8) & (ties < most + 8)]
+    around = np.floor(ties).astype(np.int64)[:, None] + np.arange(-6, 8)
+    near: Int64 = np.sort(around[(around >= least) & (around <= most)])
+    return near[np.diff(near, prepend=least - 1) > 0]
+
+
 def _candidates(real: float) -> Iterable[tuple[int, int]]:
-    """Multipliers near real * 2**31 with a shift of 0; then those of the kernels."""
-    nearest = int(real * 2.0**31 + 0.5)
+    """The multiplier of the kernels, then its neighbours."""
+    multipliers, shifts = quantise_multiplier([real])
+    nearest, shift = int(multipliers[0]), int(shifts[0])
     for multiplier in (nearest, nearest + 1, nearest - 1):
         if 0 <= multiplier < 1 << 31:
-            yield multiplier, 0
-    multipliers, shifts = quantise_multiplier([real])
-    yield int(multipliers[0]), int(shifts[0])
-
-
-def once_rounded(real: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int32],
-                                                        npt.NDArray[np.int32]]:
-    """Multipliers and shifts that round once where that is the more exact way: from 2**-12 on."""
-    multiplier, shift = quantise_multiplier(real)
-    once = (real >= 2.0**-12) & (real < 1)
-    single = np.minimum(np.floor(real * 2.0**31 + 0.5), 2**31 - 1)
-    return (np.where(once, single, multiplier).astype(np.int32),
-            np.where(once, 0, shift).astype(np.int32))
+            yield multiplier, shift
 
 
 def reach(weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], zero: int

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
-from dscim.host.importers.rounding import TRIED, reach, single_rounding
+from dscim.host.importers.rounding import nearest_scaling, reach
 from dscim.host.importers.scales import product_factors
 from dscim.host.importers.tflite_file import Operator, Tensor
 from dscim.host.importers.tflite_walk import Walk, foldable, window
@@ -70,7 +70,7 @@ def fully_connected(walk: Walk, operator: Operator) -> None:
     scaling, wrong = _rounded_once(
         walk, operator, weights, _scaling(walk, operator, weights, outputs))
     walk.add(operator, Conv(**fields, weights=weights.values.reshape(outputs, *kernel),
-                            **scaling))
+                            **scaling, single_rounding=True))
     if wrong:
         walk.draft.rounded[fields["name"]] = wrong
 
@@ -103,20 +103,20 @@ def _scaling(walk: Walk, operator: Operator, weights: Tensor, outputs: int) -> d
 
 def _rounded_once(walk: Walk, operator: Operator, weights: Tensor, scaling: dict[str, Any]
                   ) -> tuple[dict[str, Any], float]:
-    """The scaling of a fully connected layer, which rounds once, and the share of sums, in the
-    worst channel, that the engine rounds to another integer."""
+    """The scaling of a fully connected layer, which rounds once, and the share of the sums of the
+    worst scale that the engine rounds to another integer."""
     assert weights.values is not None
     real = np.broadcast_to(product_factors(
         walk.draft.quantities[walk.source(operator)].scale, weights.scale,
         walk.output(operator)[1].scale), scaling["bias"].shape)
     least, most = reach(weights.values, scaling["bias"], scaling["input_zero"])
-    worst, scales = 0.0, np.unique(real)
-    for value in scales:
+    worst = 0.0
+    for value in np.unique(real):
         same = real == value
-        multiplier, shift, wrong = single_rounding(
-            float(value), int(least[same].min()), int(most[same].max()), TRIED // len(scales))
+        low, high = int(least[same].min()), int(most[same].max())
+        multiplier, shift, wrong = nearest_scaling(float(value), low, high)
         scaling["multiplier"][same], scaling["shift"][same] = multiplier, shift
-        worst = max(worst, wrong)
+        worst = max(worst, wrong / (high - low + 1))
     return scaling, worst
 
 

@@ -35,7 +35,7 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
     values: npt.NDArray[np.int32] | npt.NDArray[np.int8] = sums.astype(np.int32)
     if not f["raw"]:
         values = requantise(sums, multiplier, shift, f["output_zero"],
-                            (f["clamp_low"], f["clamp_high"]))
+                            (f["clamp_low"], f["clamp_high"]), bool(f["single_rounding"]))
     _write(memories, f, values)
     return products
 

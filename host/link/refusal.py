@@ -34,7 +34,8 @@ def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
     if macro.form == "exact":
         return None
     length = macro.or_width << f["samples_log2"]
-    if 1 << f["samples_log2"] > macro.side or (macro.form == "array" and length < macro.lanes):
+    if (1 << f["samples_log2"] > macro.most_samples
+            or (macro.form == "array" and length < macro.lanes)):
         return ErrorCode.LENGTH
     mode = "offset" if f["offset"] else "split"
     if mode not in macro.signed or (f["offset"] and (

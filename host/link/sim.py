@@ -1,7 +1,8 @@
 """A link to a simulator of its own: started with it, ended with it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -20,8 +21,8 @@ from dscim.sim.progress import Say, silent
 from dscim.sim.server import Simulator, Window
 
 T = TypeVar("T")
-DEATH_SECONDS = 1.0  # between a closed connection and the end of its process
-
+DEATH_SECONDS = 1.0
+"""Between a closed connection and the end of its process."""
 
 TIMEOUT = 60.0
 """Seconds without a byte while the process lives, for a busy machine may starve it; its death
@@ -88,6 +89,7 @@ class SimLink:
         stall: int = 0,
         say: Say = silent,
     ) -> None:
+        self._connect = connect
         self.simulator = Simulator(design, window=window, stall=stall, say=say)
         try:
             self._guarded(self.simulator.start)
@@ -113,6 +115,13 @@ class SimLink:
         """Closes the connection and ends the simulator. Idempotent."""
         self._link.close()
         self.simulator.end()
+
+    @contextmanager
+    def lent(self) -> Iterator[Simulator]:
+        """The simulator without a session on it, for another client; a new one afterwards."""
+        self._link.close()
+        yield self.simulator
+        self._link = self._guarded(lambda: self._connect(self.simulator))
 
     def _guarded(self, act: Callable[[], T]) -> T:
         """Does `act`; a failure that comes of the simulator's death says so."""

@@ -1,5 +1,6 @@
 """Byte streams that a UART link runs over: a serial port, or a TCP socket without its delays."""
 
+import errno
 import select
 import socket
 import time
@@ -18,6 +19,10 @@ POLL_SECONDS = 0.01  # a serial port returns at its first byte, or after this
 
 class Disturbed(LinkError):
     """Nothing came or went for the time-out, or what came is out of step; trying again may help."""
+
+
+class Taken(LinkError):
+    """Another program on this machine has the port."""
 
 
 class Transport(Protocol):
@@ -165,7 +170,11 @@ class SocketTransport(_Stream):
         self._readable.poll(1000 * seconds)
 
     def _closed(self) -> LinkError:
-        return LinkError(f"{self.name} closed the connection; is it running, and free?")
+        """One client at a time: a connection that is closed before a byte came is a second one."""
+        if self.bytes_received:
+            return LinkError(f"{self.name} closed the connection; is it running?")
+        return Taken(f"{self.name} closed the connection: another host has it (--wait SECONDS "
+                     "waits for its end), or it ended.")
 
 
 class SerialTransport(_Stream):
@@ -182,6 +191,9 @@ class SerialTransport(_Stream):
             self._port = serial.serial_for_url(target, baudrate, timeout=POLL_SECONDS,
                                                exclusive=True)
         except (OSError, ValueError) as error:  # SerialException is an OSError
+            if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.EBUSY):
+                raise Taken(f"Serial port '{target}' is in use by another program of this machine; "
+                            "wait for its end (--wait SECONDS) or end it.") from None
             raise LinkError(f"Serial port '{target}' does not open: {error}.") from None
 
     def send(self, data: bytes) -> None:

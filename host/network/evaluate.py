@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host.emulator import PointwiseTable, over_images, prepare
+from dscim.host.emulator import PointwiseTable, PreparedNode, over_images, prepare
 from dscim.host.errors import UserError
 from dscim.host.network.kernels import KERNELS
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node
 from dscim.host.network.plain import Add, Requantise
+from dscim.host.network.weighted import Weighted
 from dscim.host.reference.depthwise import ROWS
 
 Int8 = npt.NDArray[np.int8]
@@ -38,7 +39,7 @@ class Evaluator:
     def __init__(self, network: Network, arithmetic: ProductSpec | None = None,
                  rows: int = ROWS, threads: int | None = None) -> None:
         self.network, self._threads = network, threads
-        self._layers = {
+        self._layers: dict[str, PreparedNode] = {
             node.name: prepare(layer, node.weights, node.bias, node.multiplier, node.shift, rows)
             for node, layer in network.layers(arithmetic)}
         self._tables = {node.name: _table(node) for node in network.nodes
@@ -50,6 +51,13 @@ class Evaluator:
         mixed = copy.copy(self)
         mixed._layers = {name: (other if name in names else self)._layers[name]
                          for name in self._layers}
+        return mixed
+
+    def wrapped(self, wrap: Callable[[Weighted, PreparedNode], PreparedNode]) -> "Evaluator":
+        """This evaluator with every product's layer replaced by what `wrap` makes of it."""
+        mixed = copy.copy(self)
+        mixed._layers = {node.name: wrap(node, self._layers[node.name])
+                         for node, _ in self.network.layers()}
         return mixed
 
     def nodes(self, images: Int8) -> dict[str, Int8]:

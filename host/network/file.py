@@ -3,8 +3,8 @@
 `header.npy` is UTF-8 JSON as uint8: {"format": "dscim network", "version": 1, "name", "shape",
 "scale", "zero", "classes", "arithmetic" (the fields of ProductSpec), "provenance", "nodes"}.
 Each node is an object: "kind" (a name in `dscim.host.network.nodes`) and the fields of that class,
-less its arrays. The array `field` of node i is `i.field.npy`, for Conv: `i.weights` int8 OHWI,
-`i.bias`, `i.multiplier`, `i.shift` int32.
+less its arrays; those of LATER may be absent. The array `field` of node i is `i.field.npy`, for
+Conv: `i.weights` int8 OHWI, `i.bias`, `i.multiplier`, `i.shift` int32.
 Nothing is pickled. Equal networks give equal bytes, so the file's SHA-256 names the network.
 """
 
@@ -31,6 +31,10 @@ from dscim.host.network.typed import check_fields
 
 FORMAT = "dscim network"
 VERSION = 1
+
+LATER = ("single_rounding",)
+"""Fields of nodes that the first files had not: written only where they are not their default,
+so that equal networks keep their bytes."""
 
 MOST_NODES = 10_000
 """The most nodes of a network that is read."""
@@ -98,7 +102,7 @@ def pack(network: Network) -> bytes:
             value = getattr(node, item.name)
             if isinstance(value, np.ndarray):
                 arrays[f"{index}.{item.name}"] = value
-            else:
+            elif item.name not in LATER or value != item.default:
                 plain[item.name] = value
         header["nodes"].append(plain)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dscim.host.network.node import Node, Padding
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
-from dscim.host.reference import multiply_by_quantized_multiplier
+from dscim.host.reference import scaled
 
 Int8 = npt.NDArray[np.int8]
 Integers = npt.NDArray[Any]
@@ -24,8 +24,8 @@ def add(node: Add, first: Int8, second: Int8) -> Integers:
     total = np.zeros(first.shape, np.int64)
     for x, zero, multiplier, shift in zip(
             (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False):
-        total += _scaled((x.astype(np.int64) - zero) << node.left_shift, multiplier, shift)
-    return _scaled(total, node.multipliers[2], node.shifts[2]) + node.output_zero
+        total += scaled((x.astype(np.int64) - zero) << node.left_shift, multiplier, shift, False)
+    return scaled(total, node.multipliers[2], node.shifts[2], False) + node.output_zero
 
 
 def average_pool(node: AveragePool, x: Int8) -> Integers:
@@ -43,7 +43,7 @@ def max_pool(node: MaxPool, x: Int8) -> Integers:
 def mean(node: Mean, x: Int8) -> Integers:
     """The sum over height and width, brought to the output's scale, which holds the count."""
     total = (x.astype(np.int64) - node.input_zero).sum(axis=(1, 2), keepdims=True)
-    return _scaled(total, node.multiplier, node.shift) + node.output_zero
+    return _scaled(node, total)
 
 
 def pad(node: Pad, x: Int8) -> Integers:
@@ -54,7 +54,7 @@ def pad(node: Pad, x: Int8) -> Integers:
 def requantise(node: Requantise, x: Int8) -> Integers:
     """The same values by another scale and zero point."""
     wide = x.astype(np.int64) - node.input_zero
-    return _scaled(wide, node.multiplier, node.shift) + node.output_zero
+    return _scaled(node, wide)
 
 
 def reshape(node: Reshape, x: Int8) -> Integers:
@@ -71,9 +71,9 @@ def softmax(node: Softmax, x: Int8) -> Integers:
     return np.floor(share + np.float32(0.5)).astype(np.int64) + node.output_zero
 
 
-def _scaled(x: Integers, multiplier: int, shift: int) -> Integers:
-    """x * multiplier * 2**(shift - 31) with the kernels' double rounding."""
-    return multiply_by_quantized_multiplier(x, np.array(multiplier), np.array(shift))
+def _scaled(node: Mean | Requantise, x: Integers) -> Integers:
+    """x by the node's multiplier and shift, from its zero point on."""
+    return scaled(x, node.multiplier, node.shift, node.single_rounding) + node.output_zero
 
 
 def _padded(x: Integers, padding: Padding, value: int) -> Integers:

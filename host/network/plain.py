@@ -47,11 +47,13 @@ class Requantise(Node):
 
     With a clamp it is also an activation that stands alone between two quantised tensors.
     multiplier, shift: of input scale / output scale; Q31 multiplier, positive shift = left.
+    single_rounding: once, ties away from zero, not twice as gemmlowp.
     """
 
     input_zero: int = field(kw_only=True)
     multiplier: int = field(kw_only=True)
     shift: int = field(kw_only=True)
+    single_rounding: bool = False
 
     def zeros(self) -> tuple[int | None, ...]:
         """The input has its own zero point."""

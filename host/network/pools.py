@@ -45,11 +45,13 @@ class Mean(Node):
 
     output = requantised(sum of (x - input_zero)) + output_zero, where multiplier and shift
     (Q31, positive = left) hold input scale / output scale and one over the positions.
+    single_rounding: once, ties away from zero, not twice as gemmlowp.
     """
 
     input_zero: int = field(kw_only=True)
     multiplier: int = field(kw_only=True)
     shift: int = field(kw_only=True)
+    single_rounding: bool = False
 
     def zeros(self) -> tuple[int | None, ...]:
         """The input has its own zero point."""

@@ -19,8 +19,8 @@ def stretched(network: ProductSpec, activation_shift: int, stretch: int) -> Prod
     In signed mode offset there is no shift; a stream is as long as it can be at most.
     """
     shift = activation_shift if network.signed == "split" else 0
-    longest = network.or_width * network.side
-    return replace(network, activation_shift=shift, length=min(network.length * stretch, longest))
+    return replace(network, activation_shift=shift,
+                   length=min(network.length * stretch, network.longest))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class Weighted(Node):
     activation_shift: e of the signed mode split, 0..3.
     stretch: this layer's stream is so many times as long as the network's, a power of two, as far
     as a stream can be.
+    single_rounding: the requantisation rounds once, ties away from zero, not twice as gemmlowp.
     """
 
     weights: npt.NDArray[np.int8] = field(kw_only=True)
@@ -45,6 +46,7 @@ class Weighted(Node):
     padding: Padding = ((0, 0), (0, 0))
     activation_shift: int = 0
     stretch: int = 1
+    single_rounding: bool = False
 
     @property
     def outputs(self) -> int:
@@ -111,7 +113,8 @@ class Conv(Weighted):
                                       f"but its input has {shape[2]}.")
         return LayerSpec(
             shape, outputs, (height, width), self.stride, self.padding, self.input_zero,
-            self.output_zero, self.clamp, self.arithmetic(arithmetic))
+            self.output_zero, self.clamp, self.arithmetic(arithmetic),
+            single_rounding=self.single_rounding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,4 +141,5 @@ class Depthwise(Weighted):
                 f"{shape[2]} channels of its input.")
         return LayerSpec(
             shape, outputs, (height, width), self.stride, self.padding, self.input_zero,
-            self.output_zero, self.clamp, self.arithmetic(arithmetic), depthwise=True)
+            self.output_zero, self.clamp, self.arithmetic(arithmetic), True,
+            self.single_rounding)

@@ -2,7 +2,12 @@
 
 from dscim.host.reference.layer import PreparedLayer, weight_matrix, windows
 from dscim.host.reference.matrix import PreparedWeights, product
-from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
+from dscim.host.reference.requantise import (
+    multiply_by_quantized_multiplier,
+    multiply_rounding_once,
+    requantise,
+    scaled,
+)
 
-__all__ = ["PreparedLayer", "PreparedWeights", "multiply_by_quantized_multiplier", "product",
-           "requantise", "weight_matrix", "windows"]
+__all__ = ["PreparedLayer", "PreparedWeights", "multiply_by_quantized_multiplier",
+           "multiply_rounding_once", "product", "requantise", "scaled", "weight_matrix", "windows"]

@@ -47,4 +47,5 @@ class PreparedLayer:
     def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
         return requantise(self.accumulate(x), self._multiplier, self._shift,
-                          self.layer.output_zero, self.layer.clamp)
+                          self.layer.output_zero, self.layer.clamp,
+                          self.layer.single_rounding)

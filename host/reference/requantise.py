@@ -1,4 +1,4 @@
-"""Requantisation with the rounding of TensorFlow Lite's reference kernels (gemmlowp)."""
+"""Requantisation with the rounding of TensorFlow Lite's reference kernels: twice, or once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -34,12 +34,29 @@ def multiply_by_quantized_multiplier(x: IntArray, multiplier: IntArray, shift: I
     return rounding_divide_by_pot(rounding_doubling_high_mul(x << left, multiplier), right)
 
 
+def multiply_rounding_once(x: IntArray, multiplier: IntArray, shift: IntArray) -> IntArray:
+    """x * multiplier * 2**(shift - 31), rounded once, ties away from zero.
+
+    multiplier, shift: as for `multiply_by_quantized_multiplier`; right shifts of at most 31.
+    """
+    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+    return rounding_divide_by_pot((x << left) * multiplier, 31 + right)
+
+
+def scaled(x: IntArray, multiplier: npt.ArrayLike, shift: npt.ArrayLike, single_rounding: bool
+           ) -> IntArray:
+    """x * multiplier * 2**(shift - 31), rounded once or, as gemmlowp does, twice."""
+    scale = multiply_rounding_once if single_rounding else multiply_by_quantized_multiplier
+    return scale(x, np.asarray(multiplier, np.int64), np.asarray(shift, np.int64))
+
+
 def requantise(accumulator: IntArray, multiplier: npt.ArrayLike, shift: npt.ArrayLike,
-               output_zero: int, clamp: tuple[int, int]) -> npt.NDArray[np.int8]:
+               output_zero: int, clamp: tuple[int, int], single_rounding: bool = False
+               ) -> npt.NDArray[np.int8]:
     """int8 outputs of 32-bit sums in product units, bias included, channels last.
 
-    multiplier, shift: a number each, or one for each channel (the last axis).
+    multiplier, shift: a number each, or one for each channel (the last axis). single_rounding:
+    as in `scaled`.
     """
-    scaled = multiply_by_quantized_multiplier(
-        accumulator, np.asarray(multiplier, np.int64), np.asarray(shift, np.int64))
-    return np.clip(scaled + output_zero, *clamp).astype(np.int8)
+    values = scaled(accumulator, multiplier, shift, single_rounding)
+    return np.clip(values + output_zero, *clamp).astype(np.int8)

@@ -80,5 +80,5 @@ class Executor:
                                    layer.input_zero)
         sums = run.values.reshape(layer.output) + node.bias
         tensors[node.name] = requantise(sums, node.multiplier, node.shift, layer.output_zero,
-                                        layer.clamp)
+                                        layer.clamp, layer.single_rounding)
         return run.counters

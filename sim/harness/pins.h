@@ -75,17 +75,17 @@ class EthernetPins<Top, std::void_t<decltype(std::declval<Top&>().eth_sink_valid
     Beat beat_{0, 0};
 };
 
-// The engine's clock: one that ticks only while the engine is awake, in a model that has it.
-template <class Top, class = void> class EnginePins {
+// Clocks that tick only while what they drive is awake, a bit each, in a model that has them.
+template <class Top, class = void> class SleeperPins {
   public:
     void low(Top&) {}
     void high(Top&) {}
 };
 
 template <class Top>
-class EnginePins<Top, std::void_t<decltype(std::declval<Top&>().engine_clk)>> {
+class SleeperPins<Top, std::void_t<decltype(std::declval<Top&>().sleepers_clk)>> {
   public:
-    void low(Top& top) { top.engine_clk = 0; }
-    // At the edge: whether it is awake was settled before.
-    void high(Top& top) { top.engine_clk = top.engine_awake; }
+    void low(Top& top) { top.sleepers_clk = 0; }
+    // At the edge: which are awake was settled before.
+    void high(Top& top) { top.sleepers_clk = top.sleepers_awake; }
 };

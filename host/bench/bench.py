@@ -1,12 +1,13 @@
-"""How fast a link is: latency, writes, reads, both at once; every word held against a twin."""
+"""Latency, writes, reads and loops of an open device; every word held against a twin."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from dscim.gateware import registers
+from dscim.host.bench.rates import Latency, Rate, Step, Stopwatch, verify
+from dscim.host.bench.source import Source
 from dscim.host.controller import Controller
 from dscim.host.counters import Counters
 from dscim.host.errors import LinkError
@@ -14,47 +15,18 @@ from dscim.host.layout import memory_sizes
 from dscim.host.link.base import Words
 
 MEMORY = "activations"
-Step = Callable[[str, int, int], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Latency:
-    """Seconds of a read of one word: the least, the middle one, and that 99 % stay below."""
-
-    rounds: int
-    least: float
-    median: float
-    most_99: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Rate:
-    """Data bytes moved and verified, in `seconds`; `cycles` of the device, 0 where it has none."""
-
-    bytes: int
-    seconds: float
-    cycles: int
-
-    @property
-    def per_second(self) -> float:
-        """Bytes a second."""
-        return self.bytes / self.seconds
-
-    @property
-    def per_cycle(self) -> float | None:
-        """Bytes a cycle of the device, None where it counts none."""
-        return self.bytes / self.cycles if self.cycles else None
 
 
 class Bench:
-    """Measures the link of an open device; what its activation memory held is lost.
+    """Measures the link of an open device; what its memories held is lost.
 
-    seed: of the words that are sent; the twin is the same sequence, drawn on the host.
+    seed: of the words that are sent, and of the operands of those that the device makes.
     """
 
     def __init__(self, device: Controller, seed: int) -> None:
         self._device = device
         self._random = np.random.default_rng(seed)
+        self._source = Source(device, self._random)
         self._base = registers.MEMORY_BASES[MEMORY]
         self._most = memory_sizes(device.spec)[MEMORY] // 4
 
@@ -73,40 +45,38 @@ class Bench:
     def transfers(self, total: int, step: Step) -> dict[str, Rate]:
         """Writes, reads and loops back `total` bytes each, and verifies every word.
 
-        write, read: a memory's worth at a time. loop-back: written, then read at once, at random
-        places and in random sizes; its bytes count both ways. LinkError names a wrong word.
+        write: random words, read back. read: words that the device's engine made, held against
+        their twin. loop-back: random words, written, then read at once, at random places and in
+        random sizes; its bytes count both ways. LinkError names a wrong word.
         """
         return {"write": self._sum("write", total, step, self._write),
                 "read": self._sum("read", total, step, self._read),
                 "loop-back": self._sum("loop-back", 2 * total, step, self._loop)}
 
     def _sum(self, name: str, total: int, step: Step, act: Callable[[int], Rate]) -> Rate:
-        done = Rate(0, 0.0, 0)
+        done = Rate(0, 0.0, 0, 0.0)
         while done.bytes < total:
             step(name, done.bytes, total)
-            part = act(total - done.bytes)
-            done = Rate(done.bytes + part.bytes, done.seconds + part.seconds,
-                        done.cycles + part.cycles)
+            done += act(total - done.bytes)
         step(name, total, total)
         return done
 
     def _write(self, most: int) -> Rate:
         words = self._words(min(self._most, -(-most // 4)))
         rate = self._timed(4 * len(words), lambda: self._device.link.write(self._base, words))
-        self._verify(self._base, words, self._device.link.read(self._base, len(words)))
+        verify(self._base, words, self._device.link.read(self._base, len(words)))
         return rate
 
     def _read(self, most: int) -> Rate:
-        words = self._words(min(self._most, -(-most // 4)))
-        self._device.link.write(self._base, words)
+        address, words = self._source.make(-(-most // 4))
         found: list[Words] = []
         rate = self._timed(4 * len(words), lambda: found.append(
-            self._device.link.read(self._base, len(words))))
-        self._verify(self._base, words, found[0])
+            self._device.link.read(address, len(words))))
+        verify(address, words, found[0])
         return rate
 
     def _loop(self, most: int) -> Rate:
-        size = min(int(2 ** self._random.uniform(0, 12)), self._most, -(-most // 8))
+        size = min(int(2 ** self._random.uniform(0, 13)), self._most, -(-most // 8))
         words = self._words(size)
         address = self._base + 4 * int(self._random.integers(self._most - size + 1))
         found: list[Words] = []
@@ -116,7 +86,7 @@ class Bench:
             found.append(self._device.link.read(address, size))
 
         rate = self._timed(8 * size, there_and_back)
-        self._verify(address, words, found[0])
+        verify(address, words, found[0])
         return rate
 
     def _words(self, count: int) -> Words:
@@ -124,18 +94,10 @@ class Bench:
 
     def _timed(self, count: int, act: Callable[[], object]) -> Rate:
         self._device.counted()
-        start = time.perf_counter()
+        watch = Stopwatch()
         act()
-        seconds = time.perf_counter() - start
-        return Rate(count, seconds, _cycles(self._device.counted()))
-
-    def _verify(self, address: int, expected: Words, found: Words) -> None:
-        wrong = np.flatnonzero(expected != found)
-        if len(wrong):
-            place = int(wrong[0])
-            raise LinkError(f"{len(wrong)} of {len(expected)} words are wrong, the first at "
-                            f"{address + 4 * place:#x}: {found[place]:#010x} instead of "
-                            f"{expected[place]:#010x}.")
+        seconds, cpu = watch.read()
+        return Rate(count, seconds, _cycles(self._device.counted()), cpu)
 
 
 def _cycles(counters: Counters) -> int:

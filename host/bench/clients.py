@@ -1,0 +1,73 @@
+"""LiteX's own clients at a simulated SoC: of Etherbone, of UARTBone, and remote ones."""
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
+from typing import Any
+
+from litex.tools.litex_client import RemoteClient
+from litex.tools.litex_server import RemoteServer
+from litex.tools.remote.comm_uart import CommUART
+from litex.tools.remote.comm_udp import CommUDP
+
+from dscim.gateware.link.protocol import ETHERBONE_PORT
+from dscim.sim.server import Simulator
+
+Client = Any
+"""read(address, count) -> list, write(address, list), close()."""
+
+Opener = Callable[[Simulator], AbstractContextManager[Client]]
+
+
+@contextmanager
+def udp(simulator: Simulator) -> Iterator[Client]:
+    """LiteX's client of Etherbone. It binds the very port that it sends to, which is taken on
+    this machine: so it gets a socket."""
+    comm = CommUDP("127.0.0.1", simulator.udp[ETHERBONE_PORT])
+    comm.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    comm.socket.settimeout(comm.timeout)
+    try:
+        yield comm
+    finally:
+        comm.close()
+
+
+@contextmanager
+def uart(simulator: Simulator) -> Iterator[Client]:
+    """LiteX's client of UARTBone."""
+    comm = CommUART(f"socket://127.0.0.1:{simulator.port}")
+    try:
+        yield comm
+    finally:
+        comm.close()
+
+
+def remote(opener: Opener) -> Opener:
+    """LiteX's RemoteClient, over its server, over another of its clients."""
+
+    @contextmanager
+    def opened(simulator: Simulator) -> Iterator[Client]:
+        with opener(simulator) as comm, redirect_stdout(io.StringIO()):
+            server = RemoteServer(comm, "127.0.0.1", 0)
+            server.open()
+            thread = threading.Thread(target=_serve, args=(server,))
+            thread.start()
+            client = RemoteClient("127.0.0.1", server.socket.getsockname()[1])
+            try:
+                client.open()
+                yield client
+            finally:
+                client.close()
+                server.socket.shutdown(socket.SHUT_RDWR)
+                thread.join()
+                server.socket.close()
+
+    return opened
+
+
+def _serve(server: RemoteServer) -> None:
+    """Until its socket is shut down. (Its own `start` makes threads that nothing ends.)"""
+    with suppress(OSError):
+        server._serve_thread()

@@ -1,0 +1,97 @@
+"""`dscim study`: a table or figure of the paper, computed, beside the paper's."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.report import Report, add_report
+from dscim.host.errors import UserError
+from dscim.host.studies import NAMES, Outcome, Study, study
+from dscim.host.studies import run as compute
+from dscim.host.studies.output import check_figure, save_csv, save_figure
+from dscim.host.studies.page import save_page
+from dscim.sim.cache import cache_folder
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dscim study`."""
+    parser.add_argument("name", metavar="NAME", help=f"{', '.join(NAMES)}, or all")
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer points: minutes at most, marked as such in every output")
+    parser.add_argument("--work", type=Path, metavar="FOLDER",
+                        help="where parts that are done are kept, so that a run that was stopped "
+                             "goes on (default: studies in the cache folder)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows as CSV")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw as .png or .svg")
+    parser.add_argument("--report", type=Path, metavar="FILE.html",
+                        help="one page with tables and figures, that needs no other file")
+    add_report(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs one study or all; prints tables, writes what was asked for."""
+    report = Report.of(options)
+    studies = [study(name) for name in (NAMES if options.name == "all" else (options.name,))]
+    _check(options)
+    if options.name == "all":
+        report.say(f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores "
+                   "where none is kept from an earlier run")
+    work = options.work or cache_folder() / "studies"
+    outcomes = []
+    for each in studies:
+        outcomes.append(_one(each, options.quick, work, report))
+        save_json(options.json, _values(outcomes, options.name == "all"))
+    save_csv(options.csv, outcomes[0])
+    save_figure(options.figure, outcomes[0])
+    save_page(options.report, outcomes)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    for path in (options.json, options.csv, options.figure, options.report):
+        check_writable(path)
+    if options.name == "all" and (options.csv or options.figure):
+        raise UserError("--csv and --figure hold one study; name it, or take --json and --report "
+                        "for all.")
+    check_figure(options.figure)
+    if options.report:
+        check_figure(Path("page.svg"))
+    if options.work and options.work.exists() and not options.work.is_dir():
+        raise UserError(f"'{options.work}' is no folder; --work needs one, or a new name.")
+
+
+def _values(outcomes: list[Outcome], together: bool) -> dict[str, Any]:
+    """JSON values of one study, or of several by their names."""
+    if together:
+        return {done.study.name: done.to_json() for done in outcomes}
+    return outcomes[0].to_json()
+
+
+def _expected(studies: list[Study], quick: bool) -> str:
+    minutes = sum(each.minutes[0 if quick else 1] for each in studies)
+    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else f"about {60 * minutes:.0f} s"
+
+
+def _one(each: Study, quick: bool, work: Path, report: Report) -> Outcome:
+    report.say(f"Study {each.name}: {each.title}")
+    seeds = ", ".join(f"{what} {seed}" for what, seed in each.seeds.items()) or "none"
+    report.say(f"{'quick' if quick else 'full'}, expected {_expected([each], quick)} on two "
+               f"cores; seeds: {seeds}")
+    with report.progress() as step:
+        outcome = compute(each, quick, work, step)
+    facts = outcome.to_json()
+    numbers = tuple(isinstance(row.get(column.field), int | float)
+                    for column in each.columns for row in outcome.rows[:1])
+    report.table([f">{column.title}" if number else column.title
+                  for column, number in zip(each.columns, numbers, strict=True)],
+                 [[column.text(row) for column in each.columns]
+                  for row in outcome.rows if each.shown(row)])
+    for value in facts["published"]:
+        report.say(f"Published: {value['what']}: {value['value']:g} {value['unit']} "
+                   f"({value['source']})")
+    for aim in facts["aims"]:
+        report.say(f"Aim: {aim['what']}: {aim['bound']} {aim['aim']:g} {aim['unit']}; measured "
+                   f"{aim['measured']:.4g}: {'held' if aim['held'] else 'missed'}")
+    report.say(f"{len(outcome.rows)} rows, {outcome.seconds:.1f} s of computing")
+    return outcome

@@ -1,0 +1,78 @@
+"""What was or is to be synthesised: a macro alone, or a whole device on a board."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from dscim.boards import find_board
+from dscim.boards.soc import Address, Setup, elaborate
+from dscim.gateware.specs import MacroSpec, SocSpec
+
+MEASURED_ON = "ecpix5"
+"""The board whose part and pins a measured device has; another ECP5 board's differ by pins."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Design:
+    """A macro alone where `device` is None, else that device on the board MEASURED_ON.
+
+    parallel:  the macro is the exact one with a multiplier for every cell, one cycle a product.
+    multipliers: products may use the FPGA's; always true of a device.
+    ethernet:  the device has it, beside its UART.
+    """
+
+    macro: MacroSpec
+    device: SocSpec | None = None
+    parallel: bool = False
+    multipliers: bool = True
+    ethernet: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words, one name a design."""
+        macro = self.macro
+        kind = "exact, all rows" if self.parallel else macro.form
+        if macro.form != "exact":
+            kind += f" {macro.lanes}"
+        words = f"{macro.rows} x {macro.columns} {kind}, G = {macro.or_width}"
+        if not self.multipliers:
+            words += ", no multipliers"
+        if self.device is not None:
+            words = (f"device: {words}{', exact beside' if self.device.exact else ''}"
+                     f"{', Ethernet' if self.ethernet else ''}, spec {self.device.hash:08x}")
+        return words
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values from which `from_json` makes it again."""
+        return {"macro": self.macro.to_json(), "device": self.device and self.device.to_json(),
+                "parallel": self.parallel, "multipliers": self.multipliers,
+                "ethernet": self.ethernet}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Design":
+        """The design that `to_json` told."""
+        device = values["device"]
+        return cls(**{**values, "macro": MacroSpec.from_json(values["macro"]),
+                      "device": device and SocSpec.from_json(device)})
+
+    def setup(self) -> Setup:
+        """The device on its board, at the board's clock."""
+        assert self.device is not None
+        board = find_board(MEASURED_ON)
+        return Setup(board, board.devices[0], self.device, float(board.clock), board.baud,
+                     Address() if self.ethernet else None)
+
+    def sources(self, folder: Path) -> dict[str, Path]:
+        """Writes what Yosys reads into `folder`; the files by their names, NAME.v the Verilog."""
+        if self.device is None:
+            from dscim.gateware.area import verilog_of  # noqa: PLC0415  Migen is slow to import
+
+            (folder/"macro.v").write_text(verilog_of(self.macro, self.parallel))
+        else:
+            elaborate(self.setup(), folder)
+        return {path.name: path for path in folder.iterdir() if path.suffix in (".v", ".init")}
+
+
+def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
+    """The design of a device of `macro`, without an exact macro beside it unless asked."""
+    return Design(macro, SocSpec(macro, **{"exact": False, **sizes}), ethernet=ethernet)

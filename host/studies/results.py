@@ -1,0 +1,132 @@
+"""The README's results, made from the studies' JSON: python -m dscim.host.studies.results.
+
+    python -m dscim.host.studies.results README.md [--write]
+
+Each block of the file between `<!-- study NAME -->` and `<!-- end -->` is what the JSON of a full
+run in `host/data/study-NAME.json` gives. Without --write a block that differs fails.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from dscim.host.cli.files import save_bytes
+from dscim.host.errors import UserError
+
+Json = dict[str, Any]
+
+BLOCK = re.compile(r"(<!-- study (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _rmse(facts: Json) -> str:
+    """The median of random LFSRs and the counter beside the paper, uniform operands."""
+    chosen = (("one pair of LFSRs, median", "lfsr, one pair, 8-bit truth", "offset", 0),
+              ("an LFSR pair a group, truncated truth, median",
+               "lfsr, a pair a group, truncated truth", "offset", 0),
+              ("best LFSRs found", "lfsr, best found", "offset", 0),
+              ("counter, offset", "counter", "offset", 0),
+              ("counter, split, e = 1", "counter", "split", 1))
+    places = (("ds-cim1", 256), ("ds-cim2", 64))
+    rows = [["paper", "0.74 %", "3.81 %"]]
+    for title, sequence, signed, shift in chosen:
+        values = [next(row["rmse"] for row in facts["rows"] if (
+            row["operands"], row["variant"], row["length"], row["sequence"], row["signed"],
+            row.get("shift")) == ("uniform", *place, sequence, signed, shift)) for place in places]
+        rows.append([title, *(f"{value:.3f} %" for value in values)])
+    return _markdown(["RMSE, uniform INT8, 128 rows", "DS-CIM1, L = 256", "DS-CIM2, L = 64"], rows)
+
+
+def _beyond(facts: Json) -> str:
+    """The built sequences at the lengths of the aims."""
+    places = (("uniform", "ds-cim1", 256, "rmse"), ("uniform", "ds-cim2", 64, "rmse"),
+              ("Gaussian", "ds-cim1", 256, "scaled_snr"),
+              ("post-ReLU", "ds-cim1", 256, "scaled_snr"),
+              ("Gaussian", "ds-cim1", 1024, "scaled_snr"))
+    rows = []
+    for title in ("counter, best e", "table uniform", "table gaussian", "points, free gain"):
+        line = [title]
+        for operands, variant, length, field in places:
+            value = next((row[field] for row in facts["rows"] if (
+                row["operands"], row["variant"], row["length"], row["idea"]) == (
+                operands, variant, length, title)), None)
+            form = "{:.4f} %" if field == "rmse" else "{:.2f} dB"
+            line.append("-" if value is None else form.format(value))
+        rows.append(line)
+    rows.append(["aim", *(f"{'>=' if aim['bound'] == 'at least' else '<='} {aim['aim']:g} "
+                          f"{aim['unit'].split()[0]}" for aim in facts["aims"]), "-"])
+    return _markdown(["sequence", *(f"{operands}, {variant.upper()}, L = {length}"
+                                    for operands, variant, length, _ in places)], rows)
+
+
+def _sparsity(facts: Json) -> str:
+    """RMSE over the share of zeros, DS-CIM1."""
+    rows = [row for row in facts["rows"] if row["variant"] == "ds-cim1"]
+    zeros = sorted({row["zeros"] for row in rows})
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    return _markdown(["RMSE, DS-CIM1, L = 256; zero activations", *(f"{z} %" for z in zeros)], [
+        [way, *(f"{row['rmse']:.2f} %" for row in rows if row["way"] == way)] for way in ways])
+
+
+def _faults(facts: Json) -> str:
+    """Accuracy over the rate."""
+    rates = sorted({row["rate"] for row in facts["rows"]})
+    places = dict.fromkeys((row["product"], row["place"]) for row in facts["rows"])
+    return _markdown(["bits flipped", *(f"{rate:.0e}" for rate in rates)], [
+        [f"{product}, {place}", *(f"{100 * row['accuracy']:.1f} %" for row in facts["rows"]
+                                  if (row["product"], row["place"]) == (product, place))]
+        for product, place in places])
+
+
+BLOCKS: dict[str, Callable[[Json], str]] = {"rmse": _rmse, "beyond": _beyond,
+                                            "sparsity": _sparsity, "faults": _faults}
+
+
+def rendered(text: str) -> str:
+    """`text` with every block as the shipped JSON gives it; UserError for one without JSON."""
+    def block(found: re.Match[str]) -> str:
+        name = found[2]
+        path = resources.files("dscim.host") / "data" / f"study-{name}.json"
+        if name not in BLOCKS or not path.is_file():
+            raise UserError(f"There are no results of the study {name!r} to show; run `dscim study "
+                            f"{name} --json host/data/study-{name}.json`.")
+        facts = json.loads(path.read_text())
+        if facts["quick"]:
+            raise UserError(f"'{path}' is of a quick run; results are of full ones.")
+        return f"{found[1]}{BLOCKS[name](facts)}{found[3]}"
+    return BLOCK.sub(block, text)
+
+
+def main() -> int:
+    """Checks or writes the blocks of a file; 1 where they differ."""
+    parser = argparse.ArgumentParser(prog="python -m dscim.host.studies.results",
+                                     description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--write", action="store_true", help="write the blocks instead")
+    options = parser.parse_args()
+    try:
+        text = options.file.read_text()
+        made = rendered(text)
+        if options.write:
+            save_bytes(options.file, made.encode())
+    except (UserError, OSError) as error:
+        print(f"dscim: {error}", file=sys.stderr)
+        return 2
+    if made != text and not options.write:
+        print(f"dscim: the results in '{options.file}' are not those of the studies' JSON; run "
+              f"with --write.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

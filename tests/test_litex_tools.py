@@ -1,0 +1,102 @@
+"""LiteX's own tools at our SoC: RemoteClient, litex_server, litex_cli; no root, no session."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from litex.tools.litex_client import RemoteClient
+
+from dscim.gateware import registers
+from dscim.host.bench.clients import Opener, remote, uart, udp
+from dscim.host.litex_csv import BASES
+from dscim.sim.server import Simulator
+from dscim.sim.soc import soc_design
+from tests.commandline import DSCIM
+from tests.link_exercise import BASE, SPEC
+
+IDENTIFIER = f"dscim {registers.PROTOCOL} spec {SPEC.hash:08x}"
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(soc_design(SPEC, ethernet=True)) as running:
+        yield running
+
+
+def identifier(client: RemoteClient) -> str:
+    """LiteX's identifier: a character a word, up to a zero."""
+    base = BASES["identifier_mem"]
+    text = "".join(chr(client.read(base + 4 * place) & 0xFF) for place in range(64))
+    return text.partition("\0")[0]
+
+
+@pytest.mark.parametrize("opener", [udp, uart])
+def test_the_remote_client_reads_the_identifier(simulator: Simulator, opener: Opener) -> None:
+    """Over Etherbone and over UARTBone."""
+    with remote(opener)(simulator) as client:
+        assert identifier(client) == IDENTIFIER
+        assert client.read(registers.address("magic")) == registers.MAGIC
+
+
+@pytest.mark.parametrize("opener", [udp, uart])
+def test_the_remote_client_writes_what_it_reads(simulator: Simulator, opener: Opener) -> None:
+    words = np.random.default_rng(61).integers(0, 1 << 32, 60).tolist()
+    with remote(opener)(simulator) as client:
+        client.write(BASE, words)
+        assert client.read(BASE, len(words)) == words
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def litex_server(target: str, port: int) -> Iterator[None]:
+    """LiteX's server as a process, once it listens."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "litex.tools.litex_server", "--uart", "--uart-port", target,
+         "--bind-ip", "127.0.0.1", "--bind-port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def test_litex_cli_tells_the_identifier(tmp_path: Path) -> None:
+    """As the README says it: `dscim sim`, `litex_server`, `litex_cli --ident` and `--regs`."""
+    simulation = subprocess.Popen(
+        [DSCIM, "sim", "--rows", "16", "--columns", "4", "--quiet", "--csr-csv", "csr.csv"],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE)
+    try:
+        assert simulation.stdout is not None
+        target, port = simulation.stdout.readline().strip(), free_port()
+        with litex_server(target, port):
+            said = [subprocess.run(
+                [sys.executable, "-m", "litex.tools.litex_client", "--host", "127.0.0.1",
+                 "--port", str(port), *options], cwd=tmp_path, text=True, capture_output=True,
+                timeout=60, check=True).stdout for options in (["--ident"], ["--regs"])]
+    finally:
+        simulation.send_signal(signal.SIGINT)
+        simulation.communicate(timeout=30)
+    assert said[0].strip("\0\n") == IDENTIFIER
+    assert f"{registers.address('magic'):#010x} : {registers.MAGIC:#010x} magic" in said[1]
+    assert f"{SPEC.hash:#010x} spec_hash" in said[1]

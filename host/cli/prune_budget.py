@@ -10,11 +10,11 @@ from dscim.host.prune.table import CostTable
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Adds --budget and --table."""
+    """Adds --budget and --costs."""
     parser.add_argument("--budget", action="append", required=True, metavar="NAME=LIMIT",
                         help=f"{', '.join(MEASURES)}; a number, or 50%% of the full network; "
                              "several at once")
-    parser.add_argument("--table", type=Path, metavar="TABLE.json",
+    parser.add_argument("--costs", type=Path, metavar="TABLE.json",
                         help="the cost table, for cycles and memory")
 
 
@@ -27,7 +27,7 @@ def limits_of(given: list[str], where: Space, table: CostTable | None) -> dict[s
         if name in limits:
             raise UserError(f"--budget {text} limits {name} twice; give it once.")
         if name not in full:
-            raise UserError(f"--budget {text} needs --table; build one with `dscim prune table "
+            raise UserError(f"--budget {text} needs --costs; build one with `dscim prune table "
                             f"--space {where.name}`.")
         limits[name] = int(number * (full[name] / 100 if percent else 1))
     return limits

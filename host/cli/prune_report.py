@@ -178,7 +178,7 @@ def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
     for each in results:
         if options.measure not in each["costs"]:
             raise UserError(f"'{each['file']}' does not say its {options.measure}; retrain with "
-                            "--table.")
+                            "--costs.")
         methods.setdefault(each["method"], []).append(
             (each["costs"][options.measure], each["mean"], each["deviation"]))
     front(methods, MEASURES[options.measure], options.space, options.plot)

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     report, where = Report.of(options), space(options.space)
     for path in (options.output, options.json):
         check_writable(path)
-    table = load(options.table, where) if options.table else None
+    table = load(options.costs, where) if options.costs else None
     settings = Settings(**{field.name: getattr(options, field.name)
                            for field in dataclasses.fields(Settings)})
     budget = Budget(where, limits_of(options.budget, where, table), table)
@@ -127,7 +127,7 @@ def _product(options: argparse.Namespace, table: CostTable | None) -> ProductSpe
     product = table.product if table else ProductSpec(length=options.length or 256)
     if options.length not in (None, product.length):
         raise UserError(f"--length {options.length} is not the {product.length} that the cycles "
-                        f"of '{options.table}' are for; build a table with --length.")
+                        f"of '{options.costs}' are for; build a table with --length.")
     return product
 
 

@@ -67,7 +67,7 @@ class Experiment:
         """The retraining of a structure; its result is STEM.json."""
         return self._piece(
             f"{stem}.json", "retrain", *which, "-o", str(self.work / f"{stem}.npz"),
-            "--table", str(self.table), "--method", method, "--training-seeds",
+            "--costs", str(self.table), "--method", method, "--training-seeds",
             self.seeds, *self.common, *self.scratch)
 
     def _net(self, name: str, *more: str) -> Piece:
@@ -79,7 +79,7 @@ class Experiment:
         path, (net, *more) = self.found(method, budget), METHODS[method]
         return self._piece(
             path.name, "search", "--net", str(self.work / f"{net}.pt"), "-o", str(path),
-            "--table", str(self.table), "--budget", budget, *self.common,
+            "--costs", str(self.table), "--budget", budget, *self.common,
             *self.searching, *more)
 
     def _piece(self, file: str, step: str, *more: str) -> Piece:

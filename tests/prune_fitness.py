@@ -2,9 +2,26 @@
 
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 
+from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.prune import RATIOS, Structure
+from dscim.host.prune.budget import Budget
+from dscim.host.prune.cache import Cache
+from dscim.host.prune.mobilenet import mobilenet_v1
+from dscim.host.prune.search import Settings, evolve
+from dscim.host.prune.table import CostTable, build
+from dscim.host.prune.workers import Workers
+
+TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1)))
+SMALL = Settings(population=12, iterations=4, parents=4, mutations=5, crossovers=5, seed=3)
+
+
+def limited(table: CostTable) -> Budget:
+    """A budget of the cycles of TINY."""
+    return Budget(TINY, {"cycles": table.total(TINY, TINY.full) * 6 // 10}, table)
 
 
 def closeness(structure: Structure) -> float:
@@ -25,3 +42,17 @@ def make_dies(file: Path, never: Structure | None = None):
             os.kill(os.getpid(), signal.SIGKILL)
         return closeness(structure)
     return dies
+
+
+def make_slow():
+    """`closeness`, so slow that a search can be killed."""
+    def slow(structure: Structure) -> float:
+        time.sleep(0.05)
+        return closeness(structure)
+    return slow
+
+
+if __name__ == "__main__":
+    with Workers(make_slow) as evaluator:
+        evolve(limited(build(TINY, SocSpec(), ProductSpec())), SMALL, evaluator,
+               Cache(Path(sys.argv[1]), {"seed": SMALL.seed}))

@@ -101,6 +101,7 @@ def test_shapes_of_small_networks() -> None:
     ("mobilenet-v1", ",".join(["31"] * 13), ("31", "0..30")),
     ("mobilenet-v2", ",".join(map(str, range(30))) + ",1,2,3,4,5", ("meet at a shortcut",)),
     ("mobilenet-v1", "1,b", ("'1,b'",)), ("vgg", "1", ("'vgg'", "mobilenet-v1")),
+    ("resnet50", "1", ("'resnet50'", "did you mean resnet-50?")),
 ])
 def test_wrong_uses(name: str, encoding: str, words: tuple[str, ...],
                     capsys: pytest.CaptureFixture[str]) -> None:

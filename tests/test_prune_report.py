@@ -49,7 +49,9 @@ def test_the_pareto_front() -> None:
 
 @pytest.mark.parametrize(("options", "word"), [
     (("--plot", "p.txt"), ".png"), (("--space", "vgg"), "vgg"),
-    (("--space", "resnet-50"), "no result"), (("--jobs", "0"), "--jobs 0")])
+    (("--space", "resnet-50"), "no result"), (("--jobs", "0"), "--jobs 0"),
+    (("--make", "--budget", "cycles"), "NAME=LIMIT"),
+    (("--make", "--work", __file__), "can be no folder")])
 def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:
     assert main(["prune", "report", "--space", SPACE, "--work", str(work), *options]) == 2
     printed = capsys.readouterr().err
@@ -65,7 +67,7 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
     for budget, uniform in (("cycles=50%", {"encoding": [3] * 6}), ("macs=1e6", None)):
         what.found("search", budget).write_text(json.dumps({"uniform": uniform}))
     waves = list(what.waves())
-    assert [len(wave) for wave in waves] == [3, 7, 7]
+    assert [len(wave) for wave in waves] == [1, 2, 7, 7]
     pieces = [piece for wave in waves for piece in wave]
     assert len({piece.output for piece in pieces}) == len(pieces)
     for piece in pieces:
@@ -99,3 +101,11 @@ def test_a_command_that_fails_is_one_sentence(tmp_path: Path, capsys) -> None:
     assert printed.count("\n") == 1
     assert "4608 inputs" in printed and "goes on" in printed
     assert [path.name for path in (tmp_path / "w").iterdir()] == ["table.log"]
+
+
+def test_a_budget_that_cannot_be_met_is_said_before_anything_is_trained(tmp_path: Path,
+                                                                        capsys) -> None:
+    more = ["--work", str(tmp_path / "w"), "--make", "--budget", "macs=50%"]
+    assert main(["prune", "report", "--space", SPACE, *more, "--budget", "cycles=10%"]) == 2
+    assert "takes at least" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "w").iterdir()} == {"table.json", "table.log"}

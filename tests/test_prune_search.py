@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -17,18 +19,15 @@ from dscim.host.prune import RATIOS, operations, space
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
 from dscim.host.prune.minimum import minimum
-from dscim.host.prune.mobilenet import mobilenet_v1
 from dscim.host.prune.onchip import cycles
 from dscim.host.prune.sample import Sampler
 from dscim.host.prune.search import Settings, evolve, sample
 from dscim.host.prune.table import build
 from dscim.host.prune.workers import Workers
-from tests.prune_fitness import closeness, make_closeness, make_dies
+from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
 
 HERE = Path(__file__).parent            # its `numbers` would be every new process's
-TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1)))
 V1 = space("mobilenet-v1")
-SMALL = Settings(population=12, iterations=4, parents=4, mutations=5, crossovers=5, seed=3)
 
 
 @pytest.fixture(scope="module", name="table")
@@ -38,7 +37,7 @@ def _table():
 
 @pytest.fixture(name="budget")
 def _budget(table):
-    return Budget(TINY, {"cycles": table.total(TINY, TINY.full) * 6 // 10}, table)
+    return limited(table)
 
 
 def run(budget, path=None, chosen=SMALL, count=1, make=make_closeness):
@@ -190,5 +189,26 @@ def test_wrong_settings(wrong: dict) -> None:
 
 
 def test_the_header_names_the_search(tmp_path: Path) -> None:
-    Cache(tmp_path / "c.jsonl", {"seed": 3})
-    assert json.loads((tmp_path / "c.jsonl").read_text())["seed"] == 3
+    """It is written with the first fitness, not before."""
+    cache = Cache(tmp_path / "c.jsonl", {"seed": 3})
+    assert not (tmp_path / "c.jsonl").exists()
+    cache.add((1, 2), 0.5)
+    header, line = map(json.loads, (tmp_path / "c.jsonl").read_text().splitlines())
+    assert header["seed"] == 3 and line == [[1, 2], 0.5]
+
+
+def test_a_search_that_is_killed_dead_goes_on_to_the_same_result(budget, tmp_path: Path) -> None:
+    """kill -9 of the process at any point, three times."""
+    path = tmp_path / "evaluated.jsonl"
+    for lines in (4, 17, 30):
+        with subprocess.Popen([sys.executable, "-m", "tests.prune_fitness", str(path)],
+                              cwd=HERE.parent) as process:
+            while process.poll() is None and len(_lines(path)) < lines:
+                time.sleep(0.01)
+            process.kill()
+        assert lines <= len(_lines(path)) < 49
+    assert run(budget, path) == run(budget)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []

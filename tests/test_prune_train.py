@@ -219,7 +219,7 @@ def search(trained: Path, *more: str) -> int:
 def test_the_search_verb(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, found = trained / "t.json", trained / "found.json"
     assert main(["prune", "table", "--space", "fashion-mobilenet-v1", "-o", str(table)]) == 0
-    more = ("--table", str(table), "-o", str(found), "--budget", "cycles=50%", "--budget",
+    more = ("--costs", str(table), "-o", str(found), "--budget", "cycles=50%", "--budget",
             "macs=2e6")
     assert search(trained, *more) == 0
     result = json.loads(found.read_text())
@@ -239,16 +239,37 @@ def test_the_search_verb(trained: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(("options", "word"), [
     (("--budget", "flops=1"), "flops"), (("--budget", "macs"), "NAME=LIMIT"),
-    (("--budget", "cycles=50%"), "--table"), (("--budget", "macs=-1"), "NAME=LIMIT"),
+    (("--budget", "cycles=50%"), "--costs"), (("--budget", "macs=-1"), "NAME=LIMIT"),
     (("--budget", "macs=50%", "--workers", "0"), "--workers 0"),
     (("--budget", "macs=50%", "--validation", "41"), "--validation 41"),
     (("--budget", "macs=50%", "--population", "0"), "population"),
+    (("--budget", "macs=50%", "--net", "missing.pt"), "no checkpoint missing.pt"),
+    (("--budget", "macs=50%", "--net", __file__), "not a checkpoint"),
+    (("--budget", "macs=50%", "--budget", "macs=40%"), "twice"),
+    (("--budget", "macs=50%", "--costs", "missing.json"), "missing.json"),
 ])
 def test_wrong_uses(trained: Path, options, word: str, capsys) -> None:
     assert search(trained, "-o", str(trained / "no.json"), *options) == 2
     printed = capsys.readouterr().err
     assert word in printed and printed.count("\n") == 1
-    assert not (trained / "no.json").exists()
+    assert not list(trained.glob("no.*"))
+
+
+def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path, capsys) -> None:
+    name, table = ["--space", "fashion-mobilenet-v1"], str(tmp_path / "t.json")
+    assert main(["prune", "table", *name, "-o", table, "--length", "128"]) == 0
+    retrain = ["prune", "retrain", *name, "--costs", table, "-o", str(tmp_path / "p.npz")]
+    capsys.readouterr()
+    for verb, word in (([*retrain, "--encoding", "FULL"], "L = 128"),
+                       ([*retrain, "--found", table], "no result of `dscim prune search`"),
+                       ([*retrain, "--found", "missing.json"], "missing.json")):
+        assert main(verb) == 2
+        printed = capsys.readouterr().err
+        assert word in printed and printed.count("\n") == 1
+    assert search(trained, "-o", str(tmp_path / "f.json"), "--budget", "cycles=50%", "--costs",
+                  table, "--emulator", "--length", "256") == 2
+    assert "--length 256 is not the 128" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
 
 def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
@@ -269,10 +290,10 @@ def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
         "net.pt", "t.json", "f.json", "pruned.npz"))
     assert main(["prune", "train", *name, "-o", net, *data, *few]) == 0
     assert main(["prune", "table", *name, "-o", table]) == 0
-    assert main(["prune", "search", *name, "--net", net, "--table", table, "-o", found, *data,
+    assert main(["prune", "search", *name, "--net", net, "--costs", table, "-o", found, *data,
                  "--budget", "cycles=40%", "--population", "4", "--iterations", "2",
                  "--validation", "40", "--batches", "1"]) == 0
-    assert main(["prune", "retrain", *name, "--found", found, "--table", table, "-o", out,
+    assert main(["prune", "retrain", *name, "--found", found, "--costs", table, "-o", out,
                  *data, *few, "--training-seeds", "1,2", "--test", "20"]) == 0
     result = json.loads((tmp_path / "pruned.json").read_text())
     assert len(result["float"]) == 2 and 0 <= result["dscim"] <= 1
@@ -302,10 +323,10 @@ def test_pruned_networks_on_the_soc(trained: Path, tmp_path: Path, capsys) -> No
     name = ["--space", "fashion-mobilenet-v1"]
     table, found = tmp_path / "table.json", tmp_path / "found.json"
     assert main(["prune", "table", *name, "-o", str(table)]) == 0
-    assert search(trained, "--table", str(table), "-o", str(found), "--budget", "cycles=40%") == 0
+    assert search(trained, "--costs", str(table), "-o", str(found), "--budget", "cycles=40%") == 0
     for stem, which in (("search-x", ("--found", str(found))),
                         ("uniform-x", ("--encoding", ",".join("9" * 6)))):
-        assert main(["prune", "retrain", *name, *which, "--table", str(table), "-o",
+        assert main(["prune", "retrain", *name, *which, "--costs", str(table), "-o",
                      str(tmp_path / f"{stem}.npz"), "--method", stem[:-2], "--data", str(trained),
                      "--epochs", "1", "--images", "32", "--batch", "16", "--test", "20"]) == 0
     out = tmp_path / "report.out"

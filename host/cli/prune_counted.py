@@ -30,7 +30,7 @@ def count(results: list[dict[str, Any]], where: Space, options: argparse.Namespa
     table predicts, and none above its budget.
     """
     if any("cycles" not in each["costs"] for each in results):
-        raise UserError("--target needs predicted cycles; retrain with --table.")
+        raise UserError("--target needs predicted cycles; retrain with --costs.")
     table = options.work / "table.json"
     networks = [load(options.work / each["file"].replace(".json", ".npz")) for each in results]
     spec = load_table(table, where).spec if table.exists() else soc_for(networks[0].arithmetic)

@@ -79,8 +79,8 @@ def need_torch(options: argparse.Namespace) -> None:
     except ImportError as error:
         raise UserError("this step of pruning needs torch: install it with "
                         "`pip install dscim[train]`.") from error
-    if options.threads < 1:
-        raise UserError(f"--threads {options.threads} is below 1.")
+    if options.threads < 1 or getattr(options, "readers", 0) < 0:
+        raise UserError(f"--threads {options.threads} must be 1 or more, --readers 0 or more.")
     torch.set_num_threads(options.threads)
 
 
@@ -101,6 +101,8 @@ def best_of(path: Path, where: Space) -> tuple[tuple[int, ...], dict[str, int]]:
         data = json.loads(path.read_text())
         if data["space"] != where.name:
             raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
+        if not data["found"]:
+            raise UserError(f"'{path}' names no structure; search again.")
         return tuple(int(value) for value in data["found"][0]["encoding"]), dict(data["budget"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error

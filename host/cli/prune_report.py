@@ -9,15 +9,20 @@ from typing import Any
 from dscim.host.cli.entry import FAILED, STOPPED
 from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.options import add_target
+from dscim.host.cli.prune_budget import limits_of, parse
 from dscim.host.cli.prune_counted import count
 from dscim.host.cli.prune_options import add_space
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.prune import space
-from dscim.host.prune.budget import MEASURES
+from dscim.host.prune.budget import MEASURES, Budget
 from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.experiment import Experiment, Piece
 from dscim.host.prune.jobs import Jobs, log_of, make_run
+from dscim.host.prune.table import load
+
+PARTS = 4
+"""Of an experiment: the table, the PruningNets, the searches, the retrainings."""
 
 BUDGETS = ("cycles=50%", "cycles=25%")
 
@@ -80,9 +85,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _make(options: argparse.Namespace, report: Report) -> None:
     """Runs every command whose result is not there."""
-    options.work.mkdir(parents=True, exist_ok=True)
+    budgets = tuple(options.budget or BUDGETS)
+    for budget in budgets:
+        parse(budget)
+    try:
+        options.work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--work '{options.work}' can be no folder: {error.strerror}.") from error
     what = Experiment(
-        options.space, options.work, tuple(options.budget or BUDGETS), options.training_seeds,
+        options.space, options.work, budgets, options.training_seeds,
         *(tuple(getattr(options, f"{name}_options").split())
           for name in ("data", "train", "search", "retrain")))
     with ExitStack() as stack:
@@ -97,7 +108,17 @@ def _make(options: argparse.Namespace, report: Report) -> None:
             for done, (piece, status) in enumerate(runner.evaluate(left), 1):
                 _judge(piece, status)
                 report.say(f"'{piece.output}' made")
-                step(f"commands, part {number} of 3", done, len(left))
+                step(f"commands, part {number} of {PARTS}", done, len(left))
+            if number == 1:
+                _check(options.space, budgets, what.table)
+
+
+def _check(name: str, budgets: tuple[str, ...], table: Path) -> None:
+    """Says of a budget that cannot be met before anything is trained."""
+    where = space(name)
+    costs = load(table, where)
+    for budget in budgets:
+        Budget(where, limits_of([budget], where, costs), costs)
 
 
 def _judge(piece: Piece, status: int) -> None:
@@ -157,7 +178,7 @@ def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
     for each in results:
         if options.measure not in each["costs"]:
             raise UserError(f"'{each['file']}' does not say its {options.measure}; retrain with "
-                            "--table.")
+                            "--costs.")
         methods.setdefault(each["method"], []).append(
             (each["costs"][options.measure], each["mean"], each["deviation"]))
     front(methods, MEASURES[options.measure], options.space, options.plot)

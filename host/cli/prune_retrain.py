@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="a training for each (default 1)")
     parser.add_argument("--method", default="search", metavar="NAME",
                         help="how the structure was found, for the report (default search)")
-    parser.add_argument("--table", type=Path, metavar="TABLE.json",
+    parser.add_argument("--costs", type=Path, metavar="TABLE.json",
                         help="the cost table, so that the result says the cycles")
     parser.add_argument("--test", type=int, default=10_000, metavar="N",
                         help="only the first N test images (default 10000)")
@@ -65,9 +65,12 @@ def run(options: argparse.Namespace) -> int:
     from dscim.host.prune.together import together  # noqa: PLC0415
 
     report = Report.of(options)
-    table = load(options.table, where) if options.table else None
+    table = load(options.costs, where) if options.costs else None
     costs = Budget(where, {}, table).costs(structure)
     product = product_spec(options)
+    if table is not None and table.product != product:
+        raise UserError(f"'{options.costs}' has the cycles of {describe(table.product)}, not of "
+                        f"{describe(product)}; build a table with the same options.")
     name, folder, _, given = data_of(options, where)
     schedule = schedule_of(options, plan_of(where.name).scratch)
     report.say(f"{where.name} {','.join(map(str, where.encode(structure)))}: "

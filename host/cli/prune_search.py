@@ -17,7 +17,7 @@ from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
 from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.search import Found, Settings, evolve, sample
-from dscim.host.prune.table import load
+from dscim.host.prune.table import CostTable, load
 from dscim.host.prune.workers import MakeFitness, Workers
 
 SHOWN = 5
@@ -61,8 +61,8 @@ def _add_fitness(parser: argparse.ArgumentParser) -> None:
                        help="batches of 128 images for the batch norms (default 8)")
     group.add_argument("--emulator", action="store_true",
                        help="the accuracy of the integers by DS-CIM, not of the float network")
-    group.add_argument("--length", type=int, default=256, metavar="L",
-                       help="stream length for --emulator (default 256)")
+    group.add_argument("--length", type=int, metavar="L",
+                       help="stream length for --emulator (default: the table's, else 256)")
     parser.set_defaults(threads=1)
 
 
@@ -71,14 +71,14 @@ def run(options: argparse.Namespace) -> int:
     report, where = Report.of(options), space(options.space)
     for path in (options.output, options.json):
         check_writable(path)
-    table = load(options.table, where) if options.table else None
+    table = load(options.costs, where) if options.costs else None
     settings = Settings(**{field.name: getattr(options, field.name)
                            for field in dataclasses.fields(Settings)})
     budget = Budget(where, limits_of(options.budget, where, table), table)
     if options.workers < 1:
         raise UserError(f"--workers {options.workers} is below 1.")
     need_torch(options)
-    measure = _measure(options, where)
+    measure = _measure(options, where, table)
     facts = {"fitness": measure.facts(), "net_sha256": file_hash(options.net)}
     cache = Cache(options.output.with_suffix(".jsonl"), facts)
     report.say(f"{where.name} within {limits_text(budget)}, seed {settings.seed}, "
@@ -106,8 +106,10 @@ def _workers(measure: MakeFitness, options: argparse.Namespace) -> Workers | Clu
     return Cluster(measure, options.scheduler)
 
 
-def _measure(options: argparse.Namespace, where: Space) -> Any:
+def _measure(options: argparse.Namespace, where: Space, table: CostTable | None) -> Any:
     from dscim.host.prune.fitness import Measure  # noqa: PLC0415
+    from dscim.host.prune.learn import load_pruning_net  # noqa: PLC0415
+    load_pruning_net(where, options.net)                # what is wrong with it is said at once
     name, folder, held_out, _ = data_of(options, where)
     validation = held_out if options.validation is None else options.validation
     if not 1 <= validation <= held_out:
@@ -117,7 +119,16 @@ def _measure(options: argparse.Namespace, where: Space) -> Any:
         raise UserError(f"--batches {options.batches} is below 1.")
     return Measure(where.name, options.net.absolute(), name, folder, held_out,
                    validation, options.batches,
-                   product=ProductSpec(length=options.length) if options.emulator else None)
+                   product=_product(options, table) if options.emulator else None)
+
+
+def _product(options: argparse.Namespace, table: CostTable | None) -> ProductSpec:
+    """The arithmetic of --emulator: that of the table, where there is one."""
+    product = table.product if table else ProductSpec(length=options.length or 256)
+    if options.length not in (None, product.length):
+        raise UserError(f"--length {options.length} is not the {product.length} that the cycles "
+                        f"of '{options.costs}' are for; build a table with --length.")
+    return product
 
 
 def _result(found: list[Found], budget: Budget, where: Space) -> dict[str, Any]:

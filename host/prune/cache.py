@@ -14,8 +14,8 @@ FORMAT = "dscim structure search"
 class Cache:
     """Structures and their fitness, in memory and in a file that a kill at any point leaves whole.
 
-    The first line of the file says what the fitness is of. A last line that a kill cut short is
-    dropped.
+    The first line of the file, which begins with the first fitness, says what it is of. A last
+    line that a kill cut short is dropped.
     """
 
     def __init__(self, path: Path | None, facts: dict[str, Any]) -> None:
@@ -34,6 +34,8 @@ class Cache:
         self.known[structure] = fitness
         if self._path is not None:
             with self._path.open("a") as file:
+                if not file.tell():
+                    file.write(self._header + "\n")
                 file.write(json.dumps([list(structure), fitness]) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -55,7 +57,7 @@ class Cache:
                 self.known[tuple(int(gene) for gene in genes)] = float(fitness)
         except (ValueError, TypeError) as error:
             raise UserError(f"'{path}' is damaged: {error}; remove it.") from error
-        if whole != text or not lines:
+        if whole != text:
             beside = path.with_name(path.name + ".part")
-            beside.write_text(whole or self._header + "\n")
+            beside.write_text(whole)
             os.replace(beside, path)

@@ -35,11 +35,16 @@ class Experiment:
     searching: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
 
+    @property
+    def table(self) -> Path:
+        """The cost table's file."""
+        return self.work / "table.json"
+
     def waves(self) -> Iterator[list[Piece]]:
         """The pieces; those of a list need what the lists before it make, and nothing of its own.
         """
-        yield [self._piece("table.json", "table", "-o", str(self.work / "table.json")),
-               self._net("net"), self._net("shared", "--shared")]
+        yield [self._piece("table.json", "table", "-o", str(self.table))]
+        yield [self._net("net"), self._net("shared", "--shared")]
         yield [*(self._search(method, budget) for budget in self.budgets for method in METHODS),
                self._retraining("full", "full", "--encoding", "FULL")]
         yield [piece for budget in self.budgets for piece in self._retrainings(budget)]
@@ -62,7 +67,7 @@ class Experiment:
         """The retraining of a structure; its result is STEM.json."""
         return self._piece(
             f"{stem}.json", "retrain", *which, "-o", str(self.work / f"{stem}.npz"),
-            "--table", str(self.work / "table.json"), "--method", method, "--training-seeds",
+            "--costs", str(self.table), "--method", method, "--training-seeds",
             self.seeds, *self.common, *self.scratch)
 
     def _net(self, name: str, *more: str) -> Piece:
@@ -74,7 +79,7 @@ class Experiment:
         path, (net, *more) = self.found(method, budget), METHODS[method]
         return self._piece(
             path.name, "search", "--net", str(self.work / f"{net}.pt"), "-o", str(path),
-            "--table", str(self.work / "table.json"), "--budget", budget, *self.common,
+            "--costs", str(self.table), "--budget", budget, *self.common,
             *self.searching, *more)
 
     def _piece(self, file: str, step: str, *more: str) -> Piece:

@@ -1,6 +1,7 @@
 """The structure spaces by name; each is declared once, here."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 
 from dscim.host.datasets.pixels import ImageNet, Input
@@ -42,7 +43,9 @@ SPACES: dict[str, Callable[[str], Space]] = {
 def space(name: str) -> Space:
     """The space `name`; UserError when there is none."""
     if name not in SPACES:
-        raise UserError(f"there is no space {name!r}; choose {', '.join(SPACES)}.")
+        near = get_close_matches(name, SPACES, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"there is no space {name!r}: {meant}There are {', '.join(SPACES)}.")
     return SPACES[name](name)
 
 

@@ -14,10 +14,11 @@ import pytest
 from dscim.host.errors import LinkError
 from dscim.host.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
-from dscim.host.link.exchange import Refused
+from dscim.host.link.flight import Refused
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
-from dscim.host.link.transport import SocketTransport, open_transport
+from dscim.host.link.socket_transport import SocketTransport
+from dscim.host.link.transport import open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 from tests.link_exercise import BASE, COUNT, SPEC, TIMEOUT, counters, exercise

@@ -55,7 +55,8 @@ def test_readme_shows_what_the_json_says(name, tmp_path):
     assert results.rendered(text) == text
     assert "<!-- study " in text
     wrong = tmp_path / "wrong.md"
-    wrong.write_text(text.replace(" % |", " % worse |", 1))
+    before, mark, after = text.partition("<!-- study ")
+    wrong.write_text(before + mark + after.replace(" % |", " % worse |", 1))
     done = subprocess.run([sys.executable, "-m", "dscim.host.studies.results", wrong],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1

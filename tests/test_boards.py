@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dscim.gateware import registers
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
 from dscim.boards.soc import SYS, Address, Setup, elaborate, lowered
+from dscim.gateware import registers
 from dscim.gateware.specs.base import SpecError
 from tests.commandline import assert_refused, dscim
 

@@ -49,7 +49,7 @@ def test_the_pareto_front() -> None:
 
 @pytest.mark.parametrize(("options", "word"), [
     (("--plot", "p.txt"), ".png"), (("--space", "vgg"), "vgg"),
-    (("--space", "resnet-50"), "no result"), (("--jobs", "0"), "--jobs 0"),
+    (("--space", "resnet-50"), "no result"), (("--make", "--jobs", "0"), "--jobs 0"),
     (("--make", "--budget", "cycles"), "NAME=LIMIT"),
     (("--make", "--work", __file__), "can be no folder")])
 def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 from dscim.host import datasets
@@ -11,6 +12,10 @@ from dscim.host.errors import UserError
 from dscim.host.prune import SPACES, Space, Structure
 from dscim.host.prune.schedule import Schedule, plan_of
 from dscim.host.prune.spaces import DATA
+
+PRIMITIVES = "8192"
+"""Kernels that oneDNN keeps. Every structure has widths of its own; with the default, 1,024, kernels
+are made again and again."""
 
 
 def add_space(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +79,7 @@ def schedule_of(options: argparse.Namespace, default: Schedule) -> Schedule:
 
 def need_torch(options: argparse.Namespace) -> None:
     """Raises UserError where torch is not installed; else sets its threads."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRIMITIVES)
     try:
         import torch  # noqa: PLC0415
     except ImportError as error:

@@ -2,29 +2,19 @@
 
 import argparse
 import json
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.entry import FAILED, STOPPED
+from dscim.host.cli.entry import FAILED
 from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.options import add_target
-from dscim.host.cli.prune_budget import limits_of, parse
 from dscim.host.cli.prune_counted import count
+from dscim.host.cli.prune_make import add_make, make
 from dscim.host.cli.prune_options import add_space
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.prune import space
-from dscim.host.prune.budget import MEASURES, Budget
-from dscim.host.prune.cluster import Cluster
-from dscim.host.prune.experiment import Experiment, Piece
-from dscim.host.prune.jobs import Jobs, log_of, make_run
-from dscim.host.prune.table import load
-
-PARTS = 4
-"""Of an experiment: the table, the PruningNets, the searches, the retrainings."""
-
-BUDGETS = ("cycles=50%", "cycles=25%")
+from dscim.host.prune.budget import MEASURES
 
 NO_TARGET = "none"
 """Networks are not run; on a target they are, layer by layer, and their cycles counted."""
@@ -38,21 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_space(parser)
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER",
                         help="the results of `dscim prune retrain`, and everything that is made")
-    parser.add_argument("--make", action="store_true",
-                        help="first train, search and retrain what is not there yet")
-    parser.add_argument("--budget", action="append", metavar="NAME=LIMIT",
-                        help="budgets of --make (default cycles=50%% and cycles=25%%)")
-    parser.add_argument("--training-seeds", default="1,2,3", metavar="S,S,...",
-                        help="of --make's retrainings (default 1,2,3)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N",
-                        help="commands that --make runs at a time (default 1)")
-    parser.add_argument("--scheduler", metavar="ADDRESS",
-                        help="--make runs them by the workers of this Dask scheduler, who see "
-                             "the same folders")
-    for name, what in (("data", "of all steps with data"), ("train", "of `prune train`"),
-                       ("search", "of `prune search`"), ("retrain", "of `prune retrain`")):
-        parser.add_argument(f"--{name}-options", default="", metavar="TEXT",
-                            help=f"further options {what}, in one word, for --make")
+    add_make(parser)
     parser.add_argument("--measure", choices=list(MEASURES), default="cycles",
                         help="of the plot (default cycles)")
     parser.add_argument("--plot", type=Path, metavar="FILE",
@@ -64,12 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Makes what is missing, prints the table, and says by how much the search is better."""
     report, where = Report.of(options), space(options.space)
-    if options.jobs < 1:
-        raise UserError(f"--jobs {options.jobs} is below 1.")
     for path in (options.plot, options.json):
         check_writable(path)
     if options.make:
-        _make(options, report)
+        make(options, report)
     results = _results(options.work, where.name)
     report.table(COLUMNS, [_row(each) for each in results])
     gains = list(_gains(results))
@@ -81,54 +55,6 @@ def run(options: argparse.Namespace) -> int:
         _plot(results, options)
     save_json(options.json, {"space": where.name, "results": results, "gains": gains})
     return 0 if holds else FAILED
-
-
-def _make(options: argparse.Namespace, report: Report) -> None:
-    """Runs every command whose result is not there."""
-    budgets = tuple(options.budget or BUDGETS)
-    for budget in budgets:
-        parse(budget)
-    try:
-        options.work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--work '{options.work}' can be no folder: {error.strerror}.") from error
-    what = Experiment(
-        options.space, options.work, budgets, options.training_seeds,
-        *(tuple(getattr(options, f"{name}_options").split())
-          for name in ("data", "train", "search", "retrain")))
-    with ExitStack() as stack:
-        runner: Jobs | Cluster[Piece, int] = Jobs(options.jobs)
-        if options.scheduler is not None:
-            runner = stack.enter_context(Cluster(make_run, options.scheduler))
-        step = stack.enter_context(report.progress())
-        for number, wave in enumerate(what.waves(), 1):
-            left = [piece for piece in wave if not piece.output.exists()]
-            for piece in left:
-                report.detail("dscim prune " + " ".join(piece.arguments))
-            for done, (piece, status) in enumerate(runner.evaluate(left), 1):
-                _judge(piece, status)
-                report.say(f"'{piece.output}' made")
-                step(f"commands, part {number} of {PARTS}", done, len(left))
-            if number == 1:
-                _check(options.space, budgets, what.table)
-
-
-def _check(name: str, budgets: tuple[str, ...], table: Path) -> None:
-    """Says of a budget that cannot be met before anything is trained."""
-    where = space(name)
-    costs = load(table, where)
-    for budget in budgets:
-        Budget(where, limits_of([budget], where, costs), costs)
-
-
-def _judge(piece: Piece, status: int) -> None:
-    """UserError, or KeyboardInterrupt, where a command did not make what it should."""
-    if status == STOPPED:
-        raise KeyboardInterrupt
-    if status or not piece.output.exists():
-        said = log_of(piece).read_text(errors="replace").strip().rpartition("\n")[2]
-        raise UserError(f"`dscim prune {piece.arguments[0]}` for '{piece.output}' failed: {said} "
-                        f"(all of it in '{log_of(piece)}'); the same command goes on from there.")
 
 
 def _results(work: Path, name: str) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ def figure(drawing: Any, rows: Rows) -> None:
 STUDY = Study(
     name="length", title="Accuracy and cycles over the stream length",
     question="The zoo's networks as quantised, calibrated (no labels, no training) and fine-tuned, "
-             "sequence counter where no other is named, signed mode split. Accuracies are read from "
+             "sequence counter unless one is named, signed mode split. Accuracies are read from "
              "host/data/*-table.json, which `python -m dscim.host.accuracy` measured on all test "
              "images (the command is in host/data/README.md); cycles are computed: of the whole "
              "engine by its cycle model, of the default macro, and of the paper's array with 64 "

@@ -106,9 +106,19 @@ def _faults(facts: Json) -> str:
         for product, place in places])
 
 
+def _area(facts: Json) -> str:
+    """Transistors against one copy, and a product's share."""
+    first = {row["design"]: row["total"] for row in reversed(facts["rows"])}
+    rows = [[row["design"], str(row["copies"]), row["points"], f"{row['total']:,}",
+             f"{row['total'] / first[row['design']]:.2f}", f"{row['per_product_rate']:,.0f}"]
+            for row in facts["rows"] if row["copies"] in (1, 4, 64)]
+    return _markdown(["design", "copies", "points", "transistors, estimate", "against one copy",
+                      "a product a cycle"], rows)
+
+
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "rmse": ("rmse", _rmse), "beyond": ("beyond", _beyond), "ideas": ("beyond", _ideas),
-    "sparsity": ("sparsity", _sparsity), "faults": ("faults", _faults)}
+    "sparsity": ("sparsity", _sparsity), "faults": ("faults", _faults), "area": ("area", _area)}
 """The study and what is shown of it, by the block's name."""
 
 

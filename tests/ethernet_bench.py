@@ -105,7 +105,7 @@ def compiled(sleeping: bool = False) -> Path:
         (folder / "counts.h").write_text(f"#define COUNTS{counts}\n")
         return verilate("link-bench", [folder / "link.v", folder / "counts.h",
                                        Path(__file__).with_suffix(".cpp")], "link",
-                        flags=[*LITEETH_WARNS, f"-CFLAGS", f"-DSLEEPING={int(sleeping)}"])
+                        flags=[*LITEETH_WARNS, "-CFLAGS", f"-DSLEEPING={int(sleeping)}"])
 
 
 class Bench:

@@ -1,12 +1,11 @@
 """Clock domains of the simulator that stand still while what they drive rests: most of the time."""
 
-from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
 
 from litex.gen import LiteXModule
-from migen import Cat, ClockDomain, ClockDomainsRenamer, If, ResetSignal, Signal
+from migen import Cat, ClockDomain, ClockDomainsRenamer, If, ResetInserter, ResetSignal, Signal
 
 from dscim.gateware.engine.engine import DRAIN, Engine
 from dscim.gateware.link.ethernet import EthernetCarrier
@@ -35,19 +34,16 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
         self._pads = pads
         self._awake: list[Any] = []
 
-    def add(self, name: str, busy: Any, settled: int, reset: Any = 0) -> None:
-        """Makes domain `name`, awake while `busy` and for `settled` cycles after it.
-
-        reset: a signal of `sys` that resets the domain, as the reset of `sys` does.
-        """
+    def add(self, name: str, busy: Any, settled: int) -> None:
+        """Makes domain `name`, awake while `busy` and for `settled` cycles after it."""
         domain = ClockDomain(name)
         setattr(self, f"cd_{name}", domain)
         left = Signal(max=settled + 1, reset=settled)  # awake through the reset, too
         wanted = Signal()
         self.comb += [
             domain.clk.eq(self._pads.clk[len(self._awake)]),
-            domain.rst.eq(ResetSignal("sys") | reset),
-            wanted.eq(busy | reset),
+            domain.rst.eq(ResetSignal("sys")),
+            wanted.eq(busy),
         ]
         self.sync += If(wanted, left.eq(settled)).Elif(left != 0, left.eq(left - 1))
         self._awake.append(wanted | (left != 0))
@@ -68,34 +64,53 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
         core, bone, out, into = carrier.core, carrier.etherbone, carrier.outbox, carrier.inbox
         mac, arp, ip, udp, icmp = core.mac, core.arp, core.ip, core.udp, core.icmp
         crossbars = [mac.crossbar, ip.crossbar, udp.crossbar]
-        for crossbar in crossbars:
-            crossbar.finalize()  # which makes what is moved
         timers = [arp.table.request_timer, arp.table.cache.clear_timer]
-        self._add_streams(RECEIVE, carrier,
-            [mac.core.rx_datapath, mac.depacketizer, arp.rx, ip.rx, udp.rx, into,
-             *[crossbar.dispatcher for crossbar in crossbars]],
-            [phy.source, mac.core.source, mac.depacketizer.source, arp.rx.source, ip.rx.source,
-             udp.rx.source, into.ring.source, into.source])
-        self._add_streams(TRANSMIT, carrier,
-            [mac.core.tx_datapath, mac.packetizer, arp.tx, ip.tx, udp.tx, carrier.inserter, out,
-             *[crossbar.arbiter for crossbar in crossbars], arp.table],
-            [phy.sink, mac.core.sink, arp.rx.source, arp.tx.sink, arp.tx.source, ip.tx.sink,
-             ip.tx.source, udp.tx.sink, udp.tx.source, icmp.tx.source, bone.source,
-             carrier.answers, out.sink, out.ring.source, out.source],
-            [timer.done for timer in timers], timers)
-        self._add_streams(REQUESTS, carrier, [bone, icmp],
-            [bone.sink, bone.source, bone.inbox.ring.source, bone.bone.wishbone.source,
-             bone.bone.wishbone.sink, icmp.rx.sink, icmp.echo.sink, icmp.echo.source,
-             icmp.tx.source])
+        for timer in timers:
+            ClockDomainsRenamer(STAYS)(timer)
+        moved = {
+            RECEIVE: [mac.core.rx_datapath, mac.depacketizer, arp.rx, ip.rx, udp.rx],
+            TRANSMIT: [mac.core.tx_datapath, mac.packetizer, arp.tx, arp.table, ip.tx, udp.tx],
+            REQUESTS: [icmp]}
+        busy = {
+            RECEIVE: [phy.source, mac.core.source, mac.depacketizer.source, arp.rx.source,
+                      ip.rx.source, udp.rx.source, into.ring.source, into.source],
+            TRANSMIT: [phy.sink, mac.core.sink, arp.rx.source, arp.tx.sink, arp.tx.source,
+                       ip.tx.sink, ip.tx.source, udp.tx.sink, udp.tx.source, icmp.tx.source,
+                       bone.source, carrier.answers, out.sink, out.ring.source, out.source],
+            REQUESTS: [bone.sink, bone.source, bone.inbox.ring.source, bone.bone.wishbone.source,
+                       bone.bone.wishbone.sink, icmp.rx.sink, icmp.echo.sink, icmp.echo.source,
+                       icmp.tx.source]}
+        beside = {RECEIVE: [into], TRANSMIT: [carrier.inserter, out], REQUESTS: [bone]}
+        stood = carrier.watchdog.stood
+        for name, parts in moved.items():
+            signals = [end.valid for end in busy[name]] + [timer.done for timer in timers]
+            self.add(name, reduce(or_, signals, stood), SETTLED)
+            for part in parts:
+                self.comb += _moved(part, name).eq(stood)
+            for part in beside[name]:
+                ClockDomainsRenamer(name)(part)
+        for crossbar in crossbars:
+            self.comb += [reset.eq(stood) for reset in _split(crossbar)]
 
-    def _add_streams(self, name: str, carrier: EthernetCarrier, parts: Sequence[Any],
-                     streams: Sequence[Any], events: Sequence[Any] = (),
-                     left_out: Sequence[Any] = ()) -> None:
-        """Domain `name` for `parts` of the carrier, awake while one of `streams` is valid or one of
-        `events` is high. left_out: modules within `parts` that stay in `sys`."""
-        busy = reduce(or_, [*[end.valid for end in streams], *events])
-        self.add(name, busy, SETTLED, carrier.watchdog.stood)
-        for module in left_out:
-            ClockDomainsRenamer({"sys": STAYS})(module)
-        for part in parts:
-            ClockDomainsRenamer({"sys": name, STAYS: "sys"})(part)
+
+def _moved(part: Any, name: str) -> Any:
+    """Moves a part of LiteEth's core into domain `name`, where the core's reset does not reach it:
+    returns its own."""
+    ResetInserter(["sys"])(part)
+    ClockDomainsRenamer({"sys": name, STAYS: "sys"})(part)
+    return part.reset_sys
+
+
+def _split(crossbar: Any) -> list[Any]:
+    """Moves the crossbar's two halves, which it makes when it is finalized; returns resets."""
+    resets = [Signal(), Signal()]
+    make = crossbar.do_finalize
+
+    def do_finalize() -> None:
+        make()
+        for half, name, reset in ((crossbar.arbiter, TRANSMIT, resets[0]),
+                                  (crossbar.dispatcher, RECEIVE, resets[1])):
+            crossbar.comb += _moved(half, name).eq(reset)
+
+    crossbar.do_finalize = do_finalize
+    return resets

@@ -2,6 +2,7 @@
 anything else is dropped and counted, and nothing stops the link."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -338,11 +339,13 @@ def test_etherbone_survives_what_is_wrong(link: Bench) -> None:
     assert link.counters["link_resets"] == 0
 
 
-def test_mutated_datagrams_do_not_stop_the_link(link: Bench) -> None:
-    """Whatever they were made from, with any bytes, lengths and counts; one line stalls."""
+@pytest.mark.parametrize("rounds", [40, pytest.param(4000, marks=pytest.mark.slow)])
+def test_mutated_datagrams_do_not_stop_the_link(link: Bench, rounds: int) -> None:
+    """25 a round, whatever they were made from, with any bytes, lengths and counts; one line
+    stalls."""
     rng, texts = random.Random(17), [good(), record([1]*9), record(read=[0]*9), PROBE]
     link.stall(17, 20)
-    for _ in range(40):
+    for _ in range(rounds):
         lines = []
         for _ in range(25):
             text = bytearray(rng.choice(texts))
@@ -355,6 +358,36 @@ def test_mutated_datagrams_do_not_stop_the_link(link: Bench) -> None:
         link.run(*lines, quiet=3000)
         alive(link)
     print(link.counters)
+
+
+def test_floods_of_arp_and_pings_hold_nothing_up(link: Bench) -> None:
+    """Requests, answers that nobody asked for, pings of every size, some of them damaged: words
+    are written and read between them, and arrive."""
+    rng = random.Random(23)
+    opened(link)
+    flood = [line(arp_request()), line(arp_reply()), line(arp_reply(bytes((192, 168, 1, 9)))),
+             line(echo_request(bytes(56))), line(echo_request(bytes(112)), flip=500),
+             line(echo_request(bytes(1400))), line(arp_request(), flip=200)]
+    text = words(rng, 200)
+    answered = Counter[int]()
+    for sequence in range(40):
+        place = 4*rng.randrange(WORDS - 200)
+        asks = [frame(WRITE, sequence, SESSION_NUMBER, place, text),
+                frame(READ, sequence, SESSION_NUMBER, place, count=200)]
+        lines = rng.choices(flood, k=30)
+        for i, ask in zip(sorted(rng.sample(range(30), 2)), asks, strict=True):
+            lines.insert(i, line(udp(FRAMES, ask)))
+        came, _ = link.run(*lines)
+        found = [parse(datagram_of(text)[2]) for text in came
+                 if text[12:14] == b"\x08\0" and text[23] == UDP]
+        assert [answer[0] for answer in found] == [WRITTEN, DATA]
+        assert list(found[1][4]) == text
+        answered.update(text[21] if text[12:14] == b"\x08\x06" else text[23] + 256
+                        for text in came)
+    print(answered, link.counters)
+    assert answered[2] > 20  # of ARP, which answers none while it looks one up
+    assert answered[256 + ICMP] > 10
+    assert link.counters["link_resets"] == 0
 
 
 def test_a_line_that_stands_still_is_reset(link: Bench) -> None:

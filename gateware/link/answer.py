@@ -12,6 +12,9 @@ from dscim.gateware.link.protocol import HEADER_WORDS, Kind
 OUT_DEPTH = 4
 """Words of an answer that the bus reads ahead of the carrier."""
 
+OPENED_WORDS = 5
+"""Data of OPENED: boot number, identity, window, lease, sessions opened."""
+
 
 class Answerer(LiteXModule):
     """Sends one answer after the other.

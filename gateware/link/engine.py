@@ -6,17 +6,15 @@ from litex.gen import LiteXModule
 from litex.soc.interconnect import stream, wishbone
 from migen import FSM, Case, Cat, If, NextState, NextValue, Signal
 
-from dscim.gateware.link.answer import Answerer
+from dscim.gateware.link.answer import OPENED_WORDS, Answerer
 from dscim.gateware.link.frames import WORDS
 from dscim.gateware.link.judge import Judge
-from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW, Kind, Reason
+from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW
 from dscim.gateware.link.reach import Reach, Region
 from dscim.gateware.link.session import Session, Window
+from dscim.gateware.link.verdict import verdict
 
 EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
-
-OPENED_WORDS = 5
-"""Data of OPENED: boot number, identity, window, lease, sessions opened."""
 
 
 class FrameEngine(LiteXModule):
@@ -54,14 +52,14 @@ class FrameEngine(LiteXModule):
         self.answer = answer = answerer.header  # registers; kind 0: there is none
         # The frame: its header (sequence and session are the answer's), the address of the next
         # word, and whether the last one has been taken.
-        self._kind, self._count, self._address = Signal(8), Signal(8), Signal(32)
+        self.kind, self.count, self._address = Signal(8), Signal(8), Signal(32)
         self._finished = Signal()
         self.comb += [
             session.asked.eq(answer.session),
             self.window.asked.eq(answer.sequence),
             self.reach.address.eq(self._address),
-            judge.kind.eq(self._kind),
-            judge.empty.eq(self._count == 0),
+            judge.kind.eq(self.kind),
+            judge.empty.eq(self.count == 0),
             judge.locked.eq(self.locked),
             self.active.eq(session.active),
             self.bus.adr.eq(self._address[2:]),
@@ -80,7 +78,7 @@ class FrameEngine(LiteXModule):
         ]
         self.sync += If(self.bus.cyc & self.bus.ack, self._address.eq(self._address + 4))
         self._take_header(fsm)
-        self._decide(fsm)
+        fsm.act("DECIDE", *verdict(self))
         self._write(fsm)
         fsm.act("ANSWER",
             answerer.start.eq(1),
@@ -95,7 +93,7 @@ class FrameEngine(LiteXModule):
             sink.ready.eq(1),
             If(sink.valid,
                 Case(place, {
-                    0: NextValue(Cat(self._kind, self._count, answer.sequence), sink.data),
+                    0: NextValue(Cat(self.kind, self.count, answer.sequence), sink.data),
                     1: NextValue(answer.session, sink.data),
                     "default": [
                         NextValue(self._address, sink.data),
@@ -111,63 +109,13 @@ class FrameEngine(LiteXModule):
             )
         )
         further = Signal(10)  # bytes from the first word to the last
-        self.comb += If(self._count != 0, further.eq(Cat(0, 0, self._count - 1)))
+        self.comb += If(self.count != 0, further.eq(Cat(0, 0, self.count - 1)))
         fsm.act("MEASURE",
             self.session.renew.eq(self.session.mine),  # so it stays alive until DECIDE
             NextValue(self.reach.final, self._address + further),
             NextState("JUDGE")
         )
         fsm.act("JUDGE", NextState("DECIDE"))
-
-    def _decide(self, fsm):
-        """One cycle: the judge's word, the session's and the window's changes, the answer."""
-        judge, session, window, events = self.judge, self.session, self.window, self.events
-        answer = self.answer
-        fsm.act("DECIDE",
-            NextValue(answer.count, 0),
-            NextValue(self.answerer.reason, judge.reason),
-            NextState("SKIP"),
-            If(judge.echo,
-                events["echoed"].eq(1),
-                NextValue(answer.kind, 0)
-            ).Elif(judge.ahead,
-                events["ahead"].eq(1),
-                NextValue(answer.kind, 0)
-            ).Elif(judge.double,
-                events["doubled"].eq(1),
-                NextValue(answer.kind, Kind.WRITTEN),
-                NextValue(answer.address, window.first)
-            ).Elif(judge.refuse,
-                events["refused"].eq(1),
-                NextValue(answer.kind, Kind.REFUSED),
-                If(judge.reason == Reason.BUSY, NextValue(answer.address, session.left)),
-                NextValue(answer.count, 1)
-            ).Else(
-                Case(self._kind, {
-                    Kind.OPEN: [
-                        session.begin.eq(~session.mine),
-                        window.clear.eq(~session.mine),
-                        events["opened"].eq(~session.mine),
-                        NextValue(answer.kind, Kind.OPENED),
-                        NextValue(answer.address, 0),
-                        NextValue(answer.count, OPENED_WORDS),
-                    ],
-                    Kind.CLOSE: [
-                        session.end.eq(session.mine),
-                        NextValue(answer.kind, Kind.CLOSED),
-                        NextValue(answer.address, 0),
-                    ],
-                    Kind.READ: [
-                        NextValue(answer.kind, Kind.DATA),
-                        NextValue(answer.count, self._count),
-                    ],
-                    Kind.WRITE: [
-                        NextValue(answer.kind, Kind.WRITTEN),
-                        NextState("WRITE"),
-                    ],
-                })
-            )
-        )
 
     def _write(self, fsm):
         """The data words to the bus, or past it."""

@@ -4,10 +4,12 @@ from liteeth.frontend.etherbone import LiteEthEtherbone
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
 from litex.soc.interconnect import stream, wishbone
-from migen import Case, If, Mux, Replicate, Signal
+from migen import Case, If, Replicate, Signal
 
 from dscim.gateware.link import packet_fifo
-from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox, Rule
+from dscim.gateware.link.datagram_rules import EtherboneRule
+from dscim.gateware.link.datagrams import LAST_WORD, UDP
+from dscim.gateware.link.inbox import Inbox
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER_DEPTH = 256
@@ -18,54 +20,6 @@ INBOX_DEPTH = 512
 
 PATIENCE = 1000
 """Cycles of an access to the bus: longer than the longest frame keeps it."""
-
-PROBE_WORDS = 3
-"""Of a probe: two of header, one of padding."""
-
-NOWHERE = 511
-"""No word of a datagram that is right has this place."""
-
-
-class EtherboneRule(Rule):
-    """A probe, or one record that only writes or only reads, of the length that its counts say.
-
-    LiteEth counts on all of that, and takes the return address of a record that does both for an
-    address to read. The header: 0x4E6F, version 1, flags, 32-bit addresses and data; a word of
-    padding; the record's flags (none but "cycle"), byte enables, words written, words read.
-    """
-
-    def __init__(self):
-        Rule.__init__(self)
-
-        # # #
-
-        place, good, probe = Signal(9), Signal(), Signal()
-        end = Signal(len(place), reset=NOWHERE)  # place of the last word, when it is known
-        word = self.word
-        writes, reads = word[16:24], word[24:32]
-        self.comb += [
-            self.kept.eq(1),
-            self.final.eq(place == end),
-            self.right.eq(good & self.final & (place != NOWHERE)),
-        ]
-        self.sync += [
-            If(self.take,
-                place.eq(place + (place != NOWHERE)),
-                If(place == 0,
-                    good.eq((word[:16] == 0x6F4E) & (word[20:] == 0x441) & ~word[17]),
-                    probe.eq(word[16]),
-                    end.eq(Mux(word[16], PROBE_WORDS - 1, NOWHERE))
-                ).Elif((place == 2) & ~probe,
-                    good.eq(good & ((writes == 0) ^ (reads == 0)) & ((word[:8] & 0xEF) == 0)),
-                    end.eq(3 + (writes | reads))
-                )
-            ),
-            If(self.clear,
-                place.eq(0),
-                good.eq(0),
-                probe.eq(0)
-            ),
-        ]
 
 
 class _Port:

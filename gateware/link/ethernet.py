@@ -16,8 +16,11 @@ from migen.genlib.cdc import MultiReg
 from dscim.gateware.link import packet_fifo, padding, ping
 from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.crc32 import Crc32Inserter
-from dscim.gateware.link.datagrams import RING_DEPTH, FrameRule, Inbox, Outbox
+from dscim.gateware.link.datagram_rules import FrameRule
 from dscim.gateware.link.etherbone import Etherbone
+from dscim.gateware.link.frames import RING_DEPTH
+from dscim.gateware.link.inbox import Inbox
+from dscim.gateware.link.outbox import Outbox
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 
 STANDSTILL_SECONDS = 0.01

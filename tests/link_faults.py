@@ -12,7 +12,8 @@ import numpy as np
 
 from dscim.host.link.base import Words
 from dscim.host.link.carrier import StreamCarrier
-from dscim.host.link.twin import LineTwin, Twin
+from dscim.host.link.line_twin import LineTwin
+from dscim.host.link.twin import Twin
 
 MEMORY = range(0x1000_0000, 0x1000_0000 + (1 << 20))
 REGISTERS = range(0x800, 0x800 + 64)

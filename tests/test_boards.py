@@ -10,6 +10,7 @@ import pytest
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
 from dscim.boards.soc import SYS, Address, Setup, elaborate, lowered
+from dscim.gateware import registers
 from dscim.gateware.specs.base import SpecError
 from tests.commandline import assert_refused, dscim
 
@@ -47,7 +48,7 @@ def test_a_board_is_elaborated(board: Board, tmp_path: Path) -> None:
     pins = (tmp_path/CONSTRAINTS[family]).read_text()
     for name in ("serial_rx", "serial_tx", board.oscillator_pin):
         assert name in pins
-    assert f"dscim 2 spec {setup.spec.hash:08x}" == _identifier(tmp_path)
+    assert f"dscim {registers.PROTOCOL} spec {setup.spec.hash:08x}" == _identifier(tmp_path)
     if board.ethernet:
         assert clocks["eth_rx_clk"] == 125e6
         assert re.search(r'FREQUENCY PORT "eth_clocks\w*_rx" 125', pins)

@@ -51,11 +51,15 @@ def test_litex_beside_it(target: str, client: str, tmp_path: Path) -> None:
     assert [(their["client"], their["what"], their["record"]) for their in result["litex"]] == [
         (client, "write", 255), (client, "write", 1), (client, "read", 255),
         ("RemoteClient", "read", 64)]
-    for their in result["litex"]:
-        assert (their["bytes"], their["wrong"]) == (2_000, 0)
-        ours = result["transfers"][their["what"]]["bytes_per_second"]
-        assert their["ratio"] == pytest.approx(ours / their["bytes_per_second"])
-        assert f"1 / {their['ratio']:.1f}" in done.stdout
+    for their in result["litex"]:   # which lose a command when the machine is busy, and wait
+        assert their["bytes"] == 2_000 or their["failed"] in done.stdout
+        assert not their["wrong"] or f"{their['wrong']} words are WRONG" in done.stdout
+        if their["bytes"]:
+            ours = result["transfers"][their["what"]]["bytes_per_second"]
+            assert their["ratio"] == pytest.approx(ours / their["bytes_per_second"])
+    right = [their for their in result["litex"] if not their["wrong"] and not their["failed"]]
+    assert f"LiteX's {client}, write by 255 words" in done.stdout
+    assert right
 
 
 @pytest.mark.parametrize(("options", "word"), [

@@ -89,10 +89,16 @@ def test_weights_of_128_are_told(tmp_path, capsys):
 
 
 def test_a_rounding_that_differs_is_told(tmp_path, capsys):
-    assert importing(tmp_path, ".tflite", tflite_networks.anomaly().pack()) == 0
-    told = [line for line in capsys.readouterr().out.splitlines() if "rounds once" in line]
-    assert told and all(line.startswith("fully_connected_") and "% at most" in line
-                        for line in told)
+    """Sums of 26 bits that are a millionth of an output each tell 31 bits of scale from 53."""
+    chain = Chain(0, (1, 3000)).dense(60, per_channel=True)
+    tensors = chain.file.tensors
+    shape, kind, scale, *rest = tensors[chain.last]
+    for coarser, told in [(1, 0), (100, 1)]:
+        tensors[chain.last] = (shape, kind, np.float32(scale * coarser), *rest)
+        assert importing(tmp_path, ".tflite", chain.pack()) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines()
+                 if line.startswith("fully_connected_0: the file's kernel scales with 53 bits")]
+        assert len(lines) == told
 
 
 @pytest.mark.parametrize(("made", "message"), [

@@ -20,10 +20,11 @@ from dscim.host.link import cobs
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.frames import Frame
+from dscim.host.link.line_twin import LineTwin
 from dscim.host.link.model import ModelLink
 from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import Taken, open_transport
-from dscim.host.link.twin import LineTwin, Twin
+from dscim.host.link.twin import Twin
 from dscim.host.target import Presence, open_target
 from dscim.sim.server import Simulator
 from tests.link_faults import MEMORY, REGISTERS, Ledger

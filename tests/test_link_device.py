@@ -14,10 +14,11 @@ import pytest
 from dscim.host.errors import LinkError
 from dscim.host.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
-from dscim.host.link.exchange import Refused
+from dscim.host.link.flight import Refused
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
-from dscim.host.link.transport import SocketTransport, open_transport
+from dscim.host.link.socket_transport import SocketTransport
+from dscim.host.link.transport import open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 from tests.link_exercise import BASE, COUNT, SPEC, TIMEOUT, counters, exercise
@@ -166,19 +167,28 @@ def killed(times: int) -> None:
 
 
 def test_a_terminal_carries_a_session(simulator: Simulator) -> None:
-    """A real tty, as far as the host can tell; its far end goes in the middle of a transfer."""
+    """A real tty, as far as the host can tell."""
     with Tty(simulator.port) as tty:
         link = over_tty(tty)
         exercise(link, 5000, 12)
         link.close()
-        link = over_tty(tty)
-        puller = threading.Timer(0.3, tty.hang_up)
-        puller.start()
-        with pytest.raises(LinkError, match=r"Serial port .* failed|did not answer"):
-            while True:
-                exercise(link, 5000, 13)
-        link.close()
-        puller.join()
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_terminal_that_goes_is_told_and_leaves_the_device_usable(simulator: Simulator,
+                                                                   times: int) -> None:
+    """As an adapter that is pulled out in the middle of a transfer."""
+    random = np.random.default_rng(13)
+    for _ in range(times):
+        with Tty(simulator.port) as tty:
+            link = over_tty(tty)
+            puller = threading.Timer(float(random.uniform(0, 0.2)), tty.hang_up)
+            puller.start()
+            with pytest.raises(LinkError, match=r"Serial port .* failed|did not answer"):
+                while True:
+                    exercise(link, 5000, 13)
+            link.close()
+            puller.join()
     link = connect(simulator, take_over=True, wait=TIMEOUT)
     exercise(link, 1000, 14)
     link.close()

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dscim.gateware.link.protocol import MOST_WORDS, Kind
@@ -22,6 +22,7 @@ FRAMES = st.builds(
     st.integers(0, 0xFFFF_FFFF), asked=st.integers(0, MOST_WORDS))
 
 
+@settings(deadline=None)
 @given(FRAMES)
 def test_a_frame_comes_back_as_it_was(frame: Frame) -> None:
     raw = frame.encode()
@@ -37,12 +38,14 @@ def test_the_bytes_of_a_frame() -> None:
     assert frame.encode() == body + zlib.crc32(body).to_bytes(4, "little")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1200))
 def test_any_bytes_are_a_frame_or_damaged(raw: bytes) -> None:
     with suppress(DamagedFrame):
         assert Frame.decode(raw).encode() == raw
 
 
+@settings(deadline=None)
 @given(FRAMES, st.data())
 def test_a_damaged_frame_is_told(frame: Frame, data: st.DataObject) -> None:
     raw = bytearray(frame.encode())
@@ -60,6 +63,7 @@ def test_a_frame_holds_no_more_than_its_count_can_say() -> None:
         Frame(3, 0, 1, 0, asked=256).encode()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1200))
 @example(b"")
 @example(bytes(600))
@@ -90,12 +94,14 @@ def test_a_code_without_the_last_byte_is_right_too() -> None:
     assert cobs.decode(b"\xff" + data) == data
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1200))
 def test_any_bytes_are_a_code_or_damaged(code: bytes) -> None:
     with suppress(DamagedFrame):
         cobs.decode(code)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=50)), st.integers(1, 30))
 def test_a_stream_is_cut_at_its_zeros(frames: list[bytes], step: int) -> None:
     stream = b"".join(map(cobs.wire, frames))

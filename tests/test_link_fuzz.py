@@ -117,7 +117,7 @@ def use(link: FrameLink) -> None:
     np.testing.assert_array_equal(link.read(MEMORY.start, len(WORDS)), WORDS)
 
 
-MANY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @MANY

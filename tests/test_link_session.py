@@ -7,7 +7,7 @@ import pytest
 
 from dscim.gateware.link.protocol import Kind
 from dscim.host.errors import LinkError
-from dscim.host.link.exchange import Refused
+from dscim.host.link.flight import Refused
 from dscim.host.link.frames import Frame
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink

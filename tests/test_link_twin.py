@@ -14,7 +14,8 @@ from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.layout import memory_sizes
 from dscim.host.link import cobs
 from dscim.host.link.frames import Frame, data_of
-from dscim.host.link.twin import LineTwin, Twin
+from dscim.host.link.line_twin import LineTwin
+from dscim.host.link.twin import Twin
 from dscim.sim.server import Simulator
 from dscim.sim.soc import CLK_FREQ, soc_design
 from tests.link_faults import Ledger

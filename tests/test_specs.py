@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from dscim.gateware.specs import (
     MAXIMAL_TAPS,
+    TABLES,
     LayerSpec,
     MacroSpec,
     ProductSpec,
@@ -16,6 +18,7 @@ from dscim.gateware.specs import (
     SocSpec,
     SpecError,
     default_macro,
+    table_sequence,
 )
 from dscim.gateware.specs.sequence import lfsr_step
 from tests.tables import random_table
@@ -114,3 +117,34 @@ def test_cycles_of_a_product():
     assert default_macro(64).cycles(ProductSpec(64, 256)) == 64
     assert MacroSpec(lanes=1).cycles(ProductSpec(16, 256)) == 256
     assert MacroSpec(form="array", lanes=64).cycles(ProductSpec(16, 256)) == 4
+
+
+def test_lanes_of_a_table_hold_a_regions_samples():
+    macro = default_macro(16, table_sequence("gaussian"))
+    assert macro.lanes == macro.most_samples == 16
+    assert macro.refusal(ProductSpec(16, 256, macro.sequence)) is None
+    assert "one lane" in macro.refusal(ProductSpec(16, 1024, macro.sequence))
+    alone = dataclasses.replace(macro, lanes=1)
+    assert alone.most_samples == 64
+    assert alone.refusal(ProductSpec(16, 1024, macro.sequence)) is None
+
+
+@pytest.mark.parametrize(("table", "words"), [
+    ((), "needs a table"),
+    (((0, ((1, 2), (3, 4))),), "1 points"),
+    (((4, ((1, 2),)),), "shift of 4"),
+    (((0, ((256, 2),)),), "0..255"),
+    (((0, ((1, 2),)), (0, ((9, 2), (3, 4)))), "rising"),
+])
+def test_tables_that_cannot_be(table, words):
+    with pytest.raises(SpecError, match=re.escape(words)):
+        SequenceSpec("table", table=table)
+
+
+def test_a_table_ends_streams():
+    short = SequenceSpec("table", table=TABLES["uniform"][:3])
+    assert ProductSpec(16, 64, short).longest == 64
+    with pytest.raises(SpecError, match="up to 4 samples"):
+        ProductSpec(16, 128, short)
+    with pytest.raises(SpecError, match="no table"):
+        table_sequence("sobol")

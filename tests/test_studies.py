@@ -2,17 +2,25 @@
 
 import csv
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import ProductSpec, SequenceSpec
+from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec
+from dscim.host.reference import product
 from dscim.host.reference.error import uniform_rmse
-from dscim.host.studies import NAMES, moments, study
-from dscim.host.studies.operands import DISTRIBUTIONS, UNIFORM
+from dscim.host.studies import NAMES, moments, results, study
+from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, UNIFORM, axes
+from dscim.host.studies.points import best_points, form_of
+from dscim.host.studies.tables import MADE_FOR, entry
 from tests.commandline import assert_refused, contents, dscim
 
 pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parent.parent
 
 FAST = [name for name in NAMES if study(name).minutes[0] <= 0.25]
 SLOW = [name for name in NAMES if name not in FAST]
@@ -35,10 +43,47 @@ def test_quick_study(name, tmp_path):
     page = (tmp_path / "r.html").read_text()
     assert "<svg" in page
     assert "src=" not in page                           # nothing is fetched
-    again = dscim("study", name, "--quick", "--work", "work", "--figure", "r.svg", "--quiet",
-                  folder=tmp_path)
-    assert (again.returncode, again.stdout) == (0, "")
-    assert "<svg" in (tmp_path / "r.svg").read_text()
+
+
+@pytest.mark.parametrize("name", ["README.md", "host/studies/README.md"])
+def test_readme_shows_what_the_json_says(name, tmp_path):
+    text = (ROOT / name).read_text()
+    assert results.rendered(text) == text
+    assert "<!-- study " in text
+    wrong = tmp_path / "wrong.md"
+    before, mark, after = text.partition("<!-- study ")
+    wrong.write_text(before + mark + after.replace(" % |", " % worse |", 1))
+    done = subprocess.run([sys.executable, "-m", "dscim.host.studies.results", wrong],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "--write" in done.stderr
+
+
+@pytest.mark.parametrize(("operands", "form"), [(GAUSSIAN, 16.0), (UNIFORM, 21.0)])
+def test_points_as_a_table_reach_their_error_bit_by_bit(operands, form):
+    """A table of optimised points by the reference on drawn operands, its gain folded in."""
+    start = ProductSpec(16, 256, SequenceSpec(), "split", 1)
+    found = best_points(form_of(*axes(start, operands), 64), np.ones(16), None, 4,
+                        np.random.default_rng(1))
+    points = [tuple(point) for point in (4 * found.points.T).tolist()]
+    table = tuple((0, tuple(points[:1 << place])) for place in range(5))
+    spec = ProductSpec(16, 256, SequenceSpec("table", table=table), "split", 1)
+    rng = np.random.default_rng(2)
+    x = rng.choice(np.arange(-128, 128), (200, 128), p=operands.activations).astype(np.int8)
+    w = rng.choice(np.arange(-128, 128), (128, 200), p=operands.weights).astype(np.int8)
+    gain = found.decode[0] / (1 << spec.decode_shift)
+    exact = product(x, w, ProductSpec(exact=True))
+    error = gain * product(x, w, spec) - exact
+    reached = 10 * np.log10(np.mean(exact.astype(float)**2) / np.mean(error**2))
+    assert reached == pytest.approx(
+        moments.snr(operands, 128, (128 * found.error)**0.5), abs=0.4)
+    assert reached > form
+
+
+def test_shipped_tables_are_the_best_of_their_shifts():
+    for name, operands in MADE_FOR.items():
+        shift, points, _ = entry(operands, 0)
+        assert TABLES[name][0] == (shift, tuple(points))
 
 
 def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
@@ -51,6 +96,10 @@ def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
     assert second.returncode == 0, second.stderr
     one, other = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
     assert one["rows"] == other["rows"]
+    again = dscim("study", "rmse", "--quick", "--work", "w", "--figure", "r.svg", "--quiet",
+                  folder=tmp_path)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "<svg" in (tmp_path / "r.svg").read_text()
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -93,7 +93,8 @@ class MacroSpec(Spec):
             return f"The macro has the signed modes {self.signed}, not {product.signed}."
         if product.samples > self.most_samples:
             return (f"Stream length {product.length} has {product.samples} samples a row, but the "
-                    f"macro's {self.lanes} lanes hold {self.most_samples} of its table.")
+                    f"macro's {self.lanes} lanes hold {self.most_samples} of its table; build it "
+                    "with one lane, or choose a shorter stream.")
         if self.form == "array" and product.length % self.lanes:
             return f"Stream length {product.length} is not a multiple of {self.lanes} lanes."
         return None

@@ -1,7 +1,6 @@
 """LiteX's own clients at the simulated SoC whose link was measured, for comparison."""
 
 import dataclasses
-import threading
 import time
 from collections.abc import Callable
 
@@ -9,8 +8,9 @@ import numpy as np
 
 from dscim.gateware import registers
 from dscim.gateware.specs import SocSpec
-from dscim.host.bench.clients import Client, Opener, remote, uart, udp
+from dscim.host.bench.clients import Opener, remote, uart, udp
 from dscim.host.bench.rates import Rate, Step, Stopwatch
+from dscim.host.bench.watched import Watched
 from dscim.host.errors import LinkError
 from dscim.host.layout import memory_sizes
 from dscim.host.link.base import Words
@@ -25,14 +25,14 @@ FEW_BYTES = 1 << 14
 """Moved at most where a word goes a datagram or a round trip."""
 
 MOST_SECONDS = 60.0
-"""After which no more is asked of a client; after twice as many its way is closed, for CommUART
-knows no end of its own."""
+"""After which no more is asked of a client."""
 
 @dataclasses.dataclass(frozen=True)
 class Theirs:
     """What a client of LiteX's did.
 
     what: "write" or "read". record: words of each call. wrong: words that are not right.
+    failed: a sentence when it did not get to its end, else empty; the rest is then of a part.
     """
 
     client: str
@@ -40,6 +40,7 @@ class Theirs:
     record: int
     rate: Rate
     wrong: int
+    failed: str
 
 
 class LitexBench:
@@ -65,52 +66,50 @@ class LitexBench:
     def _sum(self, client: str, what: str, record: int, total: int, opener: Opener, step: Step
              ) -> Theirs:
         act = self._written if what == "write" else self._read
-        rate, wrong = Rate(0, 0.0, 0, 0.0), 0
-        while rate.bytes < total and rate.seconds < MOST_SECONDS:
+        rate, wrong, failed = Rate(0, 0.0, 0, 0.0), 0, ""
+        while rate.bytes < total and rate.seconds < MOST_SECONDS and not failed:
             step(f"{client} {what}", rate.bytes, total)
             count = min(self._most, -(-(total - rate.bytes) // 4))
             words = self._random.integers(0, 1 << 32, count, dtype=np.uint32)
-            part, found = act(words, record, opener)
-            rate += part
+            part, found, failed = act(words, record, opener)
+            rate += dataclasses.replace(part, bytes=4 * len(found))
             wrong += int(np.count_nonzero(found != words[:len(found)]))
         step(f"{client} {what}", total, total)
-        return Theirs(client, what, record, rate, wrong)
+        return Theirs(client, what, record, rate, wrong, failed)
 
-    def _written(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words]:
+    def _written(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words, str]:
         """Written by the client; then one word is read, so that it is known to be over."""
-        with self._link.lent() as simulator, opener(simulator) as client:
+        with self._link.lent() as simulator, opener(simulator) as client, \
+                Watched(client) as watched:
             def write() -> None:
                 for first in range(0, len(words), record):
-                    client.write(BASE + 4 * first, words[first:first + record].tolist())
-                client.read(BASE + 4 * (len(words) - 1))
+                    watched.write(BASE + 4 * first, words[first:first + record].tolist())
+                watched.read(BASE + 4 * (len(words) - 1), 1)
 
-            rate = _timed(simulator, client, write)
-        found = self._link.read(BASE, len(words))
-        return dataclasses.replace(rate, bytes=4 * len(words)), found
+            rate, failed = _timed(simulator, write)
+        return rate, self._link.read(BASE, len(words)), failed
 
-    def _read(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words]:
+    def _read(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words, str]:
         self._link.write(BASE, words)
         found: list[int] = []
-        with self._link.lent() as simulator, opener(simulator) as client:
+        with self._link.lent() as simulator, opener(simulator) as client, \
+                Watched(client) as watched:
             def read() -> None:
                 until = time.monotonic() + MOST_SECONDS
                 while (first := len(found)) < len(words) and time.monotonic() < until:
-                    found.extend(client.read(BASE + 4 * first, min(record, len(words) - first)))
+                    found.extend(watched.read(BASE + 4 * first,
+                                              min(record, len(words) - first)))
 
-            rate = _timed(simulator, client, read)
-        return dataclasses.replace(rate, bytes=4 * len(found)), np.array(found, np.uint32)
+            rate, failed = _timed(simulator, read)
+        return rate, np.array(found, np.uint32), failed
 
 
-def _timed(simulator: Simulator, client: Client, act: Callable[[], None]) -> Rate:
-    """What `act` takes, without its bytes; LinkError when the client did not get through."""
-    ends = threading.Timer(2 * MOST_SECONDS, client.close)
-    ends.start()
-    cycles, watch = simulator.ask().cycles, Stopwatch()
+def _timed(simulator: Simulator, act: Callable[[], None]) -> tuple[Rate, str]:
+    """What `act` takes, without its bytes, and the sentence with which it failed or nothing."""
+    cycles, watch, failed = simulator.ask().cycles, Stopwatch(), ""
     try:
         act()
-    except Exception as error:      # whatever its libraries raise
-        raise LinkError(f"LiteX's {type(client).__name__} gave up: {error!r}.") from error
-    finally:
-        ends.cancel()
+    except LinkError as error:
+        failed = str(error)
     seconds, cpu = watch.read()
-    return Rate(0, seconds, simulator.ask().cycles - cycles, cpu)
+    return Rate(0, seconds, simulator.ask().cycles - cycles, cpu), failed

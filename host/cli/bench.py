@@ -80,9 +80,15 @@ def _litex(device: Device, seed: int, total: int, step: Step) -> "list[Theirs]":
     return LitexBench(device.link, device.spec, seed).measure(total, step)
 
 
-def _ratio(their: "Theirs", rates: dict[str, Rate]) -> float:
-    """How many times as fast the link of this project is."""
+def _ratio(their: "Theirs", rates: dict[str, Rate]) -> float | None:
+    """How many times as fast the link of this project is; None where they did nothing."""
+    if not their.rate.bytes:
+        return None
     return rates[their.what].per_second / their.rate.per_second
+
+
+def _said(ratio: float | None) -> str:
+    return "0" if ratio is None else f"1 / {ratio:.1f}" if ratio >= 1 else f"{1 / ratio:.1f}"
 
 
 def _rate_json(rate: Rate, line: Line) -> dict[str, Any]:
@@ -93,7 +99,8 @@ def _rate_json(rate: Rate, line: Line) -> dict[str, Any]:
 
 def _their_json(their: "Theirs", rates: dict[str, Rate], line: Line) -> dict[str, Any]:
     return {"client": their.client, "what": their.what, "record": their.record,
-            "wrong": their.wrong, "ratio": _ratio(their, rates), **_rate_json(their.rate, line)}
+            "wrong": their.wrong, "failed": their.failed, "ratio": _ratio(their, rates),
+            **_rate_json(their.rate, line)}
 
 
 def _part(rate: Rate, line: Line) -> float | None:
@@ -124,6 +131,8 @@ def _print(report: Report, target: str, seed: int, latency: Latency, rates: dict
     for their in theirs:
         if their.wrong:
             report.say(f"{_name(their)}: {their.wrong} words are WRONG.")
+        if their.failed:
+            report.say(f"{_name(their)}, after {their.rate.bytes} bytes: {their.failed}")
 
 
 def _name(their: "Theirs") -> str:

@@ -72,13 +72,15 @@ class DatagramCarrier:
         self.send([frame])
 
     def receive(self, wait: float, worth: int = 1) -> list[bytes]:
-        """See Carrier."""
+        """See Carrier. What is worth it ends the look for more, which would cost a call."""
         frames: list[bytes] = []
+        came = 0
         try:
             if wait > 0:
                 self._readable.poll(1000 * wait)
-            while True:
+            while came < worth:
                 frame = self._socket.recv(self.LARGEST)
+                came += len(frame) or 1
                 self.bytes_received += len(frame)
                 frames.append(frame)
         except BlockingIOError:

@@ -1,12 +1,12 @@
 """Many requests in flight, each sent again until it is answered."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 
-from dscim.gateware.link.protocol import Kind, Reason
+from dscim.gateware.link.protocol import Kind
 from dscim.host.errors import LinkError
 from dscim.host.link.carrier import FRAME_BYTES, Carrier
+from dscim.host.link.flight import Flight, Refused, copies, cost_of
 from dscim.host.link.frames import ANSWER, OVERHEAD, SEQUENCES, DamagedFrame, Frame
 from dscim.host.link.pace import FrameSize, RoundTrip
 from dscim.host.link.statistics import LinkStatistics
@@ -17,39 +17,8 @@ REORDERED = 3
 WAKE_PART = 4
 """Of what is in flight, one in so many answered is enough to look at and to send more."""
 
-MOST_COPIES = 4
-
 LEAST_SECONDS = {True: 0.03, False: 0.01}
 """The shortest patience, with a stream and with datagrams: schedulers and adapters are slow."""
-
-
-class Refused(LinkError):
-    """The device refused `request`, for `reason`; nothing of it was done. `frame` says so."""
-
-    def __init__(self, frame: Frame, request: Frame, name: str) -> None:
-        self.reason = int(frame.words[0])
-        self.frame = frame
-        place = f"{request.count} words at {request.address:#x}"
-        why = {Reason.ADDRESS: f"{place} are not what frames may reach",
-               Reason.LOCKED: f"{place} are memory, which is not read while the engine runs",
-               Reason.SESSION: "its session is over",
-               Reason.BUSY: "another host's session is open"}
-        said = next((text for reason, text in why.items() if reason == self.reason),
-                    f"reason {self.reason} for kind {request.kind}")
-        super().__init__(f"{name} refused a frame: {said}.")
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Flight:
-    """A request on its way. turns: the first and the last of the numbers it was sent under."""
-
-    request: Frame
-    raw: bytes
-    index: int
-    cost: int
-    sends: int = 0
-    sent: float = 0.0
-    turns: tuple[int, int] = (0, 0)
 
 
 class Exchange:
@@ -115,10 +84,10 @@ class Exchange:
             return True
         first = next(iter(self._flights.values())).index
         return (len(self._flights) < most and index - first < span
-                and self._load + _cost(request) <= self._carrier.bytes_in_flight)
+                and self._load + cost_of(request) <= self._carrier.bytes_in_flight)
 
     def _flight(self, index: int, request: Frame) -> Flight:
-        flight = Flight(request, request.encode(), index, _cost(request))
+        flight = Flight(request, request.encode(), index, cost_of(request))
         self._flights[request.sequence] = flight
         self._load += flight.cost
         return flight
@@ -126,7 +95,7 @@ class Exchange:
     def _send(self, batch: list[Flight]) -> None:
         if not batch:
             return
-        raw = [flight.raw for flight in batch for _ in range(_copies(flight.sends))]
+        raw = [flight.raw for flight in batch for _ in range(copies(flight.sends))]
         self._carrier.send(raw)
         now = self._carrier.now()
         again = len(raw) - len(batch)
@@ -246,14 +215,3 @@ class Exchange:
         for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
             self.size.lost()
         self._send(lost + late)
-
-
-def _copies(sends: int) -> int:
-    """How often a frame goes that was sent so often without an answer: what holds up all others
-    had better come through."""
-    return min(1 + sends, MOST_COPIES)
-
-
-def _cost(request: Frame) -> int:
-    """Bytes that a request and its answer take, about."""
-    return 2 * OVERHEAD + 4 * request.count

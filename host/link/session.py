@@ -9,7 +9,8 @@ from dscim.gateware.link.protocol import Kind, Reason
 from dscim.host.errors import LinkError
 from dscim.host.link.base import Words, check_place
 from dscim.host.link.carrier import Carrier
-from dscim.host.link.exchange import Exchange, Refused
+from dscim.host.link.exchange import Exchange
+from dscim.host.link.flight import Refused
 from dscim.host.link.frames import SEQUENCES, Frame, data_of, words_of
 from dscim.host.link.handshake import Busy, Opening, end_session
 from dscim.host.link.statistics import LinkStatistics

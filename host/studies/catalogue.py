@@ -5,7 +5,8 @@ import importlib
 from dscim.host.errors import UserError
 from dscim.host.studies.study import Study
 
-NAMES = ("rmse", "beyond", "saturation", "sparsity", "length", "faults")
+NAMES = ("rmse", "beyond", "saturation", "sparsity", "length", "area",
+         "faults")
 """Every study, in the order of the paper's argument; each is STUDY in the module of its name."""
 
 

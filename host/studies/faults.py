@@ -19,9 +19,9 @@ Int8 = npt.NDArray[np.int8]
 Sums = npt.NDArray[np.int64]
 
 SEED = 9
-IMAGES = (48, 256)
-TRIALS = (1, 3)
-RATES = ((1e-5, 1e-3, 1e-1), (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
+IMAGES = (48, 128)
+TRIALS = (1, 2)
+RATES = ((1e-5, 1e-3, 1e-1), (1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1))
 PLACES = ("weights", "activations", "streams")
 
 PRODUCT_BITS = 16

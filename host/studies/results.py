@@ -53,7 +53,8 @@ def _beyond(facts: Json) -> str:
               ("post-ReLU", "ds-cim1", 256, "scaled_snr"),
               ("Gaussian", "ds-cim1", 1024, "scaled_snr"))
     rows = []
-    for title in ("counter, best e", "table uniform", "table gaussian", "points, free gain"):
+    for title in ("counter, best e", "table uniform", "table gaussian", "table wide",
+                  "points, free gain"):
         line = [title]
         for operands, variant, length, field in places:
             value = next((row[field] for row in facts["rows"] if (
@@ -66,6 +67,24 @@ def _beyond(facts: Json) -> str:
                           f"{aim['unit'].split()[0]}" for aim in facts["aims"]), "-"])
     return _markdown(["sequence", *(f"{operands}, {variant.upper()}, L = {length}"
                                     for operands, variant, length, _ in places)], rows)
+
+
+def _ideas(facts: Json) -> str:
+    """Every idea that was optimised, RMSE for uniform operands and SNR for the others."""
+    places = (("uniform", 256, "rmse"), ("uniform", 64, "rmse"), ("Gaussian", 256, "snr"),
+              ("Gaussian", 64, "snr"), ("post-ReLU", 256, "snr"))
+    found = {(row["idea"], row["operands"], row["length"]): row for row in facts["rows"]
+             if "seed" in row}
+    rows = []
+    for idea in dict.fromkeys(idea for idea, _, _ in found):
+        line = [idea]
+        for operands, length, field in places:
+            row = found.get((idea, operands, length))
+            form = "{:.4f} %" if field == "rmse" else "{:.2f} dB"
+            line.append("-" if row is None else form.format(row[field]))
+        rows.append([*line, "yes" if found[idea, *places[0][:2]]["built"] else "no"])
+    return _markdown(["idea", *(f"{operands}, {'DS-CIM2' if length == 64 else 'DS-CIM1'}, "
+                                f"L = {length}" for operands, length, _ in places), "built"], rows)
 
 
 def _sparsity(facts: Json) -> str:
@@ -87,22 +106,36 @@ def _faults(facts: Json) -> str:
         for product, place in places])
 
 
-BLOCKS: dict[str, Callable[[Json], str]] = {"rmse": _rmse, "beyond": _beyond,
-                                            "sparsity": _sparsity, "faults": _faults}
+def _area(facts: Json) -> str:
+    """Transistors against one copy, and a product's share."""
+    first = {row["design"]: row["total"] for row in reversed(facts["rows"])}
+    rows = [[row["design"], str(row["copies"]), row["points"], f"{row['total']:,}",
+             f"{row['total'] / first[row['design']]:.2f}", f"{row['per_product_rate']:,.0f}"]
+            for row in facts["rows"] if row["copies"] in (1, 4, 64)]
+    return _markdown(["design", "copies", "points", "transistors, estimate", "against one copy",
+                      "a product a cycle"], rows)
+
+
+BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
+    "rmse": ("rmse", _rmse), "beyond": ("beyond", _beyond), "ideas": ("beyond", _ideas),
+    "sparsity": ("sparsity", _sparsity), "faults": ("faults", _faults), "area": ("area", _area)}
+"""The study and what is shown of it, by the block's name."""
 
 
 def rendered(text: str) -> str:
     """`text` with every block as the shipped JSON gives it; UserError for one without JSON."""
     def block(found: re.Match[str]) -> str:
-        name = found[2]
+        if found[2] not in BLOCKS:
+            raise UserError(f"There is no block {found[2]!r}; choose one of {', '.join(BLOCKS)}.")
+        name, shown = BLOCKS[found[2]]
         path = resources.files("dscim.host") / "data" / f"study-{name}.json"
-        if name not in BLOCKS or not path.is_file():
+        if not path.is_file():
             raise UserError(f"There are no results of the study {name!r} to show; run `dscim study "
                             f"{name} --json host/data/study-{name}.json`.")
         facts = json.loads(path.read_text())
         if facts["quick"]:
             raise UserError(f"'{path}' is of a quick run; results are of full ones.")
-        return f"{found[1]}{BLOCKS[name](facts)}{found[3]}"
+        return f"{found[1]}{shown(facts)}{found[3]}"
     return BLOCK.sub(block, text)
 
 

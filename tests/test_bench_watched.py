@@ -1,0 +1,40 @@
+"""A client of LiteX's that waits for ever, and one that fails, give their caller back."""
+
+import threading
+import time
+
+import pytest
+
+from dscim.host.bench import watched
+from dscim.host.bench.watched import Watched
+from dscim.host.errors import LinkError
+
+
+class Hanging:
+    """As CommUART: a read that nothing ends but its port's end."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def read(self, address: int, count: int) -> list[int]:
+        self._closed.wait(30)
+        raise AttributeError("port")
+
+    def write(self, address: int, words: list[int]) -> None:
+        raise OSError("gone")
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def test_a_call_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched, "STALLED_SECONDS", 0.3)
+    start = time.monotonic()
+    with Watched(Hanging()) as client, pytest.raises(LinkError, match=r"Hanging failed.*port"):
+        client.read(0, 1)
+    assert time.monotonic() - start < 10
+
+
+def test_a_call_that_fails_is_told() -> None:
+    with Watched(Hanging()) as client, pytest.raises(LinkError, match=r"Hanging failed.*gone"):
+        client.write(0, [1])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscim.host.cli import main
@@ -71,6 +71,7 @@ def test_channels_are_those_of_floating_point_ratios() -> None:
                            for k in range(RATIOS)), (name, width)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(SPACES)), st.data())
 def test_operations_fit_together(name: str, data: st.DataObject) -> None:
     """Each takes what the one before makes; an add takes two equal shapes; encodings go round."""

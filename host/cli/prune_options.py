@@ -14,8 +14,8 @@ from dscim.host.prune.schedule import Schedule, plan_of
 from dscim.host.prune.spaces import DATA
 
 PRIMITIVES = "8192"
-"""Kernels that oneDNN keeps. Every structure has widths of its own; with the default, 1,024, kernels
-are made again and again."""
+"""Kernels that oneDNN keeps: structures have widths of their own, and with the default of 1,024
+kernels are made again and again."""
 
 
 def add_space(parser: argparse.ArgumentParser) -> None:

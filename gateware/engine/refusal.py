@@ -15,7 +15,7 @@ NONZERO = ("input_height", "input_width", "input_channels", "inputs", "outputs",
 
 
 def refusal(module, spec: SocSpec, place, fields, plan):
-    """The code of the first check that fails, in the order of the codes, as a value.
+    """The code of the first check that fails, in the order of the codes, as a value a cycle late.
 
     module: takes the logic. place: the descriptor's. fields, plan: the set-up's.
     """
@@ -44,7 +44,9 @@ def refusal(module, spec: SocSpec, place, fields, plan):
     }
     code = ErrorCode.NONE.value
     for error, fault in reversed(faults.items()):
-        code = Mux(fault, error.value, code)
+        held = Signal(name=f"refused_{error.name.lower()}")
+        module.sync += held.eq(fault)
+        code = Mux(held, error.value, code)
     return code
 
 

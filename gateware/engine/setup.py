@@ -42,7 +42,7 @@ class Setup(LiteXModule):
     | fields | out | the descriptor's fields                                     |
     | plan   | out | strides and sizes in words of the activation memory         |
 
-    One multiplier serves all sizes, a product a cycle.
+    One multiplier serves all sizes, a product a cycle; its factors are chosen a cycle before.
     """
 
     def __init__(self, spec: SocSpec, read):
@@ -62,20 +62,22 @@ class Setup(LiteXModule):
         self._small_sizes(spec, fields, plan)
         step = Signal(5)
         products = _products(fields, plan)
+        following = Signal.like(step)
         factor_a, factor_b = Signal(SIZE_BITS), Signal(SIZE_BITS)
         product = Signal(2*SIZE_BITS)
-        self.comb += [
-            factor_a.eq(Array([a for _, a, _, _ in products])[step]),
-            factor_b.eq(Array([b for _, _, b, _ in products])[step]),
-            product.eq(factor_a*factor_b),
+        self.comb += product.eq(factor_a*factor_b)
+        self.sync += [
+            factor_a.eq(Array([a for _, a, _, _ in products])[following]),
+            factor_b.eq(Array([b for _, _, b, _ in products])[following]),
         ]
-        size = Mux(product > SATURATED, SATURATED, product[:SIZE_BITS])
+        size = Mux(product[SIZE_BITS:] != 0, SATURATED, product[:SIZE_BITS])
 
         self.fsm = fsm = FSM(reset_state="IDLE")
         self._take_words(fsm, read, words)
         fsm.act("MULTIPLY",
             *[If(step == k, NextValue(getattr(plan, name), product[:SIZE_BITS] if wraps else size))
               for k, (name, _, _, wraps) in enumerate(products)],
+            following.eq(step + 1),
             NextValue(step, step + 1),
             If(step == len(products) - 1,
                 NextValue(step, 0),
@@ -134,13 +136,14 @@ class Setup(LiteXModule):
 
 
 def _products(f, plan):
-    """(name, factor, factor, wraps): the products to form, in order."""
+    """(name, factor, factor, wraps): the products to form, in order. A factor that is a product
+    stands two places behind it or more; none of the first's is in the descriptor's last word."""
     return [
         ("taps", f.kernel_height, f.kernel_width, False),
-        ("window", plan.taps, f.inputs, False),
         ("row_stride", f.input_width, plan.pixel_words, False),
-        ("input_words", f.input_height, plan.row_stride, False),
         ("pixels", f.output_height, f.output_width, False),
+        ("window", plan.taps, f.inputs, False),
+        ("input_words", f.input_height, plan.row_stride, False),
         ("output_words", plan.pixels, plan.output_pixel_words, False),
         ("weight_rows", f.depth, plan.column_tiles, False),
         ("pixel_step", f.stride_x, plan.pixel_words, True),

@@ -21,7 +21,7 @@ class Transposer(LiteXModule):
 
     | port   | dir | meaning                                                         |
     |--------|-----|-----------------------------------------------------------------|
-    | taps   | in  | taps of a window                                                |
+    | taps   | in  | taps of a window; stands still from a cycle before it on        |
     | inputs | in  | channels of a tap; taps*inputs is at most R                     |
     | rows   | in  | taps*inputs                                                     |
     | sink   | in  | stream: activation_layout, `row` ignored; `last` ends a window  |
@@ -43,7 +43,7 @@ class Transposer(LiteXModule):
         self._full = [Signal(name=f"full{bank}") for bank in range(2)]
         self._multiples = [Signal(self._row_bits + 1, name=f"taps{k}")
                            for k in range(BEAT_ROWS + 1)]
-        self.comb += [multiple.eq(k*self.taps) for k, multiple in enumerate(self._multiples)]
+        self.sync += [multiple.eq(k*self.taps) for k, multiple in enumerate(self._multiples)]
         lanes = [Memory(8, 2 << self._block_bits, name=f"lane{lane}") for lane in range(BEAT_ROWS)]
         filled = self._fill(lanes)
         emptied = self._leave(spec, lanes)
@@ -57,12 +57,12 @@ class Transposer(LiteXModule):
         together, next_row = Signal(4), Signal(self._row_bits + 1)
         row = Signal.like(next_row)
         self.comb += [
-            together.eq(Mux(self.taps[0], 8, Mux(self.taps[1], 4, Mux(self.taps[2], 2, 1)))),
             step.eq(beat.valid & ~Array(self._full)[bank]),
             done.eq(beat.count <= together),
             self.sink.ready.eq(~beat.valid | (step & done)),
         ]
         self.sync += [
+            together.eq(Mux(self.taps[0], 8, Mux(self.taps[1], 4, Mux(self.taps[2], 2, 1)))),
             If(step,
                 beat.count.eq(beat.count - together),
                 beat.data.eq(beat.data >> Cat(Replicate(0, 3), together)),

@@ -9,12 +9,12 @@ from dscim.boards.soc import Address, Setup, elaborate
 from dscim.gateware.specs import MacroSpec, SocSpec
 
 MEASURED_ON = "ecpix5"
-"""The board whose part and pins a measured device has; another ECP5 board's differ by pins."""
+"""The board whose part and pins a design has where it names no other."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """A macro alone where `device` is None, else that device on the board MEASURED_ON.
+    """A macro alone where `device` is None, else that device on `board`.
 
     parallel:  the macro is the exact one with a multiplier for every cell, one cycle a product.
     multipliers: products may use the FPGA's; always true of a device.
@@ -26,6 +26,7 @@ class Design:
     parallel: bool = False
     multipliers: bool = True
     ethernet: bool = False
+    board: str = MEASURED_ON
 
     @property
     def name(self) -> str:
@@ -38,7 +39,7 @@ class Design:
         if not self.multipliers:
             words += ", no multipliers"
         if self.device is not None:
-            words = (f"device: {words}{', exact beside' if self.device.exact else ''}"
+            words = (f"{self.board}: {words}{', exact beside' if self.device.exact else ''}"
                      f"{', Ethernet' if self.ethernet else ''}, spec {self.device.hash:08x}")
         return words
 
@@ -46,7 +47,7 @@ class Design:
         """JSON values from which `from_json` makes it again."""
         return {"macro": self.macro.to_json(), "device": self.device and self.device.to_json(),
                 "parallel": self.parallel, "multipliers": self.multipliers,
-                "ethernet": self.ethernet}
+                "ethernet": self.ethernet, "board": self.board}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Design":
@@ -58,7 +59,7 @@ class Design:
     def setup(self) -> Setup:
         """The device on its board, at the board's clock."""
         assert self.device is not None
-        board = find_board(MEASURED_ON)
+        board = find_board(self.board)
         return Setup(board, board.devices[0], self.device, float(board.clock), board.baud,
                      Address() if self.ethernet else None)
 

@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from dscim.boards.sizes import LARGE, SMALL
 from dscim.boards.soc import TOP
-from dscim.gateware.specs import MacroSpec, SequenceSpec
+from dscim.gateware.specs import MacroSpec
 from dscim.host.bitstream.families import FAMILIES
 from dscim.host.bitstream.step import Step, run_step
 from dscim.host.bitstream.tools import YOSYS, find_tool
@@ -23,13 +24,12 @@ from dscim.host.fit.design import Design, device
 
 TABLE = Path(__file__).parent/"sizes.json"
 COMMAND = "python -m dscim.host.fit.measure"
-KINDS = ((16, "selected", 16, SequenceSpec()), (64, "selected", 4, SequenceSpec()),
-         (16, "exact", 1, SequenceSpec()), (16, "array", 1, SequenceSpec()),
-         (64, "array", 1, SequenceSpec()), (16, "selected", 1, SequenceSpec()))
-"""G, form, lanes and sequence of the macros that are measured."""
+KINDS = ((16, "selected", 16), (16, "exact", 1), (64, "selected", 4), (16, "array", 1),
+         (64, "array", 1), (16, "selected", 1))
+"""G, form and lanes of the macros that are measured."""
 
-SIZES = ((1, 4), (2, 4), (4, 4), (2, 8), (1, 16))
-"""Groups and columns in which they are."""
+SIZES = ((1, 4), (2, 4), (1, 8), (2, 8))
+"""Groups and columns in which they are; the model has as many factors."""
 
 LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 """What an ECP5 spends: a carry takes two tables, a distributed RAM of 16 x 4 four."""
@@ -37,12 +37,14 @@ LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What Yosys made of a design. cells: its count of each kind. seconds: of the synthesis."""
+    """What Yosys made of a design. cells: its count of each kind. seconds: of the synthesis.
+    note: where it was not the gateware of its day."""
 
     design: Design
     cells: dict[str, int]
     seconds: float
     yosys: str
+    note: str = ""
 
     @property
     def lut4(self) -> int:
@@ -68,15 +70,16 @@ class Measured:
 def read_table(path: Path = TABLE) -> list[Measured]:
     """All that was measured."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [Measured(Design.from_json(row["design"]), row["cells"], row["seconds"], row["yosys"])
-            for row in rows]
+    return [Measured(Design.from_json(row["design"]), row["cells"], row["seconds"], row["yosys"],
+                     row.get("note", "")) for row in rows]
 
 
 def write_table(rows: list[Measured], path: Path = TABLE) -> None:
     """Replaces the table, whole or not at all."""
     text = json.dumps({"command": COMMAND, "rows": [
         {"name": row.design.name, "lut4": row.lut4, "design": row.design.to_json(),
-         "cells": row.cells, "seconds": row.seconds, "yosys": row.yosys} for row in rows]},
+         "cells": row.cells, "seconds": row.seconds, "yosys": row.yosys,
+         **({"note": row.note} if row.note else {})} for row in rows]},
         indent=1)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text + "\n")
@@ -99,15 +102,15 @@ def synthesise(design: Design) -> Measured:
 
 def wanted() -> list[Design]:
     """What the model needs: every kind of macro in some sizes, and devices around small ones."""
-    macros = [Design(MacroSpec(groups*width, columns, width, form, lanes, sequence))
-              for width, form, lanes, sequence in KINDS for groups, columns in SIZES
-              if form != "array" or groups*width*columns <= 512]
-    small = MacroSpec(rows=16, columns=4)
-    devices = [device(small), device(small, ethernet=True),
-               device(dataclasses.replace(small, columns=16)), device(small, requant_lanes=1)]
+    macros = [Design(MacroSpec(groups*width, columns, width, form, lanes))
+              for width, form, lanes in KINDS for groups, columns in SIZES]
     tables = [dataclasses.replace(macro, multipliers=False) for macro in macros
               if macro.macro.form == "exact"]
-    return macros[:15] + devices + tables + macros[15:] + side_by_side()
+    small = MacroSpec(rows=16, columns=4)
+    devices = [device(small), device(small, ethernet=True),
+               Design(SMALL.macro, SMALL, board="colorlight_i5"), Design(LARGE.macro, LARGE)]
+    return macros[:8] + tables + macros[8:16] + side_by_side()[:1] + devices + macros[16:] + (
+        side_by_side()[1:])
 
 
 def side_by_side() -> list[Design]:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dscim.boards.memories import block_rams
+from dscim.boards.memories import block_rams, macro_blocks
 from dscim.gateware.specs import MacroSpec
 from dscim.host.errors import UserError
 from dscim.host.fit.design import Design
@@ -21,7 +21,7 @@ from dscim.host.fit.measure import COMMAND, Measured, read_table
 Kind = tuple[str, int, int, str, bool, bool]
 Floats = npt.NDArray[np.float64]
 
-LANE_MULTIPLIERS, SETUP_MULTIPLIERS = 10, 1
+LANE_MULTIPLIERS, SETUP_MULTIPLIERS = 8, 5
 """Of a channel requantised a cycle, its adds included; of a layer's set-up."""
 
 
@@ -46,7 +46,7 @@ class SizeModel:
         lut4 = sum(self._macro(dataclasses.replace(design, macro=macro, device=None))
                    for macro in macros)
         if design.device is None:
-            return Size(round(lut4), 0, _multipliers(design))
+            return Size(round(lut4), macro_blocks(design.macro), _multipliers(design))
         lut4 += float(_around(design) @ self._around_factors)
         return Size(round(lut4), block_rams(design.device) + round(self._link_blocks(design)),
                     _multipliers(design))

@@ -1,0 +1,49 @@
+"""What Yosys makes of a whole device, in the simulator's harness: the self-test finds it right."""
+
+from pathlib import Path
+
+import pytest
+
+from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.host.bitstream.families import FAMILIES
+from dscim.host.bitstream.step import Step, run_step
+from dscim.host.bitstream.tools import YOSYS, find_tool
+from dscim.host.selftest import SelfTest
+from dscim.host.target import open_target
+from dscim.sim.elaborate import TOP, Design, elaborate
+from dscim.sim.progress import Say
+from dscim.sim.verilate import HARNESS, STORED, verilate
+from tests.ecp5_cells import models
+
+pytestmark = pytest.mark.slow
+SPEC = SocSpec(MacroSpec(rows=16, columns=4), exact=False, activation_words=512, weight_rows=512,
+               channels=64, strip=16, requant_lanes=1, descriptors=16)
+QUIET = ("PINMISSING", "SPECIFYIGN", "MODDUP", "INITIALDLY", "WIDTH", "REDEFMACRO", "ASCRANGE",
+         "UNOPTFLAT")
+
+
+def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
+    """The executable of the SoC's netlist, by the command that bitstreams are made by."""
+    assert not trace
+    folder = elaborate(design)
+    script = (f"read_verilog {TOP}.v; {FAMILIES['ecp5'].synthesis} -noiopad -top {TOP}; "
+              "write_verilog -noattr netlist.v; select -assert-none t:$*")
+    inputs = {path.name: path for path in folder.iterdir()}
+    done = run_step(Step("netlist", "synthesis of a device", find_tool(YOSYS), ("-p", script),
+                         inputs, ("netlist.v",), 300), say, lambda *_: None)
+    cells = done.folder/"cells.v"
+    cells.write_text(models())
+    netlist = (done.folder/"netlist.v").read_text()
+    assert "DP16KD" in netlist and "MULT18X18D" in netlist and "LUT4" in netlist
+    harness = sorted({*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")}.difference(STORED))
+    return verilate("netlist-device", [done.folder/"netlist.v", cells, *harness], TOP,
+                    optimise="-O0", say=say, flags=[f"-Wno-{name}" for name in QUIET])
+
+
+def test_the_netlist_of_a_device_passes_the_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memories, sequence, macro and a layer, bit for bit, through the frames of its UART."""
+    monkeypatch.setattr("dscim.sim.server.model", netlist_model)
+    with open_target("sim", SPEC, report=print) as device:
+        findings = list(SelfTest(device, 11, lambda *_: None).run())
+    assert [finding.name for finding in findings if not finding.holds] == []
+    assert {"memories", "macro", "layer"} <= {finding.name for finding in findings}

@@ -67,7 +67,7 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
         timers = [arp.table.request_timer, arp.table.cache.clear_timer]
         for timer in timers:
             ClockDomainsRenamer(STAYS)(timer)
-        moved = {
+        moved: dict[str, list[Any]] = {
             RECEIVE: [mac.core.rx_datapath, mac.depacketizer, arp.rx, ip.rx, udp.rx],
             TRANSMIT: [mac.core.tx_datapath, mac.packetizer, arp.tx, arp.table, ip.tx, udp.tx],
             REQUESTS: [icmp]}
@@ -80,7 +80,7 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
             REQUESTS: [bone.sink, bone.source, bone.inbox.ring.source, bone.bone.wishbone.source,
                        bone.bone.wishbone.sink, icmp.rx.sink, icmp.echo.sink, icmp.echo.source,
                        icmp.tx.source]}
-        beside = {RECEIVE: [into], TRANSMIT: [carrier.inserter, out], REQUESTS: [bone]}
+        beside: dict[str, list[Any]] = {RECEIVE: [into], TRANSMIT: [carrier.inserter, out], REQUESTS: [bone]}
         stood = carrier.watchdog.stood
         for name, parts in moved.items():
             signals = [end.valid for end in busy[name]] + [timer.done for timer in timers]

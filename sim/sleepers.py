@@ -80,7 +80,8 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
             REQUESTS: [bone.sink, bone.source, bone.inbox.ring.source, bone.bone.wishbone.source,
                        bone.bone.wishbone.sink, icmp.rx.sink, icmp.echo.sink, icmp.echo.source,
                        icmp.tx.source]}
-        beside: dict[str, list[Any]] = {RECEIVE: [into], TRANSMIT: [carrier.inserter, out], REQUESTS: [bone]}
+        beside: dict[str, list[Any]] = {
+            RECEIVE: [into], TRANSMIT: [carrier.inserter, out], REQUESTS: [bone]}
         stood = carrier.watchdog.stood
         for name, parts in moved.items():
             signals = [end.valid for end in busy[name]] + [timer.done for timer in timers]

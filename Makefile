@@ -4,6 +4,7 @@
 #   make test       style, types and the fast tests
 #   make test-slow  the tests that take minutes
 #   make lint       style and types alone
+#   make bitstreams the boards' bitstreams (half an hour to hours each; goes on where it was)
 #   make clean      removes what the above have made here
 
 PYTHONS = $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14
@@ -11,7 +12,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 ROOMS = gateware host sim boards
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint bitstreams clean
 
 demo: .venv/.demo
 	$(BIN)/dscim demo $(DEMO)
@@ -27,6 +28,18 @@ lint: .venv/.test
 	mkdir -p .build/types/dscim
 	ln -sfn $(ROOMS:%=../../../%) .build/types/dscim
 	MYPYPATH=.build/types $(BIN)/mypy -p dscim
+
+# A step of a build that is in the cache is not done again. Minutes are a guess for a quiet core.
+BITSTREAMS = colorlight_i5 ecpix5
+OPTIONS_colorlight_i5 = --no-ethernet
+MINUTES_colorlight_i5 = 15
+MINUTES_ecpix5 = 60
+
+bitstreams: $(BITSTREAMS:%=bitstream-%)
+
+bitstream-%: .venv/.test
+	@echo "$*: expect about $(MINUTES_$*) minutes"
+	$(BIN)/dscim build $* $(OPTIONS_$*)
 
 clean:
 	rm -rf .venv .build build dist dscim.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

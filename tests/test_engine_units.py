@@ -71,6 +71,7 @@ def transposed(transposer, tile: Tile, taken: list, seeds, stalls):
     taps, channels = tile.windows[0].shape
     yield from set_fields(transposer, {"taps": taps, "inputs": channels,
                                        "rows": taps * channels})
+    yield                                               # as the set-up leaves it: long before
     count = len(taken) + len(tile.leaving())
     yield from feed(transposer.sink, tile.beats(), seeds[0], stalls[0])
     while len(taken) < count:

@@ -77,18 +77,19 @@ class Fitting:
             return False
 
     def _others(self, spec: SocSpec) -> Iterator[SocSpec]:
-        """Devices near `spec`: first with as much memory as is needed, then with fewer columns and
-        rows, for which the network needs another memory."""
+        """Devices near `spec`, each with as much memory as the network needs there: first the same
+        macro, then with rows and columns halved ever more often."""
         macro = spec.macro
-        for rows in (rows for shift in range(6) if (rows := macro.rows >> shift) > 0):
-            for columns in (columns for shift in range(7) if (columns := macro.columns >> shift)):
-                try:
-                    smaller = dataclasses.replace(macro, rows=rows, columns=columns)
-                    enough = self._enough(dataclasses.replace(spec, macro=smaller))
-                except (UserError, SpecError):
-                    continue
-                if enough != spec:
-                    yield enough
+        halvings = [(total - less, less) for total in range(9) for less in range(total + 1)]
+        for rows, columns in halvings:
+            try:
+                smaller = dataclasses.replace(macro, rows=macro.rows >> rows,
+                                              columns=macro.columns >> columns)
+                enough = self._enough(dataclasses.replace(spec, macro=smaller))
+            except (UserError, SpecError):
+                continue
+            if enough != spec:
+                yield enough
 
     def _enough(self, spec: SocSpec) -> SocSpec:
         """`spec` with each memory doubled until the network fits it, those that suffice kept.

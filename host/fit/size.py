@@ -109,9 +109,9 @@ def _kind(design: Design) -> Kind:
 
 
 def _inside(design: Design) -> Floats:
-    """What the tables of a macro are a sum over."""
+    """What the tables of a macro are a sum over; one group alone needs nothing to choose by."""
     groups, columns = design.macro.groups, design.macro.columns
-    return np.array([groups*columns, groups, columns, 1.0])
+    return np.array([groups*columns, groups, columns, 1.0, float(groups == 1)])
 
 
 def _around(design: Design) -> Floats:

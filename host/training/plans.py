@@ -19,7 +19,9 @@ PLANS: dict[str, tuple[str, ...]] = {
         "float",
         "float --name refined --start float --epochs 6 --rate 0.03 --reach 1 --smoothing 0",
         "export --name fashion-resnet8-int8 --teacher refined --folder {folder}",
-        *_finetune("fashion-resnet8", (("", "-int8", "ds-cim1", 256, 4, 0.003),),
+        *_finetune("fashion-resnet8", (
+            ("", "-int8", "ds-cim1", 256, 4, 0.003),
+            ("-ds-cim1-64", "-int8", "ds-cim1", 64, 5, 0.01)),
                    "--images 50000 --held-out 5000 --average 0.99"),
         "evaluate --folder {folder}"),
     "cifar10-resnet8": (

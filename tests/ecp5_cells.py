@@ -47,6 +47,7 @@ def _block_ram() -> str:
     contents = "\n".join(f"    parameter [319:0] INITVAL_{place:02X} = 0;" for place in range(64))
     empty = " | ".join(f"INITVAL_{place:02X}" for place in range(64))
     return f"""
+/* verilator lint_off MULTIDRIVEN */
 module DP16KD (input {_bits("ADA", 14)}, input {_bits("DIA", 18)}, output {_bits("DOA", 18)},
     input CLKA, input CEA, input OCEA, input RSTA, input WEA, input {_bits("CSA", 3)},
     input {_bits("ADB", 14)}, input {_bits("DIB", 18)}, output {_bits("DOB", 18)},
@@ -91,4 +92,5 @@ module DP16KD (input {_bits("ADA", 14)}, input {_bits("DIA", 18)}, output {_bits
     assign {_vector("DOA", 18)} = DATA_WIDTH_A == 36 ? b[17:0] : a[17:0];
     assign {_vector("DOB", 18)} = DATA_WIDTH_A == 36 ? b[35:18] : b[17:0];
 endmodule
+/* verilator lint_on MULTIDRIVEN */
 """

@@ -50,6 +50,9 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{network.name} on {setup.board.title}, {setup.device}, at "
                f"{setup.clock/MEGA:g} MHz: {describe(arithmetic)}")
     _print(report, found)
+    if setup.address is not None and not model.knows_ethernet:
+        report.say("Ethernet's own tables and block RAMs are not in this: no device with it was "
+                   "synthesised yet.")
     save_json(options.json, _facts(found))
     return FAILED if found.faults else 0
 

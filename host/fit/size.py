@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.boards.memories import block_rams, macro_blocks
-from dscim.gateware.specs import MacroSpec
 from dscim.host.errors import UserError
 from dscim.host.fit.design import Design
 from dscim.host.fit.measure import COMMAND, Measured, read_table
@@ -51,9 +50,10 @@ class SizeModel:
         return Size(round(lut4), block_rams(design.device) + round(self._link_blocks(design)),
                     _multipliers(design))
 
-    def knows(self, macro: MacroSpec) -> bool:
-        """Macros of this kind were measured."""
-        return _kind(Design(macro)) in self._macro_factors
+    @property
+    def knows_ethernet(self) -> bool:
+        """A device with Ethernet was measured; without one, estimates leave Ethernet out."""
+        return any(row.design.ethernet for row in self._devices)
 
     def _macro(self, design: Design) -> float:
         factors = self._macro_factors.get(_kind(design))

@@ -97,8 +97,8 @@ def test_an_unknown_device_is_refused() -> None:
 def test_memories_that_do_not_fit_are_refused_with_what_would() -> None:
     setup = setup_of(find_board("ecpix5"), "85F")
     macro = dataclasses.replace(setup.spec.macro, columns=256)
-    with pytest.raises(SpecError, match=r"256 columns needs 544 block RAMs and .* has 208; "
-                                        "choose 64 columns or fewer"):
+    with pytest.raises(SpecError, match=r"256 columns needs 789 block RAMs and .* has 208; "
+                                        "choose 32 columns or fewer"):
         dataclasses.replace(setup, spec=dataclasses.replace(setup.spec, macro=macro))
 
 

@@ -189,7 +189,7 @@ def test_who_was_there_meanwhile_is_told() -> None:
     first = FrameLink(bench.datagrams())
     bench.clock.seconds += 2
     FrameLink(bench.datagrams()).close()
-    with pytest.raises(LinkError, match=r"Another host was at .* meanwhile|lease had run out"):
+    with pytest.raises(LinkError, match="lease had run out"):
         first.read(MEMORY.start, 1)
 
 

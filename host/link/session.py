@@ -152,8 +152,8 @@ class FrameLink:
             raise self._over(f"The device at {name} was reset or reloaded in the middle of the "
                              "session: what was written to it may be gone; begin anew.")
         if between > self.opened.numbers:
-            raise self._over(f"Another host was at {name} after this one's lease had run out: "
-                             "what was written may have changed; begin anew.")
+            raise self._over(f"Another host has taken {name} over, or was there after this one's "
+                             "lease had run out: what was written may have changed; begin anew.")
         if not harmless:
             raise self._over(f"The lease of {name} ran out in the middle of a write to "
                              "registers: whether it was written is not known; begin anew.")

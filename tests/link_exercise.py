@@ -1,12 +1,20 @@
 """What the tests of links to the simulated SoC share: transfers held against an array."""
 
+import os
+import signal
+import threading
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 
 from dscim.gateware import registers
 from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.host.errors import LinkError
 from dscim.host.layout import memory_sizes
 from dscim.host.link.base import Words
 from dscim.host.link.session import FrameLink
+from dscim.sim.server import Simulator
 
 SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=2)
 BASE = registers.MEMORY_BASES["activations"]
@@ -16,21 +24,50 @@ TIMEOUT = 20.0
 
 
 def exercise(link: FrameLink, words: int, seed: int) -> None:
-    """Random writes and reads of the activation memory, held against an array."""
+    """`carry` over the activation memory."""
+    carry(link, BASE, min(COUNT, words), words, seed)
+
+
+def carry(link: FrameLink, base: int, room: int, words: int, seed: int) -> None:
+    """Writes and reads more than `words` words in random pieces of the `room` words at `base`;
+    each word read is the one written last."""
     random = np.random.default_rng(seed)
-    most = min(COUNT, words)
-    twin = random.integers(0, 1 << 32, most, dtype=np.uint32)
-    link.write(BASE, twin)
+    twin = random.integers(0, 1 << 32, room, dtype=np.uint32)
+    link.write(base, twin)
+    words -= room
     while words > 0:
-        count = min(int(2 ** random.uniform(0, 13)), most, words)
-        start = int(random.integers(most - count + 1))
+        count = min(int(2 ** random.uniform(0, 15)), room, words)
+        start = int(random.integers(room - count + 1))
         twin[start:start + count] = random.integers(0, 1 << 32, count, dtype=np.uint32)
-        link.write(BASE + 4 * start, twin[start:start + count])
-        start = int(random.integers(most - count + 1))
-        np.testing.assert_array_equal(link.read(BASE + 4 * start, count),
+        link.write(base + 4 * start, twin[start:start + count])
+        start = int(random.integers(room - count + 1))
+        np.testing.assert_array_equal(link.read(base + 4 * start, count),
                                       twin[start:start + count])
         words -= count
-    np.testing.assert_array_equal(link.read(BASE, most), twin)
+    np.testing.assert_array_equal(link.read(base, room), twin)
+
+
+def killed(times: int, start: Callable[[], Simulator], connect: Callable[[Simulator], FrameLink],
+           told: str) -> None:
+    """Each simulator that `start` makes is killed at a random moment of a transfer, which ends in
+    a LinkError that matches `told`; each is another boot to the host."""
+    random = np.random.default_rng(35)
+    boots = set()
+    for _ in range(times):
+        with start() as running:
+            link = connect(running)
+            boots.add(link.opened.boot)
+            killer = threading.Timer(float(random.uniform(0, 0.3)), os.kill,
+                                     (running.pid, signal.SIGKILL))
+            killer.start()
+            with pytest.raises(LinkError, match=told):
+                while True:
+                    exercise(link, 5000, 7)
+            with pytest.raises(LinkError):
+                link.read(BASE, 1)
+            link.close()
+            killer.join()
+    assert len(boots) == times
 
 
 def counters(link: FrameLink) -> dict[str, int]:

@@ -27,6 +27,7 @@ from dscim.host.link.transport import Taken, open_transport
 from dscim.host.link.twin import Twin
 from dscim.host.target import Presence, open_target
 from dscim.sim.server import Simulator
+from tests.link_answers import answering
 from tests.link_faults import MEMORY, REGISTERS, Ledger
 
 WORDS = np.random.default_rng(1).integers(0, 1 << 32, 100_000, dtype=np.uint32)
@@ -198,35 +199,9 @@ def test_an_open_does_no_harm_to_uartbone() -> None:
                for data in opens for place in range(0, len(data), 6))
 
 
-@contextmanager
-def datagrams(answer: Callable[[bytes], bytes | None]) -> Iterator[int]:
-    """A UDP port of the loopback with `answer` behind it."""
-    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    port.bind(("127.0.0.1", 0))
-    port.settimeout(0.1)
-    ends = threading.Event()
-
-    def serve() -> None:
-        while not ends.is_set():
-            with suppress(TimeoutError):
-                data, host = port.recvfrom(2048)
-                reply = answer(data)
-                if reply is not None:
-                    port.sendto(reply, host)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield port.getsockname()[1]
-    finally:
-        ends.set()
-        thread.join(10)
-        port.close()
-
-
 def test_words_arrive_in_datagrams() -> None:
     ledger = Ledger(MEMORY, REGISTERS)
-    with datagrams(twin_of(ledger).answer) as port:
+    with answering(twin_of(ledger).answer) as port:
         link = FrameLink(DatagramCarrier("127.0.0.1", port))
         link.write(MEMORY.start, WORDS)
         np.testing.assert_array_equal(link.read(MEMORY.start, len(WORDS)), WORDS)

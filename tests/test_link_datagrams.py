@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ from dscim.host.errors import LinkError
 from dscim.host.link.datagrams import ETHERBONE, ETHERBONE_MAGIC, DatagramCarrier
 from dscim.host.link.session import FrameLink
 from dscim.host.link.twin import Twin
+from tests.link_answers import answering
+from tests.link_exercise import carry
 from tests.link_faults import MEMORY, REGISTERS, Ledger
 from tests.link_proxy import FAULTS, FaultyProxy
 
@@ -69,25 +71,6 @@ def served() -> Iterator[Served]:
 def connect(port: int, **options: float) -> FrameLink:
     return FrameLink(DatagramCarrier("127.0.0.1", port, 1), memories=[MEMORY],
                      **options)  # type: ignore[arg-type]
-
-
-def carry(link: FrameLink, base: int, room: int, words: int, seed: int) -> None:
-    """Writes and reads `words` words in random pieces of the `room` words at `base`; each word
-    read is the one written last."""
-    random = np.random.default_rng(seed)
-    twin = random.integers(0, 1 << 32, room, dtype=np.uint32)
-    link.write(base, twin)
-    words -= room
-    while words > 0:
-        count = min(int(2 ** random.uniform(6, 15)), room, words)
-        start = int(random.integers(room - count + 1))
-        twin[start:start + count] = random.integers(0, 1 << 32, count, dtype=np.uint32)
-        link.write(base + 4 * start, twin[start:start + count])
-        start = int(random.integers(room - count + 1))
-        np.testing.assert_array_equal(link.read(base + 4 * start, count),
-                                      twin[start:start + count])
-        words -= count
-    np.testing.assert_array_equal(link.read(base, room), twin)
 
 
 def through_faults(served: Served, rate: float, words: int) -> None:
@@ -178,46 +161,25 @@ def test_foreign_datagrams_change_nothing(served: Served) -> None:
     link.close()
 
 
-@contextmanager
-def answering(answer: bytes | None) -> Iterator[int]:
-    """A UDP port that answers anything with `answer`; with an Etherbone's word when None."""
-    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    port.bind(("127.0.0.1", 0))
-    port.settimeout(0.1)
-    ends = threading.Event()
-
-    def serve() -> None:
-        while not ends.is_set():
-            with suppress(TimeoutError, ConnectionRefusedError):
-                data, host = port.recvfrom(2048)
-                reply = answer
-                if reply is None and len(data) == ETHERBONE.size:
-                    *_, read, back, address = ETHERBONE.unpack(data)
-                    assert (read, address) == (1, registers.address("magic"))
-                    reply = ETHERBONE.pack(ETHERBONE_MAGIC, 0x10, 0x44, 0, 0, 15, 1, 0, back, 77)
-                if reply is not None:
-                    port.sendto(reply, host)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield int(port.getsockname()[1])
-    finally:
-        ends.set()
-        thread.join(10)
-        port.close()
+def etherbone(data: bytes) -> bytes | None:
+    """The Etherbone of a SoC in whose place of our magic number 77 stands."""
+    if len(data) != ETHERBONE.size:
+        return None
+    *_, read, back, address = ETHERBONE.unpack(data)
+    assert (read, address) == (1, registers.address("magic"))
+    return ETHERBONE.pack(ETHERBONE_MAGIC, 0x10, 0x44, 0, 0, 15, 1, 0, back, 77)
 
 
 def test_something_else_at_the_port_is_named() -> None:
-    with answering(b"HTTP/1.1 400 Bad Request") as port, \
+    with answering(lambda _: b"HTTP/1.1 400 Bad Request") as port, \
             pytest.raises(LinkError, match=r"sent \d+ bytes, but none that answer.*this port"):
         connect(port, timeout=0.5)
 
 
 def test_a_plain_litex_soc_is_named() -> None:
-    with answering(None) as etherbone, answering(b"") as frames, \
+    with answering(etherbone) as bone, answering(lambda _: b"") as frames, \
             pytest.raises(LinkError, match=r"LiteX's Etherbone, but is no dscim.*0x0000004d"):
-        FrameLink(DatagramCarrier("127.0.0.1", frames, etherbone), timeout=0.5)
+        FrameLink(DatagramCarrier("127.0.0.1", frames, bone), timeout=0.5)
 
 
 def test_a_port_where_nobody_listens_is_silent() -> None:

@@ -1,8 +1,6 @@
 """FrameLink against the simulated SoC: the gateware's own end, through faults, pulls and kills."""
 
 import dataclasses
-import os
-import signal
 import socket
 import threading
 import time
@@ -21,7 +19,15 @@ from dscim.host.link.socket_transport import SocketTransport
 from dscim.host.link.transport import open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
-from tests.link_exercise import BASE, COUNT, SPEC, TIMEOUT, counters, exercise
+from tests.link_exercise import (
+    BASE,
+    COUNT,
+    SPEC,
+    TIMEOUT,
+    counters,
+    exercise,
+    killed,
+)
 from tests.link_faults import flipped
 from tests.link_tty import Tty
 
@@ -137,33 +143,9 @@ def test_refusals_of_the_gateware(simulator: Simulator) -> None:
     connect(simulator).close()      # the session was given back
 
 
-def test_a_simulator_killed_at_random_moments_is_told() -> None:
-    killed(2)
-
-
-@pytest.mark.slow
-def test_a_simulator_killed_at_fifty_random_moments_is_told() -> None:
-    killed(50)
-
-
-def killed(times: int) -> None:
-    random = np.random.default_rng(6)
-    boots = set()
-    for _ in range(times):
-        with Simulator(soc_design(SPEC)) as running:
-            link = connect(running)
-            boots.add(link.opened.boot)
-            killer = threading.Timer(float(random.uniform(0, 0.3)), os.kill,
-                                     (running.pid, signal.SIGKILL))
-            killer.start()
-            with pytest.raises(LinkError, match="closed the connection"):
-                while True:
-                    exercise(link, 5000, 7)
-            with pytest.raises(LinkError):
-                link.read(BASE, 1)
-            link.close()
-            killer.join()
-    assert len(boots) == times
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
+    killed(times, lambda: Simulator(soc_design(SPEC)), connect, "closed the connection")
 
 
 def test_a_terminal_carries_a_session(simulator: Simulator) -> None:

@@ -22,7 +22,7 @@ from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
-from tests.link_exercise import BASE, SPEC, TIMEOUT, counters, exercise
+from tests.link_exercise import BASE, SPEC, TIMEOUT, counters, exercise, killed
 from tests.link_faults import flipped
 from tests.link_proxy import FAULTS, FaultyProxy
 
@@ -98,35 +98,13 @@ def test_flipped_bits_on_the_wire_change_no_word(ppm: int) -> None:
     assert link.statistics.damaged == 0
 
 
-def test_a_simulator_killed_at_random_moments_is_told() -> None:
-    killed(2)
-
-
-@pytest.mark.slow
-def test_a_simulator_killed_at_fifty_random_moments_is_told() -> None:
-    killed(50)
-
-
-def killed(times: int) -> None:
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
     """The next simulator is at the same ports, as a board that was powered off and on is."""
-    random = np.random.default_rng(35)
-    boots, ports = set(), None
-    for _ in range(times):
-        with Simulator(soc_design(SPEC, ethernet=True), udp=ports) as running:
-            ports = running.udp
-            link = connect(running)
-            boots.add(link.opened.boot)
-            killer = threading.Timer(float(random.uniform(0, 0.3)), os.kill,
-                                     (running.pid, signal.SIGKILL))
-            killer.start()
-            with pytest.raises(LinkError, match="Nobody listens"):
-                while True:
-                    exercise(link, 5000, 7)
-            with pytest.raises(LinkError):
-                link.read(BASE, 1)
-            link.close()
-            killer.join()
-    assert len(boots) == times
+    with Simulator(soc_design(SPEC, ethernet=True)) as first:
+        ports = first.udp
+    killed(times, lambda: Simulator(soc_design(SPEC, ethernet=True), udp=ports), connect,
+           "Nobody listens")
 
 
 def test_a_device_power_cycled_in_the_middle_is_noticed() -> None:

@@ -75,8 +75,12 @@ class Answerer(LiteXModule):
             out.last.eq(last),
             self.done.eq(valid & out.ready & last),
         ]
+        self._count(fsm, place, valid & out.ready, last)
+
+    def _count(self, fsm: FSM, place: Signal, sent, last):
+        """The words of the header, then those of the data if there are any; `place` in them."""
         fsm.act("HEADER",
-            If(valid & out.ready,
+            If(sent,
                 NextValue(place, place + 1),
                 If(place == HEADER_WORDS - 1,
                     NextValue(place, 0),
@@ -85,7 +89,7 @@ class Answerer(LiteXModule):
             )
         )
         fsm.act("DATA",
-            If(valid & out.ready,
+            If(sent,
                 NextValue(place, place + 1),
                 If(last,
                     NextValue(place, 0),

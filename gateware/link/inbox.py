@@ -47,12 +47,14 @@ class Inbox(LiteXModule):
         sink, place = buffer.source, Signal.like(ring.committed)
         used, room = Signal.like(ring.committed), Signal()
         words, bad = Signal(14), Signal()  # that have come, with this one; what has come is bad
+        whole = Signal()  # the length is that of the words
         self.fsm_in = fsm = FSM(reset_state="ADDRESS")
         in_words = fsm.ongoing("WORDS")
         self.comb += [
             self.sink.connect(buffer.sink),
             ring.write.adr.eq(ring.committed + place),
             used.eq(ring.write.adr - ring.freed),
+            whole.eq((sink.length == Cat(0, 0, words)) & (sink.last_be == LAST_WORD)),
             room.eq(used != 2**len(used) - 1),
             rule.word.eq(sink.data),
             rule.take.eq(sink.valid & in_words),
@@ -74,8 +76,6 @@ class Inbox(LiteXModule):
             NextValue(words, 1),
             NextState("WORDS")
         )
-        whole = Signal()
-        self.comb += whole.eq((sink.length == Cat(0, 0, words)) & (sink.last_be == LAST_WORD))
         fsm.act("WORDS",
             ring.write.dat_w.eq(Cat(sink.data, rule.final)),
             sink.ready.eq(1),

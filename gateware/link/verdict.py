@@ -35,28 +35,34 @@ def verdict(engine) -> list:
             If(judge.reason == Reason.BUSY, NextValue(answer.address, session.left)),
             NextValue(answer.count, 1)
         ).Else(
-            Case(engine.kind, {
-                Kind.OPEN: [
-                    session.begin.eq(~session.mine),
-                    window.clear.eq(~session.mine),
-                    events["opened"].eq(~session.mine),
-                    NextValue(answer.kind, Kind.OPENED),
-                    NextValue(answer.address, 0),
-                    NextValue(answer.count, OPENED_WORDS),
-                ],
-                Kind.CLOSE: [
-                    session.end.eq(session.mine),
-                    NextValue(answer.kind, Kind.CLOSED),
-                    NextValue(answer.address, 0),
-                ],
-                Kind.READ: [
-                    NextValue(answer.kind, Kind.DATA),
-                    NextValue(answer.count, engine.count),
-                ],
-                Kind.WRITE: [
-                    NextValue(answer.kind, Kind.WRITTEN),
-                    NextState("WRITE"),
-                ],
-            })
+            _granted(engine)
         )
     ]
+
+
+def _granted(engine):
+    """What a frame asks for, of those that are right, in turn and allowed."""
+    session, answer = engine.session, engine.answer
+    return Case(engine.kind, {
+        Kind.OPEN: [
+            session.begin.eq(~session.mine),
+            engine.window.clear.eq(~session.mine),
+            engine.events["opened"].eq(~session.mine),
+            NextValue(answer.kind, Kind.OPENED),
+            NextValue(answer.address, 0),
+            NextValue(answer.count, OPENED_WORDS),
+        ],
+        Kind.CLOSE: [
+            session.end.eq(session.mine),
+            NextValue(answer.kind, Kind.CLOSED),
+            NextValue(answer.address, 0),
+        ],
+        Kind.READ: [
+            NextValue(answer.kind, Kind.DATA),
+            NextValue(answer.count, engine.count),
+        ],
+        Kind.WRITE: [
+            NextValue(answer.kind, Kind.WRITTEN),
+            NextState("WRITE"),
+        ],
+    })

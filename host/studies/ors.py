@@ -1,9 +1,12 @@
 """OR accumulation of 128 rows in three ways, simulated bit by bit with random points."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+
+from dscim.host.studies.study import Cell, Row
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -49,6 +52,13 @@ def estimates(way: Way, a: Ints, w: Ints, or_width: int, length: int, rng: np.ra
     """`way` on all vectors, in bounded memory."""
     return np.concatenate([way(a[start:start + BLOCK], w[start:start + BLOCK], or_width, length,
                                rng) for start in range(0, len(a), BLOCK)])
+
+
+def way_cells(rows: Callable[[str, str, int], Iterator[Row]], variants: Iterable[str],
+              vectors: int) -> list[Cell]:
+    """A cell for each way and variant: rows(way, variant, vectors)."""
+    return [Cell(f"{name}, {variant}, {vectors} vectors", partial(rows, name, variant, vectors))
+            for variant in variants for name in WAYS]
 
 
 def _gated(a: Ints, w: Ints, or_width: int, length: int, rng: np.random.Generator, shrink: int

@@ -1,12 +1,11 @@
 """Study `saturation`: why a plain OR of products goes wrong, and what regions do about it."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from dscim.host.studies.ors import FULL, ROWS, WAYS, estimates
+from dscim.host.studies.ors import FULL, ROWS, WAYS, estimates, way_cells
 from dscim.host.studies.study import Cell, Column, Row, Rows, Study
 
 SEED = 5
@@ -20,9 +19,7 @@ VARIANTS = {"ds-cim1": (16, 256), "ds-cim2": (64, 256)}
 
 def cells(quick: bool) -> list[Cell]:
     """Each way of summing over the density of ones."""
-    return [Cell(f"{name}, {variant}, {VECTORS[not quick]} vectors",
-                 partial(_way, name, variant, VECTORS[not quick]))
-            for variant in VARIANTS for name in WAYS]
+    return way_cells(_way, VARIANTS, VECTORS[not quick])
 
 
 def _way(name: str, variant: str, vectors: int) -> Iterator[Row]:

@@ -47,6 +47,7 @@ class Bridge {
 
     bool take();
     bool flush();
+    void acknowledge() const;
     bool parting() const;
     void lose();
 

@@ -63,6 +63,11 @@ def cells(verilog: str, flow: str) -> dict[str, int]:
     return dict(design["num_cells_by_type"])
 
 
+def lut4_equivalents(counts: dict[str, int]) -> int:
+    """What cells by kind, after the flow ecp5, spend of LUT4s."""
+    return sum(cost * counts.get(kind, 0) for kind, cost in LUT4_COST.items())
+
+
 def measure(form: str, lanes: int, columns: int) -> dict[str, object]:
     """One line of the table: generic cells, ECP5 LUT4 equivalents, flip-flops, and all counts."""
     verilog = macro_verilog(form, lanes, columns)
@@ -71,7 +76,7 @@ def measure(form: str, lanes: int, columns: int) -> dict[str, object]:
     return {
         "form": form, "lanes": lanes, "rows": 128, "columns": columns,
         "generic_cells": sum(counts["generic"].values()),
-        "lut4_equivalents": sum(cost * ecp5.get(kind, 0) for kind, cost in LUT4_COST.items()),
+        "lut4_equivalents": lut4_equivalents(ecp5),
         "lut4": ecp5.get("LUT4", 0), "flip_flops": ecp5.get("TRELLIS_FF", 0),
         "block_ram": ecp5.get("DP16KD", 0), "cells": counts}
 

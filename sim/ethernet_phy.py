@@ -17,9 +17,9 @@ class EthernetPhyModel(LiteXModule):  # type: ignore[misc]
     unlike on a real line. receive, transmit: the domains whose clocks are those of eth_rx and
     eth_tx: `sys`, or some that leave out edges of its clock.
 
-    | port | direction | what |
-    |---|---|---|
-    | sink | in | eth_phy_description(32): words to the line |
+    | port   | dir | meaning                                      |
+    |--------|-----|----------------------------------------------|
+    | sink   | in  | eth_phy_description(32): words to the line   |
     | source | out | eth_phy_description(32): words from the line |
     """
 

@@ -22,7 +22,7 @@ from dscim.sim.model import model
 from dscim.sim.progress import Say, silent
 from dscim.sim.verilate import Trace
 
-ANSWER_SECONDS = 5.0  # a harness that runs answers within milliseconds
+ANSWER_SECONDS = 15.0  # a harness that runs answers within milliseconds, on a busy machine later
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Simulator:
         self.window = window
         self._say = say
         self._options = ["--attached", "--port", str(port), "--stall", str(stall)]
+        if design.lan is None and (udp or flip is not None):
+            raise SimulationError(f"Design {design.name} has no Ethernet; leave out udp and flip.")
         if design.lan is not None:
             self._options += ["--device", design.lan.address]
             for device in design.lan.ports:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import toy_soc
 
 from dscim.host.link.sim import SimLink, over_uartbone
+from tests import toy_soc
 
 WORDS = toy_soc.MEMORY_BYTES // 4
 ROUNDS = 2000

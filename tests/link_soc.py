@@ -1,6 +1,8 @@
 """A SoC of the link alone, compiled in seconds, and a client that speaks to it in raw bytes."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,16 @@ class Client:
         """Writes words by UARTBone's command."""
         self.send(bytes([1, len(words)]) + (address >> 2).to_bytes(4, "big")
                   + b"".join(word.to_bytes(4, "big") for word in words))
+
+
+@contextmanager
+def connected(stall: int = 0) -> Iterator[Client]:
+    """A client of this SoC, simulated; stall: a seed makes the streams at the pins stall."""
+    with Simulator(design(), stall=stall) as simulator:
+        made = Client(simulator)
+        yield made
+        made.close()
+
+
+def random_words(rng, count: int) -> list[int]:
+    return [int(word) for word in rng.integers(0, 1 << 32, count)]

@@ -11,8 +11,8 @@ from dscim.host.link.refusal import refusal
 from dscim.host.reference import PreparedLayer
 from dscim.host.target import open_target
 from tests.chains import send, start
+from tests.integers import beside_ties, scale_once, scale_twice
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
-from tests.numbers import beside_ties, scale_once, scale_twice
 
 TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=4096, weight_rows=1024,
                channels=128, strip=4, requant_lanes=1, descriptors=2)

@@ -9,7 +9,7 @@ from dscim.gateware.engine.addend import ADDEND_LATENCY, Addend
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
 from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
-from tests.numbers import (
+from tests.integers import (
     beside_ties,
     product_units,
     random_channels,

@@ -11,7 +11,7 @@ from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.reference.requantise import requantise
-from tests.numbers import product_units, random_channels, random_fields, wrap
+from tests.integers import product_units, random_channels, random_fields, wrap
 from tests.streams import feed, record_writes, serve, set_fields
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dscim.host.importers.rounding import nearest_scaling, reach
 from dscim.host.network.scaling import quantise_multiplier
-from tests.numbers import half_away, scale_once, scale_twice
+from tests.integers import half_away, scale_once, scale_twice
 
 
 def differing(real: float, multiplier: int, shift: int, sums: Iterable[int]) -> int:

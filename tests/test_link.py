@@ -11,14 +11,15 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-import toy_soc
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dscim.host.errors import LinkError
 from dscim.host.link.sim import SimLink, over_uartbone
 from dscim.host.link.uart import UartLink, write_frames
+from dscim.sim import server
 from dscim.sim.server import Simulator
+from tests import toy_soc
 
 PROBE = (toy_soc.MAGIC_ADDRESS, toy_soc.MAGIC)
 MEMORY = range(toy_soc.MEMORY, toy_soc.MEMORY + toy_soc.MEMORY_BYTES)
@@ -201,11 +202,12 @@ def test_death_of_the_simulator_is_told_at_once(link: SimLink, number: signal.Si
         link.write(toy_soc.MEMORY, np.zeros(10, np.uint32))
 
 
-def test_simulator_that_hangs_is_told() -> None:
+def test_simulator_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "ANSWER_SECONDS", 3.0)
     link = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, timeout=0.3))
     try:
         os.kill(link.simulator.pid, signal.SIGSTOP)
-        with pytest.raises(LinkError, match="did not answer in 5 s"):
+        with pytest.raises(LinkError, match="did not answer in 3 s"):
             link.read(toy_soc.MEMORY, 1)
     finally:
         os.kill(link.simulator.pid, signal.SIGCONT)

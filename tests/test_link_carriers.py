@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
-import toy_soc
 
 from dscim.gateware import registers
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
@@ -27,6 +26,7 @@ from dscim.host.link.transport import Taken, open_transport
 from dscim.host.link.twin import Twin
 from dscim.host.target import Presence, open_target
 from dscim.sim.server import Simulator
+from tests import toy_soc
 from tests.link_answers import answering
 from tests.link_faults import MEMORY, REGISTERS, Ledger
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import toy_soc
 
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT, Kind
 from dscim.host.errors import LinkError
@@ -22,6 +21,7 @@ from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
+from tests import toy_soc
 from tests.link_exercise import BASE, SPEC, TIMEOUT, counters, exercise, killed
 from tests.link_faults import flipped
 from tests.link_proxy import FAULTS, FaultyProxy

@@ -12,8 +12,8 @@ from dscim.host.errors import UserError
 from dscim.host.network import Add, AveragePool, Evaluator, host_node, predictions, run
 from dscim.host.network.scaling import add_factors, quantise_multiplier
 from dscim.host.reference import contract
+from tests.integers import half_away, scale_twice
 from tests.network_examples import network
-from tests.numbers import half_away, scale_twice
 
 INT8 = st.integers(-128, 127)
 FACTOR = st.integers(1 << 30, (1 << 31) - 1)

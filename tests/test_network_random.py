@@ -24,7 +24,7 @@ from dscim.host.network import (
 )
 from dscim.host.network.file import pack
 from dscim.host.network.scaling import mean_factors, quantise_multiplier, softmax_table
-from tests.numbers import scale_once, scale_twice
+from tests.integers import scale_once, scale_twice
 from tests.random_networks import networks, random_images
 from tests.test_network_evaluate import INT8
 

@@ -11,7 +11,7 @@ from dscim.host.reference.requantise import (
     multiply_by_quantized_multiplier,
     multiply_rounding_once,
 )
-from tests.numbers import scale_once
+from tests.integers import scale_once
 from tests.tables import random_table
 
 taps = st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS))

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import toy_soc
 
 from dscim.sim import elaborate
 from dscim.sim.elaborate import Design, design_key
 from dscim.sim.errors import SimulationError
 from dscim.sim.server import Simulator, Window
+from tests import toy_soc
 
 READ_MAGIC = bytes([2, 1]) + (toy_soc.MAGIC_ADDRESS >> 2).to_bytes(4, "big")
 MAGIC = toy_soc.MAGIC.to_bytes(4, "big")

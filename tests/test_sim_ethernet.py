@@ -11,12 +11,12 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
-import toy_soc
 from litex.tools.remote.comm_udp import CommUDP
 
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.errors import SimulationError
 from dscim.sim.server import Simulator
+from tests import toy_soc
 
 
 @pytest.fixture
@@ -112,6 +112,11 @@ def test_answers_go_to_whoever_asked(simulator: Simulator) -> None:
             assert echoes(client, 20) == [bytes([turn, number]) for turn in range(20)]
 
 
+def test_bits_flip_on_ethernet_only() -> None:
+    with pytest.raises(SimulationError, match="has no Ethernet"):
+        Simulator(toy_soc.design(), flip=(1, 20))
+
+
 def test_flipped_bits_never_reach_a_client() -> None:
     """The FCS of what the SoC sends catches them. The toy itself does not look at LiteEth's `error`
     and echoes what was damaged on its way to it, in a right frame: a CRC-32 of the datagram's own
@@ -132,17 +137,19 @@ def test_flipped_bits_never_reach_a_client() -> None:
     assert status.datagrams_sent == len(came)
 
 
-def test_finds_the_device_among_flipped_bits() -> None:
-    """With one bit in a thousand few frames of ARP pass, but at last one does."""
-    with Simulator(toy_soc.ethernet_design(), flip=(1, 1000)) as simulator, \
+@pytest.mark.parametrize("seed", [4, 7])
+def test_finds_the_device_among_flipped_bits(seed: int) -> None:
+    """These seeds hit the first frames of ARP, one the host's and one the device's; others pass."""
+    with Simulator(toy_soc.ethernet_design(), flip=(seed, 300)) as simulator, \
             connect(simulator, seconds=0.2) as client:
-        for _ in range(100):
+        for _ in range(300):
             client.send(b"again")
             with contextlib.suppress(TimeoutError):
                 if client.recv(2000) == b"again":
                     break
         else:
             pytest.fail("never an answer")
+        assert simulator.ask().cycles > 20000  # after which a request for an address is repeated
 
 
 def test_killed_and_started_again() -> None:

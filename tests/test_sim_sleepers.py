@@ -9,6 +9,7 @@ from tests.ethernet_bench import CLK_FREQ, compiled
 from tests.ethernet_lines import (
     HOST_IP,
     ICMP,
+    IPV4,
     PROBE,
     arp_reply,
     arp_request,
@@ -21,7 +22,6 @@ from tests.ethernet_lines import (
 )
 from tests.link_bytes import OPEN, READ, WRITE, frame, wire
 
-IPV4 = 0x0800
 SESSION = 0x5E55_1014
 
 

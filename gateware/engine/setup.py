@@ -137,7 +137,8 @@ class Setup(LiteXModule):
 
 def _products(f, plan):
     """(name, factor, factor, wraps): the products to form, in order. A factor that is a product
-    stands two places behind it or more; none of the first's is in the descriptor's last word."""
+    stands two places behind it or more; none of the first's is in the descriptor's last word. The
+    last is none that `refusal` looks at, which sees it a cycle late."""
     return [
         ("taps", f.kernel_height, f.kernel_width, False),
         ("row_stride", f.input_width, plan.pixel_words, False),

@@ -11,7 +11,7 @@ from litex.soc.interconnect import stream
 from migen import ClockDomain
 
 from dscim.gateware import registers
-from dscim.gateware.area import LUT4_COST, cells
+from dscim.gateware.area import cells, lut4_equivalents
 from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort
 from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
@@ -35,7 +35,7 @@ def link_verilog(ethernet: bool) -> str:
 
     module = LiteXModule()
     module.cd_sys = ClockDomain()
-    domains, phys, masters = [module.cd_sys], [_Phy([("data", 8)], 8)], []
+    domains, phys = [module.cd_sys], [_Phy([("data", 8)], 8)]
     module.uart = uart = UartCarrier(phys[0], CLK_FREQ)
     carriers, masters = [uart], [uart.bone.wishbone]
     if ethernet:
@@ -62,8 +62,7 @@ def main() -> None:
     print(f"{'link':16}{'LUT4 eq.':>10}{'FF':>8}{'BRAM':>6}")
     for name, ethernet in (("UART", False), ("UART, Ethernet", True)):
         counts = cells(link_verilog(ethernet), "ecp5")
-        equivalents = sum(cost * counts.get(kind, 0) for kind, cost in LUT4_COST.items())
-        print(f"{name:16}{equivalents:10}{counts.get('TRELLIS_FF', 0):8}"
+        print(f"{name:16}{lut4_equivalents(counts):10}{counts.get('TRELLIS_FF', 0):8}"
               f"{counts.get('DP16KD', 0):6}", flush=True)
 
 

@@ -16,9 +16,9 @@ class PacketFIFO(packet.PacketFIFO):
     LiteEth's Etherbone, with a buffer of 256 words, two writes of 255 words one upon the other do
     that and stop it for good.
 
-    | port | direction | what |
-    |---|---|---|
-    | sink | in | layout: packets |
+    | port   | dir | meaning                  |
+    |--------|-----|--------------------------|
+    | sink   | in  | layout: packets          |
     | source | out | layout: the same packets |
     """
 

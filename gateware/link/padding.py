@@ -17,9 +17,9 @@ class PaddingInserter(LiteXModule):
     word of byte `padding` but before that byte: the next frame is then not padded at all. With 32
     bits, of two answers with 15 to 17 bytes of UDP data the second is shorter than Ethernet allows.
 
-    | port | direction | what |
-    |---|---|---|
-    | sink | in | eth_phy_description(dw): frames from the MAC header on, without FCS |
+    | port   | dir | meaning                                                                      |
+    |--------|-----|------------------------------------------------------------------------------|
+    | sink   | in  | eth_phy_description(dw): frames from the MAC header on, without FCS          |
     | source | out | the same, at least `padding` bytes; padding is zeros or what was in the word |
     """
 

@@ -76,9 +76,10 @@ class SequenceSpec(Spec):
                 f"The sequence {self.kind} {'needs a' if self.kind == 'table' else 'has no'} "
                 "table of thresholds.")
         for place, (shift, points) in enumerate(self.table):
+            require(len(points) == 1 << place and all(len(point) == 2 for point in points),
+                    f"Entry {place} of a table has {1 << place} points of two thresholds (p, q) "
+                    "each.")
             flat = [value for point in points for value in point]
-            require(len(points) == 1 << place and len(flat) == 2 * len(points),
-                    f"Entry {place} of a table has {1 << place} points (p, q), not {len(points)}.")
             require(shift in range(4), f"A table's shift of {shift} is outside 0..3.")
             require(all(value in range(256) for value in flat) and flat[::2] == sorted(flat[::2]),
                     f"The thresholds of {len(points)} points are not within 0..255, p rising.")

@@ -31,7 +31,7 @@ def _size(part: str, *arguments: int) -> float:
     """Transistors of a part of `dscim.gateware.components`; UserError without Yosys."""
     from dscim.gateware import components  # noqa: PLC0415 - Migen, slow to import
     try:
-        return components.sizes(getattr(components, part)(*arguments))["transistors"]
+        return components.transistors(getattr(components, part)(*arguments))
     except FileNotFoundError as error:
         raise UserError("The study area needs Yosys: pip install 'dscim[formal]'.") from error
 

@@ -7,7 +7,8 @@ using frames::Parsed;
 
 Ethernet::Ethernet(const Options& chosen)
     : sockets_(chosen.udp), to_soc_(2 * chosen.flip_seed, chosen.flip_ppm),
-      to_host_(2 * chosen.flip_seed + 1, chosen.flip_ppm), device_{frames::BROADCAST, chosen.device} {}
+      to_host_(2 * chosen.flip_seed + 1, chosen.flip_ppm),
+      device_{frames::BROADCAST, chosen.device} {}
 
 bool Ethernet::exchange(uint64_t cycle) {
     const uint64_t before = sockets_.sent();

@@ -1,9 +1,9 @@
 // The host at the other end of the SoC's Ethernet line: frames on the pins, UDP on loopback.
 //
 // In both directions the line waits for the SoC; nothing is lost on it. The host asks for the
-// device's MAC address by ARP when the first datagram waits, and answers the device's ARP. While the
-// device learns the host's address it can send nothing, so what it takes may fill it up, and the
-// answer would stand behind that: until then the host sends nothing else.
+// device's MAC address by ARP when the first datagram waits, and answers the device's ARP. While
+// the device learns the host's address it can send nothing, so what it takes may fill it up, and
+// the answer would stand behind that: until then the host sends nothing else.
 #pragma once
 
 #include <cstdint>

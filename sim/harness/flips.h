@@ -9,6 +9,7 @@ class Flips {
   public:
     // ppm: bits of a million, 0 = none.
     Flips(uint64_t seed, uint64_t ppm) : random_(seed * 2 + 1), chance_(double(ppm) * 1e-6) {
+        for (int i = 0; i < 16; ++i) distance();  // a small seed's first numbers are small
         left_ = distance();
     }
     uint64_t count() const { return count_; }

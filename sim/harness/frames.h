@@ -1,6 +1,7 @@
 // Ethernet frames, made and checked: preamble, MAC, ARP, IPv4, UDP, frame check sequence.
 //
-// A frame here is all that is on the line: 7 x 0x55, 0xd5, MAC header, data padded to 46 bytes, FCS.
+// A frame here is all that is on the line: 7 x 0x55, 0xd5, MAC header, data padded to 46 bytes,
+// FCS.
 #pragma once
 
 #include <array>

@@ -2,8 +2,9 @@
 // clock flat out while there is work.
 //
 // Standard output speaks JSON, one object a line: first {"port": N}, with Ethernet also
-// "udp": {"DEVICE PORT": N, ...}, then what was done so far, for each line on standard input, when --attached. Standard error is for people. Exit status: 0 at the end of
-// --cycles, $finish or a signal; 2 for wrong use.
+// "udp": {"DEVICE PORT": N, ...}; then, when --attached, what was done so far for each line on
+// standard input. Standard error is for people. Exit status: 0 at the end of --cycles, $finish or
+// a signal; 2 for wrong use.
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>

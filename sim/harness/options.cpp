@@ -69,6 +69,8 @@ Options options(int count, char** words) {
             const auto [seed, ppm] = halves(option, value);
             chosen.flip_seed = number(option, seed);
             chosen.flip_ppm = number(option, ppm);
+            if (chosen.flip_ppm > 1'000'000)
+                throw std::invalid_argument(option + " flips " + ppm + " of a million bits");
         } else if (option == "--trace-file") {
             chosen.file = value;
         } else if (option == "--stall") {

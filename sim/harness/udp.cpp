@@ -86,7 +86,7 @@ bool UdpSockets::take(Socket& socket) {
     socket.last = ntohs(from.sin_port);
     socket.known.set(socket.last);
     in_.push_back({socket.last, socket.port.device, {data, data + count}});
-    kept_ += static_cast<size_t>(count);
+    kept_ += sizeof(Datagram) + static_cast<size_t>(count);
     ++received_;
     return true;
 }
@@ -94,7 +94,7 @@ bool UdpSockets::take(Socket& socket) {
 Datagram UdpSockets::pop() {
     Datagram first = std::move(in_.front());
     in_.pop_front();
-    kept_ -= first.data.size();
+    kept_ -= sizeof(Datagram) + first.data.size();
     return first;
 }
 

@@ -62,6 +62,6 @@ class UdpSockets {
 
     std::vector<Socket> sockets_;
     std::deque<Datagram> in_;
-    size_t kept_ = 0;  // bytes in in_
+    size_t kept_ = 0;  // bytes of in_
     uint64_t received_ = 0, sent_ = 0, oversized_ = 0;
 };

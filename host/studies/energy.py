@@ -9,7 +9,7 @@ import numpy as np
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec
 from dscim.host.network import Evaluator, Weighted
-from dscim.host.reference import weight_matrix, windows
+from dscim.host.reference import product, weight_matrix, windows
 from dscim.host.shipped import TUNED, shipped_images, shipped_network
 from dscim.host.studies.activity import COPIES, Meter, Operands
 from dscim.host.studies.designs import DESIGNS
@@ -29,8 +29,10 @@ OPERATIONS = 2 * ROWS * COLUMNS
 BITS = 64
 """1b x 1b operations of an INT8 one."""
 
-PARTS = ("generator", "activation SNG", "weight SNG", "AND/OR", "counters", "multipliers",
-         "adders", "clock")
+PARTS = {"generator": "PRNG", "activation SNG": "SNG a", "weight SNG": "SNG w",
+         "AND/OR": "AND/OR", "counters": "count", "multipliers": "mult.", "adders": "add",
+         "clock": "clock"}
+"""The components, and their columns' titles."""
 
 LFSR = SequenceSpec("lfsr")
 
@@ -49,8 +51,9 @@ QUICK = ("DS-CIM2, L = 64", "DS-CIM2, fixed", "parallel")
 
 
 @cache
-def operands(products: int) -> Operands:
-    """The first row tile of a layer of the shipped ResNet-8: an image's windows in order."""
+def operands(products: int) -> tuple[Operands, int]:
+    """The first row tile of a layer of the shipped ResNet-8, an image's windows in order; the
+    layer's activation shift."""
     network = shipped_network(TUNED)
     node, layer = next((node, layer) for node, layer in network.layers(network.arithmetic)
                        if node.name == LAYER)
@@ -59,8 +62,19 @@ def operands(products: int) -> Operands:
     x = Evaluator(network, threads=1).nodes(image)[node.inputs[0]]
     rows = windows(x, layer).reshape(-1, layer.depth)
     middle = len(rows) // 2                             # not the padded border
-    return Operands(np.ascontiguousarray(rows[middle:middle + products, :ROWS]),
+    tile = Operands(np.ascontiguousarray(rows[middle:middle + products, :ROWS]),
                     weight_matrix(node.weights)[:ROWS, :COLUMNS], layer.input_zero)
+    return tile, layer.product.activation_shift
+
+
+def snr(spec: ProductSpec, tile: Operands) -> float | None:
+    """dB of the products under the best gain; None of exact ones, and where nothing is left."""
+    exact = product(tile.x, tile.w, ProductSpec(exact=True), tile.zero_point).astype(float)
+    found = product(tile.x, tile.w, spec, tile.zero_point).astype(float)
+    if spec.exact or not found.any():
+        return None
+    gain = (found * exact).sum() / (found**2).sum()
+    return float(10 * np.log10((exact**2).sum() / ((gain * found - exact)**2).sum()))
 
 
 def cells(quick: bool, inputs: Inputs) -> list[Cell]:
@@ -73,14 +87,17 @@ def cells(quick: bool, inputs: Inputs) -> list[Cell]:
 
 def _measured(way: str, products: int, inputs: Inputs) -> Iterator[Row]:
     title, design, spec, cycles = WAYS[way]
+    tile, shift = operands(products)
+    if not spec.exact:
+        spec = dataclasses.replace(spec, activation_shift=shift)
     meter = Meter()
-    DESIGNS[design](meter, spec, operands(products))
+    DESIGNS[design](meter, spec, tile)
     share = {part: meter.pins.get(part, 0.0) / products / (ROWS * COLUMNS) for part in PARTS}
     pins = sum(share.values())
     transistors = sum(meter.transistors.values())
     yield {"design": title, "length": None if spec.exact else spec.length, "cycles": cycles,
            "copies": 1 if spec.exact else COPIES, "layer": LAYER, "products": products,
-           **share, "pins": pins, "transistors": transistors, **_absolute(
+           "snr": snr(spec, tile), **share, "pins": pins, "transistors": transistors, **_absolute(
                pins, transistors, cycles, inputs)}
 
 
@@ -130,7 +147,8 @@ STUDY = Study(
              "Yosys and simulated without delays on consecutive windows of stage2.second of the "
              "shipped ResNet-8; toggles are weighted with the input pins that a net drives (one "
              "more for each pin's wire, one for the driver), a flip-flop's clock is four pins. "
-             "Weights stay; reading and writing of memories, zero-point corrections, glitches, "
+             "Few toggles can mean few hits: SNR is that of the same products. Weights stay; "
+             "reading and writing of memories, zero-point corrections, glitches, "
              "clock trees and leakage are left out: a model, which shows how designs compare, "
              "component by component. TOPS/W and TOPS/mm2 follow from the inputs (--node, "
              "--voltage, --capacitance, --megahertz) that were chosen here and not fitted to "
@@ -143,10 +161,11 @@ STUDY = Study(
                Published("the same as INT8, a 64th", 5.68, "TOPS/mm2", "computed")),
     minutes=(2, 8), seeds={},
     columns=(Column("design", "design"), Column("length", "L"), Column("cycles", "cycles"),
-             *(Column(part, part, ",.1f") for part in PARTS), Column("pins", "pins", ",.1f"),
-             Column("transistors", "transistors", ","),
-             Column("tops_per_watt", "TOPS/W INT8", ",.1f"),
-             Column("tops_per_mm2", "TOPS/mm2 INT8", ",.2f"),
-             Column("tops_per_watt_1b", "TOPS/W 1b", ",.0f"),
-             Column("tops_per_mm2_1b", "TOPS/mm2 1b", ",.0f")),
+             Column("snr", "SNR, dB", ".1f"),
+             *(Column(part, title, ",.1f") for part, title in PARTS.items()),
+             Column("pins", "pins", ",.1f"), Column("transistors", "transistors", ","),
+             Column("tops_per_watt", "TOPS/W", ",.1f"),
+             Column("tops_per_mm2", "TOPS/mm2", ",.2f"),
+             Column("tops_per_watt_1b", "1b TOPS/W", ",.0f"),
+             Column("tops_per_mm2_1b", "1b TOPS/mm2", ",.0f")),
     cells=partial(_with, Inputs()), figure=figure, adapted=adapted)

@@ -3,6 +3,8 @@
 Combinational parts but for the generator and the counters; ports are a part's attribute `ports`.
 """
 
+import json
+import re
 from pathlib import Path
 
 from litex.gen import LiteXModule
@@ -139,12 +141,16 @@ def transistors(part: Part) -> float:
     """CMOS transistors of a part as Yosys estimates them; FileNotFoundError without Yosys."""
     found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; "
                               "opt_clean; tee -q -o {OUT} stat -json -tech cmos")
-    return float(found["design"]["estimated_num_transistors"])
+    return float(json.loads(found)["design"]["estimated_num_transistors"])
 
 
 def library_area(part: Part, library: Path) -> float:
     """Area of a part in cells of a Liberty file, in its unit; ValueError for a file that will not
     do, FileNotFoundError without Yosys."""
-    found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; dfflibmap -liberty "
-                              "{LIB}; abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -json -liberty {LIB}", library)
-    return float(found["design"]["area"])
+    found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; dfflibmap -liberty {LIB}; "
+                              "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
+                        library)
+    area = re.search(r"Chip area for .*: ([0-9.e+]+)", found)   # JSON has it in newer Yosys alone
+    if area is None:
+        raise ValueError("it found no areas.")
+    return float(area[1])

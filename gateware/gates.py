@@ -5,6 +5,7 @@ have most, are left out.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ def netlist(part: Part) -> Netlist:
     """The part by Yosys; FileNotFoundError without it."""
     script = (f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; "
               "write_json {OUT}")
-    return _read(synthesised(part, script)["modules"]["part"])
+    return _read(json.loads(synthesised(part, script))["modules"]["part"])
 
 
 def _read(module: dict[str, Any]) -> Netlist:

@@ -1,6 +1,5 @@
 """Yosys over one part: what a script writes about it."""
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -14,8 +13,8 @@ from dscim.gateware.area import WORK
 LIBRARY = "cells.lib"
 
 
-def synthesised(part: Any, script: str, library: Path | None = None) -> Any:
-    """The JSON that Yosys writes as OUT when it runs `script` behind `synth -flatten`.
+def synthesised(part: Any, script: str, library: Path | None = None) -> str:
+    """The text that Yosys writes as OUT when it runs `script` behind `synth -flatten`.
 
     part: a module with the signals of its ports as `ports`. script: names files of the working
     folder as {OUT}, and where `library` is given {LIB}, a copy of that Liberty file.
@@ -34,11 +33,11 @@ def synthesised(part: Any, script: str, library: Path | None = None) -> Any:
         (folder / "part.v").write_text(text)
         if library:
             shutil.copy(library, folder / LIBRARY)
-        ready = script.format(OUT=folder / "out.json", LIB=folder / LIBRARY)
+        ready = script.format(OUT=folder / "out", LIB=folder / LIBRARY)
         done = subprocess.run(
             [yosys, "-q", "-p", f"read_verilog {folder}/part.v; synth -flatten -top part; {ready}"],
             capture_output=True, text=True, check=False)
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
             raise ValueError((said or ["Yosys failed and did not say why."])[0])
-        return json.loads((folder / "out.json").read_text())
+        return (folder / "out").read_text()

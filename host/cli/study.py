@@ -1,6 +1,7 @@
 """`dscim study`: a table or figure of the paper, computed, beside the paper's."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.studies import NAMES, Outcome, Study, study
 from dscim.host.studies import run as compute
+from dscim.host.studies.inputs import Inputs
 from dscim.host.studies.output import check_figure, save_csv, save_figure
 from dscim.host.studies.page import save_page
 from dscim.sim.cache import cache_folder
@@ -26,13 +28,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw as .png or .svg")
     parser.add_argument("--report", type=Path, metavar="FILE.html",
                         help="one page with tables and figures, that needs no other file")
+    group = parser.add_argument_group("model of circuits")
+    group.add_argument("--liberty", type=Path, metavar="FILE.lib",
+                       help="area: a standard cell library, whose areas then stand for transistors")
+    for name, unit, where in (("node", "NM", "its square scales areas"),
+                              ("voltage", "V", "of the supply"),
+                              ("capacitance", "FF", "of a gate's input pin"),
+                              ("megahertz", "MHZ", "of the clock")):
+        group.add_argument(f"--{name}", type=float, metavar=unit,
+                           help=f"energy: {where} (default {getattr(Inputs, name):g})")
     add_report(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs one study or all; prints tables, writes what was asked for."""
     report = Report.of(options)
-    studies = [study(name) for name in (NAMES if options.name == "all" else (options.name,))]
+    names = NAMES if options.name == "all" else (options.name,)
+    studies = [_adapted(study(name), options) for name in names]
     _check(options)
     if options.name == "all":
         report.say(f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores "
@@ -46,6 +58,21 @@ def run(options: argparse.Namespace) -> int:
     save_figure(options.figure, outcomes[0])
     save_page(options.report, outcomes)
     return 0
+
+
+def _adapted(each: Study, options: argparse.Namespace) -> Study:
+    """The study with the model's inputs; UserError where they are given to one that has none."""
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Inputs)
+             if getattr(options, field.name) is not None}
+    if not given:
+        return each
+    if each.adapted is None:
+        if options.name == "all":
+            return each
+        raise UserError(f"The study {each.name} has no model of circuits; leave "
+                        f"{', '.join(f'--{name}' for name in given)} out, or choose area or "
+                        "energy.")
+    return each.adapted(Inputs(**given))
 
 
 def _check(options: argparse.Namespace) -> None:

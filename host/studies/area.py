@@ -1,11 +1,15 @@
 """Study `area`: a macro of 128 x 32 in gates, by its parts."""
 
+import dataclasses
 from collections.abc import Iterator
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from dscim.host.errors import UserError
+from dscim.host.studies.inputs import Inputs
 from dscim.host.studies.study import Cell, Column, Published, Row, Rows, Study
+from dscim.sim.cache import digest
 
 ROWS, COLUMNS, LENGTH = 128, 32, 256
 COPIES = ((1, 4), (1, 2, 4, 8, 16, 32, 64))
@@ -16,78 +20,105 @@ PARTS = ("generator", "activation SNG", "weight SNG", "AND/OR", "counters", "mul
          "memory")
 
 
-def cells(quick: bool) -> list[Cell]:
+def cells(quick: bool, library: Path | None = None) -> list[Cell]:
     """Both variants over the copies, with free and with fixed points; the exact macros."""
     copies = COPIES[0 if quick else 1]
-    found = [Cell(f"DS-CIM, G = {or_width}, {count} copies", partial(_array, or_width, count))
+    told = "" if library is None else f", {digest([library.read_bytes()])}"
+    found = [Cell(f"DS-CIM, G = {or_width}, {count} copies{told}",
+                  partial(_array, library, or_width, count))
              for or_width in (16, 64) for count in copies]
-    found += [Cell(f"DS-CIM, G = {or_width}, fixed points", partial(_fixed, or_width))
-              for or_width in (16, 64)]
-    return [*found, Cell("exact", _exact), Cell("exact, bit-serial", _serial)]
+    found += [Cell(f"DS-CIM, G = {or_width}, fixed points{told}",
+                   partial(_fixed, library, or_width)) for or_width in (16, 64)]
+    return [*found, Cell(f"exact{told}", partial(_exact, library)),
+            Cell(f"exact, bit-serial{told}", partial(_serial, library))]
 
 
 @cache
-def _size(part: str, *arguments: int) -> float:
-    """Transistors of a part of `dscim.gateware.components`; UserError without Yosys."""
+def _size(library: Path | None, part: str, *arguments: int) -> float:
+    """Transistors of a part of `dscim.gateware.components`, or its area in a library's cells."""
     from dscim.gateware import components  # noqa: PLC0415 - Migen, slow to import
+    made = getattr(components, part)(*arguments)
     try:
-        return components.transistors(getattr(components, part)(*arguments))
+        if library is None:
+            return components.transistors(made)
+        return components.library_area(made, library)
     except FileNotFoundError as error:
         raise UserError("The study area needs Yosys: pip install 'dscim[formal]'.") from error
+    except ValueError as error:
+        raise UserError(f"Yosys cannot map to '{library}': {error} The file must hold a flip-flop, "
+                        "a buffer, an inverter, a NAND and a NOR.") from error
 
 
-def _row(design: str, or_width: int | None, copies: int, cycles: float, points: str,
-         **parts: float) -> Row:
-    """parts: transistors of the whole macro, by PARTS with underscores; memory is added."""
+def _transistor(library: Path | None) -> float:
+    """What a transistor counts: 1, or a quarter of a library's NAND."""
+    return 1.0 if library is None else _size(library, "Nand") / 4
+
+
+def _row(library: Path | None, design: str, or_width: int | None, copies: int, cycles: float,
+         points: str, **parts: float) -> Row:
+    """parts: of the whole macro, by PARTS with underscores; memory is added."""
     named = {name: round(parts.get(name.replace(" ", "_").replace("/", "_"), 0)) for name in PARTS}
-    named["memory"] = SRAM * 8 * ROWS * COLUMNS
+    named["memory"] = round(SRAM * 8 * ROWS * COLUMNS * _transistor(library))
     total = sum(named.values())
     return {"design": design, "or_width": or_width, "copies": copies, "points": points,
             "cycles": cycles, "total": total, "logic": total - named["memory"],
-            "per_product_rate": total * cycles / (ROWS * COLUMNS), **named}
+            "per_product_rate": total * cycles / (ROWS * COLUMNS),
+            "unit": "transistors" if library is None else f"area of {library.name}", **named}
 
 
-def _array(or_width: int, copies: int) -> Iterator[Row]:
+def _array(library: Path | None, or_width: int, copies: int) -> Iterator[Row]:
     """The paper's circuit: every row and cell compares P points a cycle; any sequence."""
     lanes = min(copies, 4)
     scale = copies / lanes
     groups = ROWS // or_width
-    comparator = scale * _size("Comparator", or_width, lanes)
-    yield _row(f"DS-CIM{1 if or_width == 16 else 2}", or_width, copies, LENGTH / copies, "any",
-               generator=_size("Generator", or_width, copies), activation_SNG=ROWS * comparator,
+    size = partial(_size, library)
+    comparator = scale * size("Comparator", or_width, lanes)
+    yield _row(library, _name(or_width), or_width, copies, LENGTH / copies, "any",
+               generator=size("Generator", or_width, copies), activation_SNG=ROWS * comparator,
                weight_SNG=ROWS * COLUMNS * comparator,
-               AND_OR=groups * COLUMNS * scale * _size("Gates", or_width, lanes),
-               counters=COLUMNS * _size("Counter", groups, copies))
+               AND_OR=groups * COLUMNS * scale * size("Gates", or_width, lanes),
+               counters=COLUMNS * size("Counter", groups, copies))
 
 
-def _fixed(or_width: int) -> Iterator[Row]:
+def _fixed(library: Path | None, or_width: int) -> Iterator[Row]:
     """64 copies whose 64 points are known (counter, table; L = 64): each row has the n of its
     own region, and no other row can fire there, so that an OR tree is wires."""
     copies = 64
     samples, groups = copies // or_width, ROWS // or_width
-    comparator = _size("FixedComparators", or_width, samples)
-    gates = 3 * 6 * ROWS * COLUMNS * samples  # AND, and one gate for each sign
-    yield _row(f"DS-CIM{1 if or_width == 16 else 2}", or_width, copies, 1, "fixed",
+    comparator = _size(library, "FixedComparators", or_width, samples)
+    gates = 3 * 6 * ROWS * COLUMNS * samples * _transistor(library)  # AND, one for each sign
+    yield _row(library, _name(or_width), or_width, copies, 1, "fixed",
                activation_SNG=ROWS * comparator, weight_SNG=ROWS * COLUMNS * comparator,
-               AND_OR=gates, counters=COLUMNS * _size("Counter", groups, copies))
+               AND_OR=gates, counters=COLUMNS * _size(library, "Counter", groups, copies))
 
 
-def _exact() -> Iterator[Row]:
+def _exact(library: Path | None) -> Iterator[Row]:
     """A multiplier for every cell and an adder tree for every column."""
-    yield _row("exact INT8, parallel", None, 1, 1, "-",
-               multipliers=ROWS * COLUMNS * _size("Multiplier"),
-               adders=COLUMNS * _tree(16))
+    yield _row(library, "exact INT8, parallel", None, 1, 1, "-",
+               multipliers=ROWS * COLUMNS * _size(library, "Multiplier"),
+               adders=COLUMNS * _tree(library, 16))
 
 
-def _serial() -> Iterator[Row]:
+def _serial(library: Path | None) -> Iterator[Row]:
     """A bit of every activation a cycle: AND gates, an adder tree, shift and add."""
-    yield _row("exact INT8, bit-serial", None, 1, 8, "-", multipliers=6 * 8 * ROWS * COLUMNS,
-               adders=COLUMNS * (_tree(8) + _size("SerialAccumulator", 15)))
+    yield _row(library, "exact INT8, bit-serial", None, 1, 8, "-",
+               multipliers=6 * 8 * ROWS * COLUMNS * _transistor(library),
+               adders=COLUMNS * (_tree(library, 8) + _size(library, "SerialAccumulator", 15)))
 
 
-def _tree(width: int) -> float:
+def _tree(library: Path | None, width: int) -> float:
     """A column's tree of 128 terms: eight trees of 16, and one of their 8 sums."""
-    return 8 * _size("AdderTree", 16, width) + _size("AdderTree", 8, width + 4)
+    return (8 * _size(library, "AdderTree", 16, width)
+            + _size(library, "AdderTree", 8, width + 4))
+
+
+def _name(or_width: int) -> str:
+    return f"DS-CIM{1 if or_width == 16 else 2}"
+
+
+def adapted(inputs: Inputs) -> Study:
+    """The study in cells of the Liberty file, where one is given."""
+    return dataclasses.replace(STUDY, cells=partial(cells, library=inputs.liberty))
 
 
 def figure(drawing: Any, rows: Rows) -> None:
@@ -111,7 +142,8 @@ def figure(drawing: Any, rows: Rows) -> None:
     for part in PARTS:
         right.barh(names, [row[part] / 1e6 for row in rows], left=bottom, label=part)
         bottom = [low + row[part] / 1e6 for low, row in zip(bottom, rows, strict=True)]
-    right.set(xlabel="million transistors (estimate)")
+    right.set(xlabel="million transistors (estimate)"
+              if rows[0]["unit"] == "transistors" else f"million of {rows[0]['unit']}")
     right.tick_params(labelsize=7)
     right.legend(fontsize=7)
 
@@ -123,11 +155,13 @@ STUDY = Study(
              "as the macro has it, memory is a model of six transistors a bit. No layout, wires "
              "or sizing: relative figures. Area per product rate: transistors times cycles over "
              "128 x 32. With fixed points (counter or table, L = 64) each row needs only the "
-             "comparators of its own region, and the OR trees are wires.",
+             "comparators of its own region, and the OR trees are wires. With --liberty areas in "
+             "that library's cells take the transistors' place, a bit of memory that of one "
+             "and a half of its NANDs.",
     published=(Published("copies for about 1x more area", 64, "copies"),),
     minutes=(1, 5), seeds={},
     columns=(Column("design", "design"), Column("copies", "copies"), Column("points", "points"),
              Column("cycles", "cycles", "g"), *(Column(part, part, ",") for part in PARTS),
              Column("total", "total", ","),
              Column("per_product_rate", "per product rate", ",.0f")),
-    cells=cells, figure=figure)
+    cells=cells, figure=figure, adapted=adapted)

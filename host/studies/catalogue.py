@@ -6,7 +6,7 @@ from dscim.host.errors import UserError
 from dscim.host.studies.study import Study
 
 NAMES = ("rmse", "beyond", "saturation", "sparsity", "length", "area",
-         "faults")
+         "energy", "faults", "models")
 """Every study, in the order of the paper's argument; each is STUDY in the module of its name."""
 
 

@@ -15,7 +15,8 @@ from dscim.sim.cache import digest
 Step = Callable[[str, int, int], None]
 """Called with a name, the cells done and all cells."""
 
-ROOTS = ("dscim.gateware.specs", "dscim.host.reference", "dscim.host.studies")
+ROOTS = ("dscim.gateware.specs", "dscim.host.reference", "dscim.host.studies",
+         "dscim.host.language")
 """Packages whose sources a kept cell depends on: with other sources it is computed again."""
 
 

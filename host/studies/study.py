@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from dscim.host.studies.inputs import Inputs
+
 Row = dict[str, Any]
 """One line of a study's results: JSON values by name."""
 
@@ -80,6 +82,7 @@ class Study:
     figure:       draws the rows on an empty matplotlib figure.
     aims:         what was hoped for.
     shown:        the rows of the table, for studies with too many.
+    adapted:      the study for inputs of a user's; None where it has no model of circuits.
     """
 
     name: str
@@ -93,3 +96,4 @@ class Study:
     figure: Callable[[Any, Rows], None]
     aims: tuple[Aim, ...] = ()
     shown: Callable[[Row], bool] = lambda row: True
+    adapted: "Callable[[Inputs], Study] | None" = None

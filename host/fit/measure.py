@@ -104,7 +104,8 @@ def wanted() -> list[Design]:
               if macro.macro.form == "exact"]
     small = MacroSpec(rows=16, columns=4)
     devices = [device(small), device(small, ethernet=True),
-               Design(SMALL.macro, SMALL, board="colorlight_i5"), Design(LARGE.macro, LARGE)]
+               Design(SMALL.macro, SMALL, board="colorlight_i5"), Design(LARGE.macro, LARGE),
+               Design(LARGE.macro, LARGE, ethernet=True)]
     return macros[:8] + tables + macros[8:16] + side_by_side()[:1] + devices + macros[16:] + (
         side_by_side()[1:])
 

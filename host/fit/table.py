@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from dscim.gateware.specs import SocSpec
 from dscim.host.bitstream.reports import read_reports
-from dscim.host.fit.design import Design
+from dscim.host.fit import design
 from dscim.host.fit.size import Size, SizeModel
 
 
@@ -28,7 +27,7 @@ class Row:
 def compare(model: SizeModel) -> list[Row]:
     """Every design of the model's table, and every build whose report the project has."""
     synthesised = [Row(row.design.name, row.yosys, row.lut4, row.block_ram, row.multipliers,
-                       model.estimate(row.design)) for row in model.rows]
+                       model.synthesised(row.design)) for row in model.rows]
     return [*built(model), *synthesised]
 
 
@@ -38,9 +37,8 @@ def built(model: SizeModel) -> list[Row]:
     for facts in read_reports():
         if not facts["part"].startswith("LFE5"):
             continue
-        spec = SocSpec.from_json(facts["spec"])
         cells = {name: count["used"] for name, count in facts["cells"].items()}
-        design = Design(spec.macro, spec, ethernet=facts["ip"] is not None)
         rows.append(Row(facts["command"], f"nextpnr for {facts['part']}", cells["lut4"],
-                        cells["block_ram"], cells["multipliers"], model.estimate(design)))
+                        cells["block_ram"], cells["multipliers"],
+                        model.estimate(design.built(facts))))
     return rows

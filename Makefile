@@ -31,7 +31,6 @@ lint: .venv/.test
 
 # A step of a build that is in the cache is not done again. Minutes are a guess for a quiet core.
 BITSTREAMS = colorlight_i5 ecpix5
-OPTIONS_colorlight_i5 = --no-ethernet
 MINUTES_colorlight_i5 = 15
 MINUTES_ecpix5 = 60
 
@@ -39,7 +38,8 @@ bitstreams: $(BITSTREAMS:%=bitstream-%)
 
 bitstream-%: .venv/.test
 	@echo "$*: expect about $(MINUTES_$*) minutes"
-	$(BIN)/dscim build $* $(OPTIONS_$*)
+	@mkdir -p boards/reports
+	$(BIN)/dscim build $* $(OPTIONS_$*) --json boards/reports/$*.json
 
 clean:
 	rm -rf .venv .build build dist dscim.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

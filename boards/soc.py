@@ -70,7 +70,7 @@ class Setup:
     """What is built for a board.
 
     device: what --device says. clock: of `sys`, in Hz, as asked. baud: of the UART.
-    address: on Ethernet; None for a device that has a UART alone.
+    address: on Ethernet; None for a device that has a UART alone. scope: with LiteScope.
     """
 
     board: Board
@@ -79,6 +79,7 @@ class Setup:
     clock: float
     baud: int
     address: Address | None = None
+    scope: bool = False
 
     def __post_init__(self) -> None:
         require(self.address is None or self.board.ethernet is not None,
@@ -128,7 +129,7 @@ def board_soc(setup: Setup) -> Any:
     clocks = Clocks(platform, setup.board, setup.clock)
     phy = RS232PHY(platform.request("serial"), clocks.frequency, setup.baud)
     soc = DscimSoC(platform, setup.spec, int(clocks.frequency), clocks, phy,
-                   _ethernet(platform, setup))
+                   _ethernet(platform, setup), scope=setup.scope)
     for pin in setup.board.high:
         soc.comb += platform.request(pin).eq(1)
     return soc

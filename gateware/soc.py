@@ -1,16 +1,19 @@
 """The SoC: a core on a Wishbone bus, no CPU. A UART carries frames and UARTBone; where there is
 Ethernet, it carries frames and Etherbone."""
 
+from importlib.util import find_spec
+
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 
-from dscim.gateware import registers
+from dscim.gateware import probes, registers
 from dscim.gateware.core import Core
 from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort
 from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
 from dscim.gateware.link.uart import UartCarrier
 from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.base import require
 
 
 class DscimSoC(SoCMini):
@@ -20,6 +23,7 @@ class DscimSoC(SoCMini):
     crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
     ethernet: an Ethernet PHY (or a model of it) and the SoC's addresses there.
     engine_domain: see `Core`; whoever names another one than `sys` makes it.
+    scope: with LiteScope on the signals of `probes`; wants the package litescope.
     """
 
     csr_map = {  # noqa: RUF012 - LiteX reads it from the class
@@ -29,7 +33,8 @@ class DscimSoC(SoCMini):
     }
 
     def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy,
-                 ethernet: EthernetPort | None = None, engine_domain: str = "sys"):
+                 ethernet: EthernetPort | None = None, engine_domain: str = "sys",
+                 scope: bool = False):
         SoCMini.__init__(self, platform, clk_freq, csr_data_width=32, ident_version=False,
                          ident=f"dscim {registers.PROTOCOL} spec {spec.hash:08x}")
         self.crg = crg
@@ -42,6 +47,14 @@ class DscimSoC(SoCMini):
         reached = [Region(region.origin, region.size, memory=True) for region in regions.values()]
         reached += [Region(page*self.csr.paging, self.csr.paging, memory=False)
                     for page in self.csr_map.values()]
+        if scope:
+            require(find_spec("litescope") is not None,
+                    "LiteScope is not installed; run `pip install 'dscim[build]'`.")
+            from dscim.gateware.scope import build_scope  # noqa: PLC0415  it wants litescope
+
+            self.csr.add("scope", n=probes.PAGE)
+            self.scope = build_scope(core)
+            reached.append(Region(probes.BASE, self.csr.paging, memory=False))
         self.uart_phy = phy
         self.uart_carrier = uart = UartCarrier(phy, clk_freq)
         carriers, masters = [uart], {"uartbone": uart.bone.wishbone}

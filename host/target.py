@@ -44,8 +44,8 @@ class Presence:
 
 
 def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = None,
-                report: Callable[[str], None] | None = None, presence: Presence | None = None
-                ) -> Device:
+                report: Callable[[str], None] | None = None, presence: Presence | None = None,
+                scope: bool = False) -> Device:
     """The device called `name`, built from `spec`; close it, or use it as a context manager.
 
     name:     "ref" (numpy), "sim" (a simulator of its own, started and ended with the device),
@@ -57,9 +57,12 @@ def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = Non
     trace:    for simulators, the first and last cycle of which a waveform is kept.
     report:   is given lines that tell what takes time (building a simulator).
     presence: for "uart:" and "eth:", what to do when another host is there.
+    scope:    for simulators, with LiteScope in the SoC.
     """
-    return Device(_link(name, spec, trace, report or (lambda line: None),
-                        presence or Presence()), spec)
+    say = report or (lambda line: None)
+    if name in SIMULATORS:
+        return Device(_simulator(name, spec, trace, say, scope), spec)
+    return Device(_link(name, spec, presence or Presence()), spec)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,13 +97,10 @@ def line_of(name: str) -> Line:
     return Line()
 
 
-def _link(name: str, spec: SocSpec, trace: tuple[int, int] | None,
-          report: Callable[[str], None], presence: Presence) -> Link:
+def _link(name: str, spec: SocSpec, presence: Presence) -> Link:
     scheme, _, place = name.partition(":")
     if name == "ref":
         return ModelLink(spec)
-    if name in SIMULATORS:
-        return _simulator(spec, trace, report, ethernet=name == "sim+eth")
     if scheme == "uart":
         return _uart(*_port(scheme, place), spec, presence)
     if scheme == "eth":
@@ -166,13 +166,14 @@ def _uartbone(port: str, rate: int, spec: SocSpec) -> Link:
     return UartLink(port, baudrate=rate, probe=PROBE, memories=memory_ranges(spec))
 
 
-def _simulator(spec: SocSpec, trace: tuple[int, int] | None, report: Callable[[str], None],
-               ethernet: bool) -> Link:
+def _simulator(name: str, spec: SocSpec, trace: tuple[int, int] | None,
+               report: Callable[[str], None], scope: bool) -> Link:
     from dscim.host.link import sim  # noqa: PLC0415 - who simulates needs it
     from dscim.sim.server import Window  # noqa: PLC0415
     from dscim.sim.soc import soc_design  # noqa: PLC0415
 
     window = Window(*trace, Path("dscim.fst")) if trace else None
+    ethernet = name == "sim+eth"
     over = sim.over_datagrams if ethernet else sim.over_frames
-    return sim.SimLink(soc_design(spec, ethernet=ethernet), over(memories=memory_ranges(spec)),
+    return sim.SimLink(soc_design(spec, ethernet, scope), over(memories=memory_ranges(spec)),
                        window=window, say=report)

@@ -15,8 +15,9 @@ LAN = Lan("192.168.1.50", (ETHERBONE_PORT, FRAMES_PORT))
 """The simulated device on Ethernet."""
 
 
-def soc_design(spec: SocSpec, ethernet: bool = False) -> Design:
-    """The SoC of `spec`, its UART's bytes behind the PHY; with `ethernet` also on Ethernet."""
+def soc_design(spec: SocSpec, ethernet: bool = False, scope: bool = False) -> Design:
+    """The SoC of `spec`, its UART's bytes behind the PHY; with `ethernet` also on Ethernet, with
+    `scope` LiteScope in it."""
 
     def build(platform: Any) -> Any:
         from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import
@@ -30,7 +31,7 @@ def soc_design(spec: SocSpec, ethernet: bool = False) -> Design:
             phy = EthernetPhyModel(platform.request("eth"), RECEIVE, TRANSMIT)
             port = EthernetPort(phy, MAC_ADDRESS, LAN.address)
         soc = DscimSoC(platform, spec, CLK_FREQ, platform.crg(),
-                       RS232PHYModel(platform.request("serial")), port, ENGINE)
+                       RS232PHYModel(platform.request("serial")), port, ENGINE, scope)
         soc.sleepers = sleepers = Sleepers(platform.request("sleepers"))
         sleepers.add_engine(soc.core.engine)
         if port is not None:
@@ -38,7 +39,8 @@ def soc_design(spec: SocSpec, ethernet: bool = False) -> Design:
         return soc
 
     name, lan = ("dscim-eth", LAN) if ethernet else ("dscim", None)
-    return Design(name, f"{spec.hash:08x}", build, [_gateware()], CLK_FREQ, lan)
+    key = f"{spec.hash:08x}" + (" scope" if scope else "")
+    return Design(name, key, build, [_gateware()], CLK_FREQ, lan)
 
 
 def _gateware() -> Path:

@@ -1,4 +1,4 @@
-"""The real tools on a design of seconds: an echo on a board's own clock and pins."""
+"""The real tools: on a design of seconds, an echo on a board's own clock and pins; on a device."""
 
 import dataclasses
 import json
@@ -11,10 +11,14 @@ from dscim.boards import board_names, find_board
 from dscim.boards.soc import Setup, elaborate
 from dscim.host.bitstream.families import FAMILIES
 from dscim.host.bitstream.flow import Elaborated, Flow, TimingMissed
+from dscim.host.bitstream.load import built
 from dscim.host.bitstream.tools import find_tools
+from tests.commandline import dscim
 
-pytestmark = pytest.mark.slow
-ECP5 = [name for name in board_names()
+FAST = "colorlight_i5"
+"""The one board whose echo is built among the fast tests."""
+ECP5 = [pytest.param(name, marks=[] if name == FAST else pytest.mark.slow)
+        for name in board_names()
         if find_board(name).parts[find_board(name).devices[0]].family == "ecp5"]
 
 
@@ -59,6 +63,7 @@ def test_a_board_gets_a_bitstream_that_meets_timing(name: str, tmp_path: Path) -
         assert log.stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_gowin_too(tmp_path: Path) -> None:
     flow, made = flow_of("tang_nano_20k", tmp_path)
     built = flow.run(made, 1)
@@ -66,6 +71,7 @@ def test_gowin_too(tmp_path: Path) -> None:
     assert built.routed.timing.met
 
 
+@pytest.mark.slow
 def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At 400 MHz the best of two seeds is told, with its worst path in our names."""
@@ -81,3 +87,19 @@ def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
     best = max(clock["achieved"] for report in reached for name, clock in report.items()
                if "clkout" in name)
     assert raised.value.timing.worst.reached == pytest.approx(best)
+
+
+@pytest.mark.slow
+def test_the_command_builds_a_whole_device(tmp_path: Path) -> None:
+    """Half an hour of a busy core for the smallest board; none where the cache has the steps."""
+    folder, report = tmp_path/"out", tmp_path/"report.json"
+    done = dscim("build", FAST, "--output", folder, "--json", report, seconds=7200)
+    assert done.returncode == 0, done.stderr
+    assert "[4/4] packing" in done.stdout and "meets timing" in done.stdout
+    facts = json.loads(report.read_text())
+    assert facts == built(folder, find_board(FAST))         # and the bitstream is the one judged
+    assert (folder/facts["bitstream"]).stat().st_size > 100_000
+    assert all(clock["reached_mhz"] >= clock["asked_mhz"] for clock in facts["clocks"].values())
+    assert facts["spec"] == find_board(FAST).spec[facts["device"]].to_json()
+    dry = dscim("load", FAST, "--input", folder, "--dry-run")
+    assert dry.returncode == 0 and facts["bitstream"] in dry.stdout

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 FORMS = {"selected": MacroSpec(rows=16, columns=4),
          "array": MacroSpec(rows=16, columns=4, form="array", lanes=1),
          "exact": MacroSpec(rows=16, columns=4, form="exact", lanes=1)}
-QUIET = ("PINMISSING", "SPECIFYIGN", "MODDUP", "INITIALDLY")
+QUIET = ("PINMISSING", "SPECIFYIGN", "INITIALDLY")
 
 
 def netlist(spec: MacroSpec, folder: Path) -> Path:

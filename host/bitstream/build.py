@@ -105,7 +105,7 @@ class Builder:
 def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
     """The sources of `setup`, from the cache or made."""
     described = [setup.board.name, setup.device, json.dumps(setup.spec.to_json()),
-                 f"{setup.clock}", f"{setup.baud}", f"{setup.address}"]
+                 f"{setup.clock}", f"{setup.baud}", f"{setup.address}", f"{setup.scope}"]
     home = cache_folder() / f"sources-{digest([*_versions().values(), *described, *_code()])}"
     label = f"[1/{steps}] elaboration"
     cached = home.exists()
@@ -142,7 +142,7 @@ def _identity(setup: Setup) -> dict[str, Any]:
     """What says which device this is."""
     return {"board": setup.board.name, "device": setup.device,
             "part": setup.board.parts[setup.device].name, "spec_hash": f"{setup.spec.hash:08x}",
-            "spec": setup.spec.to_json(), "baud": setup.baud,
+            "spec": setup.spec.to_json(), "baud": setup.baud, "scope": setup.scope,
             "ip": setup.address and setup.address.ip, "mac": setup.address and setup.address.mac}
 
 

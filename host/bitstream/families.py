@@ -28,6 +28,7 @@ class Family:
     routed:      what nextpnr leaves for the packer. pack: the packer's arguments for a part.
     bitstream:   the file that is loaded.
     cells:       nextpnr's names of what is counted, by the names of the report.
+    tables:      Yosys's cells that take four-input tables, and how many each.
     """
 
     kinds: tuple[Kind, Kind, Kind]
@@ -38,6 +39,7 @@ class Family:
     pack: Callable[[Part], list[str]]
     bitstream: str
     cells: dict[str, tuple[str, ...]]
+    tables: dict[str, int]
 
     def script(self, more: str = "") -> str:
         """Yosys's script: cells as JSON, and their count. more: options of the synthesis."""
@@ -93,13 +95,15 @@ FAMILIES: dict[str, Family] = {
         constraints=f"{TOP}.lpf", place=_place_ecp5, routed=f"{TOP}.config", pack=_pack_ecp5,
         bitstream=f"{TOP}.bit",
         cells={"lut4": ("TRELLIS_COMB",), "flip_flops": ("TRELLIS_FF",),
-               "block_ram": ("DP16KD",), "multipliers": ("MULT18X18D",)}),
+               "block_ram": ("DP16KD",), "multipliers": ("MULT18X18D",)},
+        tables={"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}),
     "gowin": Family(
         kinds=(YOSYS, NEXTPNR_GOWIN, GOWIN_PACK), synthesis="synth_gowin -nowidelut",
         constraints=f"{TOP}.cst", place=_place_gowin, routed=f"{TOP}.routed.json",
         pack=_pack_gowin, bitstream=f"{TOP}.fs",
         cells={"lut4": ("LUT4", "ALU"), "flip_flops": ("DFF",), "block_ram": ("BSRAM",),
-               "multipliers": ("MULT9X9", "MULT18X18")}),
+               "multipliers": ("MULT9X9", "MULT18X18")},
+        tables={"LUT4": 1, "LUT3": 1, "LUT2": 1, "LUT1": 1, "ALU": 1}),
 }
 """The families whose bitstreams are built here."""
 

@@ -16,6 +16,11 @@ from dscim.host.errors import UserError
 STEPS = 4
 """Of a whole build; elaboration is the first."""
 
+SMALLER = "build it with fewer --columns, smaller memories or --no-ethernet"
+FULL = "utilisation limit"
+"""What nextpnr says where its placer finds no room."""
+
+
 class TimingMissed(UserError):
     """No seed met timing; `timing` is the best that was reached."""
 
@@ -120,12 +125,17 @@ class Flow:
     def place(self, made: Elaborated, netlist: Done, seed: int, seeds: int) -> Routed:
         """One place and route, judged."""
         family = self._family
-        done = self._run(Step(
-            "place", f"[3/{STEPS}] place and route, seed {seed} of {seeds}", self._nextpnr,
-            tuple(family.place(self._part, made.clocks, seed)),
-            {f"{TOP}.json": netlist.folder/f"{TOP}.json",
-             family.constraints: made.folder/family.constraints},
-            (family.routed, REPORT), 600))
+        try:
+            done = self._run(Step(
+                "place", f"[3/{STEPS}] place and route, seed {seed} of {seeds}", self._nextpnr,
+                tuple(family.place(self._part, made.clocks, seed)),
+                {f"{TOP}.json": netlist.folder/f"{TOP}.json",
+                 family.constraints: made.folder/family.constraints},
+                (family.routed, REPORT), 600))
+        except UserError as error:
+            if FULL not in str(error):
+                raise
+            raise UserError(f"{str(error).removesuffix('.')}; {SMALLER}.") from error
         report = json.loads((done.folder/REPORT).read_text())
         try:
             timing = judge(report, made.clocks, aliases(
@@ -143,11 +153,10 @@ class Flow:
     def _check_room(self, counts: dict[str, int]) -> None:
         """UserError where the cells alone are more than the part has."""
         part = self._part
-        for name, kinds, room in (
-                ("four-input tables", ("LUT4", "LUT3", "LUT2", "LUT1"), part.lut4),
-                ("block RAMs", ("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP"),
-                 part.block_ram)):
-            needed = sum(counts.get(kind, 0) for kind in kinds)
+        blocks = dict.fromkeys(("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP"), 1)
+        for name, costs, room in (("four-input tables", self._family.tables, part.lut4),
+                                  ("block RAMs", blocks, part.block_ram)):
+            needed = sum(cost*counts.get(kind, 0) for kind, cost in costs.items())
             if needed > room:
                 raise UserError(f"The device needs {needed} {name} and {part.name} has {room}; "
-                                "build it with fewer --columns or smaller memories.")
+                                f"{SMALLER}.")

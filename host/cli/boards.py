@@ -1,4 +1,4 @@
-"""`dscim boards`: what the SoC can be built for."""
+"""`dscim boards`: what the SoC can be built for, and what was built."""
 
 import argparse
 import dataclasses
@@ -6,6 +6,7 @@ from typing import Any
 
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
+from dscim.host.bitstream.reports import COLUMNS, read_reports, row
 from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.report import Report, add_report
 
@@ -23,6 +24,10 @@ def run(options: argparse.Namespace) -> int:
     report.table(["board", "device", ">LUT", ">block RAM", "macro", ">lanes", ">MHz", "links",
                   "memory: unused", "made here"],
                  [_row(board, device) for board in boards for device in board.devices])
+    built = read_reports()
+    if built:
+        report.say("Built, each by the command in boards/reports/BOARD.json, with its minutes:")
+        report.table(COLUMNS, [row(facts) for facts in built])
     for board in boards:
         if board.notes:
             report.say(f"{board.name}: {board.notes}")

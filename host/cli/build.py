@@ -59,6 +59,8 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
                                                  f"(default {IP})")
     group.add_argument("--mac", metavar="A", help=f"on Ethernet (default {MAC})")
     group.add_argument("--no-ethernet", action="store_true", help="a UART alone")
+    group.add_argument("--scope", action="store_true",
+                       help="with LiteScope on the engine's and the macro's signals")
 
 
 def setup_for(options: argparse.Namespace) -> Setup:
@@ -67,7 +69,8 @@ def setup_for(options: argparse.Namespace) -> Setup:
     device = board.device(options.device)
     clock = board.clock if options.clock is None else options.clock*MEGA
     return Setup(board, device, _spec(board, device, options), float(clock),
-                 board.baud if options.baud is None else options.baud, _address(board, options))
+                 board.baud if options.baud is None else options.baud, _address(board, options),
+                 options.scope)
 
 
 def _address(board: Board, options: argparse.Namespace) -> Address | None:
@@ -129,7 +132,7 @@ def _command(options: argparse.Namespace) -> str:
     """The command line that builds the same again, wherever its files go."""
     words = ["dscim", "build", options.board]
     for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", *MEMORIES,
-                 "clock", "baud", "ip", "mac", "no_ethernet", "seeds", "allow_slow"):
+                 "clock", "baud", "ip", "mac", "no_ethernet", "scope", "seeds", "allow_slow"):
         value = getattr(options, name)
         if value not in (None, False):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]

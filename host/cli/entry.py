@@ -29,6 +29,7 @@ VERBS = {
     "macros": "DS-CIM and exact macros side by side on an ECP5",
     "load": "load a built bitstream into a board",
     "selftest": "is a target's device right, memory by memory, product by product",
+    "scope": "the engine's and the macro's signals, cycle by cycle, from a device with LiteScope",
     "prune": "the best pruned network for a budget of operations, parameters or real cycles",
     "study": "a table or figure of the DS-CIM paper, computed, beside the paper's values",
 }

@@ -6,7 +6,7 @@ import dataclasses
 from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.report import Report, add_report
 from dscim.host.fit.alone import read_placed
-from dscim.host.fit.sides import contenders, side
+from dscim.host.fit.sides import COLUMNS, cells, contenders, side
 from dscim.host.fit.size import SizeModel
 
 
@@ -25,11 +25,7 @@ def run(options: argparse.Namespace) -> int:
     sides = [side(*contender, model, placed)
              for contender in contenders(options.rows, options.columns)]
     report.say(f"Macros of {options.rows} x {options.columns} alone on an ECP5-85F, speed grade 8")
-    report.table(["macro", "tables from", ">LUT4", ">FF", ">multipliers", ">Fmax, MHz",
-                  ">cycles", ">products/cycle", ">for 1000 LUT4", ">10^9 products/s"], [
-        (one.name, one.source, f"{one.lut4}", _known(one.flip_flops, "d"), f"{one.multipliers}",
-         _known(one.megahertz, ".1f"), f"{one.cycles}", f"{one.products_per_cycle:g}",
-         f"{one.per_kilo_lut:.2f}", _known(one.giga_products, ".2f")) for one in sides])
+    report.table(COLUMNS, [cells(one) for one in sides])
     report.say("cycles: of a product of all rows and columns. 'Yosys': synthesised, without place "
                "and route; 'model': estimated from smaller ones; '-': not placed and routed here. "
                "A product of DS-CIM is an estimate, an exact one is exact.")
@@ -38,6 +34,3 @@ def run(options: argparse.Namespace) -> int:
         "giga_products_per_second": one.giga_products} for one in sides])
     return 0
 
-
-def _known(value: float | None, kind: str) -> str:
-    return "-" if value is None else format(value, kind)

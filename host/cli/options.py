@@ -72,8 +72,9 @@ def add_trace(parser: argparse.ArgumentParser) -> None:
                         help="keep these cycles of the simulator as dscim.fst, with dscim.gtkw")
 
 
-def open_device(options: argparse.Namespace, spec: SocSpec, report: Report) -> Device:
-    """The target that the options of `add_target` ask for."""
+def open_device(options: argparse.Namespace, spec: SocSpec, report: Report,
+                scope: bool = False) -> Device:
+    """The target that the options of `add_target` ask for; with `scope` a simulator has one."""
     if options.trace and options.target not in SIMULATORS:
         raise UserError(f"--trace needs the target sim, not {options.target!r}, which has no "
                         "cycles.")
@@ -81,7 +82,7 @@ def open_device(options: argparse.Namespace, spec: SocSpec, report: Report) -> D
         raise UserError(f"--wait {options.wait:g} is outside 0..{MOST_WAIT} seconds.")
     presence = Presence(options.wait, options.take_over)
     return open_target(options.target, spec, trace=options.trace, report=report.say,
-                       presence=presence)
+                       presence=presence, scope=scope)
 
 
 def add_macro(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
-    spec = _spec(options.build) if options.build else soc_for(product_spec(options), options)
+    spec = described(options)
     findings = []
     with open_device(options, spec, report) as device, report.progress() as step:
         for finding in SelfTest(device, seed, step).run():
@@ -51,8 +51,11 @@ def run(options: argparse.Namespace) -> int:
     return 0 if holds else FAILED
 
 
-def _spec(folder: Path) -> SocSpec:
-    """The spec of what `dscim build` left in `folder`."""
+def described(options: argparse.Namespace) -> SocSpec:
+    """The spec of what `dscim build` left in the folder --build, or that the options describe."""
+    folder = options.build
+    if folder is None:
+        return soc_for(product_spec(options), options)
     try:
         return SocSpec.from_json(json.loads((folder/FACTS).read_text())["spec"])
     except (OSError, ValueError, KeyError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 from dscim.boards import find_board
 from dscim.boards.soc import Address, Setup, elaborate
 from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.host.bitstream.reports import read_reports
 
 MEASURED_ON = "ecpix5"
 """The board whose part and pins a design has where it names no other."""
@@ -77,3 +78,15 @@ class Design:
 def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
     """The design of a device of `macro`, without an exact macro beside it unless asked."""
     return Design(macro, SocSpec(macro, **{"exact": False, **sizes}), ethernet=ethernet)
+
+
+def built(facts: dict[str, Any]) -> Design:
+    """The design that a build's report is of."""
+    spec = SocSpec.from_json(facts["spec"])
+    return Design(spec.macro, spec, ethernet=facts["ip"] is not None, board=facts["board"])
+
+
+def read_builds() -> list[tuple[Design, int]]:
+    """The finished builds for an ECP5, each with the tables that nextpnr counted."""
+    return [(built(facts), facts["cells"]["lut4"]["used"]) for facts in read_reports()
+            if facts["part"].startswith("LFE5")]

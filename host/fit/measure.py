@@ -31,10 +31,6 @@ KINDS = ((16, "selected", 16), (16, "exact", 1), (64, "selected", 4), (16, "arra
 SIZES = ((1, 4), (2, 4), (1, 8), (2, 8))
 """Groups and columns in which they are; the model has as many factors."""
 
-LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
-"""What an ECP5 spends: a carry takes two tables, a distributed RAM of 16 x 4 four."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """What Yosys made of a design. cells: its count of each kind. seconds: of the synthesis.
@@ -49,7 +45,7 @@ class Measured:
     @property
     def lut4(self) -> int:
         """Tables, as nextpnr counts them: those of carries and distributed RAM with the rest."""
-        return sum(cost*self.cells.get(kind, 0) for kind, cost in LUT4_COST.items())
+        return sum(cost*self.cells.get(kind, 0) for kind, cost in FAMILIES["ecp5"].tables.items())
 
     @property
     def flip_flops(self) -> int:
@@ -108,7 +104,8 @@ def wanted() -> list[Design]:
               if macro.macro.form == "exact"]
     small = MacroSpec(rows=16, columns=4)
     devices = [device(small), device(small, ethernet=True),
-               Design(SMALL.macro, SMALL, board="colorlight_i5"), Design(LARGE.macro, LARGE)]
+               Design(SMALL.macro, SMALL, board="colorlight_i5"), Design(LARGE.macro, LARGE),
+               Design(LARGE.macro, LARGE, ethernet=True)]
     return macros[:8] + tables + macros[8:16] + side_by_side()[:1] + devices + macros[16:] + (
         side_by_side()[1:])
 

@@ -8,6 +8,10 @@ from dscim.host.fit.design import Design
 from dscim.host.fit.measure import Measured
 from dscim.host.fit.size import SizeModel
 
+COLUMNS = ("macro", "tables from", ">LUT4", ">FF", ">multipliers", ">Fmax, MHz", ">cycles",
+           ">products/cycle", ">for 1000 LUT4", ">10^9 products/s")
+"""Of the table of sides; '>' aligns to the right."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Side:
@@ -71,3 +75,15 @@ def side(name: str, design: Design, product: ProductSpec, model: SizeModel,
                 row.flip_flops if row else None,
                 estimate.multipliers if estimate else row.multipliers if row else 0,
                 reached, cycles, macro.rows*macro.columns/cycles)
+
+
+def cells(one: Side) -> tuple[str, ...]:
+    """A side in the columns of COLUMNS; '-' for what is not known."""
+    return (one.name, one.source, f"{one.lut4}", _known(one.flip_flops, "d"),
+            f"{one.multipliers}", _known(one.megahertz, ".1f"), f"{one.cycles}",
+            f"{one.products_per_cycle:g}", f"{one.per_kilo_lut:.2f}",
+            _known(one.giga_products, ".2f"))
+
+
+def _known(value: float | None, kind: str) -> str:
+    return "-" if value is None else format(value, kind)

@@ -2,7 +2,9 @@
 
 Tables: a macro's are, for each kind of macro, a sum over its cells, groups and columns; around it
 stand the engine, which grows with the columns, and the links. The factors are the least squares of
-the table of `dscim.host.fit.measure`. Block RAM is counted memory by memory, multipliers by unit.
+the table of `dscim.host.fit.measure`. nextpnr then spends more on the ends of carry chains: by as
+much as in the builds whose reports the project has. Block RAM is counted memory by memory,
+multipliers by unit.
 """
 
 import dataclasses
@@ -14,7 +16,7 @@ import numpy.typing as npt
 
 from dscim.boards.memories import block_rams, macro_blocks
 from dscim.host.errors import UserError
-from dscim.host.fit.design import Design
+from dscim.host.fit.design import Design, read_builds
 from dscim.host.fit.measure import COMMAND, Measured, read_table
 
 Kind = tuple[str, int, int, str, bool, bool]
@@ -34,13 +36,29 @@ class Size:
 
 
 class SizeModel:
-    """Estimates sizes; `rows` is what was measured, by default the table of the project."""
+    """Estimates sizes; `rows` is what was synthesised and `builds` what was built, with its tables,
+    by default those of the project."""
 
-    def __init__(self, rows: Sequence[Measured] | None = None) -> None:
+    def __init__(self, rows: Sequence[Measured] | None = None,
+                 builds: Sequence[tuple[Design, int]] | None = None) -> None:
         self.rows = read_table() if rows is None else list(rows)
+        self._builds = list(read_builds() if builds is None else builds)
 
     def estimate(self, design: Design) -> Size:
-        """The size of `design`; UserError for a kind of macro of which nothing was measured."""
+        """The size of `design` in a bitstream, for a device, or synthesised, for a macro alone;
+        UserError for a kind of macro of which nothing was measured."""
+        size = self.synthesised(design)
+        return size if design.device is None else dataclasses.replace(
+            size, lut4=round(size.lut4*self.packing))
+
+    @cached_property
+    def packing(self) -> float:
+        """Tables in a bitstream for one of Yosys's; 1 where nothing was built."""
+        ratios = [lut4/self.synthesised(design).lut4 for design, lut4 in self._builds]
+        return float(np.mean(ratios)) if ratios else 1.0
+
+    def synthesised(self, design: Design) -> Size:
+        """The size that Yosys will tell; UserError as for `estimate`."""
         macros = design.device.macros if design.device else (design.macro,)
         lut4 = sum(self._macro(dataclasses.replace(design, macro=macro, device=None))
                    for macro in macros)

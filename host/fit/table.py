@@ -1,15 +1,10 @@
 """The size model beside what was built and synthesised."""
 
 import dataclasses
-import json
-from importlib import resources
 
-from dscim.gateware.specs import SocSpec
-from dscim.host.fit.design import Design
+from dscim.host.bitstream.reports import read_reports
+from dscim.host.fit import design
 from dscim.host.fit.size import Size, SizeModel
-
-REPORTS = "reports"
-"""Folder of `dscim.boards` with the report.json of each large build, by its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,21 +27,18 @@ class Row:
 def compare(model: SizeModel) -> list[Row]:
     """Every design of the model's table, and every build whose report the project has."""
     synthesised = [Row(row.design.name, row.yosys, row.lut4, row.block_ram, row.multipliers,
-                       model.estimate(row.design)) for row in model.rows]
+                       model.synthesised(row.design)) for row in model.rows]
     return [*built(model), *synthesised]
 
 
 def built(model: SizeModel) -> list[Row]:
     """The builds on ECP5 alone, as nextpnr counted them."""
-    folder = resources.files("dscim.boards")/REPORTS
     rows = []
-    for path in sorted(folder.iterdir(), key=lambda path: path.name) if folder.is_dir() else ():
-        facts = json.loads(path.read_text()) if path.name.endswith(".json") else {}
-        if not facts.get("part", "").startswith("LFE5"):
+    for facts in read_reports():
+        if not facts["part"].startswith("LFE5"):
             continue
-        spec = SocSpec.from_json(facts["spec"])
         cells = {name: count["used"] for name, count in facts["cells"].items()}
-        design = Design(spec.macro, spec, ethernet=facts.get("ip") is not None)
         rows.append(Row(facts["command"], f"nextpnr for {facts['part']}", cells["lut4"],
-                        cells["block_ram"], cells["multipliers"], model.estimate(design)))
+                        cells["block_ram"], cells["multipliers"],
+                        model.estimate(design.built(facts))))
     return rows

@@ -6,8 +6,8 @@ from itertools import islice, takewhile
 from dscim.gateware.link.protocol import Kind
 from dscim.host.errors import LinkError
 from dscim.host.link.carrier import FRAME_BYTES, Carrier
-from dscim.host.link.flight import Flight, Refused, copies, cost_of
-from dscim.host.link.frames import ANSWER, OVERHEAD, SEQUENCES, DamagedFrame, Frame
+from dscim.host.link.flight import Flight, Flights, Refused, copies, cost_of
+from dscim.host.link.frames import ANSWER, OVERHEAD, DamagedFrame, Frame
 from dscim.host.link.pace import FrameSize, RoundTrip
 from dscim.host.link.statistics import LinkStatistics
 
@@ -38,10 +38,9 @@ class Exchange:
         self._carrier = carrier
         self._counted = counted
         self._line = 2 * FRAME_BYTES * carrier.byte_seconds
-        self._flights: dict[int, Flight] = {}   # by sequence, in order
-        self._turns: dict[int, Flight] = {}     # by the last turn, in order
-        self._turn = self._newest = self._load = self._repeated = 0
-        self._heard = 0.0
+        self._flights = Flights()
+        self._newest = 0        # the first turn of the latest one whose own answer has come
+        self._heard = 0.0       # when the last answer came
 
     def run(self, requests: Iterator[Frame], most: int, span: int,
             answer: Callable[[Frame, Frame], bool]) -> None:
@@ -52,8 +51,7 @@ class Exchange:
         without progress; requests in flight may or may not have been carried out then.
         """
         self._flights.clear()
-        self._turns.clear()
-        self._load = self.answered = self._repeated = 0
+        self.answered = 0
         self.certain = True
         upcoming = enumerate(requests)
         held = next(upcoming, None)
@@ -61,7 +59,7 @@ class Exchange:
         while held or self._flights:
             batch: list[Flight] = []
             while held and self._room(*held, most, span):
-                batch.append(self._flight(*held))
+                batch.append(self._flights.add(held[1], held[0]))
                 held = next(upcoming, None)
             self._send(batch)
             before = self.answered
@@ -77,37 +75,22 @@ class Exchange:
     @property
     def first_open(self) -> Frame | None:
         """See the class."""
-        return next((flight.request for flight in self._flights.values()), None)
+        first = self._flights.first
+        return first.request if first else None
 
     def _room(self, index: int, request: Frame, most: int, span: int) -> bool:
-        if not self._flights:
-            return True
-        first = next(iter(self._flights.values())).index
-        return (len(self._flights) < most and index - first < span
-                and self._load + cost_of(request) <= self._carrier.bytes_in_flight)
-
-    def _flight(self, index: int, request: Frame) -> Flight:
-        flight = Flight(request, request.encode(), index, cost_of(request))
-        self._flights[request.sequence] = flight
-        self._load += flight.cost
-        return flight
+        first = self._flights.first
+        return first is None or (
+            len(self._flights) < most and index - first.index < span
+            and self._flights.load + cost_of(request) <= self._carrier.bytes_in_flight)
 
     def _send(self, batch: list[Flight]) -> None:
         if not batch:
             return
         raw = [flight.raw for flight in batch for _ in range(copies(flight.sends))]
         self._carrier.send(raw)
-        now = self._carrier.now()
-        again = len(raw) - len(batch)
-        for flight in batch:
-            self._turns.pop(flight.turns[1], None)
-            self._turn += 1
-            flight.turns = (flight.turns[0] or self._turn, self._turn)
-            self._turns[self._turn] = flight
-            again += flight.sends > 0
-            self._repeated += flight.sends == 1
-            flight.sends += 1
-            flight.sent = now
+        again = len(raw) - sum(flight.sends == 0 for flight in batch)
+        self._flights.sent(batch, self._carrier.now())
         self.certain &= not again
         self._counted.frames_sent += len(raw)
         self._counted.resends += again
@@ -127,14 +110,14 @@ class Exchange:
 
     def _worth(self) -> int:
         """Bytes of answers that are worth waking for: a part of those in flight, one at least."""
-        first = next(iter(self._flights.values())).request
-        answer = OVERHEAD + (4 * first.count if first.kind == Kind.READ else 0)
+        first = self.first_open
+        answer = OVERHEAD + (4 * first.count if first and first.kind == Kind.READ else 0)
         return answer * max(1, len(self._flights) // WAKE_PART)
 
     def _take(self, frame: Frame, answer: Callable[[Frame, Frame], bool]) -> bool:
         """Whether the frame answers what is in flight."""
-        some = next(iter(self._flights.values()), None)
-        if some is None or frame.session != some.request.session:
+        some = self.first_open
+        if some is None or frame.session != some.session:
             return False
         flight = self._flights.get(frame.sequence)
         if frame.kind == Kind.REFUSED:
@@ -146,7 +129,7 @@ class Exchange:
                 and answer(flight.request, frame):
             self._done(flight)
             known = True
-        if frame.kind == Kind.WRITTEN and some.request.kind == Kind.WRITE:
+        if frame.kind == Kind.WRITTEN and some.kind == Kind.WRITE:
             known |= self._finish_before(frame.address)
         return known
 
@@ -161,22 +144,15 @@ class Exchange:
         self._finish(flight)
 
     def _finish(self, flight: Flight) -> None:
-        del self._flights[flight.request.sequence]
-        del self._turns[flight.turns[1]]
-        self._load -= flight.cost
-        self._repeated -= flight.sends > 1
+        self._flights.finish(flight)
         self.answered += 1
 
     def _finish_before(self, missing: int) -> bool:
         """Finishes the WRITEs before the first missing one; whether there were any."""
-        known = False
-        while self._flights:
-            first = next(iter(self._flights.values()))
-            if (missing - first.request.sequence - 1) % SEQUENCES >= SEQUENCES // 2:
-                break
-            self._finish(first)
-            known = True
-        return known
+        before = self._flights.before(missing)
+        for flight in before:
+            self._finish(flight)
+        return bool(before)
 
     def _due(self, flight: Flight) -> float:
         """When the flight is late.
@@ -190,9 +166,9 @@ class Exchange:
 
     def _next_due(self) -> float:
         """When the first flight is late: where none was sent again, the one sent first."""
-        if self._repeated:
-            return min(map(self._due, self._turns.values()))
-        return self._due(next(iter(self._turns.values())))
+        if self._flights.repeated:
+            return min(map(self._due, self._flights))
+        return self._due(next(iter(self._flights)))
 
     def _resend(self, now: float) -> None:
         """Sends again what was passed by answers to later frames, and what is late.
@@ -200,14 +176,14 @@ class Exchange:
         In a stream only the first of those that are late: its answer will pass the others if
         they are lost, and if they only wait in a queue it does not grow.
         """
-        if not self._turns:
+        if not self._flights:
             return
         stream = self._carrier.stream
         passed = self._newest - (0 if stream else REORDERED)
-        lost = list(takewhile(lambda flight: flight.turns[1] < passed, self._turns.values()))
+        lost = list(takewhile(lambda flight: flight.turns[1] < passed, self._flights))
         late: list[Flight] = []
         if self._next_due() <= now and not (stream and lost):
-            late = [flight for flight in islice(self._turns.values(), len(lost), None)
+            late = [flight for flight in islice(self._flights, len(lost), None)
                     if self._due(flight) <= now]
         if stream and late:
             late = [min(late, key=lambda flight: flight.index)]

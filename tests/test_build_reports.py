@@ -1,0 +1,72 @@
+"""The reports of finished builds: they met timing, and the README says what they say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dscim.boards import find_board
+from dscim.boards.soc import SYS
+from dscim.gateware.specs import SocSpec
+from dscim.host.bitstream.reports import COLUMNS, read_reports, row
+from dscim.host.fit import readme
+from dscim.host.fit.size import SizeModel
+from dscim.host.fit.table import built
+from tests.commandline import dscim
+
+README = Path(__file__).parent.parent/"README.md"
+REPORTS = read_reports()
+
+
+def test_there_are_builds() -> None:
+    """Of which each name is one board's, as `make bitstreams` writes them."""
+    assert REPORTS
+    assert len({facts["board"] for facts in REPORTS}) == len(REPORTS)
+
+
+@pytest.mark.parametrize("facts", REPORTS, ids=lambda facts: facts["board"])
+def test_a_report_is_of_a_bitstream_that_met_timing(facts: dict) -> None:
+    board = find_board(facts["board"])
+    assert facts["built"] and len(facts["sha256"]) == 64
+    assert facts["command"].startswith(f"dscim build {board.name}")
+    assert facts["part"] == board.parts[facts["device"]].name
+    assert SYS in facts["clocks"] and (facts["ip"] is None) == (len(facts["clocks"]) < 3)
+    for clock in facts["clocks"].values():
+        assert clock["reached_mhz"] >= clock["asked_mhz"] > 0
+    for count in facts["cells"].values():
+        assert 0 <= count["used"] <= count["available"]
+    assert f"{SocSpec.from_json(facts['spec']).hash:08x}" == facts["spec_hash"]
+    assert len(row(facts)) == len(COLUMNS)
+
+
+def test_estimates_of_builds_are_within_a_tenth() -> None:
+    rows = built(SizeModel())
+    assert len(rows) == sum(facts["part"].startswith("LFE5") for facts in REPORTS)
+    assert [one.name for one in rows if abs(one.off) > 0.1] == []
+    assert all((one.block_ram, one.multipliers)
+               == (one.estimate.block_ram, one.estimate.multipliers) for one in rows)
+
+
+def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
+    text = README.read_text()
+    names = [found[2] for found in readme.BLOCK.finditer(text)]
+    assert sorted(names) == sorted(readme.TABLES)
+    assert readme.rendered(text) == text
+    wrong = tmp_path/"wrong.md"
+    wrong.write_text("<!-- table builds -->\n| old |\n<!-- end -->\n")
+    command = [sys.executable, "-m", "dscim.host.fit.readme", str(wrong)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "run with --write" in done.stderr
+    assert subprocess.run([*command, "--write"], check=False).returncode == 0
+    assert subprocess.run(command, check=False).returncode == 0
+    wrong.write_text("<!-- table sizes -->\n<!-- end -->\n")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "no table 'sizes'; choose one of builds," in done.stderr
+
+
+def test_boards_prints_them(tmp_path: Path) -> None:
+    done = dscim("boards")
+    assert done.returncode == 0
+    for facts in REPORTS:
+        assert f"{facts['clocks'][SYS]['reached_mhz']:.1f}" in done.stdout

@@ -9,13 +9,14 @@ import itertools
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec
+from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec, table_sequence
 from dscim.host.device import Device
 from dscim.host.reference import contract, product
 from dscim.host.target import open_target
 
 LFSR = SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))
 COUNTER = SequenceSpec()
+TABLE = table_sequence("gaussian")
 MACROS = {
     **{f"selected-{or_width}-{sequence.kind}-{lanes}":
        MacroSpec(or_width=or_width, sequence=sequence, lanes=lanes)
@@ -27,6 +28,9 @@ MACROS = {
        for or_width, sequence, lanes, columns in (
            (16, COUNTER, 1, 32), (16, LFSR, 4, 32), (64, COUNTER, 4, 32), (64, LFSR, 1, 32),
            (16, LFSR, 16, 4), (16, COUNTER, 64, 4), (64, LFSR, 64, 4), (64, COUNTER, 16, 4))},
+    "selected-16-table-16": MacroSpec(sequence=TABLE),
+    "selected-16-table-1": MacroSpec(sequence=TABLE, lanes=1),
+    "selected-64-table-4": MacroSpec(or_width=64, sequence=TABLE, lanes=4),
 }
 DEPTHS = (1, 27, 128, 129, 576)
 COLUMNS = (1, 31, 32, 33, 64)
@@ -48,11 +52,13 @@ def operands(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> np.
 
 
 def products(macro: MacroSpec) -> list[ProductSpec]:
-    """Both signed modes, every shift, L = 64, 128, 256, and 1024 where G is 16."""
+    """Both signed modes, every shift, L = 64 to 256, and 1024 where G is 16; those it computes."""
     lengths = (64, 128, 256, 1024) if macro.or_width == 16 else (64, 128, 256)
     modes = [("offset", 0), *(("split", shift) for shift in range(4))]
-    return [ProductSpec(macro.or_width, length, macro.sequence, signed, shift)
-            for length, (signed, shift) in itertools.product(lengths, modes)]
+    every = [ProductSpec(macro.or_width, length, macro.sequence, signed, shift)
+             for length, (signed, shift) in itertools.product(lengths, modes)
+             if length // macro.or_width <= macro.most_samples]
+    return [product for product in every if macro.refusal(product) is None]
 
 
 def check(device: Device, seed: int, shapes: int) -> int:

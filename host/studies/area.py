@@ -155,7 +155,7 @@ STUDY = Study(
              "as the macro has it, memory is a model of six transistors a bit. No layout, wires "
              "or sizing: relative figures. Area per product rate: transistors times cycles over "
              "128 x 32. With fixed points (counter or table, L = 64) each row needs only the "
-             "comparators of its own region, and the OR trees are wires. With --liberty areas in "
+             "comparators of its own region, and the OR trees are wires. With `--liberty` areas in "
              "that library's cells take the transistors' place, a bit of memory that of one "
              "and a half of its NANDs.",
     published=(Published("copies for about 1x more area", 64, "copies"),),

@@ -114,22 +114,27 @@ def _absolute(pins: float, transistors: int, cycles: int, inputs: Inputs) -> Row
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """Pins a product of two numbers by component."""
-    panel = drawing.subplots()
+    """Pins a product of two numbers by component: all, and what is below the exact designs."""
     shown = list(rows)[::-1]
     names = [row["design"] + (f", L = {row['length']}" if row["length"] else "") for row in shown]
-    bottom = np.zeros(len(shown))
-    for part in PARTS:
-        values = np.array([row[part] for row in shown])
-        panel.barh(names, values, left=bottom, label=part)
-        bottom += values
-    for place, row in enumerate(shown):
-        panel.text(bottom[place], place, f"  {row['pins']:,.0f}", va="center", fontsize=8)
-    panel.margins(x=0.12)
-    panel.set(xlabel="pins toggled for a product of two numbers and its addition (model)")
-    panel.tick_params(labelsize=8)
-    panel.legend(fontsize=8)
-    panel.grid(alpha=0.3, axis="x")
+    exact = [row["pins"] for row in rows if row["length"] is None]
+    panels = drawing.subplots(1, 2, sharey=True)
+    for panel, most in zip(panels, (None, 1.2 * max(exact)), strict=True):
+        bottom = np.zeros(len(shown))
+        for part in PARTS:
+            values = np.array([row[part] for row in shown])
+            panel.barh(names, values, left=bottom, label=part)
+            bottom += values
+        for place, row in enumerate(shown):
+            if most is None or row["pins"] < most:
+                panel.text(bottom[place], place, f" {row['pins']:,.0f}", va="center", fontsize=8)
+        panel.set_xlim(0, most or 1.2 * max(row["pins"] for row in rows))
+        panel.tick_params(labelsize=8)
+        panel.grid(alpha=0.3, axis="x")
+    panels[0].set_xlabel("pins toggled for a product and its addition")
+    panels[1].set_xlabel("the same, enlarged (model)")
+    drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                   fontsize=8)
 
 
 def adapted(inputs: Inputs) -> Study:

@@ -1,5 +1,6 @@
 """One self-contained page of studies: tables, figures, what was hoped for."""
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -11,20 +12,32 @@ from dscim.host.studies.study import Row
 
 STYLE = """
 :root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem;
        overflow-wrap: anywhere }
 h1, h2 { line-height: 1.2 }
 nav a { margin-right: 1rem }
 figure { margin: 1rem 0; background: #fff }
-figure svg { width: 100%; height: auto }
+figure { overflow-x: auto }
+figure svg { display: block; width: 100%; min-width: 42rem; height: auto }
+ul { padding-left: 1.2rem }
+summary { cursor: pointer; padding: .3rem 0 }
 .scroll { overflow: auto; max-height: 34rem; border: 1px solid #8886 }
 table { border-collapse: collapse; font-size: .85rem; white-space: nowrap }
 th { position: sticky; top: 0; background: Canvas; text-align: left }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #8883 }
+td:first-child, th:first-child { position: sticky; left: 0; background: Canvas; z-index: 1;
+       white-space: normal; min-width: 6rem; max-width: 12rem }
+td.long { white-space: normal; min-width: 14rem }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 .missed { font-weight: bold }
 code { font-size: .9em }
 """
+
+
+CODE = re.compile("`([^`]*)`")
+
+LONG_TABLE, LONG_TEXT = 16, 30
+"""Rows of a table that is folded, and characters of a text that is wrapped."""
 
 
 def save_page(path: Path | None, outcomes: Sequence[Outcome]) -> None:
@@ -49,7 +62,7 @@ def _page(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _section(done: Outcome) -> Iterator[str]:
     study, facts = done.study, done.to_json()
     yield f'<section id="{study.name}"><h2>{escape(study.title)}</h2>'
-    yield f"<p>{escape(study.question)}</p>"
+    yield "<p>" + CODE.sub(r"<code>\1</code>", escape(study.question)) + "</p>"
     seeds = ", ".join(f"{what} {seed}" for what, seed in study.seeds.items()) or "none"
     yield (f"<p><code>{escape(done.command)}</code>: {len(done.rows)} rows in {done.seconds:.0f} s"
            f"{' (quick: fewer points than the full run)' if done.quick else ''}; "
@@ -79,11 +92,18 @@ def _table(done: Outcome) -> Iterator[str]:
     number = [any(isinstance(row.get(column.field), int | float) for row in rows)
               for column in columns]
     kind = [' class="number"' if each else "" for each in number]
+    if len(rows) > LONG_TABLE:
+        yield f"<details><summary>All {len(rows)} rows</summary>"
     yield '<div class="scroll"><table><thead><tr>'
     yield "".join(f"<th{each}>{escape(column.title)}</th>"
                   for column, each in zip(columns, kind, strict=True))
     yield "</tr></thead><tbody>"
     for row in rows:
-        yield "<tr>" + "".join(f"<td{each}>{escape(column.text(row))}</td>" for column, each
+        yield "<tr>" + "".join(_cell(column.text(row), each) for column, each
                                in zip(columns, kind, strict=True)) + "</tr>"
-    yield "</tbody></table></div>"
+    yield "</tbody></table></div>" + ("</details>" if len(rows) > LONG_TABLE else "")
+
+
+def _cell(text: str, kind: str) -> str:
+    long = ' class="long"' if not kind and len(text) > LONG_TEXT else kind
+    return f"<td{long}>{escape(text)}</td>"

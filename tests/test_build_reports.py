@@ -21,6 +21,7 @@ REPORTS = read_reports()
 
 def test_a_board_has_one_report() -> None:
     """As `make bitstreams` writes them, by the board's name."""
+    assert REPORTS
     assert len({facts["board"] for facts in REPORTS}) == len(REPORTS)
 
 

@@ -19,8 +19,8 @@ README = Path(__file__).parent.parent/"README.md"
 REPORTS = read_reports()
 
 
-def test_there_are_builds() -> None:
-    """Of which each name is one board's, as `make bitstreams` writes them."""
+def test_a_board_has_one_report() -> None:
+    """As `make bitstreams` writes them, by the board's name."""
     assert REPORTS
     assert len({facts["board"] for facts in REPORTS}) == len(REPORTS)
 

@@ -9,8 +9,9 @@ import pytest
 from dscim.boards import find_board
 from dscim.boards.soc import SYS
 from dscim.gateware.specs import SocSpec
+from dscim.host import pages
 from dscim.host.bitstream.reports import COLUMNS, read_reports, row
-from dscim.host.fit import readme
+from dscim.host.fit import results
 from dscim.host.fit.size import SizeModel
 from dscim.host.fit.table import built
 from tests.commandline import dscim
@@ -19,8 +20,8 @@ README = Path(__file__).parent.parent/"README.md"
 REPORTS = read_reports()
 
 
-def test_there_are_builds() -> None:
-    """Of which each name is one board's, as `make bitstreams` writes them."""
+def test_a_board_has_one_report() -> None:
+    """As `make bitstreams` writes them, by the board's name."""
     assert REPORTS
     assert len({facts["board"] for facts in REPORTS}) == len(REPORTS)
 
@@ -50,12 +51,12 @@ def test_estimates_of_builds_are_within_a_tenth() -> None:
 
 def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
     text = README.read_text()
-    names = [found[2] for found in readme.BLOCK.finditer(text)]
-    assert sorted(names) == sorted(readme.TABLES)
-    assert readme.rendered(text) == text
+    names = [found[3] for found in pages.BLOCK.finditer(text) if found[2] == "table"]
+    assert sorted(names) == sorted(results.TABLES)
+    assert pages.rendered(text) == text
     wrong = tmp_path/"wrong.md"
     wrong.write_text("<!-- table builds -->\n| old |\n<!-- end -->\n")
-    command = [sys.executable, "-m", "dscim.host.fit.readme", str(wrong)]
+    command = [sys.executable, "-m", "dscim.host.pages", str(wrong)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "run with --write" in done.stderr
     assert subprocess.run([*command, "--write"], check=False).returncode == 0

@@ -19,6 +19,8 @@ pytest.importorskip("litescope")
 SPEC = SocSpec(MacroSpec(rows=16, columns=4), exact=False, activation_words=512, weight_rows=512,
                channels=64, strip=16, requant_lanes=1, descriptors=16)
 BEFORE = 20
+LONG = 600
+"""Seconds, for a starved machine."""
 
 
 def test_the_registers_are_where_the_host_looks_for_them() -> None:
@@ -46,16 +48,14 @@ def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
             scope.arm(trigger, BEFORE)
             device.counted()
             counted = device.multiply(x, w, ProductSpec()).counters
-            samples = scope.wait(20)
+            samples = scope.wait(LONG)
             assert len(samples) == TAKEN
             first = int(np.argmax(column(samples, seen)))
             assert abs(first - BEFORE) <= 2              # LiteScope's queue
-        assert counted.cycles_busy < TAKEN - BEFORE      # all of it, but for what came before
-        missing = int(column(samples, "busy")[0])        # its first samples are lost, if busy
-        assert missing == 1
+        assert counted.cycles_busy < TAKEN - BEFORE      # so that one look sees all of it
         scope.arm({"start": 1}, BEFORE)
         counted = device.multiply(x, w, ProductSpec()).counters
-        samples = scope.wait(20)
+        samples = scope.wait(LONG)
         with pytest.raises(UserError, match=r"The trigger was not met in 0.5 s"):
             scope.arm({"error": 9}, 0)
             scope.wait(0.5)

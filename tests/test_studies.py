@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec
+from dscim.host import pages
 from dscim.host.reference import product
 from dscim.host.reference.error import uniform_rmse
-from dscim.host.studies import NAMES, moments, results, study
+from dscim.host.studies import NAMES, moments, study
 from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, UNIFORM, axes
 from dscim.host.studies.points import best_points, form_of
 from dscim.host.studies.tables import MADE_FOR, entry
@@ -48,12 +49,12 @@ def test_quick_study(name, tmp_path):
 @pytest.mark.parametrize("name", ["README.md", "host/studies/README.md"])
 def test_readme_shows_what_the_json_says(name, tmp_path):
     text = (ROOT / name).read_text()
-    assert results.rendered(text) == text
+    assert pages.rendered(text) == text
     assert "<!-- study " in text
     wrong = tmp_path / "wrong.md"
     before, mark, after = text.partition("<!-- study ")
     wrong.write_text(before + mark + after.replace(" % |", " % worse |", 1))
-    done = subprocess.run([sys.executable, "-m", "dscim.host.studies.results", wrong],
+    done = subprocess.run([sys.executable, "-m", "dscim.host.pages", wrong],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "--write" in done.stderr

@@ -134,7 +134,7 @@ def _command(options: argparse.Namespace) -> str:
     for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", *MEMORIES,
                  "clock", "baud", "ip", "mac", "no_ethernet", "scope", "seeds", "allow_slow"):
         value = getattr(options, name)
-        if value not in (None, False):
+        if value not in (None, False) and (name, value) != ("seeds", 1):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
     return " ".join(words)
 

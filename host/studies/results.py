@@ -1,31 +1,14 @@
-"""The README's results, made from the studies' JSON: python -m dscim.host.studies.results.
+"""What pages show of studies, from the JSON of full runs in host/data/study-*.json."""
 
-    python -m dscim.host.studies.results README.md [--write]
-
-Each block of the file between `<!-- study NAME -->` and `<!-- end -->` is what the JSON of a full
-run in `host/data/study-NAME.json` gives. Without --write a block that differs fails.
-"""
-
-import argparse
 import json
-import re
-import sys
 from collections.abc import Callable
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.files import save_bytes
 from dscim.host.errors import UserError
+from dscim.host.markdown import markdown
 
 Json = dict[str, Any]
-
-BLOCK = re.compile(r"(<!-- study (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _rmse(facts: Json) -> str:
@@ -43,7 +26,7 @@ def _rmse(facts: Json) -> str:
             row["operands"], row["variant"], row["length"], row["sequence"], row["signed"],
             row.get("shift")) == ("uniform", *place, sequence, signed, shift)) for place in places]
         rows.append([title, *(f"{value:.3f} %" for value in values)])
-    return _markdown(["RMSE, uniform INT8, 128 rows", "DS-CIM1, L = 256", "DS-CIM2, L = 64"], rows)
+    return markdown(["RMSE, uniform INT8, 128 rows", "DS-CIM1, L = 256", "DS-CIM2, L = 64"], rows)
 
 
 def _beyond(facts: Json) -> str:
@@ -65,7 +48,7 @@ def _beyond(facts: Json) -> str:
         rows.append(line)
     rows.append(["aim", *(f"{'>=' if aim['bound'] == 'at least' else '<='} {aim['aim']:g} "
                           f"{aim['unit'].split()[0]}" for aim in facts["aims"]), "-"])
-    return _markdown(["sequence", *(f"{operands}, {variant.upper()}, L = {length}"
+    return markdown(["sequence", *(f"{operands}, {variant.upper()}, L = {length}"
                                     for operands, variant, length, _ in places)], rows)
 
 
@@ -83,7 +66,7 @@ def _ideas(facts: Json) -> str:
             form = "{:.4f} %" if field == "rmse" else "{:.2f} dB"
             line.append("-" if row is None else form.format(row[field]))
         rows.append([*line, "yes" if found[idea, *places[0][:2]]["built"] else "no"])
-    return _markdown(["idea", *(f"{operands}, {'DS-CIM2' if length == 64 else 'DS-CIM1'}, "
+    return markdown(["idea", *(f"{operands}, {'DS-CIM2' if length == 64 else 'DS-CIM1'}, "
                                 f"L = {length}" for operands, length, _ in places), "built"], rows)
 
 
@@ -92,7 +75,7 @@ def _sparsity(facts: Json) -> str:
     rows = [row for row in facts["rows"] if row["variant"] == "ds-cim1"]
     zeros = sorted({row["zeros"] for row in rows})
     ways = list(dict.fromkeys(row["way"] for row in rows))
-    return _markdown(["RMSE, DS-CIM1, L = 256; zero activations", *(f"{z} %" for z in zeros)], [
+    return markdown(["RMSE, DS-CIM1, L = 256; zero activations", *(f"{z} %" for z in zeros)], [
         [way, *(f"{row['rmse']:.2f} %" for row in rows if row["way"] == way)] for way in ways])
 
 
@@ -100,7 +83,7 @@ def _faults(facts: Json) -> str:
     """Accuracy over the rate."""
     rates = sorted({row["rate"] for row in facts["rows"]})
     places = dict.fromkeys((row["product"], row["place"]) for row in facts["rows"])
-    return _markdown(["bits flipped", *(f"{rate:.0e}" for rate in rates)], [
+    return markdown(["bits flipped", *(f"{rate:.0e}" for rate in rates)], [
         [f"{product}, {place}", *(f"{100 * row['accuracy']:.1f} %" for row in facts["rows"]
                                   if (row["product"], row["place"]) == (product, place))]
         for product, place in places])
@@ -112,7 +95,7 @@ def _area(facts: Json) -> str:
     rows = [[row["design"], str(row["copies"]), row["points"], f"{row['total']:,}",
              f"{row['total'] / first[row['design']]:.2f}", f"{row['per_product_rate']:,.0f}"]
             for row in facts["rows"] if row["copies"] in (1, 4, 64)]
-    return _markdown(["design", "copies", "points", "transistors, estimate", "against one copy",
+    return markdown(["design", "copies", "points", "transistors, estimate", "against one copy",
                       "a product a cycle"], rows)
 
 
@@ -128,7 +111,7 @@ def _energy(facts: Json) -> str:
              if "1b x 1b" in each["what"]}
     rows.append(["paper, DS-CIM2", "64", "-", "-", "-", "55.7", "5.68", f"{paper['TOPS/W']:,}",
                  f"{paper['TOPS/mm2']:,}"])
-    return _markdown(["design", "L", "SNR", "pins a product", "against exact", "TOPS/W, INT8",
+    return markdown(["design", "L", "SNR", "pins a product", "against exact", "TOPS/W, INT8",
                       "TOPS/mm2, INT8", "TOPS/W, 1b x 1b", "TOPS/mm2, 1b x 1b"], rows)
 
 
@@ -136,7 +119,7 @@ def _models(facts: Json) -> str:
     """The language model by arithmetic."""
     rows = [[row["product"], f"{row['perplexity']:,.1f}", f"{row['agreement']:.1%}",
              row["prompts"]] for row in facts["rows"] if row.get("perplexity")]
-    return _markdown(["SmolLM2-135M, FP8 (E4M3)", "perplexity", "same next token as FP32",
+    return markdown(["SmolLM2-135M, FP8 (E4M3)", "perplexity", "same next token as FP32",
                       "prompts"], rows)
 
 
@@ -147,44 +130,16 @@ BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
 """The study and what is shown of it, by the block's name."""
 
 
-def rendered(text: str) -> str:
-    """`text` with every block as the shipped JSON gives it; UserError for one without JSON."""
-    def block(found: re.Match[str]) -> str:
-        if found[2] not in BLOCKS:
-            raise UserError(f"There is no block {found[2]!r}; choose one of {', '.join(BLOCKS)}.")
-        name, shown = BLOCKS[found[2]]
-        path = resources.files("dscim.host") / "data" / f"study-{name}.json"
-        if not path.is_file():
-            raise UserError(f"There are no results of the study {name!r} to show; run `dscim study "
-                            f"{name} --json host/data/study-{name}.json`.")
-        facts = json.loads(path.read_text())
-        if facts["quick"]:
-            raise UserError(f"'{path}' is of a quick run; results are of full ones.")
-        return f"{found[1]}{shown(facts)}{found[3]}"
-    return BLOCK.sub(block, text)
-
-
-def main() -> int:
-    """Checks or writes the blocks of a file; 1 where they differ."""
-    parser = argparse.ArgumentParser(prog="python -m dscim.host.studies.results",
-                                     description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--write", action="store_true", help="write the blocks instead")
-    options = parser.parse_args()
-    try:
-        text = options.file.read_text()
-        made = rendered(text)
-        if options.write:
-            save_bytes(options.file, made.encode())
-    except (UserError, OSError) as error:
-        print(f"dscim: {error}", file=sys.stderr)
-        return 2
-    if made != text and not options.write:
-        print(f"dscim: the results in '{options.file}' are not those of the studies' JSON; run "
-              f"with --write.", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shown(block: str) -> str:
+    """A block's Markdown as the shipped JSON gives it; UserError for one without JSON."""
+    if block not in BLOCKS:
+        raise UserError(f"There is no block {block!r}; choose one of {', '.join(BLOCKS)}.")
+    name, table = BLOCKS[block]
+    path = resources.files("dscim.host") / "data" / f"study-{name}.json"
+    if not path.is_file():
+        raise UserError(f"There are no results of the study {name!r} to show; run `dscim study "
+                        f"{name} --json host/data/study-{name}.json`.")
+    facts = json.loads(path.read_text())
+    if facts["quick"]:
+        raise UserError(f"'{path}' is of a quick run; results are of full ones.")
+    return table(facts)

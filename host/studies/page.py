@@ -16,8 +16,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; p
        overflow-wrap: anywhere }
 h1, h2 { line-height: 1.2 }
 nav a { margin-right: 1rem }
-figure { margin: 1rem 0; background: #fff }
-figure { overflow-x: auto }
+figure { margin: 1rem 0; background: #fff; overflow-x: auto }
 figure svg { display: block; width: 100%; min-width: 42rem; height: auto }
 ul { padding-left: 1.2rem }
 summary { cursor: pointer; padding: .3rem 0 }
@@ -32,7 +31,6 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 .missed { font-weight: bold }
 code { font-size: .9em }
 """
-
 
 CODE = re.compile("`([^`]*)`")
 

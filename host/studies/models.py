@@ -150,7 +150,8 @@ def figure(drawing: Any, rows: Rows) -> None:
                for row in mine]
     left, right = drawing.subplots(1, 2, sharey=True)
     bars = left.barh(names, [row["perplexity"] for row in mine], color=colours)
-    left.bar_label(bars, [f"{row['perplexity']:,.4g}" for row in mine], fontsize=7, padding=2)
+    left.bar_label(bars, [format(row["perplexity"], ",.1f" if row["perplexity"] < 1e5 else ".1e")
+                          for row in mine], fontsize=7, padding=2)
     left.set(xscale="log", xlabel="perplexity (49,152: all tokens alike)")
     left.axvline(49152, color="k", linestyle=":", linewidth=0.8)
     left.margins(x=0.25)

@@ -34,7 +34,7 @@ code { font-size: .9em }
 
 CODE = re.compile("`([^`]*)`")
 
-LONG_TABLE, LONG_TEXT = 16, 30
+LONG_TABLE, LONG_TEXT = 30, 30
 """Rows of a table that is folded, and characters of a text that is wrapped."""
 
 

@@ -88,7 +88,8 @@ def test_fixed_points_count_what_the_contract_counts():
     ("array", ProductSpec(16, 64, SequenceSpec("lfsr"))),
     ("array", ProductSpec(64, 256, SequenceSpec("lfsr"), activation_shift=1)),
     ("fixed", ProductSpec(16, 64)), ("parallel", ProductSpec(exact=True)),
-    ("serial", ProductSpec(exact=True))], ids=str)
+    ("serial", ProductSpec(exact=True))],
+    ids=["array-16-64", "array-64-256", "fixed-16", "parallel", "serial"])
 def test_every_design_computes_its_products(design, spec):
     meter = agree(design, spec)
     changing = design == "array" and spec.length > 64

@@ -31,7 +31,7 @@ lint: .venv/.test
 
 # A step of a build that is in the cache is not done again. Minutes are a guess for a quiet core.
 BITSTREAMS = colorlight_i5 ecpix5
-MINUTES_colorlight_i5 = 15
+MINUTES_colorlight_i5 = 8
 MINUTES_ecpix5 = 60
 
 bitstreams: $(BITSTREAMS:%=bitstream-%)

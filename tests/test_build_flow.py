@@ -59,8 +59,8 @@ def test_a_board_gets_a_bitstream_that_meets_timing(name: str, tmp_path: Path) -
     assert all(clock.reached >= clock.asked for clock in built.routed.timing.clocks)
     facts = built.facts()
     assert facts["cells"]["flip_flops"]["used"] > 50
-    for log in built.logs().values():
-        assert log.stat().st_size > 0
+    for file, log in built.logs().items():
+        assert log.stat().st_size > 0 or file == "packing.log"      # ecppack has nothing to say
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
 
 @pytest.mark.slow
 def test_the_command_builds_a_whole_device(tmp_path: Path) -> None:
-    """Half an hour of a busy core for the smallest board; none where the cache has the steps."""
+    """Eight minutes of a core for the smallest board; none where the cache has the steps."""
     folder, report = tmp_path/"out", tmp_path/"report.json"
     done = dscim("build", FAST, "--output", folder, "--json", report, seconds=7200)
     assert done.returncode == 0, done.stderr

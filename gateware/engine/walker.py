@@ -25,6 +25,12 @@ def beat_layout(spec: SocSpec):
     return [("lead", 3), ("count", 4), ("padding", 1), ("row", bits_for(spec.macro.rows - 1))]
 
 
+def _at_most_many(count):
+    """The lesser of `count` and MANY, without a carry chain: MANY is all that four bits hold."""
+    assert MANY == 0b1111
+    return Mux(count[4:] != 0, MANY, count[:4]) if len(count) > 4 else count
+
+
 class WindowWalker(LiteXModule):
     """One beat a cycle: a word of the activation memory, or of padding, with up to 8 channels.
 
@@ -127,8 +133,8 @@ class WindowWalker(LiteXModule):
             source.lead.eq(tap.channel[:3]),
             source.row.eq(row),
             in_word.eq(WORD_BYTES - tap.channel[:3]),
-            in_pixel.eq(Mux(tap.left >= MANY, MANY, tap.left)),
-            in_tile.eq(Mux(room >= MANY, MANY, room)),
+            in_pixel.eq(_at_most_many(tap.left)),
+            in_tile.eq(_at_most_many(room)),
             shorter.eq(Mux(in_word < in_pixel, in_word, in_pixel)),
             source.count.eq(Mux(shorter < in_tile, shorter, in_tile)),
             row_ends.eq(tap.kx == last_x),

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 import tempfile
 from functools import reduce
 from operator import xor
@@ -13,10 +14,12 @@ from typing import Any
 from dscim.boards import find_board
 from dscim.boards.sizes import SMALL
 from dscim.boards.soc import SYS, Setup, elaborate
+from dscim.gateware.specs import SpecError
 from dscim.host.bitstream.families import FAMILIES
 from dscim.host.bitstream.flow import Elaborated, Flow
 from dscim.host.bitstream.step import Say, Tick
 from dscim.host.bitstream.tools import find_tools
+from dscim.host.errors import UserError
 from dscim.host.fit.design import MEASURED_ON, Design
 
 TABLE = Path(__file__).parent/"placed.json"
@@ -102,8 +105,8 @@ def _between_registers(setup: Setup, design: Design) -> Any:
     return top
 
 
-def main() -> None:
-    """Places what is missing; prints a line each."""
+def main() -> int:
+    """Places what is missing; prints a line each. Returns the exit status."""
     from dscim.host.fit.sides import contenders  # noqa: PLC0415  it reads what is kept here
 
     command = "python -m dscim.host.fit.alone"
@@ -115,12 +118,17 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="WORDS", help="of a macro's name")
     options = parser.parse_args()
     rows = read_placed()
-    for name, design, _ in contenders(options.rows, options.columns):
-        if options.only in name and not any(row.design == design for row in rows):
-            rows.append(place(design, print, lambda *_: None))
-            write_placed(rows, command)
-            print(f"{name}: {rows[-1].megahertz} MHz", flush=True)
+    try:
+        for name, design, _ in contenders(options.rows, options.columns):
+            if options.only in name and not any(row.design == design for row in rows):
+                rows.append(place(design, print, lambda *_: None))
+                write_placed(rows, command)
+                print(f"{name}: {rows[-1].megahertz} MHz", flush=True)
+    except (UserError, SpecError) as error:
+        print(f"dscim: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

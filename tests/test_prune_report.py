@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from dscim.host.cli import main, prune
+from dscim.host.errors import UserError
+from dscim.host.prune import results
 from dscim.host.prune.experiment import Experiment, Piece
 from dscim.host.prune.jobs import Jobs, log_of
 from dscim.host.prune.plots import pareto
 
+ROOT = Path(__file__).parent.parent
 SPACE = "fashion-mobilenet-v1"
 RESULTS = {"search-cycles-50": ("search", 0.74, 30_000), "full": ("full", 0.8, 65_000),
            "uniform-cycles-50": ("uniform", 0.71, 29_000),
@@ -109,3 +112,19 @@ def test_a_budget_that_cannot_be_met_is_said_before_anything_is_trained(tmp_path
     assert main(["prune", "report", "--space", SPACE, *more, "--budget", "cycles=10%"]) == 2
     assert "takes at least" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "w").iterdir()} == {"table.json", "table.log"}
+
+
+def test_the_shipped_experiment_is_what_the_readme_shows() -> None:
+    """Every network ran on the simulated SoC, equal to the reference, within its budget."""
+    facts = json.loads((ROOT / "host/data/pruned-cifar10-mobilenet-v1.json").read_text())
+    assert len(facts["results"]) == 9
+    for each in facts["results"]:
+        counted, predicted = each["counted"], each["costs"]["cycles"]
+        assert counted["holds"] and counted["outputs_differing"] == 0 < counted["outputs_compared"]
+        assert abs(counted["cycles"] - predicted) <= 0.02 * predicted
+        assert counted["cycles"] <= each["budget"].get("cycles", predicted)
+    shown = results.shown("cifar10-mobilenet-v1")
+    assert shown.count("\n") == 2 + 9
+    assert f"<!-- pruned cifar10-mobilenet-v1 -->\n{shown}" in (ROOT / "README.md").read_text()
+    with pytest.raises(UserError, match="no results of pruning 'nothing'"):
+        results.shown("nothing")

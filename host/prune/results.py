@@ -25,17 +25,20 @@ def shown(name: str) -> str:
         raise UserError(f"There are no results of pruning {name!r} to show; run `dscim prune "
                         f"report --space {name} ... --json host/data/pruned-{name}.json`.")
     found, order = json.loads(path.read_text())["results"], list(METHODS)
-    return markdown(HEAD, [_row(each) for each in sorted(found, key=lambda each: (
-        -_budget(each), order.index(each["method"])))])
+    budgets = {_stem(each): each["budget"]["cycles"] for each in found if each["budget"]}
+    rows = [(budgets.get(_stem(each)), each) for each in found]
+    rows.sort(key=lambda row: (-(row[0] or row[1]["costs"]["cycles"]),
+                               order.index(row[1]["method"])))
+    return markdown(HEAD, [_row(budget, each) for budget, each in rows])
 
 
-def _budget(each: dict[str, Any]) -> int:
-    """In cycles; of the full network what it takes."""
-    return int(each["budget"].get("cycles", each["costs"]["cycles"]))
+def _stem(each: dict[str, Any]) -> str:
+    """What the results of one budget have in common: METHOD-BUDGET.json."""
+    return str(each["file"].partition("-")[2])
 
 
-def _row(each: dict[str, Any]) -> list[str]:
-    return [f"{each['budget']['cycles']:,}" if each["budget"] else "-", METHODS[each["method"]],
+def _row(budget: int | None, each: dict[str, Any]) -> list[str]:
+    return [f"{budget:,}" if budget else "-", METHODS[each["method"]],
             f"{each['costs']['macs'] / 1e6:.2f}", f"{each['costs']['cycles']:,}",
             f"{each['counted']['cycles']:,}", f"{100 * each['mean']:.2f} %",
             f"{100 * each['deviation']:.2f}", str(len(each["seeds"])),

@@ -14,12 +14,12 @@ import pytest
 pytest.importorskip("distributed", reason="Dask is missing: pip install dscim[cluster]")
 
 from dscim.host.errors import UserError
+from dscim.host.parallel import Cluster, Workers
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
-from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.mobilenet import mobilenet_v1
 from dscim.host.prune.search import Settings, evolve
-from dscim.host.prune.workers import Workers
+from tests.commandline import dscim
 from tests.prune_fitness import make_closeness, make_dies
 
 TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1)))
@@ -75,6 +75,18 @@ def test_the_same_search_by_a_cluster_and_a_worker_that_dies(scheduler, tmp_path
     assert (tmp_path / "died").exists()
     with pytest.raises(UserError, match="died again and again"):
         search(Cluster(partial(make_dies, tmp_path / "died", wanted[0].structure), address))
+
+
+@pytest.mark.slow
+def test_a_study_by_a_cluster(scheduler, tmp_path) -> None:
+    """The command with a scheduler's file gives the rows of the command without."""
+    rows = []
+    for work, *more in (("one",), ("two", "--scheduler", str(scheduler))):
+        done = dscim("study", "sparsity", "--quick", "--work", work, "--json", "r.json", *more,
+                     folder=tmp_path, seconds=300)
+        assert done.returncode == 0, done.stderr
+        rows.append(json.loads((tmp_path / "r.json").read_text())["rows"])
+    assert rows[0] == rows[1]
 
 
 def test_no_scheduler_is_one_sentence() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.errors import UserError
+from dscim.host.parallel import Workers
 from dscim.host.prune import RATIOS, operations, space
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
@@ -23,7 +24,6 @@ from dscim.host.prune.onchip import cycles
 from dscim.host.prune.sample import Sampler
 from dscim.host.prune.search import Settings, evolve, sample
 from dscim.host.prune.table import build
-from dscim.host.prune.workers import Workers
 from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
 
 HERE = Path(__file__).parent            # its `numbers` would be every new process's

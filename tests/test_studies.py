@@ -46,6 +46,18 @@ def test_quick_study(name, tmp_path):
     assert "src=" not in page                           # nothing is fetched
 
 
+def test_rows_are_the_same_for_any_number_of_workers(tmp_path):
+    """Computed by this process, by two others, and taken from what was kept."""
+    rows = []
+    for work, *more in (("one",), ("two", "--workers", "2"), ("two",)):
+        done = dscim("study", "sparsity", "--quick", "--work", work, "--json", "r.json", *more,
+                     folder=tmp_path, seconds=300)
+        assert done.returncode == 0, done.stderr
+        rows.append(json.loads((tmp_path / "r.json").read_text())["rows"])
+    assert rows[0] == rows[1] == rows[2]
+    assert_refused(dscim("study", "sparsity", "--workers", "0", folder=tmp_path), "is below 1")
+
+
 @pytest.mark.parametrize("name", ["README.md", "host/studies/README.md"])
 def test_readme_shows_what_the_json_says(name, tmp_path):
     text = (ROOT / name).read_text()

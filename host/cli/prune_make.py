@@ -9,9 +9,9 @@ from dscim.host.cli.entry import STOPPED
 from dscim.host.cli.prune_budget import limits_of, parse
 from dscim.host.cli.report import Report
 from dscim.host.errors import UserError
+from dscim.host.parallel import Cluster
 from dscim.host.prune import space
 from dscim.host.prune.budget import Budget
-from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.experiment import Experiment, Piece
 from dscim.host.prune.jobs import Jobs, log_of, make_run
 from dscim.host.prune.table import load

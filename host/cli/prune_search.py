@@ -7,6 +7,7 @@ from typing import Any
 
 from dscim.gateware.specs import ProductSpec
 from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
 from dscim.host.cli.prune_budget import add_budget, limits_of, limits_text
 from dscim.host.cli.prune_options import add_data, add_space, data_of, need_torch
 from dscim.host.cli.report import Report, add_report
@@ -15,10 +16,8 @@ from dscim.host.network import file_hash
 from dscim.host.prune import Space, space
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
-from dscim.host.prune.cluster import Cluster
 from dscim.host.prune.search import Found, Settings, evolve, sample
 from dscim.host.prune.table import CostTable, load
-from dscim.host.prune.workers import MakeFitness, Workers
 
 SHOWN = 5
 """Structures that are printed."""
@@ -46,11 +45,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     for field in dataclasses.fields(Settings):
         group.add_argument(f"--{field.name}", type=type(field.default), default=field.default,
                            help=f"default {field.default}")
-    group.add_argument("--workers", type=int, default=1, metavar="N",
-                       help="processes; the result is the same for any number (default 1)")
-    group.add_argument("--scheduler", metavar="ADDRESS",
-                       help="evaluate by the workers of this Dask scheduler: tcp://HOST:PORT, or "
-                            "its --scheduler-file")
+    add_parallel(group)
 
 
 def _add_fitness(parser: argparse.ArgumentParser) -> None:
@@ -75,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(**{field.name: getattr(options, field.name)
                            for field in dataclasses.fields(Settings)})
     budget = Budget(where, limits_of(options.budget, where, table), table)
-    if options.workers < 1:
-        raise UserError(f"--workers {options.workers} is below 1.")
+    check_parallel(options)
     need_torch(options)
     measure = _measure(options, where, table)
     facts = {"fitness": measure.facts(), "net_sha256": file_hash(options.net)}
@@ -84,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"{where.name} within {limits_text(budget)}, seed {settings.seed}, "
                f"{len(cache.known)} evaluations known")
     count = settings.population * settings.iterations
-    with report.progress() as step, _workers(measure, options) as workers:
+    with report.progress() as step, evaluator(measure, options) as workers:
         found = (sample(budget, count, settings.seed, workers, cache, step) if options.random
                  else evolve(budget, settings, workers, cache, step))
     result = _result(found, budget, where) | {
@@ -97,13 +91,6 @@ def run(options: argparse.Namespace) -> int:
                   for each in result["found"][:SHOWN]])
     report.say(f"{len(found)} structures evaluated; written to {options.output}")
     return 0
-
-
-def _workers(measure: MakeFitness, options: argparse.Namespace) -> Workers | Cluster[Any, float]:
-    """Where candidates are evaluated."""
-    if options.scheduler is None:
-        return Workers(measure, options.workers)
-    return Cluster(measure, options.scheduler)
 
 
 def _measure(options: argparse.Namespace, where: Space, table: CostTable | None) -> Any:

@@ -2,10 +2,12 @@
 
 import argparse
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
 from dscim.host.cli.report import Report, add_report
 from dscim.host.errors import UserError
 from dscim.host.studies import NAMES, Outcome, Study, study
@@ -13,6 +15,7 @@ from dscim.host.studies import run as compute
 from dscim.host.studies.inputs import Inputs
 from dscim.host.studies.output import check_figure, save_csv, save_figure
 from dscim.host.studies.page import save_page
+from dscim.host.studies.runner import adapted
 from dscim.sim.cache import cache_folder
 
 
@@ -28,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw as .png or .svg")
     parser.add_argument("--report", type=Path, metavar="FILE.html",
                         help="one page with tables and figures, that needs no other file")
+    add_parallel(parser)
     group = parser.add_argument_group("model of circuits")
     group.add_argument("--liberty", type=Path, metavar="FILE.lib",
                        help="area: a standard cell library, whose areas then stand for transistors")
@@ -44,15 +48,20 @@ def run(options: argparse.Namespace) -> int:
     """Runs one study or all; prints tables, writes what was asked for."""
     report = Report.of(options)
     names = NAMES if options.name == "all" else (options.name,)
-    studies = [_adapted(study(name), options) for name in names]
+    inputs = _inputs(options)
+    studies = [adapted(study(name), inputs) for name in names]
     _check(options)
+    pool = partial(evaluator, options=options)
     if options.name == "all":
         report.say(f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores "
                    "where none is kept from an earlier run")
     work = options.work or cache_folder() / "studies"
     outcomes = []
     for each in studies:
-        outcomes.append(_one(each, options.quick, work, report))
+        _announce(each, options.quick, report)
+        with report.progress() as step:
+            outcomes.append(compute(each, options.quick, work, step, pool, inputs))
+        _tell(outcomes[-1], report)
         save_json(options.json, _values(outcomes, options.name == "all"))
     save_csv(options.csv, outcomes[0])
     save_figure(options.figure, outcomes[0])
@@ -60,22 +69,19 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _adapted(each: Study, options: argparse.Namespace) -> Study:
-    """The study with the model's inputs; UserError where they are given to one that has none."""
+def _inputs(options: argparse.Namespace) -> Inputs | None:
+    """The model's inputs, if any are given; UserError where one study has no use for them."""
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Inputs)
              if getattr(options, field.name) is not None}
-    if not given:
-        return each
-    if each.adapted is None:
-        if options.name == "all":
-            return each
-        raise UserError(f"The study {each.name} has no model of circuits; leave "
+    if given and options.name != "all" and study(options.name).adapted is None:
+        raise UserError(f"The study {options.name} has no model of circuits; leave "
                         f"{', '.join(f'--{name}' for name in given)} out, or choose area or "
                         "energy.")
-    return each.adapted(Inputs(**given))
+    return Inputs(**given) if given else None
 
 
 def _check(options: argparse.Namespace) -> None:
+    check_parallel(options)
     for path in (options.json, options.csv, options.figure, options.report):
         check_writable(path)
     if options.name == "all" and (options.csv or options.figure):
@@ -100,14 +106,16 @@ def _expected(studies: list[Study], quick: bool) -> str:
     return f"about {minutes:.0f} minutes" if minutes >= 1.5 else f"about {60 * minutes:.0f} s"
 
 
-def _one(each: Study, quick: bool, work: Path, report: Report) -> Outcome:
+def _announce(each: Study, quick: bool, report: Report) -> None:
     report.say(f"Study {each.name}: {each.title}")
     seeds = ", ".join(f"{what} {seed}" for what, seed in each.seeds.items()) or "none"
     report.say(f"{'quick' if quick else 'full'}, expected {_expected([each], quick)} on two "
                f"cores; seeds: {seeds}")
-    with report.progress() as step:
-        outcome = compute(each, quick, work, step)
-    facts = outcome.to_json()
+
+
+def _tell(outcome: Outcome, report: Report) -> None:
+    """The table, the paper's values and the aims."""
+    each, facts = outcome.study, outcome.to_json()
     numbers = tuple(isinstance(row.get(column.field), int | float)
                     for column in each.columns for row in outcome.rows[:1])
     report.table([f">{column.title}" if number else column.title
@@ -121,4 +129,3 @@ def _one(each: Study, quick: bool, work: Path, report: Report) -> Outcome:
         report.say(f"Aim: {aim['what']}: {aim['bound']} {aim['aim']:g} {aim['unit']}; measured "
                    f"{aim['measured']:.4g}: {'held' if aim['held'] else 'missed'}")
     report.say(f"{len(outcome.rows)} rows, {outcome.seconds:.1f} s of computing")
-    return outcome

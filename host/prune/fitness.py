@@ -1,5 +1,6 @@
 """The fitness of a structure: its accuracy on held-out images with generated weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from dscim.host.prune.plain import PlainNet
 from dscim.host.prune.recalibrate import accuracy, recalibrate
 from dscim.host.prune.space import Structure
 from dscim.host.prune.spaces import space
-from dscim.host.prune.workers import Fitness
 from dscim.host.training.inputs import real
+
+Fitness = Callable[[Structure], float]
+"""The greater the better; the same structure always gives the same number."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dscim.host.errors import UserError
+from dscim.host.parallel import Evaluator
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
 from dscim.host.prune.sample import Sampler
 from dscim.host.prune.space import Structure
-from dscim.host.prune.workers import Evaluator
+
+Judges = Evaluator[Structure, float]
+"""What finds the fitness of structures."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Found:
 Step = Callable[[str, int, int], None]
 
 
-def evolve(budget: Budget, settings: Settings, workers: Evaluator, cache: Cache,
+def evolve(budget: Budget, settings: Settings, workers: Judges, cache: Cache,
            step: Step = lambda *_: None) -> list[Found]:
     """Searches; every structure evaluated, the best first. step(what, done, total) as it goes.
 
@@ -75,7 +78,7 @@ def evolve(budget: Budget, settings: Settings, workers: Evaluator, cache: Cache,
     return found
 
 
-def sample(budget: Budget, count: int, seed: int, workers: Evaluator, cache: Cache,
+def sample(budget: Budget, count: int, seed: int, workers: Judges, cache: Cache,
            step: Step = lambda *_: None) -> list[Found]:
     """Random search: `count` random structures near the budget, the best first."""
     drawn = Sampler(budget, np.random.default_rng((seed, 0)), set()).random(count)
@@ -97,7 +100,7 @@ def _offspring(sampler: Sampler, parents: Sequence[Structure], settings: Setting
     return made + sampler.crossovers(parents, most)
 
 
-def _with(found: list[Found], drawn: list[Structure], iteration: int, workers: Evaluator,
+def _with(found: list[Found], drawn: list[Structure], iteration: int, workers: Judges,
           cache: Cache, done: Callable[[int], None]) -> list[Found]:
     """`found` and the structures drawn, evaluated or known, the best first.
 
@@ -114,7 +117,7 @@ def _with(found: list[Found], drawn: list[Structure], iteration: int, workers: E
     return sorted(found, key=lambda each: (-each.fitness, each.structure))
 
 
-def _fresh(workers: Evaluator, cache: Cache, drawn: list[Structure]
+def _fresh(workers: Judges, cache: Cache, drawn: list[Structure]
            ) -> Iterator[tuple[Structure, float]]:
     """Evaluates what the cache does not know, and adds it there."""
     for structure, fitness in workers.evaluate(

@@ -5,12 +5,19 @@ import importlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from dscim.host.cli.files import save_json
+from dscim.host.parallel import Evaluator, Make, Workers
+from dscim.host.studies.catalogue import study as of_catalogue
+from dscim.host.studies.inputs import Inputs
 from dscim.host.studies.study import Cell, Row, Study
 from dscim.sim.cache import digest
+
+Kept = dict[str, Any]
+"""Of a cell: key, rows, and the seconds they took."""
 
 Step = Callable[[str, int, int], None]
 """Called with a name, the cells done and all cells."""
@@ -46,39 +53,71 @@ class Outcome:
         return f"dscim study {self.study.name}{' --quick' if self.quick else ''}"
 
 
-def run(study: Study, quick: bool, work: Path, step: Step) -> Outcome:
+Pool = Callable[[Make[str, Kept]], AbstractContextManager[Evaluator[str, Kept]]]
+"""Gives what computes cells by their keys."""
+
+
+def run(study: Study, quick: bool, work: Path, step: Step, pool: Pool = Workers,
+        inputs: Inputs | None = None) -> Outcome:
     """The study's rows; cells that `work` holds from an earlier run are not computed again.
 
-    work: a folder, made when missing. A run that is stopped loses only the cell it was at.
+    work: a folder, made when missing. A run that is stopped loses only the cells it was at.
+    pool: who computes; in another process the study is the catalogue's, adapted to `inputs`.
     """
-    cells = study.cells(quick)
+    keys = [cell.key for cell in study.cells(quick)]
     sources = _sources()
-    rows: list[Row] = []
-    seconds = 0.0
-    for done, cell in enumerate(cells):
-        step(study.name, done, len(cells))
-        kept = _kept(work, digest([study.name, cell.key, *sources]), cell)
-        rows += kept["rows"]
-        seconds += kept["seconds"]
-    step(study.name, len(cells), len(cells))
-    return Outcome(study, quick, rows, seconds)
+    paths = {key: work / f"{digest([study.name, key, *sources])}.json" for key in keys}
+    found = {key: kept for key, path in paths.items() if (kept := _kept(path, key))}
+    step(study.name, len(found), len(keys))
+    with pool(Computing(study, quick, inputs)) as workers:
+        for key, kept in workers.evaluate([key for key in keys if key not in found]):
+            work.mkdir(parents=True, exist_ok=True)
+            save_json(paths[key], kept)
+            found[key] = kept
+            step(study.name, len(found), len(keys))
+    return Outcome(study, quick, [row for key in keys for row in found[key]["rows"]],
+                   sum(found[key]["seconds"] for key in keys))
 
 
-def _kept(work: Path, key: str, cell: Cell) -> dict[str, Any]:
-    """The cell's rows and the seconds they took, from the folder or computed and put there."""
-    path = work / f"{key}.json"
-    try:
-        kept = json.loads(path.read_text())
-        if kept["key"] == cell.key:
-            return {"rows": kept["rows"], "seconds": kept["seconds"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        pass  # not there, or half a file of another program: computed again
+class Computing:
+    """Makes what computes a study's cells, also in another process: there from the catalogue."""
+
+    def __init__(self, study: Study, quick: bool, inputs: Inputs | None) -> None:
+        self._study, self._quick, self._inputs = study, quick, inputs
+
+    def __getstate__(self) -> tuple[str, Inputs | None, bool]:
+        return self._study.name, self._inputs, self._quick
+
+    def __setstate__(self, state: tuple[str, Inputs | None, bool]) -> None:
+        name, self._inputs, self._quick = state
+        self._study = adapted(of_catalogue(name), self._inputs)
+
+    def __call__(self) -> Callable[[str], Kept]:
+        cells = {cell.key: cell for cell in self._study.cells(self._quick)}
+        return lambda key: _computed(cells[key])
+
+
+def adapted(study: Study, inputs: Inputs | None) -> Study:
+    """The study with a user's inputs of its model, where it has one and there are some."""
+    return study.adapted(inputs) if inputs and study.adapted else study
+
+
+def _computed(cell: Cell) -> Kept:
+    """The cell's rows and the seconds they took."""
     began = time.monotonic()
     rows = list(cell.compute())
-    kept = {"key": cell.key, "seconds": time.monotonic() - began, "rows": rows}
-    work.mkdir(parents=True, exist_ok=True)
-    save_json(path, kept)
-    return kept
+    return {"key": cell.key, "seconds": time.monotonic() - began, "rows": rows}
+
+
+def _kept(path: Path, key: str) -> Kept | None:
+    """What is kept of a cell, if anything is."""
+    try:
+        kept: Kept = json.loads(path.read_text())
+        if kept["key"] == key and kept["seconds"] >= 0 and isinstance(kept["rows"], list):
+            return kept
+    except (OSError, ValueError, LookupError, TypeError):
+        pass  # not there, or half a file of another program: computed again
+    return None
 
 
 def _sources() -> list[bytes]:

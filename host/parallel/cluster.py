@@ -5,15 +5,13 @@ The workers see the same files under the same names, and have this package.
 
 import pickle
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self
 
 from dscim.host.errors import UserError
-
-Task = TypeVar("Task", bound=Hashable)
-Result = TypeVar("Result")
+from dscim.host.parallel.processes import Make, Result, Task
 
 PATIENCE = 60
 """Seconds without any worker behind which a cluster is given up."""
@@ -31,7 +29,7 @@ class Cluster(Generic[Task, Result]):
     tasks alone: the scheduler gives them to others. Workers may come and go.
     """
 
-    def __init__(self, make: Callable[[], Callable[[Task], Result]], scheduler: str,
+    def __init__(self, make: Make[Task, Result], scheduler: str,
                  patience: float = PATIENCE) -> None:
         """scheduler: its address, tcp://HOST:PORT, or the file that `dask scheduler` writes."""
         self._make, self._patience = pickle.dumps(make), patience

@@ -39,7 +39,7 @@ bitstreams: $(BITSTREAMS:%=bitstream-%)
 bitstream-%: .venv/.test
 	@echo "$*: expect about $(MINUTES_$*) minutes"
 	@mkdir -p boards/reports
-	$(BIN)/dscim build $* $(OPTIONS_$*) --json boards/reports/$*.json
+	$(BIN)/dscim build $* --json boards/reports/$*.json
 
 clean:
 	rm -rf .venv .build build dist dscim.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """LiteScope in a device: armed, waited for, read, and written as a VCD."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from dscim.gateware import registers
 from dscim.gateware.probes import PROBES, SAMPLES, address, place
-from dscim.host.errors import UserError
+from dscim.host.errors import LinkError, UserError
 from dscim.host.link.base import Link, Words
 
 TAKEN = SAMPLES - 8
@@ -17,25 +18,37 @@ SETTLED = 4*SAMPLES
 """Cycles in which LiteScope has emptied its memory and refilled what comes before the trigger."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """When to look: in the first cycle in which every probe named has its value.
+
+    before: samples kept from before that cycle. UserError for what no probe can be.
+    """
+
+    trigger: Mapping[str, int]
+    before: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.before < TAKEN:
+            raise UserError(f"{self.before} samples before the trigger are outside "
+                            f"0..{TAKEN - 1}.")
+        _pattern(self.trigger)
+
+
 class Scope:
     """The LiteScope of a device that was built with it, behind an open link."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    def arm(self, trigger: Mapping[str, int], before: int) -> None:
-        """Waits, from now on, for a cycle in which every probe named has its value.
-
-        before: samples kept from before that cycle. UserError for what no probe can be.
-        """
-        if not 0 <= before < TAKEN:
-            raise UserError(f"{before} samples before the trigger are outside 0..{TAKEN - 1}.")
-        mask, value = _pattern(trigger)
+    def arm(self, look: Look) -> None:
+        """Waits, from now on, for what `look` says."""
+        mask, value = _pattern(look.trigger)
         for name in ("trigger_enable", "storage_enable", "mux_value", "subsampler_value"):
             self._write(name, 0)
         self._pass(SETTLED)
         for name, word in (("trigger_mem_mask", mask), ("trigger_mem_value", value),
-                           ("trigger_mem_write", 1), ("storage_offset", before),
+                           ("trigger_mem_write", 1), ("storage_offset", look.before),
                            ("storage_length", TAKEN), ("storage_enable", 1)):
             self._write(name, word)
         self._pass(SETTLED)
@@ -43,13 +56,25 @@ class Scope:
 
     def wait(self, seconds: float) -> Words:
         """The samples, TAKEN of them, uint32 each as PROBES lie; UserError where the trigger was
-        not met in time."""
+        not met in time, LinkError where the line lost or doubled a frame: a sample is gone once it
+        is read."""
         deadline = time.monotonic() + seconds
         while not self._read("storage_done"):
             if time.monotonic() > deadline:
                 raise UserError(f"The trigger was not met in {seconds:g} s; choose another "
                                 "--trigger.")
-        return np.array([self._read("storage_mem_data") for _ in range(TAKEN)], np.uint32)
+        before = self._troubles()
+        samples = [self._read("storage_mem_data") for _ in range(TAKEN)]
+        self._read("storage_done")      # behind whatever comes twice
+        if self._troubles() != before:
+            raise LinkError("The line lost or doubled frames while samples were read, of which "
+                            "some are gone; look again.")
+        return np.array(samples, np.uint32)
+
+    def _troubles(self) -> int:
+        """Frames that were sent again or came without need, so far."""
+        counted = self._link.statistics
+        return counted.resends + counted.damaged + counted.foreign
 
     def _pass(self, cycles: int) -> None:
         """Lets cycles of the device go by."""

@@ -9,10 +9,11 @@ import pytest
 from dscim.gateware import registers
 from dscim.gateware.probes import PAGE, PROBES, REGISTERS, SAMPLES, place
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
-from dscim.host.errors import UserError
-from dscim.host.scope import TAKEN, Scope, column, vcd
+from dscim.host.errors import LinkError, UserError
+from dscim.host.link.statistics import LinkStatistics
+from dscim.host.scope import TAKEN, Look, Scope, column, vcd
 from dscim.host.target import open_target
-from tests.commandline import assert_refused, dscim
+from tests.commandline import assert_refused, contents, dscim
 
 pytest.importorskip("litescope")
 
@@ -45,7 +46,7 @@ def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
     with open_target("sim", SPEC, report=print, scope=True) as device:
         scope = Scope(device.link)
         for trigger, seen in (({"start": 1}, "start"), ({"windows": 1, "error": 0}, "windows")):
-            scope.arm(trigger, BEFORE)
+            scope.arm(Look(trigger, BEFORE))
             device.counted()
             counted = device.multiply(x, w, ProductSpec()).counters
             samples = scope.wait(LONG)
@@ -53,11 +54,11 @@ def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
             first = int(np.argmax(column(samples, seen)))
             assert abs(first - BEFORE) <= 2              # LiteScope's queue
         assert counted.cycles_busy < TAKEN - BEFORE      # so that one look sees all of it
-        scope.arm({"start": 1}, BEFORE)
+        scope.arm(Look({"start": 1}, BEFORE))
         counted = device.multiply(x, w, ProductSpec()).counters
         samples = scope.wait(LONG)
         with pytest.raises(UserError, match=r"The trigger was not met in 0.5 s"):
-            scope.arm({"error": 9}, 0)
+            scope.arm(Look({"error": 9}, 0))
             scope.wait(0.5)
     assert int(column(samples, "start").sum()) == 1
     assert int(column(samples, "busy").sum()) == counted.cycles_busy
@@ -85,18 +86,34 @@ def _read_back(text: str) -> list[dict[str, int]]:
 
 
 def test_bad_triggers_are_refused(tmp_path: Path) -> None:
-    class Nothing:
-        """No link: it is refused before."""
-
-    scope = Scope(Nothing())  # type: ignore[arg-type]
     for trigger, before, told in (({"windowz": 1}, 0, "no probe 'windowz'"),
                                   ({"busy": 2}, 0, "1 bits and is never 2"),
                                   ({"busy": 1}, TAKEN, f"outside 0..{TAKEN - 1}")):
         with pytest.raises(UserError, match=told):
-            scope.arm(trigger, before)
+            Look(trigger, before)
     assert place("error") == (2, 4)
     assert_refused(dscim("scope", "--trigger", "busy"), "'busy' is no condition")
     assert_refused(dscim("scope", "--target", "ref"), "numpy")
+    assert_refused(dscim("scope", "--trigger", "busy=2", "--quiet", folder=tmp_path), "never 2")
+    assert contents(tmp_path) == []
+
+
+def test_a_line_that_repeats_frames_gives_no_samples() -> None:
+    """A sample is gone once it is read: what a resent READ brings is the next one."""
+    class Line:
+        """Everything reads as 1; the hundredth READ goes out twice."""
+
+        statistics = LinkStatistics()
+
+        def read(self, address: int, count: int) -> np.ndarray:
+            self.statistics.frames_received += 1
+            self.statistics.resends += self.statistics.frames_received == 100
+            return np.ones(count, np.uint32)
+
+    scope = Scope(Line())  # type: ignore[arg-type]
+    with pytest.raises(LinkError, match="look again"):
+        scope.wait(1)
+    assert len(scope.wait(1)) == TAKEN
 
 
 @pytest.mark.slow

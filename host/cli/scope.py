@@ -13,8 +13,9 @@ from dscim.host.cli.options import add_device, add_target, open_device
 from dscim.host.cli.report import Report, add_report
 from dscim.host.cli.selftest import described
 from dscim.host.device import Device
-from dscim.host.errors import LinkError, UserError
-from dscim.host.scope import TAKEN, Scope, column, vcd
+from dscim.host.errors import UserError
+from dscim.host.link.flight import Refused
+from dscim.host.scope import TAKEN, Look, Scope, column, vcd
 
 SECONDS = 20.0
 """Until the trigger must have been met."""
@@ -47,11 +48,12 @@ def run(options: argparse.Namespace) -> int:
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
+    look = Look(dict(options.trigger or [("start", 1)]), options.before)
     with open_device(options, described(options), report, scope=True) as device:
         scope = Scope(device.link)
         try:
-            scope.arm(dict(options.trigger or [("start", 1)]), options.before)
-        except LinkError as error:
+            scope.arm(look)
+        except Refused as error:
             raise UserError(f"The device has no LiteScope ({error}); build it with --scope."
                             ) from error
         _run_product(device, seed)

@@ -51,6 +51,10 @@ class SizeModel:
         return size if design.device is None else dataclasses.replace(
             size, lut4=round(size.lut4*self.packing))
 
+    def without(self, design: Design) -> "SizeModel":
+        """The model as it was before `design` was built."""
+        return SizeModel(self.rows, [build for build in self._builds if build[0] != design])
+
     @cached_property
     def packing(self) -> float:
         """Tables in a bitstream for one of Yosys's; 1 where nothing was built."""

@@ -191,6 +191,32 @@ def test_bad_files_are_told_in_a_sentence(damage, words, tmp_path):
         Llama(GgufFile(path)).matrix(0, "attn_q")
 
 
+def test_damaged_files_end_in_a_sentence_or_in_numbers(tmp_path):
+    """Cut anywhere, or with bytes of the head turned: a whole pass, or a UserError."""
+    whole, rng = tiny_llama(tmp_path / "tiny.gguf").read_bytes(), np.random.default_rng(3)
+    head = whole.index(b"token_embd.weight") + 100
+    damaged = [whole[:cut] for cut in rng.integers(0, len(whole), 60)]
+    for _ in range(300):
+        text = bytearray(whole)
+        for place in rng.integers(0, head, rng.integers(1, 4)):
+            text[place] = rng.integers(256)
+        damaged.append(bytes(text))
+    nested = struct.pack("<IQ", 9, 1) * 5000            # arrays in arrays
+    damaged.append(whole[:24] + struct.pack("<Q", 1) + b"a" + struct.pack("<I", 9) + nested)
+    told = 0
+    for number, text in enumerate(damaged):
+        path = tmp_path / f"{number}.gguf"
+        path.write_bytes(text)
+        try:
+            model, _ = load_model(path)
+            for block in range(2):
+                for name in MATRICES:
+                    model.matrix(block, name)
+        except UserError:
+            told += 1
+    assert told > 100
+
+
 def test_another_architecture_is_refused(tmp_path):
     path = tiny_llama(tmp_path / "tiny.gguf")
     path.write_bytes(path.read_bytes().replace(b"\5\0\0\0\0\0\0\0llama", b"\5\0\0\0\0\0\0\0other"))

@@ -3,6 +3,7 @@
 The format: github.com/ggml-org/ggml, docs/gguf.md; the blocks: ggml-quants.c.
 """
 
+import math
 import mmap
 import struct
 from pathlib import Path
@@ -40,7 +41,8 @@ class GgufFile:
                 self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._at = 0
             self._read_head()
-        except (OSError, ValueError, struct.error, KeyError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError,
+                struct.error) as error:
             raise UserError(f"'{path}' is no GGUF file that can be read ({error}); give one of "
                             "version 2 or 3.") from error
 
@@ -49,14 +51,18 @@ class GgufFile:
         if name not in self._tensors:
             raise UserError(f"'{self.path}' has no tensor {name!r}; it must hold a LLaMA.")
         shape, kind, offset = self._tensors[name]
-        count = int(np.prod(shape))
-        if kind == 0:
-            return np.frombuffer(self._data, "<f4", count, offset).reshape(shape)
-        if kind not in BLOCKS:
+        if kind != 0 and kind not in BLOCKS:
             raise UserError(f"Tensor {name!r} of '{self.path}' has GGUF's type {kind}; F32, Q8_0 "
                             "and Q4_1 are read: convert the file.")
-        blocks = np.frombuffer(self._data, np.dtype(BLOCKS[kind][1]), count // BLOCK, offset)
-        return _values(BLOCKS[kind][0], blocks).reshape(shape)
+        count = math.prod(shape)
+        try:
+            if kind == 0:
+                return np.frombuffer(self._data, "<f4", count, offset).reshape(shape)
+            blocks = np.frombuffer(self._data, np.dtype(BLOCKS[kind][1]), count // BLOCK, offset)
+            return _values(BLOCKS[kind][0], blocks).reshape(shape)
+        except (ValueError, OverflowError) as error:
+            raise UserError(f"Tensor {name!r} of '{self.path}' does not lie in the file: it is "
+                            "cut, or damaged.") from error
 
     def _read_head(self) -> None:
         if self._data[:4] != b"GGUF":

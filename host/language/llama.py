@@ -6,6 +6,7 @@ norms, attention's own products, the embedding and the output's are float32.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,7 @@ class Shape:
         """What the file's metadata say; UserError where they do not."""
         names = ("block_count", "embedding_length", "attention.head_count",
                  "attention.head_count_kv", "rope.freq_base", "attention.layer_norm_rms_epsilon")
-        values = [file.metadata.get(f"llama.{name}") for name in names]
+        values: list[Any] = [file.metadata.get(f"llama.{name}") for name in names]
         if not all(isinstance(value, int | float) and value > 0 for value in values):
             raise UserError(f"'{file.path}' does not say what shape its LLaMA has: "
                             f"{dict(zip(names, values, strict=True))}.")

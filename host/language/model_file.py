@@ -4,6 +4,7 @@ import importlib.util
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dscim.host.datasets.locate import VARIABLE
 from dscim.host.errors import UserError
@@ -39,7 +40,7 @@ def load_model(path: Path) -> tuple[Llama, Tokenizer]:
     if kind != ("llama", "gpt2"):
         raise UserError(f"'{path}' holds the architecture {kind[0]!r} with the tokenizer "
                         f"{kind[1]!r}; the study takes llama with gpt2, as {NAME}.")
-    lists = [values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges")]
+    lists: list[Any] = [values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges")]
     if not all(isinstance(each, list) for each in lists):
         raise UserError(f"'{path}' holds no tokens, or no merges of them.")
     return Llama(file), Tokenizer(*lists)

@@ -68,10 +68,10 @@ class Meter:
 
 @cache
 def synthesised(part: str, *arguments: int) -> Any:
-    """The netlist of a part of `components` or `serial_parts`; UserError without Yosys."""
-    from dscim.gateware import components, serial_parts  # noqa: PLC0415 - Migen
+    """The netlist of a part of `components` or `cell_parts`; UserError without Yosys."""
+    from dscim.gateware import cell_parts, components  # noqa: PLC0415 - Migen
     from dscim.gateware.gates import netlist  # noqa: PLC0415 - Migen
-    made = getattr(components, part, None) or getattr(serial_parts, part)
+    made = getattr(components, part, None) or getattr(cell_parts, part)
     try:
         return netlist(made(*arguments))
     except FileNotFoundError as error:

@@ -15,9 +15,9 @@ import numpy as np
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.errors import UserError
-from dscim.host.fields import depthwise_outputs, depthwise_tiles
+from dscim.host.fields import column_groups, depthwise_outputs, depthwise_tiles
 from dscim.host.layout import ceil_div
-from dscim.host.plan.lower import column_groups
+from dscim.host.pixels import choices, widened
 
 DESCRIPTOR = 56
 """Cycles around a descriptor's row tiles: it is read and judged, the last outputs are written."""
@@ -55,6 +55,16 @@ def product_cycles(spec: SocSpec, layer: LayerSpec) -> int:
     The whole layer is in the device's memories, but for weights in column groups. UserError
     where not even one column tile's weights fit.
     """
+    return _as_it_is(spec, widened(layer, pixels_together(spec, layer)))
+
+
+def pixels_together(spec: SocSpec, layer: LayerSpec) -> int:
+    """Of `choices` the pixels that a window serves so that the layer takes the fewest cycles."""
+    return min(choices(spec, layer), key=lambda pixels: _as_it_is(spec, widened(layer, pixels)))
+
+
+def _as_it_is(spec: SocSpec, layer: LayerSpec) -> int:
+    """Busy cycles with a window a pixel."""
     macro = spec.macros[spec.macro_for(layer.product)]
     made = [_descriptor(spec, layer, macro, tiles, outputs)
             for tiles, outputs in _descriptors(spec, layer)]

@@ -56,6 +56,19 @@ def layer_fields(spec: SocSpec, layer: LayerSpec, bases: Bases | None = None, *,
     return _fitting(spec, values, layer, raw)
 
 
+def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:
+    """Output channels that fit weight and parameter memory together, whole column tiles each.
+
+    Empty when not even the `depth` rows of one column tile fit.
+    """
+    columns = spec.macro.columns
+    together = min(spec.weight_rows // depth * columns, spec.channels // columns * columns)
+    if not together:
+        return []
+    return [range(first, min(first + together, outputs))
+            for first in range(0, outputs, together)]
+
+
 def depthwise_tiles(spec: SocSpec, layer: LayerSpec) -> list[range]:
     """The input channels of each row tile of a depthwise layer, in order: a descriptor each."""
     together = max(1, spec.macro.rows // layer.depth)

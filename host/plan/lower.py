@@ -1,11 +1,15 @@
 """From a node to commands: descriptors with the weights and parameters that they need."""
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
+from dscim.host.cycles import pixels_together
 from dscim.host.fields import (
     Bases,
+    column_groups,
     depthwise_fields,
     depthwise_matrix,
     depthwise_outputs,
@@ -18,6 +22,7 @@ from dscim.host.network import Conv, Depthwise, Node
 from dscim.host.network.node import Shape
 from dscim.host.network.weighted import Weighted
 from dscim.host.parameters import LayerParameters
+from dscim.host.pixels import widened, widened_weights
 from dscim.host.plan.program import Arrays, Command
 from dscim.host.reference import weight_matrix
 from dscim.host.reference.operands import IntArray, column_corrections
@@ -29,6 +34,7 @@ class Lowering:
     def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
         self.arithmetic, self.spec = arithmetic, spec
         self._packed: dict[tuple[int, int, int], Arrays] = {}
+        self._wide: dict[tuple[int, int, int], Conv] = {}
 
     def commands(self, node: Node, shape: Shape, bases: Bases) -> list[Command]:
         """What computes `node` from an input of `shape`, all tensors in the activation memory.
@@ -43,6 +49,9 @@ class Lowering:
 
     def _product(self, node: Conv, layer: LayerSpec, bases: Bases) -> list[Command]:
         LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
+        pixels = pixels_together(self.spec, layer)
+        if pixels > 1:
+            node, layer = self._widened(node, layer, pixels), widened(layer, pixels)
         matrix = weight_matrix(node.weights)
         made = []
         for outputs in column_groups(layer.depth, layer.outputs, self.spec):
@@ -51,6 +60,17 @@ class Lowering:
             columns = matrix[:, outputs.start:outputs.stop]
             made.append(Command(fields, self._arrays(node, columns, outputs, layer)))
         return made
+
+    def _widened(self, node: Conv, layer: LayerSpec, pixels: int) -> Conv:
+        """The node with the weights and the integers of `pixels` pixels."""
+        key = id(node.weights), id(node.bias), pixels
+        if key not in self._wide:
+            self._wide[key] = dataclasses.replace(
+                node, weights=widened_weights(node.weights, layer, pixels),
+                bias=np.tile(node.bias, pixels), multiplier=np.tile(node.multiplier, pixels),
+                shift=np.tile(node.shift, pixels),
+                stride=(node.stride[0], pixels * node.stride[1]))
+        return self._wide[key]
 
     def _depthwise(self, node: Depthwise, layer: LayerSpec, bases: Bases) -> list[Command]:
         LayerParameters(node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier,
@@ -78,17 +98,3 @@ class Lowering:
                 pack_weights(matrix, self.spec.macro.columns),
                 pack_parameters(bias, node.multiplier[chosen], node.shift[chosen]))
         return self._packed[key]
-
-
-def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:
-    """Output channels that fit weight and parameter memory together, whole column tiles each.
-
-    Empty when not even the `depth` rows of one column tile fit.
-    """
-    columns = spec.macro.columns
-    together = min(spec.weight_rows // depth * columns, spec.channels // columns * columns)
-    if not together:
-        return []
-    return [range(first, min(first + together, outputs))
-            for first in range(0, outputs, together)]
-

@@ -2,10 +2,10 @@
 
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.errors import UserError
-from dscim.host.fields import Bases
+from dscim.host.fields import Bases, column_groups
 from dscim.host.layout import tensor_words
 from dscim.host.network import INPUT, Conv, Network, Node, Pad, Reshape, Softmax
-from dscim.host.plan.lower import Lowering, column_groups
+from dscim.host.plan.lower import Lowering
 from dscim.host.plan.program import (
     Action,
     Command,

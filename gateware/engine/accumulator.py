@@ -46,31 +46,41 @@ class Accumulator(LiteXModule):
         writer = memory.get_port(write_capable=True, mode=READ_FIRST)
         self.specials += memory, reader, writer
 
-        pixel = Signal.like(self.pixels)
+        pixel, before = Signal.like(self.pixels), Signal(SUM_BITS*slots)
+        taken = Signal()
         added = []
         for slot in range(slots):
             part = slice(SUM_BITS*slot, SUM_BITS*(slot + 1))
             total = Signal(SUM_BITS)
-            self.comb += total.eq(sink.sums[part] + Mux(self.first, 0, reader.dat_r[part]))
+            self.comb += total.eq(sink.sums[part] + Mux(self.first, 0, before[part]))
             added.append(total)
+        self.fsm = fsm = FSM(reset_state="FETCH")
         self.comb += [
             self.done.eq(pixel == self.pixels),
-            reader.adr.eq(pixel),
+            taken.eq(fsm.ongoing("ADD") & sink.valid & sink.ready),
+            reader.adr.eq(Mux(taken, pixel + 1, pixel)),
             writer.adr.eq(pixel),
             writer.dat_w.eq(Cat(*added)),
             source.sums.eq(Cat(*added)),
         ]
-        self.fsm = fsm = FSM(reset_state="READ")
-        fsm.act("READ",
-            NextState("ADD")
+        again = If(self.start, NextState("FETCH"))
+        fsm.act("FETCH",
+            NextState("READ"),
+            again,
+        )
+        fsm.act("READ",                                 # a memory's output is late in its cycle
+            NextValue(before, reader.dat_r),
+            NextState("ADD"),
+            again,
         )
         fsm.act("ADD",
             source.valid.eq(sink.valid & self.final),
             sink.ready.eq(~self.final | source.ready),
-            If(sink.valid & sink.ready,
+            If(taken,
                 writer.we.eq(~self.final),
                 NextValue(pixel, pixel + 1),
                 NextState("READ"),
-            )
+            ),
+            again,
         )
         self.sync += If(self.start, pixel.eq(0))

@@ -24,18 +24,21 @@ def high_mul(module, wide, nudge):
 def divide_by_power(module, value, right, above=None):
     """RoundingDivideByPOT: value (32 bits, signed) / 2**right, right 0..32, ties away from zero.
 
-    above: 1 where `value` was rounded down from something greater, so that a negative half is no
-    tie; None: it never was. Returns a new register of `module`, 32 bits, signed.
+    right: a cycle before `value`. above: 1 where `value` was rounded down from something greater,
+    so that a negative half is no tie; None: it never was. Returns a new register of `module`, 32
+    bits, signed. What is shifted out rounds up from half on, a negative value from more than half.
     """
-    mask, remainder, threshold = Signal(32), Signal(32), Signal(32)
-    rounded = Signal(SUM)
+    half, below = Signal(32), Signal(32)                # the upper bit that leaves, and the others
+    rounded, up = Signal(SUM), Signal()
+    held = Signal.like(right)
     stays = value[31] if above is None else value[31] & ~above
-    module.comb += [
-        mask.eq((1 << right) - 1),
-        remainder.eq(value & mask),
-        threshold.eq((mask >> 1) + stays),
+    module.comb += up.eq(((value & half) != 0) & (~stays | ((value & below) != 0)))
+    module.sync += [
+        held.eq(right),
+        half.eq((1 << right) >> 1),
+        below.eq(((1 << right) - 1) >> 1),
+        rounded.eq((value >> held) + up),
     ]
-    module.sync += rounded.eq((value >> right) + (remainder > threshold))
     return rounded
 
 

@@ -69,7 +69,7 @@ class Scale(LiteXModule):
         high = high_mul(self, wide_held, nudge)
         right = Signal(6)
         self.comb += right.eq(Mux(shift < 0, -shift, 0))
-        rounded = divide_by_power(self, high, delayed(self, right, 4), delayed(self, above, 1))
+        rounded = divide_by_power(self, high, delayed(self, right, 3), delayed(self, above, 1))
         moved = Signal((33, True))
         self.comb += moved.eq(rounded + fields.output_zero)
         self.comb += If(moved < fields.clamp_low,

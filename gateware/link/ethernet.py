@@ -13,7 +13,7 @@ from litex.soc.interconnect import stream
 from migen import If, ResetInserter, Signal
 from migen.genlib.cdc import MultiReg
 
-from dscim.gateware.link import packet_fifo, padding, ping
+from dscim.gateware.link import packet_fifo, padding, ping, pipelined
 from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.crc32 import Crc32Inserter
 from dscim.gateware.link.datagram_rules import FrameRule
@@ -85,7 +85,8 @@ class EthernetCarrier(Carrier):
 
     def __init__(self, port: EthernetPort, clk_freq: int):
         Carrier.__init__(self)
-        with padding.repaired(), packet_fifo.repaired(), ping.repaired():
+        with (padding.repaired(), packet_fifo.repaired(), ping.repaired(),
+              pipelined.repaired()):
             self.core = core = ResetInserter(DOMAINS)(LiteEthUDPIPCore(
                 port.phy, port.mac_address, port.ip_address, clk_freq, dw=32,
                 with_ip_broadcast=False, with_sys_datapath=True))

@@ -178,7 +178,9 @@ def elaborate(setup: Setup, folder: Path, make: Callable[[Setup], Any] = board_s
                  names.get_name(soc.crg.cd_por.clk): float(setup.board.oscillator)}
         assert names.get_name(soc.crg.cd_sys.clk) == SYS
         if setup.address is not None and hasattr(soc, "ethernet_phy"):
-            asked[names.get_name(soc.ethernet_phy.crg.cd_eth_rx.clk)] = float(Ethernet.RATE)
+            # by its pad, for Yosys keeps ports' names where a net has several
+            pads = soc.platform.lookup_request("eth_clocks", 0)
+            asked[names.get_name(pads.rx)] = float(Ethernet.RATE)
     return Sources(asked)
 
 

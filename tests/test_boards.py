@@ -50,8 +50,9 @@ def test_a_board_is_elaborated(board: Board, tmp_path: Path) -> None:
         assert name in pins
     assert f"dscim {registers.PROTOCOL} spec {setup.spec.hash:08x}" == _identifier(tmp_path)
     if board.ethernet:
-        assert clocks["eth_rx_clk"] == 125e6
-        assert re.search(r'FREQUENCY PORT "eth_clocks\w*_rx" 125', pins)
+        pad, = (name for name in clocks if name.startswith("eth_clocks"))
+        assert clocks[pad] == 125e6
+        assert f'FREQUENCY PORT "{pad}" 125' in pins
         assert setup.address is not None
         assert re.search(rf"'d{setup.address.mac_address}\b", verilog)
 

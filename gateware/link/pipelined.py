@@ -9,30 +9,26 @@ import liteeth.mac
 from litex.soc.interconnect import stream
 
 
-def _taking(own: type) -> Any:
-    """The depacketizer `own`, whose sink says only by a register whether it is ready."""
-
-    class Depacketizer(own):
-        def __init__(self, dw: int = 8):
-            own.__init__(self, dw)
-            self.register = register = stream.PipeReady(self.sink.description)
-            inner, self.sink = self.sink, register.sink
-            self.comb += register.source.connect(inner)
-
-    return Depacketizer
+def _taking(make: Any) -> Any:
+    """Makes depacketizers whose sink says only by a register whether it is ready."""
+    def made(dw: int) -> Any:
+        part = make(dw)
+        part.register = register = stream.PipeReady(part.sink.description)
+        part.comb += register.source.connect(part.sink)
+        part.sink = register.sink
+        return part
+    return made
 
 
-def _giving(own: type) -> Any:
-    """The packetizer `own`, which sees only by a register whether its source is taken."""
-
-    class Packetizer(own):
-        def __init__(self, dw: int = 8):
-            own.__init__(self, dw)
-            self.register = register = stream.PipeReady(self.source.description)
-            inner, self.source = self.source, register.source
-            self.comb += inner.connect(register.sink)
-
-    return Packetizer
+def _giving(make: Any) -> Any:
+    """Makes packetizers that see only by a register whether their source is taken."""
+    def made(dw: int) -> Any:
+        part = make(dw)
+        part.register = register = stream.PipeReady(part.source.description)
+        part.comb += part.source.connect(register.sink)
+        part.source = register.source
+        return part
+    return made
 
 
 @contextmanager

@@ -65,8 +65,8 @@ def ecp5_flags(part: Part) -> list[str]:
 def _place_ecp5(part: Part, clocks: dict[str, float], seed: int) -> list[str]:
     """The clock of `sys` follows from the oscillator's, which the constraints tell.
 
-    The placer begins with shorter wires than the default one, and the router took 6 minutes where
-    the default one wanted an hour.
+    Placer and router were chosen by measurement on ecpix5: of 128 x 32 the wires were a sixth
+    shorter when refinement began, and the router ends in minutes.
     """
     return [*ecp5_flags(part), "--json", f"{TOP}.json", "--lpf", f"{TOP}.lpf", "--textcfg",
             f"{TOP}.config", "--report", REPORT, "--timing-allow-fail", "--seed", str(seed),

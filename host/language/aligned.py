@@ -8,6 +8,7 @@ import numpy.typing as npt
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.host.emulator import PreparedNode, estimate, over_images, prepare
 from dscim.host.language.fp8 import Float, Int, align, to_fp8
+from dscim.host.language.matmul import matmul
 
 Int8 = npt.NDArray[np.int8]
 
@@ -35,7 +36,7 @@ def rotated(values: Float) -> Float:
         turn = np.ones((1, 1), np.float32)
         while len(turn) < size:
             turn = np.block([[turn, turn], [turn, -turn]])
-        parts.append(part @ (turn / np.float32(size**0.5)))
+        parts.append(matmul(part, turn / np.float32(size**0.5)))
     return np.concatenate(parts, axis=1)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dscim.host.errors import UserError
 from dscim.host.language.gguf import Float, GgufFile
+from dscim.host.language.matmul import matmul
 
 Multiply = Callable[[Float, Float], Float]
 """x @ weights.T, (M, N), for x (M, K) and weights (N, K)."""
@@ -31,7 +32,7 @@ MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "
 
 def plain(x: Float, weights: Float) -> Float:
     """The float32 product."""
-    return x @ weights.T
+    return matmul(x, weights.T)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Llama:
             if step:
                 step(block + 1, self.shape.blocks)
         x = self._norm(x, "output_norm")
-        return np.split(x @ embedding.T, ends)  # tied: the output's matrix is the embedding
+        return np.split(matmul(x, embedding.T), ends)  # tied: the output's matrix is the embedding
 
     def entering(self, tokens: Tokens, block: int) -> dict[str, Float]:
         """What enters each matrix of a block, (T, K) by its name, in float32 up to there."""
@@ -106,12 +107,13 @@ class Llama:
         x = x + times(np.concatenate(mixed), "attn_output")
         inner = self._norm(x, f"blk.{block}.ffn_norm")
         gate = times(inner, "ffn_gate")
-        return x + times(gate / (1 + np.exp(-gate)) * times(inner, "ffn_up"), "ffn_down")
+        swish = (gate / (1 + np.exp(-gate, dtype=np.float64))).astype(np.float32)
+        return x + times(swish * times(inner, "ffn_up"), "ffn_down")
 
     def _norm(self, x: Float, name: str) -> Float:
-        mean = np.mean(np.square(x), axis=-1, keepdims=True)
-        return x / np.sqrt(mean + np.float32(self.shape.epsilon)) \
-            * self.file.tensor(f"{name}.weight")
+        mean = np.mean(np.square(x, dtype=np.float64), axis=-1, keepdims=True)
+        root = np.sqrt(mean + self.shape.epsilon).astype(np.float32)
+        return x / root * self.file.tensor(f"{name}.weight")
 
     def _attention(self, queries: Float, keys: Float, values: Float) -> Float:
         """(T, width): each head of queries looks at the keys up to its own position."""
@@ -120,11 +122,12 @@ class Llama:
         k = _turned(keys.reshape(count, shape.key_heads, shape.head), shape.base)
         v = values.reshape(count, shape.key_heads, shape.head)
         k, v = (np.repeat(each, shape.heads // shape.key_heads, axis=1) for each in (k, v))
-        scores = q.transpose(1, 0, 2) @ k.transpose(1, 2, 0) / np.float32(shape.head**0.5)
+        scores = matmul(q.transpose(1, 0, 2), k.transpose(1, 2, 0)) / np.float32(shape.head**0.5)
         scores = np.where(np.tri(count, dtype=bool), scores, np.float32(-np.inf))
-        shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        shares = np.exp(scores - scores.max(axis=-1, keepdims=True), dtype=np.float64)
         shares /= shares.sum(axis=-1, keepdims=True)
-        return (shares @ v.transpose(1, 0, 2)).transpose(1, 0, 2).reshape(count, -1)
+        mixed = matmul(shares.astype(np.float32), v.transpose(1, 0, 2))
+        return mixed.transpose(1, 0, 2).reshape(count, -1)
 
 
 def _turned(x: Float, base: float) -> Float:

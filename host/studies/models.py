@@ -175,7 +175,7 @@ STUDY = Study(
              "Gaussian, as sequence table (gaussian) wants them. Networks of images are read from "
              "host/data/*-table.json. The paper ran FP8 LLaMA-7B and INT8 ResNet50; its figures "
              "for them are not known here.",
-    published=(), minutes=(3, 20), seeds={},
+    published=(), minutes=(2, 10), seeds={},
     columns=(Column("model", "model"), Column("product", "product"),
              Column("perplexity", "perplexity", ",.2f"),
              Column("agreement", "agreement", ".1%"), Column("prompts", "prompts"),

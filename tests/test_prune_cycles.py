@@ -8,9 +8,9 @@ from dscim.host.cycles import add_cycles, pool_cycles, product_cycles
 from dscim.host.device import Device
 from dscim.host.errors import UserError
 from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
+from dscim.host.run import NetworkRun
 from dscim.host.target import open_target
 from tests import nodes
-from tests.chains import Chain
 from tests.small_devices import NARROW, WIDE, arithmetics
 
 ARRAY = SocSpec(MacroSpec(rows=32, columns=8, form="array", lanes=8), activation_words=4096,
@@ -45,12 +45,13 @@ def node_of(kind: str, layer: LayerSpec, rng: np.random.Generator) -> Node:
 
 
 def counted(device: Device, kind: str, layer: LayerSpec, rng: np.random.Generator) -> int:
-    """Busy cycles of the layer on the device."""
+    """Busy cycles of the layer on the device, as a network has it there."""
     network = Network("single", layer.input, 1.0, 0, (node_of(kind, layer, rng),))
-    chain = Chain(device.spec, network, layer.product)
-    device.counted()
-    chain.run(device, nodes.random_image(rng, layer.input))
-    return device.counted().cycles_busy
+    image = nodes.random_image(rng, layer.input)
+    run = NetworkRun([device], network, layer.product, image[None], compare=True)
+    list(run.execute(lambda *_: None))
+    assert run.holds
+    return run.layers[0].counters.cycles_busy
 
 
 def predicted(spec: SocSpec, kind: str, layer: LayerSpec) -> int:

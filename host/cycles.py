@@ -170,10 +170,10 @@ class _Clock:
         drain: cycles for each result in the requantiser, 0 where the sums stay. It may still be
         at work on the results of the tile before.
         """
-        begun = self.now
-        self.now += first + (pixels - 1) * max(period, drain)
+        begun, others = self.now, (pixels - 1) * max(period, drain)
+        self.now += first + others
         if drain:
-            self.now = max(self.now, max(self._drained, begun) + (pixels - 1) * drain)
+            self.now = max(self.now, max(self._drained, begun) + others)
             self._drained = self.now + drain
 
 

@@ -63,24 +63,29 @@ class Accumulator(LiteXModule):
             writer.dat_w.eq(Cat(*added)),
             source.sums.eq(Cat(*added)),
         ]
+        self.sync += If(self.start, pixel.eq(0))
+        self._step(fsm, taken, [writer.we.eq(~self.final), NextValue(pixel, pixel + 1)],
+                   NextValue(before, reader.dat_r))
+
+    def _step(self, fsm, taken, take, keep):
+        """From pixel to pixel: what was read is kept, as a memory's output is late in its cycle,
+        then the product is awaited. The first pixel's address is there a cycle after `start`."""
         again = If(self.start, NextState("FETCH"))
         fsm.act("FETCH",
             NextState("READ"),
             again,
         )
-        fsm.act("READ",                                 # a memory's output is late in its cycle
-            NextValue(before, reader.dat_r),
+        fsm.act("READ",
+            keep,
             NextState("ADD"),
             again,
         )
         fsm.act("ADD",
-            source.valid.eq(sink.valid & self.final),
-            sink.ready.eq(~self.final | source.ready),
+            self.source.valid.eq(self.sink.valid & self.final),
+            self.sink.ready.eq(~self.final | self.source.ready),
             If(taken,
-                writer.we.eq(~self.final),
-                NextValue(pixel, pixel + 1),
+                *take,
                 NextState("READ"),
             ),
             again,
         )
-        self.sync += If(self.start, pixel.eq(0))

@@ -1,7 +1,7 @@
 """On-chip memory that the engine owns and the host reaches through a window of the bus."""
 
 from litex.gen import LiteXModule
-from litex.soc.interconnect import wishbone
+from litex.soc.interconnect import stream, wishbone
 from migen import READ_FIRST, Array, Cat, If, Memory, Record, Replicate, Signal, log2_int
 
 BUS_WIDTH = 32
@@ -10,8 +10,10 @@ BUS_WIDTH = 32
 class WindowedMemory(LiteXModule):
     """A memory with a read port and a write port, each shared by the engine and the bus.
 
-    The engine always comes first. The bus writes whenever the engine does not write; it reads
-    only while `locked` is low, and waits otherwise. It moves whole 32-bit words.
+    The engine always comes first. The bus's writes are acknowledged when a buffer takes them, so
+    that no path goes from the engine to the link, and done whenever the engine does not write. Its
+    reads come behind them, only while `locked` is low, and wait otherwise. It moves whole 32-bit
+    words.
 
     | port   | dir | meaning                                                                  |
     |--------|-----|--------------------------------------------------------------------------|
@@ -40,34 +42,46 @@ class WindowedMemory(LiteXModule):
         parts = width//BUS_WIDTH
         part = self.bus.adr[:log2_int(parts)] if parts > 1 else 0
         word = self.bus.adr[log2_int(parts):]
-        written, answered = Signal(), Signal()
-        self._connect_writer(writer, parts, part, word, written)
-        self._connect_reader(reader, parts, part, word, answered)
-        self.comb += self.bus.ack.eq(written | answered)
+        self.writes = writes = stream.Buffer(
+            [("adr", bits), ("part", max(1, log2_int(parts))), ("data", BUS_WIDTH)],
+            pipe_valid=True, pipe_ready=True)
+        asked, written, answered = Signal(), Signal(), Signal()
+        self.comb += [
+            asked.eq(self.bus.cyc & self.bus.stb),
+            writes.sink.valid.eq(asked & self.bus.we),
+            writes.sink.adr.eq(word),
+            writes.sink.part.eq(part),
+            writes.sink.data.eq(self.bus.dat_w),
+            written.eq(writes.sink.valid & writes.sink.ready),
+            self.bus.ack.eq(written | answered),
+        ]
+        self._connect_writer(writer, parts, writes.source)
+        self._connect_reader(reader, parts, part, word, answered,
+                             asked & ~self.bus.we & ~writes.source.valid)
 
-    def _connect_writer(self, writer, parts: int, part, word, written):
+    def _connect_writer(self, writer, parts: int, waiting):
         """The engine's writes, else the bus's."""
         select = Signal(parts)
         enables = len(self.write.we)//parts
         self.comb += [
-            select.eq(1 << part),
+            select.eq(1 << waiting.part),
+            waiting.ready.eq(self.write.we == 0),
             If(self.write.we != 0,
                 writer.adr.eq(self.write.adr),
                 writer.dat_w.eq(self.write.dat_w),
                 writer.we.eq(self.write.we),
-            ).Elif(self.bus.cyc & self.bus.stb & self.bus.we,
-                writer.adr.eq(word),
-                writer.dat_w.eq(Replicate(self.bus.dat_w, parts)),
+            ).Elif(waiting.valid,
+                writer.adr.eq(waiting.adr),
+                writer.dat_w.eq(Replicate(waiting.data, parts)),
                 writer.we.eq(Cat(*[Replicate(select[p], enables) for p in range(parts)])),
-                written.eq(1),
             )
         ]
 
-    def _connect_reader(self, reader, parts: int, part, word, answered):
+    def _connect_reader(self, reader, parts: int, part, word, answered, asked):
         """The engine's reads while it has locked the port; else the bus's, in two cycles."""
         request = Signal()
         self.comb += [
-            request.eq(self.bus.cyc & self.bus.stb & ~self.bus.we & ~self.locked & ~answered),
+            request.eq(asked & ~self.locked & ~answered),
             If(self.locked,
                 reader.adr.eq(self.read.adr),
                 reader.re.eq(self.read.re),

@@ -57,7 +57,7 @@ class DscimSoC(SoCMini):
             reached.append(Region(probes.BASE, self.csr.paging, memory=False))
         self.uart_phy = phy
         self.uart_carrier = uart = UartCarrier(phy, clk_freq)
-        carriers, masters = [uart], {"uartbone": uart.bone.wishbone}
+        carriers, masters = [uart], {"uartbone": uart.wishbone}
         if ethernet is not None:
             self.ethernet_phy = ethernet.phy
             self.ethernet_carrier = carrier = EthernetCarrier(ethernet, clk_freq)

@@ -66,7 +66,7 @@ def build(sleeping: bool) -> tuple[Any, set[Any]]:
     dut.memory = WindowedMemory(32, WORDS)
     inside = wishbone.Interface(address_width=32, addressing="word")
     dut.arbiter = wishbone.Arbiter([dut.link.engine.bus, dut.ethernet.etherbone.wishbone,
-                                    dut.uart.bone.wishbone], inside)
+                                    dut.uart.wishbone], inside)
     dut.decoder = wishbone.Decoder(inside, [(lambda adr: adr[14:] == 0, dut.memory.bus)])
     ports = {dut.cd_sys.clk, dut.cd_sys.rst}
     if sleeping:

@@ -65,7 +65,7 @@ def build(platform: Any, baud: int | None = None) -> Any:
         Region(registers.LINK_BASE, page, memory=False)], [soc.uart_carrier])
     soc.comb += [soc.link.locked.eq(soc.core.lock.storage),
                  soc.memory.locked.eq(soc.core.lock.storage)]
-    soc.bus.add_master("uartbone", master=soc.uart_carrier.bone.wishbone)
+    soc.bus.add_master("uartbone", master=soc.uart_carrier.wishbone)
     soc.bus.add_master("frames", master=soc.link.engine.bus)
     return soc
 

@@ -22,7 +22,7 @@ def test_etherbone_reads_and_writes(link: Bench) -> None:
     for count in (1, 2, 100, 254, 255):
         came, _ = link.run(line(udp(ETHERBONE, record(text[:count], base=400))),
                            line(udp(ETHERBONE, record(read=[400 + 4*i for i in range(count)],
-                                                      base=0xCAFE))), quiet=2000)
+                                                      base=0xCAFE))), quiet=4000)
         (answer,) = came
         source, target, body = datagram_of(answer)
         assert (source, target) == (ETHERBONE, ETHERBONE)

@@ -45,13 +45,16 @@ class Answerer(LiteXModule):
 
         # # #
 
+        # A register before the memory, for the bus's data come late in their cycle.
+        self.register = register = stream.Buffer(WORDS)
         self.fifo = fifo = stream.SyncFIFO(WORDS.payload_layout, OUT_DEPTH)
-        out, place = fifo.sink, Signal(8)
+        out, place = register.sink, Signal(8)
         heads = [Cat(header.kind, header.count, header.sequence), header.session, header.address]
         from_bus, last, valid = Signal(), Signal(), Signal()
         self.comb += [
+            register.source.connect(fifo.sink),
             fifo.source.connect(self.source),
-            self.empty.eq(~fifo.source.valid),
+            self.empty.eq(~register.source.valid & ~fifo.source.valid),
         ]
         self.fsm = fsm = FSM(reset_state="HEADER")
         in_data = fsm.ongoing("DATA")

@@ -37,7 +37,7 @@ def link_verilog(ethernet: bool) -> str:
     module.cd_sys = ClockDomain()
     domains, phys = [module.cd_sys], [_Phy([("data", 8)], 8)]
     module.uart = uart = UartCarrier(phys[0], CLK_FREQ)
-    carriers, masters = [uart], [uart.bone.wishbone]
+    carriers, masters = [uart], [uart.wishbone]
     if ethernet:
         module.cd_eth_rx, module.cd_eth_tx = ClockDomain("eth_rx"), ClockDomain("eth_tx")
         domains += [module.cd_eth_rx, module.cd_eth_tx]

@@ -3,10 +3,11 @@
 from liteeth.frontend.etherbone import LiteEthEtherbone
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
-from litex.soc.interconnect import stream, wishbone
+from litex.soc.interconnect import stream
 from migen import Case, If, Replicate, Signal
 
 from dscim.gateware.link import packet_fifo
+from dscim.gateware.link.bus_register import BusRegister
 from dscim.gateware.link.datagram_rules import EtherboneRule
 from dscim.gateware.link.datagrams import LAST_WORD, UDP
 from dscim.gateware.link.inbox import Inbox
@@ -59,14 +60,16 @@ class Etherbone(LiteXModule):
         with packet_fifo.repaired():
             self.bone = bone = LiteEthEtherbone(_Port(self.source, requests), ETHERBONE_PORT,
                                                 buffer_depth=BUFFER_DEPTH)
-        self.wishbone = wishbone.Interface()
+        self.register = register = BusRegister()
+        self.wishbone = register.bus
         self.active, self.ignored, self.dropped = Signal(), Signal(), inbox.dropped
 
         # # #
 
         self._give(inbox, requests)
         accesses = bone.wishbone.sink
-        self._guard(bone.wishbone.bus, accesses.valid & accesses.ready & accesses.last)
+        self._guard(bone.wishbone.bus, register.master,
+                    accesses.valid & accesses.ready & accesses.last)
 
     def _give(self, inbox: Inbox, requests):
         """One datagram after the other."""
@@ -95,10 +98,10 @@ class Etherbone(LiteXModule):
             If(self.source.valid & self.source.ready & self.source.last, waits.eq(0)),
         ]
 
-    def _guard(self, bus, ends):
-        """Between LiteEth's master and the bus; a write that has begun is not cut off. ends: this
+    def _guard(self, bus, out, ends):
+        """Between LiteEth's master and `out`; a write that has begun is not cut off. ends: this
         access is the last one of a request."""
-        out, access, blocked, given_up = self.wishbone, Signal(), Signal(), Signal()
+        access, blocked, given_up = Signal(), Signal(), Signal()
         self.timer = timer = WaitTimer(PATIENCE)
         self.comb += [
             access.eq(bus.cyc & bus.stb),

@@ -6,6 +6,7 @@ from litex.soc.cores.uart import UARTBone, UARTInterface
 from litex.soc.interconnect import stream
 from migen import FSM, If, NextState, ResetInserter, Signal
 
+from dscim.gateware.link.bus_register import BusRegister
 from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.cobs import CobsDecoder, CobsEncoder
 from dscim.gateware.link.crc32 import BYTES
@@ -116,15 +117,17 @@ class UartCarrier(Carrier):
 
     phy: a UART's PHY, 8 bits a beat. clk_freq: of `sys`, in Hz. Ports, beside those of `Carrier`:
 
-    | port          | dir | meaning                                                         |
-    |---------------|-----|-----------------------------------------------------------------|
-    | bone.wishbone | out | UARTBone's master of the bus, silent while a session is open     |
+    | port     | dir | meaning                                                          |
+    |----------|-----|------------------------------------------------------------------|
+    | wishbone | out | UARTBone's master of the bus, silent while a session is open     |
     """
 
     def __init__(self, phy, clk_freq: int):
         Carrier.__init__(self)
         bytes_of_bone = UARTInterface()  # what the bone takes for its PHY
         self.bone = bone = ResetInserter()(UARTBone(bytes_of_bone, clk_freq))
+        self.register = register = BusRegister()
+        self.wishbone = register.bus
 
         # # #
 
@@ -145,6 +148,7 @@ class UartCarrier(Carrier):
             bytes_of_bone.sink.connect(turns.bone),
             turns.source.connect(phy.sink),
             bone.reset.eq(self.active),
+            bone.wishbone.connect(register.master),
             sorter.active.eq(self.active),
             sorter.idle.eq(idle),
             sorter.taken.eq(receiver.taken),

@@ -64,7 +64,7 @@ def pixels_together(spec: SocSpec, layer: LayerSpec) -> int:
 
 
 def _as_it_is(spec: SocSpec, layer: LayerSpec) -> int:
-    """Busy cycles with a window a pixel."""
+    """Busy cycles with a window an output pixel of `layer`."""
     macro = spec.macros[spec.macro_for(layer.product)]
     made = [_descriptor(spec, layer, macro, tiles, outputs)
             for tiles, outputs in _descriptors(spec, layer)]

@@ -79,6 +79,35 @@ def _sparsity(facts: Json) -> str:
         [way, *(f"{row['rmse']:.2f} %" for row in rows if row["way"] == way)] for way in ways])
 
 
+def _saturation(facts: Json) -> str:
+    """What an OR of 128 rows counts of their ones, DS-CIM1: a share of the points."""
+    rows = [row for row in facts["rows"] if row["variant"] == "ds-cim1"]
+    ones = [row["ones"] for row in rows if row["way"] == rows[0]["way"]]
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    return markdown(["counted, L = 256; ones of a group a point", *(f"{n:.2f}" for n in ones)], [
+        [way, *(f"{row['counted']:.2f}" for row in rows if row["way"] == way)] for way in ways])
+
+
+def _length(facts: Json) -> str:
+    """Accuracy at the paper's lengths, the best of calibrated and fine-tuned; engine cycles."""
+    places = [(variant, length) for variant in ("ds-cim1", "ds-cim2")
+              for length in (64, 128, 256)]
+    paper = [f"{each['value']:.2f} %" for each in facts["published"]]
+    rows = [["paper, ResNet18 on CIFAR-10", "-", *paper]]
+    for name in dict.fromkeys(row["network"] for row in facts["rows"]):
+        mine = {(row["variant"], row["length"]): row for row in facts["rows"]
+                if row["network"] == name}
+        best = [max(mine[place]["calibrated"] or 0, mine[place]["fine_tuned"] or 0)
+                for place in places]
+        rows.append([name, f"{100 * mine['exact INT8', None]['as_is']:.2f} %",
+                     *(f"{100 * value:.2f} %" for value in best)])
+        if "engine_cycles" in mine[places[0]]:
+            rows.append(["its cycles", f"{mine['exact INT8', None]['engine_cycles']:,}",
+                         *(f"{mine[place]['engine_cycles']:,}" for place in places)])
+    return markdown(["network", "exact", *(f"{variant.upper()}, L = {length}"
+                                            for variant, length in places)], rows)
+
+
 def _faults(facts: Json) -> str:
     """Accuracy over the rate."""
     rates = sorted({row["rate"] for row in facts["rows"]})
@@ -125,7 +154,8 @@ def _models(facts: Json) -> str:
 
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "rmse": ("rmse", _rmse), "beyond": ("beyond", _beyond), "ideas": ("beyond", _ideas),
-    "sparsity": ("sparsity", _sparsity), "faults": ("faults", _faults), "area": ("area", _area),
+    "sparsity": ("sparsity", _sparsity), "saturation": ("saturation", _saturation),
+    "length": ("length", _length), "faults": ("faults", _faults), "area": ("area", _area),
     "energy": ("energy", _energy), "models": ("models", _models)}
 """The study and what is shown of it, by the block's name."""
 

@@ -99,8 +99,9 @@ STUDY = Study(
              "host/data/*-table.json, which `python -m dscim.host.accuracy` measured on all test "
              "images (the command is in host/data/README.md); cycles are computed: of the whole "
              "engine by its cycle model, of the default macro, and of the paper's array with 64 "
-             "copies on the same products. Where a table cannot give so many samples at once, device "
-             "and macro take one a cycle. The networks are smaller than the paper's ResNet18.",
+             "copies on the same products. Where a table cannot give so many samples at once, "
+             "device and macro take one a cycle. The networks are smaller than the paper's "
+             "ResNet18.",
     published=tuple(Published(f"ResNet18 on CIFAR-10, {variant}, L = {length}", value, "%",
                               "secondary source")
                     for variant, values in PAPER.items()

@@ -67,3 +67,7 @@ class DscimSoC(SoCMini):
         self.comb += link.locked.eq(core.engine.busy)
         for name, master in {**masters, "frames": link.engine.bus}.items():
             self.bus.add_master(name, master=master)
+
+    def add_csr_bridge(self, name: str = "csr", origin: int | None = None, register: bool = True):
+        """LiteX's, always with registers: it asks for them only where there is an SDRAM."""
+        SoCMini.add_csr_bridge(self, name, origin, register=True)

@@ -171,10 +171,13 @@ def test_pool(operation, stalls):
         expected.append(pooled(operation, values, inside, zero))
     module, taken = PoolOfALayer(), []
 
-    def setting():
+    def layer():
         yield from set_fields(module.fields, {"operation": operation, "input_zero": zero})
+        yield
+        yield
+        yield from feed(module.pool.sink, beats, seeds[0], stalls[0])
 
     run_simulation(module, [
-        setting(), feed(module.pool.sink, beats, seeds[0], stalls[0]),
+        layer(),
         drain(module.pool.source, taken, len(expected), seeds[1], stalls[1])])
     assert [slots(got["slots"], 8) for got in taken] == expected

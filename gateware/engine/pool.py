@@ -2,7 +2,7 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import FSM, Cat, If, Mux, NextState, NextValue, Signal
+from migen import FSM, Cat, If, Mux, NextState, NextValue, Replicate, Signal
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import SUM_BITS
@@ -20,11 +20,11 @@ class Pool(LiteXModule):
     """Takes a window, a position a beat, and gives a number for each channel of the beat: see
     `Operation`. A mean takes nine cycles more.
 
-    | port   | dir | meaning                                                          |
-    |--------|-----|------------------------------------------------------------------|
-    | fields | in  | the layer's: operation and input_zero                            |
-    | sink   | in  | stream: aligned_layout; `last` ends a window                     |
-    | source | out | stream: slots, 32 bits a channel: what is to be scaled            |
+    | port   | dir | meaning                                                            |
+    |--------|-----|--------------------------------------------------------------------|
+    | fields | in  | the layer's: operation and input_zero, two cycles before its beats |
+    | sink   | in  | stream: aligned_layout; `last` ends a window                       |
+    | source | out | stream: slots, 32 bits a channel: what is to be scaled             |
     """
 
     def __init__(self, spec: SocSpec, fields):
@@ -37,13 +37,16 @@ class Pool(LiteXModule):
         fresh = Signal(reset=1)                         # the next position opens a window
         step = Signal(max=QUOTIENT_BITS)
         count, divisor = Signal(17), Signal(17 + QUOTIENT_BITS)
-        self._average = Signal()
-        self._greatest = Signal()
-        self.comb += [
+        self._average, self._greatest = Signal(), Signal()
+        self._zero, self._bias = Signal((8, True)), Signal((9, True))
+        summing = fields.operation == Operation.SUM_POOL
+        self.sync += [                                  # known long before the first window
             self._average.eq(fields.operation == Operation.AVERAGE_POOL),
             self._greatest.eq(fields.operation == Operation.MAX_POOL),
+            self._zero.eq(Mux(summing, fields.input_zero, 0)),
+            self._bias.eq(Mux(summing, 0, -fields.input_zero)),
         ]
-        lanes = [self._lane(fields, sink.data[8*lane:8*lane + 8], fresh, count, divisor)
+        lanes = [self._lane(sink.data[8*lane:8*lane + 8], fresh, count, divisor)
                  for lane in range(channels)]
         self.comb += source.slots.eq(Cat(*[slot for slot, *_ in lanes]))
         self.fsm = fsm = FSM(reset_state="TAKE")
@@ -74,32 +77,32 @@ class Pool(LiteXModule):
             If(source.ready, NextState("TAKE"))
         )
 
-    def _lane(self, fields, octet, fresh, count, divisor):
+    def _lane(self, octet, fresh, count, divisor):
         """A channel: (slot, what TAKE does, what ROUND does, what DIVIDE does).
 
         The mean is rounded half away from zero: the magnitude and half the count, divided.
         """
         x, seen, value, taken = Signal((8, True)), Signal(SUM), Signal(SUM), Signal(SUM)
         negative, fits, quotient = Signal(), Signal(), Signal(QUOTIENT_BITS)
-        mean, slot = Signal((9, True)), Signal((SUM_BITS, True))
-        zero = Mux(fields.operation == Operation.SUM_POOL, fields.input_zero, 0)
+        turned, bias = Signal((QUOTIENT_BITS + 1, True)), Signal((10, True))
+        slot = Signal((SUM_BITS, True))
         self.comb += [
             x.eq(octet),
             seen.eq(Mux(fresh, Mux(self._greatest, -128, 0), value)),
             taken.eq(seen),
             If(~self.sink.padding,
                 If(~self._greatest,
-                    taken.eq(seen + x - zero)
+                    taken.eq(seen + x - self._zero)
                 ).Elif(x > seen,
                     taken.eq(x)
                 )
             ),
             fits.eq(value >= divisor),
-            mean.eq(Mux(negative, -quotient, quotient)),
-            slot.eq(value),
-            If(self._average, slot.eq(mean - fields.input_zero)),
-            If(self._greatest, slot.eq(value - fields.input_zero)),
+            turned.eq(quotient ^ Replicate(negative, QUOTIENT_BITS + 1)),
+            slot.eq(Mux(self._average, turned, value) + bias),
         ]
+        # -quotient is ~quotient + 1, and the 1 has been added here long before GIVE
+        self.sync += bias.eq(self._bias + (negative & self._average))
         take = NextValue(value, taken)
         round_ = [
             NextValue(negative, value < 0),

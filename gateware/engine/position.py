@@ -38,11 +38,12 @@ class Position(LiteXModule):
         # # #
 
         start = Record(layout)
-        first = Signal.like(now.adr)
+        first, last_column = Signal.like(now.adr), Signal(12)
         self.comb += first.eq(fields.input_base + plan.origin_line + plan.origin_pixel)
         self.sync += [
+            last_column.eq(fields.output_width - 1),
             If(self.advance,
-                If(now.column == fields.output_width - 1,
+                If(now.column == last_column,
                     now.column.eq(0),
                     now.x.eq(fields.origin_x),
                     now.y.eq(now.y + fields.stride_y),

@@ -34,7 +34,6 @@ class Transposer(LiteXModule):
         self.inputs = Signal(bits_for(rows))
         self.rows = Signal(bits_for(rows))
         self.sink = stream.Endpoint(activation_layout(spec.macro))
-        self.source = stream.Endpoint(activation_layout(spec.macro))
 
         # # #
 
@@ -87,20 +86,20 @@ class Transposer(LiteXModule):
 
     def _follow(self, next_row):
         """The row of the next beat's first channel: on in its tap, or the next tap's first."""
-        tap, channel = Signal(self._row_bits), Signal(self._row_bits)
-        behind = Signal(self._row_bits + 1)
-        self.comb += behind.eq(channel + self.sink.count)
+        tap, done = Signal(self._row_bits), Signal(self._row_bits)
+        left = Signal(self._row_bits)                   # channels of the tap that are to come
+        self.comb += left.eq(self.inputs - done)
         self.sync += If(self.sink.valid & self.sink.ready,
             If(self.sink.last,
                 tap.eq(0),
-                channel.eq(0),
+                done.eq(0),
                 next_row.eq(0),
-            ).Elif(behind == self.inputs,
+            ).Elif(left == self.sink.count,
                 tap.eq(tap + 1),
-                channel.eq(0),
+                done.eq(0),
                 next_row.eq(tap + 1),
             ).Else(
-                channel.eq(behind),
+                done.eq(done + self.sink.count),
                 next_row.eq(next_row + Array(self._multiples)[self.sink.count]),
             )
         )
@@ -135,6 +134,10 @@ class Transposer(LiteXModule):
         ]
         layout = [field for field in activation_layout(spec.macro) if field[0] != "data"]
         self.reader = reader = MemoryReader(read, layout)
+        # `ready` would go from the requantiser to the lanes in one cycle
+        self.leaving = leaving = stream.Buffer(activation_layout(spec.macro), pipe_valid=False,
+                                               pipe_ready=True)
+        self.source = leaving.source
         bank, block, left = Signal(), Signal(self._block_bits), Signal(self._row_bits)
         taken = Signal()
         self.comb += [
@@ -145,7 +148,7 @@ class Transposer(LiteXModule):
             reader.sink.count.eq(Mux(left < BEAT_ROWS, left, BEAT_ROWS)),
             reader.sink.last.eq(left <= BEAT_ROWS),
             taken.eq(reader.sink.valid & reader.sink.ready),
-            reader.source.connect(self.source),
+            reader.source.connect(leaving.sink),
         ]
         self.sync += If(taken,
             block.eq(block + 1),

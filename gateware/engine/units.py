@@ -40,20 +40,26 @@ class Units(LiteXModule):
         self.transposer = transposer = Transposer(spec)
         self.pairs = pairs = Pairs(spec)
         self.pool = pool = Pool(spec, fields)
+        product, depthwise, add = Signal(), Signal(), Signal()
+        self.sync += [                                  # known long before the first window
+            product.eq(fields.operation == Operation.PRODUCT),
+            depthwise.eq(fields.operation == Operation.DEPTHWISE),
+            add.eq(fields.operation == Operation.ADD),
+        ]
         self.comb += [
             self.weights.connect(macros.weights),
             self.computing.eq(macros.computing),
             transposer.taps.eq(plan.taps),
             transposer.inputs.eq(fields.inputs),
             transposer.rows.eq(fields.depth),
-            If(fields.operation == Operation.PRODUCT,
+            If(product,
                 activations.connect(macros.activations, omit={"padding"}),
                 macros.products.connect(sums),
-            ).Elif(fields.operation == Operation.DEPTHWISE,
+            ).Elif(depthwise,
                 activations.connect(transposer.sink, omit={"padding"}),
                 transposer.source.connect(macros.activations),
                 macros.products.connect(sums),
-            ).Elif(fields.operation == Operation.ADD,
+            ).Elif(add,
                 activations.connect(pairs.sink),
                 pairs.source.connect(sums, omit={"slots"}),
                 sums.sums.eq(pairs.source.slots),

@@ -120,7 +120,8 @@ class WindowWalker(LiteXModule):
         """
         source = self.source
         x, y = (Signal((COORDINATE_BITS, True)) for _ in range(2))
-        in_word, in_pixel, in_tile, shorter = (Signal(4) for _ in range(4))
+        in_word, in_pixel, in_tile = (Signal(4) for _ in range(3))
+        word_first, word_in_tile, pixel_in_tile, pixel_in_word = (Signal() for _ in range(4))
         last_x, last_y, final_tap = Signal(12), Signal(12), Signal()
         self._tap_ends, self._row_ends = tap_ends, row_ends = Signal(), Signal()
         self.sync += [last_x.eq(fields.kernel_width - 1), last_y.eq(fields.kernel_height - 1)]
@@ -135,12 +136,18 @@ class WindowWalker(LiteXModule):
             in_word.eq(WORD_BYTES - tap.channel[:3]),
             in_pixel.eq(_at_most_many(tap.left)),
             in_tile.eq(_at_most_many(room)),
-            shorter.eq(Mux(in_word < in_pixel, in_word, in_pixel)),
-            source.count.eq(Mux(shorter < in_tile, shorter, in_tile)),
+            # side by side, for one comparison after the other would be too slow
+            word_first.eq(in_word < in_pixel),
+            word_in_tile.eq(in_word < in_tile),
+            pixel_in_tile.eq(in_pixel < in_tile),
+            pixel_in_word.eq(in_pixel <= in_word),
+            source.count.eq(Mux(word_first, Mux(word_in_tile, in_word, in_tile),
+                                Mux(pixel_in_tile, in_pixel, in_tile))),
             row_ends.eq(tap.kx == last_x),
             final_tap.eq(row_ends & (tap.ky == last_y)),
-            tap_ends.eq((in_pixel <= in_word) & (in_pixel <= in_tile)),
-            source.last.eq((shorter >= in_tile) | (final_tap & (in_pixel <= in_word))),
+            tap_ends.eq(pixel_in_word & (in_pixel <= in_tile)),
+            source.last.eq(~Mux(word_first, word_in_tile, pixel_in_tile)
+                           | (final_tap & pixel_in_word)),
         ]
 
     def _follow(self, plan, tap, following):

@@ -35,7 +35,11 @@ class FrameEngine(LiteXModule):
     """
 
     def __init__(self, identity: int, lease: int, regions: Sequence[Region]):
-        self.sink, self.source = stream.Endpoint(WORDS), stream.Endpoint(WORDS)
+        # Whether the bus takes a word is known late: a word that it leaves waits here, never one
+        # of the next frame, which comes when all of this one is done.
+        self.register = register = stream.Buffer(WORDS, pipe_valid=False, pipe_ready=True)
+        self.sink, self.source = register.sink, stream.Endpoint(WORDS)
+        self._words = register.source
         self.bus = wishbone.Interface(data_width=32, address_width=32, addressing="word")
         self.locked, self.active, self.idle = Signal(), Signal(), Signal()
         self.events = {name: Signal(name=f"event_{name}") for name in EVENTS}
@@ -63,14 +67,14 @@ class FrameEngine(LiteXModule):
             judge.locked.eq(self.locked),
             self.active.eq(session.active),
             self.bus.adr.eq(self._address[2:]),
-            self.bus.dat_w.eq(self.sink.data),
+            self.bus.dat_w.eq(self._words.data),
             self.bus.sel.eq(0xF),
             answerer.came.eq(answerer.wanted & self.bus.ack),
             answerer.word.eq(self.bus.dat_r),
             answerer.source.connect(self.source),
         ]
         self.fsm = fsm = FSM(reset_state="HEADER")
-        writes = fsm.ongoing("WRITE") & self.sink.valid & ~self._finished
+        writes = fsm.ongoing("WRITE") & self._words.valid & ~self._finished
         self.comb += [
             self.bus.cyc.eq(writes | answerer.wanted),
             self.bus.stb.eq(writes | answerer.wanted),
@@ -87,7 +91,7 @@ class FrameEngine(LiteXModule):
 
     def _take_header(self, fsm):
         """Takes the three words, then computes where the data end."""
-        sink, answer, place = self.sink, self.answer, Signal(2)
+        sink, answer, place = self._words, self.answer, Signal(2)
         self.comb += self.idle.eq(fsm.ongoing("HEADER") & (place == 0) & self.answerer.empty)
         fsm.act("HEADER",
             sink.ready.eq(1),
@@ -119,7 +123,7 @@ class FrameEngine(LiteXModule):
 
     def _write(self, fsm):
         """The data words to the bus, or past it."""
-        sink, bus, window = self.sink, self.bus, self.window
+        sink, bus, window = self._words, self.bus, self.window
         fsm.act("SKIP",
             sink.ready.eq(~self._finished),
             If(self._finished,

@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import liteeth.core.arp
+import liteeth.core.icmp
 import liteeth.core.ip
+import liteeth.core.udp
 import liteeth.mac
 from litex.soc.interconnect.stream import DIR_SINK, DIR_SOURCE, BufferizeEndpoints
 
 PLACES = ((liteeth.mac, "LiteEthMACDepacketizer", {"sink": DIR_SINK}),
+          (liteeth.core.arp, "LiteEthARPRX", {"sink": DIR_SINK}),
           (liteeth.core.ip, "LiteEthIPV4Depacketizer", {"sink": DIR_SINK}),
-          (liteeth.mac, "LiteEthMACPacketizer", {"source": DIR_SOURCE}))
-"""Who makes a part, the part's name there, and the end that gets a register for `ready`."""
+          (liteeth.mac, "LiteEthMACPacketizer", {"source": DIR_SOURCE}),
+          (liteeth.core.udp, "LiteEthUDPRX", {"sink": DIR_SINK}),
+          (liteeth.core.udp, "LiteEthUDPTX", {"sink": DIR_SINK}),
+          (liteeth.core.icmp, "LiteEthICMPRX", {"sink": DIR_SINK}),
+          (liteeth.core.icmp, "LiteEthICMPTX", {"sink": DIR_SINK}))
+"""Who makes a part, the part's name there, and the end that gets registers both ways."""
 
 
 @contextmanager
@@ -19,7 +27,7 @@ def repaired() -> Iterator[None]:
     of an IP header through five modules to the memory behind the PHY, 18 ns on an ECP5."""
     own = [getattr(module, name) for module, name, _ in PLACES]
     for (module, name, ends), part in zip(PLACES, own, strict=True):
-        setattr(module, name, BufferizeEndpoints(ends, pipe_valid=False, pipe_ready=True)(part))
+        setattr(module, name, BufferizeEndpoints(ends, pipe_valid=True, pipe_ready=True)(part))
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec
 from dscim.host import pages
 from dscim.host.reference import product
 from dscim.host.reference.error import uniform_rmse
-from dscim.host.studies import NAMES, moments, study
+from dscim.host.studies import NAMES, length, moments, study
 from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, UNIFORM, axes
 from dscim.host.studies.points import best_points, form_of
 from dscim.host.studies.tables import MADE_FOR, entry
@@ -148,3 +148,12 @@ def test_distributions_are_distributions(operands):
         assert probability.sum() == pytest.approx(1)
     values = np.arange(-128, 128)
     assert abs(operands.weights @ values) < 0.51
+
+
+def test_the_engine_takes_longer_than_its_macro():
+    """Both count the same products: a window that serves two pixels is one product."""
+    rows = [row for cell in length.cells(quick=True) for row in cell.compute()
+            if "macro_cycles" in row]
+    assert len(rows) > 20
+    for row in rows:
+        assert row["array_cycles"] < row["macro_cycles"] < row["engine_cycles"], row

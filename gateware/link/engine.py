@@ -66,21 +66,10 @@ class FrameEngine(LiteXModule):
             judge.empty.eq(self.count == 0),
             judge.locked.eq(self.locked),
             self.active.eq(session.active),
-            self.bus.adr.eq(self._address[2:]),
-            self.bus.dat_w.eq(self._words.data),
-            self.bus.sel.eq(0xF),
-            answerer.came.eq(answerer.wanted & self.bus.ack),
-            answerer.word.eq(self.bus.dat_r),
             answerer.source.connect(self.source),
         ]
         self.fsm = fsm = FSM(reset_state="HEADER")
-        writes = fsm.ongoing("WRITE") & self._words.valid & ~self._finished
-        self.comb += [
-            self.bus.cyc.eq(writes | answerer.wanted),
-            self.bus.stb.eq(writes | answerer.wanted),
-            self.bus.we.eq(writes),
-        ]
-        self.sync += If(self.bus.cyc & self.bus.ack, self._address.eq(self._address + 4))
+        self._drive_bus(fsm.ongoing("WRITE") & self._words.valid & ~self._finished)
         self._take_header(fsm)
         fsm.act("DECIDE", *verdict(self))
         self._write(fsm)
@@ -88,6 +77,21 @@ class FrameEngine(LiteXModule):
             answerer.start.eq(1),
             If(answerer.done, NextState("HEADER"))
         )
+
+    def _drive_bus(self, writes):
+        """Words of a WRITE, or those that an answer wants, from address to address."""
+        bus, answerer = self.bus, self.answerer
+        self.comb += [
+            bus.adr.eq(self._address[2:]),
+            bus.dat_w.eq(self._words.data),
+            bus.sel.eq(0xF),
+            bus.cyc.eq(writes | answerer.wanted),
+            bus.stb.eq(writes | answerer.wanted),
+            bus.we.eq(writes),
+            answerer.came.eq(answerer.wanted & bus.ack),
+            answerer.word.eq(bus.dat_r),
+        ]
+        self.sync += If(bus.cyc & bus.ack, self._address.eq(self._address + 4))
 
     def _take_header(self, fsm):
         """Takes the three words, then computes where the data end."""

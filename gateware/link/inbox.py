@@ -61,21 +61,7 @@ class Inbox(LiteXModule):
             rule.clear.eq(sink.valid & in_words & sink.last),
             ring.write.we.eq(sink.valid & (rule.kept | ~in_words) & room & ~bad),
         ]
-        fsm.act("ADDRESS",
-            ring.write.dat_w.eq(sink.ip_address),
-            If(sink.valid,
-                NextValue(bad, ~room),
-                NextValue(place, 1),
-                NextState("PORT")
-            )
-        )
-        fsm.act("PORT",
-            ring.write.dat_w.eq(Cat(sink.src_port, sink.length)),
-            NextValue(bad, bad | ~room),
-            NextValue(place, 2),
-            NextValue(words, 1),
-            NextState("WORDS")
-        )
+        self._write_peer(fsm, ring, room, bad, place, words)
         fsm.act("WORDS",
             ring.write.dat_w.eq(Cat(sink.data, rule.final)),
             sink.ready.eq(1),
@@ -93,6 +79,25 @@ class Inbox(LiteXModule):
                     NextState("ADDRESS")
                 )
             )
+        )
+
+    def _write_peer(self, fsm: FSM, ring: Ring, room, bad, place, words):
+        """IP address, then port and length, while the first word waits."""
+        sink = self.buffer.source
+        fsm.act("ADDRESS",
+            ring.write.dat_w.eq(sink.ip_address),
+            If(sink.valid,
+                NextValue(bad, ~room),
+                NextValue(place, 1),
+                NextState("PORT")
+            )
+        )
+        fsm.act("PORT",
+            ring.write.dat_w.eq(Cat(sink.src_port, sink.length)),
+            NextValue(bad, bad | ~room),
+            NextValue(place, 2),
+            NextValue(words, 1),
+            NextState("WORDS")
         )
 
     def _read(self, ring: Ring):

@@ -8,9 +8,10 @@ from importlib import resources
 from typing import Any
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, default_macro
-from dscim.host.calibrate.lengths import network_cycles
-from dscim.host.cycles import product_cycles
+from dscim.host.calibrate.lengths import cycles
+from dscim.host.cycles import pixels_together, product_cycles
 from dscim.host.network import Network, load
+from dscim.host.pixels import widened
 from dscim.host.studies.study import Cell, Column, Published, Row, Rows, Study
 
 TABLES = {"Fashion-MNIST, ResNet-8": ("fashion-resnet8", "fashion-resnet8"),
@@ -59,7 +60,10 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
         macro = dataclasses.replace(macro, lanes=1)
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]
-    asked = network_cycles(network, ProductSpec(16, 16)) // 16
+    short = ProductSpec(16, 16)
+    asked = sum(cycles(dataclasses.replace(widened(layer, pixels_together(device, layer)),
+                                           product=short)) for layer in layers) \
+        // default_macro(short.or_width, short.sequence).cycles(short)
     found = {"engine_cycles": sum(product_cycles(device, layer) for layer in layers)}
     if not spec.exact:
         array = MacroSpec(or_width=spec.or_width, form="array", lanes=COPIES)

@@ -52,7 +52,7 @@ class Accumulator(LiteXModule):
         for slot in range(slots):
             part = slice(SUM_BITS*slot, SUM_BITS*(slot + 1))
             total = Signal(SUM_BITS)
-            self.comb += total.eq(sink.sums[part] + Mux(self.first, 0, before[part]))
+            self.comb += total.eq(sink.sums[part] + before[part])
             added.append(total)
         self.fsm = fsm = FSM(reset_state="FETCH")
         self.comb += [
@@ -65,7 +65,7 @@ class Accumulator(LiteXModule):
         ]
         self.sync += If(self.start, pixel.eq(0))
         self._step(fsm, taken, [writer.we.eq(~self.final), NextValue(pixel, pixel + 1)],
-                   NextValue(before, reader.dat_r))
+                   If(self.first, NextValue(before, 0)).Else(NextValue(before, reader.dat_r)))
 
     def _step(self, fsm, taken, take, keep):
         """From pixel to pixel: what was read is kept, as a memory's output is late in its cycle,

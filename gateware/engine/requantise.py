@@ -44,8 +44,8 @@ class Requantiser(LiteXModule):
 
         # # #
 
-        held, final = Signal(), Signal()
-        sums = Signal(SUM_BITS*(columns + lanes - 1))
+        held, final, odd = Signal(), Signal(), Signal()
+        sums = Signal(SUM_BITS*columns)
         activation_sum = Signal(SUM_BITS)
         place, begin, end = (Signal(CHANNEL_BITS) for _ in range(3))
         adr = Signal.like(sink.adr)
@@ -61,7 +61,7 @@ class Requantiser(LiteXModule):
             If(sink.valid & sink.ready,
                 held.eq(1),
                 sums.eq(sink.sums[:SUM_BITS*columns]),
-                If(lead != 0, sums.eq(sink.sums[:SUM_BITS*columns] << SUM_BITS)),
+                odd.eq(lead),
                 activation_sum.eq(sink.sums[SUM_BITS*columns:]),
                 place.eq(sink.begin - lead),
                 final.eq(sink.begin - lead + lanes >= sink.end),
@@ -78,7 +78,7 @@ class Requantiser(LiteXModule):
             steps[0].adr.eq(adr),
             self.idle.eq(~held & (Cat(*[step.present for step in steps[1:]]) == 0)),
         ]
-        slots = [sums[SUM_BITS*lane:SUM_BITS*(lane + 1)] for lane in range(lanes)]
+        slots = self._slots(lanes, sums, odd)
         parameters = self._read_parameters(fields, plan, lanes, steps[ADDEND_LATENCY - 1], read)
         scales = self._scale(fields, plan, slots, activation_sum, parameters)
         self._write(fields, scales, steps[-1], write)
@@ -90,6 +90,15 @@ class Requantiser(LiteXModule):
         for before, after in pairwise(steps):
             self.sync += after.eq(before)
         return steps
+
+    def _slots(self, lanes: int, sums, odd):
+        """The lanes' sums, a slot later where the first channel is `odd`, of the second lane."""
+        slots = [sums[SUM_BITS*lane:SUM_BITS*(lane + 1)] for lane in range(lanes)]
+        if lanes == 1:
+            return slots
+        before = delayed(self, slots[-1], 1)
+        return [Mux(odd, late, slot)
+                for late, slot in zip([before, *slots[:-1]], slots, strict=True)]
 
     def _read_parameters(self, fields, plan, lanes: int, step, read):
         """Each lane's parameters, when its term is there: its channel's, or the descriptor's."""

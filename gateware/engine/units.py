@@ -5,7 +5,7 @@ from litex.soc.interconnect import stream
 from migen import If, Signal
 
 from dscim.gateware.descriptor import Operation
-from dscim.gateware.engine.accumulator import sums_layout
+from dscim.gateware.engine.accumulator import SUM_BITS, sums_layout
 from dscim.gateware.engine.align import aligned_layout
 from dscim.gateware.engine.macros import Macros
 from dscim.gateware.engine.pairs import Pairs
@@ -46,26 +46,28 @@ class Units(LiteXModule):
             depthwise.eq(fields.operation == Operation.DEPTHWISE),
             add.eq(fields.operation == Operation.ADD),
         ]
+        vector, beside = sums.sums[:len(pool.source.slots)], sums.sums[-SUM_BITS:]
         self.comb += [
             self.weights.connect(macros.weights),
             self.computing.eq(macros.computing),
             transposer.taps.eq(plan.taps),
             transposer.inputs.eq(fields.inputs),
             transposer.rows.eq(fields.depth),
+            sums.sums.eq(macros.products.sums),
             If(product,
                 activations.connect(macros.activations, omit={"padding"}),
-                macros.products.connect(sums),
+                macros.products.connect(sums, omit={"sums"}),
             ).Elif(depthwise,
                 activations.connect(transposer.sink, omit={"padding"}),
                 transposer.source.connect(macros.activations),
-                macros.products.connect(sums),
+                macros.products.connect(sums, omit={"sums"}),
             ).Elif(add,
                 activations.connect(pairs.sink),
                 pairs.source.connect(sums, omit={"slots"}),
-                sums.sums.eq(pairs.source.slots),
+                vector.eq(pairs.source.slots), beside.eq(0),
             ).Else(
                 activations.connect(pool.sink),
                 pool.source.connect(sums, omit={"slots"}),
-                sums.sums.eq(pool.source.slots),
+                vector.eq(pool.source.slots), beside.eq(0),
             )
         ]

@@ -10,6 +10,7 @@ from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
 from dscim.gateware.macro.sng import PointSlices, RowGenerators
 from dscim.gateware.macro.weights import WeightRegisters
 from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window_store import WindowRegisters
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
 
@@ -58,7 +59,7 @@ class Array(Macro):
 
         self.window = Window(
             spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            operand_bits, lambda value: value[8 - operand_bits:])
+            lambda value: value[8 - operand_bits:], WindowRegisters(spec, operand_bits))
         self.store = WeightRegisters(
             spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
             operand_bits, lambda value: value[8 - operand_bits:])
@@ -88,8 +89,8 @@ class Array(Macro):
         for r in range(self.spec.or_width):
             row = group*self.spec.or_width + r
             i, j = divmod(r, len(self.slices.region_a))
-            activation = Signal(self.window.width)
-            self.comb += activation.eq(self.window.row(row))
+            activation = Signal(self.window.store.width)
+            self.comb += activation.eq(self.window.store.row(row))
             generators = RowGenerators(self.slices, activation[:-1], activation[-1],
                                        self.store.slices[row], i, j)
             self.add_module(f"row{row}", generators)

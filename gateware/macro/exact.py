@@ -7,6 +7,7 @@ from dscim.gateware.macro.interface import BEAT_ROWS, Macro
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
 from dscim.gateware.macro.weights import WeightMemory, WeightRegisters
 from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window_store import WindowMemory, WindowRegisters
 from dscim.gateware.specs import MacroSpec
 
 LARGEST_PRODUCT = 255*128
@@ -39,7 +40,7 @@ class Exact(Macro):
         # # #
 
         self.window = Window(spec, [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
-                             8, lambda value: value)
+                             lambda value: value, WindowMemory(spec, 8))
         self.store = WeightMemory(spec, [IntegerWeight() for _ in range(spec.columns)],
                                   7, lambda value: value)
         latency = 2
@@ -47,9 +48,9 @@ class Exact(Macro):
                       latency + COUNTER_LATENCY, spec.or_width)
         sequencer = self.sequencer
         region = Signal(log2_int(spec.or_width))
-        self.comb += [region.eq(sequencer.step), self.store.region.eq(region)]
-        rows = delay(self, [self.window.selected(group, spec.or_width, region)
-                            for group in range(spec.groups)])
+        self.comb += [region.eq(sequencer.step), self.store.region.eq(region),
+                      self.window.store.region.eq(region)]
+        rows = delay(self, self.window.store.rows)
         active, = delay(self, [sequencer.active])
         terms = [[product_of(self, row, self.store.cell(group, column), active)
                   for group, row in enumerate(rows)] for column in range(spec.columns)]
@@ -73,13 +74,13 @@ class ExactParallel(Macro):
         # # #
 
         self.window = Window(spec, [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
-                             8, lambda value: value)
+                             lambda value: value, WindowRegisters(spec, 8))
         self.store = WeightRegisters(spec, [IntegerWeight() for _ in range(spec.columns)],
                                      7, lambda value: value)
         latency = 1
         self.schedule(self.window, self.store, 2, 0, latency + COUNTER_LATENCY, 1)
         sequencer = self.sequencer
-        terms = [[product_of(self, self.window.row(row),
+        terms = [[product_of(self, self.window.store.row(row),
                              Cat(*[bits[column] for bits in self.store.slices[row]]))
                   for row in range(spec.rows)] for column in range(spec.columns)]
         self.counters = counters = ColumnCounters(terms, spec.rows*LARGEST_PRODUCT,

@@ -9,10 +9,13 @@ def _keep(module, value, width: int):
     return signal
 
 
-def add_slices(module, a, b):
-    """The sum of two bit-sliced numbers; slice k is a vector with bit k of every column."""
+def add_slices(module, a, b, carry=None):
+    """The sum of two bit-sliced numbers; slice k is a vector with bit k of every column.
+
+    carry: a vector that is added at bit 0.
+    """
     width = len(a[0])
-    total, carry = [], None
+    total = []
     for k in range(max(len(a), len(b))):
         terms = [number[k] for number in (a, b) if k < len(number)]
         terms += [carry] if carry is not None else []

@@ -2,7 +2,7 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import If, Mux, Signal, bits_for
+from migen import Cat, If, Mux, Signal, bits_for
 
 COUNTER_LATENCY = 2
 """Cycles from a term at the counters' input to `done`."""
@@ -25,11 +25,36 @@ def signed_sum(terms):
     return terms[0]
 
 
+def sum_with_carries(module, terms, carries):
+    """The sum of values and of bits, of which there are not more, as (total, bit): each bit is
+    the carry into an adder of the tree, and one that finds no adder is left, or None."""
+    carries = list(carries)
+    while len(terms) > 1:
+        sums = [_add(module, a, b, carries.pop()) if carries else a + b
+                for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = sums + terms[2*len(sums):]
+    return terms[0], carries[0] if carries else None
+
+
+def _add(module, a, b, carry):
+    """A new signal, signed: a + b + carry by one chain, which a place below the lowest feeds."""
+    total = Signal((max(len(a), len(b)) + 1, True))
+    wide = Signal((len(total) + 1, True))
+    sides = []
+    for term in (a, b):
+        side = Signal((len(term) + 1, True))
+        module.comb += side.eq(Cat(carry, term))
+        sides.append(side)
+    module.comb += [wide.eq(sides[0] + sides[1]), total.eq(wide[1:])]
+    return total
+
+
 class ColumnCounters(LiteXModule):
     """Adds each column's terms of every step of a product, up and down.
 
-    terms: for each column the list of (signed) signals to add; span: the most that the sum of a
-    column's terms can reach in size in one step.
+    terms: for each column the list of signed signals to add; carries: for each column bits to add
+    to them, not more than terms; span: the most that the sum of a column's terms and bits can
+    reach in size in one step.
 
     | port   | dir | meaning                                             |
     |--------|-----|-----------------------------------------------------|
@@ -40,7 +65,7 @@ class ColumnCounters(LiteXModule):
     | done   | out | the counts are complete, in this cycle alone        |
     """
 
-    def __init__(self, terms, span: int, width: int):
+    def __init__(self, terms, span: int, width: int, carries=None):
         self.valid = Signal()
         self.first = Signal()
         self.last = Signal()
@@ -49,15 +74,20 @@ class ColumnCounters(LiteXModule):
 
         # # #
 
-        sums = [Signal((bits_for(span) + 1, True), name=f"sum{c}") for c in range(len(terms))]
-        self.sync += If(self.valid, *[total.eq(signed_sum(column))
-                                      for total, column in zip(sums, terms, strict=True)])
         valid, first, last = delay(self, [self.valid, self.first, self.last])
-        self.sync += [
-            self.done.eq(valid & last),
-            If(valid, *[count.eq(Mux(first, 0, count) + total)
-                        for count, total in zip(self.counts, sums, strict=True)]),
-        ]
+        self.sync += self.done.eq(valid & last)
+        for column, count in enumerate(self.counts):
+            total, carry = sum_with_carries(self, terms[column], carries[column] if carries else ())
+            held = Signal((bits_for(span) + 1, True), name=f"sum{column}")
+            before = Signal((width, True))
+            self.comb += before.eq(Mux(first, 0, count))
+            self.sync += If(self.valid, held.eq(total))
+            after = before + held
+            if carry is not None:
+                held_carry = Signal()
+                self.sync += If(self.valid, held_carry.eq(carry))
+                after = _add(self, before, held, held_carry)
+            self.sync += If(valid, count.eq(after))
 
 
 class ResultBuffer(LiteXModule):

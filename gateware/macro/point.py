@@ -9,6 +9,7 @@ from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
 from dscim.gateware.macro.sng import greater
 from dscim.gateware.macro.weights import SlicedWeightMemory
 from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window_store import WindowMemory
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
 
@@ -28,7 +29,7 @@ class SelectedPoint(Macro):
 
         self.window = Window(
             spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            bits, lambda value: value[8 - bits:])
+            lambda value: value[8 - bits:], WindowMemory(spec, bits))
         self.store = SlicedWeightMemory(
             spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
             bits, lambda value: value[8 - bits:])
@@ -52,11 +53,12 @@ class SelectedPoint(Macro):
         """For each column the groups' positive and negative hits of a point, two cycles later."""
         spec = self.spec
         region = Signal(log2_int(spec.or_width))
-        self.comb += [region.eq(Cat(r_w[bits:], r_a[bits:])), self.store.region.eq(region)]
+        self.comb += [region.eq(Cat(r_w[bits:], r_a[bits:])), self.store.region.eq(region),
+                      self.window.store.region.eq(region)]
+        rows = delay(self, self.window.store.rows)
         within_a, within_w = delay(self, [r_a[:bits], r_w[:bits]])
         positive, negative = [], []
-        for group in range(spec.groups):
-            row, = delay(self, [self.window.selected(group, spec.or_width, region)])
+        for group, row in enumerate(rows):
             weights = self.store.slices(group)
             above = greater(self, weights[:-1], [Replicate(within_w[k], spec.columns)
                                                  for k in range(bits)])

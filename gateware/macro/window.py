@@ -2,7 +2,7 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Array, Case, Cat, If, Mux, Signal, log2_int
+from migen import Cat, If, Mux, Signal
 
 from dscim.gateware.macro.interface import BEAT_ROWS, activation_layout
 from dscim.gateware.macro.output import signed_sum
@@ -17,12 +17,12 @@ def rotate_step(vector, enable, places: int):
 class Window(LiteXModule):
     """Loads one window of operands while the other is computed.
 
-    Lane l holds the rows r with r mod 8 = l: the bytes of a beat are rotated to their lanes, then
-    encoded, then written, in three stages that stall on their own.
+    The bytes of a beat are rotated to the lanes of their rows, then encoded, then written, in
+    three stages that stall on their own.
 
     encoders: eight modules with ports x, value, sign, one a lane.
-    width, operand: bits kept of an operand, and the function from an encoder's value to them;
-    the sign is kept beside them.
+    operand: the function from an encoder's value to what is kept of it beside the sign.
+    store: where, a `WindowStore`; rows are read there.
 
     | port           | dir | meaning                                                        |
     |----------------|-----|----------------------------------------------------------------|
@@ -34,17 +34,14 @@ class Window(LiteXModule):
     | busy           | out | a window waits, or has begun to load                           |
     """
 
-    def __init__(self, spec, encoders, width: int, operand):
+    def __init__(self, spec, encoders, operand, store):
         self.sink = stream.Endpoint(activation_layout(spec))
         self.full = Signal()
         self.take = Signal()
         self.activation_sum = Signal(24)
         self.waiting = Signal()
         self.busy = Signal()
-        self.width = width + 1
-        self.banks = [[Signal(BEAT_ROWS*self.width, name=f"bank{b}_block{k}")
-                       for k in range(spec.rows//BEAT_ROWS)] for b in range(2)]
-        self.bank = Signal()
+        self.store = store
 
         # # #
 
@@ -100,48 +97,20 @@ class Window(LiteXModule):
     def _write(self, encoded, written, operand):
         """The last stage: into the bank that is not in use."""
         self.fresh = fresh = Signal(reset=1)            # the next beat opens a window
-        target, write = Signal(), Signal()
-        values = [Signal(self.width, name=f"operand{lane}") for lane in range(8)]
+        store = self.store
+        width = len(store.values)//BEAT_ROWS
+        for lane in range(BEAT_ROWS):
+            value = store.values[lane*width:(lane + 1)*width]
+            self.comb += value.eq(Cat(operand(encoded.value[8*lane:8*lane + 8]),
+                                      encoded.sign[lane]))
         self.comb += [
-            target.eq(self.bank ^ ~self.take), write.eq(encoded.valid & written),
-            *[value[:-1].eq(operand(encoded.value[8*lane:8*lane + 8]))
-              for lane, value in enumerate(values)],
-            *[value[-1].eq(encoded.sign[lane]) for lane, value in enumerate(values)],
+            store.target.eq(store.bank ^ ~self.take), store.write.eq(encoded.valid & written),
+            store.fresh.eq(fresh), store.block.eq(encoded.block),
+            store.low.eq(encoded.low), store.high.eq(encoded.high),
         ]
         self.sync += [
-            If(self.take, self.full.eq(0), self.bank.eq(~self.bank)),
-            If(write,
-               Case(target, {b: self._block_writes(bank, encoded, values)
-                             for b, bank in enumerate(self.banks)}),
+            If(self.take, self.full.eq(0), store.bank.eq(~store.bank)),
+            If(store.write,
                self.activation_sum.eq(Mux(fresh, 0, self.activation_sum) + encoded.sum),
                fresh.eq(encoded.last), self.full.eq(encoded.last)),
         ]
-
-    def _block_writes(self, bank, encoded, values):
-        """A beat's rows lie in one block of eight and, wrapped, in the next."""
-        def lanes(block, mask):
-            return [If(mask[lane], block[lane*self.width:(lane + 1)*self.width].eq(value))
-                    for lane, value in enumerate(values)]
-        writes = []
-        for k, block in enumerate(bank):
-            writes += [If(self.fresh, block.eq(0)), If(encoded.block == k,
-                                                       *lanes(block, encoded.low))]
-            if k:
-                writes.append(If(encoded.block == k - 1, *lanes(block, encoded.high)))
-        return writes
-
-    def row(self, row: int):
-        """Operand and sign (top bit) of a row of the window in use."""
-        lane = (row % BEAT_ROWS)*self.width
-        low, high = [bank[row//BEAT_ROWS][lane:lane + self.width] for bank in self.banks]
-        return Mux(self.bank, high, low)
-
-    def selected(self, group: int, or_width: int, region):
-        """Operand and sign (top bit) of row `region` (log2 G bits) of a group in use."""
-        first = group*or_width//BEAT_ROWS
-        blocks = [block for bank in self.banks for block in bank[first:first + or_width//BEAT_ROWS]]
-        block, value = Signal(BEAT_ROWS*self.width), Signal(self.width)
-        lanes = [block[lane*self.width:(lane + 1)*self.width] for lane in range(BEAT_ROWS)]
-        self.comb += [block.eq(Array(blocks)[Cat(region[log2_int(BEAT_ROWS):], self.bank)]),
-                      value.eq(Array(lanes)[region[:log2_int(BEAT_ROWS)]])]
-        return value

@@ -15,19 +15,17 @@ SETTLED = CELL_LATENCY + COUNTER_LATENCY + 1
 
 
 class FreeRow:
-    """A window and a store whose every row is one operand each, as the macro would keep it."""
+    """A window's store and a weight store whose every row is one operand each, as the macro would
+    keep it."""
 
     def __init__(self, region_bits: int, activation, weight):
+        self.store = self
         self.region = Signal(region_bits)
-        self.activation, self.weight = activation, weight
+        self.rows, self.weight = [activation], weight
 
-    def selected(self, group: int, or_width: int, region):
-        """The activation, whichever row is asked for."""
-        return self.activation
-
-    def cell(self, group: int, column: int):
-        """The weight, whichever row is asked for."""
-        return self.weight
+    def slices(self, group: int):
+        """The weight's bits, whichever row is asked for."""
+        return list(self.weight)
 
 
 class FreeSamples(SelectedSamples):

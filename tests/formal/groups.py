@@ -8,9 +8,10 @@ from dscim.gateware.specs import MacroSpec
 
 
 class FreeStore:
-    """Weights and a window that hold anything: inputs of the design."""
+    """Weights and a window's store that hold anything: inputs of the design."""
 
     def __init__(self, spec: MacroSpec):
+        self.store = self
         self.width = log2_int(spec.side) + 1
         self.operands = Signal(spec.rows*self.width, name_override="operands")
         self.weights = Signal(spec.rows*self.width*spec.columns, name_override="weights")

@@ -1,9 +1,8 @@
 """Where a macro keeps two windows of operands: one in use, one that is written."""
 
 from litex.gen import LiteXModule
-from migen import Case, Cat, If, Memory, Mux, Replicate, Signal, bits_for, log2_int
+from migen import C, Case, Cat, If, Memory, Mux, Replicate, Signal, bits_for, log2_int
 
-from dscim.gateware.macro.choose import choose
 from dscim.gateware.macro.interface import BEAT_ROWS
 
 
@@ -103,15 +102,21 @@ class WindowMemory(WindowStore):
         ]
         self.sync += If(self.write, Case(self.target, {b: bank.eq(kept)
                                                        for b, bank in enumerate(used)}))
-        place = list(Cat(self.region, self.bank))
-        blocks = spec.or_width//BEAT_ROWS
+        blocks, place = spec.or_width//BEAT_ROWS, Cat(self.region, self.bank)
+        step_log2 = log2_int(width + 1, need_pow2=False)
         for group, row in enumerate(self.rows):
             rows = slice(group*spec.or_width, (group + 1)*spec.or_width)
-            here = choose(self, place, [*used[0][rows], *used[1][rows]], 1)
-            lanes = [self._lane(lane, group, blocks, width + 1) for lane in range(BEAT_ROWS)]
-            self.comb += row.eq(Replicate(here, width + 1) & Cat(*[
-                choose(self, place[:log2_int(BEAT_ROWS)], [lane[k] for lane in lanes], 1)
-                for k in range(width + 1)]))
+            banks, lanes = Signal(2*spec.or_width), Signal(BEAT_ROWS << step_log2)
+            here = Signal()
+            self.comb += [
+                banks.eq(Cat(used[0][rows], used[1][rows])),
+                *[lanes[lane << step_log2:(lane + 1) << step_log2].eq(
+                    self._lane(lane, group, blocks, width + 1)) for lane in range(BEAT_ROWS)],
+                # shifts, for they cost a simulator least
+                here.eq(banks >> place),
+                row.eq((lanes >> Cat(C(0, step_log2), self.region[:log2_int(BEAT_ROWS)]))
+                       & Replicate(here, width + 1)),
+            ]
 
     def _lane(self, lane: int, group: int, blocks: int, width: int):
         """A lane of a group, of both banks: what is read of the region's block."""

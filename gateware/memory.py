@@ -78,8 +78,9 @@ class WindowedMemory(LiteXModule):
         ]
 
     def _connect_reader(self, reader, parts: int, part, word, answered, asked):
-        """The engine's reads while it has locked the port; else the bus's, in two cycles."""
-        request = Signal()
+        """The engine's reads while it has locked the port; else the bus's, in two cycles. The
+        part is kept for the second, so that no path goes from the address to the answer."""
+        request, answer = Signal(), Signal(max=max(2, parts))
         self.comb += [
             request.eq(asked & ~self.locked & ~answered),
             If(self.locked,
@@ -91,6 +92,6 @@ class WindowedMemory(LiteXModule):
             ),
             self.read.dat_r.eq(reader.dat_r),
             self.bus.dat_r.eq(Array(
-                [reader.dat_r[BUS_WIDTH*p:BUS_WIDTH*(p + 1)] for p in range(parts)])[part]),
+                [reader.dat_r[BUS_WIDTH*p:BUS_WIDTH*(p + 1)] for p in range(parts)])[answer]),
         ]
-        self.sync += answered.eq(request)
+        self.sync += [answered.eq(request), answer.eq(part)]

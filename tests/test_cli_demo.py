@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.host.calibrate.lengths import network_cycles
 from dscim.host.cli.demo import RUNS
 from dscim.host.network import predictions
 from dscim.host.network import run as emulate
@@ -32,6 +33,9 @@ def test_demo(target: str, images: int, tmp_path: Path) -> None:
         assert [layer["name"] for layer in run["layers"]] == nodes
         assert all(layer["agrees"] for layer in run["layers"])
         assert all((layer["cycles_busy"] > 0) == (target == "sim") for layer in run["layers"])
+        if target == "sim" and not arithmetic.exact:    # what `dscim calibrate` budgets
+            assert network_cycles(network, arithmetic)*images == sum(
+                layer["cycles_computing"] for layer in run["layers"])
         compared += sum(expected[layer].size for layer in nodes)
     assert result["all_agree"] and result["outputs_compared"] == compared
     assert len(result["links"]) == 2

@@ -32,6 +32,7 @@ class CounterLookup(LiteXModule):
     | level  | in  | stage 1: the activation's in the whole region, log2 S bits     |
     | chunk  | in  | stage 1: number of the chunk (0 where P = S)                   |
     | odd    | in  | stage 1: i + j is odd                                          |
+    | passed | out | stage 3: A*H + a, 0..P                                         |
     """
 
     def __init__(self, side: int, lanes: int):
@@ -91,6 +92,7 @@ class TableLookup(LiteXModule):
     |--------------|-----|----------------------------------------------------------|
     | level        | in  | stage 1: the activation's, 0..n                          |
     | samples_log2 | in  | log2 n, 0..log2 P                                        |
+    | passed       | out | stage 3: samples that pass the activation, 0..P          |
     """
 
     def __init__(self, side: int, lanes: int, table):

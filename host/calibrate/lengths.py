@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.macro import default_macro
+from dscim.host.cycles import pixels_together
 from dscim.host.errors import UserError
 from dscim.host.network import Network, Weighted
 from dscim.host.network.weighted import STRETCHES
+from dscim.host.pixels import widened
 
 
 def cycles(layer: LayerSpec) -> int:
@@ -29,8 +31,15 @@ def cycles(layer: LayerSpec) -> int:
 
 
 def network_cycles(network: Network, arithmetic: ProductSpec) -> int:
-    """`cycles` of all layers for one image."""
-    return sum(cycles(layer) for _, layer in network.layers(arithmetic))
+    """`cycles` of all layers for one image, with as many pixels a window as the engine takes."""
+    return sum(cycles(_taken(layer)) for _, layer in network.layers(arithmetic))
+
+
+def _taken(layer: LayerSpec) -> LayerSpec:
+    """The layer as a device with the default macro computes it."""
+    product = layer.product
+    device = SocSpec(macro=default_macro(product.or_width, product.sequence))
+    return widened(layer, pixels_together(device, layer))
 
 
 def stretched(network: Network, name: str, stretch: int) -> Network:

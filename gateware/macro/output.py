@@ -19,10 +19,7 @@ def delay(module, signals, cycles: int = 1):
 
 def signed_sum(terms):
     """A balanced adder tree over signed or unsigned values."""
-    while len(terms) > 1:
-        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
-        terms = pairs + terms[2*len(pairs):]
-    return terms[0]
+    return sum_with_carries(None, terms, ())[0]
 
 
 def sum_with_carries(module, terms, carries):

@@ -27,19 +27,30 @@ class Operation(enum.IntEnum):
                   channel input_channel + c, tap t, so that a block-diagonal matrix makes each
                   output a product of one channel. depth = taps*inputs <= R.
     ADD:          TensorFlow Lite's int8 ADD: the input at `input_base` and the one of the same
-                  shape at `second_base`, each less its zero point, widened and scaled, are summed.
+                  shape at `second_base`, each less its zero point, widened and scaled, are summed;
+                  the sum is scaled by `output_multiplier` and `output_shift`, then come `sum_zero`
+                  and the sum's clamp.
     MAX_POOL:     the greatest of the window's positions inside the input; -128 of none.
     AVERAGE_POOL: their mean, rounded half away from zero; 0 of none.
     SUM_POOL:     their sum, each less `input_zero`; 0 of none.
 
-    What an add or a pool gives is scaled by `output_multiplier` and `output_shift`, then comes
-    `output_zero` and the clamp; of the greatest and of the mean, `input_zero` is taken before.
-    After a product, every channel has a bias, multiplier and shift of its own in the parameter
-    memory. `decode_shift` is 0 but for a product. Scaling rounds twice, as gemmlowp does, or once
-    with `single_rounding`; the two inputs of an add are always rounded twice.
+    What a pool gives is scaled by `output_multiplier` and `output_shift`, then comes `output_zero`
+    and the clamp; of the greatest and of the mean, `input_zero` is taken before. After a product,
+    every channel has a bias, multiplier and shift of its own in the parameter memory.
+    `decode_shift` is 0 but for a product. Scaling rounds twice, as gemmlowp does, or once with
+    `single_rounding`; an add always rounds twice.
     Adds and pools work on whole words: `input_channel` and `output_channel` are multiples of 8,
     inputs = outputs, depth = 1. An add has stride 1, origin 0, equal sizes in and out, and a
     kernel of (1, 2): its taps are the two inputs. It may write over one of them.
+
+    A product, depthwise or not, with `residual` is one and an add at once: its int8 outputs are
+    the add's first input, a tensor of the output's shape at `second_base` the second, and the
+    sum alone is written. It may write over that tensor.
+
+    A PRODUCT's window may be those of 1 << windows_log2 pixels side by side in a row, each from a
+    whole OR group on, so that each keeps its regions; rows between them are unused. It is one row
+    tile, not in signed mode offset. Then `outputs` and `output_channels` are those of all these
+    pixels, `output_width` counts windows, and `stride_x` is from pixel to pixel.
     """
 
     PRODUCT = 0
@@ -102,11 +113,13 @@ FIELDS = (
     Field("stride_x", 6, 12, 12, "Pixels from a window to the next."),
     Field("activation_shift", 6, 24, 2, "e of the mode split."),
     Field("left_shift", 6, 26, 5, "Bits by which an add widens its inputs."),
+    Field("residual", 6, 31, 1, "1: a product's outputs are added to the tensor at second_base."),
     Field("origin_y", 7, 0, 13, "Row of the first window's first tap: -top padding.", True),
     Field("origin_x", 7, 13, 13, "Pixel of the first window's first tap: -left padding.", True),
     Field("first_shift", 7, 26, 6, "An add's first input: shift, left when positive.", True),
     Field("depth", 8, 0, 16, "Inputs K of a window that count; fewer than the window has stop "
-                             "early, which is how a difference is located."),
+                             "early, which is how a difference is located. Of several pixels' "
+                             "windows: rows to the end of the last."),
     Field("second_zero", 8, 16, 8, "z of an add's second input.", True),
     Field("second_shift", 8, 24, 6, "An add's second input: shift, left when positive.", True),
     Field("input_base", 9, 0, 16, "First word of the input in the activation memory."),
@@ -116,9 +129,14 @@ FIELDS = (
                                         "to `output_channel` modulo 8."),
     Field("second_base", 11, 0, 16, "First word of an add's second input."),
     Field("output_shift", 11, 16, 6, "Of an add or a pool: shift, left when positive.", True),
+    Field("windows_log2", 11, 22, 2, "log2 of the pixels that a product's window serves."),
     Field("first_multiplier", 12, 0, 31, "An add's first input: Q31 multiplier."),
     Field("second_multiplier", 13, 0, 31, "An add's second input: Q31 multiplier."),
     Field("output_multiplier", 14, 0, 31, "Of an add or a pool: Q31 multiplier."),
+    Field("first_zero", 15, 0, 8, "z of an add's first input.", True),
+    Field("sum_zero", 15, 8, 8, "Added to an add's sum after scaling.", True),
+    Field("sum_low", 15, 16, 8, "The least output of an add.", True),
+    Field("sum_high", 15, 24, 8, "The greatest output of an add.", True),
 )
 
 BY_NAME = {field.name: field for field in FIELDS}

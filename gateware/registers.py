@@ -17,7 +17,7 @@ LINK_PAGE = 3
 MAGIC = 0x4453_4349
 """What `magic` reads: "DSCI"."""
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of registers and descriptors; the host refuses another."""
 
 PLACE_BITS = 12
@@ -57,7 +57,8 @@ class ErrorCode(enum.IntEnum):
 _ERROR_TEXTS = {
     ErrorCode.NONE: "No error.",
     ErrorCode.DESCRIPTOR: "The descriptor's place is outside the descriptor memory.",
-    ErrorCode.OPERATION: "The descriptor names an operation that there is not.",
+    ErrorCode.OPERATION: "The descriptor names an operation that there is not, or adds a "
+                         "residual to what is no requantised product.",
     ErrorCode.MACRO: "The descriptor names a macro that is not in the device.",
     ErrorCode.LENGTH: "The stream length is not allowed for the macro.",
     ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro, "

@@ -15,12 +15,20 @@ import numpy as np
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.errors import UserError
-from dscim.host.fields import column_groups, depthwise_outputs, depthwise_tiles
+from dscim.host.fields import (
+    column_groups,
+    depthwise_outputs,
+    depthwise_tiles,
+    whole_groups,
+)
 from dscim.host.layout import ceil_div
-from dscim.host.pixels import choices, widened
+from dscim.host.pixels import Sharing, choices, shared
 
-DESCRIPTOR = 56
+DESCRIPTOR = 52
 """Cycles around a descriptor's row tiles: it is read and judged, the last outputs are written."""
+
+ADDITION = 12
+"""Cycles more until the last outputs of an addition are written."""
 
 FETCH = 9
 """Cycles from a row tile's start to its first product, less its beats and the macro's stages."""
@@ -49,31 +57,32 @@ class RowTile:
     first: int
 
 
-def product_cycles(spec: SocSpec, layer: LayerSpec) -> int:
+def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
     """Busy cycles of a convolution, depthwise or not, or a fully connected layer, an image.
 
-    The whole layer is in the device's memories, but for weights in column groups. UserError
-    where not even one column tile's weights fit.
+    residual: its outputs are added to a tensor. The whole layer is in the device's memories, but
+    for weights in column groups. UserError where not even one column tile's weights fit.
     """
-    return _as_it_is(spec, widened(layer, pixels_together(spec, layer)))
+    return _shared(spec, layer, best_sharing(spec, layer), residual)
 
 
-def pixels_together(spec: SocSpec, layer: LayerSpec) -> int:
-    """Of `choices` the pixels that a window serves so that the layer takes the fewest cycles."""
-    return min(choices(spec, layer), key=lambda pixels: _as_it_is(spec, widened(layer, pixels)))
+def best_sharing(spec: SocSpec, layer: LayerSpec) -> Sharing:
+    """Of `choices` the one by which the layer takes the fewest cycles."""
+    return min(choices(spec, layer), key=lambda sharing: _shared(spec, layer, sharing))
 
 
-def _as_it_is(spec: SocSpec, layer: LayerSpec) -> int:
-    """Busy cycles with a window an output pixel of `layer`."""
+def _shared(spec: SocSpec, layer: LayerSpec, sharing: Sharing, residual: bool = False) -> int:
+    """Busy cycles where windows are shared so."""
+    layer = shared(layer, sharing)
     macro = spec.macros[spec.macro_for(layer.product)]
-    made = [_descriptor(spec, layer, macro, tiles, outputs)
-            for tiles, outputs in _descriptors(spec, layer)]
+    made = [_descriptor(spec, layer, macro, tiles, outputs, residual)
+            for tiles, outputs in _descriptors(spec, layer, sharing.windows)]
     return sum(made) + len(made) - 1
 
 
 def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
     """Busy cycles of an add of two tensors of `layer.input`."""
-    return _vector(spec, layer, 2, 2 + ADD_FETCH)
+    return _vector(spec, layer, 2, 2 + ADD_FETCH) + ADDITION
 
 
 def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
@@ -83,8 +92,10 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
     return _vector(spec, layer, taps + 1, taps + POOL_FETCH)
 
 
-def _descriptors(spec: SocSpec, layer: LayerSpec) -> Iterator[tuple[tuple[RowTile, ...], range]]:
-    """Row tiles and output channels of each descriptor of a layer."""
+def _descriptors(spec: SocSpec, layer: LayerSpec, windows: int
+                 ) -> Iterator[tuple[tuple[RowTile, ...], range]]:
+    """Row tiles and output channels of each descriptor of a layer, so many of whose windows stand
+    one behind the other in a row tile."""
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.depthwise:
         for channels in depthwise_tiles(spec, layer):
@@ -97,8 +108,13 @@ def _descriptors(spec: SocSpec, layer: LayerSpec) -> Iterator[tuple[tuple[RowTil
     if not groups:
         raise UserError(f"a layer of {layer.depth} inputs a product does not fit the device's "
                         f"{spec.weight_rows} rows of weight memory; build a device with more.")
+    tiles = _straight(0, layer.input[2], taps, spec.macro.rows)
+    if windows > 1:
+        rows = (windows - 1) * whole_groups(spec, layer.depth) + layer.depth
+        beats = windows * tiles[0].beats
+        tiles = (RowTile(rows, beats, beats, 0),)
     for outputs in groups:
-        yield _straight(0, layer.input[2], taps, spec.macro.rows), outputs
+        yield tiles, outputs
 
 
 @lru_cache(maxsize=4096)
@@ -132,7 +148,7 @@ def _turned(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
 
 
 def _descriptor(spec: SocSpec, layer: LayerSpec, macro: MacroSpec, tiles: tuple[RowTile, ...],
-                outputs: range) -> int:
+                outputs: range, residual: bool) -> int:
     """Busy cycles of one descriptor of products."""
     product = macro.cycles(layer.product)
     fetch = 2 + FETCH + _stages(macro) + product
@@ -145,7 +161,8 @@ def _descriptor(spec: SocSpec, layer: LayerSpec, macro: MacroSpec, tiles: tuple[
                                max(product, tile.period, LEAST_PERIOD),
                                drain if place == len(tiles) - 1 else 0)
     last = (len(outputs) - 1) % spec.macro.columns + 1
-    return clock.now + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes)
+    return (clock.now + ADDITION * residual
+            + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes))
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:

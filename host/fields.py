@@ -25,7 +25,8 @@ Fields = dict[str, int]
 class Bases:
     """Where a descriptor's tensors and numbers lie in the device's memories.
 
-    input, output, second: first words in the activation memory; second: an add's second input.
+    input, output, second: first words in the activation memory; second: an add's second input,
+                or a residual.
     weights:    first row in the weight memory.
     parameters: the place of the parameters of the first channel that is written; equal to that
                 channel modulo 8, so that a layer's parameters lie from a multiple of 8 on.
@@ -40,20 +41,29 @@ class Bases:
 
 def layer_fields(spec: SocSpec, layer: LayerSpec, bases: Bases | None = None, *,
                  outputs: range | None = None, depth: int | None = None,
-                 raw: bool = False) -> Fields:
+                 raw: bool = False, windows: int = 1) -> Fields:
     """A convolution, or the group `outputs` of its output channels, all by default.
 
     bases: by default the input lies at word 0 and the output behind it. depth: inputs of a
-    window that count, all by default. raw: 32-bit sums instead of int8.
+    window that count, all by default. raw: 32-bit sums instead of int8. windows: of `layer`,
+    whose output is of so many pixels together, in one window of the macro.
     Raises UserError, with sizes, when something does not fit the memory it is for, and SpecError
     for arithmetic that is not built. A depthwise layer has `depthwise_fields`.
     """
     assert not layer.depthwise
     bases = bases or Bases(output=tensor_words(layer.input))
     outputs = outputs or range(layer.outputs)
+    if depth is None:
+        depth = (windows - 1) * whole_groups(spec, layer.depth) + layer.depth
     values = _product_fields(spec, layer, bases, outputs, raw) | {
-        "inputs": layer.input[2], "depth": layer.depth if depth is None else depth}
+        "inputs": layer.input[2], "depth": depth, "windows_log2": windows.bit_length() - 1,
+        "stride_x": layer.stride[1] // windows}
     return _fitting(spec, values, layer, raw)
+
+
+def whole_groups(spec: SocSpec, rows: int) -> int:
+    """`rows` rounded up to whole OR groups."""
+    return ceil_div(rows, spec.macro.or_width) * spec.macro.or_width
 
 
 def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:
@@ -144,17 +154,37 @@ def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
 
 
 def _add_fields(node: Add, bases: Bases) -> Fields:
+    return {"operation": int(Operation.ADD), "kernel_width": 2, "second_base": bases.second,
+            "output_zero": 0, "clamp_low": 0, "clamp_high": 0, **_sum_fields(node, (0, 1))}
+
+
+def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
+    """The integers of an add whose inputs `order[0]` and `order[1]` are the first and second.
+
+    Raises UserError for one that widens beyond 32 bits.
+    """
     widest = node.left_shift + max(0, *node.shifts[:2])
     if widest > descriptor.MOST_WIDENING:
         raise UserError(f"node {node.name!r} widens an input by {widest} bits; the device adds in "
                         f"32 bits, which hold {descriptor.MOST_WIDENING}.")
-    return {"operation": int(Operation.ADD), "kernel_width": 2, "second_base": bases.second,
-            "input_zero": node.input_zeros[0], "second_zero": node.input_zeros[1],
-            "left_shift": node.left_shift,
-            **{f"{name}_multiplier": value for name, value in
-               zip(("first", "second", "output"), node.multipliers, strict=True)},
-            **{f"{name}_shift": value for name, value in
-               zip(("first", "second", "output"), node.shifts, strict=True)}}
+    fields = {"left_shift": node.left_shift, "sum_zero": node.output_zero,
+              "sum_low": node.clamp[0], "sum_high": node.clamp[1],
+              "output_multiplier": node.multipliers[2], "output_shift": node.shifts[2]}
+    for name, place in zip(("first", "second"), order, strict=True):
+        fields |= {f"{name}_zero": node.input_zeros[place],
+                   f"{name}_multiplier": node.multipliers[place],
+                   f"{name}_shift": node.shifts[place]}
+    return fields
+
+
+def residual_fields(node: Add, product: str, base: int) -> Fields:
+    """What makes of a product's descriptor one whose outputs are added to a residual.
+
+    node: the add, one of whose inputs is the product of this name; its other input lies at word
+    `base`. Raises UserError as `vector_fields`.
+    """
+    first = node.inputs.index(product)
+    return {"residual": 1, "second_base": base, **_sum_fields(node, (first, 1 - first))}
 
 
 def _scaling(operation: Operation, zero: int, multiplier: int, shift: int,

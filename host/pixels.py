@@ -1,11 +1,13 @@
 """Several pixels of an output row by one window: more of the macro's columns work, same bits.
 
-Pixels side by side read windows that overlap. One window over all of them, with the weights of
-each pixel in columns of its own and zeros where a pixel does not look, is an ordinary
-convolution, whose output lies in memory as the pixels' own would. A row's region is its place
-modulo G (contract, section 2), and a weight of zero never fires in the signed mode split: where
-each tap takes a whole number of OR groups, every weight stays in its region, and every count is
-what it was.
+The weights of each pixel stand in columns of its own, with zeros where it does not look. A row's
+region is its place modulo G (contract, section 2), and a weight of zero never fires in the signed
+mode split; so wherever a pixel's weights keep their places modulo G, every count is what it was.
+
+Pixels side by side read windows that overlap. Where each tap takes a whole number of OR groups,
+one window over all of them is an ordinary convolution, whose output lies in memory as the pixels'
+own would. Where not, the window holds the pixels' own windows, each from a whole OR group on
+(`windows_log2` of the descriptor), in one row tile.
 """
 
 import dataclasses
@@ -19,42 +21,80 @@ from dscim.gateware.specs.product import MAX_DEPTH
 from dscim.gateware.specs.soc import WORD_BYTES
 
 
-def widened(layer: LayerSpec, pixels: int) -> LayerSpec:
-    """The layer whose windows are those of `pixels` pixels; its output has the same words."""
+@dataclasses.dataclass(frozen=True)
+class Sharing:
+    """How a window is shared: by so many `pixels`, which it holds `apart` or overlapping."""
+
+    pixels: int = 1
+    apart: bool = False
+
+    @property
+    def windows(self) -> int:
+        """Windows of the layer that a window of the macro holds."""
+        return self.pixels if self.apart else 1
+
+
+ALONE = Sharing()
+"""A window a pixel."""
+
+
+def shared(layer: LayerSpec, sharing: Sharing) -> LayerSpec:
+    """The layer whose outputs are those of all pixels of a window; its output has the same words.
+
+    Its kernel is over all of them, or that of one where they are apart.
+    """
     down, across = layer.stride
-    return dataclasses.replace(layer, outputs=pixels * layer.outputs,
-                               kernel=(layer.kernel[0], _width(layer, pixels)),
-                               stride=(down, pixels * across))
+    return dataclasses.replace(layer, outputs=sharing.pixels * layer.outputs,
+                               kernel=(layer.kernel[0], _width(layer, sharing)),
+                               stride=(down, sharing.pixels * across))
 
 
-def widened_weights(weights: npt.NDArray[np.int8], layer: LayerSpec, pixels: int
-                    ) -> npt.NDArray[np.int8]:
-    """(pixels*N, KH, KW', C) for weights (N, KH, KW, C) of `layer`: pixel after pixel."""
+def shared_matrix(weights: npt.NDArray[np.int8], layer: LayerSpec, sharing: Sharing, group: int
+                  ) -> npt.NDArray[np.int8]:
+    """(rows, pixels*N), pixel after pixel, for weights (N, KH, KW, C) of `layer`.
+
+    group: rows of an OR group.
+    """
     outputs, height, width, channels = weights.shape
-    wide = np.zeros((pixels, outputs, height, _width(layer, pixels), channels), np.int8)
-    for pixel in range(pixels):
+    pixels = range(sharing.pixels)
+    if sharing.apart:
+        depth = layer.depth
+        step = -(-depth // group) * group
+        matrix = np.zeros(((sharing.pixels - 1) * step + depth, sharing.pixels, outputs), np.int8)
+        for pixel in pixels:
+            matrix[pixel * step:pixel * step + depth, pixel] = weights.reshape(outputs, -1).T
+        return matrix.reshape(len(matrix), -1)
+    wide = np.zeros((height, _width(layer, sharing), channels, sharing.pixels, outputs), np.int8)
+    for pixel in pixels:
         first = pixel * layer.stride[1]
-        wide[pixel, :, :, first:first + width] = weights
-    return wide.reshape(-1, *wide.shape[2:])
+        wide[:, first:first + width, :, pixel] = weights.transpose(1, 2, 3, 0)
+    return wide.reshape(-1, sharing.pixels * outputs)
 
 
-def choices(spec: SocSpec, layer: LayerSpec) -> Iterator[int]:
-    """1, and the numbers of pixels with the same bits that the device has columns and rows for."""
-    yield 1
-    whole = layer.product.exact or (
-        layer.product.signed == "split" and layer.input[2] % layer.product.or_width == 0)
-    if layer.depthwise or not whole or layer.outputs % WORD_BYTES:
+def choices(spec: SocSpec, layer: LayerSpec) -> Iterator[Sharing]:
+    """ALONE, and those with the same bits that the device has columns and rows for."""
+    yield ALONE
+    split = layer.product.exact or layer.product.signed == "split"
+    if layer.depthwise or not split or layer.outputs % WORD_BYTES:
         return
+    whole = layer.product.exact or layer.input[2] % layer.product.or_width == 0
     pixels = 2
-    while (pixels * layer.outputs <= spec.macro.columns and layer.output[1] % pixels == 0
-           and _depth(layer, pixels) <= min(spec.weight_rows, MAX_DEPTH)):
-        yield pixels
+    while pixels * layer.outputs <= spec.macro.columns and layer.output[1] % pixels == 0:
+        sharing = Sharing(pixels, apart=not whole)
+        rows = _depth(spec, layer, sharing)
+        if rows > (spec.macro.rows if sharing.apart else min(spec.weight_rows, MAX_DEPTH)):
+            return
+        yield sharing
         pixels *= 2
 
 
-def _width(layer: LayerSpec, pixels: int) -> int:
-    return layer.kernel[1] + (pixels - 1) * layer.stride[1]
+def _width(layer: LayerSpec, sharing: Sharing) -> int:
+    return layer.kernel[1] + (0 if sharing.apart else (sharing.pixels - 1) * layer.stride[1])
 
 
-def _depth(layer: LayerSpec, pixels: int) -> int:
-    return layer.kernel[0] * _width(layer, pixels) * layer.input[2]
+def _depth(spec: SocSpec, layer: LayerSpec, sharing: Sharing) -> int:
+    """Rows of a window's weights, to the end of whole OR groups where pixels are apart."""
+    if sharing.apart:
+        group = spec.macro.or_width
+        return sharing.pixels * -(-layer.depth // group) * group
+    return layer.kernel[0] * _width(layer, sharing) * layer.input[2]

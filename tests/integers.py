@@ -5,6 +5,8 @@ from math import floor
 
 import numpy as np
 
+from dscim.gateware.descriptor import MOST_WIDENING
+
 INT32 = np.array((-2**31, -2**31 + 1, -1, 0, 1, 2**30, 2**31 - 1))
 MULTIPLIERS = np.array((0, 1, 2**30, 2**30 + 1, 2**31 - 1))
 
@@ -82,3 +84,20 @@ def beside_ties(rng, size: int):
     sums = (output << unit) + (1 << unit - 1) + rng.integers(-1, 2, size)
     multiplier = (1 << power) + (rng.integers(-1, 2, size) * (power > 1))
     return wrap(sums.clip(-2**31, 2**31 - 1)), multiplier, -places
+
+
+def random_addition(rng) -> dict[str, int]:
+    """Any integers that an add may have."""
+    left = int(rng.choice((0, 20, 22, *rng.integers(0, 23, 2))))
+    low = int(rng.integers(-128, 100))
+    fields = {"first_zero": int(rng.choice((-128, 127, 0, 9))), "left_shift": left,
+              "second_zero": int(rng.choice((-128, 127, 0, -9))),
+              "sum_zero": int(rng.integers(-128, 128)), "sum_low": low,
+              "sum_high": int(rng.integers(low, 128))}
+    for name, multiplier in zip(("first", "second", "output"), random_multipliers(rng, 3),
+                                strict=True):
+        fields[f"{name}_multiplier"] = int(multiplier)
+        fields[f"{name}_shift"] = int(rng.choice((0, -1, -31, MOST_WIDENING - left,
+                                                  rng.integers(-31, 1))))
+    fields["output_shift"] = int(rng.integers(-31, -left // 2))
+    return fields

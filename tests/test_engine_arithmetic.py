@@ -4,17 +4,16 @@ import numpy as np
 from litex.gen import LiteXModule
 from migen import Record, run_simulation
 
-from dscim.gateware.descriptor import MOST_WIDENING
-from dscim.gateware.engine.addend import ADDEND_LATENCY, Addend
+from dscim.gateware.engine.addition import ADDITION_LATENCY, TERM_LATENCY, Addition
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
-from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
+from dscim.gateware.engine.setup import descriptor_layout
 from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
 from tests.integers import (
     beside_ties,
     product_units,
+    random_addition,
     random_channels,
     random_fields,
-    random_multipliers,
     scale_once,
     scale_twice,
 )
@@ -93,53 +92,46 @@ def test_scale_rounds_ties_as_python_s_integers_do():
     assert differing.sum() > 50                             # the two are not the same
 
 
-class AddendOfALayer(LiteXModule):
-    """An addend with a layer's fields."""
+class AdditionOfALayer(LiteXModule):
+    """An addition with a layer's fields."""
 
     def __init__(self):
-        self.fields, self.plan = Record(descriptor_layout()), Record(PLAN_LAYOUT)
-        self.addend = Addend(self.fields, self.plan)
+        self.fields = Record(descriptor_layout())
+        self.addition = Addition(self.fields)
 
 
-def random_addition(rng) -> dict[str, int]:
-    """Any integers that an add may have."""
-    left = int(rng.choice((0, 20, 22, *rng.integers(0, 23, 2))))
-    fields = {"input_zero": int(rng.choice((-128, 127, 0, 9))), "left_shift": left,
-              "second_zero": int(rng.choice((-128, 127, 0, -9)))}
-    for name, multiplier in zip(("first", "second"), random_multipliers(rng, 2), strict=True):
-        fields[f"{name}_multiplier"] = int(multiplier)
-        fields[f"{name}_shift"] = int(rng.choice((0, -1, -31, MOST_WIDENING - left,
-                                                  rng.integers(-31, 1))))
-    return fields
-
-
-def test_addend_is_the_reference():
-    """All pairs of one input, with the other at random, for many scales; and slots as they are."""
+def test_addition_is_the_reference():
+    """All values of one input, with the other at random, for many scales: term and output."""
     rng = np.random.default_rng(22)
     octets = np.arange(-128, 128)
-    cases = [(random_addition(rng), rng.permutation(octets), int(rng.random() < 0.9))
-             for _ in range(30)]
-    seen = []
+    cases = [(random_addition(rng), rng.permutation(octets)) for _ in range(30)]
+    terms, outputs = [], []
 
     def control(module):
-        addend = module.addend
-        for fields, others, add in cases:
+        addition = module.addition
+        for fields, others in cases:
             yield from set_fields(module.fields, fields)
-            yield module.plan.add.eq(add)
-            slots = ((octets & 0xFF) | (others & 0xFF) << 8).tolist()
-            for k, slot in enumerate([*slots, *[0] * (ADDEND_LATENCY + 1)]):
-                yield addend.slot.eq(slot)
-                if k > ADDEND_LATENCY:
-                    seen.append((yield addend.term))
+            pairs = [*zip(octets.tolist(), others.tolist(), strict=True)]
+            for k, (first, second) in enumerate([*pairs, *[(0, 0)] * (ADDITION_LATENCY + 1)]):
+                yield addition.first.eq(first)
+                yield addition.second.eq(second)
+                if TERM_LATENCY < k <= TERM_LATENCY + len(octets):
+                    terms.append((yield addition.term))
+                if k > ADDITION_LATENCY:
+                    outputs.append((yield addition.output))
                 yield
 
-    module = AddendOfALayer()
+    module = AdditionOfALayer()
     run_simulation(module, control(module))
-    expected = []
-    for fields, others, add in cases:
-        terms = [multiply_by_quantized_multiplier(
-            (x - fields[f"{tensor}_zero"]) << fields["left_shift"],
+    expected, sums = [], []
+    for fields, others in cases:
+        parts = [multiply_by_quantized_multiplier(
+            (x - fields[f"{name}_zero"]) << fields["left_shift"],
             np.array(fields[f"{name}_multiplier"]), np.array(fields[f"{name}_shift"]))
-            for x, tensor, name in ((octets, "input", "first"), (others, "second", "second"))]
-        expected.append(sum(terms) if add else (octets & 0xFF) | (others & 0xFF) << 8)
-    np.testing.assert_array_equal(seen, np.concatenate(expected))
+            for x, name in ((octets, "first"), (others, "second"))]
+        sums.append(sum(parts))
+        expected.append(requantise(sums[-1], fields["output_multiplier"], fields["output_shift"],
+                                   fields["sum_zero"], (fields["sum_low"], fields["sum_high"])))
+    np.testing.assert_array_equal(terms, np.concatenate(sums))
+    np.testing.assert_array_equal(outputs, np.concatenate(expected))
+    assert len(set(outputs)) > 100, "the seed must reach many outputs"

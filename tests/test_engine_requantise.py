@@ -10,8 +10,14 @@ from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.reference.requantise import requantise
-from tests.integers import product_units, random_channels, random_fields, wrap
+from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
+from tests.integers import (
+    product_units,
+    random_addition,
+    random_channels,
+    random_fields,
+    wrap,
+)
 from tests.streams import feed, record_writes, serve, set_fields
 
 
@@ -24,15 +30,18 @@ class Drain(LiteXModule):
         self.read = Record([("adr", 6), ("re", 1), ("dat_r", 128 * lanes)])
         self.write = Record([("adr", 10), ("we", WORD_BYTES), ("dat_w", 8 * WORD_BYTES)])
         self.requantiser = Requantiser(spec, self.fields, self.plan, self.read, self.write)
+        self.beside = self.requantiser.beside
 
 
 class Layer:
     """Sums of some pixels of a layer, its parameters, and the bytes it should leave.
 
-    first: the output channel that it begins with.
+    first: the output channel that it begins with. residual: its outputs are added to `beside`,
+    the words of a memory.
     """
 
-    def __init__(self, rng, columns: int, outputs: int, pixels: int, raw: bool, first: int = 0):
+    def __init__(self, rng, columns: int, outputs: int, pixels: int, raw: bool, first: int = 0,
+                 residual: bool = False):
         self.first = first
         self.fields = random_fields(rng) | {
             "outputs": outputs, "raw": int(raw), "output_channel": first,
@@ -46,6 +55,10 @@ class Layer:
         self.octets = 4 if raw else 1
         self.words = -(-self.octets * (first + outputs) // WORD_BYTES)
         self.base = int(rng.integers(16))
+        self.beside = rng.integers(0, 256, (1024, WORD_BYTES), np.uint8)
+        if residual:
+            self.fields |= random_addition(rng) | {
+                "residual": 1, "output_base": self.base, "second_base": int(rng.integers(500))}
 
     def contents(self, lanes: int) -> list[int]:
         """The parameter memory: 128 bits a channel, `lanes` channels a word."""
@@ -77,10 +90,24 @@ class Layer:
             total, self.multiplier, self.shift, self.fields["output_zero"], clamp,
             bool(self.fields["single_rounding"]))
         octets = {}
+        if self.fields.get("residual"):
+            values = self.added(values)
         for pixel, row in enumerate(values):
             start = (self.base + pixel * self.words) * WORD_BYTES + self.first * self.octets
             octets |= {start + k: byte for k, byte in enumerate(row.tobytes())}
         return octets
+
+    def added(self, values):
+        """The sum of outputs (pixels, outputs) int8 with the residual, by the reference."""
+        f, words = self.fields, len(values) * self.words
+        held = self.beside[f["second_base"]:][:words].view(np.int8).reshape(len(values), -1)
+        other = held[:, self.first:self.first + self.outputs]
+        total = sum(multiply_by_quantized_multiplier(
+            (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
+            np.array(f[f"{name}_multiplier"]), np.array(f[f"{name}_shift"]))
+            for name, x in (("first", values), ("second", other)))
+        return requantise(total, f["output_multiplier"], f["output_shift"], f["sum_zero"],
+                          (f["sum_low"], f["sum_high"]))
 
 
 def run_layer(module, layer: Layer, written: dict, rng, stall: float):
@@ -98,22 +125,24 @@ def run_layer(module, layer: Layer, written: dict, rng, stall: float):
     assert written == octets, "idle: everything is written"
 
 
-@pytest.mark.parametrize("raw", (False, True), ids=("int8", "raw"))
+@pytest.mark.parametrize("kind", ("int8", "raw", "residual"))
 @pytest.mark.parametrize("lanes", (1, 2))
-def test_requantiser(lanes, raw):
-    rng, seed = np.random.default_rng(21 + 2 * lanes + raw).spawn(2)
+def test_requantiser(lanes, kind):
+    raw = kind == "raw"
+    rng, seed = np.random.default_rng([21, lanes, len(kind)]).spawn(2)
     spec = SocSpec(MacroSpec(rows=16, columns=8, lanes=4), activation_words=1024, weight_rows=64,
                    channels=64, requant_lanes=lanes)
     for outputs in (1, 7, 8, 9, 16, 21):
         stall = float(rng.choice((0, 0.5, 0.9)))
         layer = Layer(rng, spec.macro.columns, outputs, int(rng.integers(1, 5)), raw,
-                      int(rng.choice((0, *rng.integers(12, size=2)))))
+                      int(rng.choice((0, *rng.integers(12, size=2)))), kind == "residual")
         if not raw:                                     # every pixel has sums of its own
             layer.shift = np.minimum(layer.shift, 0)
         module, written = Drain(spec), {}
         run_simulation(module, [
             run_layer(module, layer, written, seed, stall),
-            serve(module.read, layer.contents(lanes)), record_writes(module.write, written)])
+            serve(module.read, layer.contents(lanes)), record_writes(module.write, written),
+            serve(module.beside, layer.beside.view("<u8").ravel())])
 
 
 def test_requantiser_takes_a_pixel_whenever_its_last_is_through():
@@ -132,4 +161,4 @@ def test_requantiser_takes_a_pixel_whenever_its_last_is_through():
     run_simulation(module, [run_layer(module, layer, written, seed, 0), count(),
                             serve(module.read, layer.contents(2)),
                             record_writes(module.write, written)])
-    assert len(cycles) < 20 * 4 + 15
+    assert len(cycles) < 20 * 4 + 12

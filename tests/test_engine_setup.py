@@ -18,6 +18,7 @@ from dscim.host.fields import (
     depthwise_fields,
     depthwise_tiles,
     layer_fields,
+    residual_fields,
     vector_fields,
 )
 from dscim.host.layout import pixel_words
@@ -106,7 +107,13 @@ def good_descriptors(spec: SocSpec) -> list[dict[str, int]]:
              Mean("a", ("b",), 3, 1.0, input_zero=-4, multiplier=1 << 30, shift=0))
     good = [layer_fields(spec, layer), *(vector_fields(node, shape, bases)
                                          for node in (add, *pools))]
+    if spec.macro.or_width == 16:
+        add = dataclasses.replace(add, inputs=("a", "b"))
+        good.append(good[0] | residual_fields(add, "b", 4))
     if "split" in spec.macro.signed:
+        small = LayerSpec((3, 6, 5), 6, stride=(1, 2), product=_product(spec))
+        if spec.macro.rows > 2 * spec.macro.or_width:
+            good.append(layer_fields(spec, small, windows=2))
         depthwise = dataclasses.replace(
             layer, outputs=10, kernel=(2, 2), depthwise=True,
             product=dataclasses.replace(layer.product, signed="split"))
@@ -140,7 +147,7 @@ def descriptors(spec: SocSpec, rng, count: int):
     for fields in choices[1:]:
         for name in ("left_shift", "first_shift", "second_shift", "second_base", "raw", "depth",
                      "input_channel", "output_channel", "kernel_height", "kernel_width",
-                     "origin_x", "input_height", "inputs", "offset"):
+                     "origin_x", "input_height", "inputs", "offset", "residual", "windows_log2"):
             limits = descriptor.BY_NAME[name].limits
             yield fields | {name: min(fields[name] + 1, limits[-1])}
             yield fields | {name: limits[-1]}

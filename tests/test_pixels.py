@@ -13,10 +13,10 @@ from dscim.gateware.specs import (
     SocSpec,
     table_sequence,
 )
-from dscim.host.cycles import pixels_together, product_cycles
+from dscim.host.cycles import best_sharing, product_cycles
 from dscim.host.fields import Bases
 from dscim.host.network import INPUT, Network
-from dscim.host.pixels import choices, widened, widened_weights
+from dscim.host.pixels import ALONE, Sharing, choices, shared, shared_matrix
 from dscim.host.plan.lower import Lowering
 from dscim.host.reference import PreparedWeights, weight_matrix, windows
 from dscim.host.run import NetworkRun
@@ -30,11 +30,33 @@ PRODUCTS = (ProductSpec(), ProductSpec(length=64, activation_shift=1), ProductSp
 SOC = SocSpec()
 
 
-def estimates(x: np.ndarray, weights: np.ndarray, layer: LayerSpec) -> np.ndarray:
-    """(H, W, outputs): the product's estimates of one image."""
-    prepared = PreparedWeights(weight_matrix(weights), layer.product, layer.input_zero)
-    return prepared.product(windows(x[None], layer)[0].reshape(-1, layer.depth)).reshape(
-        layer.output)
+def estimates(x: np.ndarray, matrix: np.ndarray, layer: LayerSpec, sharing: Sharing = ALONE
+              ) -> np.ndarray:
+    """(H, W, outputs): the product's estimates of one image, `layer` with a window a pixel."""
+    made = shared(layer, sharing)
+    if sharing.apart:                                   # pixel beside pixel, each by whole groups
+        rows = windows(x[None], layer)[0].reshape(-1, layer.depth)
+        gap = -layer.depth % layer.product.or_width
+        rows = np.pad(rows, ((0, 0), (0, gap)), constant_values=layer.input_zero)
+        rows = rows.reshape(-1, sharing.pixels * rows.shape[1])[:, :len(matrix)]
+    else:
+        rows = windows(x[None], made)[0].reshape(-1, made.depth)
+    prepared = PreparedWeights(matrix, layer.product, layer.input_zero)
+    return prepared.product(rows).reshape(layer.output)
+
+
+def check_all(layer: LayerSpec, seed: int) -> list[Sharing]:
+    """Every way of sharing windows has the estimates of a window a pixel; returns the ways."""
+    generator = np.random.default_rng(seed)
+    x = generator.integers(-128, 128, layer.input).astype(np.int8)
+    weights = generator.integers(-128, 128, (layer.outputs, *layer.kernel, layer.input[2])
+                                 ).astype(np.int8)
+    expected = estimates(x, weight_matrix(weights), layer)
+    offered = list(choices(SOC, layer))
+    for sharing in offered:
+        matrix = shared_matrix(weights, layer, sharing, layer.product.or_width)
+        assert np.array_equal(estimates(x, matrix, layer, sharing), expected)
+    return offered
 
 
 @given(st.sampled_from(PRODUCTS), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2),
@@ -43,47 +65,55 @@ def estimates(x: np.ndarray, weights: np.ndarray, layer: LayerSpec) -> np.ndarra
 @settings(max_examples=60, deadline=None)
 def test_the_estimates_are_those_of_a_window_a_pixel(product, high, wide, stride, outputs, wider,
                                                      zero, seed):
-    generator = np.random.default_rng(seed)
     channels = 3 if product.exact else product.or_width
     width = 4 * wider * stride + wide - 1
     layer = LayerSpec((5, width - 2, channels), outputs, (high, wide), (1, stride),
                       ((1, 0), (1, 1)), zero, product=product)
-    x = generator.integers(-128, 128, layer.input).astype(np.int8)
-    weights = generator.integers(-128, 128, (outputs, high, wide, channels)).astype(np.int8)
-    offered = list(choices(SOC, layer))
-    assert offered[:2] == [1, 2]
-    expected = estimates(x, weights, layer)
-    for pixels in offered[1:]:
-        made = estimates(x, widened_weights(weights, layer, pixels), widened(layer, pixels))
-        assert np.array_equal(made.reshape(expected.shape), expected)
+    assert check_all(layer, seed)[:2] == [ALONE, Sharing(2)]
+
+
+@given(st.sampled_from(PRODUCTS[:2]), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2),
+       st.sampled_from((8, 16)), st.integers(1, 7), st.integers(-128, 127), st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None)
+def test_windows_apart_have_them_too(product, high, wide, stride, outputs, channels, zero, seed):
+    layer = LayerSpec((5, 8 * stride + wide - 3, channels), outputs, (high, wide), (1, stride),
+                      ((1, 0), (1, 1)), zero, product=product)
+    groups = -(-layer.depth // product.or_width)
+    most = min(SOC.macro.columns // outputs, SOC.macro.rows // (groups * product.or_width))
+    assert check_all(layer, seed) == [ALONE, *(Sharing(pixels, True) for pixels in (2, 4)
+                                               if pixels <= most)]
 
 
 @pytest.mark.parametrize("layer", [
     LayerSpec((8, 8, 12), 8, (3, 3)), LayerSpec((8, 8, 32), 8, (3, 3), product=ProductSpec(64, 64)),
     LayerSpec((8, 8, 16), 8, product=ProductSpec(signed="offset")), LayerSpec((8, 8, 16), 12),
     LayerSpec((8, 7, 16), 8), LayerSpec((8, 8, 16), 24), LayerSpec((8, 8, 16), 16, depthwise=True)],
-    ids=["half a group", "half a wide group", "offset", "ragged words", "odd width",
+    ids=["too deep apart", "a wide group", "offset", "ragged words", "odd width",
          "too few columns", "depthwise"])
 def test_other_layers_have_a_window_a_pixel(layer):
-    assert list(choices(SOC, layer)) == [1]
+    assert list(choices(SOC, layer)) == [ALONE]
 
 
 def test_weights_that_change_their_region_change_the_bits():
-    """Why the channels must fill OR groups: here they do not, and the estimates differ."""
+    """Why taps must fill OR groups where windows overlap: here they do not, and it differs."""
     layer = LayerSpec((8, 8, 12), 8, (3, 3))
     generator = np.random.default_rng(3)
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
     weights = generator.integers(-128, 128, (8, 3, 3, 12)).astype(np.int8)
-    made = estimates(x, widened_weights(weights, layer, 2), widened(layer, 2))
-    assert not np.array_equal(made.reshape(layer.output), estimates(x, weights, layer))
+    matrix = shared_matrix(weights, layer, Sharing(2), 16)
+    assert not np.array_equal(estimates(x, matrix, layer, Sharing(2)),
+                              estimates(x, weight_matrix(weights), layer))
 
 
 def test_what_takes_the_fewest_cycles_is_chosen():
     layer = LayerSpec((32, 32, 16), 16, (3, 3), padding=((1, 1), (1, 1)))
-    assert pixels_together(SOC, layer) == 2
+    assert best_sharing(SOC, layer) == Sharing(2)
     assert product_cycles(SOC, layer) < 0.52 * 33216         # counted with a window a pixel
     few = LayerSpec((1, 2, 256), 16, (1, 2), padding=((0, 0), (0, 1)))    # 4 and 6 row tiles
-    assert pixels_together(SOC, few) == 1
+    assert best_sharing(SOC, few) == ALONE
+    first = LayerSpec((32, 32, 3), 16, (3, 3), padding=((1, 1), (1, 1)))
+    assert best_sharing(SOC, first) == Sharing(2, apart=True)
+    assert product_cycles(SOC, first) < 0.57 * 16550         # counted with a window a pixel
 
 
 @pytest.mark.parametrize("words", [8192, 128], ids=["whole", "in strips"])
@@ -92,11 +122,13 @@ def test_a_network_on_the_device_has_the_references_bits(words):
     rng = np.random.default_rng(1)
     nodes = (conv("first", INPUT, 16, 8, 3, rng, zeros=(3, -128)),
              conv("second", "first", 8, 16, 3, rng, zeros=(-128, 2)),
-             conv("third", "second", 16, 8, 3, rng, zeros=(2, 0), stride=2))
+             conv("third", "second", 16, 8, 3, rng, zeros=(2, 0), stride=2),
+             conv("fourth", "third", 8, 8, 1, rng, zeros=(0, 5)))
     network = Network("pixels", (8, 8, 16), 1.0, 3, nodes, (), ProductSpec(), {})
     made = [Lowering(ProductSpec(), spec).commands(node, network.shapes()[node.inputs[0]], Bases())
             for node in nodes]
-    assert [commands[0].fields["kernel_width"] for commands in made] == [4, 3, 5]
+    assert [commands[0].fields["kernel_width"] for commands in made] == [4, 3, 5, 1]
+    assert [commands[0].fields["windows_log2"] for commands in made] == [0, 0, 0, 1]
     images = rng.integers(-128, 128, (2, 8, 8, 16)).astype(np.int8)
     with open_target("ref", spec) as device:
         run = NetworkRun([device], network, ProductSpec(), images, compare=True)

@@ -71,7 +71,7 @@ class Engine(LiteXModule):
 
     def _connect_windows(self, spec, fields, read):
         """walker -> memory -> aligner -> unit."""
-        self.reader = MemoryReader(read, beat_layout(spec))
+        self.reader = MemoryReader(read, beat_layout(spec), self.requantiser.beside)
         self.aligner = Aligner(spec)
         self.comb += [
             self.walker.source.connect(self.reader.sink),

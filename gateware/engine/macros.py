@@ -32,6 +32,8 @@ class Macros(LiteXModule):
 
         macros = [build_macro(macro) for macro in spec.macros]
         routes = {}
+        chosen = Signal.like(fields.macro)
+        self.sync += chosen.eq(fields.macro)            # known long before the first weight
         for place, macro in enumerate(macros):
             self.add_module(f"macro{place}", macro)
             self.comb += [
@@ -47,8 +49,8 @@ class Macros(LiteXModule):
                 self.products.sums.eq(_widen(macro)),
             ]
         self.comb += [
-            Case(fields.macro, routes),
-            self.computing.eq(Array([macro.computing for macro in macros])[fields.macro]),
+            Case(chosen, routes) if len(macros) > 1 else routes[0],
+            self.computing.eq(Array([macro.computing for macro in macros])[chosen]),
         ]
 
 

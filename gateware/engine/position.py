@@ -14,7 +14,8 @@ def position_layout(size_bits: int):
 
 
 class Position(LiteXModule):
-    """Walks over the output pixels in raster order, and back to the start of a strip.
+    """Walks over the output pixels in raster order, and back to the start of a strip. Where a
+    window serves several pixels, over each of them.
 
     | port    | dir | meaning                                                      |
     |---------|-----|--------------------------------------------------------------|
@@ -41,7 +42,7 @@ class Position(LiteXModule):
         first, last_column = Signal.like(now.adr), Signal(12)
         self.comb += first.eq(fields.input_base + plan.origin_line + plan.origin_pixel)
         self.sync += [
-            last_column.eq(fields.output_width - 1),
+            last_column.eq((fields.output_width << fields.windows_log2) - 1),
             If(self.advance,
                 If(now.column == last_column,
                     now.column.eq(0),

@@ -21,23 +21,27 @@ def refusal(module, spec: SocSpec, place, fields, plan):
     """
     length, signed = _arithmetic(spec, fields)
     vector, product = plan.vector, ~plan.vector
+    added = plan.add | fields.residual
+    second_words = Mux(plan.add, plan.input_words, plan.output_words)
     input_end, second_end, output_end, weight_end, parameter_end = (
         _sum(module, base, size) for base, size in (
-            (fields.input_base, plan.input_words), (fields.second_base, plan.input_words),
+            (fields.input_base, plan.input_words), (fields.second_base, second_words),
             (fields.output_base, plan.output_words), (fields.weight_base, plan.weight_rows),
             (fields.parameter_base, fields.outputs)))
     tail = fields.parameter_base[:3] != fields.output_channel[:3]
     faults = {
         ErrorCode.DESCRIPTOR: place >= spec.descriptors,
-        ErrorCode.OPERATION: fields.operation > max(Operation),
+        ErrorCode.OPERATION: (fields.operation > max(Operation))
+            | (fields.residual & vector) | (added & fields.raw),
         ErrorCode.MACRO: product & (fields.macro >= len(spec.macros)),
         ErrorCode.LENGTH: product & length,
         ErrorCode.SIGNED_MODE: product & signed,
         ErrorCode.GEOMETRY: _sizes(module, fields)
-            | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan)),
-        ErrorCode.SCALING: plan.add & _widening(module, fields),
+            | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan))
+            | _windows_geometry(module, spec, fields, plan),
+        ErrorCode.SCALING: added & _widening(module, fields),
         ErrorCode.INPUT_MEMORY: (input_end > spec.activation_words)
-            | (plan.add & (second_end > spec.activation_words)),
+            | (added & (second_end > spec.activation_words)),
         ErrorCode.OUTPUT_MEMORY: output_end > spec.activation_words,
         ErrorCode.WEIGHT_MEMORY: product & (weight_end > spec.weight_rows),
         ErrorCode.PARAMETER_MEMORY: product & (tail | (parameter_end > spec.channels)),
@@ -71,8 +75,24 @@ def _sizes(module, f):
 def _product_geometry(spec: SocSpec, f, plan):
     """A window deeper than allowed; a depthwise one that is not one row tile."""
     one_tile = (f.depth == plan.window) & (f.depth <= spec.macro.rows)
-    return (f.depth > plan.window) | (f.depth > MAX_DEPTH) \
-        | ((f.operation == Operation.DEPTHWISE) & ~one_tile)
+    deeper = (f.depth > plan.window) & (f.windows_log2 == 0)
+    return deeper | (f.depth > MAX_DEPTH) | ((f.operation == Operation.DEPTHWISE) & ~one_tile)
+
+
+def _windows_geometry(module, spec: SocSpec, f, plan):
+    """Several pixels' windows that are not one row tile, or not of a plain product in `split`; or
+    more pixels in a row than there may be."""
+    group = spec.macro.or_width
+    whole, rows = Signal(len(plan.window) + 1), Signal(len(plan.window) + 9)
+    columns = Signal(len(f.output_width) + 3)
+    module.comb += [
+        whole.eq((plan.window + group - 1) & ~(group - 1)),
+        rows.eq((whole << f.windows_log2) - whole + plan.window),
+        columns.eq(f.output_width << f.windows_log2),
+    ]
+    wrong = (f.operation != Operation.PRODUCT) | f.offset | (f.depth != rows) \
+        | (rows > spec.macro.rows) | (columns[len(f.output_width):] != 0)
+    return (f.windows_log2 != 0) & wrong
 
 
 def _vector_geometry(f, plan):

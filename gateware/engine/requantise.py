@@ -7,15 +7,19 @@ from litex.soc.interconnect import stream
 from migen import Cat, If, Mux, Record, Replicate, Signal, log2_int
 
 from dscim.gateware.engine.accumulator import SUM_BITS, sums_layout
-from dscim.gateware.engine.addend import ADDEND_LATENCY, Addend
+from dscim.gateware.engine.addition import ADDITION_LATENCY, Addition
 from dscim.gateware.engine.loops import CHANNEL_BITS
+from dscim.gateware.engine.residual import RESIDUAL_LATENCY, Residual
 from dscim.gateware.engine.rounding import delayed
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale, parameter_layout
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
-STAGES = ADDEND_LATENCY + SCALE_LATENCY
-"""Cycles from a step to its write."""
+SCALED = 1 + SCALE_LATENCY
+"""Cycles from a step to its outputs: its sums and parameters are there after one."""
+
+ADDED = SCALED + 1 + ADDITION_LATENCY
+"""Cycles from a step of an add, or of a product with a residual, to its outputs."""
 
 
 def drain_layout(columns: int):
@@ -26,13 +30,16 @@ def drain_layout(columns: int):
 class Requantiser(LiteXModule):
     """Takes a pixel's column tile and writes `requant_lanes` channels of it a cycle.
 
-    Lane l has the channels c with c mod lanes = l, so that a step's channels lie in one word.
+    Lane l has the channels c with c mod lanes = l, so that a step's channels lie in one word. An
+    add's inputs come in place of sums; those of a product with a residual are its outputs and the
+    residual's.
 
     | port         | dir | meaning                                                        |
     |--------------|-----|----------------------------------------------------------------|
     | fields, plan | in  | the layer's                                                    |
     | read         | out | read port of the parameter memory                              |
     | write        | out | write port of the activation memory, enables for each byte     |
+    | beside       | out | adr, re; in  dat_r: read port of the activation memory         |
     | sink         | in  | stream: drain_layout                                           |
     | idle         | out | nothing held, everything written                               |
     """
@@ -44,25 +51,21 @@ class Requantiser(LiteXModule):
 
         # # #
 
-        held, final, odd = Signal(), Signal(), Signal()
-        sums = Signal(SUM_BITS*columns)
-        activation_sum = Signal(SUM_BITS)
+        held, final, opens, odd = Signal(), Signal(), Signal(), Signal()
         place, begin, end = (Signal(CHANNEL_BITS) for _ in range(3))
         adr = Signal.like(sink.adr)
         lead = sink.begin[:log2_int(lanes)] if lanes > 1 else 0
         self.comb += sink.ready.eq(~held | final)
         self.sync += [
+            opens.eq(sink.valid & sink.ready),
             If(held,
-                sums.eq(sums >> SUM_BITS*lanes),
                 place.eq(place + lanes),
                 final.eq(place + 2*lanes >= end),
                 If(final, held.eq(0)),
             ),
             If(sink.valid & sink.ready,
                 held.eq(1),
-                sums.eq(sink.sums[:SUM_BITS*columns]),
                 odd.eq(lead),
-                activation_sum.eq(sink.sums[SUM_BITS*columns:]),
                 place.eq(sink.begin - lead),
                 final.eq(sink.begin - lead + lanes >= sink.end),
                 begin.eq(sink.begin),
@@ -70,38 +73,62 @@ class Requantiser(LiteXModule):
                 adr.eq(sink.adr),
             ),
         ]
-        steps = self._steps(lanes)
+        added = Signal()
+        self.sync += added.eq(plan.add | fields.residual)   # long before the first step
+        steps = self._steps(lanes, added)
         self.comb += [
             steps[0].present.eq(Cat(*[held & (place + lane >= begin) & (place + lane < end)
                                       for lane in range(lanes)])),
+            steps[0].opens.eq(opens),
             steps[0].place.eq(place),
             steps[0].adr.eq(adr),
             self.idle.eq(~held & (Cat(*[step.present for step in steps[1:]]) == 0)),
         ]
-        slots = self._slots(lanes, sums, odd)
-        parameters = self._read_parameters(fields, plan, lanes, steps[ADDEND_LATENCY - 1], read)
-        scales = self._scale(fields, plan, slots, activation_sum, parameters)
-        self._write(fields, scales, steps[-1], write)
+        slots, activation_sum = self._slots(columns, lanes, opens, odd)
+        parameters = self._read_parameters(fields, plan, lanes, steps[0], read)
+        scales = self._scale(fields, slots, activation_sum, parameters)
+        self.residual = Residual(spec, fields, steps[SCALED - RESIDUAL_LATENCY])
+        self.beside = self.residual.read
+        additions = self._add(plan, fields, scales)
+        self.comb += If(added,
+            *self._write(fields, scales, additions, steps[ADDED], write)
+        ).Else(
+            *self._write(fields, scales, scales, steps[SCALED], write)
+        )
 
-    def _steps(self, lanes: int):
-        """Which lanes have a channel, the channel of lane 0, and where, by cycles since."""
-        layout = [("present", lanes), ("place", CHANNEL_BITS), ("adr", 17)]
-        steps = [Record(layout, name=f"step{stage}") for stage in range(STAGES + 1)]
+    def _steps(self, lanes: int, added):
+        """Which lanes have a channel, whether they are a pixel's first, the channel of lane 0,
+        and where, by cycles since; beyond SCALED only where something is added."""
+        layout = [("present", lanes), ("opens", 1), ("place", CHANNEL_BITS), ("adr", 17)]
+        steps = [Record(layout, name=f"step{stage}") for stage in range(ADDED + 1)]
         for before, after in pairwise(steps):
             self.sync += after.eq(before)
+        self.sync += If(~added, steps[SCALED + 1].present.eq(0))
         return steps
 
-    def _slots(self, lanes: int, sums, odd):
-        """The lanes' sums, a slot later where the first channel is `odd`, of the second lane."""
+    def _slots(self, columns: int, lanes: int, opens, odd):
+        """The lanes' sums and the sum of a', a cycle after their step. Where the first channel is
+        `odd`, of the second lane, sums are a slot later.
+
+        The sums are taken whether they are valid or not, and only then by a pixel, so that no
+        path goes from what makes them to this many registers.
+        """
+        arriving, sums = (Signal(SUM_BITS*columns, name=name) for name in ("arriving", "sums"))
+        arriving_sum, activation_sum = Signal(SUM_BITS), Signal(SUM_BITS)
+        self.sync += [
+            Cat(arriving, arriving_sum).eq(self.sink.sums),
+            sums.eq(sums >> SUM_BITS*lanes),
+            If(opens, sums.eq(arriving), activation_sum.eq(arriving_sum)),
+        ]
         slots = [sums[SUM_BITS*lane:SUM_BITS*(lane + 1)] for lane in range(lanes)]
         if lanes == 1:
-            return slots
-        before = delayed(self, slots[-1], 1)
-        return [Mux(odd, late, slot)
-                for late, slot in zip([before, *slots[:-1]], slots, strict=True)]
+            return slots, activation_sum
+        before, late = delayed(self, slots[-1], 1), delayed(self, odd, 1)
+        return [Mux(late, other, slot)
+                for other, slot in zip([before, *slots[:-1]], slots, strict=True)], activation_sum
 
     def _read_parameters(self, fields, plan, lanes: int, step, read):
-        """Each lane's parameters, when its term is there: its channel's, or the descriptor's."""
+        """Each lane's parameters, a cycle after its step: its channel's, or the descriptor's."""
         adr = Signal(17)
         own = Record(parameter_layout(), name="own")
         self.comb += [
@@ -115,38 +142,49 @@ class Requantiser(LiteXModule):
         return [Mux(plan.vector, own.raw_bits(), read.dat_r[size*lane:size*(lane + 1)])
                 for lane in range(lanes)]
 
-    def _scale(self, fields, plan, slots, activation_sum, parameters):
-        """The lanes' scales, each behind its addend."""
-        activation_sum = delayed(self, activation_sum, ADDEND_LATENCY)
+    def _scale(self, fields, slots, activation_sum, parameters):
+        """The lanes' scales."""
         scales = []
         for lane, slot in enumerate(slots):
-            addend, scale = Addend(fields, plan), Scale(fields)
-            self.add_module(f"addend{lane}", addend)
+            scale = Scale(fields)
             self.add_module(f"scale{lane}", scale)
             self.comb += [
-                addend.slot.eq(slot),
-                scale.count.eq(addend.term),
+                scale.count.eq(slot),
                 scale.activation_sum.eq(activation_sum),
                 scale.parameters.raw_bits().eq(parameters[lane]),
             ]
             scales.append(scale)
         return scales
 
-    def _write(self, fields, scales, step, write):
-        """Where and what, STAGES cycles after the step."""
+    def _add(self, plan, fields, scales):
+        """The lanes' additions: of an add's two inputs, which no scale touches in `total`, or of
+        a product's output and the residual."""
+        additions = []
+        for lane, scale in enumerate(scales):
+            addition = Addition(fields)
+            self.add_module(f"addition{lane}", addition)
+            self.sync += [
+                addition.first.eq(Mux(plan.add, scale.total[:8], scale.output)),
+                addition.second.eq(Mux(plan.add, scale.total[8:16],
+                                       self.residual.octets[8*lane:8*lane + 8])),
+            ]
+            additions.append(addition)
+        return additions
+
+    def _write(self, fields, scales, outputs, step, write):
+        """Where and what of a step: the int8 `outputs` of its lanes, or their sums."""
         lanes = len(scales)
         words = Cat(*[scale.total for scale in scales])
-        octets = Cat(*[scale.output for scale in scales])
+        octets = Cat(*[lane.output for lane in outputs])
         present = [step.present[lane] for lane in range(lanes)]
-        self.comb += [
+        return [
+            write.adr.eq(step.adr + step.place[3:]),
+            write.dat_w.eq(Replicate(octets, WORD_BYTES//lanes)),
+            write.we.eq(Cat(*present) << step.place[:3]),
             If(fields.raw,
                 write.adr.eq(step.adr + step.place[1:]),
                 write.dat_w.eq(Replicate(words, max(1, 2//lanes))),
                 write.we.eq(Cat(*[Replicate(bit, 4) for bit in present])
                             << (4*(step.place[0] if lanes == 1 else 0))),
-            ).Else(
-                write.adr.eq(step.adr + step.place[3:]),
-                write.dat_w.eq(Replicate(octets, WORD_BYTES//lanes)),
-                write.we.eq(Cat(*present) << step.place[:3]),
             ),
         ]

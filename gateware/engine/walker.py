@@ -37,7 +37,8 @@ class WindowWalker(LiteXModule):
     A row tile begins where the one before ended, anywhere in a window; that place is kept, so
     that every pixel of the strip starts there, and moved on after the strip's last pixel. Adds
     and pools have no rows: their windows are whole, and an add's second tap is its second input,
-    never padding.
+    never padding. A window of several pixels goes on, after a pixel, with the next pixel's at the
+    next whole OR group.
 
     | port     | dir | meaning                                                           |
     |----------|-----|-------------------------------------------------------------------|
@@ -47,7 +48,7 @@ class WindowWalker(LiteXModule):
     | rows     | in  | rows of the row tile, 1..R; not for adds and pools                |
     | first    | in  | first channel of a pixel that is read                             |
     | inputs   | in  | channels that are read, 1 or more                                 |
-    | position | in  | `Position.now`; `advance` is pulsed after each window             |
+    | position | in  | `Position.now`; `advance` is pulsed after each pixel              |
     | source   | out | stream: adr and beat_layout; `last` ends a window                 |
     """
 
@@ -72,18 +73,26 @@ class WindowWalker(LiteXModule):
         self._beat(fields, plan, tap, row, room, position.now)
         self._follow(plan, tap, following)
         final = Signal()
+        beside = WindowsBeside(spec, fields, plan)
+        self.submodules += beside
         self.comb += [
             self.source.valid.eq(active),
+            self.source.last.eq(self._pixel_ends & ~beside.more),
             final.eq(pixel == self.pixels - 1),
-            position.advance.eq(active & self.source.ready & self.source.last),
+            position.advance.eq(active & self.source.ready & self._pixel_ends),
+            beside.open.eq(self.start | (active & self.source.ready & self.source.last)),
+            beside.advance.eq(position.advance),
         ]
-        open_window = [row.eq(0), room.eq(Mux(plan.vector, MANY, self.rows)),
-                       *self._enter(tile, tap)]
+        open_window = [row.eq(0), room.eq(Mux(plan.vector, MANY, self.rows))]
         self.sync += [
             If(active & self.source.ready,
                 row.eq(row + self.source.count),
                 If(~plan.vector, room.eq(room - self.source.count)),
                 tap.eq(following),
+                If(self._pixel_ends,
+                    row.eq(beside.row),
+                    *self._enter(tile, tap),
+                ),
                 If(self.source.last,
                     pixel.eq(pixel + 1),
                     *open_window,
@@ -99,6 +108,7 @@ class WindowWalker(LiteXModule):
                 active.eq(1),
                 pixel.eq(0),
                 *open_window,
+                *self._enter(tile, tap),
             ),
         ]
 
@@ -124,6 +134,7 @@ class WindowWalker(LiteXModule):
         word_first, word_in_tile, pixel_in_tile, pixel_in_word = (Signal() for _ in range(4))
         last_x, last_y, final_tap = Signal(12), Signal(12), Signal()
         self._tap_ends, self._row_ends = tap_ends, row_ends = Signal(), Signal()
+        self._pixel_ends = Signal()                     # ... within the row tile
         self.sync += [last_x.eq(fields.kernel_width - 1), last_y.eq(fields.kernel_height - 1)]
         self.comb += [
             x.eq(now.x + tap.kx),
@@ -146,8 +157,8 @@ class WindowWalker(LiteXModule):
             row_ends.eq(tap.kx == last_x),
             final_tap.eq(row_ends & (tap.ky == last_y)),
             tap_ends.eq(pixel_in_word & (in_pixel <= in_tile)),
-            source.last.eq(~Mux(word_first, word_in_tile, pixel_in_tile)
-                           | (final_tap & pixel_in_word)),
+            self._pixel_ends.eq(~Mux(word_first, word_in_tile, pixel_in_tile)
+                                | (final_tap & pixel_in_word)),
         ]
 
     def _follow(self, plan, tap, following):
@@ -170,4 +181,35 @@ class WindowWalker(LiteXModule):
                     following.adr.eq(tap.line + plan.row_stride),
                 )
             )
+        ]
+
+
+class WindowsBeside(LiteXModule):
+    """Which of the pixels that a window serves is read, and where the next one's rows begin.
+
+    | port    | dir | meaning                                                            |
+    |---------|-----|--------------------------------------------------------------------|
+    | open    | in  | pulse: a window's first pixel comes next; wins over advance        |
+    | advance | in  | pulse: the next pixel comes next                                   |
+    | more    | out | the pixel is not its window's last                                 |
+    | row     | out | the next pixel's first row: behind this pixel's, a whole OR group  |
+
+    fields, plan: the layer's, long before.
+    """
+
+    def __init__(self, spec: SocSpec, fields, plan):
+        self.open = Signal()
+        self.advance = Signal()
+        self.more = Signal()
+        self.row = Signal(bits_for(spec.macro.rows))
+
+        # # #
+
+        group = spec.macro.or_width
+        left, whole, step = Signal(3), Signal(len(plan.window) + 1), Signal.like(self.row)
+        self.comb += [self.more.eq(left != 0), whole.eq(plan.window + group - 1)]
+        self.sync += [
+            step.eq(whole & ~(group - 1)),
+            If(self.advance, left.eq(left - 1), self.row.eq(self.row + step)),
+            If(self.open, left.eq((1 << fields.windows_log2) - 1), self.row.eq(step)),
         ]

@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.macro import default_macro
-from dscim.host.cycles import pixels_together
+from dscim.host.cycles import best_sharing
 from dscim.host.errors import UserError
 from dscim.host.network import Network, Weighted
 from dscim.host.network.weighted import STRETCHES
-from dscim.host.pixels import widened
+from dscim.host.pixels import shared
 
 
 def cycles(layer: LayerSpec) -> int:
@@ -39,7 +39,7 @@ def _taken(layer: LayerSpec) -> LayerSpec:
     """The layer as a device with the default macro computes it."""
     product = layer.product
     device = SocSpec(macro=default_macro(product.or_width, product.sequence))
-    return widened(layer, pixels_together(device, layer))
+    return shared(layer, best_sharing(device, layer))
 
 
 def stretched(network: Network, name: str, stretch: int) -> Network:

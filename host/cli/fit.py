@@ -71,7 +71,8 @@ def _print(report: Report, fit: Fit) -> None:
     if fit.speed is not None:
         report.table(["layer", "kind", "output", ">cycles", ">strips"], [
             (layer.name, layer.kind, " x ".join(map(str, layer.output)),
-             _cycles(layer.cycles), f"{layer.strips}") for layer in fit.speed.layers])
+             layer.place or _cycles(layer.cycles), f"{layer.strips}")
+            for layer in fit.speed.layers])
         total = fit.speed.cycles
         if total:
             report.say(f"{total} cycles an image: {fit.setup.clock/total:.1f} inferences/s of the "
@@ -89,7 +90,7 @@ def _print(report: Report, fit: Fit) -> None:
 
 
 def _cycles(count: int | None) -> str:
-    return "in pieces" if count is None else f"{count}" if count else "on the host"
+    return "in pieces" if count is None else f"{count}"
 
 
 def _print_model(report: Report, rows: list[Row]) -> None:

@@ -13,14 +13,16 @@ from dscim.host.plan.strips import strips
 
 @dataclasses.dataclass(frozen=True)
 class LayerSpeed:
-    """cycles: that the engine is busy with a node for one image; 0 where the host computes it,
-    None where the host adds up pieces. strips: in which it runs, 1 where it fits as a whole."""
+    """cycles: that the engine is busy with a node for one image; 0 where `place` says who computes
+    it instead, None where the host adds up pieces. strips: in which it runs, 1 where it fits as a
+    whole."""
 
     name: str
     kind: str
     output: Shape
     cycles: int | None
     strips: int
+    place: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +50,24 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
     shapes = network.shapes()
     pieces = {action.node.name for action in program.actions if isinstance(action, Multiply)}
     layers = []
+    elsewhere = {name: "on the host" for name in program.on_host} \
+        | {add: f"by {product}" for product, add in program.added.items()}
     for node in network.nodes:
         shape = shapes[node.inputs[0]]
         count = program.strips.get(node.name, 1)
         cycles: int | None = 0
         if node.name in pieces:
             cycles = None
-        elif node.name not in program.on_host:
+        elif node.name in program.added:
+            assert isinstance(node, Conv | Depthwise)
+            cycles = product_cycles(spec, node.layer(shape, arithmetic), residual=True)
+        elif node.name not in elsewhere:
             parts = ([(part.node, (len(part.input), *shape[1:]))
                       for part in strips(node, shape, spec.activation_words)]
                      if count > 1 else [(node, shape)])
             cycles = sum(_cycles(spec, arithmetic, *part) for part in parts)
-        layers.append(LayerSpeed(node.name, type(node).__name__, shapes[node.name], cycles, count))
+        layers.append(LayerSpeed(node.name, type(node).__name__, shapes[node.name], cycles, count,
+                                 elsewhere.get(node.name, "")))
     return Speed(tuple(layers), program.resident, sum(_crossing(program)))
 
 

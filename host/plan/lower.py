@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
-from dscim.host.cycles import pixels_together
+from dscim.host.cycles import best_sharing
 from dscim.host.fields import (
     Bases,
     column_groups,
@@ -15,16 +15,16 @@ from dscim.host.fields import (
     depthwise_outputs,
     depthwise_tiles,
     layer_fields,
+    residual_fields,
     vector_fields,
 )
 from dscim.host.layout import pack_parameters, pack_weights
-from dscim.host.network import Conv, Depthwise, Node
+from dscim.host.network import Add, Conv, Depthwise, Node
 from dscim.host.network.node import Shape
 from dscim.host.network.weighted import Weighted
 from dscim.host.parameters import LayerParameters
-from dscim.host.pixels import widened, widened_weights
+from dscim.host.pixels import Sharing, shared, shared_matrix
 from dscim.host.plan.program import Arrays, Command
-from dscim.host.reference import weight_matrix
 from dscim.host.reference.operands import IntArray, column_corrections
 
 
@@ -34,43 +34,48 @@ class Lowering:
     def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
         self.arithmetic, self.spec = arithmetic, spec
         self._packed: dict[tuple[int, int, int], Arrays] = {}
-        self._wide: dict[tuple[int, int, int], Conv] = {}
+        self._shared: dict[tuple[int, int, Sharing], _Columns] = {}
 
-    def commands(self, node: Node, shape: Shape, bases: Bases) -> list[Command]:
+    def commands(self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
+                 ) -> list[Command]:
         """What computes `node` from an input of `shape`, all tensors in the activation memory.
 
-        bases: of the tensors. Raises UserError or SpecError for what the device cannot do.
+        bases: of the tensors. add: then of a Conv or Depthwise, its sum with the tensor at
+        `bases.second`. Raises UserError or SpecError for what the device cannot do.
         """
         if isinstance(node, Conv):
-            return self._product(node, node.layer(shape, self.arithmetic), bases)
-        if isinstance(node, Depthwise):
-            return self._depthwise(node, node.layer(shape, self.arithmetic), bases)
-        return [Command(vector_fields(node, shape, bases))]
+            made = self._product(node, node.layer(shape, self.arithmetic), bases)
+        elif isinstance(node, Depthwise):
+            made = self._depthwise(node, node.layer(shape, self.arithmetic), bases)
+        else:
+            return [Command(vector_fields(node, shape, bases))]
+        if add is None:
+            return made
+        residual = residual_fields(add, node.name, bases.second)
+        return [Command(command.fields | residual, command.arrays) for command in made]
 
     def _product(self, node: Conv, layer: LayerSpec, bases: Bases) -> list[Command]:
         LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
-        pixels = pixels_together(self.spec, layer)
-        if pixels > 1:
-            node, layer = self._widened(node, layer, pixels), widened(layer, pixels)
-        matrix = weight_matrix(node.weights)
+        sharing = best_sharing(self.spec, layer)
+        columns, layer = self._columns(node, layer, sharing), shared(layer, sharing)
         made = []
-        for outputs in column_groups(layer.depth, layer.outputs, self.spec):
+        for outputs in column_groups(len(columns.matrix), layer.outputs, self.spec):
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
-            fields = layer_fields(self.spec, layer, place, outputs=outputs)
-            columns = matrix[:, outputs.start:outputs.stop]
-            made.append(Command(fields, self._arrays(node, columns, outputs, layer)))
+            fields = layer_fields(self.spec, layer, place, outputs=outputs,
+                                  windows=sharing.windows)
+            made.append(Command(fields, self._arrays(node, outputs, columns.part(outputs),
+                                                     layer)))
         return made
 
-    def _widened(self, node: Conv, layer: LayerSpec, pixels: int) -> Conv:
-        """The node with the weights and the integers of `pixels` pixels."""
-        key = id(node.weights), id(node.bias), pixels
-        if key not in self._wide:
-            self._wide[key] = dataclasses.replace(
-                node, weights=widened_weights(node.weights, layer, pixels),
-                bias=np.tile(node.bias, pixels), multiplier=np.tile(node.multiplier, pixels),
-                shift=np.tile(node.shift, pixels),
-                stride=(node.stride[0], pixels * node.stride[1]))
-        return self._wide[key]
+    def _columns(self, node: Conv, layer: LayerSpec, sharing: Sharing) -> "_Columns":
+        """The node's columns for all pixels of a window."""
+        key = id(node.weights), id(node.bias), sharing
+        if key not in self._shared:
+            matrix = shared_matrix(node.weights, layer, sharing, self.spec.macro.or_width)
+            self._shared[key] = _Columns(matrix, *(
+                np.tile(values, sharing.pixels)
+                for values in (node.bias, node.multiplier, node.shift)))
+        return self._shared[key]
 
     def _depthwise(self, node: Depthwise, layer: LayerSpec, bases: Bases) -> list[Command]:
         LayerParameters(node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier,
@@ -81,20 +86,37 @@ class Lowering:
             outputs = depthwise_outputs(layer, channels)
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
             fields = depthwise_fields(self.spec, layer, channels, place)
-            matrix = depthwise_matrix(node.weights, channels, each)
-            made.append(Command(fields, self._arrays(node, matrix, outputs, layer)))
+            chosen = slice(outputs.start, outputs.stop)
+            columns = _Columns(depthwise_matrix(node.weights, channels, each), node.bias[chosen],
+                               node.multiplier[chosen], node.shift[chosen])
+            made.append(Command(fields, self._arrays(node, outputs, columns, layer)))
         return made
 
-    def _arrays(self, node: Weighted, matrix: npt.NDArray[np.int8], outputs: range,
-                layer: LayerSpec) -> Arrays:
-        """The columns `matrix` (rows, len(outputs)) and these channels' integers, packed."""
+    def _arrays(self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
+                ) -> Arrays:
+        """The columns of the node's `outputs`, packed."""
         key = id(node.weights), id(node.bias), outputs.start
         if key not in self._packed:
-            chosen = slice(outputs.start, outputs.stop)
-            bias: IntArray = node.bias[chosen].astype(np.int64)
+            bias: IntArray = columns.bias.astype(np.int64)
             if not layer.product.exact:
-                bias = bias + column_corrections(matrix, layer.product, layer.input_zero)
+                bias = bias + column_corrections(columns.matrix, layer.product, layer.input_zero)
             self._packed[key] = Arrays(
-                pack_weights(matrix, self.spec.macro.columns),
-                pack_parameters(bias, node.multiplier[chosen], node.shift[chosen]))
+                pack_weights(columns.matrix, self.spec.macro.columns),
+                pack_parameters(bias, columns.multiplier, columns.shift))
         return self._packed[key]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Columns:
+    """matrix: (rows, outputs) int8; bias, multiplier, shift: (outputs,) int32."""
+
+    matrix: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int32]
+
+    def part(self, outputs: range) -> "_Columns":
+        """Those of some outputs."""
+        chosen = slice(outputs.start, outputs.stop)
+        return _Columns(self.matrix[:, chosen], self.bias[chosen], self.multiplier[chosen],
+                        self.shift[chosen])

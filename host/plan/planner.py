@@ -17,6 +17,7 @@ from dscim.host.plan.program import (
     Stage,
     Write,
 )
+from dscim.host.plan.residuals import other_input, residuals
 from dscim.host.plan.segments import Segment
 from dscim.host.plan.space import Space
 from dscim.host.plan.strips import Strip, strips
@@ -37,7 +38,8 @@ def plan(network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: b
         planner.add(node)
         planner.forget(network.nodes[place + 1:])
     planner.close_segment()
-    return Program(network, arithmetic, spec, watched, tuple(planner.stages), planner.strips)
+    return Program(network, arithmetic, spec, watched, tuple(planner.stages), planner.strips,
+                   planner.added)
 
 
 class _Planner:
@@ -52,6 +54,8 @@ class _Planner:
         self._shapes = network.shapes()
         self._kept = {node.name for node in network.nodes} if watched \
             else {network.nodes[-1].name}
+        self._residuals = residuals(network)
+        self.added: dict[str, str] = {}
         self._space = Space(spec.activation_words)
         self._on_device: dict[str, int] = {}
         self._on_host = {INPUT}
@@ -69,7 +73,11 @@ class _Planner:
         elif isinstance(node, Conv) and not column_groups(
                 node.layer(shape, self._arithmetic).depth, node.outputs, self._spec):
             self._multiply(node)
-        elif self._make_room(node):
+        elif node.name in self.added.values():
+            pass                                        # its product's drain has done it
+        elif self._run_added(node):
+            pass
+        elif self._make_room(node.inputs, (node.name,)):
             self._run_whole(node)
         else:
             self._run_strips(node)
@@ -78,7 +86,7 @@ class _Planner:
 
     def forget(self, later: tuple[Node, ...]) -> None:
         """Releases the tensors that no node of `later` takes."""
-        needed = {name for node in later for name in node.inputs}
+        needed = {name for node in later for name in (node.name, *node.inputs)}
         for name in [name for name in self._on_device if name not in needed]:
             self._space.release(self._on_device.pop(name))
         self._on_host &= needed
@@ -96,21 +104,20 @@ class _Planner:
         """Those of the node that is being planned."""
         return self.stages[-1].actions
 
-    def _make_room(self, node: Node) -> bool:
-        """Brings the inputs to the device and finds room for the output; False: no room."""
-        if self._place(node):
+    def _make_room(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
+        """Brings the inputs to the device and finds room for the outputs; False: no room."""
+        if self._place(inputs, outputs):
             return True
-        others = [name for name in self._on_device if name not in node.inputs]
+        others = [name for name in self._on_device if name not in inputs]
         self._evict(others)
-        if others and self._place(node):
+        if others and self._place(inputs, outputs):
             return True
         self._evict(list(self._on_device))
-        return self._place(node)
+        return self._place(inputs, outputs)
 
-    def _place(self, node: Node) -> bool:
+    def _place(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
         """As `_make_room` with the room that there is; nothing is changed when it fails."""
-        new = [name for name in dict.fromkeys((*node.inputs, node.name))
-               if name not in self._on_device]
+        new = [name for name in dict.fromkeys((*inputs, *outputs)) if name not in self._on_device]
         taken: dict[str, int] = {}
         for name in new:
             base = self._space.take(tensor_words(self._shapes[name]))
@@ -121,7 +128,7 @@ class _Planner:
             taken[name] = base
         for name, base in taken.items():
             self._on_device[name] = base
-            if name != node.name:
+            if name not in outputs:
                 self._actions.append(Write(name, base, 0, self._shapes[name][0]))
         return True
 
@@ -138,6 +145,29 @@ class _Planner:
                 base = self._on_device[name]
                 self._actions.append(Read(name, base, 0, self._shapes[name][0]))
                 self._on_host.add(name)
+
+    def _run_added(self, node: Node) -> bool:
+        """Runs a product together with the add of its outputs; False: none, or no room for it.
+
+        A product that is watched runs once more by itself.
+        """
+        add = self._residuals.get(node.name)
+        if add is None:
+            return False
+        other, watched = other_input(add, node.name), node.name in self._kept
+        outputs = (add.name, node.name) if watched else (add.name,)
+        needed = sum(tensor_words(self._shapes[name]) for name in {*node.inputs, other, *outputs})
+        if needed > self._spec.activation_words \
+                or not self._make_room((*node.inputs, other), outputs):
+            return False
+        shape, place = self._shapes[node.inputs[0]], self._on_device
+        bases = Bases(place[node.inputs[0]], place[add.name], place[other])
+        self._run(node, self._lowering.commands(node, shape, bases, add))
+        self.added[node.name] = add.name
+        if watched:
+            bases = Bases(place[node.inputs[0]], place[node.name])
+            self._run(node, self._lowering.commands(node, shape, bases), aside=True)
+        return True
 
     def _run_whole(self, node: Node) -> None:
         bases = Bases(self._on_device[node.inputs[0]], self._on_device[node.name],
@@ -177,14 +207,14 @@ class _Planner:
         self._on_host.add(node.name)
         self._begins = len(self.stages) - 1, len(self._actions)
 
-    def _run(self, node: Node, made: list[Command]) -> None:
+    def _run(self, node: Node, made: list[Command], aside: bool = False) -> None:
         """Runs commands in as few starts as the segments allow."""
         first, count = 0, 0
         for command in made:
             place = self._segment.place(command)
             if place is None:
                 if count:
-                    self._actions.append(Run(first, count))
+                    self._actions.append(Run(first, count, aside))
                 self.close_segment()
                 count, place = 0, self._segment.place(command)
                 if place is None:
@@ -192,4 +222,4 @@ class _Planner:
                                     "build a device with more.")
             first = first if count else place
             count += 1
-        self._actions.append(Run(first, count))
+        self._actions.append(Run(first, count, aside))

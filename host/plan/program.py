@@ -55,10 +55,12 @@ class Write:
 
 @dataclass(frozen=True)
 class Run:
-    """Run `count` descriptors from `first` on."""
+    """Run `count` descriptors from `first` on. aside: to be compared alone, not for the network,
+    so that the cycles it takes are none of the network's."""
 
     first: int
     count: int
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Program:
     watched: every node's output is read.
     strips:  by name of node, the strips in which it runs because its tensors do not fit the
              memory at once.
+    added:   by name of a product, the add that runs with it, so that the add's stage has nothing
+             to run. Where the product is read, it has run aside once more.
     """
 
     network: Network
@@ -115,6 +119,7 @@ class Program:
     watched: bool
     stages: tuple[Stage, ...]
     strips: dict[str, int]
+    added: dict[str, str]
 
     @property
     def actions(self) -> Iterator[Action]:

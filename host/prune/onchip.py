@@ -1,6 +1,7 @@
 """What a structure costs on a device: busy cycles of the engine, bytes of its memories."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,21 @@ def cycles(spec: SocSpec, operation: Operation) -> int:
     """Busy cycles of an operation for one image; `operation.layer.product` is the arithmetic.
 
     Where its tensors do not fit the activation memory it runs in row strips, as `dscim.host.plan`
-    cuts them. UserError where it cannot run at all.
+    cuts them. Of an addition: none, for they are its convolution's. UserError where it cannot run
+    at all.
     """
-    return sum(_whole(spec, operation.kind, layer) for layer in _pieces(spec, operation))
+    if operation.kind is Kind.ADD:
+        return 0
+    own = sum(_whole(spec, operation.kind, layer) for layer in _pieces(spec, operation))
+    if not operation.summed:
+        return own
+    layer = operation.layer
+    if tensor_words(layer.input) + 2 * tensor_words(layer.output) <= spec.activation_words:
+        return product_cycles(spec, layer, residual=True)
+    add = Operation("add", Kind.ADD, ("", ""), replace(
+        layer, input=layer.output, kernel=(1, 1), stride=(1, 1), padding=((0, 0), (0, 0)),
+        depthwise=True), ())
+    return own + sum(add_cycles(spec, part) for part in _pieces(spec, add))
 
 
 def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
@@ -59,8 +72,6 @@ def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
 
 def _whole(spec: SocSpec, kind: Kind, layer: LayerSpec) -> int:
     """Busy cycles of an operation whose tensors are in the device."""
-    if kind is Kind.ADD:
-        return add_cycles(spec, layer)
     if kind in (Kind.MEAN, Kind.MAX_POOL):
         return pool_cycles(spec, layer, averages=kind is Kind.MEAN)
     return product_cycles(spec, layer)

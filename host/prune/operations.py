@@ -26,7 +26,9 @@ class Operation:
     inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
     geometry; that of an add is 1x1, that of a pool is its window's, both depthwise. places: of
     the space's widths that its channels are, that of its input and, where it may be another, that
-    of its output. activation: behind it, "relu", "relu6" or "".
+    of its output. activation: behind it, "relu", "relu6" or "". summed: a convolution whose
+    outputs the next operation adds to another tensor, which the engine does as they leave; what
+    the addition takes is the convolution's.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Operation:
     layer: LayerSpec
     places: tuple[int, ...]
     activation: str = ""
+    summed: bool = False
 
 
 def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
@@ -79,6 +82,7 @@ class _Walk:
         self._at = start
         for site in block.shortcut or ():
             self._convolution(site)
+        self.done[-1] = replace(self.done[-1], summed=True)
         self._add(f"{block.path[0].name.rpartition('.')[0]}.add", Kind.ADD, (name, self._at[0]),
                   LayerSpec(shape, shape[2], depthwise=True), (block.path[-1].outputs,),
                   block.activation)

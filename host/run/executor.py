@@ -55,7 +55,10 @@ class Executor:
         elif isinstance(action, Write):
             self.device.write_tensor(action.base, tensors[action.tensor][action.first:action.last])
         elif isinstance(action, Run):
-            self.device.start(action.first, action.count)
+            if action.aside:
+                state.counters[node.name] += self._run_aside(action)
+            else:
+                self.device.start(action.first, action.count)
         elif isinstance(action, Read):
             self._read(action, tensors)
         elif isinstance(action, Compute):
@@ -64,6 +67,13 @@ class Executor:
         else:
             before = self.device.counted()
             state.counters[node.name] += before + self._multiply(action.node, tensors)
+
+    def _run_aside(self, action: Run) -> Counters:
+        """Runs what is none of the network; what was counted before, and the bytes moved."""
+        before = self.device.counted()
+        self.device.start(action.first, action.count)
+        aside = self.device.counted()
+        return before + Counters(bytes_written=aside.bytes_written, bytes_read=aside.bytes_read)
 
     def _read(self, action: Read, tensors: dict[str, Int8]) -> None:
         shape = self._shapes[action.tensor]

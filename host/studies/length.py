@@ -9,9 +9,9 @@ from typing import Any
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, default_macro
 from dscim.host.calibrate.lengths import cycles
-from dscim.host.cycles import pixels_together, product_cycles
+from dscim.host.cycles import best_sharing, product_cycles
 from dscim.host.network import Network, load
-from dscim.host.pixels import widened
+from dscim.host.pixels import shared
 from dscim.host.studies.study import Cell, Column, Published, Row, Rows, Study
 
 TABLES = {"Fashion-MNIST, ResNet-8": ("fashion-resnet8", "fashion-resnet8"),
@@ -61,7 +61,7 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]
     short = ProductSpec(16, 16)
-    asked = sum(cycles(dataclasses.replace(widened(layer, pixels_together(device, layer)),
+    asked = sum(cycles(dataclasses.replace(shared(layer, best_sharing(device, layer)),
                                            product=short)) for layer in layers) \
         // default_macro(short.or_width, short.sequence).cycles(short)
     found = {"engine_cycles": sum(product_cycles(device, layer) for layer in layers)}

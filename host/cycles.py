@@ -60,8 +60,10 @@ class RowTile:
 def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
     """Busy cycles of a convolution, depthwise or not, or a fully connected layer, an image.
 
-    residual: its outputs are added to a tensor. The whole layer is in the device's memories, but
-    for weights in column groups. UserError where not even one column tile's weights fit.
+    residual: its outputs are added to a tensor, whose words are read before the windows'; where
+    windows take longer to fetch than to multiply, the cycles are then an estimate. The whole layer
+    is in the device's memories, but for weights in column groups. UserError where not even one
+    column tile's weights fit.
     """
     return _shared(spec, layer, best_sharing(spec, layer), residual)
 
@@ -157,9 +159,11 @@ def _descriptor(spec: SocSpec, layer: LayerSpec, macro: MacroSpec, tiles: tuple[
         drain = ceil_div(columns, spec.requant_lanes)
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
             for place, tile in enumerate(tiles):
+                final = place == len(tiles) - 1
+                words = ceil_div(columns, WORD_BYTES) if final and residual else 0
                 clock.row_tile(fetch + tile.rows + tile.beats + tile.first, pixels,
-                               max(product, tile.period, LEAST_PERIOD),
-                               drain if place == len(tiles) - 1 else 0)
+                               max(product, tile.period + words, LEAST_PERIOD),
+                               drain if final else 0)
     last = (len(outputs) - 1) % spec.macro.columns + 1
     return (clock.now + ADDITION * residual
             + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes))

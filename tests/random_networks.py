@@ -134,6 +134,8 @@ class Grower:
                          activation_shift=self.draw(st.integers(0, 3)))
 
     def _add(self, name: str, given: str) -> Node:
+        if self.nodes and self.draw(st.booleans()):     # often of what nothing else takes
+            given = self.nodes[-1].name
         shape, zero, scale = self.known[given]
         other = self.draw(st.sampled_from(
             [key for key, value in self.known.items() if value[0] == shape]))

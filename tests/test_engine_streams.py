@@ -51,6 +51,38 @@ def test_memory_reader(stalls):
 
 
 @both_ends
+@pytest.mark.parametrize("busy", (0.1, 0.5, 0.9))
+def test_memory_reader_beside_another(stalls, busy):
+    """The other's words are its own, and come first; none of the stream's is lost or doubled."""
+    rng, *seeds = np.random.default_rng([3, int(10 * busy)]).spawn(4)
+    read, beside = (Record([("adr", 6), ("re", 1), ("dat_r", 64)]) for _ in range(2))
+    reader = MemoryReader(read, [("tag", 9)], beside)
+    contents = words(rng, 64, 8)
+    beats = [{"adr": int(rng.integers(64)), "tag": int(rng.integers(512)),
+              "last": int(rng.integers(2))} for _ in range(300)]
+    taken, asked, seen = [], [], []
+
+    @passive
+    def other():
+        while True:
+            asking = seeds[2].random() < busy
+            yield beside.re.eq(int(asking))
+            yield beside.adr.eq(int(seeds[2].integers(64)))
+            yield
+            if asked and asked[-1] is not None:
+                seen.append((yield beside.dat_r))
+                assert seen[-1] == contents[asked[-1]]
+            asked.append((yield beside.adr) if (yield beside.re) else None)
+
+    run_simulation(reader, [feed(reader.sink, beats, seeds[0], stalls[0]), serve(read, contents),
+                            drain(reader.source, taken, len(beats), seeds[1], stalls[1]),
+                            other()])
+    assert taken == [{"data": contents[beat["adr"]], "tag": beat["tag"], "last": beat["last"]}
+                     for beat in beats]
+    assert len(seen) > 20
+
+
+@both_ends
 def test_aligner(stalls):
     rng, *seeds = np.random.default_rng(2).spawn(3)
     aligner = Aligner(SOC)

@@ -1,5 +1,7 @@
 """Which bytes a layer's windows are: walker and position against plain nested loops."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from litex.gen import LiteXModule
@@ -9,6 +11,7 @@ from dscim.gateware.descriptor import VECTOR
 from dscim.gateware.engine.position import Position
 from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.gateware.engine.walker import WindowWalker
+from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from tests.geometry import SOC, Geometry, random_geometry, random_vector, row_tiles
 from tests.streams import drain, pulse, set_fields
@@ -17,10 +20,10 @@ from tests.streams import drain, pulse, set_fields
 class Windows(LiteXModule):
     """Walker and position with a layer's fields and plan."""
 
-    def __init__(self):
+    def __init__(self, spec: SocSpec = SOC):
         self.fields, self.plan = Record(descriptor_layout()), Record(PLAN_LAYOUT)
         self.position = Position(self.fields, self.plan)
-        self.walker = WindowWalker(SOC, self.fields, self.plan, self.position)
+        self.walker = WindowWalker(spec, self.fields, self.plan, self.position)
 
 
 def walk(windows: Windows, geometry: Geometry, beats: list, rng, stall: float):
@@ -86,3 +89,46 @@ def test_every_row_of_every_pixel_once(stall):
     assert any(padded) and not all(padded)
     assert any(beat["lead"] and row == 0 for _, _, tile in beats
                for row, beat in ((beat["row"], beat) for beat in tile)), "tiles begin mid-word"
+
+
+@pytest.mark.parametrize("stall", (0, 0.5))
+@pytest.mark.parametrize("windows", (2, 4))
+def test_windows_of_several_pixels(windows, stall):
+    """Each pixel's bytes from a whole OR group on, over strips; `last` ends the last pixel's."""
+    spec = dataclasses.replace(SOC, macro=MacroSpec(rows=64, columns=8, lanes=4), strip=16)
+    rng = np.random.default_rng([20, windows])
+    geometry = Geometry((5, 9), 3, (4, 8), (2, 2), (1, 1), (-1, 0), 12, 7, pixel=3)
+    strips, beats = (10 // windows, 32 // windows - 10 // windows), []
+
+    def control(module):
+        walker, position = module.walker, module.position
+        yield from set_fields(module.fields, geometry.fields() | {
+            "output_width": 8 // windows, "windows_log2": windows.bit_length() - 1})
+        yield from set_fields(module.plan, geometry.plan() | {"window": 12})
+        yield
+        yield from pulse(position.reset, walker.rewind)
+        for pixels in strips:
+            yield from pulse(position.restart)
+            yield from set_fields(walker, {"pixels": pixels, "rows": 16 * windows - 4,
+                                           "first": 0, "inputs": 3})
+            yield from pulse(walker.start)
+            ends = sum(beat["last"] for beat in beats) + pixels
+            while sum(beat["last"] for beat in beats) < ends:
+                yield from drain(walker.source, beats, len(beats) + 1, rng, stall)
+            yield
+            assert not (yield walker.source.valid), "more windows than pixels"
+            yield from pulse(walker.rewind, position.commit)
+
+    module = Windows(spec)
+    run_simulation(module, control(module))
+    found = [[]]
+    for beat in beats:
+        first = beat["adr"] * WORD_BYTES + beat["lead"]
+        found[-1] += [(beat["row"] + b, None if beat["padding"] else first + b)
+                      for b in range(beat["count"])]
+        if beat["last"]:
+            found.append([])
+    expected = [[(16 * pixel + row, place) for pixel in range(windows)
+                 for row, place in enumerate(geometry.window(first + pixel))]
+                for first in range(0, 32, windows)]
+    assert found == [*expected, []]

@@ -22,7 +22,7 @@ from dscim.host.fit.measure import COMMAND, Measured, read_table
 Kind = tuple[str, int, int, str, bool, bool]
 Floats = npt.NDArray[np.float64]
 
-LANE_MULTIPLIERS, SETUP_MULTIPLIERS = 8, 5
+LANE_MULTIPLIERS, SETUP_MULTIPLIERS = 12, 5
 """Of a channel requantised a cycle, its adds included; of a layer's set-up."""
 
 

@@ -15,14 +15,9 @@ import numpy as np
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.errors import UserError
-from dscim.host.fields import (
-    column_groups,
-    depthwise_outputs,
-    depthwise_tiles,
-    whole_groups,
-)
+from dscim.host.fields import column_groups, depthwise_outputs, depthwise_tiles
 from dscim.host.layout import ceil_div
-from dscim.host.pixels import Sharing, choices, shared
+from dscim.host.pixels import Sharing, choices, shared, stacked_rows
 
 DESCRIPTOR = 52
 """Cycles around a descriptor's row tiles: it is read and judged, the last outputs are written."""
@@ -68,6 +63,7 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
     return _shared(spec, layer, best_sharing(spec, layer), residual)
 
 
+@lru_cache(maxsize=4096)
 def best_sharing(spec: SocSpec, layer: LayerSpec) -> Sharing:
     """Of `choices` the one by which the layer takes the fewest cycles."""
     return min(choices(spec, layer), key=lambda sharing: _shared(spec, layer, sharing))
@@ -112,7 +108,7 @@ def _descriptors(spec: SocSpec, layer: LayerSpec, windows: int
                         f"{spec.weight_rows} rows of weight memory; build a device with more.")
     tiles = _straight(0, layer.input[2], taps, spec.macro.rows)
     if windows > 1:
-        rows = (windows - 1) * whole_groups(spec, layer.depth) + layer.depth
+        rows = stacked_rows(layer.depth, windows, spec.macro.or_width)
         beats = windows * tiles[0].beats
         tiles = (RowTile(rows, beats, beats, 0),)
     for outputs in groups:

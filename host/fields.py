@@ -13,6 +13,7 @@ from dscim.host.layout import ceil_div, pixel_words, tensor_words
 from dscim.host.network.node import Node, Shape
 from dscim.host.network.plain import Add, Requantise
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.pixels import stacked_rows
 
 IDENTITY = (1 << 30, 1)
 """The Q31 multiplier and shift by which a pool leaves its values as they are."""
@@ -54,16 +55,11 @@ def layer_fields(spec: SocSpec, layer: LayerSpec, bases: Bases | None = None, *,
     bases = bases or Bases(output=tensor_words(layer.input))
     outputs = outputs or range(layer.outputs)
     if depth is None:
-        depth = (windows - 1) * whole_groups(spec, layer.depth) + layer.depth
+        depth = stacked_rows(layer.depth, windows, spec.macro.or_width)
     values = _product_fields(spec, layer, bases, outputs, raw) | {
         "inputs": layer.input[2], "depth": depth, "windows_log2": windows.bit_length() - 1,
         "stride_x": layer.stride[1] // windows}
     return _fitting(spec, values, layer, raw)
-
-
-def whole_groups(spec: SocSpec, rows: int) -> int:
-    """`rows` rounded up to whole OR groups."""
-    return ceil_div(rows, spec.macro.or_width) * spec.macro.or_width
 
 
 def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:

@@ -58,12 +58,12 @@ def shared_matrix(weights: npt.NDArray[np.int8], layer: LayerSpec, sharing: Shar
     outputs, height, width, channels = weights.shape
     pixels = range(sharing.pixels)
     if sharing.apart:
-        depth = layer.depth
-        step = -(-depth // group) * group
-        matrix = np.zeros(((sharing.pixels - 1) * step + depth, sharing.pixels, outputs), np.int8)
+        rows, depth = stacked_rows(layer.depth, sharing.pixels, group), layer.depth
+        matrix = np.zeros((rows, sharing.pixels, outputs), np.int8)
         for pixel in pixels:
-            matrix[pixel * step:pixel * step + depth, pixel] = weights.reshape(outputs, -1).T
-        return matrix.reshape(len(matrix), -1)
+            first = pixel * _whole(depth, group)
+            matrix[first:first + depth, pixel] = weights.reshape(outputs, -1).T
+        return matrix.reshape(rows, -1)
     wide = np.zeros((height, _width(layer, sharing), channels, sharing.pixels, outputs), np.int8)
     for pixel in pixels:
         first = pixel * layer.stride[1]
@@ -81,20 +81,26 @@ def choices(spec: SocSpec, layer: LayerSpec) -> Iterator[Sharing]:
     pixels = 2
     while pixels * layer.outputs <= spec.macro.columns and layer.output[1] % pixels == 0:
         sharing = Sharing(pixels, apart=not whole)
-        rows = _depth(spec, layer, sharing)
+        rows = window_rows(layer, sharing, spec.macro.or_width)
         if rows > (spec.macro.rows if sharing.apart else min(spec.weight_rows, MAX_DEPTH)):
             return
         yield sharing
         pixels *= 2
 
 
+def stacked_rows(depth: int, windows: int, group: int) -> int:
+    """Rows of so many windows of `depth` rows, each from a whole OR group of `group` on."""
+    return (windows - 1) * _whole(depth, group) + depth
+
+
+def window_rows(layer: LayerSpec, sharing: Sharing, group: int) -> int:
+    """Rows of a shared window of `layer`."""
+    return stacked_rows(shared(layer, sharing).depth, sharing.windows, group)
+
+
+def _whole(depth: int, group: int) -> int:
+    return -(-depth // group) * group
+
+
 def _width(layer: LayerSpec, sharing: Sharing) -> int:
     return layer.kernel[1] + (0 if sharing.apart else (sharing.pixels - 1) * layer.stride[1])
-
-
-def _depth(spec: SocSpec, layer: LayerSpec, sharing: Sharing) -> int:
-    """Rows of a window's weights, to the end of whole OR groups where pixels are apart."""
-    if sharing.apart:
-        group = spec.macro.or_width
-        return sharing.pixels * -(-layer.depth // group) * group
-    return layer.kernel[0] * _width(layer, sharing) * layer.input[2]

@@ -13,7 +13,7 @@ from dscim.host.layout import tensor_words
 from dscim.host.network import INPUT, AveragePool, Network
 from dscim.host.plan import plan
 from dscim.host.prune import operations, space
-from dscim.host.prune.onchip import cycles, memory, weight_rows
+from dscim.host.prune.onchip import channels, cycles, memory, weight_rows
 from dscim.host.prune.operations import Kind
 from dscim.host.prune.table import CostTable, build, load
 from dscim.host.run.network import NetworkRun
@@ -97,12 +97,12 @@ def test_the_memory_is_what_the_plan_takes() -> None:
         weighted = [each.layer for each in done
                     if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
         rows = sum(weight_rows(spec, layer) for layer in weighted)
-        channels = sum(-(-layer.outputs // 8) * 8 for layer in weighted)
+        held = sum(-(-channels(spec, layer) // 8) * 8 for layer in weighted)
         assert rows * spec.macro.columns == 4 * len(loaded.weights)
-        assert 0 <= 16 * channels - 4 * len(loaded.parameters) < 16 * 8 * len(done)
-        words = (memory(spec, done) - rows * spec.macro.columns - 16 * channels) / 8
-        assert words >= max(len(each.inputs) * tensor_words(each.layer.input)
-                            + tensor_words(each.layer.output) for each in done)
+        assert 0 <= 16 * held - 4 * len(loaded.parameters) < 16 * 8 * len(done)
+        words = (memory(spec, done) - rows * spec.macro.columns - 16 * held) / 8
+        assert words >= max((1 + each.summed) * tensor_words(each.layer.output)
+                            + tensor_words(each.layer.input) for each in done)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

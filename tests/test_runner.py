@@ -54,9 +54,9 @@ def stick_multiplier(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Dying(ModelLink):
-    """A device that starts two layers and dies in the third."""
+    """A device that runs three descriptors, those of three layers, and dies in the fourth."""
 
-    left = 2
+    left = 3
 
     def _run(self, place: int):
         if not self.left:
@@ -113,7 +113,7 @@ def test_what_was_done_before_a_death_is_kept() -> None:
         run = NetworkRun([device], NETWORK, ProductSpec(), small_images(1))
         with pytest.raises(LinkError, match="status -9"):
             complete(run)
-    assert [layer.name for layer in run.layers] == ["stem", "first"]
+    assert [layer.name for layer in run.layers] == ["stem", "first", "sum"]
     assert not run.holds
     assert run.outputs is None
 

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.cycles import add_cycles, pool_cycles, product_cycles
+from dscim.host.cycles import add_cycles, best_sharing, pool_cycles, product_cycles
 from dscim.host.errors import UserError
 from dscim.host.fields import depthwise_tiles
 from dscim.host.layout import PARAMETER_WORDS, ceil_div, tensor_words
 from dscim.host.network import Add, Conv, Depthwise, MaxPool, Node
+from dscim.host.pixels import window_rows
 from dscim.host.plan.strips import strips
 from dscim.host.prune.operations import Kind, Operation
 
@@ -54,20 +55,28 @@ def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
     constant, peak = 0, 0
     for place, each in enumerate(operations):
         words[each.name] = tensor_words(each.layer.output)
+        if each.kind is Kind.ADD:                       # its convolution's outputs are nowhere
+            del words[operations[place - 1].name]
         peak = max(peak, sum(words.values()))
         words = {name: size for name, size in words.items() if last.get(name, 0) > place}
         if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER):
             constant += weight_rows(spec, each.layer) * spec.macro.columns
-            constant += ceil_div(each.layer.outputs, 8) * 8 * CHANNEL_BYTES
+            constant += ceil_div(channels(spec, each.layer), 8) * 8 * CHANNEL_BYTES
     return constant + WORD_BYTES * peak
 
 
 def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
     """Rows of the weight memory that a layer's packed weights take."""
     if not layer.depthwise:
-        return layer.depth * ceil_div(layer.outputs, spec.macro.columns)
+        rows = window_rows(layer, best_sharing(spec, layer), spec.macro.or_width)
+        return rows * ceil_div(channels(spec, layer), spec.macro.columns)
     return sum(layer.depth * len(tile) * ceil_div(len(tile), spec.macro.columns)
                for tile in depthwise_tiles(spec, layer))
+
+
+def channels(spec: SocSpec, layer: LayerSpec) -> int:
+    """Output channels of which the device holds parameters: those of all pixels of a window."""
+    return layer.outputs * best_sharing(spec, layer).pixels
 
 
 def _whole(spec: SocSpec, kind: Kind, layer: LayerSpec) -> int:

@@ -79,7 +79,8 @@ class WindowedMemory(LiteXModule):
 
     def _connect_reader(self, reader, parts: int, part, word, answered, asked):
         """The engine's reads while it has locked the port; else the bus's, in two cycles. The
-        part is kept for the second, so that no path goes from the address to the answer."""
+        part is kept for the second, so that no path goes from the address to the answer. Whether
+        the bus asks does not matter to the memory, which reads what its address says anyway."""
         request, answer = Signal(), Signal(max=max(2, parts))
         self.comb += [
             request.eq(asked & ~self.locked & ~answered),
@@ -88,7 +89,7 @@ class WindowedMemory(LiteXModule):
                 reader.re.eq(self.read.re),
             ).Else(
                 reader.adr.eq(word),
-                reader.re.eq(request),
+                reader.re.eq(1),
             ),
             self.read.dat_r.eq(reader.dat_r),
             self.bus.dat_r.eq(Array(

@@ -1,4 +1,4 @@
-"""Is a device right: identity, memories, sequence, macro, a layer, the link; the first to run."""
+"""Is a device right: identity, memories, sequence, macro, layers, the link; the first to run."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
@@ -14,7 +14,9 @@ from dscim.host.device import Device, Int8, LayerParameters
 from dscim.host.errors import LinkError
 from dscim.host.layout import memory_sizes
 from dscim.host.link.model import ModelLink
+from dscim.host.network import INPUT, Add, Conv, Network
 from dscim.host.reference import PreparedLayer, product
+from dscim.host.run import NetworkRun
 
 IDENTIFIER_WORDS = 64
 CHUNK = 4096
@@ -53,7 +55,7 @@ class SelfTest:
         for name, check in (("identifier", self._identifier), ("clock", self._clock),
                             ("memories", self._memories), ("sequence", self._sequence),
                             ("macro", self._macro), ("layer", self._layer),
-                            ("link", self._link)):
+                            ("block", self._block), ("link", self._link)):
             if only and name not in only:
                 continue
             holds, seen = check()
@@ -164,6 +166,18 @@ class SelfTest:
                                         parameters.multiplier, parameters.shift).run(x))
         return _compare(np.stack(found), np.stack(wanted))
 
+    def _block(self) -> Checked:
+        """Two convolutions and the sum of their outputs, as a network has them: windows of several
+        pixels where there are columns for them, and an addition in a product's drain.
+        """
+        network = residual_block(self._random)
+        images = self._operands((2, *network.shape))
+        run = NetworkRun([self._device], network, self._products()[0], images)
+        for layer in run.execute(self._step):
+            if layer.first is not None:
+                return False, f"{layer.name}: {layer.first}"
+        return run.holds, f"all {run.compared} outputs agree"
+
     def _link(self) -> Checked:
         """Words of random size to random places and back, each held against a twin."""
         bench = Bench(self._device, int(self._random.integers(1 << 31)))
@@ -203,6 +217,20 @@ class SelfTest:
         values = self._random.integers(-128, 128, shape)
         extreme = self._random.choice(np.array([-128, 127]), shape)
         return np.where(self._random.random(shape) < 0.1, extreme, values).astype(np.int8)
+
+
+def residual_block(random: np.random.Generator) -> Network:
+    """A random one on 2 x 4 pixels of 3 channels: small enough for any device."""
+    def conv(name: str, source: str, inputs: int) -> Conv:
+        return Conv(
+            name, (source,), 0, 1.0, weights=random.integers(-127, 128, (8, 1, 1, inputs), np.int8),
+            bias=random.integers(-999, 999, 8).astype(np.int32),
+            multiplier=random.integers(1 << 30, (1 << 31) - 1, 8).astype(np.int32),
+            shift=np.full(8, -8, np.int32), input_zero=0)
+    add = Add("sum", ("first", "second"), 5, 1.0, input_zeros=(0, 0), shifts=(0, -1, -18),
+              multipliers=(1 << 30, 3 << 29, 1 << 30))
+    return Network("block", (2, 4, 3), 1.0, 0, (conv("first", INPUT, 3),
+                                                conv("second", "first", 8), add))
 
 
 def _compare(found: npt.NDArray[np.signedinteger], wanted: npt.NDArray[np.signedinteger]

@@ -19,7 +19,7 @@ SMALL = SocSpec(MacroSpec(rows=32, columns=8), activation_words=512, weight_rows
                 channels=16, strip=4)
 ARRAY = SocSpec(MacroSpec(rows=16, columns=4, form="array", lanes=4), exact=False,
                 activation_words=512, weight_rows=64, channels=16, strip=4)
-CHECKS = ["identifier", "clock", "memories", "sequence", "macro", "layer", "link"]
+CHECKS = ["identifier", "clock", "memories", "sequence", "macro", "layer", "block", "link"]
 
 
 def quiet(*_: object) -> None:
@@ -104,7 +104,7 @@ class Wrong(ModelLink):
 def test_wrong_products_are_found() -> None:
     found = verdicts(Wrong(SMALL))
     assert found["memories"]
-    assert not (found["sequence"] or found["macro"] or found["layer"])
+    assert not any(found[name] for name in ("sequence", "macro", "layer", "block"))
 
 
 def test_the_command_line_says_what_holds(tmp_path: Path) -> None:

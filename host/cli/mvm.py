@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
               "zero_point": options.zero_point, **_errors(done.values, exact, x.shape[1])}
     gain = 1.0 if product.exact else table_gain(product.sequence, product.samples)
     if gain != 1:
-        result["with_gain"] = {"gain": gain, **_errors(gain * done.values, exact, x.shape[1])}
+        result["with_gain"] = {"gain": gain, **_errors(
+            done.values.astype(np.float64) * gain, exact, x.shape[1])}
     if options.target != "ref":
         result["counters"] = dataclasses.asdict(done.counters)
         result["link"] = crossed

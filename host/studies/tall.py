@@ -22,8 +22,8 @@ class TallFigure(Figure):
         self.set_size_inches(WIDTH, PANEL * ncols)
         return super().subplots(ncols, nrows, **options)
 
-    def legend(self, handles: Any, labels: Any, **options: Any) -> Any:
-        """As the figure's own, with a line for each label."""
+    def legend(self, *handles_labels: Any, **options: Any) -> Any:
+        """As the figure's own, of handles and labels, with a line for each label."""
         width, height = self.get_size_inches()
-        self.set_size_inches(width, height + LINE * len(labels))
-        return super().legend(handles, labels, **options | {"ncols": 1})
+        self.set_size_inches(width, height + LINE * len(handles_labels[-1]))
+        return super().legend(*handles_labels, **options | {"ncols": 1})

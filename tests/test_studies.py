@@ -2,8 +2,10 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from dscim.host.studies.beyond import SHIFTS
 from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, RELU, UNIFORM, axes
 from dscim.host.studies.points import best_points, form_of
 from dscim.host.studies.tables import MADE_FOR, entry
-from tests.commandline import assert_refused, contents, dscim
+from tests.commandline import DSCIM, assert_refused, contents, dscim
 
 pytest.importorskip("matplotlib")
 
@@ -155,6 +157,20 @@ def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
                   folder=tmp_path)
     assert (again.returncode, again.stdout) == (0, "")
     assert "<svg" in (tmp_path / "r.svg").read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_a_run_with_its_workers(workers, tmp_path):
+    """Only the command itself gets the signal: what its workers compute is not waited for."""
+    started = subprocess.Popen([DSCIM, "study", "rmse", "--workers", workers, "--work", "w"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)
+    assert started.stdout.readline().startswith("Study rmse")
+    time.sleep(2)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)           # ends when no worker holds the pipes
+    assert started.returncode == 130
+    assert said == "dscim: stopped.\n"
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

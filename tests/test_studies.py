@@ -2,22 +2,26 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec
+from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec, table_gain, table_sequence
+from dscim.gateware.specs.tables import GAINS
 from dscim.host import pages
 from dscim.host.reference import product
 from dscim.host.reference.error import uniform_rmse
 from dscim.host.studies import NAMES, length, moments, study
-from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, UNIFORM, axes
+from dscim.host.studies.beyond import SHIFTS
+from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, RELU, UNIFORM, axes
 from dscim.host.studies.points import best_points, form_of
 from dscim.host.studies.tables import MADE_FOR, entry
-from tests.commandline import assert_refused, contents, dscim
+from tests.commandline import DSCIM, assert_refused, contents, dscim
 
 pytest.importorskip("matplotlib")
 
@@ -42,7 +46,7 @@ def test_quick_study(name, tmp_path):
         assert len(list(csv.DictReader(file))) == len(facts["rows"])
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "r.html").read_text()
-    assert "<svg" in page
+    assert page.count("<svg") == 2                      # for a wide screen and a narrow one
     assert "src=" not in page                           # nothing is fetched
 
 
@@ -94,9 +98,49 @@ def test_points_as_a_table_reach_their_error_bit_by_bit(operands, form):
 
 
 def test_shipped_tables_are_the_best_of_their_shifts():
-    for name, operands in MADE_FOR.items():
-        shift, points, _ = entry(operands, 0)
-        assert TABLES[name][0] == (shift, tuple(points))
+    assert set(MADE_FOR) == set(TABLES)
+    assert {name for name, purpose in MADE_FOR.items() if purpose.scaled} == set(GAINS)
+    for name, purpose in MADE_FOR.items():
+        for place in range(2):
+            made = entry(purpose, place)
+            assert TABLES[name][place] == (made.shift, made.points)
+            if purpose.scaled:
+                assert GAINS[name][place] == pytest.approx(made.gain, abs=1e-4)
+
+
+@pytest.mark.parametrize("operands", [GAUSSIAN, RELU], ids=lambda each: each.name)
+def test_the_scaled_table_keeps_its_aim_bit_by_bit(operands):
+    """Drawn operands, the reference's sums, and the one gain that ships with the table."""
+    spec = ProductSpec(16, 256, table_sequence("gaussian-scaled"), "split",
+                       SHIFTS[operands.name])
+    rng = np.random.default_rng(3)
+    x = rng.choice(np.arange(-128, 128), (300, 128), p=operands.activations).astype(np.int8)
+    w = rng.choice(np.arange(-128, 128), (128, 300), p=operands.weights).astype(np.int8)
+    exact = product(x, w, ProductSpec(exact=True), operands.zero_point)
+    sums = product(x, w, spec, operands.zero_point)
+    assert not (sums % (1 << spec.decode_shift)).any()  # a hit counts a power of two, as ever
+    error = table_gain(spec.sequence, spec.samples) * sums - exact
+    reached = 10 * np.log10(np.mean(exact.astype(float)**2) / np.mean(error**2))
+    computed = moments.scaled_rms(8, moments.moments(spec, operands))[0]
+    assert reached == pytest.approx(moments.snr(operands, 128, computed), abs=0.2)
+    assert reached >= 16
+
+
+def test_a_table_without_a_gain_of_its_own_has_one():
+    assert table_gain(SequenceSpec(), 16) == 1
+    assert table_gain(table_sequence("gaussian"), 16) == 1
+    other = SequenceSpec("table", table=TABLES["gaussian-scaled"][:5])
+    assert table_gain(other, 16) == 1
+
+
+def test_all_asks_for_its_tools_before_it_computes(tmp_path):
+    """Without Yosys, on PATH or beside Python, nothing of `all` is computed in vain."""
+    code = ("import sys, shutil; shutil.which = lambda *names, **options: None; "
+            "from dscim.host.cli import main; sys.exit(main())")
+    done = subprocess.run([sys.executable, "-c", code, "study", "all", "--quick", "--work", "w"],
+                          cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert_refused(done, "area needs Yosys", "dscim[formal]")
+    assert contents(tmp_path) == []
 
 
 def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
@@ -115,12 +159,27 @@ def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
     assert "<svg" in (tmp_path / "r.svg").read_text()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_a_run_with_its_workers(workers, tmp_path):
+    """Only the command itself gets the signal: what its workers compute is not waited for."""
+    started = subprocess.Popen([DSCIM, "study", "rmse", "--workers", workers, "--work", "w"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)
+    assert started.stdout.readline().startswith("Study rmse")
+    time.sleep(2)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)           # ends when no worker holds the pipes
+    assert started.returncode == 130
+    assert said == "dscim: stopped.\n"
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (["nosuch"], ["'nosuch'", "rmse"]),
     (["rmse", "--figure", "f.jpg"], ["f.jpg", ".svg"]),
     (["rmse", "--json", "no/r.json"], ["no"]),
     (["all", "--csv", "r.csv"], ["--csv", "--report"]),
     (["rmse", "--work", "file"], ["file", "folder"]),
+    (["rmse", "--quick", "--work", "file/work"], ["file", "folder"]),
 ])
 def test_misuse_is_one_sentence(arguments, words, tmp_path):
     (tmp_path / "file").write_text("")

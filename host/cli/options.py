@@ -47,7 +47,8 @@ def _add_points(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
                        help="where the sample points lie (default counter)")
     group.add_argument("--table", choices=list(TABLES),
                        help="thresholds of the sequence table, by the operands that they were made "
-                            "for (default gaussian)")
+                            "for (default gaussian); -scaled: with a gain afterwards, as "
+                            "calibration gives it")
     group.add_argument("--taps", type=_pair, metavar="A,W",
                        help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95")
     group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")

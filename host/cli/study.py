@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     inputs = _inputs(options)
     studies = [adapted(study(name), inputs) for name in names]
     _check(options)
+    for each in studies:
+        each.needs()
     pool = partial(evaluator, options=options)
     if options.name == "all":
         report.say(f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores "
@@ -90,8 +93,12 @@ def _check(options: argparse.Namespace) -> None:
     check_figure(options.figure)
     if options.report:
         check_figure(Path("page.svg"))
-    if options.work and options.work.exists() and not options.work.is_dir():
-        raise UserError(f"'{options.work}' is no folder; --work needs one, or a new name.")
+    if options.work:
+        folder = options.work.absolute()
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise UserError(f"'{there}' is no folder that can be written to; --work needs one, or "
+                            "a new name in one.")
 
 
 def _values(outcomes: list[Outcome], together: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.gateware.specs import LayerSpec, ProductSpec, table_gain
 from dscim.host.emulator import PreparedNode, estimate, over_images, prepare
 from dscim.host.language.fp8 import Float, Int, align, to_fp8
 from dscim.host.language.matmul import matmul
@@ -59,11 +59,13 @@ class AlignedWeights:
 
     def __init__(self, weights: Float, spec: ProductSpec) -> None:
         """spec: of the mantissas' product; K is at most 32,767 in all."""
+        self._gain = np.float32(1 if spec.exact else table_gain(spec.sequence, spec.samples))
         self._tiles = [(_prepared(mantissas, spec), exponent.T)
                        for mantissas, exponent in Tiles(weights)]
 
     def product(self, x: Float) -> Float:
-        """x @ weights.T for x (M, K): tiles' estimates are scaled and added in float32."""
+        """x @ weights.T for x (M, K): tiles' estimates are scaled and added in float32, and get
+        the gain that their table wants."""
         parts = list(Tiles(x))
 
         def rows(part: slice) -> Float:
@@ -71,7 +73,7 @@ class AlignedWeights:
             for (mantissas, exponent), (node, shared) in zip(parts, self._tiles, strict=True):
                 sums = estimate(node, mantissas[part, None, None, :])[:, 0, 0, :]
                 total = total + np.ldexp(sums, exponent[part] + shared)
-            return np.asarray(total, np.float32)
+            return np.asarray(self._gain * total, np.float32)
         return np.concatenate(over_images(rows, len(x), BATCH))
 
 

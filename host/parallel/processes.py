@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -43,12 +43,16 @@ class Workers(Generic[Task, Result]):
         self._make, self._count = make, count
         self._own: Callable[[Task], Result] | None = None
         self._pool: ProcessPoolExecutor | None = None
+        self._others = {*active_children()}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
+        if error is not None:                           # Ctrl-C, perhaps while workers start
+            for worker in set(active_children()) - self._others:
+                worker.terminate()
         self._close()
 
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host.errors import UserError
 from dscim.host.reference.operands import encode_activations, encode_weights
 
 Bits = npt.NDArray[np.bool_]
@@ -68,14 +67,11 @@ class Meter:
 
 @cache
 def synthesised(part: str, *arguments: int) -> Any:
-    """The netlist of a part of `components` or `cell_parts`; UserError without Yosys."""
+    """The netlist of a part of `components` or `cell_parts`."""
     from dscim.gateware import cell_parts, components  # noqa: PLC0415 - Migen
     from dscim.gateware.gates import netlist  # noqa: PLC0415 - Migen
     made = getattr(components, part, None) or getattr(cell_parts, part)
-    try:
-        return netlist(made(*arguments))
-    except FileNotFoundError as error:
-        raise UserError("The study energy needs Yosys: pip install 'dscim[formal]'.") from error
+    return netlist(made(*arguments))
 
 
 def packed(bits: Bits) -> list[int]:

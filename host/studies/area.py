@@ -9,6 +9,7 @@ from typing import Any
 from dscim.host.errors import UserError
 from dscim.host.studies.inputs import Inputs
 from dscim.host.studies.study import Cell, Column, Published, Row, Rows, Study
+from dscim.host.studies.yosys import yosys
 from dscim.sim.cache import digest
 
 ROWS, COLUMNS, LENGTH = 128, 32, 256
@@ -23,7 +24,9 @@ PARTS = ("generator", "activation SNG", "weight SNG", "AND/OR", "counters", "mul
 def cells(quick: bool, library: Path | None = None) -> list[Cell]:
     """Both variants over the copies, with free and with fixed points; the exact macros."""
     copies = COPIES[0 if quick else 1]
-    told = "" if library is None else f", {digest([library.read_bytes()])}"
+    told = f", Yosys {yosys('area')}"
+    if library is not None:
+        told += f", {digest([library.read_bytes()])}"
     found = [Cell(f"DS-CIM, G = {or_width}, {count} copies{told}",
                   partial(_array, library, or_width, count))
              for or_width in (16, 64) for count in copies]
@@ -42,8 +45,6 @@ def _size(library: Path | None, part: str, *arguments: int) -> float:
         if library is None:
             return components.transistors(made)
         return components.library_area(made, library)
-    except FileNotFoundError as error:
-        raise UserError("The study area needs Yosys: pip install 'dscim[formal]'.") from error
     except ValueError as error:
         raise UserError(f"Yosys cannot map to '{library}': {error} The file must hold a flip-flop, "
                         "a buffer, an inverter, a NAND and a NOR.") from error
@@ -62,7 +63,7 @@ def _row(library: Path | None, design: str, or_width: int | None, copies: int, c
     total = sum(named.values())
     return {"design": design, "or_width": or_width, "copies": copies, "points": points,
             "cycles": cycles, "total": total, "logic": total - named["memory"],
-            "per_product_rate": total * cycles / (ROWS * COLUMNS),
+            "per_product_rate": total * cycles / (ROWS * COLUMNS), "yosys": yosys("area"),
             "unit": "transistors" if library is None else f"area of {library.name}", **named}
 
 
@@ -133,7 +134,10 @@ def figure(drawing: Any, rows: Rows) -> None:
                 left.plot(row["copies"], row["total"] / mine[0]["total"], style[:2] + "^",
                           markersize=9, label=f"{design}, fixed points, L = 64")
     left.plot((1, 64), (1, 2), "k:", label="1x more for 64 copies")
-    left.set(xscale="log", yscale="log", xlabel="copies", ylabel="area against one copy")
+    left.set(xscale="log", yscale="log", xlabel="copies", ylabel="area against one copy",
+             xticks=(1, 4, 16, 64), xticklabels=("1", "4", "16", "64"),
+             yticks=(1, 2, 4, 8, 16, 32), yticklabels=("1", "2", "4", "8", "16", "32"))
+    left.minorticks_off()
     left.legend(fontsize=8)
     left.grid(alpha=0.3)
     names = [f"{row['design']}, {row['copies']}{'' if row['points'] == 'any' else ' fixed'}"
@@ -145,7 +149,8 @@ def figure(drawing: Any, rows: Rows) -> None:
     right.set(xlabel="million transistors (estimate)"
               if rows[0]["unit"] == "transistors" else f"million of {rows[0]['unit']}")
     right.tick_params(labelsize=7)
-    right.legend(fontsize=7)
+    drawing.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                   fontsize=7)
 
 
 STUDY = Study(
@@ -159,7 +164,7 @@ STUDY = Study(
              "that library's cells take the transistors' place, a bit of memory that of one "
              "and a half of its NANDs.",
     published=(Published("copies for about 1x more area", 64, "copies"),),
-    minutes=(1, 5), seeds={},
+    minutes=(1.5, 8), seeds={}, needs=partial(yosys, "area"),
     columns=(Column("design", "design"), Column("copies", "copies"), Column("points", "points"),
              Column("cycles", "cycles", "g"), *(Column(part, part, ",") for part in PARTS),
              Column("total", "total", ","),

@@ -15,6 +15,7 @@ from dscim.host.studies.activity import COPIES, Meter, Operands
 from dscim.host.studies.designs import DESIGNS
 from dscim.host.studies.inputs import Inputs
 from dscim.host.studies.study import Cell, Column, Published, Row, Rows, Study
+from dscim.host.studies.yosys import yosys
 
 LAYER = "stage2.second"
 ROWS, COLUMNS = 128, 32
@@ -80,7 +81,7 @@ def snr(spec: ProductSpec, tile: Operands) -> float | None:
 def cells(quick: bool, inputs: Inputs) -> list[Cell]:
     """Each design at its lengths."""
     products = PRODUCTS[not quick]
-    return [Cell(f"{way}, {products} products, {inputs}",
+    return [Cell(f"{way}, {products} products, {inputs}, Yosys {yosys('energy')}",
                  partial(_measured, way, products, inputs))
             for way in (QUICK if quick else WAYS)]
 
@@ -97,6 +98,7 @@ def _measured(way: str, products: int, inputs: Inputs) -> Iterator[Row]:
     transistors = sum(meter.transistors.values())
     yield {"design": title, "length": None if spec.exact else spec.length, "cycles": cycles,
            "copies": 1 if spec.exact else COPIES, "layer": LAYER, "products": products,
+           "yosys": yosys("energy"),
            "snr": snr(spec, tile), **share, "pins": pins, "transistors": transistors, **_absolute(
                pins, transistors, cycles, inputs)}
 
@@ -131,8 +133,8 @@ def figure(drawing: Any, rows: Rows) -> None:
         panel.set_xlim(0, most or 1.2 * max(row["pins"] for row in rows))
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3, axis="x")
-    panels[0].set_xlabel("pins toggled for a product and its addition")
-    panels[1].set_xlabel("the same, enlarged (model)")
+    panels[0].set_xlabel("pins toggled a product (model)")
+    panels[1].set_xlabel("the same, enlarged")
     drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
                    fontsize=8)
 
@@ -164,7 +166,7 @@ STUDY = Study(
                Published("DS-CIM2, 1b x 1b, most likely at L = 64", 363.7, "TOPS/mm2"),
                Published("the same as INT8, a 64th", 55.7, "TOPS/W", "computed"),
                Published("the same as INT8, a 64th", 5.68, "TOPS/mm2", "computed")),
-    minutes=(2, 8), seeds={},
+    minutes=(0.5, 3), seeds={}, needs=partial(yosys, "energy"),
     columns=(Column("design", "design"), Column("length", "L"), Column("cycles", "cycles"),
              Column("snr", "SNR, dB", ".1f"),
              *(Column(part, title, ",.1f") for part, title in PARTS.items()),

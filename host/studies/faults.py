@@ -168,7 +168,7 @@ STUDY = Study(
              "of an exact product up to half of its range; in weights and activations, which are "
              "binary words in both, the products share the damage. Flips are random and "
              "independent: a model of faults, not of a technology.",
-    published=(), minutes=(0.5, 7), seeds={"flips": SEED},
+    published=(), minutes=(0.5, 9), seeds={"flips": SEED},
     columns=(Column("product", "product"), Column("place", "bits of"),
              Column("rate", "rate", ".0e"), Column("accuracy", "accuracy", ".2%"),
              Column("lowest", "lowest", ".2%"), Column("images", "images"),

@@ -24,23 +24,33 @@ def check_figure(path: Path | None) -> None:
     new_figure()
 
 
-def new_figure() -> Any:
-    """An empty matplotlib figure; UserError without matplotlib."""
+def new_figure(tall: bool = False) -> Any:
+    """An empty matplotlib figure; UserError without matplotlib.
+
+    tall: for a narrow screen, panels one below the other.
+    """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UserError("Figures need matplotlib: pip install 'dscim[studies]', or leave "
                         "--figure and --report out.") from error
+    if tall:
+        from dscim.host.studies.tall import TallFigure  # noqa: PLC0415 - an extra
+        return TallFigure()
     return Figure(figsize=SIZE, layout="constrained")
 
 
-def drawn(outcome: Outcome, form: str) -> bytes:
-    """The study's figure as a file's bytes, form "png" or "svg"; the same rows, the same bytes."""
+def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:
+    """The study's figure as a file's bytes, form "png" or "svg"; the same rows, the same bytes.
+
+    tall: as `new_figure` has it.
+    """
     import matplotlib  # noqa: PLC0415 - an extra
-    figure = new_figure()
+    figure = new_figure(tall)
     outcome.study.figure(figure, outcome.rows)
     packed = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": outcome.study.name, "svg.fonttype": "path"}):
+    salt = f"{outcome.study.name}, {'tall' if tall else 'wide'}"
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
         figure.savefig(packed, format=form, dpi=150,
                        metadata={"Date": None} if form == "svg" else None)
     return packed.getvalue()

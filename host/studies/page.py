@@ -12,20 +12,26 @@ from dscim.host.studies.study import Row
 
 STYLE = """
 :root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 0 auto; padding: 1rem;
        overflow-wrap: anywhere }
+p, ul { max-width: 60rem }
 h1, h2 { line-height: 1.2 }
 nav a { margin-right: 1rem }
-figure { margin: 1rem 0; background: #fff; overflow-x: auto }
-figure svg { display: block; width: 100%; min-width: 42rem; height: auto }
+figure { margin: 1rem 0; background: #fff; max-width: 60rem }
+figure svg { display: block; width: 100%; height: auto }
+figure.tall { display: none }
+@media (max-width: 44rem) { figure.wide { display: none } figure.tall { display: block } }
 ul { padding-left: 1.2rem }
 summary { cursor: pointer; padding: .3rem 0 }
-.scroll { overflow: auto; max-height: 34rem; border: 1px solid #8886 }
+.scroll { overflow: auto; max-height: 34rem; border: 1px solid #8886; width: fit-content;
+       max-width: 100%; background:
+       linear-gradient(to left, Canvas 40%, transparent) right / 3rem 100% no-repeat local,
+       linear-gradient(to left, #8888, transparent) right / 1rem 100% no-repeat scroll }
 table { border-collapse: collapse; font-size: .85rem; white-space: nowrap }
 th { position: sticky; top: 0; background: Canvas; text-align: left }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid #8883 }
+th, td { padding: .2rem .5rem; border-bottom: 1px solid #8883 }
 td:first-child, th:first-child { position: sticky; left: 0; background: Canvas; z-index: 1;
-       white-space: normal; min-width: 6rem; max-width: 12rem }
+       white-space: normal; min-width: min(12rem, 28vw); max-width: 14rem }
 td.long { white-space: normal; min-width: 14rem }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 .missed { font-weight: bold }
@@ -65,8 +71,9 @@ def _section(done: Outcome) -> Iterator[str]:
     yield (f"<p><code>{escape(done.command)}</code>: {len(done.rows)} rows in {done.seconds:.0f} s"
            f"{' (quick: fewer points than the full run)' if done.quick else ''}; "
            f"seeds: {escape(seeds)}.</p>")
-    svg = drawn(done, "svg").decode()
-    yield f"<figure>{svg[svg.index('<svg'):]}</figure>"
+    for name in ("wide", "tall"):
+        svg = drawn(done, "svg", tall=name == "tall").decode()
+        yield f'<figure class="{name}">{svg[svg.index("<svg"):]}</figure>'
     if facts["published"]:
         yield "<ul>" + "".join(
             f"<li>Published: {escape(each['what'])}: {each['value']:g} {escape(each['unit'])} "

@@ -84,10 +84,22 @@ def best_points(form: Form, weights: Float, decode: float | None, beginnings: in
             picks = rng.integers(0, len(weights), KICKED)
             thrown[:, picks] = rng.integers(0, len(form.a), (2, KICKED))
             other = _descended(form, thrown, weights, decode, rng)
-            found = other if other.error < found.error else found
-        best = found if best is None or found.error < best.error else best
+            found = other if _less(other, found) else found
+        best = found if best is None or _less(found, best) else best
     assert best is not None
     return best
+
+
+def rescaled(form: Form, found: PointSet) -> PointSet:
+    """The same points with the gain that errs least."""
+    quadratic, linear = _parts(form, found.points, found.decode)
+    decode = found.decode * (linear / quadratic)
+    return PointSet(found.points, decode, error_of(form, found.points, decode))
+
+
+def _less(one: PointSet, other: PointSet) -> bool:
+    """Mirror images err alike but for rounding, which must not choose between them."""
+    return one.error < other.error * (1 - 1e-9)
 
 
 def _descended(form: Form, points: Points, weights: Float, decode: float | None,

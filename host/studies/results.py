@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
+from dscim.gateware.specs import TABLES
 from dscim.host.errors import UserError
 from dscim.host.markdown import markdown
 
@@ -36,8 +37,7 @@ def _beyond(facts: Json) -> str:
               ("post-ReLU", "ds-cim1", 256, "scaled_snr"),
               ("Gaussian", "ds-cim1", 1024, "scaled_snr"))
     rows = []
-    for title in ("counter, best e", "table uniform", "table gaussian", "table wide",
-                  "points, free gain"):
+    for title in ("counter, best e", *(f"table {name}" for name in TABLES), "points, free gain"):
         line = [title]
         for operands, variant, length, field in places:
             value = next((row[field] for row in facts["rows"] if (
@@ -124,7 +124,8 @@ def _area(facts: Json) -> str:
     rows = [[row["design"], str(row["copies"]), row["points"], f"{row['total']:,}",
              f"{row['total'] / first[row['design']]:.2f}", f"{row['per_product_rate']:,.0f}"]
             for row in facts["rows"] if row["copies"] in (1, 4, 64)]
-    return markdown(["design", "copies", "points", "transistors, estimate", "against one copy",
+    tool = f"transistors by Yosys {facts['rows'][0]['yosys']}"
+    return markdown(["design", "copies", "points", tool, "against one copy",
                       "a product a cycle"], rows)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dscim.host.cli.files import save_json
+from dscim.host.errors import UserError
 from dscim.host.parallel import Evaluator, Make, Workers
 from dscim.host.studies.catalogue import study as of_catalogue
 from dscim.host.studies.inputs import Inputs
@@ -22,8 +23,8 @@ Kept = dict[str, Any]
 Step = Callable[[str, int, int], None]
 """Called with a name, the cells done and all cells."""
 
-ROOTS = ("dscim.gateware.specs", "dscim.host.reference", "dscim.host.studies",
-         "dscim.host.language")
+ROOTS = ("dscim.gateware", "dscim.gateware.macro", "dscim.gateware.specs", "dscim.host.reference",
+         "dscim.host.studies", "dscim.host.language")
 """Packages whose sources a kept cell depends on: with other sources it is computed again."""
 
 
@@ -64,6 +65,10 @@ def run(study: Study, quick: bool, work: Path, step: Step, pool: Pool = Workers,
     work: a folder, made when missing. A run that is stopped loses only the cells it was at.
     pool: who computes; in another process the study is the catalogue's, adapted to `inputs`.
     """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The folder '{work}' cannot be made: {error.strerror}.") from error
     keys = [cell.key for cell in study.cells(quick)]
     sources = _sources()
     paths = {key: work / f"{digest([study.name, key, *sources])}.json" for key in keys}
@@ -71,7 +76,6 @@ def run(study: Study, quick: bool, work: Path, step: Step, pool: Pool = Workers,
     step(study.name, len(found), len(keys))
     with pool(Computing(study, quick, inputs)) as workers:
         for key, kept in workers.evaluate([key for key in keys if key not in found]):
-            work.mkdir(parents=True, exist_ok=True)
             save_json(paths[key], kept)
             found[key] = kept
             step(study.name, len(found), len(keys))

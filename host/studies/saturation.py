@@ -59,7 +59,7 @@ def figure(drawing: Any, rows: Rows) -> None:
             panel.plot([row["ones"] for row in chosen], [row["counted"] for row in chosen], style,
                        label=name, markersize=5)
         panel.set(title=f"{variant}: OR of {VARIANTS[variant][0]} rows",
-                  xlabel="ones of a group's rows at a sample point (expected)",
+                  xlabel="ones of a group at a point (expected)",
                   ylabel="ones decoded from the OR")
         panel.grid(alpha=0.3)
     panel.legend(fontsize=8)

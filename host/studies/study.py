@@ -83,6 +83,7 @@ class Study:
     aims:         what was hoped for.
     shown:        the rows of the table, for studies with too many.
     adapted:      the study for inputs of a user's; None where it has no model of circuits.
+    needs:        raises UserError, before anything is computed, where a tool is missing.
     """
 
     name: str
@@ -97,3 +98,4 @@ class Study:
     aims: tuple[Aim, ...] = ()
     shown: Callable[[Row], bool] = lambda row: True
     adapted: "Callable[[Inputs], Study] | None" = None
+    needs: Callable[[], object] = lambda: None

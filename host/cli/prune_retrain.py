@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", type=int, default=10_000, metavar="N",
                         help="only the first N test images (default 10000)")
     add_data(parser)
-    add_schedule(parser)
+    add_schedule(parser, seeded=False)
     add_arithmetic(parser)
     add_report(parser)
 

@@ -55,12 +55,13 @@ def data_of(options: argparse.Namespace, where: Space
     return options.dataset or name, options.data, held_out, given
 
 
-def add_schedule(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
-    """Adds what changes a training's schedule; the defaults are those of the space's plan.
+def add_schedule(parser: argparse.ArgumentParser, defaults: str = "the space's plan",
+                 seeded: bool = True) -> None:
+    """Adds what changes a training's schedule.
 
-    seeded: with --seed; a step that trains with several has an option of its own.
+    defaults: in words. seeded: with --seed; a step that trains with several has its own option.
     """
-    group = parser.add_argument_group("training (defaults: the space's plan)")
+    group = parser.add_argument_group(f"training (defaults: {defaults})")
     for name, kind, what in (
             ("epochs", int, "epochs"), ("batch", int, "images a step"),
             ("rate", float, "first rate"), ("images", int, "images an epoch"),

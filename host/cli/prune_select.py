@@ -1,4 +1,7 @@
-"""`dscim prune select`: a few structures of a search, trained for real; the best goes on."""
+"""`dscim prune select`: a few structures of a search, trained for real; the best goes on.
+
+They are trained half as long as `dscim prune retrain` does it, unless --epochs says otherwise.
+"""
 
 import argparse
 import dataclasses
@@ -48,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                             f"counts (default {','.join(map(str, SEEDS))})")
     add_parallel(group)
     add_data(parser)
-    add_schedule(parser, seeded=False)
+    add_schedule(parser, "the space's plan for `retrain`, half its epochs", seeded=False)
     add_report(parser)
 
 
@@ -107,7 +110,8 @@ def _trial(options: argparse.Namespace, where: Space) -> Any:
     if held_out < 1:
         raise UserError(f"--held-out {held_out} leaves no image to compare finalists by.")
     seeds = tuple(options.training_seeds)
-    schedule = dataclasses.replace(schedule_of(options, plan_of(where.name).scratch),
-                                   seed=seeds[0])
+    scratch = plan_of(where.name).scratch
+    shorter = dataclasses.replace(scratch, epochs=(scratch.epochs + 1) // 2, seed=seeds[0])
+    schedule = schedule_of(options, shorter)
     return Trial(where.name, name, folder, held_out, given, schedule, seeds,
                  options.output.absolute().with_suffix(""))

@@ -63,8 +63,9 @@ def test_the_best_trained_goes_on(folder: Path, tmp_path: Path, capsys) -> None:
     assert "3 trained before" in capsys.readouterr().out
     assert main(["prune", "retrain", "--space", SPACE, "--found", str(output), "-o",
                  str(tmp_path / "p.npz"), "--data", str(folder), *FEW, "--test", "20"]) == 0
-    assert json.loads((tmp_path / "p.json").read_text())["encoding"] \
-        == result["found"][0]["encoding"]
+    retrained = json.loads((tmp_path / "p.json").read_text())
+    assert retrained["encoding"] == result["found"][0]["encoding"]
+    assert retrained["search"]["selection"] == result["selection"]
 
 
 def test_a_stopped_selection_goes_on_to_the_same(folder: Path, tmp_path: Path, monkeypatch

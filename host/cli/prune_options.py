@@ -122,9 +122,3 @@ def read_found(path: Path, where: Space) -> dict[str, Any]:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error
     return data
-
-
-def best_of(path: Path, where: Space) -> tuple[tuple[int, ...], dict[str, int]]:
-    """The best encoding of a FOUND.json, and its budget; UserError where it is none."""
-    data = read_found(path, where)
-    return tuple(data["found"][0]["encoding"]), dict(data["budget"])

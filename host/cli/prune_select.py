@@ -68,16 +68,20 @@ def run(options: argparse.Namespace) -> int:
                         "--training-seeds name one or more.")
     need_torch(options)
     from dscim.host.prune.finalists import finalists  # noqa: PLC0415
+    from dscim.host.prune.together import rank, together  # noqa: PLC0415
 
     known = {where.decode(tuple(each["encoding"])): each for each in given["found"]}
     chosen = finalists(list(known), options.finalists, apart)
-    trained = _trained(chosen, where, options, report) if len(chosen) > 1 else {}
-    order = sorted(chosen, key=lambda each: -trained.get(each, 0.0))
+    trial = _trial(options, where)
+    with together():
+        trained = _trained(chosen, trial, options, report) if len(chosen) > 1 else {}
+        if rank():                                      # not the first of torchrun's processes
+            return 0
     result = given | {
         "found": [known[each] | ({"trained": trained[each]} if trained else {})
-                  for each in order],
+                  for each in sorted(chosen, key=lambda each: -trained.get(each, 0.0))],
         "selection": {"evaluated": len(known), "finalists": options.finalists, "apart": apart,
-                      **(_trial(options, where).facts() if trained else {})}}
+                      **(trial.facts() if trained else {})}}
     save_json(options.output, result)
     save_json(options.json, result)
     report.table(("encoding", ">predicted", ">trained"), [
@@ -87,21 +91,33 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _trained(chosen: list[Structure], where: Space, options: argparse.Namespace, report: Report
+def _trained(chosen: list[Structure], trial: Any, options: argparse.Namespace, report: Report
              ) -> dict[Structure, float]:
-    """The held-out accuracy of each finalist, trained or known."""
-    trial = _trial(options, where)
+    """The held-out accuracy of each finalist, trained or known.
+
+    Of torchrun's processes each trains its share of every batch, and the first one keeps it.
+    """
+    from dscim.host.prune.together import count, rank, wait  # noqa: PLC0415
+    if count() > 1 and (options.workers > 1 or options.scheduler):
+        raise UserError("torchrun's processes train every finalist together; leave --workers and "
+                        "--scheduler out.")
+    report = Report(quiet=True) if rank() else report
     cache = Cache(options.output.with_suffix(".jsonl"), {"trial": trial.facts()})
+    known = {each: cache.known[each] for each in chosen if each in cache.known}
+    wait()                                              # nobody writes while others still read
+    missing = [each for each in chosen if each not in known]
+    where = space(options.space)
     report.say(f"{len(chosen)} finalists of {where.name}, {trial.schedule.epochs} epochs with "
                f"each of the seeds {','.join(map(str, trial.seeds))}, {trial.held_out} images "
-               f"held out, {len(cache.known)} trained before")
-    missing = [each for each in chosen if each not in cache.known]
+               f"held out, {len(known)} trained before")
     with report.progress() as step, evaluator(trial, options) as workers:
         for done, (structure, right) in enumerate(workers.evaluate(missing), 1):
-            cache.add(structure, right)
+            known[structure] = right
+            if not rank():
+                cache.add(structure, right)
             report.say(f"{','.join(map(str, where.encode(structure)))}: {100 * right:.2f} %")
             step("finalists", done, len(missing))
-    return {each: cache.known[each] for each in chosen}
+    return known
 
 
 def _trial(options: argparse.Namespace, where: Space) -> Any:
@@ -114,4 +130,4 @@ def _trial(options: argparse.Namespace, where: Space) -> Any:
     shorter = dataclasses.replace(scratch, epochs=(scratch.epochs + 1) // 2, seed=seeds[0])
     schedule = schedule_of(options, shorter)
     return Trial(where.name, name, folder, held_out, given, schedule, seeds,
-                 options.output.absolute().with_suffix(""))
+                 options.output.absolute().with_suffix(""), options.threads, options.readers)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from dscim.host.datasets.pixels import Input
-from dscim.host.prune.fit import SILENT
+from dscim.host.prune.fit import Telling
 from dscim.host.prune.fitness import Fitness
 from dscim.host.prune.images import parts_of
 from dscim.host.prune.learn import from_scratch
@@ -47,6 +47,7 @@ class Trial:
     It is trained from scratch on the training images that are not held out, by `schedule` with
     each of `seeds`; what counts is the mean accuracy on the held-out ones. stem: of the
     checkpoints' names, STEM-GENES-seedS.pt, from which a training that was stopped goes on.
+    threads, readers: of torch, and processes that read image files ahead, in each process.
     """
 
     space: str
@@ -57,6 +58,8 @@ class Trial:
     schedule: Schedule
     seeds: tuple[int, ...]
     stem: Path
+    threads: int = 1
+    readers: int = 0
 
     def facts(self) -> dict[str, Any]:
         """JSON values that decide what a trial gives."""
@@ -64,15 +67,17 @@ class Trial:
                 "schedule": asdict(replace(self.schedule, seed=0)), "seeds": list(self.seeds)}
 
     def __call__(self) -> Fitness:
-        """The trial; torch then uses one thread, so that all processes round alike."""
-        torch.set_num_threads(1)
+        """The trial; with one thread each, all processes round alike."""
+        torch.set_num_threads(self.threads)
         where = space(self.space)
         parts = parts_of(self.dataset, self.folder, where, self.held_out)
+        parts = replace(parts, held_images=parts.held_images[:self.held_out])  # read from files
+        quiet = Telling(lambda _: None, readers=self.readers)
 
         def trial(structure: Structure) -> float:
             name = f"{self.stem.name}-{'.'.join(map(str, structure))}"
             return mean(from_scratch(
                 where, structure, parts, replace(self.schedule, seed=seed), self.given,
-                self.stem.with_name(f"{name}-seed{seed}.pt"), SILENT)[1] for seed in self.seeds)
+                self.stem.with_name(f"{name}-seed{seed}.pt"), quiet)[1] for seed in self.seeds)
 
         return trial

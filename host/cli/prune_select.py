@@ -40,8 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                              "SELECTED.jsonl and checkpoints beside it keep what is trained, and "
                              "the same command goes on from there")
     group = parser.add_argument_group("finalists")
-    group.add_argument("--finalists", type=int, default=6, metavar="N",
-                       help="structures that are trained (default 6); 1: the best by its "
+    group.add_argument("--finalists", type=int, default=4, metavar="N",
+                       help="structures that are trained (default 4); 1: the best by its "
                             "fitness, without training")
     group.add_argument("--apart", type=int, metavar="D",
                        help="least sum of differences of ratio ids between any two of them "

@@ -15,7 +15,7 @@ from dscim.host.prune.mobilenet import mobilenet_v1
 from dscim.host.prune.search import Settings, evolve
 from dscim.host.prune.table import CostTable, build
 
-TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1)))
+TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1), (32, 1)))
 SMALL = Settings(population=12, iterations=4, parents=4, mutations=5, crossovers=5, seed=3)
 
 

@@ -66,11 +66,12 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     prune.configure(parser)
     what = Experiment(SPACE, tmp_path, ("cycles=50%", "macs=1e6"), "1,2", ("--held-out", "9"),
-                      ("--epochs", "1"), ("--population", "4"), ("--epochs", "2"))
+                      ("--epochs", "1"), ("--population", "4"),
+                      ("--finalists", "3"), ("--epochs", "2"))
     for budget, uniform in (("cycles=50%", {"encoding": [3] * 6}), ("macs=1e6", None)):
         what.found("search", budget).write_text(json.dumps({"uniform": uniform}))
     waves = list(what.waves())
-    assert [len(wave) for wave in waves] == [1, 2, 7, 7]
+    assert [len(wave) for wave in waves] == [1, 2, 7, 6, 7]
     pieces = [piece for wave in waves for piece in wave]
     assert len({piece.output for piece in pieces}) == len(pieces)
     for piece in pieces:

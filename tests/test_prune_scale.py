@@ -66,6 +66,14 @@ def test_a_folder_without_training_images_is_refused(folder: Path) -> None:
         parts_of("folder", folder, mobilenet_v1("t", (16, 16, 3), 4, ((8, 2), (12, 2))), 0)
 
 
+def complete(folder: Path) -> None:
+    """Ten classes, as cifar10-mobilenet-v1 wants them."""
+    for label in range(3, 10):
+        for part in ("train", "test"):
+            (folder / part / f"c{label}").mkdir()
+            image.new("RGB", (32, 32)).save(folder / part / f"c{label}" / "0.png")
+
+
 def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`dscim prune` by so many processes."""
     return subprocess.run(
@@ -79,10 +87,7 @@ def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_two_processes_train_together(folder: Path) -> None:
     """Two steps; then one more epoch from the checkpoint; nobody writes twice."""
-    for label in range(3, 10):
-        for part in ("train", "test"):
-            (folder / part / f"c{label}").mkdir()
-            image.new("RGB", (32, 32)).save(folder / part / f"c{label}" / "0.png")
+    complete(folder)
     common = ("--space", "cifar10-mobilenet-v1", "--dataset", "folder", "--data", str(folder))
     few = ("--batch", "8", "--epochs", "1", "--images", "16", "--held-out", "4")
     net, log = folder / "net.pt", folder / "net.json"
@@ -98,6 +103,26 @@ def test_two_processes_train_together(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(json.loads((folder / "p.json").read_text())["float"]) == 1
     assert main(["prune", "train", *common, *few, "-o", str(net)]) == 0
+
+
+@pytest.mark.slow
+def test_two_processes_train_finalists_together(folder: Path) -> None:
+    """One tells and writes; a single process then knows what they trained."""
+    complete(folder)
+    found, out = folder / "f.json", folder / "s.json"
+    found.write_text(json.dumps({"space": "cifar10-mobilenet-v1", "budget": {}, "found": [
+        {"encoding": [k] * 6, "fitness": 0.5, "costs": {}} for k in (1, 9)]}))
+    options = ("select", "--space", "cifar10-mobilenet-v1", "--dataset", "folder", "--data",
+               str(folder), "--batch", "8", "--epochs", "1", "--images", "16", "--held-out", "4",
+               "--found", str(found), "-o", str(out), "--training-seeds", "7")
+    done = torchrun(2, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 of 2 structures") == done.stdout.count("0 trained before") == 1
+    result = out.read_text()
+    assert len(out.with_suffix(".jsonl").read_text().splitlines()) == 3
+    assert main(["prune", *options]) == 0 and out.read_text() == result
+    done = torchrun(2, *options, "--workers", "2")
+    assert done.returncode != 0 and "leave --workers" in done.stderr
 
 
 @pytest.mark.slow

@@ -20,10 +20,11 @@ from dscim.host.prune import RATIOS, operations, space
 from dscim.host.prune.budget import Budget
 from dscim.host.prune.cache import Cache
 from dscim.host.prune.minimum import minimum
+from dscim.host.prune.mobilenet import mobilenet_v1
 from dscim.host.prune.onchip import cycles
 from dscim.host.prune.sample import Sampler
 from dscim.host.prune.search import Settings, evolve, sample
-from dscim.host.prune.table import build
+from dscim.host.prune.table import CostTable, Entry, build
 from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
 
 HERE = Path(__file__).parent            # its `numbers` would be every new process's
@@ -127,12 +128,14 @@ def test_an_infeasible_budget_is_said_at_once_with_the_least(table) -> None:
         Budget(TINY, {"cycles": 10**9})
 
 
-def test_the_fewest_cycles_are_exact(table) -> None:
-    value, structure = table.cheapest(TINY)
-    assert table.total(TINY, structure) == value
-    assert sum(cycles(SocSpec(), each) for each in operations(TINY, structure)) == value
-    totals = [table.total(TINY, each) for each in itertools.product(range(RATIOS), repeat=3)]
-    assert min(totals) == value <= table.total(TINY, TINY.least)
+def test_the_fewest_cycles_are_exact() -> None:
+    where = mobilenet_v1("three", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1)))
+    table = build(where, SocSpec(), ProductSpec())
+    value, structure = table.cheapest(where)
+    assert table.total(where, structure) == value
+    assert sum(cycles(SocSpec(), each) for each in operations(where, structure)) == value
+    totals = [table.total(where, each) for each in itertools.product(range(RATIOS), repeat=3)]
+    assert min(totals) == value <= table.total(where, where.least)
 
 
 @settings(deadline=None, max_examples=20)
@@ -165,6 +168,38 @@ def test_random_structures_lie_near_the_budget(part: float, seed: int) -> None:
     assert len(set(drawn)) == 10
     assert max(spent) <= limit
     assert np.mean(spent) > 0.6 * limit
+
+
+@pytest.mark.parametrize("more", [{}, {"parameters": 4_000}])
+def test_no_width_of_what_is_drawn_can_grow(budget, more) -> None:
+    """By brute force over every single gene, for cycles alone and with a second limit."""
+    limited = Budget(TINY, budget.limits | more, budget.table)
+    sampler = Sampler(limited, np.random.default_rng(5), set())
+    drawn = sampler.random(6)
+    drawn += sampler.mutations(drawn, 6, 0.3) + sampler.crossovers(drawn, 6)
+    assert len(set(drawn)) == len(drawn) > 12
+    for structure in drawn:
+        assert limited.holds(structure)
+        assert not any(limited.holds((*structure[:gene], ratio_id, *structure[gene + 1:]))
+                       for gene in range(TINY.genes)
+                       for ratio_id in range(structure[gene] + 1, RATIOS))
+
+
+def test_a_gene_goes_up_by_the_least_that_holds() -> None:
+    """Also beyond ids that cycles forbid: more channels are not always more cycles."""
+    rng = np.random.default_rng(2)
+    table = CostTable("tiny", SocSpec(), ProductSpec(), tuple(
+        Entry(str(place), (place,), rng.integers(0, 100, RATIOS)) for place in range(1, 5)))
+    skipped = 0
+    for structure in map(tuple, rng.integers(0, RATIOS, (50, TINY.genes)).tolist()):
+        budget = Budget(TINY, {"cycles": table.total(TINY, structure)}, table)
+        for gene in range(TINY.genes):
+            ups = [(*structure[:gene], ratio_id, *structure[gene + 1:])
+                   for ratio_id in range(structure[gene] + 1, RATIOS)]
+            held = [each for each in ups if budget.holds(each)]
+            assert budget.wider(structure, gene) == (held[0] if held else None)
+            skipped += bool(held) and held[0] != ups[0]
+    assert skipped
 
 
 def test_uniform_scaling_is_the_widest_within_the_budget(budget) -> None:

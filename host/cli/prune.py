@@ -7,6 +7,7 @@ from dscim.host.cli import (
     prune_report,
     prune_retrain,
     prune_search,
+    prune_select,
     prune_table,
     prune_train,
 )
@@ -16,6 +17,7 @@ STEPS = {
     "table": ("cycles of every operation over its widths, from the cycle model", prune_table),
     "train": ("the network that generates the weights of every structure", prune_train),
     "search": ("the best structure within hard budgets", prune_search),
+    "select": ("a few of the structures found, trained for real and compared", prune_select),
     "retrain": ("a structure trained from scratch, in integers, exported", prune_retrain),
     "report": ("searched structures beside their baselines", prune_report),
 }

@@ -16,8 +16,8 @@ from dscim.host.prune.experiment import Experiment, Piece
 from dscim.host.prune.jobs import Jobs, log_of, make_run
 from dscim.host.prune.table import load
 
-PARTS = 4
-"""Of an experiment: the table, the PruningNets, the searches, the retrainings."""
+PARTS = 5
+"""Of an experiment: the table, the PruningNets, the searches, the choices, the retrainings."""
 
 BUDGETS = ("cycles=50%", "cycles=25%")
 
@@ -37,7 +37,8 @@ def add_make(parser: argparse.ArgumentParser) -> None:
                        help="--make runs them by the workers of this Dask scheduler, who see "
                             "the same folders")
     for name, what in (("data", "of all steps with data"), ("train", "of `prune train`"),
-                       ("search", "of `prune search`"), ("retrain", "of `prune retrain`")):
+                       ("search", "of `prune search`"), ("select", "of `prune select`"),
+                       ("retrain", "of `prune retrain`")):
         group.add_argument(f"--{name}-options", default="", metavar="TEXT",
                            help=f"further options {what}, in one word, for --make")
 
@@ -59,7 +60,7 @@ def make(options: argparse.Namespace, report: Report) -> None:
     what = Experiment(
         options.space, options.work.absolute(), budgets, options.training_seeds,
         *(tuple(shlex.split(getattr(options, f"{name}_options")))
-          for name in ("data", "train", "search", "retrain")))
+          for name in ("data", "train", "search", "select", "retrain")))
     with ExitStack() as stack:
         runner: Jobs | Cluster[Piece, int] = Jobs(options.jobs)
         if options.scheduler is not None:

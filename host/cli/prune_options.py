@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from dscim.host import datasets
 from dscim.host.datasets.pixels import Input
@@ -54,16 +55,21 @@ def data_of(options: argparse.Namespace, where: Space
     return options.dataset or name, options.data, held_out, given
 
 
-def add_schedule(parser: argparse.ArgumentParser) -> None:
-    """Adds what changes a training's schedule; the defaults are those of the space's plan."""
-    group = parser.add_argument_group("training (defaults: the space's plan)")
+def add_schedule(parser: argparse.ArgumentParser, defaults: str = "the space's plan",
+                 seeded: bool = True) -> None:
+    """Adds what changes a training's schedule.
+
+    defaults: in words. seeded: with --seed; a step that trains with several has its own option.
+    """
+    group = parser.add_argument_group(f"training (defaults: {defaults})")
     for name, kind, what in (
             ("epochs", int, "epochs"), ("batch", int, "images a step"),
             ("rate", float, "first rate"), ("images", int, "images an epoch"),
             ("decay", float, "weight decay"), ("smoothing", float, "of the labels"),
-            ("reach", int, "pixels by which images are shifted"),
-            ("seed", int, "of order, augmentation and structures")):
+            ("reach", int, "pixels by which images are shifted")):
         group.add_argument(f"--{name}", type=kind, help=what)
+    if seeded:
+        group.add_argument("--seed", type=int, help="of order, augmentation and structures")
     group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
     group.add_argument("--readers", type=int, default=0,
                        help="processes that read the images of a folder ahead (default 0)")
@@ -101,14 +107,18 @@ def numbers(text: str) -> tuple[int, ...]:
             f"{text!r} is not whole numbers with commas between") from None
 
 
-def best_of(path: Path, where: Space) -> tuple[tuple[int, ...], dict[str, int]]:
-    """The best encoding of a FOUND.json, and its budget; UserError where it is none."""
+def read_found(path: Path, where: Space) -> dict[str, Any]:
+    """A FOUND.json of the space, or of `prune select`; UserError where it is none."""
     try:
-        data = json.loads(path.read_text())
+        data: dict[str, Any] = json.loads(path.read_text())
         if data["space"] != where.name:
             raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
         if not data["found"]:
             raise UserError(f"'{path}' names no structure; search again.")
-        return tuple(int(value) for value in data["found"][0]["encoding"]), dict(data["budget"])
+        for each in data["found"]:
+            where.decode(tuple(int(value) for value in each["encoding"]))
+            float(each["fitness"])
+        dict(data["budget"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error
+    return data

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from dscim.host.cli.files import check_writable, save_json
 from dscim.host.cli.options import add_arithmetic, describe, product_spec
@@ -10,10 +11,10 @@ from dscim.host.cli.prune_options import (
     add_data,
     add_schedule,
     add_space,
-    best_of,
     data_of,
     need_torch,
     numbers,
+    read_found,
     schedule_of,
     structure_of,
 )
@@ -45,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", type=int, default=10_000, metavar="N",
                         help="only the first N test images (default 10000)")
     add_data(parser)
-    add_schedule(parser)
+    add_schedule(parser, seeded=False)
     add_arithmetic(parser)
     add_report(parser)
 
@@ -53,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Retrains, or goes on from the last epoch."""
     where = space(options.space)
-    structure, limits = _structure(options, where)
+    structure, origin = _structure(options, where)
     if options.output.suffix != ".npz" or options.test < 1 or not options.training_seeds:
         raise UserError(f"--output {options.output} must end in .npz, --test {options.test} be 1 "
                         "or more, --training-seeds name one or more.")
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     if not done:                                        # not the first of torchrun's processes
         return 0
     result = {"space": where.name, "method": options.method,
-              "encoding": where.encode(structure), "costs": costs, "budget": limits,
+              "encoding": where.encode(structure), "costs": costs, **origin,
               "schedule": dataclasses.asdict(schedule), **done}
     save_json(options.output.with_suffix(".json"), result)
     save_json(options.json, result)
@@ -93,9 +94,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _structure(options: argparse.Namespace, where: Space) -> tuple[Structure, dict[str, int]]:
-    """The structure that --encoding or --found names, and the budget that it was found within."""
-    if options.found:
-        encoding, limits = best_of(options.found, where)
-        return where.decode(encoding), limits
-    return structure_of(options, where), {}
+def _structure(options: argparse.Namespace, where: Space) -> tuple[Structure, dict[str, Any]]:
+    """The structure that --encoding or --found names, and how it was found: JSON values.
+
+    They are the budget, and of a search its settings and what `dscim prune select` did.
+    """
+    if not options.found:
+        return structure_of(options, where), {"budget": {}}
+    given = read_found(options.found, where)
+    return where.decode(tuple(given["found"][0]["encoding"])), {
+        "budget": given["budget"],
+        "search": {name: given[name] for name in ("settings", "random", "fitness", "selection")
+                   if name in given}}

@@ -1,6 +1,6 @@
 """Hard budgets: what a structure may cost at most, of several measures at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
 
 from dscim.gateware.specs import SocSpec
@@ -39,8 +39,31 @@ class Budget:
 
     def holds(self, structure: Structure) -> bool:
         """Is the structure within every limit?"""
-        costs = self.costs(structure)
-        return all(costs[name] <= limit for name, limit in self.limits.items())
+        return not any(self._over(structure))
+
+    def wider(self, structure: Structure, gene: int) -> Structure | None:
+        """The structure with this gene at the least higher ratio id that holds; None without one.
+
+        Only cycles may fall again with a width, so only they are looked for beyond the first id
+        that is too much.
+        """
+        for ratio_id in range(structure[gene] + 1, RATIOS):
+            other = (*structure[:gene], ratio_id, *structure[gene + 1:])
+            over = next(self._over(other), None)
+            if over is None:
+                return other
+            if over != "cycles":
+                return None
+        return None
+
+    def _over(self, structure: Structure) -> Iterator[str]:
+        """The measures of which the structure takes more than its limit."""
+        if set(self.limits) == {"cycles"} and self.table is not None:  # no operation need be listed
+            known = {"cycles": self.table.total(self.space, structure)}
+        else:
+            known = self.costs(structure)
+        return (name for name in sorted(self.limits, key="cycles".__eq__)
+                if known[name] > self.limits[name])
 
     def _costs(self, structure: Structure) -> dict[str, int]:
         """What the structure costs: every measure that is known, for one image."""

@@ -22,8 +22,9 @@ class Experiment:
     """Searches and baselines of a space under budgets, everything in the folder `work`.
 
     budgets: as --budget takes them, of the table's cycles or of anything. seeds: of retrainings,
-    with commas. common, training, searching, scratch: further options of all steps with data, of
-    the PruningNets' training, of the searches, of the retrainings.
+    with commas. common, training, searching, selecting, scratch: further options of all steps
+    with data, of the PruningNets' training, of the searches, of the choice among what each of
+    them found, of the retrainings.
     """
 
     space: str
@@ -33,6 +34,7 @@ class Experiment:
     common: tuple[str, ...] = ()
     training: tuple[str, ...] = ()
     searching: tuple[str, ...] = ()
+    selecting: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
 
     @property
@@ -47,17 +49,22 @@ class Experiment:
         yield [self._net("net"), self._net("shared", "--shared")]
         yield [*(self._search(method, budget) for budget in self.budgets for method in METHODS),
                self._retraining("full", "full", "--encoding", "FULL")]
+        yield [self._selection(method, budget) for budget in self.budgets for method in METHODS]
         yield [piece for budget in self.budgets for piece in self._retrainings(budget)]
 
     def found(self, method: str, budget: str) -> Path:
         """What the search of that method found within a budget."""
         return self.work / f"{_stem(method, budget)}-found.json"
 
+    def selected(self, method: str, budget: str) -> Path:
+        """The finalists of what that search found."""
+        return self.work / f"{_stem(method, budget)}-selected.json"
+
     def _retrainings(self, budget: str) -> Iterator[Piece]:
         """What every method found, and the widest uniform scaling where there is one."""
         for method in METHODS:
             yield self._retraining(method, _stem(method, budget), "--found",
-                                   str(self.found(method, budget)))
+                                   str(self.selected(method, budget)))
         uniform = json.loads(self.found("search", budget).read_text())["uniform"]
         if uniform is not None:
             yield self._retraining("uniform", _stem("uniform", budget), "--encoding",
@@ -81,6 +88,11 @@ class Experiment:
             path.name, "search", "--net", str(self.work / f"{net}.pt"), "-o", str(path),
             "--costs", str(self.table), "--budget", budget, *self.common,
             *self.searching, *more)
+
+    def _selection(self, method: str, budget: str) -> Piece:
+        path = self.selected(method, budget)
+        return self._piece(path.name, "select", "--found", str(self.found(method, budget)), "-o",
+                           str(path), *self.common, *self.selecting)
 
     def _piece(self, file: str, step: str, *more: str) -> Piece:
         return Piece(self.work / file, (step, "--space", self.space, *more))

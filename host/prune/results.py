@@ -11,14 +11,15 @@ METHODS = {"full": "full network", "search": "evolutionary search", "random": "r
            "shared": "search by shared weights", "uniform": "uniform scaling"}
 """In the table's order."""
 
-HEAD = ("budget, cycles", "method", ">MMACs", ">cycles", ">counted", ">accuracy", ">deviation",
-        ">seeds", ">INT8", ">DS-CIM1, L = 256")
+HEAD = ("budget, cycles", "method", ">finalists", ">MMACs", ">cycles", ">counted", ">accuracy",
+        ">deviation", ">seeds", ">INT8", ">DS-CIM1, L = 256")
 
 
 def shown(name: str) -> str:
     """The table of host/data/pruned-NAME.json, from the widest budget on; UserError without it.
 
-    accuracy: mean over the seeds, in float; INT8 and DS-CIM: of the first seed's network.
+    finalists: structures of the search that were trained for real to choose one. accuracy: mean
+    over the seeds, in float; INT8 and DS-CIM: of the first seed's network.
     """
     path = resources.files("dscim.host") / "data" / f"pruned-{name}.json"
     if not path.is_file():
@@ -38,7 +39,8 @@ def _stem(each: dict[str, Any]) -> str:
 
 
 def _row(budget: int | None, each: dict[str, Any]) -> list[str]:
-    return [f"{budget:,}" if budget else "-", METHODS[each["method"]],
+    finalists = each.get("search", {}).get("selection", {}).get("finalists", "-")
+    return [f"{budget:,}" if budget else "-", METHODS[each["method"]], str(finalists),
             f"{each['costs']['macs'] / 1e6:.2f}", f"{each['costs']['cycles']:,}",
             f"{each['counted']['cycles']:,}", f"{100 * each['mean']:.2f} %",
             f"{100 * each['deviation']:.2f}", str(len(each["seeds"])),

@@ -1,4 +1,8 @@
-"""New structures within a budget: at random near it, by mutation, by crossover."""
+"""New structures within a budget: at random near it, by mutation, by crossover.
+
+All are raised until the budget lets no width grow: a wider network that costs no more than what is
+allowed is the better one, and cycles come in steps within which widths cost nothing.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -55,10 +59,30 @@ class Sampler:
             if len(made) == count:
                 break
             structure = draw()
-            if structure not in self._seen and self._budget.holds(structure):
+            if not self._budget.holds(structure):
+                continue
+            structure = self._raised(structure)
+            if structure not in self._seen:
                 self._seen.add(structure)
                 made.append(structure)
         return made
+
+    def _raised(self, structure: Structure) -> Structure:
+        """As wide as the budget allows: a random gene at a time goes up by the least that fits.
+
+        No single gene of the result can be higher.
+        """
+        left, raised = list(range(self._genes)), False
+        while left:
+            gene = left[int(self._rng.integers(len(left)))]
+            wider = self._budget.wider(structure, gene)
+            if wider is not None:
+                structure, raised = wider, True
+            else:
+                left.remove(gene)
+            if not left and raised:                     # cycles may have fallen behind a gene
+                left, raised = list(range(self._genes)), False
+        return structure
 
     def _near(self) -> Structure:
         anchor = np.array(self._budget.anchor)

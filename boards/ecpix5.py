@@ -14,7 +14,7 @@ BOARD = Board(
           "45F": MIDDLE},
     oscillator=100_000_000,
     oscillator_pin="clk100",
-    clock=65_000_000,                            # built: boards/reports
+    clock=75_000_000,                            # built: boards/reports
     reset=Reset("rst_n", 0),
     ethernet=Ethernet(rx_delay=0),
     memory="512 MiB DDR3",

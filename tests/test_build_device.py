@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dscim.boards.soc import DATED
+from dscim.boards.soc import steady
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.bitstream.families import FAMILIES
 from dscim.host.bitstream.step import Step, run_step
@@ -32,11 +32,10 @@ def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
     script = (f"read_verilog {TOP}.v; {FAMILIES['ecp5'].synthesis} -noiopad -top {TOP}; "
               "write_verilog -noattr netlist.v; select -assert-none t:$*")
     inputs = {path.name: path for path in folder.iterdir()}
-    lines = inputs[f"{TOP}.v"].read_text().splitlines(keepends=True)
+    verilog = steady(inputs[f"{TOP}.v"].read_text())    # without LiteX's date, which is no input
     with tempfile.TemporaryDirectory() as name:
-        inputs[f"{TOP}.v"] = Path(name)/f"{TOP}.v"      # without LiteX's date, which is no input
-        inputs[f"{TOP}.v"].write_text("".join(line for line in lines
-                                              if not line.startswith(DATED)))
+        inputs[f"{TOP}.v"] = Path(name)/f"{TOP}.v"
+        inputs[f"{TOP}.v"].write_text(verilog)
         done = run_step(Step("netlist", "synthesis of a device", find_tool(YOSYS),
                              ("-p", script), inputs, ("netlist.v",), 300), say, lambda *_: None)
     cells = done.folder/"cells.v"

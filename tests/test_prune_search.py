@@ -56,15 +56,20 @@ def test_a_search_is_within_budget_without_duplicates_and_by_seed(budget) -> Non
     assert found != run(budget, chosen=Settings(**vars(SMALL) | {"seed": 4}))
 
 
-def test_it_finds_better_ones_than_random_search(budget) -> None:
-    chosen = Settings(population=20, iterations=10, parents=5, mutations=8, crossovers=8)
-    found = run(budget, chosen=chosen)
-    with Workers(make_closeness) as workers:
-        random = sample(budget, 200, 1, workers, Cache(None, {}))
-    assert len(found) == len(random) == 200
-    assert found[0].fitness > random[0].fitness
-    best = [np.mean([each.fitness for each in part[:20]]) for part in (found, random)]
-    assert best[0] > best[1]
+def test_it_finds_better_ones_than_random_search(table) -> None:
+    """By the mean of four seeds, where structures are many more than evaluations."""
+    budget = Budget(TINY, {"cycles": table.total(TINY, TINY.full) * 8 // 10}, table)
+    best, random = [], []
+    for seed in range(1, 5):
+        found = run(budget, chosen=Settings(population=12, iterations=6, parents=4, mutations=4,
+                                            crossovers=4, seed=seed))
+        with Workers(make_closeness) as workers:
+            drawn = sample(budget, len(found), seed, workers, Cache(None, {}))
+        assert len(found) == len(drawn) == 72
+        best.append([each.fitness for each in found[:10]])
+        random.append([each.fitness for each in drawn[:10]])
+    assert np.mean(best) > np.mean(random) + 2
+    assert np.max(best, axis=1).mean() > np.max(random, axis=1).mean()
 
 
 class Stop(Exception):
@@ -158,7 +163,7 @@ def test_elimination_finds_the_minimum(data) -> None:
 
 
 @settings(deadline=None, max_examples=10)
-@given(part=st.floats(0.15, 1.0), seed=st.integers(0, 1000))
+@given(part=st.floats(0.15, 0.8), seed=st.integers(0, 1000))
 def test_random_structures_lie_near_the_budget(part: float, seed: int) -> None:
     full = Budget(V1, {}).costs(V1.full)["macs"]
     limit = int(full * part)

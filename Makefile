@@ -4,7 +4,7 @@
 #   make test       style, types and the fast tests
 #   make test-slow  the tests that take minutes
 #   make lint       style and types alone
-#   make bitstreams the boards' bitstreams (half an hour to hours each; goes on where it was)
+#   make bitstreams the boards' bitstreams (minutes to half an hour each; goes on where it was)
 #   make clean      removes what the above have made here
 
 PYTHONS = $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14
@@ -32,7 +32,7 @@ lint: .venv/.test
 # A step of a build that is in the cache is not done again. Minutes are a guess for a quiet core.
 BITSTREAMS = colorlight_i5 ecpix5
 MINUTES_colorlight_i5 = 8
-MINUTES_ecpix5 = 60
+MINUTES_ecpix5 = 30
 
 bitstreams: $(BITSTREAMS:%=bitstream-%)
 

@@ -17,7 +17,7 @@ from dscim.gateware.macro.sng import PointSlices, greater
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import SequenceSpec
 from dscim.gateware.specs.product import region_side
-from dscim.gateware.synthesis import synthesised
+from dscim.gateware.synthesis import run_yosys, synthesised
 
 
 class Part(LiteXModule):
@@ -147,6 +147,8 @@ def transistors(part: Part) -> float:
 def library_area(part: Part, library: Path) -> float:
     """Area of a part in cells of a Liberty file, in its unit; ValueError for a file that will not
     do, FileNotFoundError without Yosys."""
+    # read alone first, for a part may need little of it, and `tee -q` is silent about errors too
+    run_yosys("module none; endmodule", "read_liberty -lib {LIB}; tee -q -o {OUT} log", library)
     found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; dfflibmap -liberty {LIB}; "
                               "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
                         library)

@@ -125,7 +125,7 @@ def test_whole_networks_take_the_predicted_cycles(name: str) -> None:
     """Random structures in the simulator, run as `dscim run` does, node by node.
 
     Equal, but for a cycle where a node's descriptors do not fit the memories at once and are
-    started in two parts.
+    started in two parts, and within 1 % where windows may wait for a residual.
     """
     where, spec = space(name), SocSpec()
     table = build(where, spec, ProductSpec())
@@ -138,8 +138,11 @@ def test_whole_networks_take_the_predicted_cycles(name: str) -> None:
             for _ in run.execute(lambda *_: None):
                 pass
             assert run.holds
-            splits = len(run.program.loads) - 1
+            splits, unsure = len(run.program.loads) - 1, 0
             for each, layer in zip(operations(where, structure), run.layers, strict=True):
-                wanted = cycles(spec, each)
-                assert wanted - splits <= layer.counters.cycles_busy <= wanted, each.name
-            assert 0 <= table.total(where, structure) - run.counters.cycles_busy <= splits
+                wanted, busy = cycles(spec, each), layer.counters.cycles_busy
+                near = wanted // 100 if each.summed else 0
+                assert wanted - splits - near <= busy <= wanted + near, each.name
+                unsure += near
+            off = table.total(where, structure) - run.counters.cycles_busy
+            assert -unsure <= off <= splits + unsure

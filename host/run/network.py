@@ -101,9 +101,11 @@ class NetworkRun:
 
     def _blank(self) -> dict[str, LayerResult]:
         shapes, on_host = self.network.shapes(), self.program.on_host
+        products = {add: product for product, add in self.program.added.items()}
         return {node.name: LayerResult(
             node, shapes[node.inputs[0]], shapes[node.name], node.name not in on_host,
-            self.program.strips.get(node.name, 1)) for node in self.network.nodes}
+            self.program.strips.get(node.name, 1), products.get(node.name, ""))
+            for node in self.network.nodes}
 
     def _work(self, place: int, device: Device, events: "SimpleQueue[Event]") -> None:
         """A device's share of the images, every node reported when it is done."""

@@ -14,6 +14,7 @@ class LayerResult:
     """One node over the images so far.
 
     on_device: the device computed it, else the host. strips: row strips in which the device did.
+    product: of an add, the product that it was computed with, whose cycles have it; "" otherwise.
     images: how many were done. compared: outputs held against the reference on the same input;
     differing: how many of them differ, first: the first of these. seconds: from the end of the
     node before, over all images and devices.
@@ -24,6 +25,7 @@ class LayerResult:
     output: Shape
     on_device: bool
     strips: int
+    product: str = ""
     counters: Counters = dataclasses.field(default_factory=Counters)
     images: int = 0
     compared: int = 0
@@ -60,7 +62,8 @@ class LayerResult:
         return {
             "name": self.name, "kind": type(self.node).__name__, "input": self.input,
             "output": self.output, "kernel": self.kernel, "stride": self.stride,
-            "on_device": self.on_device, "strips": self.strips, "images": self.images,
+            "on_device": self.on_device, "strips": self.strips, "product": self.product,
+            "images": self.images,
             "outputs_compared": self.compared, "outputs_differing": self.differing,
             "agrees": not self.differing if self.compared else None,
             "macro_use": self.macro_use,

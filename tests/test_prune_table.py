@@ -114,6 +114,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert made.product.length == 128
     assert result["cycles"]["full"] == made.total(SPACE, SPACE.full)
     assert str(result["cycles"]["full"]) in capsys.readouterr().out
+    encoding = ",".join(map(str, SPACE.encode(SPACE.full)))
+    assert main(["prune", "cost", "--space", SPACE.name, "--encoding", encoding, "--costs",
+                 str(out)]) == 0
+    assert f", {made.total(SPACE, SPACE.full):,} cycles" in capsys.readouterr().out
+    assert main(["prune", "cost", "--space", SPACE.name, "--encoding", encoding, "--costs",
+                 str(tmp_path / "r.json")]) == 2
+    assert "is no cost table" in capsys.readouterr().err
     assert main(["prune", "table", "--space", "resnet-50", "-o", str(tmp_path / "no.json")]) == 2
     assert not (tmp_path / "no.json").exists()
     assert capsys.readouterr().err.count("\n") == 1

@@ -84,6 +84,11 @@ class WindowWalker(LiteXModule):
             beside.open.eq(self.start | (active & self.source.ready & self.source.last)),
             beside.advance.eq(position.advance),
         ]
+        self._step(plan, tile, tap, following, beside, (active, pixel, row, room, final))
+
+    def _step(self, plan, tile, tap, following, beside, state):
+        """From beat to beat, from pixel to pixel of a window, from window to window."""
+        active, pixel, row, room, final = state
         open_window = [row.eq(0), room.eq(Mux(plan.vector, MANY, self.rows))]
         self.sync += [
             If(active & self.source.ready,

@@ -11,6 +11,8 @@ PYTHONS = $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 ROOMS = gateware host sim boards
+TREE = .build/tree/dscim
+# The package as it is installed, in links: what pyproject.toml maps, tools that read files see.
 
 .PHONY: demo test test-slow lint bitstreams clean
 
@@ -25,9 +27,11 @@ test-slow: .venv/.test
 
 lint: .venv/.test
 	$(BIN)/ruff check .
-	mkdir -p .build/types/dscim
-	ln -sfn $(ROOMS:%=../../../%) .build/types/dscim
-	MYPYPATH=.build/types $(BIN)/mypy -p dscim
+	@rm -rf $(TREE) && mkdir -p $(TREE)/host
+	@ln -s $(addprefix $(CURDIR)/,$(filter-out host,$(ROOMS)) $(wildcard host/dscim/*)) $(TREE)
+	@ln -s $(addprefix $(CURDIR)/,$(filter-out host/dscim,$(wildcard host/*))) $(TREE)/host
+	PYTHONPATH=$(dir $(TREE)) $(BIN)/lint-imports
+	MYPYPATH=$(dir $(TREE)) $(BIN)/mypy -p dscim
 
 # A step of a build that is in the cache is not done again. Minutes are a guess for a quiet core.
 BITSTREAMS = colorlight_i5 ecpix5

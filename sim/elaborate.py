@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dscim.sim.cache import build_beside, cache_folder, digest
+from dscim.cache import build_beside, cache_folder, digest
 
 TOP = "sim"
 _IMPORTED = time.time() - 10  # before which this process imported nothing

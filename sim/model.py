@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
+from dscim.progress import Say, silent, step
 from dscim.sim.elaborate import TOP, Design, elaborate, elaborated
-from dscim.sim.progress import Say, silent, step
 from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
 
 # What LiteEth has on purpose and what ends the build of another SoC: comparisons that always hold.

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from dscim.errors import SimulationError
+from dscim.progress import Say, silent
 from dscim.sim.elaborate import TOP, Design, elaborated
-from dscim.sim.errors import SimulationError
 from dscim.sim.gtkwave import save_file
 from dscim.sim.model import model
-from dscim.sim.progress import Say, silent
 from dscim.sim.verilate import Trace
 
 ANSWER_SECONDS = 15.0  # a harness that runs answers within milliseconds, on a busy machine later

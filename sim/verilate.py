@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from dscim.sim.cache import build_beside, cache_folder, digest, forget_old
-from dscim.sim.errors import SimulationError
-from dscim.sim.progress import Say, silent, step
+from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.errors import SimulationError
+from dscim.progress import Say, silent, step
 
 Trace = Literal["", "fst", "vcd"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from dscim.boards.soc import TOP
 from dscim.gateware.macro import build_macro
 from dscim.gateware.specs import MacroSpec, ProductSpec
-from dscim.host.bitstream.families import FAMILIES
-from dscim.host.bitstream.step import Step, run_step
-from dscim.host.bitstream.tools import YOSYS, find_tool
+from dscim.host.fpga.bitstream.families import FAMILIES
+from dscim.host.fpga.bitstream.step import Step, run_step
+from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
 from dscim.sim.elaborate import to_verilog
 from dscim.sim.verilate import verilate
 from tests.macro_bench import run as bench

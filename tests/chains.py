@@ -5,9 +5,14 @@ import dataclasses
 import numpy as np
 
 from dscim.gateware import descriptor, registers
+from dscim.gateware.layout import (
+    ceil_div,
+    pack_parameters,
+    pack_weights,
+    tensor_words,
+)
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.device import Device
-from dscim.host.fields import (
+from dscim.host.compile.descriptors import (
     Bases,
     depthwise_fields,
     depthwise_matrix,
@@ -16,15 +21,10 @@ from dscim.host.fields import (
     layer_fields,
     vector_fields,
 )
-from dscim.host.layout import (
-    ceil_div,
-    pack_parameters,
-    pack_weights,
-    tensor_words,
-)
+from dscim.host.device import Device
+from dscim.host.golden.reference import weight_matrix
+from dscim.host.golden.reference.operands import column_corrections
 from dscim.host.network import INPUT, Conv, Depthwise, Network, Node
-from dscim.host.reference import weight_matrix
-from dscim.host.reference.operands import column_corrections
 
 
 class Chain:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
-from dscim.host.device import LayerParameters
+from dscim.host.compile.parameters import LayerParameters
 
 KERNELS = ((1, 1), (3, 3), (5, 5), (7, 7), (1, 7), (10, 4))
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from dscim.arrays import Words
+from dscim.errors import LinkError
 from dscim.gateware import registers
+from dscim.gateware.layout import memory_sizes
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.host.errors import LinkError
-from dscim.host.layout import memory_sizes
-from dscim.host.link.base import Words
 from dscim.host.link.session import FrameLink
 from dscim.sim.server import Simulator
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dscim.host.link.base import Words
+from dscim.arrays import Words
+from dscim.host.golden.twin.line import LineTwin
+from dscim.host.golden.twin.link import Twin
 from dscim.host.link.carrier import StreamCarrier
-from dscim.host.link.line_twin import LineTwin
-from dscim.host.link.twin import Twin
 
 MEMORY = range(0x1000_0000, 0x1000_0000 + (1 << 20))
 REGISTERS = range(0x800, 0x800 + 64)

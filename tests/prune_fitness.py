@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.parallel import Workers
-from dscim.host.prune import RATIOS, Structure
-from dscim.host.prune.budget import Budget
-from dscim.host.prune.cache import Cache
-from dscim.host.prune.mobilenet import mobilenet_v1
-from dscim.host.prune.search import Settings, evolve
-from dscim.host.prune.table import CostTable, build
+from dscim.host.research.parallel import Workers
+from dscim.host.research.prune import RATIOS, Structure
+from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.cache import Cache
+from dscim.host.research.prune.mobilenet import mobilenet_v1
+from dscim.host.research.prune.search import Settings, evolve
+from dscim.host.research.prune.table import CostTable, build
 
 TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1), (32, 1)))
 SMALL = Settings(population=12, iterations=4, parents=4, mutations=5, crossovers=5, seed=3)

@@ -3,7 +3,7 @@
 import pytest
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec
-from dscim.host.target import open_target
+from dscim.host.device.target import open_target
 
 NARROW = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=4096, weight_rows=4096,
                  channels=256, strip=4)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host import accuracy
 from dscim.host.network import Evaluator, predictions, save
+from dscim.host.research import accuracy
 from tests.small_network import small_images, small_network
 
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from dscim.host.bench import watched
-from dscim.host.bench.watched import Watched
-from dscim.host.errors import LinkError
+from dscim.errors import LinkError
+from dscim.host.device.bench import watched
+from dscim.host.device.bench.watched import Watched
 
 
 class Hanging:

@@ -15,15 +15,15 @@ import pytest
 from dscim.boards import find_board
 from dscim.boards.parts import Part, ecp5
 from dscim.boards.soc import Setup
-from dscim.host.bitstream import step as steps
-from dscim.host.bitstream.build import Builder, Order
-from dscim.host.bitstream.families import ecp5_flags
-from dscim.host.bitstream.flow import TimingMissed
-from dscim.host.bitstream.load import built, command, load
-from dscim.host.bitstream.step import Step, run_step
-from dscim.host.bitstream.timing import Clock, Timing
-from dscim.host.bitstream.tools import YOSYS, Kind, Tool, find_tool
-from dscim.host.errors import UserError
+from dscim.errors import UserError
+from dscim.host.fpga.bitstream import step as steps
+from dscim.host.fpga.bitstream.build import Builder, Order
+from dscim.host.fpga.bitstream.families import ecp5_flags
+from dscim.host.fpga.bitstream.flow import TimingMissed
+from dscim.host.fpga.bitstream.load import built, command, load
+from dscim.host.fpga.bitstream.step import Step, run_step
+from dscim.host.fpga.bitstream.timing import Clock, Timing
+from dscim.host.fpga.bitstream.tools import YOSYS, Kind, Tool, find_tool
 from tests.commandline import assert_refused, dscim
 
 SHELL = Tool("sh", "/bin/sh", "1")
@@ -83,8 +83,8 @@ def test_a_failed_step_says_why_and_leaves_its_log_alone(
 def test_an_interrupted_step_is_ended_and_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     program = f"""
 import pathlib
-from dscim.host.bitstream.step import Step, run_step
-from dscim.host.bitstream.tools import Tool
+from dscim.host.fpga.bitstream.step import Step, run_step
+from dscim.host.fpga.bitstream.tools import Tool
 source = pathlib.Path({str(tmp_path/'source')!r})
 source.write_text("x")
 run_step(Step("shell", "label", Tool("sh", "/bin/sh", "1"),

@@ -7,13 +7,13 @@ import pytest
 
 from dscim.boards.soc import steady
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.host.bitstream.families import FAMILIES
-from dscim.host.bitstream.step import Step, run_step
-from dscim.host.bitstream.tools import YOSYS, find_tool
-from dscim.host.selftest import SelfTest
-from dscim.host.target import open_target
+from dscim.host.device.selftest import SelfTest
+from dscim.host.device.target import open_target
+from dscim.host.fpga.bitstream.families import FAMILIES
+from dscim.host.fpga.bitstream.step import Progress, run_step
+from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
+from dscim.progress import Say
 from dscim.sim.elaborate import TOP, Design, elaborate
-from dscim.sim.progress import Say
 from dscim.sim.verilate import HARNESS, STORED, verilate
 from tests.ecp5_cells import models
 
@@ -36,7 +36,7 @@ def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
     with tempfile.TemporaryDirectory() as name:
         inputs[f"{TOP}.v"] = Path(name)/f"{TOP}.v"
         inputs[f"{TOP}.v"].write_text(verilog)
-        done = run_step(Step("netlist", "synthesis of a device", find_tool(YOSYS),
+        done = run_step(Progress("netlist", "synthesis of a device", find_tool(YOSYS),
                              ("-p", script), inputs, ("netlist.v",), 300), say, lambda *_: None)
     cells = done.folder/"cells.v"
     cells.write_text(models())

@@ -9,10 +9,10 @@ import pytest
 
 from dscim.boards import board_names, find_board
 from dscim.boards.soc import Setup, elaborate
-from dscim.host.bitstream.families import FAMILIES
-from dscim.host.bitstream.flow import Elaborated, Flow, TimingMissed
-from dscim.host.bitstream.load import built
-from dscim.host.bitstream.tools import find_tools
+from dscim.host.fpga.bitstream.families import FAMILIES
+from dscim.host.fpga.bitstream.flow import Elaborated, Flow, TimingMissed
+from dscim.host.fpga.bitstream.load import built
+from dscim.host.fpga.bitstream.tools import find_tools
 from tests.commandline import dscim
 
 FAST = "colorlight_i5"

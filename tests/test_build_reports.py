@@ -9,11 +9,11 @@ import pytest
 from dscim.boards import find_board
 from dscim.boards.soc import SYS
 from dscim.gateware.specs import SocSpec
-from dscim.host import pages
-from dscim.host.bitstream.reports import COLUMNS, read_reports, row
-from dscim.host.fit import results
-from dscim.host.fit.size import SizeModel
-from dscim.host.fit.table import built
+from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
+from dscim.host.fpga.fit import results
+from dscim.host.fpga.fit.size import SizeModel
+from dscim.host.fpga.fit.table import built
+from dscim.host.research import pages
 from tests.commandline import dscim
 
 README = Path(__file__).parent.parent/"README.md"
@@ -56,7 +56,7 @@ def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
     assert pages.rendered(text) == text
     wrong = tmp_path/"wrong.md"
     wrong.write_text("<!-- table builds -->\n| old |\n<!-- end -->\n")
-    command = [sys.executable, "-m", "dscim.host.pages", str(wrong)]
+    command = [sys.executable, "-m", "dscim.host.research.pages", str(wrong)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "run with --write" in done.stderr
     assert subprocess.run([*command, "--write"], check=False).returncode == 0

@@ -8,9 +8,9 @@ import pytest
 from dscim.boards.ecpix5 import BOARD
 from dscim.boards.soc import TOP
 from dscim.gateware.specs import MacroSpec
-from dscim.host.bitstream.families import FAMILIES
-from dscim.host.bitstream.step import Step, run_step
-from dscim.host.bitstream.tools import NEXTPNR_ECP5, find_tool
+from dscim.host.fpga.bitstream.families import FAMILIES
+from dscim.host.fpga.bitstream.step import Step, run_step
+from dscim.host.fpga.bitstream.tools import NEXTPNR_ECP5, find_tool
 from tests.built_macro import CELLS, differing, model, synthesised
 from tests.routed_design import RoutedDesign
 from tests.trellis_cells import MODELS, pin_wire

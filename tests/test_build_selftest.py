@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.arrays import Words
 from dscim.gateware import registers
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.link.base import Words
-from dscim.host.link.model import ModelLink
-from dscim.host.selftest import SelfTest
+from dscim.host.device.selftest import SelfTest
+from dscim.host.golden.twin.ref import ModelLink
 from tests.commandline import assert_refused, dscim
 
 SMALL = SocSpec(MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128,

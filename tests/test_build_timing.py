@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dscim.host.bitstream.timing import ReportError, aliases, judge, plain
+from dscim.host.fpga.bitstream.timing import ReportError, aliases, judge, plain
 
 REPORTS = Path(__file__).parent/"timing_reports"
 ECP5_NAMES = {"elaborate_clkout": "sys_clk", "clk100": "por_clk"}

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.gateware.specs import LayerSpec, ProductSpec, SequenceSpec
-from dscim.host.calibrate import calibrate
-from dscim.host.calibrate.descent import Descent
-from dscim.host.calibrate.fit import aims, error, gain_and_bias
-from dscim.host.calibrate.graph import Rescaling, requantised, rescaled
-from dscim.host.calibrate.lengths import cycles, network_cycles
-from dscim.host.calibrate.levels import levels_of
-from dscim.host.calibrate.network import MEMORY, usable
-from dscim.host.calibrate.samples import products
-from dscim.host.errors import UserError
+from dscim.host.golden.reference.contract import product as contract_product
 from dscim.host.network import Conv, Evaluator, Weighted, host_node, load, predictions, save
 from dscim.host.network import run as emulate
-from dscim.host.reference.contract import product as contract_product
-from dscim.host.shipped import EXACT, shipped_images, shipped_network
+from dscim.host.network.shipped import EXACT, shipped_images, shipped_network
+from dscim.host.research.calibrate import calibrate
+from dscim.host.research.calibrate.descent import Descent
+from dscim.host.research.calibrate.fit import aims, error, gain_and_bias
+from dscim.host.research.calibrate.graph import Rescaling, requantised, rescaled
+from dscim.host.research.calibrate.lengths import cycles, network_cycles
+from dscim.host.research.calibrate.levels import levels_of
+from dscim.host.research.calibrate.network import MEMORY, usable
+from dscim.host.research.calibrate.samples import products
 from tests.commandline import assert_refused, dscim
 from tests.random_networks import networks, random_images
 from tests.small_network import small_images, small_network

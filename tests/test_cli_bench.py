@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.arrays import Words
+from dscim.errors import LinkError
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.host.bench import Bench
 from dscim.host.device import Device
-from dscim.host.errors import LinkError
-from dscim.host.link.base import Words
-from dscim.host.link.model import ModelLink
-from dscim.host.target import Line, line_of
+from dscim.host.device.bench import Bench
+from dscim.host.device.target import Line, line_of
+from dscim.host.golden.twin.ref import ModelLink
 from tests.commandline import assert_refused, dscim
 
 SPEC = SocSpec(MacroSpec(rows=16, columns=4))

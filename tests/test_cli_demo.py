@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dscim.host.calibrate.lengths import network_cycles
 from dscim.host.cli.demo import RUNS
 from dscim.host.network import predictions
 from dscim.host.network import run as emulate
-from dscim.host.shipped import shipped_images, shipped_network
+from dscim.host.network.shipped import shipped_images, shipped_network
+from dscim.host.research.calibrate.lengths import network_cycles
 from tests.commandline import assert_refused, dscim
 
 

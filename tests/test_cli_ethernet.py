@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.errors import LinkError
-from dscim.host.reference import contract
-from dscim.host.target import Presence, open_target
+from dscim.host.device.target import Presence, open_target
+from dscim.host.golden.reference import contract
 from tests.commandline import DSCIM, assert_refused, dscim
 
 SMALL = ("--rows", "16", "--columns", "4")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec, table_gain, table_sequence
-from dscim.host.reference import contract
+from dscim.host.golden.reference import contract
 from tests.commandline import assert_refused, contents, dscim
 
 SEED = 20260

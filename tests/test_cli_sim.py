@@ -14,8 +14,8 @@ import pytest
 
 from dscim.gateware import registers
 from dscim.gateware.specs import MacroSpec, ProductSpec
+from dscim.host.golden.reference import contract
 from dscim.host.link.uart import UartLink
-from dscim.host.reference import contract
 from tests.commandline import DSCIM, assert_refused, contents, dscim
 
 SMALL = ("--rows", "16", "--columns", "4")

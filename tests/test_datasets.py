@@ -8,12 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from dscim.host import datasets
+from dscim.errors import UserError
 from dscim.host.cli import main
-from dscim.host.datasets.pixels import ImageNet, Input
-from dscim.host.errors import UserError
-from dscim.host.network import save
-from dscim.host.shipped import EXACT, shipped_network
+from dscim.host.network import datasets, save
+from dscim.host.network.datasets.pixels import ImageNet, Input
+from dscim.host.network.shipped import EXACT, shipped_network
 from tests.dataset_examples import idx_bytes, write_cifar, write_idx
 from tests.small_network import small_network
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SequenceSpec
-from dscim.host.reference import contract, requantise
-from dscim.host.reference.depthwise import (
+from dscim.host.golden.reference import contract, requantise
+from dscim.host.golden.reference.depthwise import (
     PreparedDepthwise,
     depthwise_windows,
     product,

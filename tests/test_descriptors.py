@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dscim.errors import UserError
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
-from dscim.host.errors import UserError
-from dscim.host.fields import (
+from dscim.host.compile.descriptors import (
     Bases,
     depthwise_matrix,
     depthwise_outputs,
@@ -18,8 +18,8 @@ from dscim.host.fields import (
     layer_fields,
     vector_fields,
 )
+from dscim.host.device.target import open_target
 from dscim.host.network import Softmax
-from dscim.host.target import open_target
 from tests import nodes
 from tests.chains import send
 

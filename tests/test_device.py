@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec
-from dscim.host.device import Device, LayerParameters
-from dscim.host.errors import UserError
-from dscim.host.link.model import ModelLink
-from dscim.host.reference import PreparedLayer, product
-from dscim.host.target import open_target
+from dscim.host.compile.parameters import LayerParameters
+from dscim.host.device import Device
+from dscim.host.device.target import open_target
+from dscim.host.golden.reference import PreparedLayer, product
+from dscim.host.golden.twin.ref import ModelLink
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 

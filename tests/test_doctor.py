@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dscim.host import doctor
+from dscim.host.fpga import doctor
 from tests.commandline import dscim
 
 

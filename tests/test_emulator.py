@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscim.gateware.specs import MAXIMAL_TAPS, LayerSpec, ProductSpec, SequenceSpec
-from dscim.host.emulator import bitstream, over_images, prepare
-from dscim.host.emulator import compile as compiling
-from dscim.host.emulator.layer import EmulatedLayer
+from dscim.host.golden.emulator import bitstream, over_images, prepare
+from dscim.host.golden.emulator import compile as compiling
+from dscim.host.golden.emulator.layer import EmulatedLayer
+from dscim.host.golden.reference import PreparedLayer, contract
+from dscim.host.golden.reference.depthwise import PreparedDepthwise
 from dscim.host.network import Evaluator, host_node, save
-from dscim.host.reference import PreparedLayer, contract
-from dscim.host.reference.depthwise import PreparedDepthwise
 from tests.small_network import small_images, small_network
 
 KERNELS = pytest.mark.parametrize("form", ["", "plain"], ids=["vector", "plain"])
@@ -187,7 +187,7 @@ def test_over_images_keeps_order_bounds_work_and_passes_errors_on():
 
 
 def test_threads_are_those_of_the_environment(monkeypatch):
-    from dscim.host.emulator.parallel import thread_count  # noqa: PLC0415
+    from dscim.host.golden.emulator.parallel import thread_count  # noqa: PLC0415
     monkeypatch.setenv("DSCIM_THREADS", "3")
     assert thread_count() == 3
     monkeypatch.delenv("DSCIM_THREADS")
@@ -209,7 +209,7 @@ def test_the_baseline_of_bit_streams_is_the_contract(layer, seed):
 def test_the_bench_reports_every_way(tmp_path):
     save(small_network(), tmp_path / "net.npz")
     done = subprocess.run(
-        [sys.executable, "-m", "dscim.host.emulator.bench", "net.npz", "--images", "1",
+        [sys.executable, "-m", "dscim.host.research.emulation", "net.npz", "--images", "1",
          "--repeat", "1", "--json", "r.json"], cwd=tmp_path, capture_output=True, text=True,
         check=True)
     result, = json.loads((tmp_path / "r.json").read_text())

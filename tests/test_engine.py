@@ -5,11 +5,12 @@ import pytest
 
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
-from dscim.host.device import Device, LayerParameters
-from dscim.host.fields import layer_fields
-from dscim.host.link.refusal import refusal
-from dscim.host.reference import PreparedLayer
-from dscim.host.target import open_target
+from dscim.host.compile.descriptors import layer_fields
+from dscim.host.compile.parameters import LayerParameters
+from dscim.host.device import Device
+from dscim.host.device.target import open_target
+from dscim.host.golden.reference import PreparedLayer
+from dscim.host.golden.twin.rejection import refusal
 from tests.chains import send, start
 from tests.integers import beside_ties, scale_once, scale_twice
 from tests.layers import random_inputs, random_layer, random_parameters, random_product

@@ -7,7 +7,7 @@ from migen import Record, run_simulation
 from dscim.gateware.engine.addition import ADDITION_LATENCY, TERM_LATENCY, Addition
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
 from dscim.gateware.engine.setup import descriptor_layout
-from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
+from dscim.host.golden.reference.requantise import multiply_by_quantized_multiplier, requantise
 from tests.integers import (
     beside_ties,
     product_units,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
-from dscim.host.target import open_target
 from tests import nodes
 from tests.chains import Chain
 

@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from dscim.gateware.layout import pack_parameters, pack_weights
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec
-from dscim.host.fields import Bases, layer_fields, vector_fields
-from dscim.host.layout import pack_parameters, pack_weights
+from dscim.host.compile.descriptors import Bases, layer_fields, vector_fields
+from dscim.host.golden.reference import PreparedLayer, weight_matrix
 from dscim.host.network import MaxPool
-from dscim.host.reference import PreparedLayer, weight_matrix
 from tests.chains import send
 from tests.layers import random_inputs, random_parameters
 from tests.small_devices import arithmetics, device

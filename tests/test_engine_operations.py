@@ -8,7 +8,7 @@ import pytest
 
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import ProductSpec
-from dscim.host.fields import Bases, vector_fields
+from dscim.host.compile.descriptors import Bases, vector_fields
 from dscim.host.network import INPUT, Evaluator, Network, host_node
 from tests import nodes
 from tests.chains import Chain, send

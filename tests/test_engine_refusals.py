@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from dscim.errors import UserError
 from dscim.gateware.descriptor import FIELDS, pack
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
-from dscim.host.errors import UserError
-from dscim.host.fields import Bases, vector_fields
-from dscim.host.link.refusal import refusal
+from dscim.host.compile.descriptors import Bases, vector_fields
+from dscim.host.device.target import open_target
+from dscim.host.golden.twin.rejection import refusal
 from dscim.host.network import Network, Requantise
-from dscim.host.target import open_target
 from tests import nodes
 from tests.chains import Chain, send
 from tests.small_devices import TARGETS, arithmetics, device

@@ -10,7 +10,7 @@ from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.reference.requantise import multiply_by_quantized_multiplier, requantise
+from dscim.host.golden.reference.requantise import multiply_by_quantized_multiplier, requantise
 from tests.integers import (
     product_units,
     random_addition,

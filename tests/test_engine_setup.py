@@ -11,9 +11,10 @@ from migen import Record, run_simulation
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import VECTOR, Operation
 from dscim.gateware.engine.setup import PLAN_LAYOUT, SIZE_BITS, Setup
+from dscim.gateware.layout import pixel_words
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, LayerSpec, MacroSpec, SequenceSpec, SocSpec
-from dscim.host.fields import (
+from dscim.host.compile.descriptors import (
     Bases,
     depthwise_fields,
     depthwise_tiles,
@@ -21,8 +22,7 @@ from dscim.host.fields import (
     residual_fields,
     vector_fields,
 )
-from dscim.host.layout import pixel_words
-from dscim.host.link.refusal import refusal
+from dscim.host.golden.twin.rejection import refusal
 from dscim.host.network import Add, AveragePool, MaxPool, Mean
 from tests.streams import pulse, serve, wait_for
 

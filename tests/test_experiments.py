@@ -9,15 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
 
-from dscim.host import datasets  # noqa: E402
-from dscim.host.errors import UserError  # noqa: E402
-from dscim.host.importers import pytorch  # noqa: E402
-from dscim.host.network import Evaluator, load, predictions  # noqa: E402
-from dscim.host.training import floating  # noqa: E402
-from dscim.host.training.command import main  # noqa: E402
-from dscim.host.training.experiment import EXPERIMENTS, experiment  # noqa: E402
-from dscim.host.training.plans import PLANS  # noqa: E402
-from dscim.host.training.trace import trace  # noqa: E402
+from dscim.errors import UserError  # noqa: E402
+from dscim.host.network import (  # noqa: E402
+    Evaluator,
+    datasets,
+    load,
+    predictions,
+)
+from dscim.host.research.training import floating, pytorch  # noqa: E402
+from dscim.host.research.training.command import main  # noqa: E402
+from dscim.host.research.training.experiment import EXPERIMENTS, experiment  # noqa: E402
+from dscim.host.research.training.plans import PLANS  # noqa: E402
+from dscim.host.research.training.trace import trace  # noqa: E402
 from tests.dataset_examples import write_cifar  # noqa: E402
 
 torch.set_num_threads(1)

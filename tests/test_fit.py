@@ -10,19 +10,19 @@ import pytest
 from dscim.boards import find_board
 from dscim.boards.memories import block_rams
 from dscim.boards.soc import Setup
+from dscim.errors import UserError
 from dscim.gateware.specs import MacroSpec, ProductSpec
-from dscim.host.errors import UserError
-from dscim.host.fit.design import Design
-from dscim.host.fit.fit import Fitting
-from dscim.host.fit.measure import Measured, read_table, wanted, write_table
-from dscim.host.fit.sides import contenders, side
-from dscim.host.fit.size import SizeModel
-from dscim.host.fit.speed import network_speed
-from dscim.host.fit.table import compare
+from dscim.host.device.run import NetworkRun
+from dscim.host.device.target import open_target
+from dscim.host.fpga.fit.design import Design
+from dscim.host.fpga.fit.fit import Fitting
+from dscim.host.fpga.fit.measure import Measured, read_table, wanted, write_table
+from dscim.host.fpga.fit.sides import contenders, side
+from dscim.host.fpga.fit.size import SizeModel
+from dscim.host.fpga.fit.speed import network_speed
+from dscim.host.fpga.fit.table import compare
 from dscim.host.network import INPUT, MaxPool, Network, Node
-from dscim.host.run import NetworkRun
-from dscim.host.shipped import EXACT, TUNED, shipped_network
-from dscim.host.target import open_target
+from dscim.host.network.shipped import EXACT, TUNED, shipped_network
 from tests import nodes
 from tests.commandline import assert_refused, dscim
 from tests.small_devices import NARROW

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscim.host.errors import UserError
-from dscim.host.importers import import_file
+from dscim.errors import UserError
 from dscim.host.network import Network, load
 from dscim.host.network.file import pack, zip_arrays
+from dscim.host.network.importers import import_file
 from tests import onnx_networks, tflite_networks
 from tests.network_examples import network
 from tests.tflite_files import TfliteFile

@@ -6,9 +6,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from dscim.host.errors import UserError
-from dscim.host.importers import compare, import_file
+from dscim.errors import UserError
 from dscim.host.network import load, run, save
+from dscim.host.network.importers import compare, import_file
 from tests.onnx_networks import FILES, Qdq, integer_ends
 
 needs_runtime = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None,

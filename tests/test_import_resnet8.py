@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dscim.host.importers import compare, import_file
 from dscim.host.network import Evaluator, predictions
+from dscim.host.network.importers import compare, import_file
 
 DATA = Path(os.environ.get("DSCIM_DATA", "no-data"))
 FILE, IMAGES = DATA / "mlperf-tiny" / "resnet8_int8.tflite", DATA / "cifar10-jpeg.npz"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscim.host.importers import compare, import_file
 from dscim.host.network import Depthwise, load, run, save
+from dscim.host.network.importers import compare, import_file
 from tests.tflite_networks import FILES, VALID, Chain, autoencoder, random_chain
 
 LITERT = importlib.util.find_spec("ai_edge_litert") is not None

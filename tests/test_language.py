@@ -5,19 +5,19 @@ import struct
 import numpy as np
 import pytest
 
+from dscim.errors import UserError
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, table_gain, table_sequence
-from dscim.host.errors import UserError
-from dscim.host.language import Aligned, Tokenizer, find_model, load_model, plain
-from dscim.host.language.aligned import Tiles, rotated
-from dscim.host.language.device import run_block
-from dscim.host.language.fp8 import LARGEST, align, round_e4m3, to_fp8
-from dscim.host.language.gguf import GgufFile
-from dscim.host.language.llama import MATRICES, Llama
-from dscim.host.language.matmul import matmul
-from dscim.host.language.score import Score
-from dscim.host.reference import product
-from dscim.host.studies import models
-from dscim.host.target import open_target
+from dscim.host.device.target import open_target
+from dscim.host.golden.reference import product
+from dscim.host.research.language import Aligned, Tokenizer, find_model, load_model, plain
+from dscim.host.research.language.aligned import Tiles, rotated
+from dscim.host.research.language.device import run_block
+from dscim.host.research.language.fp8 import LARGEST, align, round_e4m3, to_fp8
+from dscim.host.research.language.gguf import GgufFile
+from dscim.host.research.language.llama import MATRICES, Llama
+from dscim.host.research.language.matmul import matmul
+from dscim.host.research.language.score import Score
+from dscim.host.research.studies import models
 from tests.gguf_files import BLOCKS, HEADS, KEY_HEADS, WIDTH, tiny_llama
 
 TOKENS = np.array([3, 1, 4, 1, 5, 9, 2, 6])

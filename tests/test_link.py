@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dscim.host.errors import LinkError
+from dscim.errors import LinkError
 from dscim.host.link.sim import SimLink, over_uartbone
 from dscim.host.link.uart import UartLink, write_frames
 from dscim.sim import server

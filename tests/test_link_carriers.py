@@ -10,21 +10,21 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError
 from dscim.gateware import registers
+from dscim.gateware.layout import memory_ranges
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.errors import LinkError
-from dscim.host.layout import memory_ranges
+from dscim.host.device.target import Presence, open_target
+from dscim.host.golden.twin.line import LineTwin
+from dscim.host.golden.twin.link import Twin
+from dscim.host.golden.twin.ref import ModelLink
 from dscim.host.link import cobs
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.frames import Frame
-from dscim.host.link.line_twin import LineTwin
-from dscim.host.link.model import ModelLink
 from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import Taken, open_transport
-from dscim.host.link.twin import Twin
-from dscim.host.target import Presence, open_target
 from dscim.sim.server import Simulator
 from tests import toy_soc
 from tests.link_answers import answering

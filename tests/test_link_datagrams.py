@@ -10,11 +10,11 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError
 from dscim.gateware import registers
-from dscim.host.errors import LinkError
+from dscim.host.golden.twin.link import Twin
 from dscim.host.link.datagrams import ETHERBONE, ETHERBONE_MAGIC, DatagramCarrier
 from dscim.host.link.session import FrameLink
-from dscim.host.link.twin import Twin
 from tests.link_answers import answering
 from tests.link_exercise import carry
 from tests.link_faults import MEMORY, REGISTERS, Ledger

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dscim.host.errors import LinkError
-from dscim.host.layout import memory_ranges
+from dscim.errors import LinkError
+from dscim.gateware.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.flight import Refused
 from dscim.host.link.handshake import Busy

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError
+from dscim.gateware.layout import memory_ranges
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT, Kind
-from dscim.host.errors import LinkError
-from dscim.host.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.frames import Frame

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind
-from dscim.host.errors import LinkError
+from dscim.host.golden.twin.link import Twin
 from dscim.host.link import cobs
 from dscim.host.link.frames import Frame
 from dscim.host.link.session import FrameLink
-from dscim.host.link.twin import Twin
 from tests.link_faults import (
     MEMORY,
     REGISTERS,

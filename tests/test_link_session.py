@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind
-from dscim.host.errors import LinkError
+from dscim.host.golden.twin.link import Twin
 from dscim.host.link.flight import Refused
 from dscim.host.link.frames import Frame
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
-from dscim.host.link.twin import Twin
 from tests.link_faults import (
     CYCLES,
     MEMORY,

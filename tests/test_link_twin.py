@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from dscim.gateware import registers
+from dscim.gateware.layout import memory_sizes
 from dscim.gateware.link.protocol import LEASE_SECONDS, Kind, Reason
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.host.layout import memory_sizes
+from dscim.host.golden.twin.line import LineTwin
+from dscim.host.golden.twin.link import Twin
 from dscim.host.link import cobs
 from dscim.host.link.frames import Frame, data_of
-from dscim.host.link.line_twin import LineTwin
-from dscim.host.link.twin import Twin
 from dscim.sim.server import Simulator
 from dscim.sim.soc import CLK_FREQ, soc_design
 from tests.link_faults import Ledger

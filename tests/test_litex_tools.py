@@ -15,8 +15,8 @@ import pytest
 from litex.tools.litex_client import RemoteClient
 
 from dscim.gateware import registers
-from dscim.host.bench.clients import Opener, remote, uart, udp
-from dscim.host.litex_csv import BASES
+from dscim.host.device.bench.clients import Opener, remote, uart, udp
+from dscim.host.device.litex_csv import BASES
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 from tests.commandline import DSCIM

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
-from dscim.host.errors import UserError
+from dscim.host.golden.reference import contract
 from dscim.host.network import Add, AveragePool, Evaluator, host_node, predictions, run
 from dscim.host.network.scaling import add_factors, quantise_multiplier
-from dscim.host.reference import contract
 from tests.integers import half_away, scale_twice
 from tests.network_examples import network
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SequenceSpec, SpecError
-from dscim.host.errors import UserError
 from dscim.host.network import Add, file_hash, load, save
 from dscim.host.network.file import pack, zip_arrays
 from tests.network_examples import network

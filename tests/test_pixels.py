@@ -13,14 +13,14 @@ from dscim.gateware.specs import (
     SocSpec,
     table_sequence,
 )
-from dscim.host.cycles import best_sharing, product_cycles
-from dscim.host.fields import Bases
+from dscim.host.compile.cycles import best_sharing, product_cycles
+from dscim.host.compile.descriptors import Bases
+from dscim.host.compile.lower import Lowering
+from dscim.host.compile.packing import ALONE, Sharing, choices, shared, shared_matrix
+from dscim.host.device.run import NetworkRun
+from dscim.host.device.target import open_target
+from dscim.host.golden.reference import PreparedWeights, weight_matrix, windows
 from dscim.host.network import INPUT, Network
-from dscim.host.pixels import ALONE, Sharing, choices, shared, shared_matrix
-from dscim.host.plan.lower import Lowering
-from dscim.host.reference import PreparedWeights, weight_matrix, windows
-from dscim.host.run import NetworkRun
-from dscim.host.target import open_target
 from tests.small_network import conv
 
 PRODUCTS = (ProductSpec(), ProductSpec(length=64, activation_shift=1), ProductSpec(exact=True),

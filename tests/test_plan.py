@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
-from dscim.host.errors import UserError
+from dscim.host.compile import Load, Read, Write, plan
+from dscim.host.compile.space import Space
+from dscim.host.device.run import NetworkRun
+from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, Add, Network
-from dscim.host.plan import Load, Read, Write, plan
-from dscim.host.plan.space import Space
-from dscim.host.run import NetworkRun
-from dscim.host.target import open_target
 from tests.random_networks import networks, random_images
 from tests.small_network import conv, small_images, small_network
 

@@ -11,8 +11,8 @@ import pytest
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec, table_sequence
 from dscim.host.device import Device
-from dscim.host.reference import contract, product
-from dscim.host.target import open_target
+from dscim.host.device.target import open_target
+from dscim.host.golden.reference import contract, product
 
 LFSR = SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))
 COUNTER = SequenceSpec()

@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("distributed", reason="Dask is missing: pip install dscim[cluster]")
 
-from dscim.host.errors import UserError
-from dscim.host.parallel import Cluster, Workers
-from dscim.host.prune.budget import Budget
-from dscim.host.prune.cache import Cache
-from dscim.host.prune.mobilenet import mobilenet_v1
-from dscim.host.prune.search import Settings, evolve
+from dscim.errors import UserError
+from dscim.host.research.parallel import Cluster, Workers
+from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.cache import Cache
+from dscim.host.research.prune.mobilenet import mobilenet_v1
+from dscim.host.research.prune.search import Settings, evolve
 from tests.commandline import dscim
 from tests.prune_fitness import make_closeness, make_dies
 

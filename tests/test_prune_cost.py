@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.host.cli import main
-from dscim.host.errors import UserError
-from dscim.host.prune import RATIOS, SPACES, Structure, macs, operations, parameters, space
-from dscim.host.prune.operations import Kind
+from dscim.host.research.prune import RATIOS, SPACES, Structure, macs, operations, parameters, space
+from dscim.host.research.prune.operations import Kind
 
 GOLDEN = [
     ("mobilenet-v1", ",".join(["30"] * 13), "568.74 M MACs, 4.232 M parameters"),

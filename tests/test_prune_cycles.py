@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from dscim.errors import UserError
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
-from dscim.host.cycles import add_cycles, pool_cycles, product_cycles
+from dscim.host.compile.cycles import add_cycles, pool_cycles, product_cycles
 from dscim.host.device import Device
-from dscim.host.errors import UserError
+from dscim.host.device.run import NetworkRun
+from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
-from dscim.host.run import NetworkRun
-from dscim.host.target import open_target
 from tests import nodes
 from tests.small_devices import NARROW, WIDE, arithmetics
 

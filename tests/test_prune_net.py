@@ -8,12 +8,12 @@ torch.set_num_threads(1)                # of two on a busy machine each waits fo
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from dscim.host.prune import RATIOS, SPACES, operations, parameters, space  # noqa: E402
-from dscim.host.prune.generated import Generator, PruningNet, Shared  # noqa: E402
-from dscim.host.prune.mobilenet import mobilenet_v1, mobilenet_v2  # noqa: E402
-from dscim.host.prune.plain import PlainNet  # noqa: E402
-from dscim.host.prune.resnet import basic_net, bottleneck_net  # noqa: E402
-from dscim.host.prune.space import Site  # noqa: E402
+from dscim.host.research.prune import RATIOS, SPACES, operations, parameters, space  # noqa: E402
+from dscim.host.research.prune.generated import Generator, PruningNet, Shared  # noqa: E402
+from dscim.host.research.prune.mobilenet import mobilenet_v1, mobilenet_v2  # noqa: E402
+from dscim.host.research.prune.plain import PlainNet  # noqa: E402
+from dscim.host.research.prune.resnet import basic_net, bottleneck_net  # noqa: E402
+from dscim.host.research.prune.space import Site  # noqa: E402
 
 TINY = {
     "v1": mobilenet_v1("v1", (8, 8, 3), 5, ((12, 1), (20, 2), (24, 1))),

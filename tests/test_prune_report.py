@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from dscim.errors import UserError
 from dscim.host.cli import main, prune
-from dscim.host.errors import UserError
-from dscim.host.prune import results
-from dscim.host.prune.experiment import Experiment, Piece
-from dscim.host.prune.jobs import Jobs, log_of
-from dscim.host.prune.plots import pareto
+from dscim.host.research.prune import results
+from dscim.host.research.prune.experiment import Experiment, Piece
+from dscim.host.research.prune.jobs import Jobs, log_of
+from dscim.host.research.prune.plots import pareto
 
 ROOT = Path(__file__).parent.parent
 SPACE = "fashion-mobilenet-v1"

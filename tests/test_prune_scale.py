@@ -13,15 +13,15 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim
 torch.set_num_threads(1)
 image = pytest.importorskip("PIL.Image", reason="Pillow is missing: pip install dscim[images]")
 
+from dscim.errors import UserError  # noqa: E402
 from dscim.host.cli import main  # noqa: E402
-from dscim.host.datasets.pixels import Input  # noqa: E402
-from dscim.host.errors import UserError  # noqa: E402
-from dscim.host.prune.images import Pictures, batches, parts_of  # noqa: E402
-from dscim.host.prune.learn import pruning_net  # noqa: E402
-from dscim.host.prune.mobilenet import mobilenet_v1  # noqa: E402
-from dscim.host.prune.schedule import Schedule  # noqa: E402
-from dscim.host.training.checkpoint import restore  # noqa: E402
-from dscim.host.training.loop import Split  # noqa: E402
+from dscim.host.network.datasets.pixels import Input  # noqa: E402
+from dscim.host.research.prune.images import Pictures, batches, parts_of  # noqa: E402
+from dscim.host.research.prune.learn import pruning_net  # noqa: E402
+from dscim.host.research.prune.mobilenet import mobilenet_v1  # noqa: E402
+from dscim.host.research.prune.schedule import Schedule  # noqa: E402
+from dscim.host.research.training.checkpoint import restore  # noqa: E402
+from dscim.host.research.training.loop import Split  # noqa: E402
 
 TINY = mobilenet_v1("tiny", (16, 16, 3), 3, ((8, 2), (12, 2), (16, 1)))
 SHORT = Schedule(epochs=1, batch=8, rate=0.1, augment="crop")
@@ -131,7 +131,7 @@ def test_shares_of_a_batch_are_the_batch(folder: Path) -> None:
     script = folder / "step.py"
     script.write_text("""
 import sys, torch
-from dscim.host.prune import together
+from dscim.host.research.prune import together
 torch.manual_seed(1)
 with together.together():
     net = torch.nn.Linear(5, 3)

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.errors import UserError
-from dscim.host.parallel import Workers
-from dscim.host.prune import RATIOS, operations, space
-from dscim.host.prune.budget import Budget
-from dscim.host.prune.cache import Cache
-from dscim.host.prune.minimum import minimum
-from dscim.host.prune.mobilenet import mobilenet_v1
-from dscim.host.prune.onchip import cycles
-from dscim.host.prune.sample import Sampler
-from dscim.host.prune.search import Settings, evolve, sample
-from dscim.host.prune.table import CostTable, Entry, build
+from dscim.host.research.parallel import Workers
+from dscim.host.research.prune import RATIOS, operations, space
+from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.cache import Cache
+from dscim.host.research.prune.minimum import minimum
+from dscim.host.research.prune.mobilenet import mobilenet_v1
+from dscim.host.research.prune.onchip import cycles
+from dscim.host.research.prune.sample import Sampler
+from dscim.host.research.prune.search import Settings, evolve, sample
+from dscim.host.research.prune.table import CostTable, Entry, build
 from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
 
 HERE = Path(__file__).parent            # its `numbers` would be every new process's

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.errors import UserError
+from dscim.gateware.layout import tensor_words
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.cli import main
-from dscim.host.errors import UserError
-from dscim.host.layout import tensor_words
+from dscim.host.compile import plan
+from dscim.host.device.run.network import NetworkRun
+from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, AveragePool, Network
-from dscim.host.plan import plan
-from dscim.host.prune import operations, space
-from dscim.host.prune.onchip import channels, cycles, memory, weight_rows
-from dscim.host.prune.operations import Kind
-from dscim.host.prune.table import CostTable, build, load
-from dscim.host.run.network import NetworkRun
-from dscim.host.target import open_target
+from dscim.host.research.prune import operations, space
+from dscim.host.research.prune.onchip import channels, cycles, memory, weight_rows
+from dscim.host.research.prune.operations import Kind
+from dscim.host.research.prune.table import CostTable, build, load
 from tests import nodes
 
 SPACE = space("fashion-mobilenet-v1")

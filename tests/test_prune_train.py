@@ -12,27 +12,27 @@ torch.set_num_threads(1)                # of two on a busy machine each waits fo
 
 import onnxruntime  # noqa: E402
 
+from dscim.errors import UserError  # noqa: E402
 from dscim.gateware.specs import ProductSpec, SocSpec  # noqa: E402
 from dscim.host.cli import main  # noqa: E402
-from dscim.host.cycles import product_cycles  # noqa: E402
-from dscim.host.datasets.pixels import Input  # noqa: E402
-from dscim.host.errors import UserError  # noqa: E402
+from dscim.host.compile.cycles import product_cycles  # noqa: E402
 from dscim.host.network import load  # noqa: E402
-from dscim.host.prune import fit as fitting  # noqa: E402
-from dscim.host.prune import operations, space  # noqa: E402
-from dscim.host.prune.augmentation import resized_crop  # noqa: E402
-from dscim.host.prune.fit import fit  # noqa: E402
-from dscim.host.prune.fitness import Measure  # noqa: E402
-from dscim.host.prune.images import parts_of  # noqa: E402
-from dscim.host.prune.learn import from_scratch, load_pruning_net, pruning_net  # noqa: E402
-from dscim.host.prune.mobilenet import mobilenet_v1  # noqa: E402
-from dscim.host.prune.operations import Kind  # noqa: E402
-from dscim.host.prune.plain import PlainNet  # noqa: E402
-from dscim.host.prune.recalibrate import recalibrate  # noqa: E402
-from dscim.host.prune.schedule import PLANS, Schedule  # noqa: E402
-from dscim.host.prune.space import Space, Width  # noqa: E402
-from dscim.host.training.checkpoint import restore  # noqa: E402
-from dscim.host.training.loop import Split  # noqa: E402
+from dscim.host.network.datasets.pixels import Input  # noqa: E402
+from dscim.host.research.prune import fit as fitting  # noqa: E402
+from dscim.host.research.prune import operations, space  # noqa: E402
+from dscim.host.research.prune.augmentation import resized_crop  # noqa: E402
+from dscim.host.research.prune.fit import fit  # noqa: E402
+from dscim.host.research.prune.fitness import Measure  # noqa: E402
+from dscim.host.research.prune.images import parts_of  # noqa: E402
+from dscim.host.research.prune.learn import from_scratch, load_pruning_net, pruning_net  # noqa: E402
+from dscim.host.research.prune.mobilenet import mobilenet_v1  # noqa: E402
+from dscim.host.research.prune.operations import Kind  # noqa: E402
+from dscim.host.research.prune.plain import PlainNet  # noqa: E402
+from dscim.host.research.prune.recalibrate import recalibrate  # noqa: E402
+from dscim.host.research.prune.schedule import PLANS, Schedule  # noqa: E402
+from dscim.host.research.prune.space import Space, Width  # noqa: E402
+from dscim.host.research.training.checkpoint import restore  # noqa: E402
+from dscim.host.research.training.loop import Split  # noqa: E402
 from tests.dataset_examples import write_idx  # noqa: E402
 
 TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((8, 1), (12, 2), (16, 1)))

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscim.gateware.specs import MAXIMAL_TAPS, ProductSpec, SequenceSpec
-from dscim.host.reference import contract, matrix
-from dscim.host.reference.requantise import (
+from dscim.host.golden.reference import contract, matrix
+from dscim.host.golden.reference.requantise import (
     multiply_by_quantized_multiplier,
     multiply_rounding_once,
 )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec
+from dscim.host.golden.reference import contract
 from dscim.host.network import Evaluator, Weighted, predictions, run, save
-from dscim.host.reference import contract
-from dscim.host.run.report import loss_report
+from dscim.host.research.losses import loss_report
 from tests.commandline import assert_refused, dscim
 from tests.small_network import small_images, small_network
 

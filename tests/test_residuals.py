@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.fit.speed import network_speed
+from dscim.host.compile import plan
+from dscim.host.compile.residuals import residuals
+from dscim.host.device.run import NetworkRun
+from dscim.host.device.target import open_target
+from dscim.host.fpga.fit.speed import network_speed
 from dscim.host.network import INPUT, Network
-from dscim.host.plan import plan
-from dscim.host.plan.residuals import residuals
-from dscim.host.run import NetworkRun
-from dscim.host.target import open_target
 from tests import nodes
 from tests.small_devices import arithmetics, device
 

@@ -8,12 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
 
+from dscim.errors import UserError  # noqa: E402
 from dscim.gateware.specs import ProductSpec  # noqa: E402
-from dscim.host.calibrate import calibrate  # noqa: E402
 from dscim.host.cli import main  # noqa: E402
-from dscim.host.datasets import Dataset  # noqa: E402
-from dscim.host.datasets.pixels import Input  # noqa: E402
-from dscim.host.errors import UserError  # noqa: E402
 from dscim.host.network import (  # noqa: E402
     AveragePool,
     Evaluator,
@@ -23,12 +20,15 @@ from dscim.host.network import (  # noqa: E402
     run,
     save,
 )
-from dscim.host.shipped import EXACT, shipped_images, shipped_network  # noqa: E402
-from dscim.host.training.loop import split  # noqa: E402
-from dscim.host.training.quantised import QuantisedNet  # noqa: E402
-from dscim.host.training.recipe import Recipe  # noqa: E402
-from dscim.host.training.retrain import retrain  # noqa: E402
-from dscim.host.training.revive import revive  # noqa: E402
+from dscim.host.network.datasets import Dataset  # noqa: E402
+from dscim.host.network.datasets.pixels import Input  # noqa: E402
+from dscim.host.network.shipped import EXACT, shipped_images, shipped_network  # noqa: E402
+from dscim.host.research.calibrate import calibrate  # noqa: E402
+from dscim.host.research.training.loop import split  # noqa: E402
+from dscim.host.research.training.quantised import QuantisedNet  # noqa: E402
+from dscim.host.research.training.recipe import Recipe  # noqa: E402
+from dscim.host.research.training.retrain import retrain  # noqa: E402
+from dscim.host.research.training.revive import revive  # noqa: E402
 from tests.dataset_examples import write_idx  # noqa: E402
 from tests.small_network import small_network  # noqa: E402
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec
-from dscim.host.reference.error import uniform_rmse
+from dscim.host.golden.reference.error import uniform_rmse
 
 LENGTHS = {16: (64, 128, 256, 512, 1024), 64: (64, 128, 256)}
 COUNTER = {

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError, UserError
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.device import Counters, Device
-from dscim.host.errors import LinkError, UserError
-from dscim.host.link import compute
-from dscim.host.link.model import ModelLink
+from dscim.host.device import Device
+from dscim.host.device.counters import Counters
+from dscim.host.device.run import NetworkRun, Pool
+from dscim.host.device.run.difference import REQUANTISATION
+from dscim.host.device.target import open_target
+from dscim.host.golden.twin import compute
+from dscim.host.golden.twin.ref import ModelLink
 from dscim.host.network import run as emulate
-from dscim.host.run import NetworkRun, Pool
-from dscim.host.run.difference import REQUANTISATION
-from dscim.host.target import open_target
 from tests.small_network import small_images, small_network
 
 NETWORK = small_network()

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.errors import LinkError, UserError
 from dscim.gateware import registers
 from dscim.gateware.probes import PAGE, PROBES, REGISTERS, SAMPLES, place
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
-from dscim.host.errors import LinkError, UserError
+from dscim.host.device.scope import TAKEN, Look, Scope, column, vcd
+from dscim.host.device.target import open_target
 from dscim.host.link.statistics import LinkStatistics
-from dscim.host.scope import TAKEN, Look, Scope, column, vcd
-from dscim.host.target import open_target
 from tests.commandline import assert_refused, contents, dscim
 
 pytest.importorskip("litescope")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dscim.errors import SimulationError
 from dscim.sim import elaborate
 from dscim.sim.elaborate import Design, design_key
-from dscim.sim.errors import SimulationError
 from dscim.sim.server import Simulator, Window
 from tests import toy_soc
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 from litex.tools.remote.comm_udp import CommUDP
 
+from dscim.errors import SimulationError
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
-from dscim.sim.errors import SimulationError
 from dscim.sim.server import Simulator
 from tests import toy_soc
 

@@ -13,14 +13,14 @@ import pytest
 
 from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec, table_gain, table_sequence
 from dscim.gateware.specs.tables import GAINS
-from dscim.host import pages
-from dscim.host.reference import product
-from dscim.host.reference.error import uniform_rmse
-from dscim.host.studies import NAMES, length, moments, study
-from dscim.host.studies.beyond import SHIFTS
-from dscim.host.studies.operands import DISTRIBUTIONS, GAUSSIAN, RELU, UNIFORM, axes
-from dscim.host.studies.points import best_points, form_of
-from dscim.host.studies.tables import MADE_FOR, entry
+from dscim.host.golden.reference import product
+from dscim.host.golden.reference.error import uniform_rmse
+from dscim.host.research import pages
+from dscim.host.research.studies import NAMES, length, moments, study
+from dscim.host.research.studies.beyond import SHIFTS
+from dscim.host.research.studies.operands import DISTRIBUTIONS, GAUSSIAN, RELU, UNIFORM, axes
+from dscim.host.research.studies.points import best_points, form_of
+from dscim.host.research.studies.tables import MADE_FOR, entry
 from tests.commandline import DSCIM, assert_refused, contents, dscim
 
 pytest.importorskip("matplotlib")
@@ -62,7 +62,7 @@ def test_rows_are_the_same_for_any_number_of_workers(tmp_path):
     assert_refused(dscim("study", "sparsity", "--workers", "0", folder=tmp_path), "is below 1")
 
 
-@pytest.mark.parametrize("name", ["README.md", "host/studies/README.md"])
+@pytest.mark.parametrize("name", ["README.md", "host/research/studies/README.md"])
 def test_readme_shows_what_the_json_says(name, tmp_path):
     text = (ROOT / name).read_text()
     assert pages.rendered(text) == text
@@ -70,7 +70,7 @@ def test_readme_shows_what_the_json_says(name, tmp_path):
     wrong = tmp_path / "wrong.md"
     before, mark, after = text.partition("<!-- study ")
     wrong.write_text(before + mark + after.replace(" % |", " % worse |", 1))
-    done = subprocess.run([sys.executable, "-m", "dscim.host.pages", wrong],
+    done = subprocess.run([sys.executable, "-m", "dscim.host.research.pages", wrong],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "--write" in done.stderr

@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from dscim.gateware import components
-from dscim.gateware.gates import WARM_UP, Netlist, Switching
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SequenceSpec
-from dscim.gateware.synthesis import find_yosys
-from dscim.host.errors import UserError
-from dscim.host.reference import product
-from dscim.host.studies.activity import Meter, Operands, bits_of, packed, unpacked
-from dscim.host.studies.designs import DESIGNS
-from dscim.host.studies.energy import WAYS, operands, snr
-from dscim.host.studies.inputs import Inputs
+from dscim.host.fpga.cells import components
+from dscim.host.fpga.cells.gates import WARM_UP, Netlist, Switching
+from dscim.host.fpga.cells.synthesis import find_yosys
+from dscim.host.golden.reference import product
+from dscim.host.research.studies.activity import Meter, Operands, bits_of, packed, unpacked
+from dscim.host.research.studies.designs import DESIGNS
+from dscim.host.research.studies.energy import WAYS, operands, snr
+from dscim.host.research.studies.inputs import Inputs
 from tests.commandline import assert_refused, contents, dscim
 
 yosys = pytest.mark.skipif(find_yosys() is None, reason="needs Yosys")

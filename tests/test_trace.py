@@ -9,16 +9,16 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim
 import numpy as np  # noqa: E402
 from torch import nn  # noqa: E402
 
+from dscim.errors import UserError  # noqa: E402
 from dscim.gateware.specs import ProductSpec  # noqa: E402
-from dscim.host.calibrate import calibrate as calibrate_integers  # noqa: E402
-from dscim.host.datasets.pixels import ImageNet, Input  # noqa: E402
-from dscim.host.errors import UserError  # noqa: E402
 from dscim.host.network import INPUT, Weighted, run  # noqa: E402
-from dscim.host.training import inputs  # noqa: E402
-from dscim.host.training.calibrate import calibrate  # noqa: E402
-from dscim.host.training.quantised import QuantisedNet  # noqa: E402
-from dscim.host.training.revive import revive  # noqa: E402
-from dscim.host.training.trace import trace  # noqa: E402
+from dscim.host.network.datasets.pixels import ImageNet, Input  # noqa: E402
+from dscim.host.research.calibrate import calibrate as calibrate_integers  # noqa: E402
+from dscim.host.research.training import inputs  # noqa: E402
+from dscim.host.research.training.calibrate import calibrate  # noqa: E402
+from dscim.host.research.training.quantised import QuantisedNet  # noqa: E402
+from dscim.host.research.training.revive import revive  # noqa: E402
+from dscim.host.research.training.trace import trace  # noqa: E402
 
 torch.set_num_threads(1)
 EXACT = ProductSpec(exact=True)

@@ -8,30 +8,27 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
 
+from dscim.errors import UserError  # noqa: E402
 from dscim.gateware.specs import LayerSpec, ProductSpec, SequenceSpec  # noqa: E402
-from dscim.host import datasets  # noqa: E402
-from dscim.host.errors import UserError  # noqa: E402
-from dscim.host.network import INPUT, run, save  # noqa: E402
-from dscim.host.reference import multiply_by_quantized_multiplier, product  # noqa: E402
-from dscim.host.reference.depthwise import PreparedDepthwise  # noqa: E402
-from dscim.host.training import (  # noqa: E402
-    checkpoint,
-    evaluation,
-    floating,
-    inputs,
-    integers,
-    loop,
+from dscim.host.golden.reference import multiply_by_quantized_multiplier, product  # noqa: E402
+from dscim.host.golden.reference.depthwise import PreparedDepthwise  # noqa: E402
+from dscim.host.network import (  # noqa: E402
+    INPUT,
+    datasets,
+    run,
+    save,
 )
-from dscim.host.training.average import Average  # noqa: E402
-from dscim.host.training.calibrate import calibrate  # noqa: E402
-from dscim.host.training.command import main  # noqa: E402
-from dscim.host.training.experiment import experiment  # noqa: E402
-from dscim.host.training.images import as_integers  # noqa: E402
-from dscim.host.training.model import RESNET8, ResidualNet  # noqa: E402
-from dscim.host.training.product import Product, Window  # noqa: E402
-from dscim.host.training.quantised import QuantisedNet  # noqa: E402
-from dscim.host.training.recipe import Recipe  # noqa: E402
-from dscim.host.training.trace import trace  # noqa: E402
+from dscim.host.network.test_images import as_integers  # noqa: E402
+from dscim.host.research.training import checkpoint, evaluation, floating, inputs, integers, loop  # noqa: E402
+from dscim.host.research.training.average import Average  # noqa: E402
+from dscim.host.research.training.calibrate import calibrate  # noqa: E402
+from dscim.host.research.training.command import main  # noqa: E402
+from dscim.host.research.training.experiment import experiment  # noqa: E402
+from dscim.host.research.training.model import RESNET8, ResidualNet  # noqa: E402
+from dscim.host.research.training.product import Product, Window  # noqa: E402
+from dscim.host.research.training.quantised import QuantisedNet  # noqa: E402
+from dscim.host.research.training.recipe import Recipe  # noqa: E402
+from dscim.host.research.training.trace import trace  # noqa: E402
 from tests.dataset_examples import write_idx  # noqa: E402
 
 torch.set_num_threads(1)

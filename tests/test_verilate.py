@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dscim.sim.cache import build_beside, cache_folder, digest, forget_old
-from dscim.sim.errors import SimulationError
+from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.errors import SimulationError
 from dscim.sim.verilate import verilate
 
 VERILOG = """

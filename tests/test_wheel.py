@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec
-from dscim.host.reference import product
+from dscim.host.golden.reference import product
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("gateware", "host", "sim", "boards")

@@ -1,4 +1,4 @@
-"""Which descriptors are refused, and with which code; `dscim.host.link.refusal` is the twin."""
+"""Which descriptors are refused, and with which code (twin: `dscim.host.golden.twin.rejection`)."""
 
 from functools import reduce
 from operator import or_

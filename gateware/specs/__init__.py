@@ -9,8 +9,8 @@ from dscim.gateware.specs.macro import MacroSpec, default_macro
 from dscim.gateware.specs.product import MAX_DEPTH, VARIANTS, ProductSpec
 from dscim.gateware.specs.sequence import MAXIMAL_TAPS, SequenceSpec
 from dscim.gateware.specs.soc import SocSpec
-from dscim.gateware.specs.tables import TABLES, table_gain, table_sequence
+from dscim.gateware.specs.tables import TABLES, describe, table_gain, table_sequence
 
 __all__ = ["MAXIMAL_TAPS", "MAX_DEPTH", "TABLES", "VARIANTS", "LayerSpec", "MacroSpec",
            "ProductSpec", "SequenceSpec", "SocSpec", "Spec", "SpecError", "default_macro",
-           "table_gain", "table_sequence"]
+           "describe", "table_gain", "table_sequence"]

@@ -1,10 +1,11 @@
 """Tables of thresholds that ship: point sets with the least error for given operands.
 
-TABLES is what `python -m dscim.host.studies.tables` prints; how they were found is in
-`host/studies/README.md`.
+TABLES is what `python -m dscim.host.research.studies.tables` prints; how they were found is in
+`host/research/studies/README.md`.
 """
 
 from dscim.gateware.specs.base import require
+from dscim.gateware.specs.product import VARIANTS, ProductSpec
 from dscim.gateware.specs.sequence import SequenceSpec, Table
 
 TABLES: dict[str, tuple[Table, ...]] = {
@@ -134,3 +135,18 @@ def table_sequence(name: str) -> SequenceSpec:
     """The sequence of a shipped table; SpecError lists them."""
     require(name in TABLES, f"There is no table {name!r}; choose one of {', '.join(TABLES)}.")
     return SequenceSpec("table", table=TABLES[name])
+
+
+def describe(product: ProductSpec) -> str:
+    """The arithmetic in a few words, for a line of a report."""
+    if product.exact:
+        return "exact INT8"
+    variant = next(name for name, width in VARIANTS.items() if width == product.or_width)
+    sequence = product.sequence.kind
+    if sequence == "lfsr":
+        taps, seeds = product.sequence.taps, product.sequence.seeds
+        sequence += f" (taps {taps[0]:#x},{taps[1]:#x}, seeds {seeds[0]},{seeds[1]})"
+    if sequence == "table":
+        sequence += f" {table_name(product.sequence)}"
+    shift = f", activation shift {product.activation_shift}" if product.activation_shift else ""
+    return f"{variant}, L = {product.length}, {sequence}, {product.signed}{shift}"

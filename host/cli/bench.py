@@ -5,16 +5,26 @@ import dataclasses
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from dscim.host.bench import Bench, Latency, Rate, Step
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_device, add_target, open_device, product_spec, soc_for
-from dscim.host.cli.report import Report, add_report, say_link
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import (
+    add_device,
+    add_report,
+    add_target,
+    open_device,
+    product_spec,
+    report_of,
+    say_link,
+    soc_for,
+)
 from dscim.host.device import Device
-from dscim.host.errors import UserError
-from dscim.host.target import SIMULATORS, Line, line_of
+from dscim.host.device.bench import Bench, Latency, Rate
+from dscim.host.device.target import SIMULATORS, Line, line_of
+from dscim.progress import Progress
 
 if TYPE_CHECKING:
-    from dscim.host.bench.litex import Theirs
+    from dscim.host.device.bench.litex import Theirs
 
 SIZES = range(4, (1 << 30) + 1)
 ROUNDS = range(1, 1_000_001)
@@ -43,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         if value not in allowed:
             raise UserError(f"--{name} {value} is outside {allowed[0]}..{allowed[-1]}.")
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
@@ -72,8 +82,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _litex(device: Device, seed: int, total: int, step: Step) -> "list[Theirs]":
-    from dscim.host.bench.litex import LitexBench  # noqa: PLC0415 - who compares needs LiteX
+def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[Theirs]":
+    from dscim.host.device.bench.litex import LitexBench  # noqa: PLC0415 - who compares needs LiteX
     from dscim.host.link.sim import SimLink  # noqa: PLC0415
 
     assert isinstance(device.link, SimLink)

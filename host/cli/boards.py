@@ -6,9 +6,9 @@ from typing import Any
 
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
-from dscim.host.bitstream.reports import COLUMNS, read_reports, row
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.report import Report, add_report
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
+from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the table: a line a board and device."""
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     boards = [find_board(name) for name in board_names()]
     report.table(["board", "device", ">LUT", ">block RAM", "macro", ">lanes", ">MHz", "links",
                   "memory: unused", "made here"],

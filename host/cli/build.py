@@ -8,12 +8,13 @@ from typing import Any
 from dscim.boards import find_board
 from dscim.boards.board import Board
 from dscim.boards.soc import IP, MAC, Address, Setup
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
 from dscim.gateware.specs import VARIANTS, SocSpec
 from dscim.gateware.specs.macro import FORMS, default_macro
-from dscim.host.bitstream.build import Builder, Order
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
+from dscim.host.cli.options import add_report, report_of
+from dscim.host.fpga.bitstream.build import Builder, Order
 
 MEGA = 1e6
 SEEDS = range(1, 101)
@@ -109,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seeds not in SEEDS:
         raise UserError(f"--seeds {options.seeds} is outside {SEEDS[0]}..{SEEDS[-1]}.")
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     setup = setup_for(options)
     folder = options.output or Path("build")/setup.board.name
     macro = setup.spec.macro

@@ -5,17 +5,17 @@ import dataclasses
 import time
 from pathlib import Path
 
-from dscim.gateware.specs import ProductSpec
-from dscim.host.calibrate import LayerReport, calibrate
-from dscim.host.calibrate.lengths import network_cycles
-from dscim.host.calibrate.network import IMAGES, check, usable
-from dscim.host.cli.files import check_writable, load_int8, save_json
-from dscim.host.cli.options import add_arithmetic, describe, product_spec
-from dscim.host.cli.report import Report, add_report
-from dscim.host.device import Int8
-from dscim.host.emulator import why_no_kernel
-from dscim.host.errors import UserError
+from dscim.arrays import Int8
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, load_int8, save_json
+from dscim.gateware.specs import ProductSpec, describe
+from dscim.host.cli.options import add_arithmetic, add_report, product_spec, report_of
+from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, Weighted, file_hash, load, predictions, save
+from dscim.host.research.calibrate import LayerReport, calibrate
+from dscim.host.research.calibrate.lengths import network_cycles
+from dscim.host.research.calibrate.network import IMAGES, check, usable
 
 COLUMNS = ("layer", ">L", ">activation shift", ">input scale", ">SNR (dB)")
 
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calibrates; exit status 0 when the new network is written."""
-    report = Report.of(options)
+    report = report_of(options)
     network = load(options.network)
     images = load_int8(options.inputs, "a network's input", ("N", "H", "W", "C"))
     if options.limit < 1:

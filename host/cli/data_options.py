@@ -4,11 +4,10 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from dscim.host import datasets
-from dscim.host.datasets import Dataset
-from dscim.host.datasets.pixels import Input
-from dscim.host.errors import UserError
-from dscim.host.network import Network
+from dscim.errors import UserError
+from dscim.host.network import Network, datasets
+from dscim.host.network.datasets import Dataset
+from dscim.host.network.datasets.pixels import Input
 
 
 def add_dataset(parser: argparse.ArgumentParser, option: bool = True) -> None:

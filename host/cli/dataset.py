@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dscim.errors import UserError
+from dscim.files import check_writable, save_array, save_json
 from dscim.host.cli.data_options import add_dataset, dataset_of, input_of
-from dscim.host.cli.files import check_writable, save_array, save_json
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.network import file_hash, load
 
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--limit {options.limit} leaves no image; give 1 or more.")
     for path in (options.output, options.labels, options.json):
         check_writable(path)
-    report, network = Report.of(options), load(options.network)
+    report, network = report_of(options), load(options.network)
     data = dataset_of(options, network)
     images = getattr(data, f"{options.part}_images")[:options.limit]
     labels = getattr(data, f"{options.part}_labels")[:options.limit]

@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dscim.gateware.specs import ProductSpec
+from dscim.arrays import Int64
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli import layers
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_target, describe, open_device, soc_for
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
+from dscim.host.cli.options import add_report, add_target, open_device, report_of, soc_for
+from dscim.host.device.run import NetworkRun, Pool
+from dscim.host.device.target import SIMULATORS
 from dscim.host.link.base import Link
 from dscim.host.network import predictions
-from dscim.host.run import NetworkRun, Pool
-from dscim.host.shipped import EXACT, TUNED, shipped_images, shipped_network
-from dscim.host.target import SIMULATORS
+from dscim.host.network.shipped import EXACT, TUNED, shipped_images, shipped_network
 
 STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
@@ -40,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the network by DS-CIM1 and exactly; exit status 0 when every output agrees."""
-    report = Report.of(options)
+    report = report_of(options)
     check_writable(options.json)
     networks = [shipped_network(name) for name, _ in RUNS]
     images, labels = shipped_images(options.images)
@@ -78,7 +79,7 @@ def _simulators(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _saved(options: argparse.Namespace, runs: list[NetworkRun], links: list[Link],
-           labels: layers.Labels) -> Iterator[None]:
+           labels: Int64) -> Iterator[None]:
     """Writes --json at the end, also of what was done before a failure; `links`: of each device."""
     try:
         yield
@@ -93,7 +94,7 @@ def _saved(options: argparse.Namespace, runs: list[NetworkRun], links: list[Link
             save_json(options.json, result)
 
 
-def _classes(runs: list[NetworkRun], labels: layers.Labels, report: Report) -> None:
+def _classes(runs: list[NetworkRun], labels: Int64, report: Report) -> None:
     """What each run took every image for, and the accuracies."""
     names = runs[0].network.classes
     said = [predictions(work.outputs) for work in runs if work.outputs is not None]

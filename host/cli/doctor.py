@@ -3,10 +3,10 @@
 import argparse
 import dataclasses
 
+from dscim.files import check_writable, save_json
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.report import Report, add_report
-from dscim.host.doctor import Finding, examine, ready
+from dscim.host.cli.options import add_report, report_of
+from dscim.host.fpga.doctor import Finding, examine, ready
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints what was found; exit status 0 only when the demo can run."""
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     findings = examine()
     report.table(["tool", "found", "serves", "for", "mend with"], [_row(f) for f in findings])
     missing = [f.tool for f in findings if f.required and not f.serves]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from dscim.host.errors import UserError
+from dscim.errors import UserError
 
 VERBS = {
     "demo": "real images through the shipped network on the simulated SoC, checked layer by layer",
@@ -91,6 +91,6 @@ def _run(given: list[str]) -> int:
 
 def _reported() -> tuple[type[Exception], ...]:
     """The errors that are one sentence for the user; imported late, for they bring in numpy."""
+    from dscim.errors import SimulationError  # noqa: PLC0415
     from dscim.gateware.specs import SpecError  # noqa: PLC0415
-    from dscim.sim.errors import SimulationError  # noqa: PLC0415
     return UserError, SpecError, SimulationError

@@ -4,11 +4,11 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.gateware.specs import describe
 from dscim.host.cli.data_options import add_dataset, dataset_of, input_of
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_arithmetic, describe, product_spec
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
+from dscim.host.cli.options import add_arithmetic, add_report, product_spec, report_of
 from dscim.host.network import file_hash, load, save
 
 
@@ -54,13 +54,13 @@ def run(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise UserError("fine-tuning needs torch: install it with `pip install dscim[train]`."
                         ) from error
-    from dscim.host.training.recipe import Recipe  # noqa: PLC0415
-    from dscim.host.training.retrain import retrain  # noqa: PLC0415
+    from dscim.host.research.training.recipe import Recipe  # noqa: PLC0415
+    from dscim.host.research.training.retrain import retrain  # noqa: PLC0415
 
     check_writable(options.json)
     check_writable(options.output)
     _check_recipe(options)
-    report, network = Report.of(options), load(options.network)
+    report, network = report_of(options), load(options.network)
     teacher = load(options.teacher) if options.teacher else None
     spec = product_spec(options, dataclasses.replace(network.arithmetic, exact=False))
     given, data = input_of(options, network), dataset_of(options, network)

@@ -5,16 +5,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from dscim.gateware.specs import ProductSpec
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli.build import MEGA, add_setup, setup_for
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import describe
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.fit.fit import Fit, Fitting
-from dscim.host.fit.size import SizeModel
-from dscim.host.fit.table import Row, compare
+from dscim.host.cli.options import add_report, report_of
+from dscim.host.fpga.fit.fit import Fit, Fitting
+from dscim.host.fpga.fit.size import SizeModel
+from dscim.host.fpga.fit.table import Row, compare
 from dscim.host.network import load
 
 
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints what fits; exit status 0 where all of it does."""
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     model = SizeModel()
     if options.model:
         rows = compare(model)

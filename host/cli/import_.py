@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, load_int8, save_json
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, load_int8, save_json
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.importers import Compared, Imported, compare, import_file
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.network import Weighted, file_hash, save
+from dscim.host.network.importers import Compared, Imported, compare, import_file
 
 COLUMNS = ("node", "kind", "input", "output", ">weights", "the file's tensor")
 NAME_WIDTH = 40
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the network and says what it holds; exit status 0 when a comparison holds, too."""
-    report = Report.of(options)
+    report = report_of(options)
     check_writable(options.output)
     check_writable(options.json)
     if options.limit is not None and options.limit < 1:

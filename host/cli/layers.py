@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from dscim.host.cli.options import describe
-from dscim.host.cli.report import Report
-from dscim.host.device import Counters, Int8
-from dscim.host.errors import UserError
+from dscim.arrays import Int8, Int64
+from dscim.console import Report
+from dscim.errors import SimulationError, UserError
+from dscim.gateware.specs import describe
+from dscim.host.device.counters import Counters
+from dscim.host.device.run import LayerResult, NetworkRun
 from dscim.host.network import predictions
-from dscim.host.run import LayerResult, NetworkRun
-from dscim.sim.errors import SimulationError
-
-Labels = npt.NDArray[np.int64]
 
 COLUMNS = ("layer", "shape", ">products", ">cycles", ">macro used", "agreement")
 
@@ -43,7 +38,7 @@ def carry_out(run: NetworkRun, report: Report) -> None:
     _table(run, report)
 
 
-def to_json(run: NetworkRun, labels: Labels | None) -> dict[str, Any]:
+def to_json(run: NetworkRun, labels: Int64 | None) -> dict[str, Any]:
     """A run as JSON, complete or not; predictions and accuracy (0 to 1) of a complete one."""
     result: dict[str, Any] = {
         "network": run.network.name, "images": len(run.images),
@@ -58,7 +53,7 @@ def to_json(run: NetworkRun, labels: Labels | None) -> dict[str, Any]:
         "layers": [layer.to_json() for layer in run.layers]}
 
 
-def classes(outputs: Int8, labels: Labels | None) -> dict[str, Any]:
+def classes(outputs: Int8, labels: Int64 | None) -> dict[str, Any]:
     """Predictions of outputs (N, H, W, C), and their accuracy, 0 to 1, when there are labels."""
     said = predictions(outputs)
     result: dict[str, Any] = {"predictions": said.tolist()}

@@ -5,11 +5,11 @@ import shlex
 from pathlib import Path
 
 from dscim.boards import find_board
+from dscim.files import check_writable, save_json
 from dscim.gateware.specs import SocSpec
-from dscim.host.bitstream.load import built, command, find_loader, load
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.report import Report, add_report
-from dscim.host.target import open_target
+from dscim.host.cli.options import add_report, report_of
+from dscim.host.device.target import open_target
+from dscim.host.fpga.bitstream.load import built, command, find_loader, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Loads; exit status 0 only when openFPGALoader and the device, if asked, say that it holds."""
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     board = find_board(options.board)
     folder = options.input or Path("build")/board.name
     facts = built(folder, board)

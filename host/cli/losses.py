@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from dscim.arrays import Int8, Int64
+from dscim.console import Report
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
-from dscim.host.cli.report import Report
-from dscim.host.device import Int8
-from dscim.host.errors import UserError
 from dscim.host.network import Network
-from dscim.host.run.report import Labels, loss_report
+from dscim.host.research.losses import loss_report
 
 IMAGES = 1000
 """Images that the report is made on, at most: each layer runs them again."""
@@ -22,7 +22,7 @@ def check(wanted: bool, arithmetic: ProductSpec) -> None:
                         "--exact, or name a --length for a network that has none of its own.")
 
 
-def say(network: Network, arithmetic: ProductSpec, images: Int8, labels: Labels | None,
+def say(network: Network, arithmetic: ProductSpec, images: Int8, labels: Int64 | None,
         report: Report) -> dict[str, Any]:
     """Prints the report and returns it as JSON values."""
     images, labels = images[:IMAGES], None if labels is None else labels[:IMAGES]

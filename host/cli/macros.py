@@ -3,11 +3,11 @@
 import argparse
 import dataclasses
 
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.report import Report, add_report
-from dscim.host.fit.alone import read_placed
-from dscim.host.fit.sides import COLUMNS, cells, contenders, side
-from dscim.host.fit.size import SizeModel
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
+from dscim.host.fpga.fit.alone import read_placed
+from dscim.host.fpga.fit.sides import COLUMNS, cells, contenders, side
+from dscim.host.fpga.fit.size import SizeModel
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints a line a macro."""
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     model, placed = SizeModel(), read_placed()
     sides = [side(*contender, model, placed)
              for contender in contenders(options.rows, options.columns)]

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dscim.gateware.specs import MAX_DEPTH, ProductSpec, table_gain
-from dscim.host.cli.files import check_writable, load_int8, save_array, save_json
+from dscim.arrays import Int8, Int64
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, load_int8, save_array, save_json
+from dscim.gateware.specs import MAX_DEPTH, ProductSpec, describe, table_gain
 from dscim.host.cli.options import (
     add_arithmetic,
     add_macro,
+    add_report,
     add_target,
-    describe,
     open_device,
     product_spec,
+    report_of,
     soc_for,
 )
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.reference import product as reference_product
+from dscim.host.golden.reference import product as reference_product
 
-Int8 = npt.NDArray[np.int8]
-Values = npt.NDArray[np.int64]
 Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Computes, writes the product and prints how far it is from the exact one."""
-    report = Report.of(options)
+    report = report_of(options)
     x, w = _operands(options)
     product = dataclasses.replace(product_spec(options),
                                   activation_shift=options.activation_shift)
@@ -91,7 +91,7 @@ def _operands(options: argparse.Namespace) -> tuple[Int8, Int8]:
     return x, w
 
 
-def _errors(values: Sums, exact: Values, depth: int) -> dict[str, float]:
+def _errors(values: Sums, exact: Int64, depth: int) -> dict[str, float]:
     """RMSE in product units and in % of K * 65536, and the exact product's own size."""
     error = float(np.sqrt(np.mean((values - exact).astype(np.float64) ** 2)))
     signal = float(np.sqrt(np.mean(exact.astype(np.float64) ** 2)))

@@ -2,17 +2,19 @@
 
 import argparse
 import dataclasses
+from pathlib import Path
 from typing import Any
 
+from dscim.console import Report
+from dscim.errors import UserError
 from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec, SocSpec
 from dscim.gateware.specs.macro import default_macro
 from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.gateware.specs.sequence import KINDS
-from dscim.gateware.specs.tables import TABLES, table_name, table_sequence
-from dscim.host.cli.report import Report
+from dscim.gateware.specs.tables import TABLES, table_sequence
 from dscim.host.device import Device
-from dscim.host.errors import UserError
-from dscim.host.target import SIMULATORS, Presence, open_target
+from dscim.host.device.target import SIMULATORS, Presence, open_target
+from dscim.host.link.statistics import LinkStatistics
 
 TARGETS = ("ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (over its Ethernet), "
            "uart:PORT[@BAUD], eth:ADDRESS[:PORT] or, unchecked on the way, bone:PORT[@BAUD]")
@@ -140,21 +142,6 @@ def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> 
     return spec
 
 
-def describe(product: ProductSpec) -> str:
-    """The arithmetic in a few words, for a line of a report."""
-    if product.exact:
-        return "exact INT8"
-    variant = next(name for name, width in VARIANTS.items() if width == product.or_width)
-    sequence = product.sequence.kind
-    if sequence == "lfsr":
-        taps, seeds = product.sequence.taps, product.sequence.seeds
-        sequence += f" (taps {taps[0]:#x},{taps[1]:#x}, seeds {seeds[0]},{seeds[1]})"
-    if sequence == "table":
-        sequence += f" {table_name(product.sequence)}"
-    shift = f", activation shift {product.activation_shift}" if product.activation_shift else ""
-    return f"{variant}, L = {product.length}, {sequence}, {product.signed}{shift}"
-
-
 def _sequence(options: argparse.Namespace, default: SequenceSpec) -> SequenceSpec:
     kind = options.sequence or ("table" if options.table else default.kind)
     if options.table and kind != "table":
@@ -183,3 +170,25 @@ def _pair(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not two numbers with a comma between") from None
     return first, second
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Adds --json, --quiet and --verbose."""
+    group = parser.add_argument_group("report")
+    group.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    group.add_argument("--quiet", action="store_true", help="print errors only")
+    group.add_argument("--verbose", action="store_true", help="print what happens on the way")
+
+
+def report_of(options: argparse.Namespace) -> Report:
+    """The report that the options of `add_report` ask for."""
+    return Report(quiet=options.quiet, verbose=options.verbose)
+
+
+def say_link(counted: LinkStatistics, report: Report) -> None:
+    """One line of what crossed a link, where anything did."""
+    if counted.bytes_sent or counted.bytes_received:
+        report.say(f"On the line {counted.bytes_sent} bytes out, {counted.bytes_received} in; "
+                   f"{counted.frames_sent} frames sent, {counted.resends} of them again, "
+                   f"{counted.damaged} damaged on the way back; round trip "
+                   f"{1e3 * counted.round_trip:.2f} ms")

@@ -3,9 +3,9 @@
 import argparse
 from typing import TypeVar
 
-from dscim.host.errors import UserError
-from dscim.host.parallel import Cluster, Make, Workers
-from dscim.host.parallel.processes import Result, Task
+from dscim.errors import UserError
+from dscim.host.research.parallel import Cluster, Make, Workers
+from dscim.host.research.parallel.processes import Result, Task
 
 Group = TypeVar("Group", bound=argparse._ActionsContainer)
 

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from dscim.host.errors import UserError
-from dscim.host.prune import Space
-from dscim.host.prune.budget import MEASURES, Budget
-from dscim.host.prune.table import CostTable
+from dscim.errors import UserError
+from dscim.host.research.prune import Space
+from dscim.host.research.prune.budget import MEASURES, Budget
+from dscim.host.research.prune.table import CostTable
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from dscim.host.cli.files import check_writable, save_json
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.cli.prune_options import add_space, add_structure, structure_of
-from dscim.host.cli.report import Report, add_report
-from dscim.host.prune import macs, operations, parameters, space
-from dscim.host.prune.table import load
+from dscim.host.research.prune import macs, operations, parameters, space
+from dscim.host.research.prune.table import load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the cost in one line; with --verbose the widths, with --json every operation."""
     check_writable(options.json)
-    report, where = Report.of(options), space(options.space)
+    report, where = report_of(options), space(options.space)
     structure = structure_of(options, where)
     done = operations(where, structure)
     cycles = load(options.costs, where).total(where, structure) if options.costs else None

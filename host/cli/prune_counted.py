@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from dscim.console import Report
+from dscim.errors import UserError
 from dscim.host.cli.options import open_device, soc_for
-from dscim.host.cli.report import Report
 from dscim.host.device import Device
-from dscim.host.errors import UserError
+from dscim.host.device.run import NetworkRun
 from dscim.host.network import Network, load
-from dscim.host.prune import Space
-from dscim.host.prune.table import load as load_table
-from dscim.host.run import NetworkRun
+from dscim.host.research.prune import Space
+from dscim.host.research.prune.table import load as load_table
 
 SEED = 1
 """Of the image that is run: cycles do not depend on it."""

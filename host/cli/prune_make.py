@@ -5,16 +5,16 @@ import shlex
 from contextlib import ExitStack
 from pathlib import Path
 
+from dscim.console import Report
+from dscim.errors import UserError
 from dscim.host.cli.entry import STOPPED
 from dscim.host.cli.prune_budget import limits_of, parse
-from dscim.host.cli.report import Report
-from dscim.host.errors import UserError
-from dscim.host.parallel import Cluster
-from dscim.host.prune import space
-from dscim.host.prune.budget import Budget
-from dscim.host.prune.experiment import Experiment, Piece
-from dscim.host.prune.jobs import Jobs, log_of, make_run
-from dscim.host.prune.table import load
+from dscim.host.research.parallel import Cluster
+from dscim.host.research.prune import space
+from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.experiment import Experiment, Piece
+from dscim.host.research.prune.jobs import Jobs, log_of, make_run
+from dscim.host.research.prune.table import load
 
 PARTS = 5
 """Of an experiment: the table, the PruningNets, the searches, the choices, the retrainings."""

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dscim.host import datasets
-from dscim.host.datasets.pixels import Input
-from dscim.host.errors import UserError
-from dscim.host.prune import SPACES, Space, Structure
-from dscim.host.prune.schedule import Schedule, plan_of
-from dscim.host.prune.spaces import DATA
+from dscim.errors import UserError
+from dscim.host.network import datasets
+from dscim.host.network.datasets.pixels import Input
+from dscim.host.research.prune import SPACES, Space, Structure
+from dscim.host.research.prune.schedule import Schedule, plan_of
+from dscim.host.research.prune.spaces import DATA
 
 PRIMITIVES = "8192"
 """Kernels that oneDNN keeps: structures have widths of their own, and with the default of 1,024

@@ -5,16 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_target
+from dscim.host.cli.options import add_report, add_target, report_of
 from dscim.host.cli.prune_counted import count
 from dscim.host.cli.prune_make import add_make, make
 from dscim.host.cli.prune_options import add_space
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.prune import space
-from dscim.host.prune.budget import MEASURES
+from dscim.host.research.prune import space
+from dscim.host.research.prune.budget import MEASURES
 
 NO_TARGET = "none"
 """Networks are not run; on a target they are, layer by layer, and their cycles counted."""
@@ -39,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Makes what is missing, prints the table, and says by how much the search is better."""
-    report, where = Report.of(options), space(options.space)
+    report, where = report_of(options), space(options.space)
     for path in (options.plot, options.json):
         check_writable(path)
     if options.make:
@@ -99,7 +98,7 @@ def _gains(results: list[dict[str, Any]]) -> Any:
 
 
 def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
-    from dscim.host.prune.plots import front  # noqa: PLC0415
+    from dscim.host.research.prune.plots import front  # noqa: PLC0415
     methods: dict[str, list[tuple[float, float, float]]] = {}
     for each in results:
         if options.measure not in each["costs"]:

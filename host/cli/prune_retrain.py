@@ -5,8 +5,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_arithmetic, describe, product_spec
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.gateware.specs import describe
+from dscim.host.cli.options import add_arithmetic, add_report, product_spec, report_of
 from dscim.host.cli.prune_options import (
     add_data,
     add_schedule,
@@ -18,12 +20,10 @@ from dscim.host.cli.prune_options import (
     schedule_of,
     structure_of,
 )
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.prune import Space, Structure, space
-from dscim.host.prune.budget import Budget
-from dscim.host.prune.schedule import plan_of
-from dscim.host.prune.table import load
+from dscim.host.research.prune import Space, Structure, space
+from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.schedule import plan_of
+from dscim.host.research.prune.table import load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,11 +61,11 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.output, options.json):
         check_writable(path)
     need_torch(options)
-    from dscim.host.prune.fit import Telling  # noqa: PLC0415
-    from dscim.host.prune.retrain import Retraining  # noqa: PLC0415
-    from dscim.host.prune.together import together  # noqa: PLC0415
+    from dscim.host.research.prune.fit import Telling  # noqa: PLC0415
+    from dscim.host.research.prune.retrain import Retraining  # noqa: PLC0415
+    from dscim.host.research.prune.together import together  # noqa: PLC0415
 
-    report = Report.of(options)
+    report = report_of(options)
     table = load(options.costs, where) if options.costs else None
     costs = Budget(where, {}, table).costs(structure)
     product = product_spec(options)

@@ -5,19 +5,19 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
 from dscim.gateware.specs import ProductSpec
-from dscim.host.cli.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
 from dscim.host.cli.prune_budget import add_budget, limits_of, limits_text
 from dscim.host.cli.prune_options import add_data, add_space, data_of, need_torch
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
 from dscim.host.network import file_hash
-from dscim.host.prune import Space, space
-from dscim.host.prune.budget import Budget
-from dscim.host.prune.cache import Cache
-from dscim.host.prune.search import Found, Settings, evolve, sample
-from dscim.host.prune.table import CostTable, load
+from dscim.host.research.prune import Space, space
+from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.cache import Cache
+from dscim.host.research.prune.search import Found, Settings, evolve, sample
+from dscim.host.research.prune.table import CostTable, load
 
 SHOWN = 5
 """Structures that are printed."""
@@ -63,7 +63,7 @@ def _add_fitness(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Searches, or goes on; prints the best."""
-    report, where = Report.of(options), space(options.space)
+    report, where = report_of(options), space(options.space)
     for path in (options.output, options.json):
         check_writable(path)
     table = load(options.costs, where) if options.costs else None
@@ -94,8 +94,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure(options: argparse.Namespace, where: Space, table: CostTable | None) -> Any:
-    from dscim.host.prune.fitness import Measure  # noqa: PLC0415
-    from dscim.host.prune.learn import load_pruning_net  # noqa: PLC0415
+    from dscim.host.research.prune.fitness import Measure  # noqa: PLC0415
+    from dscim.host.research.prune.learn import load_pruning_net  # noqa: PLC0415
     load_pruning_net(where, options.net)                # what is wrong with it is said at once
     name, folder, held_out, _ = data_of(options, where)
     validation = held_out if options.validation is None else options.validation

@@ -8,7 +8,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.files import check_writable, save_json
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
 from dscim.host.cli.prune_options import (
     add_data,
@@ -20,11 +23,9 @@ from dscim.host.cli.prune_options import (
     read_found,
     schedule_of,
 )
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.prune import Space, Structure, space
-from dscim.host.prune.cache import Cache
-from dscim.host.prune.schedule import plan_of
+from dscim.host.research.prune import Space, Structure, space
+from dscim.host.research.prune.cache import Cache
+from dscim.host.research.prune.schedule import plan_of
 
 SEEDS = (101, 102)
 """Of the trainings by default: none of those that a report retrains with."""
@@ -57,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains the finalists, or goes on; prints them, the best first."""
-    report, where = Report.of(options), space(options.space)
+    report, where = report_of(options), space(options.space)
     for path in (options.output, options.json):
         check_writable(path)
     check_parallel(options)
@@ -67,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--finalists {options.finalists} and --apart {apart} must be 1 or more, "
                         "--training-seeds name one or more.")
     need_torch(options)
-    from dscim.host.prune.finalists import finalists  # noqa: PLC0415
-    from dscim.host.prune.together import rank, together  # noqa: PLC0415
+    from dscim.host.research.prune.finalists import finalists  # noqa: PLC0415
+    from dscim.host.research.prune.together import rank, together  # noqa: PLC0415
 
     known = {where.decode(tuple(each["encoding"])): each for each in given["found"]}
     chosen = finalists(list(known), options.finalists, apart)
@@ -97,7 +98,7 @@ def _trained(chosen: list[Structure], trial: Any, options: argparse.Namespace, r
 
     Of torchrun's processes each trains its share of every batch, and the first one keeps it.
     """
-    from dscim.host.prune.together import count, rank, wait  # noqa: PLC0415
+    from dscim.host.research.prune.together import count, rank, wait  # noqa: PLC0415
     if count() > 1 and (options.workers > 1 or options.scheduler):
         raise UserError("torchrun's processes train every finalist together; leave --workers and "
                         "--scheduler out.")
@@ -121,7 +122,7 @@ def _trained(chosen: list[Structure], trial: Any, options: argparse.Namespace, r
 
 
 def _trial(options: argparse.Namespace, where: Space) -> Any:
-    from dscim.host.prune.finalists import Trial  # noqa: PLC0415
+    from dscim.host.research.prune.finalists import Trial  # noqa: PLC0415
     name, folder, held_out, given = data_of(options, where)
     if held_out < 1:
         raise UserError(f"--held-out {held_out} leaves no image to compare finalists by.")

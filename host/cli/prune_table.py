@@ -4,13 +4,20 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_arithmetic, add_macro, describe, product_spec, soc_for
+from dscim.files import check_writable, save_json
+from dscim.gateware.specs import describe
+from dscim.host.cli.options import (
+    add_arithmetic,
+    add_macro,
+    add_report,
+    product_spec,
+    report_of,
+    soc_for,
+)
 from dscim.host.cli.prune_options import add_space
-from dscim.host.cli.report import Report, add_report
-from dscim.host.prune import operations, space
-from dscim.host.prune.onchip import memory
-from dscim.host.prune.table import build
+from dscim.host.research.prune import operations, space
+from dscim.host.research.prune.onchip import memory
+from dscim.host.research.prune.table import build
 
 COLUMNS = ("operation", ">least cycles", ">most cycles")
 
@@ -32,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Builds the table; prints each operation's least and most."""
     check_writable(options.output)
     check_writable(options.json)
-    report, where = Report.of(options), space(options.space)
+    report, where = report_of(options), space(options.space)
     product = product_spec(options)
     spec = dataclasses.replace(soc_for(product, options), **{
         name: getattr(options, name) for name in ("activation_words", "weight_rows")

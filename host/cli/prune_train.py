@@ -4,7 +4,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from dscim.host.cli.files import check_writable, save_json
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.cli.prune_options import (
     add_data,
     add_schedule,
@@ -13,9 +14,8 @@ from dscim.host.cli.prune_options import (
     need_torch,
     schedule_of,
 )
-from dscim.host.cli.report import Report, add_report
-from dscim.host.prune import space
-from dscim.host.prune.schedule import plan_of
+from dscim.host.research.prune import space
+from dscim.host.research.prune.schedule import plan_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,15 +35,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Trains, or goes on from the last epoch."""
     need_torch(options)
-    from dscim.host.prune.fit import Telling  # noqa: PLC0415
-    from dscim.host.prune.images import parts_of  # noqa: PLC0415
-    from dscim.host.prune.learn import pruning_net  # noqa: PLC0415
-    from dscim.host.prune.together import rank, together  # noqa: PLC0415
-    from dscim.host.training.checkpoint import restore  # noqa: PLC0415
+    from dscim.host.research.prune.fit import Telling  # noqa: PLC0415
+    from dscim.host.research.prune.images import parts_of  # noqa: PLC0415
+    from dscim.host.research.prune.learn import pruning_net  # noqa: PLC0415
+    from dscim.host.research.prune.together import rank, together  # noqa: PLC0415
+    from dscim.host.research.training.checkpoint import restore  # noqa: PLC0415
 
     for path in (options.output, options.plot, options.json):
         check_writable(path)
-    report, where = Report.of(options), space(options.space)
+    report, where = report_of(options), space(options.space)
     schedule = schedule_of(options, plan_of(where.name).pruning)
     name, folder, held_out, given = data_of(options, where)
     parts = parts_of(name, folder, where, held_out)
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
             return 0
     history = restore(options.output)["history"]
     if options.plot:
-        from dscim.host.prune.plots import losses  # noqa: PLC0415
+        from dscim.host.research.prune.plots import losses  # noqa: PLC0415
         losses(history, f"PruningNet of {where.name}", options.plot)
     report.say(f"'{options.output}' written: loss {history[-1]['loss']:.4f}, CPU hours "
                f"{sum(entry['cpu_seconds'] for entry in history) / 3600:.3f}")

@@ -5,24 +5,25 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from dscim.gateware.specs import ProductSpec
+from dscim.arrays import Int8, Int64
+from dscim.errors import UserError
+from dscim.files import check_writable, load_int8, load_labels, save_json
+from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli import layers, losses
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, load_int8, load_labels, save_json
 from dscim.host.cli.options import (
     add_arithmetic,
+    add_report,
     add_target,
-    describe,
     open_device,
     product_spec,
+    report_of,
+    say_link,
     soc_for,
 )
-from dscim.host.cli.report import Report, add_report, say_link
-from dscim.host.device import Int8
-from dscim.host.emulator import why_no_kernel
-from dscim.host.errors import UserError
+from dscim.host.device.run import NetworkRun
+from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, check_images, file_hash, load
-from dscim.host.run import NetworkRun
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the network; exit status 0 when every output that was compared agrees."""
-    report = Report.of(options)
+    report = report_of(options)
     network = load(options.network)
     images, labels = _inputs(options, network)
     check_writable(options.json)
@@ -77,9 +78,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _emulate(options: argparse.Namespace, network: Network, arithmetic: ProductSpec,
-             images: Int8, labels: layers.Labels | None) -> int:
+             images: Int8, labels: Int64 | None) -> int:
     """The emulator alone, which is the reference itself: nothing to compare it with."""
-    report = Report.of(options)
+    report = report_of(options)
     if why_no_kernel():
         report.say(str(why_no_kernel()))
     with report.progress() as step:
@@ -101,14 +102,14 @@ def _emulate(options: argparse.Namespace, network: Network, arithmetic: ProductS
 
 
 def _report_losses(options: argparse.Namespace, network: Network, arithmetic: ProductSpec,
-                   images: Int8, labels: layers.Labels | None, result: dict[str, Any]) -> None:
+                   images: Int8, labels: Int64 | None, result: dict[str, Any]) -> None:
     """Prints the report that --report asks for, and adds it to the JSON."""
     if options.report:
-        found = losses.say(network, arithmetic, images, labels, Report.of(options))
+        found = losses.say(network, arithmetic, images, labels, report_of(options))
         save_json(options.json, {**result, "report": found})
 
 
-def _inputs(options: argparse.Namespace, network: Network) -> tuple[Int8, layers.Labels | None]:
+def _inputs(options: argparse.Namespace, network: Network) -> tuple[Int8, Int64 | None]:
     """Images and labels, as many as --limit says."""
     if options.limit is not None and options.limit < 1:
         raise UserError(f"--limit {options.limit} leaves no input; give 1 or more.")

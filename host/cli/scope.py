@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from dscim.errors import UserError
+from dscim.files import check_writable, save_text
 from dscim.gateware.probes import PROBES
 from dscim.gateware.specs import ProductSpec
-from dscim.host.cli.files import check_writable, save_text
-from dscim.host.cli.options import add_device, add_target, open_device
-from dscim.host.cli.report import Report, add_report
+from dscim.host.cli.options import add_device, add_report, add_target, open_device, report_of
 from dscim.host.cli.selftest import described
 from dscim.host.device import Device
-from dscim.host.errors import UserError
+from dscim.host.device.scope import TAKEN, Look, Scope, column, vcd
 from dscim.host.link.flight import Refused
-from dscim.host.scope import TAKEN, Look, Scope, column, vcd
 
 SECONDS = 20.0
 """Until the trigger must have been met."""
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.output)
     if options.target == "ref":
         raise UserError("The target ref is numpy and has no cycles to look at; choose another.")
-    report = Report.of(options)
+    report = report_of(options)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")

@@ -6,14 +6,21 @@ import json
 import secrets
 from pathlib import Path
 
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
 from dscim.gateware.specs import SocSpec
-from dscim.host.bitstream.build import FACTS
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.files import check_writable, save_json
-from dscim.host.cli.options import add_device, add_target, open_device, product_spec, soc_for
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.selftest import SelfTest
+from dscim.host.cli.options import (
+    add_device,
+    add_report,
+    add_target,
+    open_device,
+    product_spec,
+    report_of,
+    soc_for,
+)
+from dscim.host.device.selftest import SelfTest
+from dscim.host.fpga.bitstream.build import FACTS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints a line a check; exit status 0 only when all hold."""
     check_writable(options.json)
-    report = Report.of(options)
+    report = report_of(options)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")

@@ -4,12 +4,12 @@ import argparse
 import time
 from pathlib import Path
 
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import save_text
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
-from dscim.host.cli.files import save_text
-from dscim.host.cli.options import add_device, add_trace, product_spec, soc_for
-from dscim.host.cli.report import Report
-from dscim.host.errors import UserError
-from dscim.host.litex_csv import csr_csv
+from dscim.host.cli.options import add_device, add_trace, product_spec, report_of, soc_for
+from dscim.host.device.litex_csv import csr_csv
 from dscim.sim.server import Simulator, Status, Window
 from dscim.sim.soc import soc_design
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Serves until Ctrl-C, or until the simulator dies."""
     if not 0 <= options.port <= 65535:
         raise UserError(f"Port {options.port} is outside 0..65535; 0 takes a free one.")
-    report = Report.of(options)
+    report = report_of(options)
     spec = soc_for(product_spec(options), options)
     start, stop = options.trace or (0, 0)
     window = Window(start, stop, TRACE_FILE) if options.trace else None

@@ -7,17 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dscim.host.cli.files import check_writable, save_json
+from dscim.cache import cache_folder
+from dscim.console import Report
+from dscim.errors import UserError
+from dscim.files import check_writable, save_json
+from dscim.host.cli.options import add_report, report_of
 from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
-from dscim.host.cli.report import Report, add_report
-from dscim.host.errors import UserError
-from dscim.host.studies import NAMES, Outcome, Study, study
-from dscim.host.studies import run as compute
-from dscim.host.studies.inputs import Inputs
-from dscim.host.studies.output import check_figure, save_csv, save_figure
-from dscim.host.studies.page import save_page
-from dscim.host.studies.runner import adapted
-from dscim.sim.cache import cache_folder
+from dscim.host.research.studies import NAMES, Outcome, Study, study
+from dscim.host.research.studies import run as compute
+from dscim.host.research.studies.inputs import Inputs
+from dscim.host.research.studies.output import check_figure, save_csv, save_figure
+from dscim.host.research.studies.page import save_page
+from dscim.host.research.studies.runner import adapted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs one study or all; prints tables, writes what was asked for."""
-    report = Report.of(options)
+    report = report_of(options)
     names = NAMES if options.name == "all" else (options.name,)
     inputs = _inputs(options)
     studies = [adapted(study(name), inputs) for name in names]

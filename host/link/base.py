@@ -2,19 +2,15 @@
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from dscim.arrays import Words
 from dscim.host.link.statistics import LinkStatistics
-
-Words = npt.NDArray[np.uint32]
 
 
 class Link(Protocol):
     """A way to the device's bus. Addresses are in bytes, multiples of 4; words are 32 bits.
 
     Every call is bounded in time and either does all it was asked or raises
-    `dscim.host.errors.LinkError`; it never returns a value that the device did not send.
+    `dscim.errors.LinkError`; it never returns a value that the device did not send.
     """
 
     @property

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import ETHERBONE_PORT
-from dscim.host.errors import LinkError
 
 BUFFER = 1 << 20
 """Bytes asked of the system for what has come and was not looked at."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind
-from dscim.host.errors import LinkError
 from dscim.host.link.carrier import FRAME_BYTES, Carrier
 from dscim.host.link.flight import Flight, Flights, Refused, copies, cost_of
 from dscim.host.link.frames import ANSWER, OVERHEAD, DamagedFrame, Frame

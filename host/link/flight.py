@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Reason
-from dscim.host.errors import LinkError
 from dscim.host.link.frames import OVERHEAD, SEQUENCES, Frame
 
 MOST_COPIES = 4

@@ -2,7 +2,7 @@
 
 A frame is, little-endian: kind (1 byte), words of data (1), sequence (2), session (4), address (4),
 the data, and a CRC-32 of all before (4). A READ's words are those it asks for; no data follow.
-What the kinds mean: `dscim.gateware.link.protocol`; who answers how: `dscim.host.link.twin`.
+What the kinds mean: `dscim.gateware.link.protocol`; who answers how: `dscim.host.golden.twin.link`.
 """
 
 import dataclasses
@@ -11,9 +11,9 @@ import zlib
 
 import numpy as np
 
+from dscim.arrays import Words
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import HEADER_WORDS, MOST_WORDS, Kind
-from dscim.host.errors import LinkError
-from dscim.host.link.base import Words
 
 SEQUENCES = 1 << 16
 """Sequence numbers wrap here."""

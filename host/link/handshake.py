@@ -4,9 +4,9 @@ import dataclasses
 import secrets
 from collections.abc import Iterator
 
+from dscim.errors import LinkError
 from dscim.gateware import registers
 from dscim.gateware.link.protocol import TAKE_OVER, Kind, Reason
-from dscim.host.errors import LinkError
 from dscim.host.link.carrier import Carrier, StreamCarrier
 from dscim.host.link.frames import DamagedFrame, Frame
 from dscim.host.link.statistics import LinkStatistics

@@ -5,7 +5,7 @@ import time
 
 import serial
 
-from dscim.host.errors import LinkError
+from dscim.errors import LinkError
 from dscim.host.link.transport import BRIDGE_SECONDS, BRIDGE_WORDS, Stream, Taken
 
 POLL_SECONDS = 0.01

@@ -5,9 +5,10 @@ from contextlib import suppress
 
 import numpy as np
 
+from dscim.arrays import Words
+from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind, Reason
-from dscim.host.errors import LinkError
-from dscim.host.link.base import Words, check_place
+from dscim.host.link.base import check_place
 from dscim.host.link.carrier import Carrier
 from dscim.host.link.exchange import Exchange
 from dscim.host.link.flight import Refused

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
+from dscim.arrays import Words
+from dscim.errors import LinkError, SimulationError
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
-from dscim.host.errors import LinkError
-from dscim.host.link.base import Link, Words
+from dscim.host.link.base import Link
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.session import FrameLink
 from dscim.host.link.statistics import LinkStatistics
 from dscim.host.link.transport import BRIDGE_SECONDS, open_transport
 from dscim.host.link.uart import UartLink
+from dscim.progress import Say, silent
 from dscim.sim.elaborate import Design
-from dscim.sim.errors import SimulationError
-from dscim.sim.progress import Say, silent
 from dscim.sim.server import Simulator, Window
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 import select
 import socket
 
-from dscim.host.errors import LinkError
+from dscim.errors import LinkError
 from dscim.host.link.transport import BRIDGE_WORDS, Stream, Taken
 
 CHUNK = 1 << 18

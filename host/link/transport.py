@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from dscim.host.errors import LinkError
+from dscim.errors import LinkError
 
 BRIDGE_WORDS = 255
 """Words of a command of UARTBone, at most."""

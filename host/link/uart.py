@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from dscim.host.errors import LinkError
-from dscim.host.link.base import Words, check_place
+from dscim.arrays import Words
+from dscim.errors import LinkError
+from dscim.host.link.base import check_place
 from dscim.host.link.statistics import LinkStatistics
 from dscim.host.link.transport import BRIDGE_SECONDS, Disturbed, Transport, open_transport
 

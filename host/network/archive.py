@@ -6,14 +6,11 @@ neither unpack to gigabytes nor make numpy ask for them.
 
 import io
 import zipfile
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Array
 from dscim.gateware.specs.base import require
-
-Array = npt.NDArray[Any]
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time stamp of every member: the earliest that a zip archive knows."""

@@ -7,17 +7,16 @@ from collections.abc import Callable, Collection
 import numpy as np
 import numpy.typing as npt
 
+from dscim.arrays import Int8
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
-from dscim.host.emulator import PointwiseTable, PreparedNode, over_images, prepare
-from dscim.host.errors import UserError
+from dscim.host.golden.emulator import PointwiseTable, PreparedNode, over_images, prepare
+from dscim.host.golden.reference.depthwise import ROWS
 from dscim.host.network.kernels import KERNELS
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node
 from dscim.host.network.plain import Add, Requantise
 from dscim.host.network.weighted import Weighted
-from dscim.host.reference.depthwise import ROWS
-
-Int8 = npt.NDArray[np.int8]
 
 BATCH = 16
 """Images that a thread works on at a time: bounds the memory."""
@@ -33,7 +32,7 @@ class Evaluator:
     arithmetic: the product of every convolution, each with its own activation shift;
                 None: what the network was tuned for.
     rows:       R of the macro; it decides which regions a depthwise convolution's taps own.
-    threads:    how many work at once; None: as `dscim.host.emulator.parallel` says.
+    threads:    how many work at once; None: as `dscim.host.golden.emulator.parallel` says.
     """
 
     def __init__(self, network: Network, arithmetic: ProductSpec | None = None,

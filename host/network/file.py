@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SpecError
 from dscim.gateware.specs.base import require
-from dscim.host.errors import UserError
 from dscim.host.network.archive import unzip_arrays, zip_arrays
 from dscim.host.network.network import Network
 from dscim.host.network.node import Node

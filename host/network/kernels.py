@@ -5,21 +5,17 @@ clamp, as integers of any width.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Array, Int8
+from dscim.host.golden.reference import scaled
 from dscim.host.network.node import Node, Padding
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
-from dscim.host.reference import scaled
-
-Int8 = npt.NDArray[np.int8]
-Integers = npt.NDArray[Any]
 
 
-def add(node: Add, first: Int8, second: Int8) -> Integers:
+def add(node: Add, first: Int8, second: Int8) -> Array:
     """Both inputs widened, brought to one scale, added and brought to the output's."""
     total = np.zeros(first.shape, np.int64)
     for x, zero, multiplier, shift in zip(
@@ -28,41 +24,41 @@ def add(node: Add, first: Int8, second: Int8) -> Integers:
     return scaled(total, node.multipliers[2], node.shifts[2], False) + node.output_zero
 
 
-def average_pool(node: AveragePool, x: Int8) -> Integers:
+def average_pool(node: AveragePool, x: Int8) -> Array:
     """The mean of what a window holds beside padding, rounded half away from zero."""
     total = _windows(node, x.astype(np.int64), 0).sum(axis=(4, 5))
     count = _windows(node, np.ones((1, *x.shape[1:3], 1), np.int64), 0).sum(axis=(4, 5))
     return np.sign(total) * ((np.abs(total) + count // 2) // count)
 
 
-def max_pool(node: MaxPool, x: Int8) -> Integers:
+def max_pool(node: MaxPool, x: Int8) -> Array:
     """The greatest of each window; padding is the least value there is, so it never wins."""
     return _windows(node, x, -128).max(axis=(4, 5))
 
 
-def mean(node: Mean, x: Int8) -> Integers:
+def mean(node: Mean, x: Int8) -> Array:
     """The sum over height and width, brought to the output's scale, which holds the count."""
     total = (x.astype(np.int64) - node.input_zero).sum(axis=(1, 2), keepdims=True)
     return _scaled(node, total)
 
 
-def pad(node: Pad, x: Int8) -> Integers:
+def pad(node: Pad, x: Int8) -> Array:
     """The zero point around the input."""
     return _padded(x, node.padding, node.output_zero)
 
 
-def requantise(node: Requantise, x: Int8) -> Integers:
+def requantise(node: Requantise, x: Int8) -> Array:
     """The same values by another scale and zero point."""
     wide = x.astype(np.int64) - node.input_zero
     return _scaled(node, wide)
 
 
-def reshape(node: Reshape, x: Int8) -> Integers:
+def reshape(node: Reshape, x: Int8) -> Array:
     """The same values in H, W, C order."""
     return x.reshape(len(x), *node.shape)
 
 
-def softmax(node: Softmax, x: Int8) -> Integers:
+def softmax(node: Softmax, x: Int8) -> Array:
     """Powers from the table over their sum, in single precision in the order of the channels."""
     below = x.max(axis=3, keepdims=True).astype(np.int64) - x
     power = node.table[below]
@@ -71,24 +67,24 @@ def softmax(node: Softmax, x: Int8) -> Integers:
     return np.floor(share + np.float32(0.5)).astype(np.int64) + node.output_zero
 
 
-def _scaled(node: Mean | Requantise, x: Integers) -> Integers:
+def _scaled(node: Mean | Requantise, x: Array) -> Array:
     """x by the node's multiplier and shift, from its zero point on."""
     return scaled(x, node.multiplier, node.shift, node.single_rounding) + node.output_zero
 
 
-def _padded(x: Integers, padding: Padding, value: int) -> Integers:
+def _padded(x: Array, padding: Padding, value: int) -> Array:
     return np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=value)
 
 
-def _windows(node: AveragePool | MaxPool, x: Integers, fill: int) -> Integers:
+def _windows(node: AveragePool | MaxPool, x: Array, fill: int) -> Array:
     """The windows of x (N, H, W, C), padded with `fill`: (N, out_h, out_w, C, KH, KW)."""
     view = np.lib.stride_tricks.sliding_window_view(
         _padded(x, node.padding, fill), node.kernel, axis=(1, 2))
-    strided: Integers = view[:, ::node.stride[0], ::node.stride[1]]
+    strided: Array = view[:, ::node.stride[0], ::node.stride[1]]
     return strided
 
 
-KERNELS: dict[type[Node], Callable[..., Integers]] = {
+KERNELS: dict[type[Node], Callable[..., Array]] = {
     Add: add, AveragePool: average_pool, MaxPool: max_pool, Mean: mean, Pad: pad,
     Requantise: requantise, Reshape: reshape, Softmax: softmax}
 """The function of each kind of node that needs no macro."""

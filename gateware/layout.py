@@ -1,0 +1,88 @@
+"""How tensors and numbers lie in the device's memories.
+
+activations: NHWC, each pixel's channels begin on a word of 8 bytes.
+weights:     for each column tile, its K rows of `columns` bytes, tail columns zero.
+parameters:  four words of 32 bits a channel: bias, multiplier, shift, zero.
+descriptors: see `dscim.gateware.descriptor`; `dscim.host.compile.descriptors` makes them.
+All 32-bit words are little-endian in bytes, lower bytes at lower addresses.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Words
+from dscim.gateware import descriptor, registers
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+
+PARAMETER_WORDS = 4
+
+Outputs = npt.NDArray[np.signedinteger[Any]]
+"""What a layer leaves in memory: int8 outputs, or 32-bit sums when raw."""
+
+
+def memory_sizes(spec: SocSpec) -> dict[str, int]:
+    """Bytes of each memory window of a device."""
+    return {
+        "descriptors": 4 * spec.descriptors * descriptor.WORDS,
+        "parameters": 4 * spec.channels * PARAMETER_WORDS,
+        "weights": spec.weight_rows * spec.macro.columns,
+        "activations": spec.activation_words * WORD_BYTES,
+    }
+
+
+def memory_ranges(spec: SocSpec) -> list[range]:
+    """The bus addresses of each memory window of a device."""
+    return [range(registers.MEMORY_BASES[name], registers.MEMORY_BASES[name] + size)
+            for name, size in memory_sizes(spec).items()]
+
+
+def ceil_div(value: int, divisor: int) -> int:
+    """value / divisor, rounded up."""
+    return -(-value // divisor)
+
+
+def pixel_words(channels: int, raw: bool = False) -> int:
+    """Words of 8 bytes that a pixel takes: int8 channels, or 32-bit sums when raw."""
+    return ceil_div(channels * (4 if raw else 1), WORD_BYTES)
+
+
+def tensor_words(shape: tuple[int, int, int], raw: bool = False) -> int:
+    """Words of 8 bytes that an (H, W, C) tensor takes: int8, or 32-bit sums when raw."""
+    return shape[0] * shape[1] * pixel_words(shape[2], raw)
+
+
+def pack_activations(x: npt.NDArray[np.int8]) -> Words:
+    """uint32 words of an (H, W, C) int8 tensor."""
+    height, width, channels = x.shape
+    padded = np.zeros((height, width, pixel_words(channels) * WORD_BYTES), np.int8)
+    padded[:, :, :channels] = x
+    return padded.reshape(-1).view(np.uint32)
+
+
+def unpack_activations(words: Words, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
+    """The (H, W, C) tensor in uint32 `words`: int8, or int32 when raw."""
+    height, width, channels = shape
+    values: Outputs = words.view(np.int32) if raw else words.view(np.int8)
+    return values.reshape(height, width, -1)[:, :, :channels].copy()
+
+
+def pack_weights(matrix: npt.NDArray[np.int8], columns: int) -> Words:
+    """uint32 words of a (K, N) int8 matrix for a macro of `columns` columns."""
+    depth, outputs = matrix.shape
+    tiles = ceil_div(outputs, columns)
+    padded = np.zeros((depth, tiles * columns), np.int8)
+    padded[:, :outputs] = matrix
+    tiled = padded.reshape(depth, tiles, columns).transpose(1, 0, 2)
+    return np.ascontiguousarray(tiled).reshape(-1).view(np.uint32)
+
+
+def pack_parameters(bias: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike
+                    ) -> Words:
+    """uint32 words of the channels' bias, Q31 multiplier and shift (left when positive)."""
+    columns = [np.asarray(values, np.int64) for values in (bias, multiplier, shift)]
+    words = np.zeros((len(columns[0]), PARAMETER_WORDS), np.int64)
+    words[:, :3] = np.stack(columns, axis=1)
+    return (words & 0xFFFF_FFFF).astype(np.uint32).reshape(-1)

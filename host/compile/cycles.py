@@ -1,0 +1,207 @@
+"""The engine's cycle model: what `cycles_busy` counts for a layer, from its sizes alone.
+
+A layer is descriptors; a descriptor is column tiles, strips of pixels and row tiles, in the order
+of `dscim.gateware.engine`. A row tile loads its weights, waits for its first window, and then
+gives a product every so many cycles as the slowest of macro, fetch and drain takes. What the link
+does is not in it. `tests/test_prune_cycles.py` holds it against the simulator's counters.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from dscim.errors import UserError
+from dscim.gateware.layout import ceil_div
+from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+from dscim.host.compile.descriptors import column_groups, depthwise_outputs, depthwise_tiles
+from dscim.host.compile.packing import Sharing, choices, shared, stacked_rows
+
+DESCRIPTOR = 52
+"""Cycles around a descriptor's row tiles: it is read and judged, the last outputs are written."""
+
+ADDITION = 12
+"""Cycles more until the last outputs of an addition are written."""
+
+FETCH = 9
+"""Cycles from a row tile's start to its first product, less its beats and the macro's stages."""
+
+TRANSPOSE = 2
+"""Cycles that turning a window adds, beside its beats out."""
+
+ADD_FETCH, POOL_FETCH = 3, 4
+"""Cycles to the first output of an add and of a pool, less their beats."""
+
+DIVISION = 9
+"""Cycles of a mean's division."""
+
+LEAST_PERIOD = 2
+"""Cycles in which the accumulator takes a product."""
+
+
+@dataclass(frozen=True)
+class RowTile:
+    """rows: of weights. beats: cycles to fetch a window. period: cycles between windows that the
+    fetch allows. first: cycles that the first window takes on its way."""
+
+    rows: int
+    beats: int
+    period: int
+    first: int
+
+
+def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
+    """Busy cycles of a convolution, depthwise or not, or a fully connected layer, an image.
+
+    residual: its outputs are added to a tensor, whose words are read before the windows'; where
+    windows take longer to fetch than to multiply, the cycles are then an estimate. The whole layer
+    is in the device's memories, but for weights in column groups. UserError where not even one
+    column tile's weights fit.
+    """
+    return _shared(spec, layer, best_sharing(spec, layer), residual)
+
+
+@lru_cache(maxsize=4096)
+def best_sharing(spec: SocSpec, layer: LayerSpec) -> Sharing:
+    """Of `choices` the one by which the layer takes the fewest cycles."""
+    return min(choices(spec, layer), key=lambda sharing: _shared(spec, layer, sharing))
+
+
+def _shared(spec: SocSpec, layer: LayerSpec, sharing: Sharing, residual: bool = False) -> int:
+    """Busy cycles where windows are shared so."""
+    layer = shared(layer, sharing)
+    macro = spec.macros[spec.macro_for(layer.product)]
+    made = [_descriptor(spec, layer, macro, tiles, outputs, residual)
+            for tiles, outputs in _descriptors(spec, layer, sharing.windows)]
+    return sum(made) + len(made) - 1
+
+
+def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
+    """Busy cycles of an add of two tensors of `layer.input`."""
+    return _vector(spec, layer, 2, 2 + ADD_FETCH) + ADDITION
+
+
+def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
+    """Busy cycles of a pool with the window of `layer`, depthwise: the greatest, the sum, or,
+    where it `averages`, the mean by division."""
+    taps = layer.kernel[0] * layer.kernel[1] + (DIVISION if averages else 0)
+    return _vector(spec, layer, taps + 1, taps + POOL_FETCH)
+
+
+def _descriptors(spec: SocSpec, layer: LayerSpec, windows: int
+                 ) -> Iterator[tuple[tuple[RowTile, ...], range]]:
+    """Row tiles and output channels of each descriptor of a layer, so many of whose windows stand
+    one behind the other in a row tile."""
+    taps = layer.kernel[0] * layer.kernel[1]
+    if layer.depthwise:
+        for channels in depthwise_tiles(spec, layer):
+            inputs = (channels.start % WORD_BYTES, len(channels))
+            tiles = (_turned(*inputs, taps) if taps * len(channels) <= spec.macro.rows
+                     else _straight(*inputs, taps, spec.macro.rows))
+            yield tiles, depthwise_outputs(layer, channels)
+        return
+    groups = column_groups(layer.depth, layer.outputs, spec)
+    if not groups:
+        raise UserError(f"a layer of {layer.depth} inputs a product does not fit the device's "
+                        f"{spec.weight_rows} rows of weight memory; build a device with more.")
+    tiles = _straight(0, layer.input[2], taps, spec.macro.rows)
+    if windows > 1:
+        rows = stacked_rows(layer.depth, windows, spec.macro.or_width)
+        beats = windows * tiles[0].beats
+        tiles = (RowTile(rows, beats, beats, 0),)
+    for outputs in groups:
+        yield tiles, outputs
+
+
+@lru_cache(maxsize=4096)
+def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, ...]:
+    """The row tiles of windows in the order in which they lie: `inputs` channels of each tap.
+
+    A beat ends with a word, with a pixel's channels, with the tile. first: the first channel's
+    place in its word.
+    """
+    row = np.arange(inputs * taps)
+    word = row // inputs * inputs + (first + row % inputs) // WORD_BYTES
+    begins = (row % rows == 0) | (np.diff(word, prepend=-1) != 0)
+    starts = row[::rows]
+    beats = np.add.reduceat(begins.astype(np.int64), starts)
+    return tuple(RowTile(min(rows, inputs * taps - int(start)), int(count), int(count), 0)
+                 for start, count in zip(starts, beats, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _turned(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
+    """The one row tile of windows that are turned to channel after channel.
+
+    With an odd number of taps the channels of a beat are stored at once, else 4, 2 or 1.
+    """
+    divisor = min(WORD_BYTES, taps & -taps)
+    channel = first + np.arange(inputs)
+    sizes = np.unique(channel // WORD_BYTES, return_counts=True)[1]
+    cycles = taps * sum(ceil_div(int(size) * divisor, WORD_BYTES) for size in sizes)
+    out = ceil_div(inputs * taps, WORD_BYTES)
+    return (RowTile(inputs * taps, cycles, max(cycles, out), out + TRANSPOSE),)
+
+
+def _descriptor(spec: SocSpec, layer: LayerSpec, macro: MacroSpec, tiles: tuple[RowTile, ...],
+                outputs: range, residual: bool) -> int:
+    """Busy cycles of one descriptor of products."""
+    product = macro.cycles(layer.product)
+    fetch = 2 + FETCH + _stages(macro) + product
+    clock = _Clock()
+    for columns in _cut(len(outputs), spec.macro.columns):
+        drain = ceil_div(columns, spec.requant_lanes)
+        for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
+            for place, tile in enumerate(tiles):
+                final = place == len(tiles) - 1
+                words = ceil_div(columns, WORD_BYTES) if final and residual else 0
+                clock.row_tile(fetch + tile.rows + tile.beats + tile.first, pixels,
+                               max(product, tile.period + words, LEAST_PERIOD),
+                               drain if final else 0)
+    last = (len(outputs) - 1) % spec.macro.columns + 1
+    return (clock.now + ADDITION * residual
+            + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes))
+
+
+def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
+    """Busy cycles of an add or a pool: eight channels a column tile, one row tile."""
+    clock, drain = _Clock(), 0
+    for channels in _cut(layer.outputs, min(WORD_BYTES, spec.macro.columns)):
+        drain = ceil_div(channels, spec.requant_lanes)
+        for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
+            clock.row_tile(2 + first, pixels, period, drain)
+    return clock.now + drain
+
+
+class _Clock:
+    """The cycle in which a descriptor's work stands: `now`."""
+
+    def __init__(self) -> None:
+        self.now, self._drained = DESCRIPTOR, 0
+
+    def row_tile(self, first: int, pixels: int, period: int, drain: int) -> None:
+        """A row tile: a first result after `first` cycles, the others each after `period`.
+
+        drain: cycles for each result in the requantiser, 0 where the sums stay. It may still be
+        at work on the results of the tile before.
+        """
+        begun, others = self.now, (pixels - 1) * max(period, drain)
+        self.now += first + others
+        if drain:
+            self.now = max(self.now, max(self._drained, begun) + others)
+            self._drained = self.now + drain
+
+
+def _cut(size: int, step: int) -> Iterator[int]:
+    """`size` in parts of `step`, the last one smaller."""
+    for start in range(0, size, step):
+        yield min(step, size - start)
+
+
+def _stages(macro: MacroSpec) -> int:
+    """Cycles from the issue of a product's last step to its counts' end in the column counters."""
+    if macro.form == "array":
+        return 1
+    return 4 if macro.form == "selected" and macro.lanes > 1 else 2

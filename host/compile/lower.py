@@ -1,0 +1,123 @@
+"""From a node to commands: descriptors with the weights and parameters that they need."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Int64
+from dscim.gateware.layout import pack_parameters, pack_weights
+from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
+from dscim.host.compile.cycles import best_sharing
+from dscim.host.compile.descriptors import (
+    Bases,
+    column_groups,
+    depthwise_fields,
+    depthwise_matrix,
+    depthwise_outputs,
+    depthwise_tiles,
+    layer_fields,
+    residual_fields,
+    vector_fields,
+)
+from dscim.host.compile.packing import Sharing, shared, shared_matrix
+from dscim.host.compile.parameters import LayerParameters
+from dscim.host.compile.program import Arrays, Command
+from dscim.host.golden.reference.operands import column_corrections
+from dscim.host.network import Add, Conv, Depthwise, Node
+from dscim.host.network.node import Shape
+from dscim.host.network.weighted import Weighted
+
+
+class Lowering:
+    """Makes commands for one device and arithmetic; arrays are packed once for all strips."""
+
+    def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
+        self.arithmetic, self.spec = arithmetic, spec
+        self._packed: dict[tuple[int, int, int], Arrays] = {}
+        self._shared: dict[tuple[int, int, Sharing], _Columns] = {}
+
+    def commands(self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
+                 ) -> list[Command]:
+        """What computes `node` from an input of `shape`, all tensors in the activation memory.
+
+        bases: of the tensors. add: then of a Conv or Depthwise, its sum with the tensor at
+        `bases.second`. Raises UserError or SpecError for what the device cannot do.
+        """
+        if isinstance(node, Conv):
+            made = self._product(node, node.layer(shape, self.arithmetic), bases)
+        elif isinstance(node, Depthwise):
+            made = self._depthwise(node, node.layer(shape, self.arithmetic), bases)
+        else:
+            return [Command(vector_fields(node, shape, bases))]
+        if add is None:
+            return made
+        residual = residual_fields(add, node.name, bases.second)
+        return [Command(command.fields | residual, command.arrays) for command in made]
+
+    def _product(self, node: Conv, layer: LayerSpec, bases: Bases) -> list[Command]:
+        LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
+        sharing = best_sharing(self.spec, layer)
+        columns, layer = self._columns(node, layer, sharing), shared(layer, sharing)
+        made = []
+        for outputs in column_groups(len(columns.matrix), layer.outputs, self.spec):
+            place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
+            fields = layer_fields(self.spec, layer, place, outputs=outputs,
+                                  windows=sharing.windows)
+            made.append(Command(fields, self._arrays(node, outputs, columns.part(outputs),
+                                                     layer)))
+        return made
+
+    def _columns(self, node: Conv, layer: LayerSpec, sharing: Sharing) -> "_Columns":
+        """The node's columns for all pixels of a window."""
+        key = id(node.weights), id(node.bias), sharing
+        if key not in self._shared:
+            matrix = shared_matrix(node.weights, layer, sharing, self.spec.macro.or_width)
+            self._shared[key] = _Columns(matrix, *(
+                np.tile(values, sharing.pixels)
+                for values in (node.bias, node.multiplier, node.shift)))
+        return self._shared[key]
+
+    def _depthwise(self, node: Depthwise, layer: LayerSpec, bases: Bases) -> list[Command]:
+        LayerParameters(node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier,
+                        node.shift)
+        each = layer.outputs // layer.input[2]
+        made = []
+        for channels in depthwise_tiles(self.spec, layer):
+            outputs = depthwise_outputs(layer, channels)
+            place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
+            fields = depthwise_fields(self.spec, layer, channels, place)
+            chosen = slice(outputs.start, outputs.stop)
+            columns = _Columns(depthwise_matrix(node.weights, channels, each), node.bias[chosen],
+                               node.multiplier[chosen], node.shift[chosen])
+            made.append(Command(fields, self._arrays(node, outputs, columns, layer)))
+        return made
+
+    def _arrays(self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
+                ) -> Arrays:
+        """The columns of the node's `outputs`, packed."""
+        key = id(node.weights), id(node.bias), outputs.start
+        if key not in self._packed:
+            bias: Int64 = columns.bias.astype(np.int64)
+            if not layer.product.exact:
+                bias = bias + column_corrections(columns.matrix, layer.product, layer.input_zero)
+            self._packed[key] = Arrays(
+                pack_weights(columns.matrix, self.spec.macro.columns),
+                pack_parameters(bias, columns.multiplier, columns.shift))
+        return self._packed[key]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Columns:
+    """matrix: (rows, outputs) int8; bias, multiplier, shift: (outputs,) int32."""
+
+    matrix: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int32]
+
+    def part(self, outputs: range) -> "_Columns":
+        """Those of some outputs."""
+        chosen = slice(outputs.start, outputs.stop)
+        return _Columns(self.matrix[:, chosen], self.bias[chosen], self.multiplier[chosen],
+                        self.shift[chosen])

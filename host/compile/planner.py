@@ -1,0 +1,225 @@
+"""Planning: where each tensor lies and what the device does, node after node."""
+
+from dscim.errors import UserError
+from dscim.gateware.layout import tensor_words
+from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.host.compile.descriptors import Bases, column_groups
+from dscim.host.compile.lower import Lowering
+from dscim.host.compile.program import (
+    Action,
+    Command,
+    Compute,
+    Multiply,
+    Program,
+    Read,
+    Run,
+    Stage,
+    Write,
+)
+from dscim.host.compile.residuals import other_input, residuals
+from dscim.host.compile.segments import Segment
+from dscim.host.compile.space import Space
+from dscim.host.compile.strips import Strip, strips
+from dscim.host.network import INPUT, Conv, Network, Node, Pad, Reshape, Softmax
+
+HOST_KINDS = (Pad, Reshape, Softmax)
+"""Kinds of nodes for which the engine has no operation."""
+
+
+def plan(network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: bool = False
+         ) -> Program:
+    """What a device of `spec` does with an image of `network` by `arithmetic`.
+
+    watched: the output of every node is read, not that of the last alone.
+    Raises UserError or SpecError for what no splitting makes possible.
+    """
+    planner = _Planner(network, arithmetic, spec, watched)
+    for place, node in enumerate(network.nodes):
+        planner.add(node)
+        planner.forget(network.nodes[place + 1:])
+    planner.close_segment()
+    return Program(network, arithmetic, spec, watched, tuple(planner.stages), planner.strips,
+                   planner.added)
+
+
+class _Planner:
+    """The state between two nodes: what lies where, and the segment that is being filled."""
+
+    def __init__(self, network: Network, arithmetic: ProductSpec, spec: SocSpec, watched: bool
+                 ) -> None:
+        self.stages: list[Stage] = []
+        self.strips: dict[str, int] = {}
+        self._arithmetic, self._spec = arithmetic, spec
+        self._lowering = Lowering(arithmetic, spec)
+        self._shapes = network.shapes()
+        self._kept = {node.name for node in network.nodes} if watched \
+            else {network.nodes[-1].name}
+        self._residuals = residuals(network)
+        self.added: dict[str, str] = {}
+        self._space = Space(spec.activation_words)
+        self._on_device: dict[str, int] = {}
+        self._on_host = {INPUT}
+        self._segment = Segment(spec)
+        self._begins: tuple[int, int] = (0, 0)
+
+    def add(self, node: Node) -> None:
+        """Plans `node`, whose inputs are on the device or on the host."""
+        self.stages.append(Stage(node, []))
+        shape = self._shapes[node.inputs[0]]
+        if isinstance(node, HOST_KINDS):
+            self._read(node.inputs)
+            self._actions.append(Compute(node))
+            self._on_host.add(node.name)
+        elif isinstance(node, Conv) and not column_groups(
+                node.layer(shape, self._arithmetic).depth, node.outputs, self._spec):
+            self._multiply(node)
+        elif node.name in self.added.values():
+            pass                                        # its product's drain has done it
+        elif self._run_added(node):
+            pass
+        elif self._make_room(node.inputs, (node.name,)):
+            self._run_whole(node)
+        else:
+            self._run_strips(node)
+        if node.name in self._kept:
+            self._read([node.name])
+
+    def forget(self, later: tuple[Node, ...]) -> None:
+        """Releases the tensors that no node of `later` takes."""
+        needed = {name for node in later for name in (node.name, *node.inputs)}
+        for name in [name for name in self._on_device if name not in needed]:
+            self._space.release(self._on_device.pop(name))
+        self._on_host &= needed
+
+    def close_segment(self) -> None:
+        """Puts what was gathered before the actions that need it, and begins anew."""
+        if self._segment.descriptors:
+            stage, place = self._begins
+            self.stages[stage].actions.insert(place, self._segment.load())
+        self._segment = Segment(self._spec)
+        self._begins = len(self.stages) - 1, len(self._actions)
+
+    @property
+    def _actions(self) -> list[Action]:
+        """Those of the node that is being planned."""
+        return self.stages[-1].actions
+
+    def _make_room(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
+        """Brings the inputs to the device and finds room for the outputs; False: no room."""
+        if self._place(inputs, outputs):
+            return True
+        others = [name for name in self._on_device if name not in inputs]
+        self._evict(others)
+        if others and self._place(inputs, outputs):
+            return True
+        self._evict(list(self._on_device))
+        return self._place(inputs, outputs)
+
+    def _place(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
+        """As `_make_room` with the room that there is; nothing is changed when it fails."""
+        new = [name for name in dict.fromkeys((*inputs, *outputs)) if name not in self._on_device]
+        taken: dict[str, int] = {}
+        for name in new:
+            base = self._space.take(tensor_words(self._shapes[name]))
+            if base is None:
+                for given in taken.values():
+                    self._space.release(given)
+                return False
+            taken[name] = base
+        for name, base in taken.items():
+            self._on_device[name] = base
+            if name not in outputs:
+                self._actions.append(Write(name, base, 0, self._shapes[name][0]))
+        return True
+
+    def _evict(self, names: list[str]) -> None:
+        """Moves tensors from the device to the host."""
+        self._read(names)
+        for name in names:
+            self._space.release(self._on_device.pop(name))
+
+    def _read(self, names: tuple[str, ...] | list[str]) -> None:
+        """Brings copies of tensors to the host, where they are not yet."""
+        for name in dict.fromkeys(names):
+            if name not in self._on_host:
+                base = self._on_device[name]
+                self._actions.append(Read(name, base, 0, self._shapes[name][0]))
+                self._on_host.add(name)
+
+    def _run_added(self, node: Node) -> bool:
+        """Runs a product together with the add of its outputs; False: none, or no room for it.
+
+        A product that is watched runs once more by itself.
+        """
+        add = self._residuals.get(node.name)
+        if add is None:
+            return False
+        other, watched = other_input(add, node.name), node.name in self._kept
+        outputs = (add.name, node.name) if watched else (add.name,)
+        needed = sum(tensor_words(self._shapes[name]) for name in {*node.inputs, other, *outputs})
+        if needed > self._spec.activation_words \
+                or not self._make_room((*node.inputs, other), outputs):
+            return False
+        shape, place = self._shapes[node.inputs[0]], self._on_device
+        bases = Bases(place[node.inputs[0]], place[add.name], place[other])
+        self._run(node, self._lowering.commands(node, shape, bases, add))
+        self.added[node.name] = add.name
+        if watched:
+            bases = Bases(place[node.inputs[0]], place[node.name])
+            self._run(node, self._lowering.commands(node, shape, bases), aside=True)
+        return True
+
+    def _run_whole(self, node: Node) -> None:
+        bases = Bases(self._on_device[node.inputs[0]], self._on_device[node.name],
+                      self._on_device[node.inputs[-1]])
+        shape = self._shapes[node.inputs[0]]
+        self._run(node, self._lowering.commands(node, shape, bases))
+
+    def _run_strips(self, node: Node) -> None:
+        """Strip by strip from the host and back; all of the activation memory is free."""
+        shape = self._shapes[node.inputs[0]]
+        parts = strips(node, shape, self._spec.activation_words)
+        if not parts:
+            raise UserError(
+                f"node {node.name!r} needs more than the {self._spec.activation_words} words of "
+                "activation memory for a single row of its output; build a device with more.")
+        self.strips[node.name] = len(parts)
+        for part in parts:
+            self._run_strip(node, shape, part)
+        self._on_host.add(node.name)
+
+    def _run_strip(self, node: Node, shape: tuple[int, int, int], part: Strip) -> None:
+        height = len(part.input)
+        size = tensor_words((height, *shape[1:]))
+        names = list(dict.fromkeys(node.inputs))
+        bases = Bases(0, size * len(names), size * (len(names) - 1))
+        for place, name in enumerate(names):
+            self._actions.append(Write(name, size * place, part.input.start, part.input.stop))
+        self._run(node, self._lowering.commands(part.node, (height, *shape[1:]), bases))
+        self._actions.append(
+            Read(node.name, bases.output, part.output.start, part.output.stop))
+
+    def _multiply(self, node: Conv) -> None:
+        """A window deeper than the weight memory: products in pieces that the host adds up."""
+        self._evict(list(self._on_device))
+        self.close_segment()
+        self._actions.append(Multiply(node))
+        self._on_host.add(node.name)
+        self._begins = len(self.stages) - 1, len(self._actions)
+
+    def _run(self, node: Node, made: list[Command], aside: bool = False) -> None:
+        """Runs commands in as few starts as the segments allow."""
+        first, count = 0, 0
+        for command in made:
+            place = self._segment.place(command)
+            if place is None:
+                if count:
+                    self._actions.append(Run(first, count, aside))
+                self.close_segment()
+                count, place = 0, self._segment.place(command)
+                if place is None:
+                    raise UserError(f"node {node.name!r} does not fit the device's memories; "
+                                    "build a device with more.")
+            first = first if count else place
+            count += 1
+        self._actions.append(Run(first, count, aside))

@@ -1,0 +1,144 @@
+"""What a device does with an image, action by action: the outcome of planning."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dscim.arrays import Words
+from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.host.network import Conv, Network, Node
+
+
+@dataclass(frozen=True, eq=False)
+class Command:
+    """One descriptor with what it reads beside activations.
+
+    fields: of the descriptor; weight_base and parameter_base are set when it gets its place.
+    arrays: what the operation reads beside activations, or None. Commands of the same weights
+    share one object.
+    """
+
+    fields: dict[str, int]
+    arrays: "Arrays | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Packed weights and parameters."""
+
+    weights: Words
+    parameters: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    """Write weights, parameters and descriptors, each from the start of its memory."""
+
+    weights: Words
+    parameters: Words
+    descriptors: Words
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that cross the link."""
+        return 4 * (len(self.weights) + len(self.parameters) + len(self.descriptors))
+
+
+@dataclass(frozen=True)
+class Write:
+    """Write rows first..last-1 of the host's `tensor` to activation words from `base` on."""
+
+    tensor: str
+    base: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run `count` descriptors from `first` on. aside: to be compared alone, not for the network,
+    so that the cycles it takes are none of the network's."""
+
+    first: int
+    count: int
+    aside: bool = False
+
+
+@dataclass(frozen=True)
+class Read:
+    """Read rows first..last-1 of `tensor` from activation words from `base` on to the host."""
+
+    tensor: str
+    base: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The host computes `node`, for which the device has no operation."""
+
+    node: Node
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """The host unrolls the windows of `node`, the device multiplies, the host adds up.
+
+    For a window that is deeper than the weight memory. It overwrites all memories.
+    """
+
+    node: Conv
+
+
+Action = Load | Write | Run | Read | Compute | Multiply
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """All actions that serve one node, in order."""
+
+    node: Node
+    actions: list[Action]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A network made ready for a device.
+
+    stages:  for one image, one a node, in the network's order.
+    watched: every node's output is read.
+    strips:  by name of node, the strips in which it runs because its tensors do not fit the
+             memory at once.
+    added:   by name of a product, the add that runs with it, so that the add's stage has nothing
+             to run. Where the product is read, it has run aside once more.
+    """
+
+    network: Network
+    arithmetic: ProductSpec
+    spec: SocSpec
+    watched: bool
+    stages: tuple[Stage, ...]
+    strips: dict[str, int]
+    added: dict[str, str]
+
+    @property
+    def actions(self) -> Iterator[Action]:
+        """All actions for one image, in order."""
+        return (action for stage in self.stages for action in stage.actions)
+
+    @property
+    def loads(self) -> list[Load]:
+        """The loads of weights, parameters and descriptors, in order."""
+        return [action for action in self.actions if isinstance(action, Load)]
+
+    @property
+    def resident(self) -> bool:
+        """All weights fit the device at once: they are loaded once for all images."""
+        return (len(self.loads) <= 1
+                and not any(isinstance(action, Multiply) for action in self.actions))
+
+    @property
+    def on_host(self) -> frozenset[str]:
+        """Names of the nodes that the host computes."""
+        return frozenset(action.node.name for action in self.actions
+                         if isinstance(action, Compute))

@@ -1,0 +1,62 @@
+"""Which commands' weights, parameters and descriptors are in the device at once."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dscim.arrays import Words
+from dscim.gateware import descriptor
+from dscim.gateware.layout import PARAMETER_WORDS
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import BUS_BYTES
+from dscim.host.compile.program import Arrays, Command, Load
+
+
+@dataclass
+class Segment:
+    """What is loaded together; it grows command by command until a memory is full.
+
+    Weights that several commands share are held once.
+    """
+
+    spec: SocSpec
+    weights: list[Words] = field(default_factory=list)
+    parameters: list[Words] = field(default_factory=list)
+    descriptors: list[Words] = field(default_factory=list)
+    _places: dict[Arrays, tuple[int, int]] = field(default_factory=dict)
+
+    def place(self, command: Command) -> int | None:
+        """The place of the command's descriptor, now in the segment; None when it does not fit."""
+        held = self._place_arrays(command.arrays, command.fields["parameter_base"])
+        if held is None or len(self.descriptors) >= self.spec.descriptors:
+            return None
+        weights, parameters = held
+        fields = command.fields | {"weight_base": weights, "parameter_base": parameters}
+        self.descriptors.append(np.array(descriptor.pack(fields), np.uint32))
+        return len(self.descriptors) - 1
+
+    def load(self) -> Load:
+        """The action that brings the segment into the device."""
+        return Load(*(np.concatenate(parts) if parts else np.zeros(0, np.uint32)
+                      for parts in (self.weights, self.parameters, self.descriptors)))
+
+    def _place_arrays(self, arrays: Arrays | None, modulo: int) -> tuple[int, int] | None:
+        """(weight_base, parameter_base) of the arrays; None when they do not fit.
+
+        modulo: what the parameter base is equal to, modulo 8.
+        """
+        if arrays is None:
+            return 0, 0
+        if arrays in self._places:
+            return self._places[arrays]
+        row_words = self.spec.macro.columns // BUS_BYTES
+        rows = sum(map(len, self.weights)) // row_words
+        channel = sum(map(len, self.parameters)) // PARAMETER_WORDS
+        gap = (modulo - channel) % 8
+        if (rows + len(arrays.weights) // row_words > self.spec.weight_rows
+                or channel + gap + len(arrays.parameters) // PARAMETER_WORDS > self.spec.channels):
+            return None
+        self.weights.append(arrays.weights)
+        self.parameters += [np.zeros(gap * PARAMETER_WORDS, np.uint32), arrays.parameters]
+        self._places[arrays] = rows, channel + gap
+        return self._places[arrays]

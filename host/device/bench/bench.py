@@ -1,0 +1,106 @@
+"""Latency, writes, reads and loops of an open device; every word held against a twin."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from dscim.arrays import Words
+from dscim.errors import LinkError
+from dscim.gateware import registers
+from dscim.gateware.layout import memory_sizes
+from dscim.host.device.bench.rates import Latency, Rate, Stopwatch, verify
+from dscim.host.device.bench.source import Source
+from dscim.host.device.controller import Controller
+from dscim.host.device.counters import Counters
+from dscim.progress import Progress
+
+MEMORY = "activations"
+
+
+class Bench:
+    """Measures the link of an open device; what its memories held is lost.
+
+    seed: of the words that are sent, and of the operands of those that the device makes.
+    """
+
+    def __init__(self, device: Controller, seed: int) -> None:
+        self._device = device
+        self._random = np.random.default_rng(seed)
+        self._source = Source(device, self._random)
+        self._base = registers.MEMORY_BASES[MEMORY]
+        self._most = memory_sizes(device.spec)[MEMORY] // 4
+
+    def latency(self, rounds: int) -> Latency:
+        """Reads one register `rounds` times; LinkError when it changes."""
+        times = np.empty(rounds)
+        for place in range(rounds):
+            start = time.perf_counter()
+            (word,) = self._device.link.read(registers.address("magic"), 1)
+            times[place] = time.perf_counter() - start
+            if word != registers.MAGIC:
+                raise LinkError(f"The identifier reads {word:#010x}, not {registers.MAGIC:#010x}.")
+        return Latency(rounds, float(times.min()), float(np.median(times)),
+                       float(np.quantile(times, 0.99)))
+
+    def transfers(self, total: int, step: Progress) -> dict[str, Rate]:
+        """Writes, reads and loops back `total` bytes each, and verifies every word.
+
+        write: random words, read back. read: words that the device's engine made, held against
+        their twin. loop-back: random words, written, then read at once, at random places and in
+        random sizes; its bytes count both ways. LinkError names a wrong word.
+        """
+        return {"write": self._sum("write", total, step, self._write),
+                "read": self._sum("read", total, step, self._read),
+                "loop-back": self._sum("loop-back", 2 * total, step, self._loop)}
+
+    def _sum(self, name: str, total: int, step: Progress, act: Callable[[int], Rate]) -> Rate:
+        done = Rate(0, 0.0, 0, 0.0)
+        while done.bytes < total:
+            step(name, done.bytes, total)
+            done += act(total - done.bytes)
+        step(name, total, total)
+        return done
+
+    def _write(self, most: int) -> Rate:
+        words = self._words(min(self._most, -(-most // 4)))
+        rate = self._timed(4 * len(words), lambda: self._device.link.write(self._base, words))
+        verify(self._base, words, self._device.link.read(self._base, len(words)))
+        return rate
+
+    def _read(self, most: int) -> Rate:
+        address, words = self._source.make(-(-most // 4))
+        found: list[Words] = []
+        rate = self._timed(4 * len(words), lambda: found.append(
+            self._device.link.read(address, len(words))))
+        verify(address, words, found[0])
+        return rate
+
+    def _loop(self, most: int) -> Rate:
+        size = min(int(2 ** self._random.uniform(0, 13)), self._most, -(-most // 8))
+        words = self._words(size)
+        address = self._base + 4 * int(self._random.integers(self._most - size + 1))
+        found: list[Words] = []
+
+        def there_and_back() -> None:
+            self._device.link.write(address, words)
+            found.append(self._device.link.read(address, size))
+
+        rate = self._timed(8 * size, there_and_back)
+        verify(address, words, found[0])
+        return rate
+
+    def _words(self, count: int) -> Words:
+        return self._random.integers(0, 1 << 32, count, dtype=np.uint32)
+
+    def _timed(self, count: int, act: Callable[[], object]) -> Rate:
+        self._device.counted()
+        watch = Stopwatch()
+        act()
+        seconds, cpu = watch.read()
+        return Rate(count, seconds, _cycles(self._device.counted()), cpu)
+
+
+def _cycles(counters: Counters) -> int:
+    """All cycles that passed: those the engine ran, and those it waited for the link."""
+    return counters.cycles_busy + counters.cycles_link

@@ -1,0 +1,128 @@
+"""The device's registers and memories behind a link: written, read, started, counted."""
+
+import time
+from typing import Self
+
+import numpy as np
+
+from dscim.arrays import Int8, Words
+from dscim.errors import LinkError, UserError
+from dscim.gateware import registers
+from dscim.gateware.layout import Outputs, pack_activations, tensor_words, unpack_activations
+from dscim.gateware.registers import ErrorCode
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
+from dscim.host.device.counters import Counters
+from dscim.host.link.base import Link
+
+START_SECONDS = 300.0
+"""A start that takes longer than this is taken for a device that hangs."""
+
+
+class Controller:
+    """A dscim device behind a link: `ref`, the simulator, or a board.
+
+    Opening it checks that a dscim device of this very `spec` answers. A context manager.
+    """
+
+    def __init__(self, link: Link, spec: SocSpec) -> None:
+        """Raises UserError, the link closed, when something else or another build is at its end."""
+        self.spec = spec
+        self._link = link
+        self._moved = Counters()
+        try:
+            self._check_identity()
+            self._seen = self._read_counters()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Releases the link."""
+        self._link.close()
+
+    @property
+    def link(self) -> Link:
+        """The bus itself, and what crossed it. Bytes that go by here are not in `counted`."""
+        return self._link
+
+    def load(self, weights: Words, parameters: Words, descriptors: Words) -> None:
+        """Writes packed words to the three memories, each from its start."""
+        self._write_memory("weights", weights)
+        self._write_memory("parameters", parameters)
+        self._write_memory("descriptors", descriptors)
+
+    def write_tensor(self, base: int, tensor: Int8) -> None:
+        """Writes (H, W, C) int8 to the activation memory from word `base` on."""
+        self._write_memory("activations", pack_activations(tensor), base * WORD_BYTES)
+
+    def read_tensor(self, base: int, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
+        """The (H, W, C) tensor at word `base` of the activation memory: int8, int32 when raw."""
+        count = tensor_words(shape, raw) * WORD_BYTES // BUS_BYTES
+        words = self._read_memory("activations", count, base * WORD_BYTES)
+        return unpack_activations(words, shape, raw)
+
+    def start(self, first: int, count: int) -> None:
+        """Runs descriptors first..first+count-1 and waits for their end.
+
+        Raises UserError when the device refuses one, LinkError when it hangs.
+        """
+        control = registers.BY_NAME["control"].pack(start=1, first=first, count=count)
+        self._write(registers.address("control"), np.array([control], np.uint32))
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            word = int(self._read(registers.address("status"), 1)[0])
+            status = registers.BY_NAME["status"].unpack(word)
+            if not status["busy"]:
+                break
+            if time.monotonic() > deadline:
+                raise LinkError(f"The device is still busy after {START_SECONDS:.0f} s; "
+                                "it hangs, restart it.")
+        error = ErrorCode(status["error"])
+        if error:
+            raise UserError(f"The device refused descriptor {status['place']}: {error.text}")
+
+    def counted(self) -> Counters:
+        """What the device counted, and what crossed the link, since the last call or opening."""
+        values = self._read_counters()
+        counted = Counters(**dict(zip(registers.COUNTERS, map(int, values - self._seen),
+                                      strict=True)))          # whole after a wrap of 32 bits
+        moved, self._moved, self._seen = self._moved, Counters(), values
+        return counted + moved
+
+    def _check_identity(self) -> None:
+        names = ("magic", "protocol", "spec_hash")
+        found = dict(zip(names, self._link.read(registers.address("magic"), 3), strict=True))
+        if found["magic"] != registers.MAGIC:
+            raise UserError(f"What answers is no dscim device: it reads {found['magic']:#010x} "
+                            f"where {registers.MAGIC:#010x} is due.")
+        if found["protocol"] != registers.PROTOCOL:
+            raise UserError(f"The device speaks protocol {found['protocol']}, this host "
+                            f"{registers.PROTOCOL}; rebuild the device or use its own host.")
+        if found["spec_hash"] != self.spec.hash:
+            raise UserError(f"The device was built from spec {found['spec_hash']:08x}, but "
+                            f"{self.spec.hash:08x} is asked for; rebuild it, or give the "
+                            "options that it was built with.")
+
+    def _read_counters(self) -> Words:
+        return self._read(registers.address(registers.COUNTERS[0]), len(registers.COUNTERS))
+
+    def _read_memory(self, name: str, count: int, offset: int = 0) -> Words:
+        return self._read(registers.MEMORY_BASES[name] + offset, count)
+
+    def _write_memory(self, name: str, words: Words, offset: int = 0) -> None:
+        self._write(registers.MEMORY_BASES[name] + offset, words)
+
+    def _read(self, address: int, count: int) -> Words:
+        self._moved += Counters(bytes_read=4 * count)
+        return self._link.read(address, count)
+
+    def _write(self, address: int, words: Words) -> None:
+        self._moved += Counters(bytes_written=4 * len(words))
+        self._link.write(address, words)

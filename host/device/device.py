@@ -1,0 +1,130 @@
+"""The device as the host sees it: layers and products, whatever link is behind it."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Int8
+from dscim.errors import UserError
+from dscim.gateware import descriptor
+from dscim.gateware.layout import (
+    Outputs,
+    pack_parameters,
+    pack_weights,
+    pixel_words,
+)
+from dscim.gateware.specs import LayerSpec, ProductSpec
+from dscim.gateware.specs.layer import MAX_SIDE
+from dscim.gateware.specs.soc import WORD_BYTES
+from dscim.host.compile.descriptors import layer_fields
+from dscim.host.compile.parameters import LayerParameters
+from dscim.host.device.controller import Controller
+from dscim.host.device.counters import Counters
+from dscim.host.golden.reference import weight_matrix
+from dscim.host.golden.reference.operands import column_corrections
+from dscim.progress import Tick
+
+__all__ = ["Counters", "Device", "Int8", "LayerParameters", "LayerRun", "ProductRun"]
+
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerRun:
+    """What a layer gave: outputs (N, out_h, out_w, outputs) int8, int32 when raw."""
+
+    outputs: Outputs
+    counters: Counters
+
+
+@dataclasses.dataclass(frozen=True)
+class ProductRun:
+    """What a product gave: values (M, N) int64 in product units."""
+
+    values: npt.NDArray[np.int64]
+    counters: Counters
+
+
+class Device(Controller):
+    """A device that runs layers and products. Opening, closing: see `Controller`."""
+
+    def run_layer(self, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+                  progress: Tick | None = None, *, depth: int | None = None,
+                  raw: bool = False) -> LayerRun:
+        """Runs a layer on x (N, H, W, C) int8, image by image; weights are uploaded once.
+
+        depth: only the first so many inputs of each window count. raw: int32 sums in product
+        units, bias included, instead of int8. progress(done, total) is called for each image.
+        """
+        if x.ndim != 4 or x.shape[1:] != layer.input or x.dtype != np.int8:
+            raise UserError(f"The layer takes int8 inputs of shape (N, {layer.input}), not "
+                            f"{x.dtype} of {x.shape}.")
+        fields = layer_fields(self.spec, layer, depth=depth, raw=raw)
+        self.counted()
+        self._upload(layer, parameters, fields)
+        outputs = np.zeros((len(x), *layer.output), np.int32 if raw else np.int8)
+        for index, image in enumerate(x):
+            self.write_tensor(0, image)
+            self.start(0, 1)
+            outputs[index] = self.read_tensor(fields["output_base"], layer.output, raw)
+            if progress:
+                progress(index + 1, len(x))
+        return LayerRun(outputs, self.counted())
+
+    def multiply(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int = 0,
+                 progress: Tick | None = None) -> ProductRun:
+        """sum((x - z) * w) for x (M, K) and w (K, N) int8, of any size, as `product` computes it.
+
+        What does not fit the memories at once is cut into pieces whose sums add up; the cuts
+        fall between row tiles and column tiles, so the bits stay the same.
+        progress(done, total) is called for each piece.
+        """
+        macro = self.spec.macro
+        values = np.zeros((x.shape[0], w.shape[1]), np.int64)
+        deepest = self._deepest(w.shape[0])
+        widest = min(w.shape[1], self.spec.channels,
+                     self.spec.weight_rows // deepest * macro.columns)
+        most = self.spec.activation_words // (pixel_words(deepest) + pixel_words(widest, True))
+        most = min(most, MAX_SIDE)
+        pieces = [(slice(m, m + most), slice(k, k + deepest), slice(n, n + widest))
+                  for k in range(0, w.shape[0], deepest)
+                  for n in range(0, w.shape[1], widest)
+                  for m in range(0, x.shape[0], most)]
+        total = Counters()
+        for done, (m, k, n) in enumerate(pieces, 1):
+            run = self._piece(x[m, k], w[k, n], product, zero_point)
+            values[m, n] += run.outputs[0, :, 0]
+            total += run.counters
+            if progress:
+                progress(done, len(pieces))
+        return ProductRun(values, total)
+
+    def _deepest(self, depth: int) -> int:
+        """The most inputs of one piece: all, or as many whole OR groups as both memories hold.
+
+        Whole row tiles where there is room for one.
+        """
+        macro = self.spec.macro
+        room = min(self.spec.weight_rows, self.spec.activation_words * WORD_BYTES // 2)
+        unit = macro.rows if room >= macro.rows else macro.or_width
+        return min(depth, max(unit, room // unit * unit))
+
+    def _piece(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int) -> LayerRun:
+        """One 1x1 layer over the rows of x as a column of pixels, raw."""
+        outputs = w.shape[1]
+        layer = LayerSpec((len(x), 1, x.shape[1]), outputs, input_zero=zero_point,
+                          product=product)
+        nothing = np.zeros(outputs, np.int32)
+        weights = w.T.reshape(outputs, 1, 1, -1)
+        return self.run_layer(layer, LayerParameters(weights, nothing, nothing, nothing),
+                              x[None, :, None, :], raw=True)
+
+    def _upload(self, layer: LayerSpec, parameters: LayerParameters, fields: dict[str, int]
+                ) -> None:
+        matrix = weight_matrix(parameters.weights)[:fields["depth"]]
+        bias = parameters.bias.astype(np.int64)
+        if not layer.product.exact:
+            bias = bias + column_corrections(matrix, layer.product, layer.input_zero)
+        self.load(pack_weights(matrix, self.spec.macro.columns),
+                  pack_parameters(bias, parameters.multiplier, parameters.shift),
+                  np.array(descriptor.pack(fields), np.uint32))

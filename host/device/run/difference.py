@@ -1,0 +1,84 @@
+"""Where a device's layer first differs from the reference, down to the row tile."""
+
+import dataclasses
+from typing import Any
+
+from dscim.arrays import Int8
+from dscim.errors import LinkError, UserError
+from dscim.gateware.specs import LayerSpec
+from dscim.host.compile.parameters import LayerParameters
+from dscim.host.device import Device
+from dscim.host.golden.reference import product, weight_matrix, windows
+
+REQUANTISATION = "after the row tiles: bias, requantisation or clamp"
+NOT_LOCATED = "row tile not located, for the sums do not fit the device's memory"
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The first output, in the order image, row, column, channel, that differs.
+
+    place: the row tile after which the sums differ, or REQUANTISATION, or NOT_LOCATED; the kind
+    of the node where there are no row tiles.
+    """
+
+    image: int
+    pixel: tuple[int, int]
+    channel: int
+    place: str
+    device: int
+    reference: int
+
+    def __str__(self) -> str:
+        return (f"image {self.image}, pixel {self.pixel}, channel {self.channel}, {self.place}: "
+                f"the device says {self.device}, the reference {self.reference}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return dataclasses.asdict(self)
+
+
+def first_difference(device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+                     seen: Difference) -> Difference:
+    """The difference `seen` with the row tile after which the sums differ.
+
+    x: the layer's input (1, H, W, C), which is run again on `device`, with fewer and fewer row
+    tiles. Raises LinkError when the device fails.
+    """
+    try:
+        place = _row_tile(device, layer, parameters, x, (*seen.pixel, seen.channel))
+    except LinkError:
+        raise
+    except UserError:
+        place = NOT_LOCATED
+    return dataclasses.replace(seen, place=place)
+
+
+def _row_tile(device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8,
+              output: tuple[int, int, int]) -> str:
+    """By bisection: a row tile before which the sums of `output` agree and after which not."""
+    rows = device.spec.macro.rows
+    tiles = -(-layer.depth // rows)
+
+    def differs(count: int) -> bool:
+        depth = min(count * rows, layer.depth)
+        run = device.run_layer(layer, parameters, x, depth=depth, raw=True)
+        return bool(run.outputs[0][output] != _prefix_sum(layer, parameters, x, output, depth))
+
+    if not differs(tiles):
+        return REQUANTISATION
+    good, bad = 0, tiles
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (good, middle) if differs(middle) else (middle, bad)
+    return f"row tile {bad - 1} of 0..{tiles - 1}"
+
+
+def _prefix_sum(layer: LayerSpec, parameters: LayerParameters, x: Int8,
+                output: tuple[int, int, int], depth: int) -> int:
+    """The reference's sum of one output over the first `depth` inputs of its window, with bias."""
+    y, column, channel = output
+    window = windows(x, layer)[0, y, column, :depth]
+    weights = weight_matrix(parameters.weights)[:depth, channel]
+    estimate = product(window[None], weights[:, None], layer.product, layer.input_zero)
+    return int(estimate[0, 0]) + int(parameters.bias[channel])

@@ -1,0 +1,75 @@
+"""Where compiled models stand, and under which key."""
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dscim.errors import SimulationError
+
+OLD_SECONDS = 30 * 24 * 3600.0
+
+
+def cache_folder() -> Path:
+    """The folder of compiled models, made when missing.
+
+    $DSCIM_CACHE, else $XDG_CACHE_HOME/dscim, else ~/.cache/dscim. Raises SimulationError where it
+    cannot be made, or where its path has a blank (make cannot build there).
+    """
+    chosen = os.environ.get("DSCIM_CACHE")
+    if chosen:
+        folder = Path(chosen)
+    else:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "dscim"
+    folder = folder.absolute()
+    if len(str(folder).split()) != 1:
+        raise SimulationError(
+            f"Cache folder '{folder}' has a blank in its path, which make cannot handle; "
+            "set DSCIM_CACHE to a folder without one."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SimulationError(
+            f"Cache folder '{folder}' cannot be made ({error.strerror}); "
+            "set DSCIM_CACHE to a folder that can be written."
+        ) from error
+    return folder
+
+
+def digest(parts: Iterable[str | bytes]) -> str:
+    """A key of 16 hexadecimal digits over `parts`, in order; equal only for equal parts."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "big") + data)
+    return state.hexdigest()[:16]
+
+
+def forget_old(pattern: str) -> None:
+    """Removes what matches `pattern` in the cache and was not used (touched) for OLD_SECONDS."""
+    for path in cache_folder().glob(pattern):
+        with suppress(OSError):  # another process may remove it too
+            if time.time() - path.stat().st_mtime > OLD_SECONDS:
+                path.unlink() if path.is_file() else shutil.rmtree(path)
+
+
+@contextmanager
+def build_beside(home: Path) -> Iterator[Path]:
+    """An empty folder to fill, renamed to `home` when the block ends well, removed when not.
+
+    Two processes may fill the same `home` at once: what is there first stays.
+    """
+    beside = home.with_name(f"{home.name}.building-{os.getpid()}-{threading.get_ident()}")
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        with suppress(OSError):  # another was faster: its result is the same
+            beside.rename(home)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

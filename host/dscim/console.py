@@ -1,0 +1,77 @@
+"""What a verb prints: lines, tables, progress; results on standard output, progress beside."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 150
+"""Columns of a table that no terminal limits."""
+
+
+class _Rate(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+class Report:
+    """Prints for one verb, more or less of it as its options say."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", PIPED_WIDTH))
+        self._out = Console(quiet=quiet, width=width, highlight=False, markup=False,
+                            emoji=False)
+        self._aside = Console(quiet=quiet, stderr=True, highlight=False, markup=False)
+        self._verbose = verbose
+
+    def say(self, line: str) -> None:
+        """One line, never wrapped."""
+        self._out.print(line, soft_wrap=True)
+
+    def detail(self, line: str) -> None:
+        """One line of --verbose."""
+        if self._verbose:
+            self.say(line)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table; a column's title that begins with '>' aligns it to the right."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for title in columns:
+            table.add_column(title.lstrip(">"), overflow="fold",
+                             justify="right" if title.startswith(">") else "left")
+        for row in rows:
+            table.add_row(*row)
+        self._out.print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar with rate and remaining time on a terminal; yields `step(what, done, total)`."""
+        bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(),
+                       MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
+                       console=self._aside, transient=True, disable=not self._aside.is_terminal)
+        with bar:
+            tasks: dict[str, TaskID] = {}
+
+            def step(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    for past in tasks.values():
+                        bar.update(past, visible=False)
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+            yield step

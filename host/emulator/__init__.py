@@ -1,9 +1,0 @@
-"""Whole networks by DS-CIM, bit for bit, at the speed of matrix products."""
-
-from dscim.host.emulator.compile import kernel, why_no_kernel
-from dscim.host.emulator.layer import EmulatedLayer, PreparedNode, estimate, prepare
-from dscim.host.emulator.parallel import over_images
-from dscim.host.emulator.pointwise import PointwiseTable
-
-__all__ = ["EmulatedLayer", "PointwiseTable", "PreparedNode", "estimate", "kernel", "over_images",
-           "prepare", "why_no_kernel"]

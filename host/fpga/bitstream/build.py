@@ -1,0 +1,197 @@
+"""The flow: elaborate, synthesise, place and route until timing is met, pack, hand over."""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dscim.boards.parts import Part
+from dscim.boards.soc import SYS, Setup, elaborate, lowered
+from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.errors import UserError
+from dscim.host.fpga.bitstream.families import FAMILIES, Family
+from dscim.host.fpga.bitstream.flow import STEPS, Built, Elaborated, Flow, TimingMissed
+from dscim.host.fpga.bitstream.timing import MEGA
+from dscim.host.fpga.bitstream.tools import Tool, find_tools
+from dscim.progress import Progress, Say
+
+SLOWER = 0.98
+"""Of the clock that was reached, what --allow-slow asks next: another place is never the same."""
+TRIES = 4
+"""Clocks that --allow-slow tries at most."""
+FACTS = "report.json"
+"""What a build says of itself; stands beside the bitstream."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What to build, how hard to try, and where to put it.
+
+    seeds: how many places to try; the fastest is kept. allow_slow: lower the clock to what was
+    reached and build again, until it is met. command: that asks for this, for the report.
+    """
+
+    setup: Setup
+    folder: Path
+    seeds: int = 1
+    allow_slow: bool = False
+    command: str = ""
+
+
+class Builder:
+    """Builds one order; `say` hears lines, `tick(what, done, total)` moves a progress bar."""
+
+    def __init__(self, order: Order, say: Say, tick: Progress) -> None:
+        self.order, self._say, self._tick = order, say, tick
+
+    def build(self) -> dict[str, Any]:
+        """The facts of the bitstream that now stands in the order's folder (report.json).
+
+        UserError for missing tools or a failed step, TimingMissed where a clock misses: the folder
+        then keeps what it had, and no bitstream of this build is in it.
+        """
+        setup = self.order.setup
+        part = setup.board.parts[setup.device]
+        family = FAMILIES.get(part.family)
+        tools = find_tools(family.kinds) if family else []
+        with _alone(self.order.folder):
+            if family is None:
+                return self._sources_alone()
+            return self._until_met(family, tools, part)
+
+    def _until_met(self, family: Family, tools: list[Tool], part: Part) -> dict[str, Any]:
+        """Builds; with allow_slow at lower and lower clocks."""
+        setup, tries = self.order.setup, TRIES if self.order.allow_slow else 1
+        while True:
+            try:
+                return self._build(setup, family, tools, part)
+            except TimingMissed as missed:
+                tries -= 1
+                if not tries or missed.timing.worst.name != SYS:
+                    raise
+                setup = lowered(setup, missed.timing.worst.reached*MEGA*SLOWER)
+                self._say(f"{missed} Trying {setup.clock/MEGA:.2f} MHz.")
+
+    def _build(self, setup: Setup, family: Family, tools: list[Tool], part: Part
+               ) -> dict[str, Any]:
+        made = elaborated(setup, self._say)
+        built = Flow(family, tools, part, self._say, self._tick).run(made, self.order.seeds)
+        facts = {"command": self.order.command} | _identity(setup) | {"built": True} | (
+            built.facts()) | {
+            "versions": {tool.name: tool.version for tool in tools} | _versions()}
+        _hand_over(self.order.folder, built, facts)
+        return facts
+
+    def _sources_alone(self) -> dict[str, Any]:
+        """For a board that no open tool of ours builds: the sources and the vendor's script."""
+        setup = self.order.setup
+        made = elaborated(setup, self._say, steps=1)
+        for path in made.folder.iterdir():
+            _replace(path, self.order.folder/path.name)
+        facts = {"command": self.order.command} | _identity(setup) | {
+            "built": False, "clocks": made.clocks}
+        _write(self.order.folder/FACTS, json.dumps(facts, indent=2) + "\n")
+        return facts
+
+
+def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
+    """The sources of `setup`, from the cache or made."""
+    described = [setup.board.name, setup.device, json.dumps(setup.spec.to_json()),
+                 f"{setup.clock}", f"{setup.baud}", f"{setup.address}", f"{setup.scope}"]
+    home = cache_folder() / f"sources-{digest([*_versions().values(), *described, *_code()])}"
+    label = f"[1/{steps}] elaboration"
+    cached = home.exists()
+    if not cached:
+        say(label)
+        forget_old("sources-*")
+        start = time.monotonic()
+        with build_beside(home) as beside:
+            clocks = elaborate(setup, beside).clocks
+            (beside/"made.json").write_text(json.dumps(
+                {"clocks": clocks, "seconds": time.monotonic() - start}))
+    os.utime(home)
+    made = json.loads((home/"made.json").read_text())
+    say(f"{label}: {made['seconds']:.1f} s" + (", kept from before" if cached else ""))
+    return Elaborated(home, made["clocks"], made["seconds"])
+
+
+def _versions() -> dict[str, str]:
+    """Those of the packages that decide the Verilog."""
+    return {package: version(package) for package in ("migen", "litex", "litex-boards")}
+
+
+def _code() -> list[str | bytes]:
+    """Names and contents of the sources that decide the Verilog."""
+    import dscim.boards  # noqa: PLC0415
+    import dscim.gateware  # noqa: PLC0415
+
+    rooms = [Path(room.__file__ or "").parent for room in (dscim.boards, dscim.gateware)]
+    files = [path for room in rooms for path in sorted(room.rglob("*.py"))]
+    return [part for path in files for part in (path.name, path.read_bytes())]
+
+
+def _identity(setup: Setup) -> dict[str, Any]:
+    """What says which device this is."""
+    return {"board": setup.board.name, "device": setup.device,
+            "part": setup.board.parts[setup.device].name, "spec_hash": f"{setup.spec.hash:08x}",
+            "spec": setup.spec.to_json(), "baud": setup.baud, "scope": setup.scope,
+            "ip": setup.address and setup.address.ip, "mac": setup.address and setup.address.mac}
+
+
+def _hand_over(folder: Path, built: Built, facts: dict[str, Any]) -> None:
+    """Puts logs, bitstream and facts into `folder`; the facts, last, make the bitstream valid."""
+    (folder/FACTS).unlink(missing_ok=True)
+    for name, path in built.logs().items():
+        _replace(path, folder/name)
+    bitstream = built.bitstream
+    _replace(bitstream, folder/bitstream.name)
+    facts["sha256"] = hashlib.sha256(bitstream.read_bytes()).hexdigest()
+    _write(folder/FACTS, json.dumps(facts, indent=2) + "\n")
+
+
+def _replace(source: Path, target: Path) -> None:
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copy(source, beside)
+        os.replace(beside, target)
+    except OSError as error:
+        raise UserError(f"'{target}' cannot be written: {error.strerror}.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _write(target: Path, text: str) -> None:
+    beside = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        beside.write_text(text)
+        os.replace(beside, target)
+    except OSError as error:
+        raise UserError(f"'{target}' cannot be written: {error.strerror}.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the folder; UserError where it cannot be made or another build holds it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder/".lock").open("w")
+    except OSError as error:
+        raise UserError(f"'{folder}' cannot be made: {error.strerror}; choose another --output."
+                        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"Another build is at work in '{folder}'; wait for it, or choose "
+                            "another --output.") from error
+        yield

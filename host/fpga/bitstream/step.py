@@ -1,0 +1,115 @@
+"""One step of a build: a program over files, in a folder of its own, cached, its log kept."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.errors import UserError
+from dscim.host.fpga.bitstream.tools import Tool
+from dscim.progress import Progress, Say
+
+LOG = "log.txt"
+SECONDS = "seconds.txt"
+
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """name: of the folder in the cache. label: what the user reads, as "[2/4] synthesis".
+
+    arguments: of `tool`; files are named without a folder.
+    inputs: files by the name that they have for the tool. outputs: what it must leave.
+    expected: seconds that it may take, for the progress bar alone.
+    """
+
+    name: str
+    label: str
+    tool: Tool
+    arguments: tuple[str, ...]
+    inputs: Mapping[str, Path]
+    outputs: tuple[str, ...]
+    expected: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """folder: where inputs, outputs and the log are. seconds: that it took when it was run."""
+
+    folder: Path
+    seconds: float
+    cached: bool
+
+
+def run_step(step: Step, say: Say, tick: Progress) -> Done:
+    """Runs `step`, or finds what it left before; UserError, with the log's place, when it fails.
+
+    The folder is made beside and renamed: a step that was interrupted leaves nothing behind.
+    """
+    texts = [part for name, path in sorted(step.inputs.items())
+             for part in (name, path.read_bytes())]
+    key = digest([step.tool.name, step.tool.version, *step.arguments, *texts])
+    home = cache_folder() / f"{step.name}-{key}"
+    cached = home.exists()
+    if not cached:
+        say(f"{step.label}: {step.tool.name} {step.tool.version}")
+        forget_old(f"{step.name}-*")
+        _run(step, home, tick)
+    os.utime(home)
+    seconds = float((home / SECONDS).read_text())
+    say(f"{step.label}: {seconds:.1f} s" + (", kept from before" if cached else ""))
+    return Done(home, seconds, cached)
+
+
+def _run(step: Step, home: Path, tick: Progress) -> None:
+    try:
+        with build_beside(home) as beside:
+            for name, path in step.inputs.items():
+                shutil.copy(path, beside / name)
+            start = time.monotonic()
+            status = _wait(step, beside, tick)
+            (beside / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
+            missing = [name for name in step.outputs if not _filled(beside / name)]
+            if status != 0 or missing:
+                kept = home.with_name(f"{home.name}.log")
+                shutil.copy(beside / LOG, kept)
+                raise UserError(f"{step.label} failed: {_reason(kept, status, missing)}; "
+                                f"see {kept}.")
+    except OSError as error:
+        raise UserError(f"{step.label} failed: {error.strerror or error} in '{home.parent}'; "
+                        "make room there, or set DSCIM_CACHE to another folder.") from error
+
+
+def _wait(step: Step, folder: Path, tick: Progress) -> int:
+    """Runs the program; the exit status. It is ended when the wait is."""
+    with (folder / LOG).open("wb") as log:
+        process = subprocess.Popen([step.tool.path, *step.arguments], cwd=folder, stdout=log,
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    start = time.monotonic()
+    try:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(timeout=0.5)
+            elapsed = int(time.monotonic() - start)
+            tick(f"{step.label}, seconds", elapsed, max(step.expected, elapsed + 1))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _reason(log: Path, status: int, missing: list[str]) -> str:
+    """The first line of error in a log, else its last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = (line for line in lines if line.startswith(("ERROR", "Error", "error")))
+    if status == 0:
+        return f"it left no {missing[0]}"
+    return next(errors, lines[-1] if lines else "it said nothing").rstrip(".")

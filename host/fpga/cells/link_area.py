@@ -1,0 +1,70 @@
+"""The size of the link in cells, by Yosys, as `dscim.host.fpga.cells.area` counts them.
+
+    python -m dscim.host.fpga.cells.link_area
+
+Everything between PHYs and bus: LiteX's and LiteEth's part too, the PHYs and the bus not.
+"""
+
+from liteeth.common import eth_phy_description
+from litex.gen import LiteXModule
+from litex.soc.interconnect import stream
+from migen import ClockDomain
+
+from dscim.gateware import registers
+from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort
+from dscim.gateware.link.link import Link
+from dscim.gateware.link.reach import Region
+from dscim.gateware.link.uart import UartCarrier
+from dscim.host.fpga.cells.area import cells, lut4_equivalents
+
+CLK_FREQ = 75_000_000
+REGION_BYTES = 65536
+
+
+class _Phy(LiteXModule):
+    """The SoC's end of a PHY."""
+
+    def __init__(self, layout, dw: int):
+        self.dw = dw
+        self.sink, self.source = stream.Endpoint(layout), stream.Endpoint(layout)
+
+
+def link_verilog(ethernet: bool) -> str:
+    """The link as module `macro`, with a UART's PHY of 8 bits and an Ethernet one of 32."""
+    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
+
+    module = LiteXModule()
+    module.cd_sys = ClockDomain()
+    domains, phys = [module.cd_sys], [_Phy([("data", 8)], 8)]
+    module.uart = uart = UartCarrier(phys[0], CLK_FREQ)
+    carriers, masters = [uart], [uart.wishbone]
+    if ethernet:
+        module.cd_eth_rx, module.cd_eth_tx = ClockDomain("eth_rx"), ClockDomain("eth_tx")
+        domains += [module.cd_eth_rx, module.cd_eth_tx]
+        phys.append(_Phy(eth_phy_description(32), 32))
+        module.ethernet = carrier = EthernetCarrier(
+            EthernetPort(phys[1], 0x10E2_D500_0001, "192.168.1.50"), CLK_FREQ)
+        carriers.append(carrier)
+        masters.append(carrier.etherbone.wishbone)
+    regions = [Region(base, REGION_BYTES, memory=True) for base in registers.MEMORY_BASES.values()]
+    module.link = link = Link(CLK_FREQ, 0, regions, carriers)
+    counters = [getattr(link.bank, register.name).fields.value
+                for register in registers.LINK_REGISTERS]
+    records = [end for phy in phys for end in (phy.sink, phy.source)]
+    ports = {signal for record in [*records, *masters, link.engine.bus]
+             for signal in record.flatten()}
+    ports |= {signal for domain in domains for signal in (domain.clk, domain.rst)}
+    return to_verilog(module, ports | {link.locked, *counters}, "macro").text
+
+
+def main() -> None:
+    """Prints the table."""
+    print(f"{'link':16}{'LUT4 eq.':>10}{'FF':>8}{'BRAM':>6}")
+    for name, ethernet in (("UART", False), ("UART, Ethernet", True)):
+        counts = cells(link_verilog(ethernet), "ecp5")
+        print(f"{name:16}{lut4_equivalents(counts):10}{counts.get('TRELLIS_FF', 0):8}"
+              f"{counts.get('DP16KD', 0):6}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

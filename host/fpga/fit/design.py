@@ -1,0 +1,92 @@
+"""What was or is to be synthesised: a macro alone, or a whole device on a board."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from dscim.boards import find_board
+from dscim.boards.soc import Address, Setup, elaborate
+from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.host.fpga.bitstream.reports import read_reports
+
+MEASURED_ON = "ecpix5"
+"""The board whose part and pins a design has where it names no other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Design:
+    """A macro alone where `device` is None, else that device on `board`.
+
+    parallel:  the macro is the exact one with a multiplier for every cell, one cycle a product.
+    multipliers: products may use the FPGA's; always true of a device.
+    ethernet:  the device has it, beside its UART.
+    """
+
+    macro: MacroSpec
+    device: SocSpec | None = None
+    parallel: bool = False
+    multipliers: bool = True
+    ethernet: bool = False
+    board: str = MEASURED_ON
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words, one name a design."""
+        macro = self.macro
+        kind = "exact, all rows" if self.parallel else macro.form
+        if macro.form != "exact":
+            kind += f" {macro.lanes}"
+        words = f"{macro.rows} x {macro.columns} {kind}, G = {macro.or_width}"
+        if not self.multipliers:
+            words += ", no multipliers"
+        if self.device is not None:
+            words = (f"{self.board}: {words}{', exact beside' if self.device.exact else ''}"
+                     f"{', Ethernet' if self.ethernet else ''}, spec {self.device.hash:08x}")
+        return words
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values from which `from_json` makes it again."""
+        return {"macro": self.macro.to_json(), "device": self.device and self.device.to_json(),
+                "parallel": self.parallel, "multipliers": self.multipliers,
+                "ethernet": self.ethernet, "board": self.board}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Design":
+        """The design that `to_json` told."""
+        device = values["device"]
+        return cls(**{**values, "macro": MacroSpec.from_json(values["macro"]),
+                      "device": device and SocSpec.from_json(device)})
+
+    def setup(self) -> Setup:
+        """The device on its board, at the board's clock."""
+        assert self.device is not None
+        board = find_board(self.board)
+        return Setup(board, board.devices[0], self.device, float(board.clock), board.baud,
+                     Address() if self.ethernet else None)
+
+    def sources(self, folder: Path) -> dict[str, Path]:
+        """Writes what Yosys reads into `folder`; the files by their names, NAME.v the Verilog."""
+        if self.device is None:
+            from dscim.host.fpga.cells.area import verilog_of  # noqa: PLC0415  Migen is slow to import
+
+            (folder/"macro.v").write_text(verilog_of(self.macro, self.parallel))
+        else:
+            elaborate(self.setup(), folder)
+        return {path.name: path for path in folder.iterdir() if path.suffix in (".v", ".init")}
+
+
+def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
+    """The design of a device of `macro`, without an exact macro beside it unless asked."""
+    return Design(macro, SocSpec(macro, **{"exact": False, **sizes}), ethernet=ethernet)
+
+
+def built(facts: dict[str, Any]) -> Design:
+    """The design that a build's report is of."""
+    spec = SocSpec.from_json(facts["spec"])
+    return Design(spec.macro, spec, ethernet=facts["ip"] is not None, board=facts["board"])
+
+
+def read_builds() -> list[tuple[Design, int]]:
+    """The finished builds for an ECP5, each with the tables that nextpnr counted."""
+    return [(built(facts), facts["cells"]["lut4"]["used"]) for facts in read_reports()
+            if facts["part"].startswith("LFE5")]

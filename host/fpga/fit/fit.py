@@ -1,0 +1,130 @@
+"""A network on a board: what it needs, what does not fit, the smallest change that would."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from dscim.boards.soc import Setup
+from dscim.errors import UserError
+from dscim.gateware.specs import ProductSpec, SocSpec, SpecError
+from dscim.gateware.specs.base import is_power_of_two
+from dscim.host.fpga.fit.design import Design
+from dscim.host.fpga.fit.size import Size, SizeModel
+from dscim.host.fpga.fit.speed import Speed, network_speed
+from dscim.host.network import Network
+
+FULL = 0.9
+"""Of a part's tables: beyond that nextpnr finds no way, or no clock."""
+
+MOST = {"activation_words": 1 << 16, "weight_rows": 1 << 16, "channels": 4096,
+        "descriptors": 2048}
+"""The memories that a network asks room of, at their largest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """size: an estimate. speed: None where the network cannot run. faults: why it does not fit,
+    a sentence each. change: options of `dscim build` that would make it fit, None where there is
+    nothing to change or nothing that helps."""
+
+    setup: Setup
+    size: Size
+    speed: Speed | None
+    faults: tuple[str, ...]
+    change: str | None
+
+
+class Fitting:
+    """Judges one network in one arithmetic; `model` estimates sizes."""
+
+    def __init__(self, network: Network, arithmetic: ProductSpec, model: SizeModel) -> None:
+        self._network, self._arithmetic, self._model = network, arithmetic, model
+
+    def fit(self, setup: Setup) -> Fit:
+        """`setup` as it is, and what to change where it does not fit."""
+        size, speed, faults = self._judge(setup)
+        change = next((_options(setup.spec, spec) for spec in self._others(setup.spec)
+                       if self._fits(setup, spec)), None) if faults else None
+        return Fit(setup, size, speed, faults, change)
+
+    def _judge(self, setup: Setup) -> tuple[Size, Speed | None, tuple[str, ...]]:
+        part = setup.board.parts[setup.device]
+        size = self._model.estimate(Design(setup.spec.macro, setup.spec,
+                                           ethernet=setup.address is not None))
+        faults = [f"{part.name} has {room} {what}, and the device needs about {need}."
+                  for what, need, room in (
+                      ("four-input tables, of which nine in ten can be used", size.lut4,
+                       int(FULL*part.lut4)),
+                      ("block RAMs", size.block_ram, part.block_ram),
+                      ("multipliers", size.multipliers, part.multipliers)) if need > room]
+        try:
+            speed = network_speed(self._network, self._arithmetic, setup.spec)
+        except (UserError, SpecError) as error:
+            return size, None, (*faults, str(error))
+        if not speed.resident:
+            faults.append(f"The weights do not fit the device at once: {speed.link_bytes} bytes "
+                          "cross the link for every image.")
+        cut = [layer.name for layer in speed.layers if layer.strips > 1]
+        if cut:
+            faults.append(f"{len(cut)} layers, {cut[0]!r} the first, are cut into strips, for "
+                          "their tensors do not fit the activation memory at once.")
+        return size, speed, tuple(faults)
+
+    def _fits(self, setup: Setup, spec: SocSpec) -> bool:
+        try:
+            return not self._judge(dataclasses.replace(setup, spec=spec))[2]
+        except SpecError:
+            return False
+
+    def _others(self, spec: SocSpec) -> Iterator[SocSpec]:
+        """Devices near `spec`, each with as much memory as the network needs there: first the same
+        macro, then with rows and columns halved ever more often."""
+        macro = spec.macro
+        halvings = [(total - less, less) for total in range(9) for less in range(total + 1)]
+        for rows, columns in halvings:
+            try:
+                smaller = dataclasses.replace(macro, rows=macro.rows >> rows,
+                                              columns=macro.columns >> columns)
+                enough = self._enough(dataclasses.replace(spec, macro=smaller))
+            except (UserError, SpecError):
+                continue
+            if enough != spec:
+                yield enough
+
+    def _enough(self, spec: SocSpec) -> SocSpec:
+        """`spec` with each memory doubled until the network fits it, those that suffice kept.
+
+        UserError where not even the largest memories are enough.
+        """
+        def fits(trial: SocSpec) -> bool:
+            try:
+                speed = network_speed(self._network, self._arithmetic, trial)
+            except (UserError, SpecError):
+                return False
+            return speed.resident and all(layer.strips == 1 for layer in speed.layers)
+        found = _resized(spec, MOST)
+        if not fits(found):
+            raise UserError("not even the largest memories are enough")
+        for name in MOST:
+            size = getattr(spec, name)
+            while not fits(_resized(found, {name: size})):
+                size *= 2
+            found = _resized(found, {name: size})
+        return found
+
+
+def _resized(spec: SocSpec, sizes: dict[str, Any]) -> SocSpec:
+    return dataclasses.replace(spec, **sizes)
+
+
+def _options(before: SocSpec, after: SocSpec) -> str:
+    """The options of `dscim build` that make `after` of `before`."""
+    changed: dict[str, Any] = {}
+    for name in ("rows", "columns"):
+        if getattr(before.macro, name) != getattr(after.macro, name):
+            changed[name] = getattr(after.macro, name)
+    for name in MOST:
+        assert is_power_of_two(getattr(after, name))
+        if getattr(before, name) != getattr(after, name):
+            changed[name.replace("_", "-")] = getattr(after, name)
+    return " ".join(f"--{name} {value}" for name, value in changed.items())

@@ -1,0 +1,46 @@
+"""What pages show of builds and macros: boards/reports, and sizes.json and placed.json here."""
+
+from collections.abc import Callable, Sequence
+
+from dscim.errors import UserError
+from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
+from dscim.host.fpga.fit.alone import read_placed
+from dscim.host.fpga.fit.sides import COLUMNS as SIDES
+from dscim.host.fpga.fit.sides import cells, contenders, side
+from dscim.host.fpga.fit.size import SizeModel
+from dscim.host.fpga.fit.table import built
+from dscim.markdown import markdown
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def _builds() -> Table:
+    return COLUMNS, [row(facts) for facts in read_reports()]
+
+
+def _estimates() -> Table:
+    """Estimated beside built."""
+    rows = built(SizeModel())
+    return ("build", ">LUT4", ">estimated", ">off", ">block RAM", ">estimated", ">multipliers",
+            ">estimated"), [
+        (f"`{one.name}`", f"{one.lut4}", f"{one.estimate.lut4}", f"{100*one.off:+.1f} %",
+         f"{one.block_ram}", f"{one.estimate.block_ram}", f"{one.multipliers}",
+         f"{one.estimate.multipliers}") for one in rows]
+
+
+def _macros() -> Table:
+    """Those of `dscim macros` in its default size."""
+    model, placed = SizeModel(), read_placed()
+    return SIDES, [cells(side(*contender, model, placed)) for contender in contenders(128, 4)]
+
+
+TABLES: dict[str, Callable[[], Table]] = {
+    "builds": _builds, "estimates": _estimates, "macros": _macros}
+"""By the block's name."""
+
+
+def shown(name: str) -> str:
+    """A table's Markdown; UserError for an unknown one."""
+    if name not in TABLES:
+        raise UserError(f"There is no table {name!r}; choose one of {', '.join(TABLES)}.")
+    return markdown(*TABLES[name]())

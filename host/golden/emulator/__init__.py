@@ -1,0 +1,9 @@
+"""Whole networks by DS-CIM, bit for bit, at the speed of matrix products."""
+
+from dscim.host.golden.emulator.compile import kernel, why_no_kernel
+from dscim.host.golden.emulator.layer import EmulatedLayer, PreparedNode, estimate, prepare
+from dscim.host.golden.emulator.parallel import over_images
+from dscim.host.golden.emulator.pointwise import PointwiseTable
+
+__all__ = ["EmulatedLayer", "PointwiseTable", "PreparedNode", "estimate", "kernel", "over_images",
+           "prepare", "why_no_kernel"]

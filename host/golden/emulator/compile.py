@@ -1,0 +1,87 @@
+"""The kernels, compiled once for this machine into the cache, and loaded.
+
+Where no g++ is found, or DSCIM_KERNEL=none is set, there is no kernel and numpy computes the same
+bits. DSCIM_KERNEL=plain compiles it without vector instructions: the same bits, slower.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.errors import SimulationError
+
+SOURCES = tuple(Path(__file__).parent / name for name in ("kernel.cpp", "descent.cpp"))
+LIBRARY = "kernel.so"
+FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
+NATIVE = "-march=native"
+
+
+def kernel() -> ctypes.CDLL | None:
+    """The compiled kernel; None where there is none, see `why_no_kernel`."""
+    loaded = _loaded(os.environ.get("DSCIM_KERNEL", ""))
+    return loaded if isinstance(loaded, ctypes.CDLL) else None
+
+
+def why_no_kernel() -> str | None:
+    """One sentence that says why numpy computes and how to change it; None with a kernel."""
+    loaded = _loaded(os.environ.get("DSCIM_KERNEL", ""))
+    return loaded if isinstance(loaded, str) else None
+
+
+@cache
+def _loaded(wish: str) -> ctypes.CDLL | str:
+    """The library, or why there is none. wish: what DSCIM_KERNEL says."""
+    if wish == "none":
+        return "The emulator computes in numpy, as DSCIM_KERNEL=none asks for."
+    compiler = shutil.which("g++")
+    if compiler is None:
+        return ("The emulator computes in numpy, many times slower: there is no g++ to compile "
+                "its kernel with; install one (apt-get install g++).")
+    try:
+        library = ctypes.CDLL(str(_built(compiler, plain=wish == "plain")))
+    except (SimulationError, OSError) as error:
+        return f"The emulator computes in numpy, many times slower: {error}"
+    for function in (library.dscim_run, library.dscim_sums, library.dscim_estimates):
+        function.restype = None
+        function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+                             ctypes.c_void_p]
+    library.dscim_descend.restype = None
+    library.dscim_descend.argtypes = [
+        ctypes.c_void_p, *[ctypes.c_int64] * 4, *[ctypes.c_void_p] * 7, ctypes.c_float]
+    return library
+
+
+def _built(compiler: str, *, plain: bool) -> Path:
+    """The library's path, compiled when it is not in the cache.
+
+    The key holds the source, the flags and the compiler's macros, which name its version and
+    every instruction set of this machine. SimulationError says what the compiler said.
+    """
+    flags = [*FLAGS, *(["-DDSCIM_PLAIN"] if plain else [])]
+    native = _macros(compiler, NATIVE)
+    if native is not None:
+        flags.append(NATIVE)
+    macros = native if native is not None else _macros(compiler) or ""
+    sources = [source.read_bytes() for source in SOURCES]
+    home = cache_folder() / f"emulator-{digest([*sources, macros, *flags])}"
+    if not (home / LIBRARY).exists():
+        forget_old("emulator-*")
+        with build_beside(home) as beside:
+            command = [compiler, *flags, "-o", str(beside / LIBRARY), *map(str, SOURCES)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                first = (done.stderr.strip().splitlines() or ["it said nothing"])[0]
+                raise SimulationError(f"the kernel was not compiled, g++ failed: {first}")
+    os.utime(home)
+    return home / LIBRARY
+
+
+def _macros(compiler: str, *flags: str) -> str | None:
+    """The macros that the compiler defines with `flags`; None when it does not take them."""
+    command = [compiler, *flags, "-dM", "-E", "-x", "c++", os.devnull]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,196 @@
+"""A layer for the kernel, behind the interface of `dscim.host.golden.reference.PreparedLayer`."""
+
+import ctypes
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Int64
+from dscim.gateware.specs.layer import LayerSpec
+from dscim.host.golden.emulator.compile import kernel
+from dscim.host.golden.emulator.tables import count_tables
+from dscim.host.golden.reference import PreparedLayer, weight_matrix
+from dscim.host.golden.reference.depthwise import ROWS, PreparedDepthwise, tap_rows, tap_table
+from dscim.host.golden.reference.operands import column_corrections
+
+EXACT, COUNTED, DEPTHWISE = range(3)
+BLOCK, HALF = 32, 16
+"""Outputs of a block of weights; the last block may be half of one."""
+
+NUMBERS = (
+    "height", "width", "channels", "out_height", "out_width", "outputs", "kernel_height",
+    "kernel_width", "stride_y", "stride_x", "top", "left", "input_zero", "output_zero", "low",
+    "high", "kind", "has_signs", "chunks", "byte_rows", "decode_shift", "has_offset", "wide",
+    "single_rounding", "padded")
+ARRAYS = ("codes", "signs", "luts", "offsets", "factors", "constants", "multipliers", "shifts")
+
+
+class Description(ctypes.Structure):
+    """`struct Layer` of kernel.cpp."""
+
+    _fields_ = [*((name, ctypes.c_int32) for name in NUMBERS),
+                *((name, ctypes.c_void_p) for name in ARRAYS)]
+
+
+class PreparedNode(Protocol):
+    """A layer with its weights made ready, whatever computes it."""
+
+    layer: LayerSpec
+
+    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+        """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
+
+    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
+
+
+def prepare(layer: LayerSpec, weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32],
+            multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32], rows: int = ROWS
+            ) -> PreparedNode:
+    """The layer made ready for the kernel, or for numpy where there is none: the same bits.
+
+    weights: OHWI int8, of a depthwise layer (KH, KW, outputs); bias (product units),
+    multiplier (Q31), shift: (outputs,) int32; rows: R of the macro, which a depthwise layer's
+    regions depend on.
+    """
+    arrays = weights, bias, multiplier, shift
+    if kernel() is not None:
+        return EmulatedLayer(layer, *arrays, rows)
+    return PreparedDepthwise(layer, *arrays, rows) if layer.depthwise else \
+        PreparedLayer(layer, *arrays)
+
+
+def estimate(node: PreparedNode, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+    """(N, out_h, out_w, outputs): the sums of `accumulate` rounded to single precision."""
+    if isinstance(node, EmulatedLayer):
+        return node.estimate(x)
+    return node.accumulate(x).astype(np.float32)
+
+
+class EmulatedLayer:
+    """A layer with its weights made ready for the kernel. Threads may share it."""
+
+    def __init__(self, layer: LayerSpec, weights: npt.NDArray[np.int8],
+                 bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.int32],
+                 shift: npt.NDArray[np.int32], rows: int = ROWS) -> None:
+        """See `prepare`; the kernel must be there."""
+        library = kernel()
+        if library is None:
+            raise RuntimeError("there is no kernel to run a layer")
+        self.layer, self._library = layer, library
+        self._numbers = _geometry(layer)
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        if layer.depthwise:
+            constants = self._depthwise(weights, rows)
+        elif layer.product.exact:
+            constants = self._exact(weight_matrix(weights))
+        else:
+            constants = self._counted(weight_matrix(weights))
+        self._requantisation(constants + bias, multiplier, shift)
+        self._arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays.items()}
+        arrays = {name: array.ctypes.data for name, array in self._arrays.items()}
+        self._description = Description(**self._numbers, **arrays)
+
+    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+        """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
+        return self._call(self._library.dscim_sums, x, np.dtype(np.int64))
+
+    def estimate(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        """As `accumulate`, rounded to single precision."""
+        return self._call(self._library.dscim_estimates, x, np.dtype(np.float32))
+
+    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
+        return self._call(self._library.dscim_run, x, np.dtype(np.int8))
+
+    def _call(self, function: Any, x: npt.NDArray[np.int8], dtype: np.dtype[Any]
+              ) -> npt.NDArray[Any]:
+        if x.dtype != np.int8 or x.shape[1:] != self.layer.input:
+            raise ValueError(f"the layer takes int8 of shape (N, {self.layer.input}), not "
+                             f"{x.dtype} of {x.shape}")
+        x = np.ascontiguousarray(x)
+        out = np.empty((len(x), *self.layer.output), dtype)
+        pixels = len(x) * self.layer.output[0] * self.layer.output[1]
+        function(ctypes.byref(self._description), x.ctypes.data, 0, pixels, out.ctypes.data)
+        return out
+
+    def _counted(self, matrix: npt.NDArray[np.int8]) -> Int64:
+        """Sets the tables of counts for weights (K, N); returns what columns add."""
+        product = self.layer.product
+        tables = count_tables(matrix, product, self.layer.input_zero)
+        self._arrays["codes"] = np.concatenate([_blocks(codes) for codes in tables.codes])
+        if tables.signs is not None:
+            signs = _blocks(tables.signs)
+            self._arrays["signs"] = np.tile(signs, len(tables.codes))
+        self._arrays["luts"] = tables.luts
+        self._arrays["offsets"] = (tables.rows * tables.luts[0].size).astype(np.uint32)
+        self._numbers |= {
+            "kind": COUNTED, "has_signs": int(tables.signs is not None),
+            "chunks": len(tables.codes), "byte_rows": tables.byte_rows,
+            "decode_shift": product.decode_shift,
+            "has_offset": int(product.signed == "offset")}
+        return column_corrections(matrix, product, self.layer.input_zero)
+
+    def _exact(self, matrix: npt.NDArray[np.int8]) -> Int64:
+        """Sets the true weights (K, N), by pairs of rows; returns what columns add."""
+        depth, outputs = matrix.shape
+        even = np.zeros((depth + depth % 2, _padded(outputs)), np.int16)
+        even[:depth, :outputs] = matrix
+        pairs = even.reshape(-1, 2, even.shape[1] // HALF, HALF)
+        self._arrays["factors"] = pairs.transpose(2, 0, 3, 1)
+        self._numbers["kind"] = EXACT
+        return -self.layer.input_zero * matrix.astype(np.int64).sum(axis=0)
+
+    def _depthwise(self, weights: npt.NDArray[np.int8], rows: int) -> Int64:
+        """Sets the table of each tap of each output; columns add nothing."""
+        layer, product = self.layer, self.layer.product
+        taps = weights.reshape(layer.depth, layer.outputs)
+        each = layer.outputs // layer.input[2]
+        row = np.repeat(tap_rows(layer.depth, layer.input[2], rows), each, axis=1)
+        tables = tap_table(taps.T.ravel(), row.T.ravel(), product, layer.input_zero)
+        counts = (tables >> product.decode_shift).astype(np.int16)
+        self._arrays["factors"] = np.roll(counts, 128, axis=1)
+        self._numbers |= {"kind": DEPTHWISE, "decode_shift": product.decode_shift}
+        return np.zeros(layer.outputs, np.int64)
+
+    def _requantisation(self, constants: Int64, multiplier: npt.NDArray[np.int32],
+                        shift: npt.NDArray[np.int32]) -> None:
+        """Sets the constants and factors of each output, up to a multiple of HALF."""
+        most = self.layer.depth << 17  # a product is at most 2**16, its estimate and parts too
+        reach = (np.abs(constants) + most) << np.maximum(shift, 0).astype(np.int64)
+        padded = _padded(len(constants))
+        for name, values, dtype in (("constants", constants, np.int64),
+                                    ("multipliers", multiplier, np.int32),
+                                    ("shifts", shift, np.int32)):
+            array = np.zeros(padded, dtype)
+            array[:len(values)] = values
+            self._arrays[name] = array
+        self._numbers |= {"padded": padded, "wide": int(bool((reach >= 1 << 31).any()))}
+
+
+def _geometry(layer: LayerSpec) -> dict[str, int]:
+    """The numbers of a description that say where things are."""
+    height, width, channels = layer.input
+    down, across, outputs = layer.output
+    return {
+        "height": height, "width": width, "channels": channels, "out_height": down,
+        "out_width": across, "outputs": outputs, "kernel_height": layer.kernel[0],
+        "kernel_width": layer.kernel[1], "stride_y": layer.stride[0],
+        "stride_x": layer.stride[1], "top": layer.padding[0][0], "left": layer.padding[1][0],
+        "input_zero": layer.input_zero, "output_zero": layer.output_zero,
+        "low": layer.clamp[0], "high": layer.clamp[1],
+        "single_rounding": int(layer.single_rounding)}
+
+
+def _padded(outputs: int) -> int:
+    return -(-outputs // HALF) * HALF
+
+
+def _blocks(values: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """(K, N) as the kernel reads it: blocks of 32 outputs, then of 16, row by row, in one line."""
+    depth, outputs = values.shape
+    padded = np.full((depth, _padded(outputs)), -128, np.int8)
+    padded[:, :outputs] = values
+    starts = range(0, padded.shape[1], BLOCK)
+    return np.concatenate([padded[:, start:start + BLOCK].ravel() for start in starts])

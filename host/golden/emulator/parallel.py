@@ -1,0 +1,50 @@
+"""Images shared among threads, in batches of bounded memory."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from dscim.progress import Tick
+
+Result = TypeVar("Result")
+
+
+THREADS = "DSCIM_THREADS"
+"""The variable that says how many threads emulate; unset: one for each core."""
+
+
+def thread_count() -> int:
+    """Threads that work: DSCIM_THREADS, else the cores that this process may use."""
+    wish = os.environ.get(THREADS, "")
+    if wish.isdecimal() and int(wish) > 0:
+        return int(wish)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else \
+        os.cpu_count() or 1
+
+
+def over_images(work: Callable[[slice], Result], count: int, batch: int, step: Tick | None = None,
+                   threads: int | None = None) -> list[Result]:
+    """`work` of every batch of `count` images, in order, by several threads.
+
+    work: takes the batch as a slice of the images; it must release the interpreter to gain, as
+    the kernel and numpy do. At most as many batches as threads are held at once, beside results.
+    An error or Ctrl-C ends the rest. step: called after each batch, from the calling thread.
+    """
+    threads = threads or thread_count()
+    parts = [slice(start, min(start + batch, count)) for start in range(0, count, batch)]
+    results: dict[int, Result] = {}
+    done = 0
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: dict[Future[Result], int] = {}
+        for place, part in enumerate([*parts, None]):
+            while waiting and (part is None or len(waiting) >= threads):
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    finished = waiting.pop(future)
+                    results[finished] = future.result()
+                    done += parts[finished].stop - parts[finished].start
+                    if step:
+                        step(done, count)
+            if part is not None:
+                waiting[pool.submit(work, part)] = place
+    return [results[place] for place in range(len(parts))]

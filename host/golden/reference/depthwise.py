@@ -1,0 +1,107 @@
+"""Depthwise convolution: a product of few rows for each output channel (contract, "Tiling").
+
+A row tile of R rows holds D = max(1, R div taps) channels; channel c, tap t is row
+(c mod D)*taps + t of it. Cells off the diagonal never fire, so an output is the sum of what its
+own taps' rows give, each in the region that its place in the OR group owns. What a row gives for
+an activation is a table of 256 entries: exact for any arithmetic and any stream length.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Int64
+from dscim.gateware.specs import ProductSpec
+from dscim.gateware.specs.layer import LayerSpec
+from dscim.host.golden.reference.matrix import region_thresholds
+from dscim.host.golden.reference.operands import encode_activations, encode_weights
+from dscim.host.golden.reference.requantise import requantise
+
+ROWS = 128
+"""R of the contract's macro."""
+
+BLOCK = 1 << 20
+"""Table entries looked up at a time: bounds the memory."""
+
+
+def tap_rows(taps: int, channels: int, rows: int = ROWS) -> Int64:
+    """(taps, channels): the row of its tile that each tap of each channel is."""
+    together = max(1, rows // taps)
+    place: Int64 = (np.arange(channels) % together) * taps + np.arange(taps)[:, None]
+    return place % rows
+
+
+def tap_table(w: npt.NDArray[np.int8], row: Int64, spec: ProductSpec, zero_point: int
+              ) -> npt.NDArray[np.int32]:
+    """(cells, 256): what each cell gives for the activations -128..127, in product units.
+
+    w: (cells,) int8. row: (cells,) its row in a tile. Signed mode split, or exact.
+    """
+    operands = np.arange(-128, 128).astype(np.int8)
+    if spec.exact:
+        return (operands.astype(np.int32) - zero_point) * w.astype(np.int32)[:, None]
+    if spec.signed != "split":
+        raise ValueError("A depthwise product runs in the signed mode split, not in offset.")
+    a, a_sign = encode_activations(operands, spec, zero_point)
+    b, b_sign = encode_weights(w, spec)
+    p, q = region_thresholds(spec)[:, row % spec.or_width]
+    counts = np.zeros((len(w), 256), np.int32)
+    for sample in range(p.shape[1]):
+        fires = (b >> spec.operand_shift) > q[:, sample]
+        counts += ((a >> spec.operand_shift) > p[:, sample, None]) & fires[:, None]
+    signed = counts * (a_sign * b_sign[:, None])
+    return (signed << spec.decode_shift).astype(np.int32)
+
+
+def depthwise_windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
+    """(N, out_h, out_w, taps, C) for x (N, H, W, C); padded positions hold the zero point."""
+    padded = np.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.input_zero)
+    view = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
+    view = view[:, ::layer.stride[0], ::layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+    return view.reshape(*view.shape[:3], layer.depth, layer.input[2])
+
+
+def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
+            zero_point: int = 0, rows: int = ROWS) -> Int64:
+    """sum over taps of (x - z) * w as `spec` computes it, in product units: (M, outputs).
+
+    x: (M, taps, C) int8; w: (taps, outputs) int8, where output o takes channel o*C/outputs;
+    zero_point: z, int8; rows: R of the macro.
+    """
+    (taps, outputs), channels = w.shape, x.shape[2]
+    of_output = np.arange(outputs) // (outputs // channels)
+    row = tap_rows(taps, channels, rows)[:, of_output]
+    total = np.zeros((len(x), outputs), np.int64)
+    for tap in range(taps):
+        table = tap_table(w[tap], row[tap], spec, zero_point).ravel()
+        base = 256 * np.arange(outputs) + 128
+        step = max(1, BLOCK // outputs)
+        for start in range(0, len(x), step):
+            block = slice(start, start + step)
+            total[block] += table[base + x[block, tap, of_output]]
+    return total
+
+
+class PreparedDepthwise:
+    """A depthwise layer with its arrays, for many inputs; as `PreparedLayer` for others."""
+
+    def __init__(self, layer: LayerSpec, weights: npt.NDArray[np.int8],
+                 bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.int32],
+                 shift: npt.NDArray[np.int32], rows: int = ROWS) -> None:
+        """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,); rows: R."""
+        self.layer = layer
+        self._weights = weights.reshape(layer.depth, layer.outputs)
+        self._bias = bias.astype(np.int64)
+        self._multiplier, self._shift, self._rows = multiplier, shift, rows
+
+    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+        """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
+        unrolled = depthwise_windows(x, self.layer)
+        sums = product(unrolled.reshape(-1, *unrolled.shape[3:]), self._weights,
+                       self.layer.product, self.layer.input_zero, self._rows)
+        return sums.reshape(*unrolled.shape[:3], -1) + self._bias
+
+    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
+        return requantise(self.accumulate(x), self._multiplier, self._shift,
+                          self.layer.output_zero, self.layer.clamp,
+                          self.layer.single_rounding)

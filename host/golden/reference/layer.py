@@ -1,0 +1,51 @@
+"""A whole layer in numpy: windows, product, bias, requantisation."""
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Int64
+from dscim.gateware.specs.layer import LayerSpec
+from dscim.host.golden.reference.matrix import PreparedWeights
+from dscim.host.golden.reference.requantise import requantise
+
+
+def windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
+    """The unrolled input: (N, out_h, out_w, K) for x (N, H, W, C) int8.
+
+    Row k = (ky*KW + kx)*C + c of a window; padded positions hold the input's zero point.
+    """
+    (kh, kw), (sy, sx) = layer.kernel, layer.stride
+    padded = np.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.input_zero)
+    view = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))
+    view = view[:, ::sy, ::sx].transpose(0, 1, 2, 4, 5, 3)
+    return view.reshape(*view.shape[:3], layer.depth)
+
+
+def weight_matrix(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """(K, outputs) for OHWI weights (outputs, KH, KW, C)."""
+    return weights.reshape(len(weights), -1).T
+
+
+class PreparedLayer:
+    """A layer with its weights made ready, for many inputs."""
+
+    def __init__(self, layer: LayerSpec, weights: npt.NDArray[np.int8],
+                 bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.int32],
+                 shift: npt.NDArray[np.int32]) -> None:
+        """weights: OHWI int8; bias (product units), multiplier (Q31), shift: (outputs,)."""
+        self.layer = layer
+        self._weights = PreparedWeights(weight_matrix(weights), layer.product, layer.input_zero)
+        self._bias = bias.astype(np.int64)
+        self._multiplier, self._shift = multiplier, shift
+
+    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+        """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
+        unrolled = windows(x, self.layer)
+        sums = self._weights.product(unrolled.reshape(-1, self.layer.depth))
+        return sums.reshape(*unrolled.shape[:3], -1) + self._bias
+
+    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
+        return requantise(self.accumulate(x), self._multiplier, self._shift,
+                          self.layer.output_zero, self.layer.clamp,
+                          self.layer.single_rounding)

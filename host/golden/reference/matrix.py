@@ -1,0 +1,114 @@
+"""The contract as matrix products over thresholds: the same bits, fast enough for networks.
+
+The order of the points does not matter to a count, and a point reaches only the row that owns
+its region. So with (p_s, q_s) the points of a row's region, in local coordinates,
+
+    N = sum over s of [a' >> sh > p_s] @ [w' >> sh > q_s]      (signs multiplied in)
+
+which is one matrix product of as many times the inner size as a region has points. Its entries
+are -1, 0 and 1 and its sums stay below 2**24, so single precision is exact.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Int64
+from dscim.gateware.specs import MAX_DEPTH, ProductSpec
+from dscim.host.golden.reference.operands import (
+    column_corrections,
+    encode_activations,
+    encode_weights,
+)
+
+NEVER = 255
+"""A threshold that no operand of a region exceeds."""
+
+BLOCK_BYTES = 4 << 20
+"""Bytes of the fired rows that are held at a time: what a cache holds, not what memory does."""
+
+
+@cache
+def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
+    """(2, G, m), read-only: the local thresholds p_s and q_s of each region's points, by row.
+
+    m is the most points any region holds; rows with fewer are filled up with NEVER.
+    """
+    points = spec.sequence.points(spec.length, spec.or_width)
+    region = points // spec.side
+    owner = region[:, 0] * spec.root + region[:, 1]
+    held = [points[owner == row] % spec.side for row in range(spec.or_width)]
+    table = np.full((2, spec.or_width, max(map(len, held))), NEVER, np.uint8)
+    for row, local in enumerate(held):
+        table[:, row, :len(local)] = local.T
+    table.flags.writeable = False
+    return table
+
+
+class PreparedWeights:
+    """Weights made ready for products of one arithmetic, to be used again and again."""
+
+    def __init__(self, w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0) -> None:
+        """w: (K, N) int8 with K from 1 to 32,767; zero_point: z of the activations, int8."""
+        if not 1 <= w.shape[0] <= MAX_DEPTH:
+            raise ValueError(f"A product of {w.shape[0]} inputs is outside 1..{MAX_DEPTH}.")
+        self.spec = spec
+        self.zero_point = zero_point
+        self.depth, self.columns = w.shape
+        if spec.exact:
+            self._matrix: npt.NDArray[np.floating[Any]] = w.astype(np.float64)
+            return
+        rows = np.arange(self.depth) % spec.or_width
+        self._p, q = region_thresholds(spec)[:, rows].transpose(0, 2, 1)
+        magnitude, sign = encode_weights(w, spec)
+        level = magnitude >> spec.operand_shift
+        self._matrix = np.where(level > q[:, :, None], sign, 0).astype(np.float32)
+        self._constant = column_corrections(w, spec, zero_point)
+        self._tables = _activation_tables(spec, zero_point)
+
+    def product(self, x: npt.NDArray[np.int8]) -> Int64:
+        """sum((x - z) * w) in product units, (M, N) int64, for x (M, K) int8."""
+        block = max(1, BLOCK_BYTES // (4 * self.depth))
+        parts = [self._block(x[start:start + block]) for start in range(0, len(x), block)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.columns), np.int64)
+
+    def _block(self, x: npt.NDArray[np.int8]) -> Int64:
+        if self.spec.exact:
+            return ((x.astype(np.float64) - self.zero_point) @ self._matrix).astype(np.int64)
+        levels, signs, magnitudes = self._tables
+        operand = x.view(np.uint8)
+        level = levels[operand]
+        sign = signs[operand] if signs.min() < 0 else None
+        hit = np.empty(level.shape, np.bool_)
+        fired = np.empty(level.shape, np.float32)
+        counts = np.zeros((len(x), self.columns), np.float32)
+        for thresholds, matrix in zip(self._p, self._matrix, strict=True):
+            np.greater(level, thresholds, out=hit)
+            np.copyto(fired, hit)
+            if sign is not None:
+                fired *= sign
+            counts += fired @ matrix
+        estimate = counts.astype(np.int64) << self.spec.decode_shift
+        if self.spec.signed == "offset":
+            estimate -= 128 * magnitudes[operand].sum(axis=1, keepdims=True)
+        return estimate + self._constant
+
+
+def _activation_tables(spec: ProductSpec, zero_point: int) -> tuple[
+        npt.NDArray[np.uint8], npt.NDArray[np.float32], Int64]:
+    """What becomes of an activation, by its bits as uint8: level in its region, sign, a'."""
+    operands = np.arange(256, dtype=np.uint8).view(np.int8)
+    magnitude, sign = encode_activations(operands, spec, zero_point)
+    level = (magnitude >> spec.operand_shift).astype(np.uint8)
+    return level, sign.astype(np.float32), magnitude
+
+
+def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
+            zero_point: int = 0) -> Int64:
+    """sum((x - z) * w) as `spec` computes it, in product units: (M, N) int64.
+
+    x: (M, K) int8; w: (K, N) int8; zero_point: z, int8. With `spec.exact` the true integers.
+    """
+    return PreparedWeights(w, spec, zero_point).product(x)

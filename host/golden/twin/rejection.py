@@ -1,0 +1,130 @@
+"""Which descriptors a device refuses: the twin of the engine's set-up."""
+
+from dscim.gateware.descriptor import BY_NAME, MOST_WIDENING, VECTOR, Operation
+from dscim.gateware.layout import ceil_div, pixel_words
+from dscim.gateware.registers import ErrorCode
+from dscim.gateware.specs import MAX_DEPTH, MacroSpec, SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+
+SIZES = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_height",
+         "output_width", "output_channels", "kernel_height", "kernel_width", "stride_y",
+         "stride_x", "depth")
+
+ADD = {"kernel_height": 1, "kernel_width": 2, "stride_y": 1, "stride_x": 1, "origin_y": 0,
+       "origin_x": 0}
+"""What these fields are in every add."""
+
+
+def refusal(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
+    """The code with which a device of `spec` refuses the descriptor's fields `f`, or NONE.
+
+    The checks are made in the order of the codes; the first that fails is reported.
+    """
+    if f["operation"] not in set(Operation) or not _may_add(f):
+        return ErrorCode.OPERATION
+    if f["operation"] in VECTOR:
+        return (_vector_geometry(f) or _windows(spec, f) or _widening(f) or _activations(spec, f)
+                or ErrorCode.NONE)
+    if f["macro"] >= len(spec.macros):
+        return ErrorCode.MACRO
+    return (_arithmetic(spec.macros[f["macro"]], f) or _product_geometry(spec, f)
+            or _windows(spec, f) or _widening(f) or _activations(spec, f) or _products(spec, f)
+            or ErrorCode.NONE)
+
+
+def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
+    if macro.form == "exact":
+        return None
+    length = macro.or_width << f["samples_log2"]
+    if (1 << f["samples_log2"] > macro.most_samples
+            or (macro.form == "array" and length < macro.lanes)):
+        return ErrorCode.LENGTH
+    mode = "offset" if f["offset"] else "split"
+    if mode not in macro.signed or (f["offset"] and (
+            f["activation_shift"] or f["operation"] == Operation.DEPTHWISE)):
+        return ErrorCode.SIGNED_MODE
+    return None
+
+
+def _fits(f: dict[str, int]) -> bool:
+    """No size is zero, and the channels are among those of a pixel."""
+    return (all(f[name] for name in SIZES)
+            and f["input_channel"] + f["inputs"] <= f["input_channels"]
+            and f["output_channel"] + f["outputs"] <= f["output_channels"])
+
+
+def _product_geometry(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+    window = f["kernel_height"] * f["kernel_width"] * f["inputs"]
+    deepest = MAX_DEPTH if f["windows_log2"] else min(window, MAX_DEPTH)
+    if not _fits(f) or f["depth"] > deepest:
+        return ErrorCode.GEOMETRY
+    if f["operation"] == Operation.DEPTHWISE and not f["depth"] == window <= spec.macro.rows:
+        return ErrorCode.GEOMETRY
+    return None
+
+
+def _vector_geometry(f: dict[str, int]) -> ErrorCode | None:
+    if not _fits(f) or f["inputs"] != f["outputs"] or f["depth"] != 1:
+        return ErrorCode.GEOMETRY
+    if f["input_channel"] % WORD_BYTES or f["output_channel"] % WORD_BYTES:
+        return ErrorCode.GEOMETRY
+    if f["operation"] != Operation.ADD:
+        return None
+    same = all(f[f"input_{side}"] == f[f"output_{side}"] for side in ("height", "width"))
+    if not same or any(f[name] != value for name, value in ADD.items()):
+        return ErrorCode.GEOMETRY
+    return None
+
+
+def _adds(f: dict[str, int]) -> bool:
+    """There is an addition in it: an add, or a product with a residual."""
+    return f["operation"] == Operation.ADD or bool(f["residual"])
+
+
+def _may_add(f: dict[str, int]) -> bool:
+    """Sums are requantised, and no add or pool has a residual."""
+    return not (f["residual"] and f["operation"] in VECTOR) and not (_adds(f) and f["raw"])
+
+
+def _widening(f: dict[str, int]) -> ErrorCode | None:
+    if _adds(f) and f["left_shift"] + max(0, f["first_shift"], f["second_shift"]) > MOST_WIDENING:
+        return ErrorCode.SCALING
+    return None
+
+
+def _windows(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+    """Several pixels' windows are one row tile of a plain product, not in mode offset."""
+    pixels = 1 << f["windows_log2"]
+    if pixels == 1:
+        return None
+    window = f["kernel_height"] * f["kernel_width"] * f["inputs"]
+    rows = (pixels - 1) * ceil_div(window, spec.macro.or_width) * spec.macro.or_width + window
+    if (f["operation"] != Operation.PRODUCT or f["offset"] or f["depth"] != rows
+            or rows > spec.macro.rows
+            or pixels * f["output_width"] not in BY_NAME["output_width"].limits):
+        return ErrorCode.GEOMETRY
+    return None
+
+
+def _activations(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+    inputs = f["input_height"] * f["input_width"] * pixel_words(f["input_channels"])
+    outputs = f["output_height"] * f["output_width"] \
+        * pixel_words(f["output_channels"], bool(f["raw"]))
+    ends = [f["input_base"] + inputs]
+    if _adds(f):
+        ends.append(f["second_base"] + (inputs if f["operation"] == Operation.ADD else outputs))
+    if max(ends) > spec.activation_words:
+        return ErrorCode.INPUT_MEMORY
+    if f["output_base"] + outputs > spec.activation_words:
+        return ErrorCode.OUTPUT_MEMORY
+    return None
+
+
+def _products(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
+    weights = f["depth"] * ceil_div(f["outputs"], spec.macro.columns)
+    if f["weight_base"] + weights > spec.weight_rows:
+        return ErrorCode.WEIGHT_MEMORY
+    if (f["parameter_base"] - f["output_channel"]) % 8 \
+            or f["parameter_base"] + f["outputs"] > spec.channels:
+        return ErrorCode.PARAMETER_MEMORY
+    return None

@@ -1,0 +1,34 @@
+"""Where a data set's files are: the option, else DSCIM_DATA, else where a package puts them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dscim.errors import UserError
+
+VARIABLE = "DSCIM_DATA"
+"""The environment variable that names a folder of data sets."""
+
+
+def named_folder(folder: Path | None) -> Path | None:
+    """The folder of the option, else the one in DSCIM_DATA, else none."""
+    return folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+
+
+def find(folder: Path | None, inside: Sequence[str], wanted: str, advice: str,
+         usual: Sequence[Path] = ()) -> Path:
+    """The folder that holds the file `wanted` (or `wanted`.gz).
+
+    folder: the option; without it the one in DSCIM_DATA, then the `usual` ones. In each the
+    names of `inside` are tried too, so that one folder can hold several data sets.
+    UserError says where was looked and `advice`, which is where to get the files.
+    """
+    named = named_folder(folder)
+    roots = [named] if named else list(usual)
+    for root in roots:
+        for place in (root, *(root / name for name in inside)):
+            if any((place / name).is_file() for name in (wanted, f"{wanted}.gz")):
+                return place
+    looked = " or ".join(f"'{root}'" for root in roots) or "any folder"
+    raise UserError(f"there is no {wanted} in {looked}: {advice}, and name its folder with --data "
+                    f"or {VARIABLE}.")

@@ -1,0 +1,72 @@
+"""From pixels to the integers that a network takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import UInt8
+from dscim.errors import UserError
+
+ImageNet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of each channel by which ImageNet networks are trained."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """How a network takes images.
+
+    As a real number a pixel is (pixel / 255 - mean) / std, with one mean and std for each
+    channel or one for all; as an int8 it is that divided by `scale`, plus `zero`, rounded half
+    to even and clamped.
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    scale: float = 1 / 255
+    zero: int = -128
+
+    @classmethod
+    def spanning(cls, mean: tuple[float, ...], std: tuple[float, ...]) -> "Input":
+        """The input whose 256 integers span all that pixels can stand for."""
+        low = min(-m / s for m, s in zip(mean, std, strict=True))
+        high = max((1 - m) / s for m, s in zip(mean, std, strict=True))
+        scale = (high - low) / 255
+        return cls(mean, std, scale, int(np.clip(round(-128 - low / scale), -128, 127)))
+
+    @classmethod
+    def of(cls, network: Any) -> "Input":
+        """What a network file says of its input, or what its scale tells; else UserError.
+
+        network: a `dscim.host.network.Network`. A scale of 1/255 means pixels as 0..1, a scale
+        of 1 pixels as 0..255, each with the zero point -128.
+        """
+        told = network.provenance.get("input")
+        if isinstance(told, dict):
+            return cls(tuple(told["mean"]), tuple(told["std"]), network.scale, network.zero)
+        for std in (1.0, 1 / 255):
+            if network.zero == -128 and abs(network.scale * 255 * std - 1) < 0.02:
+                return cls((0.0,), (std,), network.scale, network.zero)
+        raise UserError(f"the network {network.name!r} takes integers of the scale "
+                        f"{network.scale:.6g} around {network.zero}, which does not tell how its "
+                        "pixels were prepared: give --mean and --std.")
+
+    def reals(self, channels: int) -> npt.NDArray[np.float64]:
+        """What each pixel value stands for in each channel, (channels, 256)."""
+        if not {len(self.mean), len(self.std)} <= {1, channels}:
+            raise UserError(f"{len(self.mean)} means and {len(self.std)} deviations do not fit "
+                            f"images of {channels} channels.")
+        mean, std = (np.broadcast_to(np.array(v, np.float64)[:, None], (channels, 1))
+                     for v in (self.mean, self.std))
+        return (np.arange(256) / 255 - mean) / std
+
+    def table(self, channels: int) -> npt.NDArray[np.int8]:
+        """The integer of each pixel value in each channel, (channels, 256)."""
+        whole = np.rint(self.reals(channels) / self.scale) + self.zero
+        return np.clip(whole, -128, 127).astype(np.int8)
+
+    def integers(self, images: UInt8) -> npt.NDArray[np.int8]:
+        """Images uint8 (N, H, W, C) as the network's input, int8 of the same shape."""
+        channels = images.shape[3]
+        return self.table(channels)[np.arange(channels), images]

@@ -1,0 +1,69 @@
+"""Which importer a file is for, and what all of them report."""
+
+import hashlib
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dscim.errors import UserError
+from dscim.gateware.specs import SpecError
+from dscim.host.network.importers.draft import Imported
+
+LIMIT = 1 << 29
+"""The most bytes of a file that is read: a network of 512 MB is none for a macro."""
+
+DAMAGE = (struct.error, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
+          MemoryError, RecursionError)
+"""What libraries raise for bytes that only look like a file of their format."""
+
+
+def import_file(path: Path, name: str | None = None) -> Imported:
+    """The network in a .tflite (INT8) or .onnx (QDQ) file; its arithmetic is the exact one.
+
+    name: of the network; None: the file's. UserError says in one sentence what is wrong: the
+    file, or the operator or type that is not known, with its place and a hint.
+    """
+    data = _bytes(path)
+    try:
+        with np.errstate(all="ignore"):     # what is no number is looked for, and refused
+            return _importer(path, data)(data, name or path.stem, {
+                "file": path.name, "sha256": hashlib.sha256(data).hexdigest()})
+    except UserError as error:
+        raise UserError(f"'{path}' cannot be imported: {_printable(str(error))}") from error
+    except (SpecError, *DAMAGE) as error:
+        kind = "" if isinstance(error, SpecError) else f"damaged ({type(error).__name__}): "
+        reason = _printable(str(error))[:200] or "no more is known"
+        raise UserError(f"'{path}' cannot be imported: {kind}{reason.rstrip('.')}.") from error
+
+
+def _printable(text: str) -> str:
+    """One line of what can be printed: names in a file may hold anything."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:1200]
+
+
+def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, str]], Imported]:
+    """The importer for the file's format, by its first bytes or its suffix."""
+    try:
+        if data[4:8] == b"TFL3" or path.suffix.lower() == ".tflite":
+            from dscim.host.network.importers import tflite_int8  # noqa: PLC0415
+            return tflite_int8.import_bytes
+        if path.suffix.lower() == ".onnx":
+            from dscim.host.network.importers import onnx_qdq  # noqa: PLC0415
+            return onnx_qdq.import_bytes
+    except ImportError as error:
+        raise UserError(f"its format needs the Python package {error.name!r}; install it with "
+                        "`pip install 'dscim[import]'`.") from error
+    raise UserError("its format is not known; give a .tflite (INT8) or .onnx (QDQ) file.")
+
+
+def _bytes(path: Path) -> bytes:
+    """The whole file."""
+    try:
+        size = path.stat().st_size
+        if size > LIMIT:
+            raise UserError(f"'{path}' has {size} bytes, more than the {LIMIT} that are read.")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror}.") from error

@@ -1,0 +1,120 @@
+"""An .onnx file as plain Python: operators in order and constants as arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+
+from dscim.arrays import Array
+from dscim.errors import UserError
+
+MOST_OPERATORS = 100_000
+DTYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8, onnx.TensorProto.UINT8,
+          onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+"""The types of constants that are read."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator: its place in the file, its kind, names of its tensors, its attributes."""
+
+    index: int
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+
+    @property
+    def place(self) -> str:
+        """The operator as a sentence begins with it."""
+        made = self.outputs[0] if self.outputs else ""
+        return f"operator {self.index} ({self.kind}, which makes {made!r})"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The graph of a file: its operators, constants by name, its input and its output.
+
+    input: (name, element type's name, dimensions; 0 for one that is left open).
+    """
+
+    operators: tuple[Operator, ...]
+    constants: dict[str, Array]
+    input: tuple[str, str, tuple[int, ...]]
+    output: str
+
+
+def read(data: bytes) -> Graph:
+    """The graph in the bytes of an .onnx file; UserError where it is none, or damaged."""
+    try:
+        model = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise UserError("it is no ONNX file, or cut short or damaged.") from error
+    graph = model.graph
+    if not graph.node or len(graph.node) > MOST_OPERATORS:
+        raise UserError(f"it is no ONNX network: it holds {len(graph.node)} operators.")
+    constants = {tensor.name: constant(tensor) for tensor in graph.initializer}
+    operators = []
+    for index, node in enumerate(graph.node):
+        operator = _operator(index, node)
+        if operator.kind == "Constant" and operator.outputs:
+            constants[operator.outputs[0]] = _value(operator)
+        else:
+            operators.append(operator)
+    inputs = [item for item in graph.input if item.name not in constants]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        raise UserError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs; a network "
+                        "has 1 of each.")
+    return Graph(tuple(operators), constants, _input(inputs[0]), graph.output[0].name)
+
+
+def constant(tensor: Any) -> Array:
+    """A constant's values, as many as its shape says; UserError where they are not in the file."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise UserError(f"the constant {tensor.name!r} is in another file; save the network as "
+                        "one file, without external data.")
+    if tensor.data_type not in DTYPES:
+        kinds = {value: name for name, value in onnx.TensorProto.DataType.items()}
+        raise UserError(f"the constant {tensor.name!r} is of type "
+                        f"{kinds.get(tensor.data_type, tensor.data_type)}; float, int8, uint8, "
+                        "int32 and int64 are known.")
+    count = int(np.prod([int(size) for size in tensor.dims], dtype=object))
+    size = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
+    held = len(tensor.raw_data) // size if tensor.HasField("raw_data") else max(
+        len(tensor.float_data), len(tensor.int32_data), len(tensor.int64_data))
+    if min(tensor.dims, default=1) < 0 or count != held:
+        raise UserError(f"the file is damaged: the constant {tensor.name!r} of shape "
+                        f"{tuple(tensor.dims)} has {held} values.")
+    values: Array = numpy_helper.to_array(tensor)
+    return values
+
+
+def _operator(index: int, node: Any) -> Operator:
+    if node.domain not in ("", "ai.onnx", "com.microsoft"):
+        raise UserError(f"operator {index} ({node.op_type}) is of the domain {node.domain!r}, "
+                        "which is not known.")
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute
+                  if not item.ref_attr_name}
+    return Operator(index, node.op_type, tuple(node.input), tuple(node.output), attributes)
+
+
+def _value(operator: Operator) -> Array:
+    """What a Constant holds."""
+    for name, value in operator.attributes.items():
+        if name == "value":
+            return constant(value)
+        if name in ("value_float", "value_floats"):
+            return np.asarray(value, np.float32)
+        if name in ("value_int", "value_ints"):
+            return np.asarray(value, np.int64)
+    raise UserError(f"{operator.place} holds no numbers.")
+
+
+def _input(item: Any) -> tuple[str, str, tuple[int, ...]]:
+    kind = item.type.tensor_type
+    names = {value: name for name, value in onnx.TensorProto.DataType.items()}
+    dimensions = tuple(int(size.dim_value) for size in kind.shape.dim)
+    return item.name, names.get(kind.elem_type, str(kind.elem_type)), dimensions

@@ -1,0 +1,144 @@
+"""ONNX QDQ: a graph of real operators between quantisers, as a network of integers.
+
+What lies between a DequantizeLinear and the next QuantizeLinear becomes one node. onnxruntime
+scales in float32 and rounds ties to even; the nodes scale in fixed point: 1 apart at most.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from dscim.errors import UserError
+from dscim.host.network.importers.draft import Imported
+from dscim.host.network.importers.onnx_file import Graph, Operator, read
+from dscim.host.network.importers.onnx_operators import OPERATORS
+from dscim.host.network.importers.onnx_quantisers import dequantise, quantise
+from dscim.host.network.importers.onnx_values import Activation, Layout, Pending, Simple
+from dscim.host.network.importers.onnx_walk import Walk
+from dscim.host.network.importers.scales import Quantity
+
+SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
+"""Operators of which only the first input is data."""
+
+HINTS = {
+    "ConvTranspose": "a transposed convolution has no layer on the macro; upsample outside the "
+                     "network, or train with a resize before a Conv",
+    "QLinearConv": "quantise in the QDQ format (QuantFormat.QDQ)",
+    "QLinearMatMul": "quantise in the QDQ format (QuantFormat.QDQ)",
+    "ConvInteger": "quantise statically in the QDQ format (quantize_static)",
+    "MatMulInteger": "quantise statically in the QDQ format (quantize_static)",
+    "DynamicQuantizeLinear": "quantise statically in the QDQ format (quantize_static)",
+    "Sigmoid": "end the network before it", "Concat": "join the branches by an Add",
+    "Mul": "fold it into the weights before the network is quantised",
+    "HardSwish": "train with Clip(0, 6) in its place",
+    "LeakyRelu": "train with Relu in its place"}
+"""What to do about some operators that are not known."""
+
+
+def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
+    """The network in the bytes of an .onnx file."""
+    graph = read(data)
+    walk = Walk(graph)
+    walk.start = (graph.input[0], input_layout(graph))
+    for operator in _needed(graph):
+        _step(walk, operator)
+    output = _output(walk)
+    assert walk.draft is not None
+    if graph.input[1] == "FLOAT":
+        walk.notes.insert(0, "The file takes float32; the network takes the int8 that it makes "
+                             "of it (uint8 less 128).")
+    return walk.draft.finish(name, output.name, walk.notes, {"format": "ONNX QDQ", **file})
+
+
+def _step(walk: Walk, operator: Operator) -> None:
+    """One operator: what it makes is known from now on."""
+    if operator.kind == "QuantizeLinear" and operator.inputs and operator.outputs:
+        quantise(walk, operator)
+    elif operator.kind == "DequantizeLinear" and operator.inputs and operator.outputs:
+        dequantise(walk, operator)
+    elif operator.kind in OPERATORS and operator.inputs and operator.outputs:
+        if walk.is_start(operator):
+            _before_quantiser(walk, operator)
+            return
+        value = OPERATORS[operator.kind](walk, operator)
+        if isinstance(value, Pending) and not value.title:
+            value = replace(value, title=f"{operator.kind.lower()}_{operator.index}")
+        if isinstance(value, Simple) and value.own is not None:
+            value = walk.materialise(operator, value, value.own)
+        walk.values[operator.outputs[0]] = value
+    else:
+        hint = HINTS.get(operator.kind, "rewrite the network without it")
+        walk.refuse(operator, f"is not known; {hint}, or end the file before it (known are "
+                              f"{', '.join(OPERATORS)})")
+
+
+def _before_quantiser(walk: Walk, operator: Operator) -> None:
+    """A Transpose or Identity of the input in real numbers: the input begins after it."""
+    assert walk.start is not None
+    _, layout = walk.start
+    if operator.kind == "Transpose" and walk.draft is None:
+        order = [int(axis) for axis in operator.attributes.get("perm", ())]
+        if sorted(order) == [0, 1, 2, 3] and order[0] == 0 and not layout.flat:
+            turned = "".join(layout.order[axis - 1] for axis in order[1:])
+            walk.start = (operator.outputs[0], Layout(layout.shape, turned))
+            return
+    elif operator.kind in ("Identity", "Dropout"):
+        walk.start = (operator.outputs[0], layout)
+        return
+    walk.refuse(operator, f"takes the input {walk.graph.input[0]!r} in real numbers; quantise it "
+                          "with a QuantizeLinear first")
+
+
+def input_layout(graph: Graph) -> Layout:
+    """The input as an image N, C, H, W, or N, H, W, C where a Transpose makes that of it."""
+    name, kind, sizes = graph.input
+    if kind not in ("FLOAT", "INT8", "UINT8"):
+        raise UserError(f"its input {name!r} is of type {kind}; float, int8 and uint8 are known.")
+    if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1:
+        raise UserError(f"its input {name!r} has the dimensions {sizes}; N, C, H, W or N, K with "
+                        "sizes that are fixed (0: left open) is needed.")
+    if len(sizes) == 2:
+        return Layout((1, 1, sizes[1]), flat=True)
+    if _turned(graph, name):
+        return Layout((sizes[1], sizes[2], sizes[3]), "hwc")
+    return Layout((sizes[2], sizes[3], sizes[1]))
+
+
+def _turned(graph: Graph, name: str) -> bool:
+    """True where the first operator but quantisers makes N, C, H, W of N, H, W, C."""
+    names = {name}
+    for operator in graph.operators:
+        if operator.inputs and operator.inputs[0] in names:
+            if operator.kind == "Transpose":
+                return list(operator.attributes.get("perm", ())) == [0, 3, 1, 2]
+            if operator.kind in ("QuantizeLinear", "DequantizeLinear", "Identity"):
+                names |= set(operator.outputs)
+    return False
+
+
+def _needed(graph: Graph) -> list[Operator]:
+    """The operators that the output depends on, in order; not those that compute shapes."""
+    needed, wanted = [], {graph.output}
+    for operator in reversed(graph.operators):
+        if wanted.intersection(operator.outputs):
+            needed.append(operator)
+            data: Any = operator.inputs[:1] if operator.kind in SHAPED else operator.inputs
+            wanted |= set(data)
+    return needed[::-1]
+
+
+def _output(walk: Walk) -> Activation:
+    """The activation that the graph ends with; a softmax that is not quantised gets 1/256."""
+    value = walk.values.get(walk.graph.output)
+    if isinstance(value, Activation):
+        return value
+    last = next((operator for operator in reversed(walk.graph.operators)
+                 if walk.graph.output in operator.outputs), None)
+    if last is None:
+        raise UserError(f"nothing makes the output {walk.graph.output!r}.")
+    if isinstance(value, Pending) and last.kind == "Softmax":
+        walk.notes.append("The file ends with a softmax in float32; the network's gives int8 of "
+                          "the scale 1/256 and the zero point -128.")
+        return walk.materialise(last, value, Quantity(1 / 256, -128))
+    walk.refuse(last, "ends the network in real numbers; put a QuantizeLinear after it")
+
+

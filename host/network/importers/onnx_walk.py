@@ -1,0 +1,116 @@
+"""The ONNX QDQ graph on its way into a draft: tensors by name, and what quantises them."""
+
+import math
+from typing import NoReturn
+
+from dscim.arrays import Array
+from dscim.errors import UserError
+from dscim.host.network import INPUT
+from dscim.host.network.importers.draft import Draft, at
+from dscim.host.network.importers.onnx_file import Graph, Operator
+from dscim.host.network.importers.onnx_values import (
+    Activation,
+    Constant,
+    Fixed,
+    Layout,
+    Pending,
+    Value,
+)
+from dscim.host.network.importers.scales import Quantity, clamp
+
+
+class Walk:
+    """The graph of a file and its tensors so far.
+
+    values: by the tensor's name. draft: the network so far; None before its input is known.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.values: dict[str, Value] = {name: Constant(values) for name, values in
+                                         graph.constants.items()}
+        self.start: tuple[str, Layout] | None = None
+        self.draft: Draft | None = None
+        self.quantised: set[str] = set()
+        self.notes: list[str] = []
+
+    def refuse(self, operator: Operator, why: str) -> NoReturn:
+        """Raises UserError with the operator's place."""
+        raise UserError(f"{operator.place} {why}.")
+
+    def value(self, operator: Operator, position: int, what: str = "input") -> Value:
+        """Input `position`; UserError where it is left out or nothing makes it."""
+        name = operator.inputs[position] if position < len(operator.inputs) else ""
+        if name not in self.values:
+            self.refuse(operator, f"has no {what}" if not name else
+                        f"takes {name!r}, which nothing before it makes in integers")
+        return self.values[name]
+
+    def given(self, operator: Operator, position: int) -> bool:
+        """True where the optional input `position` is there."""
+        return position < len(operator.inputs) and bool(operator.inputs[position])
+
+    def activation(self, operator: Operator, position: int = 0) -> Activation:
+        """Input `position` as the integers of a node."""
+        value = self.value(operator, position)
+        if isinstance(value, Activation):
+            return value
+        if isinstance(value, Pending):
+            self.refuse(operator, f"takes {operator.inputs[position]!r} in real numbers; "
+                                  "quantise with a QuantizeLinear and a DequantizeLinear between")
+        self.refuse(operator, f"takes the constant {operator.inputs[position]!r}, where an "
+                              "activation is needed; fold constants before")
+
+    def image(self, operator: Operator) -> Activation:
+        """The first input, which must be an image N, C, H, W."""
+        value = self.activation(operator)
+        if value.layout.order != "chw" or value.layout.flat:
+            self.refuse(operator, "takes a tensor that is no N, C, H, W; transpose it before")
+        return value
+
+    def numbers(self, operator: Operator, position: int, what: str) -> Array:
+        """A constant input, quantised or not, as the numbers that it means."""
+        value = self.value(operator, position, what)
+        if isinstance(value, Constant):
+            return value.values
+        if isinstance(value, Fixed):
+            return value.real()
+        self.refuse(operator, f"has a {what} that is not a constant")
+
+    def is_start(self, operator: Operator) -> bool:
+        """True for an operator that reads the file's input itself."""
+        return self.start is not None and operator.inputs[0] == self.start[0]
+
+    def begin(self, name: str, quantity: Quantity) -> None:
+        """The network's input is known: tensor `name` with its quantity."""
+        assert self.start is not None
+        source, layout = self.start
+        if self.draft is None:
+            self.draft = Draft(layout.shape, quantity, name)
+        elif self.draft.quantities[INPUT] != quantity:
+            raise UserError(f"its input {source!r} is quantised in two ways; one is needed.")
+        self.values[name] = Activation(INPUT, quantity, layout)
+
+    def named(self, value: Activation, source: str) -> None:
+        """A node is known by the first quantiser that gives its integers."""
+        assert self.draft is not None
+        if value.name not in self.quantised:
+            self.quantised.add(value.name)
+            self.draft.sources[value.name] = source
+
+    def materialise(self, operator: Operator, value: Pending, quantity: Quantity) -> Activation:
+        """The node that makes `value`, its output quantised."""
+        assert self.draft is not None
+        taken = value.title in self.draft.shapes        # by another quantiser of the same value
+        name = f"{value.title}_{operator.index}" if taken else value.title
+        fields = {"name": name, "inputs": tuple(given.name for given in value.inputs),
+                  "output_zero": quantity.zero, "output_scale": quantity.scale,
+                  "clamp": at(operator.place, lambda: clamp(quantity, value.low, value.high))}
+        node = at(operator.place, lambda: value.node(fields))
+        self.draft.add(node, value.layout.shape, operator.outputs[0])
+        return Activation(name, quantity, value.layout)
+
+
+def finite(value: float | None) -> float | None:
+    """A bound, or None where it bounds nothing."""
+    return None if value is None or not math.isfinite(value) or abs(value) > 1e30 else float(value)

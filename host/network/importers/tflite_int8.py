@@ -1,0 +1,106 @@
+"""TensorFlow Lite INT8: the graph of a .tflite file as a network of equal integers.
+
+QUANTIZE and DEQUANTIZE at the ends are left out: the network's own integers go in and out.
+"""
+
+from dscim.errors import UserError
+from dscim.host.network.importers.draft import Draft, Imported, at
+from dscim.host.network.importers.scales import Quantity
+from dscim.host.network.importers.tflite_file import Graph, Operator, read
+from dscim.host.network.importers.tflite_operators import OPERATORS
+from dscim.host.network.importers.tflite_walk import Walk, image_shape
+
+SHAPED = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+"""Operators of which only the first input is data; what computes their shapes is left out."""
+
+HINTS = {
+    "TRANSPOSE_CONV": "replace it by an upsampling outside the network",
+    "CONCATENATION": "join the branches by an ADD",
+    "MUL": "fold it into the weights before it", "SUB": "fold it into a bias",
+    "LOGISTIC": "end the network before it", "HARD_SWISH": "train with RELU6 in its place",
+    "LEAKY_RELU": "train with RELU in its place", "PRELU": "train with RELU in its place"}
+"""What to do about some operators that are not known."""
+
+
+def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
+    """The network in the bytes of a .tflite file."""
+    graph = read(data)
+    walk, start = _start(graph)
+    last = _last(graph)
+    for operator in _needed(graph, last):
+        if operator.index in start:
+            continue
+        handle = OPERATORS.get(operator.name)
+        if handle is None:
+            hint = HINTS.get(operator.name, "rewrite the network without it")
+            walk.refuse(operator, f"is not known; {hint}, or end the file before it (known are "
+                                  f"{', '.join(OPERATORS)})")
+        handle(walk, operator)
+    if last not in walk.names:
+        raise UserError(f"nothing makes the output {graph.tensors[last].name!r}.")
+    return walk.draft.finish(name, walk.names[last], _notes(graph, last), {
+        "format": "TensorFlow Lite INT8", **file})
+
+
+def _start(graph: Graph) -> tuple[Walk, set[int]]:
+    """The walk at the network's input, and the operators that quantise it."""
+    if len(graph.inputs) != 1 or graph.inputs[0] < 0:
+        raise UserError(f"it has {len(graph.inputs)} inputs; a network has 1.")
+    index = graph.inputs[0]
+    tensor, quantisers = graph.tensors[index], set()
+    aliases = [index]
+    if tensor.kind == "FLOAT32":
+        readers = [operator for operator in graph.operators if index in operator.inputs]
+        if not readers or any(operator.name != "QUANTIZE" for operator in readers):
+            raise UserError(f"its input {tensor.name!r} is FLOAT32 and not quantised; convert "
+                            "the network to full-integer INT8.")
+        quantisers = {operator.index for operator in readers}
+        aliases = [made for operator in readers for made in operator.outputs]
+        tensor = graph.tensors[aliases[0]]
+    place = f"the input {tensor.name!r}"
+    kinds = {(graph.tensors[i].kind, graph.tensors[i].scale.tobytes(),
+              graph.tensors[i].zero.tobytes()) for i in aliases}
+    if tensor.kind not in ("INT8", "UINT8") or len(tensor.scale) != 1 or len(kinds) != 1:
+        raise UserError(f"{place} is {tensor.kind} with {len(tensor.scale)} scales; convert the "
+                        "network to full-integer INT8.")
+    zero = int(tensor.zero[0]) - (128 if tensor.kind == "UINT8" else 0)
+    quantity = at(place, lambda: Quantity(float(tensor.scale[0]), zero))
+    batch = tensor.shape[0] if tensor.shape else 1
+    draft = Draft(image_shape(place, tensor, batch), quantity, tensor.name)
+    walk = Walk(graph, draft, batch)
+    walk.names = dict.fromkeys(aliases, "input")
+    return walk, quantisers
+
+
+def _last(graph: Graph) -> int:
+    """The tensor that is the network's output: what a DEQUANTIZE at the end takes."""
+    if len(graph.outputs) != 1 or graph.outputs[0] < 0:
+        raise UserError(f"it has {len(graph.outputs)} outputs; a network has 1.")
+    index = graph.outputs[0]
+    for operator in reversed(graph.operators):
+        if operator.name == "DEQUANTIZE" and operator.outputs == (index,):
+            index = operator.inputs[0]
+    return index
+
+
+def _needed(graph: Graph, last: int) -> list[Operator]:
+    """The operators that `last` depends on, in order; those that compute shapes do not count."""
+    needed, wanted = [], {last}
+    for operator in reversed(graph.operators):
+        if wanted.intersection(operator.outputs):
+            needed.append(operator)
+            wanted |= set(operator.inputs[:1] if operator.name in SHAPED else operator.inputs)
+    return needed[::-1]
+
+
+def _notes(graph: Graph, last: int) -> list[str]:
+    """What the network's user must know of its ends."""
+    notes = []
+    given, made = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    if given.kind == "FLOAT32":
+        notes.append("The file takes float32; the network takes the int8 that it makes of it.")
+    if "UINT8" in (given.kind, graph.tensors[last].kind):
+        notes.append("Tensors of uint8 are int8 here: each value less 128.")
+    if made.kind == "FLOAT32":
+        notes.append("The file gives float32; the network gives the int8 behind it.")
+    return notes

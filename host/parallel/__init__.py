@@ -1,6 +1,0 @@
-"""Tasks by processes of this machine, or by a cluster's workers; one that dies costs its task."""
-
-from dscim.host.parallel.cluster import Cluster
-from dscim.host.parallel.processes import Evaluator, Make, Workers
-
-__all__ = ["Cluster", "Evaluator", "Make", "Workers"]

@@ -1,0 +1,1 @@
+"""Experiments: calibration, training, pruning, studies of the paper, language models."""

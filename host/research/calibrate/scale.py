@@ -1,0 +1,74 @@
+"""The scale of a tensor: what its layers lose by it, and what sums that it enters lose."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from dscim.arrays import Floats, Int8
+from dscim.host.research.calibrate.fit import error, gain_and_bias, power
+from dscim.host.research.calibrate.graph import Rescaling
+from dscim.host.research.calibrate.layer import Task, on_levels, shifts
+from dscim.host.research.calibrate.samples import as_matrix, as_weights, products
+
+SCALES = 2.0 ** np.arange(-2, 2.01, 0.25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Consumer:
+    """A layer that reads the tensor.
+
+    task: what it has to do, less its input. windows: of a tensor's integers with a zero point.
+    """
+
+    task: Task
+    windows: Callable[[Int8, int], Int8]
+
+
+def quantised(values: Floats, to: Rescaling) -> Int8:
+    """The int8 of real values, in steps of the given network above its zero point."""
+    return np.clip(np.rint(values * np.float32(to.scale)) + to.zero, -128, 127).astype(np.int8)
+
+
+def best_scale(values: Floats, zero: int, layers: list[Consumer], summed: list[float]
+               ) -> Rescaling:
+    """The rescaling by which the readers of a tensor lose least.
+
+    values: the tensor in steps of the given network above its zero point. zero: z'.
+    summed: for each sum that it enters, how its own power compares with the sum's.
+    """
+    wanted = power_of(values)
+    best, least = Rescaling(1.0, zero), np.inf
+    for scale in SCALES:
+        to = Rescaling(float(scale), zero)
+        x = quantised(values, to)
+        back = (x.astype(np.float32) - zero) / np.float32(scale)
+        lost = float(np.square(back - values).mean()) / wanted
+        noise = sum(layer_noise(layer.task, layer.windows(x, zero), to) for layer in layers)
+        noise += lost * sum(summed)
+        if noise < least:
+            best, least = to, noise
+    return best
+
+
+def power_of(values: Floats) -> float:
+    """The variance of all values, never zero."""
+    return max(float(values.var()), 1e-12)
+
+
+def layer_noise(task: Task, x: Int8, to: Rescaling) -> float:
+    """The layer's error on windows x (P, KH, KW, C) by the best shift, as a share of its power.
+
+    to: the rescaling that x has; the weights stay as they are.
+    """
+    node, noises = task.node, []
+    layer = dataclasses.replace(task.layer, input_zero=to.zero)
+    matrix = as_matrix(node, node.weights).astype(np.float64)
+    start = task.unit / np.float32(to.scale)
+    for shift in shifts(task.spec):
+        spec = dataclasses.replace(task.spec, activation_shift=shift)
+        written = as_weights(node, on_levels(matrix, layer, spec))
+        sums = products(x, layer, written, spec)
+        gain, bias = gain_and_bias(sums, task.target, task.floor, start)
+        noises.append(float(error(sums * gain + bias, task.target, task.floor).sum()))
+    return min(noises) / max(float(power(task.target, task.floor).sum()), 1e-12)

@@ -1,0 +1,63 @@
+"""Evaluated structures on disk: a line of JSON each, written as soon as it is known."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dscim.errors import UserError
+from dscim.host.research.prune.space import Structure
+
+FORMAT = "dscim structure search"
+
+
+class Cache:
+    """Structures and their fitness, in memory and in a file that a kill at any point leaves whole.
+
+    The first line of the file, which begins with the first fitness, says what it is of. A last
+    line that a kill cut short is dropped.
+    """
+
+    def __init__(self, path: Path | None, facts: dict[str, Any]) -> None:
+        """facts: JSON values that decide a fitness; UserError where the file has others.
+
+        path: None keeps nothing on disk.
+        """
+        self.known: dict[Structure, float] = {}
+        self._path = path
+        self._header = json.dumps({"format": FORMAT, **facts}, sort_keys=True)
+        if path is not None:
+            self._open(path)
+
+    def add(self, structure: Structure, fitness: float) -> None:
+        """Keeps a fitness; it is on disk when this returns."""
+        self.known[structure] = fitness
+        if self._path is not None:
+            with self._path.open("a") as file:
+                if not file.tell():
+                    file.write(self._header + "\n")
+                file.write(json.dumps([list(structure), fitness]) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _open(self, path: Path) -> None:
+        """Reads what is there, and leaves the file with whole lines alone."""
+        try:
+            text = path.read_text() if path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"'{path}' cannot be read: {error}.") from error
+        whole = text[:text.rfind("\n") + 1]
+        lines = whole.splitlines()
+        if lines and lines[0] != self._header:
+            raise UserError(f"'{path}' belongs to another search: it says {lines[0][:200]}; "
+                            "remove it or give another folder.")
+        try:
+            for line in lines[1:]:
+                genes, fitness = json.loads(line)
+                self.known[tuple(int(gene) for gene in genes)] = float(fitness)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"'{path}' is damaged: {error}; remove it.") from error
+        if whole != text:
+            beside = path.with_name(path.name + ".part")
+            beside.write_text(whole)
+            os.replace(beside, path)

@@ -1,0 +1,94 @@
+"""The fitness of a structure: its accuracy on held-out images with generated weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dscim.gateware.specs import ProductSpec
+from dscim.host.network import Evaluator, Network, predictions
+from dscim.host.network.datasets.pixels import Input
+from dscim.host.research import calibrate
+from dscim.host.research.prune.images import parts_of
+from dscim.host.research.prune.learn import load_pruning_net
+from dscim.host.research.prune.plain import PlainNet
+from dscim.host.research.prune.recalibrate import accuracy, recalibrate
+from dscim.host.research.prune.space import Structure
+from dscim.host.research.prune.spaces import space
+from dscim.host.research.training.inputs import real
+from dscim.host.research.training.pytorch import quantise
+
+Fitness = Callable[[Structure], float]
+"""The greater the better; the same structure always gives the same number."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a fitness is measured, to be made anew in every worker process.
+
+    checkpoint: of the PruningNet. validation: held-out images by which structures are compared.
+    batches, batch: training images that the batch norms are recalibrated with. product: None,
+    the float network; else its integers by that arithmetic, by the emulator, and, where it is a
+    stochastic one, calibrated for it with `calibration` training images.
+    """
+
+    space: str
+    checkpoint: Path
+    dataset: str
+    folder: Path | None
+    held_out: int
+    validation: int = 2_000
+    batches: int = 8
+    batch: int = 128
+    product: ProductSpec | None = None
+    calibration: int = 32
+
+    def facts(self) -> dict[str, Any]:
+        """JSON values that decide a fitness."""
+        return {"space": self.space, "dataset": self.dataset, "held_out": self.held_out,
+                "validation": self.validation, "batches": self.batches, "batch": self.batch,
+                "calibration": self.calibration if self.product else None,
+                "product": self.product.to_json() if self.product else None}
+
+    def __call__(self) -> Fitness:
+        """The fitness; torch then uses one thread, so that all processes round alike."""
+        torch.set_num_threads(1)
+        where = space(self.space)
+        net, given = load_pruning_net(where, self.checkpoint)
+        parts = parts_of(self.dataset, self.folder, where, self.held_out)
+        shown = parts.images[:self.batches * self.batch]
+        batches = [real(given, batch) for batch in shown.split(self.batch)]
+        images, labels = parts.held_images[:self.validation], parts.held_labels[:self.validation]
+
+        def fitness(structure: Structure) -> float:
+            plain = net.export(structure)
+            recalibrate(plain, batches)
+            if self.product is None:
+                return accuracy(plain, given, images, labels)
+            network = integers(plain, given, shown[:self.calibration], self.product)
+            return emulated(network, given, images, labels)
+
+        return fitness
+
+
+def integers(plain: PlainNet, given: Input, shown: Tensor, product: ProductSpec,
+             name: str = "candidate") -> Network:
+    """The network in integers for an arithmetic, without training.
+
+    shown: training images, uint8; they choose the ranges, and the scales and shifts for a
+    stochastic product.
+    """
+    network = quantise(plain, shown.numpy(), name, given)
+    if product.exact:
+        return network
+    return calibrate.calibrate(network, given.integers(shown.numpy()), product)
+
+
+def emulated(network: Network, given: Input, images: Tensor, labels: Tensor) -> float:
+    """The accuracy, 0 to 1, of a network in integers by the emulator, by its own arithmetic."""
+    evaluator = Evaluator(network, threads=1)
+    answers = predictions(evaluator.outputs(given.integers(images.numpy())))
+    return float((answers == labels.numpy()).mean())

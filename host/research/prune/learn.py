@@ -1,0 +1,75 @@
+"""Training of a space's PruningNet, and of a structure from scratch."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dscim.errors import UserError
+from dscim.host.network.datasets.pixels import Input
+from dscim.host.research.prune import together
+from dscim.host.research.prune.fit import SILENT, Telling, fit
+from dscim.host.research.prune.generated import Generator, PruningNet, Shared
+from dscim.host.research.prune.plain import PlainNet
+from dscim.host.research.prune.recalibrate import accuracy
+from dscim.host.research.prune.schedule import Schedule
+from dscim.host.research.prune.space import RATIOS, Space, Structure
+from dscim.host.research.training.checkpoint import restore
+from dscim.host.research.training.inputs import real
+from dscim.host.research.training.loop import Split
+
+SOURCES: dict[str, type[nn.Module]] = {"generated": Generator, "shared": Shared}
+"""Where the weights of a PruningNet come from; "shared" is the baseline."""
+
+
+def pruning_net(where: Space, source: str, parts: Split, schedule: Schedule, given: Input,
+                checkpoint: Path, telling: Telling = SILENT) -> PruningNet:
+    """Trains the PruningNet, or goes on: a random structure for every batch."""
+    torch.manual_seed(schedule.seed)
+    net = PruningNet(where, SOURCES[source]).to(together.device())
+    called = together.spread(net)
+    criterion = nn.CrossEntropyLoss(label_smoothing=schedule.smoothing)
+
+    def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
+        structure = tuple(int(gene) for gene in rng.integers(0, RATIOS, where.genes))
+        value: Tensor = criterion(called(real(given, images), structure), labels)
+        return value
+
+    facts = {"space": where.name, "source": source, "input": asdict(given)}
+    fit(net, loss, parts.images, parts.labels, schedule, checkpoint, facts, telling)
+    return net
+
+
+def load_pruning_net(where: Space, checkpoint: Path) -> tuple[PruningNet, Input]:
+    """A trained PruningNet, ready to evaluate, and its input; UserError where it is another's."""
+    state = restore(checkpoint)
+    facts = state.get("facts", {})
+    if facts.get("space") != where.name or facts.get("source") not in SOURCES:
+        raise UserError(f"'{checkpoint}' is no PruningNet of {where.name}, but of {facts}; train "
+                        f"one with `dscim prune train --space {where.name}`.")
+    net = PruningNet(where, SOURCES[facts["source"]])
+    net.load_state_dict(state["model"])
+    return net.eval(), Input(**facts["input"])
+
+
+def from_scratch(where: Space, structure: Structure, data: Split, schedule: Schedule,
+                 given: Input, checkpoint: Path, telling: Telling = SILENT
+                 ) -> tuple[PlainNet, float]:
+    """Trains the plain network of a structure, or goes on; it and its accuracy, 0 to 1.
+
+    data: all training images, and those that it is tested on as the held-out ones.
+    """
+    torch.manual_seed(schedule.seed)
+    net = PlainNet(where, structure).to(together.device())
+    called = together.spread(net)
+    criterion = nn.CrossEntropyLoss(label_smoothing=schedule.smoothing)
+
+    def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
+        value: Tensor = criterion(called(real(given, images)), labels)
+        return value
+
+    facts = {"space": where.name, "structure": list(structure), "input": asdict(given)}
+    fit(net, loss, data.images, data.labels, schedule, checkpoint, facts, telling)
+    return net, accuracy(net, given, data.held_images, data.held_labels)

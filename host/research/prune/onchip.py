@@ -1,0 +1,124 @@
+"""What a structure costs on a device: busy cycles of the engine, bytes of its memories."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscim.errors import UserError
+from dscim.gateware.layout import PARAMETER_WORDS, ceil_div, tensor_words
+from dscim.gateware.specs import LayerSpec, SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
+from dscim.host.compile.cycles import add_cycles, best_sharing, pool_cycles, product_cycles
+from dscim.host.compile.descriptors import depthwise_tiles
+from dscim.host.compile.packing import window_rows
+from dscim.host.compile.strips import strips
+from dscim.host.network import Add, Conv, Depthwise, MaxPool, Node
+from dscim.host.research.prune.operations import Kind, Operation
+
+CHANNEL_BYTES = 4 * PARAMETER_WORDS
+"""Bytes of a channel's bias, multiplier and shift."""
+
+
+def cycles(spec: SocSpec, operation: Operation) -> int:
+    """Busy cycles of an operation for one image; `operation.layer.product` is the arithmetic.
+
+    Where its tensors do not fit the activation memory it runs in row strips, as
+    `dscim.host.compile` cuts them. Of an addition: none, because they are its
+    convolution's. UserError where it cannot run at all.
+    """
+    if operation.kind is Kind.ADD:
+        return 0
+    own = sum(_whole(spec, operation.kind, layer) for layer in _pieces(spec, operation))
+    if not operation.summed:
+        return own
+    layer = operation.layer
+    if tensor_words(layer.input) + 2 * tensor_words(layer.output) <= spec.activation_words:
+        return product_cycles(spec, layer, residual=True)
+    add = Operation("add", Kind.ADD, ("", ""), replace(
+        layer, input=layer.output, kernel=(1, 1), stride=(1, 1), padding=((0, 0), (0, 0)),
+        depthwise=True), ())
+    return own + sum(add_cycles(spec, part) for part in _pieces(spec, add))
+
+
+def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
+    """Bytes of the device's memories that hold the whole network at once.
+
+    All weights and parameters as they are packed for its macro, and the most that the tensors
+    which are still needed take at any time.
+    """
+    operations = tuple(operations)
+    last = {name: place for place, each in enumerate(operations) for name in each.inputs}
+    words = {"input": tensor_words(operations[0].layer.input)}
+    constant, peak = 0, 0
+    for place, each in enumerate(operations):
+        words[each.name] = tensor_words(each.layer.output)
+        if each.kind is Kind.ADD:                       # its convolution's outputs are nowhere
+            del words[operations[place - 1].name]
+        peak = max(peak, sum(words.values()))
+        words = {name: size for name, size in words.items() if last.get(name, 0) > place}
+        if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER):
+            constant += weight_rows(spec, each.layer) * spec.macro.columns
+            constant += ceil_div(channels(spec, each.layer), 8) * 8 * CHANNEL_BYTES
+    return constant + WORD_BYTES * peak
+
+
+def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
+    """Rows of the weight memory that a layer's packed weights take."""
+    if not layer.depthwise:
+        rows = window_rows(layer, best_sharing(spec, layer), spec.macro.or_width)
+        return rows * ceil_div(channels(spec, layer), spec.macro.columns)
+    return sum(layer.depth * len(tile) * ceil_div(len(tile), spec.macro.columns)
+               for tile in depthwise_tiles(spec, layer))
+
+
+def channels(spec: SocSpec, layer: LayerSpec) -> int:
+    """Output channels of which the device holds parameters: those of all pixels of a window."""
+    return layer.outputs * best_sharing(spec, layer).pixels
+
+
+def _whole(spec: SocSpec, kind: Kind, layer: LayerSpec) -> int:
+    """Busy cycles of an operation whose tensors are in the device."""
+    if kind in (Kind.MEAN, Kind.MAX_POOL):
+        return pool_cycles(spec, layer, averages=kind is Kind.MEAN)
+    return product_cycles(spec, layer)
+
+
+def _pieces(spec: SocSpec, operation: Operation) -> list[LayerSpec]:
+    """The layer, or the row strips of it that fit the activation memory."""
+    layer = operation.layer
+    inputs = len(operation.inputs) * tensor_words(layer.input)
+    if inputs + tensor_words(layer.output) <= spec.activation_words:
+        return [layer]
+    parts = strips(_blank(operation), layer.input, spec.activation_words)
+    if not parts:
+        raise UserError(f"{operation.name!r} on {layer.input} does not fit the device's "
+                        f"{spec.activation_words} words of activation memory, not even one row "
+                        "of its output; build a device with more.")
+    return [LayerSpec((len(part.input), *layer.input[1:]), layer.outputs, layer.kernel,
+                      layer.stride, getattr(part.node, "padding", layer.padding),
+                      product=layer.product, depthwise=layer.depthwise) for part in parts]
+
+
+def _blank(operation: Operation) -> Node:
+    """A node of the operation's geometry; all its integers are one and the same zero."""
+    layer = operation.layer
+    common = (operation.name, operation.inputs, 0, 1.0)
+    if operation.kind is Kind.ADD:
+        return Add(*common, input_zeros=(0, 0), multipliers=(0, 0, 0), shifts=(0, 0, 0))
+    if operation.kind in (Kind.MEAN, Kind.MAX_POOL):
+        return MaxPool(*common, kernel=layer.kernel, stride=layer.stride, padding=layer.padding)
+    zeros = np.broadcast_to(np.int32(0), layer.outputs)
+    integers: dict[str, Any] = {"bias": zeros, "multiplier": zeros, "shift": zeros,
+                                "input_zero": 0,
+                                "stride": layer.stride, "padding": layer.padding}
+    if layer.depthwise:
+        return Depthwise(*common, weights=_zeros(*layer.kernel, layer.outputs), **integers)
+    return Conv(*common, weights=_zeros(layer.outputs, *layer.kernel, layer.input[2]), **integers)
+
+
+def _zeros(*shape: int) -> npt.NDArray[np.int8]:
+    """int8 zeros that take a byte of memory."""
+    return np.broadcast_to(np.int8(0), shape)

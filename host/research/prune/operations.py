@@ -1,0 +1,115 @@
+"""The operations of a structure, one after the other, with their sizes: what every cost counts."""
+
+import enum
+from dataclasses import dataclass, replace
+
+from dscim.gateware.specs import LayerSpec
+from dscim.host.research.prune.space import Block, Site, Space, Structure
+
+Shape = tuple[int, int, int]
+
+
+class Kind(enum.Enum):
+    """What an operation does."""
+
+    CONVOLUTION = "convolution"
+    ADD = "add"
+    MAX_POOL = "max pool"
+    MEAN = "mean"
+    CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation and its sizes.
+
+    inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
+    geometry; that of an add is 1x1, that of a pool is its window's, both depthwise. places: of
+    the space's widths that its channels are, that of its input and, where it may be another, that
+    of its output. activation: behind it, "relu", "relu6" or "". summed: a convolution whose
+    outputs the next operation adds to another tensor, which the engine does as they leave; what
+    the addition takes is the convolution's.
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    layer: LayerSpec
+    places: tuple[int, ...]
+    activation: str = ""
+    summed: bool = False
+
+
+def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
+    """Every operation of a structure, in order."""
+    walk = _Walk(space, structure)
+    for block in space.blocks:
+        walk.block(block)
+    return tuple(walk.done)
+
+
+class _Walk:
+    """Gathers operations block by block; `at` is the name and shape of the last output."""
+
+    def __init__(self, space: Space, structure: Structure) -> None:
+        self.done: list[Operation] = []
+        self._channels = space.channels(structure)
+        self._space = space
+        self._at = "input", space.image
+
+    def block(self, block: Block) -> None:
+        """Adds a block's operations, and the network's end behind the last."""
+        start = self._at
+        for site in block.path:
+            self._convolution(site)
+        if block.shortcut is not None:
+            self._sum(block, start)
+        if block.pool:
+            self._pool(block.path[-1])
+        if block is self._space.blocks[-1]:
+            self._end()
+
+    def _convolution(self, site: Site) -> None:
+        name, shape = self._at
+        places = (site.inputs,) if site.depthwise else (site.inputs, site.outputs)
+        pad = (site.kernel // 2,) * 2
+        self._add(site.name, Kind.CONVOLUTION, (name,), LayerSpec(
+            shape, self._channels[site.outputs], (site.kernel,) * 2, (site.stride,) * 2,
+            (pad, pad), depthwise=site.depthwise), places, site.activation)
+
+    def _sum(self, block: Block, start: tuple[str, Shape]) -> None:
+        name, shape = self._at
+        self._at = start
+        for site in block.shortcut or ():
+            self._convolution(site)
+        self.done[-1] = replace(self.done[-1], summed=True)
+        self._add(f"{block.path[0].name.rpartition('.')[0]}.add", Kind.ADD, (name, self._at[0]),
+                  LayerSpec(shape, shape[2], depthwise=True), (block.path[-1].outputs,),
+                  block.activation)
+
+    def _pool(self, site: Site) -> None:
+        given, shape = self._at
+        self._add(f"{site.name}.pool", Kind.MAX_POOL, (given,), LayerSpec(
+            shape, shape[2], (3, 3), (2, 2), ((1, 1), (1, 1)), depthwise=True), (site.outputs,))
+
+    def _end(self) -> None:
+        """The mean over the picture, and the classifier."""
+        height, width, channels = self._at[1]
+        places = (self._space.features,)
+        self._add("mean", Kind.MEAN, (self._at[0],), LayerSpec(
+            self._at[1], channels, (height, width), depthwise=True), places)
+        self._add("classifier", Kind.CLASSIFIER, ("mean",),
+                  LayerSpec((1, 1, channels), self._space.classes), places)
+
+    def _add(self, name: str, kind: Kind, inputs: tuple[str, ...], layer: LayerSpec,
+             places: tuple[int, ...], activation: str = "") -> None:
+        self.done.append(Operation(name, kind, inputs, layer, places, activation))
+        self._at = name, layer.output
+
+
+def resized(operation: Operation, channels: tuple[int, ...]) -> Operation:
+    """The operation with other channels: one number for each of its places."""
+    layer = operation.layer
+    outputs = layer.outputs if operation.kind is Kind.CLASSIFIER else channels[-1]
+    return replace(operation, layer=replace(
+        layer, input=(*layer.input[:2], channels[0]), outputs=outputs))

@@ -1,0 +1,66 @@
+"""Plots, by matplotlib: the loss of a training, accuracy against cost."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dscim.errors import UserError
+
+
+def losses(history: Sequence[Mapping[str, float]], title: str, path: Path) -> None:
+    """The loss by epoch."""
+    figure, axes = _figure(path)
+    axes.plot(range(1, len(history) + 1), [entry["loss"] for entry in history])
+    axes.set(title=title, xlabel="epoch", ylabel="loss")
+    _save(figure, path)
+
+
+def front(methods: Mapping[str, Sequence[tuple[float, float, float]]], measure: str, title: str,
+          path: Path) -> None:
+    """Accuracy in percent against a cost, a colour a method, and the Pareto front of all.
+
+    methods: (cost, mean accuracy, deviation), 0 to 1, by the method's name.
+    """
+    figure, axes = _figure(path)
+    for name, points in methods.items():
+        costs, means, spreads = zip(*points, strict=True)
+        axes.errorbar(costs, [100 * mean for mean in means], [100 * s for s in spreads],
+                      fmt="o", capsize=3, label=name)
+    best = pareto([(cost, mean) for points in methods.values() for cost, mean, _ in points])
+    axes.plot([cost for cost, _ in best], [100 * mean for _, mean in best], "k--",
+              linewidth=0.8, label="Pareto front")
+    axes.set(title=title, xlabel=measure, ylabel="accuracy (%)")
+    axes.legend()
+    _save(figure, path)
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (cost, accuracy) those that no other beats, the cheapest first."""
+    kept: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not kept or accuracy > kept[-1][1]:
+            kept.append((cost, accuracy))
+    return kept
+
+
+def _figure(path: Path) -> tuple[Any, Any]:
+    """A new figure and its axes; UserError without matplotlib or for a suffix it cannot write."""
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError("plots need matplotlib: install it with `pip install dscim[studies]`, or "
+                        "leave --plot out.") from error
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"'{path}' is no plot; give a name that ends in .png, .svg or .pdf.")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Writes the figure beside, then renames."""
+    beside = path.with_name(f".part-{path.name}")
+    try:
+        figure.savefig(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""A structure space: one declaration of a network and of what may be pruned in it.
+
+The plain network, the PruningNet, the costs and the encoding all come from it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from dscim.errors import UserError
+
+RATIOS = 31
+"""Ratio ids of a prunable width: 0..30, the ratio of id k is (10 + 3k)/100."""
+
+FULL = RATIOS - 1
+"""The ratio id of a width that is not pruned."""
+
+Structure = tuple[int, ...]
+"""A ratio id for each gene of a space: one point of it."""
+
+
+def percent(ratio_id: int) -> int:
+    """The ratio of an id in percent, 10..100."""
+    return 10 + 3 * ratio_id
+
+
+@dataclass(frozen=True)
+class Width:
+    """A number of channels: `base`, pruned by a gene or, where `gene` is None, fixed.
+
+    Widths that meet at a shortcut are one Width, so they share the gene.
+    """
+
+    base: int
+    gene: int | None = None
+
+    def ratio_id(self, structure: Structure) -> int:
+        """Its ratio id in a structure; that of the full width when it is fixed."""
+        return FULL if self.gene is None else structure[self.gene]
+
+    def channels(self, ratio_id: int) -> int:
+        """int(base * ratio), 1 or more."""
+        return max(1, self.base * percent(ratio_id) // 100)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A convolution without bias, the batch norm behind it and the activation behind that.
+
+    name: unique. inputs, outputs: places in the space's widths. kernel, stride: of both sides;
+    the padding keeps the picture at stride 1. activation: "relu", "relu6" or "" for none.
+    code: places of the widths whose ratios the generator of its weights takes. hidden: neurons
+    of the generator. affine: the PruningNet's batch norms have a factor and a bias.
+    depthwise: inputs and outputs are the same width.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    code: tuple[int, ...]
+    activation: str = "relu"
+    depthwise: bool = False
+    hidden: int = 32
+    affine: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """Convolutions one behind the other, and what is added to what they make.
+
+    shortcut: None, nothing; (), the block's input; (site,), that convolution of the input.
+    activation: behind the sum. pool: a 3x3 max pool with stride 2 stands behind the block.
+    """
+
+    path: tuple[Site, ...]
+    shortcut: tuple[Site, ...] | None = None
+    activation: str = ""
+    pool: bool = False
+
+
+@dataclass(frozen=True)
+class Space:
+    """A network, block by block, then the mean over the picture and a linear classifier.
+
+    image: (height, width, channels). widths: the first is that of the image; blocks and codes
+    name them by their places. written: for each number of a written encoding its gene.
+    """
+
+    name: str
+    image: tuple[int, int, int]
+    classes: int
+    widths: tuple[Width, ...]
+    blocks: tuple[Block, ...]
+    written: tuple[int, ...]
+
+    @cached_property
+    def genes(self) -> int:
+        """How many numbers are free."""
+        return 1 + max(width.gene for width in self.widths if width.gene is not None)
+
+    @property
+    def features(self) -> int:
+        """The place of the width that the classifier takes."""
+        return self.blocks[-1].path[-1].outputs
+
+    @property
+    def full(self) -> Structure:
+        """The structure that prunes nothing."""
+        return (FULL,) * self.genes
+
+    @property
+    def least(self) -> Structure:
+        """The structure that prunes most."""
+        return (0,) * self.genes
+
+    def sites(self) -> Iterator[Site]:
+        """Every convolution, in the order in which they run; a shortcut's last in its block."""
+        for block in self.blocks:
+            yield from block.path
+            yield from block.shortcut or ()
+
+    def channels(self, structure: Structure) -> tuple[int, ...]:
+        """The channels of each width in a structure."""
+        return tuple(width.channels(width.ratio_id(structure)) for width in self.widths)
+
+    def ratio_ids(self, structure: Structure) -> tuple[int, ...]:
+        """The ratio id of each width in a structure."""
+        return tuple(width.ratio_id(structure) for width in self.widths)
+
+    def encode(self, structure: Structure) -> tuple[int, ...]:
+        """The written encoding of a structure."""
+        return tuple(structure[gene] for gene in self.written)
+
+    def decode(self, encoding: tuple[int, ...]) -> Structure:
+        """The structure of a written encoding; UserError says what is wrong with it."""
+        if len(encoding) != len(self.written):
+            raise UserError(f"the encoding has {len(encoding)} ratio ids; {self.name} takes "
+                            f"{len(self.written)}.")
+        structure: dict[int, int] = {}
+        for place, (gene, ratio_id) in enumerate(zip(self.written, encoding, strict=True)):
+            if ratio_id not in range(RATIOS):
+                raise UserError(f"ratio id {ratio_id} at place {place} of the encoding is outside "
+                                f"0..{FULL}.")
+            if structure.setdefault(gene, ratio_id) != ratio_id:
+                raise UserError(f"ratio id {ratio_id} at place {place} of the encoding must be "
+                                f"{structure[gene]}: these widths meet at a shortcut.")
+        return tuple(structure[gene] for gene in range(self.genes))

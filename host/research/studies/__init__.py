@@ -1,0 +1,12 @@
+"""Every table and figure of DS-CIM by a command, beside the paper's.
+
+A study is one declaration (`study.Study`): published values, aims, resumable cells, a table and a
+figure. `catalogue` has their names; `runner` computes them, `output` writes them.
+"""
+
+from dscim.host.research.studies.catalogue import NAMES, study
+from dscim.host.research.studies.runner import Outcome, run
+from dscim.host.research.studies.study import Aim, Cell, Column, Published, Row, Study
+
+__all__ = ["NAMES", "Aim", "Cell", "Column", "Outcome", "Published", "Row", "Study", "run",
+           "study"]

@@ -1,0 +1,74 @@
+"""A study's results as files: CSV, a figure."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from dscim.errors import UserError
+from dscim.files import save_bytes
+from dscim.host.research.studies.runner import Outcome
+
+SIZE = (8.0, 5.0)
+"""Inches of a figure."""
+
+SUFFIXES = (".png", ".svg")
+
+
+def check_figure(path: Path | None) -> None:
+    """Raises UserError where `path` cannot become a figure: its suffix, or no matplotlib."""
+    if path is None:
+        return
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"'{path}' is no figure; give a name that ends in .png or .svg.")
+    new_figure()
+
+
+def new_figure(tall: bool = False) -> Any:
+    """An empty matplotlib figure; UserError without matplotlib.
+
+    tall: for a narrow screen, panels one below the other.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UserError("Figures need matplotlib: pip install 'dscim[studies]', or leave "
+                        "--figure and --report out.") from error
+    if tall:
+        from dscim.host.research.studies.tall import TallFigure  # noqa: PLC0415 - an extra
+        return TallFigure()
+    return Figure(figsize=SIZE, layout="constrained")
+
+
+def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:
+    """The study's figure as a file's bytes, form "png" or "svg"; the same rows, the same bytes.
+
+    tall: as `new_figure` has it.
+    """
+    import matplotlib  # noqa: PLC0415 - an extra
+    figure = new_figure(tall)
+    outcome.study.figure(figure, outcome.rows)
+    packed = io.BytesIO()
+    salt = f"{outcome.study.name}, {'tall' if tall else 'wide'}"
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
+        figure.savefig(packed, format=form, dpi=150,
+                       metadata={"Date": None} if form == "svg" else None)
+    return packed.getvalue()
+
+
+def save_figure(path: Path | None, outcome: Outcome) -> None:
+    """Writes the figure at once; does nothing without a path."""
+    if path is not None:
+        save_bytes(path, drawn(outcome, path.suffix[1:]))
+
+
+def save_csv(path: Path | None, outcome: Outcome) -> None:
+    """Writes all fields of all rows as CSV with a head, at once; does nothing without a path."""
+    if path is None:
+        return
+    fields = list(dict.fromkeys(name for row in outcome.rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(outcome.rows)
+    save_bytes(path, text.getvalue().encode())

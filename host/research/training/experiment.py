@@ -1,0 +1,44 @@
+"""An experiment: which float network, trained on which data set, with which input.
+
+One declaration an experiment; everything else in this package takes an `Experiment`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from dscim.errors import UserError
+from dscim.host.network.datasets.pixels import ImageNet, Input
+from dscim.host.research.training.mobilenet import MobileNetV2
+from dscim.host.research.training.model import RESNET8, RESNET18, ResidualNet
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained on what.
+
+    name: the stem of its networks' names. dataset: a name of `dscim.host.network.datasets`.
+    build: makes the untrained float network. input: what it takes.
+    """
+
+    name: str
+    dataset: str
+    build: Callable[[], nn.Module]
+    input: Input = Input()
+
+
+EXPERIMENTS = {experiment.name: experiment for experiment in (
+    Experiment("fashion-resnet8", "fashion-mnist", lambda: ResidualNet(1, 10, RESNET8)),
+    Experiment("cifar10-resnet8", "cifar10", lambda: ResidualNet(3, 10, RESNET8)),
+    Experiment("cifar10-resnet18", "cifar10", lambda: ResidualNet(3, 10, RESNET18)),
+    Experiment("imagenet-mobilenetv2", "folder", MobileNetV2, Input.spanning(*ImageNet)),
+)}
+"""Every experiment by its name."""
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment `name`; UserError when there is none."""
+    if name not in EXPERIMENTS:
+        raise UserError(f"there is no experiment {name!r}; choose {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]

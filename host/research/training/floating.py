@@ -1,0 +1,86 @@
+"""Training of the float network."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dscim.errors import UserError
+from dscim.host.network.datasets import Dataset
+from dscim.host.research.training import inputs
+from dscim.host.research.training.checkpoint import provenance, restore
+from dscim.host.research.training.experiment import Experiment
+from dscim.host.research.training.loop import Training, fit, split
+from dscim.host.research.training.recipe import Recipe
+
+MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
+
+BATCH = 128
+"""Images at a time where nothing is trained."""
+
+
+def train(experiment: Experiment, data: Dataset, recipe: Recipe, checkpoint: Path,
+          start: Path | None = None, smoothing: float = 0.05) -> nn.Module:
+    """Train the float network, or go on; the epoch with the best held-out accuracy is kept.
+
+    start: the checkpoint of another training to begin with. smoothing: of the labels.
+    """
+    torch.manual_seed(recipe.seed)
+    model = load(experiment, start) if start else blank(experiment)
+    parts = split(data, recipe)
+    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    optimiser = torch.optim.SGD(model.parameters(), recipe.rate, MOMENTUM,
+                                weight_decay=WEIGHT_DECAY, nesterov=True)
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        result: Tensor = criterion(model(inputs.real(experiment.input, images)), labels)
+        return result
+
+    def validate() -> float:
+        return accuracy(experiment, model, parts.held_images, parts.held_labels)
+
+    training = Training(model, optimiser, loss, validate, provenance(start) if start else None)
+    fit(training, parts, recipe, checkpoint)
+    return model
+
+
+def blank(experiment: Experiment) -> nn.Module:
+    """The untrained float network."""
+    return experiment.build().to(memory_format=torch.channels_last)
+
+
+def load(experiment: Experiment, checkpoint: Path) -> nn.Module:
+    """The float network of a checkpoint, in its best epoch, ready to evaluate."""
+    model = blank(experiment)
+    model.load_state_dict(restore(checkpoint)["best"])
+    return model.eval()
+
+
+def published(experiment: Experiment, weights: Path) -> nn.Module:
+    """The float network with published weights, a state dictionary; UserError if they misfit."""
+    model = blank(experiment)
+    try:
+        model.load_state_dict(torch.load(weights, weights_only=True))
+    except Exception as error:  # whatever the bytes of another file happen to mean
+        raise UserError(f"'{weights}' does not hold the weights of {experiment.name}: "
+                        f"{(str(error) or repr(error)).splitlines()[0]}") from error
+    return model.eval()
+
+
+@torch.no_grad()
+def accuracy(experiment: Experiment, model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the model names."""
+    parts = [model(inputs.real(experiment.input, batch)).argmax(1) for batch in images.split(BATCH)]
+    return float((torch.cat(parts) == labels).float().mean())
+
+
+def answers(experiment: Experiment, model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What a trained float network answers to uint8 images (B, H, W, C): logits (B, classes)."""
+
+    @torch.no_grad()
+    def answer(images: Tensor) -> Tensor:
+        result: Tensor = model(inputs.real(experiment.input, images))
+        return result
+
+    return answer

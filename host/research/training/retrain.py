@@ -1,0 +1,93 @@
+"""Fine-tuning of a network file: its integers become trainable, and a file again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dscim.errors import UserError
+from dscim.gateware.specs import ProductSpec
+from dscim.host.network import Network
+from dscim.host.network.datasets import Dataset
+from dscim.host.network.datasets.pixels import Input
+from dscim.host.research.calibrate import calibrate
+from dscim.host.research.training import tuning
+from dscim.host.research.training.checkpoint import provenance
+from dscim.host.research.training.loop import Split, split
+from dscim.host.research.training.quantised import QuantisedNet
+from dscim.host.research.training.recipe import Recipe
+from dscim.host.research.training.revive import revive
+
+
+def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, recipe: Recipe,
+            checkpoint: Path, teacher: Network | None = None, calibration: int = 128,
+            say: Callable[[str], None] = print) -> tuple[Network, dict[str, Any]]:
+    """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
+
+    A network of another arithmetic begins as it is or calibrated for `spec`, by which of the two
+    is better on the held-out images. calibration: training images for that; 0: as it is.
+    given: how it takes images. checkpoint: where each epoch is saved, and gone on from.
+    teacher: whose answers are learnt, in real numbers; without it those of `network` itself.
+    say: told one line an epoch. UserError when network and data do not fit.
+    """
+    _check(network, data)
+    parts = split(data, recipe)
+    if not len(parts.labels) or not len(parts.held_labels):
+        raise UserError(f"{data.name} has {len(data.train_labels)} training images, of which "
+                        f"{recipe.held_out} are held out: nothing is left to train or to choose "
+                        "by.")
+    before, begun = _beginning(network, given, parts, spec, (calibration, recipe.seed))
+    net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
+    say(f"{100 * before:.2f} % of the held-out images before any training")
+    tuning.finetune(net, _answers(teacher or network, given), parts, recipe, checkpoint,
+                    {"network": network.name, **begun.provenance}, say)
+    facts = {"data": data.name, "torch": str(torch.__version__), "finetune": provenance(checkpoint)}
+    result = {"before": before, "after": _held_out(net, parts), **facts}
+    tuned = net.export(network.name, network.shape, network.classes, network.provenance | facts)
+    return tuned, result
+
+
+def _beginning(network: Network, given: Input, parts: Split, spec: ProductSpec,
+               calibration: tuple[int, int]) -> tuple[float, Network]:
+    """What training begins with, and its accuracy, 0 to 1, on the held-out images.
+
+    calibration: how many training images, and the seed.
+    """
+    count, seed = calibration
+    begun = [replace(network, arithmetic=spec)]
+    if count and network.arithmetic != spec and not spec.exact:
+        images = given.integers(parts.images[:count].numpy())
+        begun.append(calibrate(network, images, spec, seed=seed))
+    nets = [QuantisedNet(revive(start), spec, given).eval() for start in begun]
+    return max(((_held_out(net, parts), start) for net, start in zip(nets, begun, strict=True)),
+               key=lambda pair: pair[0])
+
+
+def _check(network: Network, data: Dataset) -> None:
+    """Raises UserError when the network cannot be trained on these images."""
+    outputs = network.shapes()[network.nodes[-1].name]
+    if data.shape != network.shape or outputs != (1, 1, len(data.classes)):
+        raise UserError(f"the network {network.name!r} takes {network.shape} and answers "
+                        f"{outputs}, but {data.name} has images of {data.shape} in "
+                        f"{len(data.classes)} classes.")
+
+
+def _answers(network: Network, given: Input) -> Callable[[Tensor], Tensor]:
+    """The answers of a network in real numbers, without any rounding."""
+    net = QuantisedNet(revive(network), ProductSpec(exact=True), given).eval()
+
+    @torch.no_grad()
+    def answer(images: Tensor) -> Tensor:
+        return list(net.real(images).values())[-1].flatten(1)
+
+    return answer
+
+
+def _held_out(net: QuantisedNet, parts: Split) -> float:
+    """The accuracy, 0 to 1, by which the epoch is chosen."""
+    net.round_as_kernels(True)
+    count = tuning.VALIDATION
+    return tuning.accuracy(net, parts.held_images[:count], parts.held_labels[:count])

@@ -1,0 +1,176 @@
+"""From a network file back to a network that can be trained: its integers as real numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dscim.errors import UserError
+from dscim.host.network import (
+    INPUT,
+    Add,
+    AveragePool,
+    Conv,
+    Depthwise,
+    MaxPool,
+    Mean,
+    Network,
+    Node,
+    Pad,
+    Requantise,
+    Reshape,
+    Softmax,
+    Weighted,
+)
+from dscim.host.research.training.convolution import ConvStep
+from dscim.host.research.training.joining import AddStep, AverageStep, MaxStep, RequantiseStep
+from dscim.host.research.training.step import Bounds, Padding, Step
+
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+def revive(network: Network, saturating: bool = True) -> list[Step]:
+    """The steps of `network` in real numbers: what its integers stand for by their scales.
+
+    saturating: a tensor is bounded by what its int8 can stand for; else by its activation only, as
+    far as the integers tell. A mean keeps its input's scale from here
+    on, a softmax at the end goes, padding and flattening become part of the layer behind them.
+    UserError names a node that has no trainable form.
+    """
+    return _Reviver(network, saturating).steps
+
+
+class _Reviver:
+    """Walks the nodes once; knows of each tensor which step makes it."""
+
+    def __init__(self, network: Network, saturating: bool) -> None:
+        self._saturating = saturating
+        self.steps: list[Step] = []
+        self._shapes = network.shapes()
+        self._scales = {INPUT: network.scale} | {n.name: n.output_scale for n in network.nodes}
+        self._made = {INPUT: INPUT}
+        self._padded: dict[str, Padding] = {}
+        self._flat: dict[str, tuple[int, int, int]] = {}
+        for node in network.nodes:
+            last = node is network.nodes[-1]
+            if isinstance(node, Softmax) and last:
+                self._pass_on(node)
+            else:
+                self._visit(node)
+
+    def _visit(self, node: Node) -> None:
+        """Handles one node."""
+        handlers: dict[type[Node], Callable[[Any], None]] = {
+            Conv: self._weighted, Depthwise: self._weighted, Add: self._add,
+            AveragePool: self._pool, MaxPool: self._pool, Mean: self._mean, Pad: self._pad,
+            Requantise: self._requantise, Reshape: self._reshape}
+        for given in node.inputs:
+            if given in self._padded and not isinstance(node, Weighted):
+                raise _refusal(node, "takes a padded tensor, but is no convolution")
+            if given in self._flat and not isinstance(node, Conv):
+                raise _refusal(node, "takes a tensor of another shape, but is no layer")
+        if type(node) not in handlers:
+            raise _refusal(node, f"is of the kind {type(node).__name__}")
+        handlers[type(node)](node)
+
+    def _weighted(self, node: Weighted) -> None:
+        """A convolution, a depthwise one, a layer after a flatten."""
+        given = node.inputs[0]
+        scale = self._scales[given]
+        factor = node.multiplier.astype(np.float64) * np.exp2(node.shift.astype(np.float64) - 31)
+        real = factor * node.output_scale / scale
+        pads = self._padded.get(given, NO_PADDING)
+        padding = tuple((own[0] + extra[0], own[1] + extra[1])
+                        for own, extra in zip(node.padding, pads, strict=True))
+        weights, groups = self._weights(node, given)
+        unit = _tensor(real)
+        step = ConvStep(node.name, self._inputs(node), self._bounds(node),
+                        weights * unit[:, None, None, None], _tensor(node.bias * real * scale),
+                        node.stride, (padding[0], padding[1]), groups)
+        step.hold(weights, unit)
+        step.activation_shift, step.stretch = node.activation_shift, node.stretch
+        self._add_step(node, step)
+
+    def _weights(self, node: Weighted, given: str) -> tuple[Tensor, int]:
+        """The integers of the weights in PyTorch's order, and the groups."""
+        if isinstance(node, Depthwise):
+            if self._shapes[given][2] == 1:
+                return _tensor(node.weights.transpose(2, 0, 1)[:, None]), 1
+            return (_tensor(node.weights.transpose(2, 0, 1)[:, None]), self._shapes[given][2])
+        weights = node.weights
+        if given in self._flat:
+            weights = weights.reshape(len(weights), *self._flat[given])
+        return _tensor(weights.transpose(0, 3, 1, 2)), 1
+
+    def _add(self, node: Add) -> None:
+        """A sum."""
+        self._add_step(node, AddStep(node.name, self._inputs(node), self._bounds(node)))
+
+    def _requantise(self, node: Requantise) -> None:
+        """Another scale."""
+        self._add_step(node, RequantiseStep(node.name, self._inputs(node), self._bounds(node)))
+
+    def _pool(self, node: AveragePool | MaxPool) -> None:
+        """A pool, which has no activation of its own."""
+        if node.clamp != (-128, 127):
+            raise _refusal(node, f"is a pool with the clamp {node.clamp}")
+        kind = AverageStep if isinstance(node, AveragePool) else MaxStep
+        self._add_step(node, kind(node.name, self._inputs(node), node.kernel, node.stride,
+                                  node.padding))
+
+    def _mean(self, node: Mean) -> None:
+        """The mean over the whole picture."""
+        height, width, _ = self._shapes[node.inputs[0]]
+        self._add_step(node, AverageStep(node.name, self._inputs(node), (height, width), (1, 1)))
+
+    def _pad(self, node: Pad) -> None:
+        """Padding for the convolution behind it."""
+        self._padded[node.name] = node.padding
+        self._pass_on(node)
+
+    def _reshape(self, node: Reshape) -> None:
+        """A flatten for the layer behind it."""
+        before, after = self._shapes[node.inputs[0]], self._shapes[node.name]
+        if before != after:
+            if after[:2] != (1, 1):
+                raise _refusal(node, f"makes the shape {after} of {before}, which is no flatten")
+            self._flat[node.name] = before
+        self._pass_on(node)
+
+    def _pass_on(self, node: Node) -> None:
+        """What the node makes is what its input's step makes."""
+        self._made[node.name] = self._made[node.inputs[0]]
+
+    def _add_step(self, node: Node, step: Step) -> None:
+        """The node is a step of its own."""
+        with torch.no_grad():
+            step.log_scale.fill_(float(np.log(node.output_scale)))
+            step.zero_point.fill_(node.output_zero)
+        self._made[node.name] = node.name
+        self.steps.append(step)
+
+    def _inputs(self, node: Node) -> tuple[str, ...]:
+        """The names of the steps that make a node's inputs."""
+        return tuple(self._made[given] for given in node.inputs)
+
+    def _bounds(self, node: Node) -> Bounds:
+        """What the node's output can stand for."""
+        low, high = ((bound - node.output_zero) * node.output_scale for bound in node.clamp)
+        if self._saturating:
+            return low, high
+        return (None if node.clamp[0] == -128 != node.output_zero else low,
+                None if node.clamp[1] == 127 else high)
+
+
+def _tensor(array: npt.NDArray[Any]) -> Tensor:
+    """An array as float32."""
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+
+def _refusal(node: Node, reason: str) -> UserError:
+    """The error that names a node which cannot be trained."""
+    return UserError(f"the node {node.name!r} {reason}: it has no trainable form; calibrate the "
+                     "network instead, or train it in PyTorch and import it from there.")

@@ -8,6 +8,7 @@ from dscim.gateware.specs.base import require
 from dscim.gateware.specs.product import VARIANTS, ProductSpec
 from dscim.gateware.specs.sequence import SequenceSpec, Table
 
+# fmt: off
 TABLES: dict[str, tuple[Table, ...]] = {
     "uniform": (
         (1, ((88, 88),)),
@@ -111,6 +112,7 @@ TABLES: dict[str, tuple[Table, ...]] = {
 """By what they were made for: int8 operands that fill their range evenly, or Gaussian ones of sigma
 32 ("gaussian") or 64 ("wide"); activations at a shift of 1, or non-negative ones at 0. Those of
 the names in GAINS are for sums that are multiplied by a gain afterwards."""
+# fmt: on
 
 GAINS: dict[str, tuple[float, ...]] = {
     "gaussian-scaled": (0.7468, 1.0836, 0.772, 0.9971, 1.2962, 0.8388, 1.0872),

@@ -27,6 +27,7 @@ test-slow: .venv/.test
 
 lint: .venv/.test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	@rm -rf $(TREE) && mkdir -p $(TREE)/host
 	@ln -s $(addprefix $(CURDIR)/,$(filter-out host,$(ROOMS)) $(wildcard host/dscim/*)) $(TREE)
 	@ln -s $(addprefix $(CURDIR)/,$(filter-out host/dscim,$(wildcard host/*))) $(TREE)/host

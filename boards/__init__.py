@@ -19,7 +19,9 @@ def find_board(name: str) -> Board:
     """The board called `name`; SpecError with the nearest names where there is none."""
     names = board_names()
     near = difflib.get_close_matches(name, names, 3, 0.4) or names
-    require(name in names, f"Board {name!r} is unknown; did you mean {' or '.join(near)}? "
-                           "`dscim boards` prints all.")
+    require(
+        name in names,
+        f"Board {name!r} is unknown; did you mean {' or '.join(near)}? `dscim boards` prints all.",
+    )
     board: Board = importlib.import_module(f"dscim.boards.{name}").BOARD
     return board

@@ -89,9 +89,11 @@ class Board:
 
     def device(self, name: str | None) -> str:
         """`name`, or the default for None; SpecError where the board does not come with it."""
-        require(name is None or name in self.parts,
-                f"Board {self.name} does not come with the device {name!r}; choose "
-                f"{' or '.join(self.devices)}.")
+        require(
+            name is None or name in self.parts,
+            f"Board {self.name} does not come with the device {name!r}; choose "
+            f"{' or '.join(self.devices)}.",
+        )
         return name or self.devices[0]
 
     def make_platform(self, device: str) -> Any:
@@ -110,5 +112,12 @@ def _serial(pins: Serial) -> list[Any]:
         Subsignal,
     )
 
-    return [("serial", 0, Subsignal("tx", Pins(pins.tx)), Subsignal("rx", Pins(pins.rx)),
-             IOStandard(pins.standard))]
+    return [
+        (
+            "serial",
+            0,
+            Subsignal("tx", Pins(pins.tx)),
+            Subsignal("rx", Pins(pins.rx)),
+            IOStandard(pins.standard),
+        )
+    ]

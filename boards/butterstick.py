@@ -10,9 +10,7 @@ BOARD = Board(
     platform="gsd_butterstick",
     arguments={device: {"device": device} for device in ("85F", "45F", "25F")},
     parts={device: ecp5(f"LFE5UM5G-{device}-8BG381C") for device in ("85F", "45F", "25F")},
-    spec={"85F": LARGE,
-          "45F": MIDDLE,
-          "25F": SMALL},
+    spec={"85F": LARGE, "45F": MIDDLE, "25F": SMALL},
     oscillator=30_000_000,
     oscillator_pin="clk30",
     clock=75_000_000,
@@ -21,5 +19,5 @@ BOARD = Board(
     memory="1 GiB DDR3L",
     loader="",
     notes="The board has no UART of its own: a 3.3 V adapter goes to pins S0 (its RX) and S1 (its "
-          "TX) of SYZYGY port 0.",
+    "TX) of SYZYGY port 0.",
 )

@@ -33,7 +33,7 @@ class Clocks(LiteXModule):
         # # #
 
         oscillator = platform.request(board.oscillator_pin)
-        count = Signal(16, reset=0xffff)
+        count = Signal(16, reset=0xFFFF)
         self.comb += self.cd_por.clk.eq(oscillator)
         self.sync.por += If(count != 0, count.eq(count - 1))
         self.pll = pll = _pll(platform)
@@ -55,8 +55,11 @@ def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
             return margin, _given(pll, pll.compute_config())
         except (ValueError, AssertionError):
             continue
-    require(False, f"A clock of {asked/1e6:g} MHz cannot be made from the {board.oscillator/1e6:g} "
-                   f"MHz of board {board.name} within 1 %; choose another --clock.")
+    require(
+        False,
+        f"A clock of {asked / 1e6:g} MHz cannot be made from the {board.oscillator / 1e6:g} "
+        f"MHz of board {board.name} within 1 %; choose another --clock.",
+    )
     raise AssertionError
 
 
@@ -83,7 +86,7 @@ def _pll(platform) -> Any:
 def _given(pll, config: dict[str, Any]) -> float:
     """The frequency of the first output of a PLL with this configuration."""
     if "fdiv" in config:  # Gowin
-        return pll.clkin_freq*config["fdiv"]/config["idiv"]
+        return pll.clkin_freq * config["fdiv"] / config["idiv"]
     return config["clko0_freq"] if "clko0_freq" in config else config["clkout0_freq"]
 
 

@@ -10,11 +10,10 @@ BOARD = Board(
     platform="lambdaconcept_ecpix5",
     arguments={"85F": {"device": "85F"}, "45F": {"device": "45F"}},
     parts={"85F": ecp5("LFE5UM5G-85F-8BG554I"), "45F": ecp5("LFE5UM5G-45F-8BG554I")},
-    spec={"85F": LARGE,
-          "45F": MIDDLE},
+    spec={"85F": LARGE, "45F": MIDDLE},
     oscillator=100_000_000,
     oscillator_pin="clk100",
-    clock=75_000_000,                            # built: boards/reports
+    clock=75_000_000,  # built: boards/reports
     reset=Reset("rst_n", 0),
     ethernet=Ethernet(rx_delay=0),
     memory="512 MiB DDR3",

@@ -21,12 +21,14 @@ def block_rams(spec: SocSpec) -> int:
     What is written in parts of a word is as many memories of that width.
     """
     lanes = spec.requant_lanes
-    return (_blocks(32, spec.descriptors*descriptor.WORDS)
-            + 4*lanes*_blocks(PARAMETER_BITS, spec.channels//lanes)
-            + ceil(spec.macro.columns/4)*_blocks(32, spec.weight_rows)
-            + WORD_BYTES*_blocks(8, spec.activation_words)
-            + _blocks(SUM_BITS*(spec.macro.columns + 1), spec.strip)
-            + sum(map(macro_blocks, spec.macros)))
+    return (
+        _blocks(32, spec.descriptors * descriptor.WORDS)
+        + 4 * lanes * _blocks(PARAMETER_BITS, spec.channels // lanes)
+        + ceil(spec.macro.columns / 4) * _blocks(32, spec.weight_rows)
+        + WORD_BYTES * _blocks(8, spec.activation_words)
+        + _blocks(SUM_BITS * (spec.macro.columns + 1), spec.strip)
+        + sum(map(macro_blocks, spec.macros))
+    )
 
 
 def macro_blocks(macro: MacroSpec) -> int:
@@ -35,9 +37,9 @@ def macro_blocks(macro: MacroSpec) -> int:
         return 0
     operand = macro.side.bit_length() - 1
     bits = 8 if macro.form == "exact" else operand + 1 + (macro.lanes > 1)
-    return macro.groups*_blocks(bits*macro.columns, macro.or_width)
+    return macro.groups * _blocks(bits * macro.columns, macro.or_width)
 
 
 def _blocks(width: int, depth: int) -> int:
     """Of one memory that is written a word at a time."""
-    return min(ceil(width/bits)*ceil(depth/words) for words, bits in SHAPES)
+    return min(ceil(width / bits) * ceil(depth / words) for words, bits in SHAPES)

@@ -47,12 +47,17 @@ class Address:
     mac: str = MAC
 
     def __post_init__(self) -> None:
-        require(_is_host(self.ip),
-                f"{self.ip!r} is no IP address of a device; give four numbers, as {IP}.")
-        require(re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", self.mac) is not None
-                and self.mac_address != 0 and not int(self.mac[:2], 16) & 1,
-                f"{self.mac!r} is no MAC address of a device; give six bytes, as {MAC}, the first "
-                "one even.")
+        require(
+            _is_host(self.ip),
+            f"{self.ip!r} is no IP address of a device; give four numbers, as {IP}.",
+        )
+        require(
+            re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", self.mac) is not None
+            and self.mac_address != 0
+            and not int(self.mac[:2], 16) & 1,
+            f"{self.mac!r} is no MAC address of a device; give six bytes, as {MAC}, the first "
+            "one even.",
+        )
 
     @property
     def mac_address(self) -> int:
@@ -85,26 +90,42 @@ class Setup:
     scope: bool = False
 
     def __post_init__(self) -> None:
-        require(self.address is None or self.board.ethernet is not None,
-                f"Board {self.board.name} has no Ethernet that the device can use; leave out its "
-                "address.")
-        require(self.address is None or self.clock >= SLOWEST_ETHERNET,
-                f"A clock of {self.clock/1e6:g} MHz is too slow for gigabit Ethernet, which needs "
-                f"{SLOWEST_ETHERNET/1e6:g} MHz; leave Ethernet out by --no-ethernet.")
-        require(self.baud in BAUDS and self.baud <= self.clock/8,
-                f"{self.baud} baud are outside {BAUDS[0]}..{BAUDS[-1]}, or more than an eighth "
-                f"of the clock of {self.clock/1e6:g} MHz.")
-        require(1e6 <= self.clock <= 400e6,
-                f"A clock of {self.clock/1e6:g} MHz is outside 1..400 MHz.")
+        require(
+            self.address is None or self.board.ethernet is not None,
+            f"Board {self.board.name} has no Ethernet that the device can use; leave out its "
+            "address.",
+        )
+        require(
+            self.address is None or self.clock >= SLOWEST_ETHERNET,
+            f"A clock of {self.clock / 1e6:g} MHz is too slow for gigabit Ethernet, which needs "
+            f"{SLOWEST_ETHERNET / 1e6:g} MHz; leave Ethernet out by --no-ethernet.",
+        )
+        require(
+            self.baud in BAUDS and self.baud <= self.clock / 8,
+            f"{self.baud} baud are outside {BAUDS[0]}..{BAUDS[-1]}, or more than an eighth "
+            f"of the clock of {self.clock / 1e6:g} MHz.",
+        )
+        require(
+            1e6 <= self.clock <= 400e6,
+            f"A clock of {self.clock / 1e6:g} MHz is outside 1..400 MHz.",
+        )
         room, columns = self.board.parts[self.device], self.spec.macro.columns
-        needed = {shifted: block_rams(_narrower(self.spec, shifted))
-                  for shift in range(7) if (shifted := columns >> shift) >= BUS_BYTES}
+        needed = {
+            shifted: block_rams(_narrower(self.spec, shifted))
+            for shift in range(7)
+            if (shifted := columns >> shift) >= BUS_BYTES
+        }
         fits = [columns for columns, blocks in needed.items() if blocks <= room.block_ram]
-        require(columns in fits,
-                f"A device of {columns} columns needs {needed[columns]} block RAMs and "
-                f"{room.name} has {room.block_ram}; "
-                + (f"choose {fits[0]} columns or fewer." if fits else
-                   "its memories alone are more than that."))
+        require(
+            columns in fits,
+            f"A device of {columns} columns needs {needed[columns]} block RAMs and "
+            f"{room.name} has {room.block_ram}; "
+            + (
+                f"choose {fits[0]} columns or fewer."
+                if fits
+                else "its memories alone are more than that."
+            ),
+        )
 
 
 def _narrower(spec: SocSpec, columns: int) -> SocSpec:
@@ -131,8 +152,15 @@ def board_soc(setup: Setup) -> Any:
     platform = setup.board.make_platform(setup.device)
     clocks = Clocks(platform, setup.board, setup.clock)
     phy = RS232PHY(platform.request("serial"), clocks.frequency, setup.baud)
-    soc = DscimSoC(platform, setup.spec, int(clocks.frequency), clocks, phy,
-                   _ethernet(platform, setup), scope=setup.scope)
+    soc = DscimSoC(
+        platform,
+        setup.spec,
+        int(clocks.frequency),
+        clocks,
+        phy,
+        _ethernet(platform, setup),
+        scope=setup.scope,
+    )
     for pin in setup.board.high:
         soc.comb += platform.request(pin).eq(1)
     return soc
@@ -149,9 +177,14 @@ def _ethernet(platform: Any, setup: Setup) -> Any:
     ethernet = setup.board.ethernet
     assert ethernet is not None
     clock_pads = platform.request("eth_clocks", 0)
-    platform.add_period_constraint(clock_pads.rx, 1e9/Ethernet.RATE)   # not every platform does
-    phy = LiteEthPHYRGMII(clock_pads, platform.request("eth", 0), tx_delay=ethernet.tx_delay,
-                          rx_delay=ethernet.rx_delay, with_inband_status=False)
+    platform.add_period_constraint(clock_pads.rx, 1e9 / Ethernet.RATE)  # not every platform does
+    phy = LiteEthPHYRGMII(
+        clock_pads,
+        platform.request("eth", 0),
+        tx_delay=ethernet.tx_delay,
+        rx_delay=ethernet.rx_delay,
+        with_inband_status=False,
+    )
     return EthernetPort(phy, setup.address.mac_address, setup.address.ip)
 
 
@@ -176,8 +209,10 @@ def elaborate(setup: Setup, folder: Path, make: Callable[[Setup], Any] = board_s
         names = soc.platform.build(soc, build_dir=str(folder), build_name=TOP, run=False)
         verilog = folder / f"{TOP}.v"
         verilog.write_text(steady(verilog.read_text()))
-        asked = {SYS: soc.crg.frequency,
-                 names.get_name(soc.crg.cd_por.clk): float(setup.board.oscillator)}
+        asked = {
+            SYS: soc.crg.frequency,
+            names.get_name(soc.crg.cd_por.clk): float(setup.board.oscillator),
+        }
         assert names.get_name(soc.crg.cd_sys.clk) == SYS
         if setup.address is not None and hasattr(soc, "ethernet_phy"):
             # by its pad, for Yosys keeps ports' names where a net has several

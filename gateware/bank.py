@@ -18,7 +18,9 @@ class RegisterBank(LiteXModule):
 
 
 def _csr(register: Register):
-    fields = [CSRField(f.name, size=f.size, description=f.description, pulse=f.pulse)
-              for f in register.fields]
+    fields = [
+        CSRField(f.name, size=f.size, description=f.description, pulse=f.pulse)
+        for f in register.fields
+    ]
     kind = CSRStorage if register.writable else CSRStatus
     return kind(name=register.name, fields=fields, description=register.description)

@@ -24,11 +24,12 @@ class Core(LiteXModule):
 
     def __init__(self, spec: SocSpec, engine_domain: str = "sys"):
         self.memories = {
-            "descriptors": WindowedMemory(32, spec.descriptors*descriptor.WORDS),
-            "parameters": WindowedMemory(PARAMETER_BITS*spec.requant_lanes,
-                                         spec.channels//spec.requant_lanes),
-            "weights": WindowedMemory(8*spec.macro.columns, spec.weight_rows),
-            "activations": WindowedMemory(8*WORD_BYTES, spec.activation_words, granularity=8),
+            "descriptors": WindowedMemory(32, spec.descriptors * descriptor.WORDS),
+            "parameters": WindowedMemory(
+                PARAMETER_BITS * spec.requant_lanes, spec.channels // spec.requant_lanes
+            ),
+            "weights": WindowedMemory(8 * spec.macro.columns, spec.weight_rows),
+            "activations": WindowedMemory(8 * WORD_BYTES, spec.activation_words, granularity=8),
         }
         self.bank = bank = RegisterBank(registers.REGISTERS)
         in_domain = ClockDomainsRenamer(engine_domain)
@@ -52,10 +53,15 @@ class Core(LiteXModule):
             bank.status.fields.place.eq(engine.place),
         ]
         events = engine.events
-        counted = {"cycles_busy": events.busy, "cycles_computing": events.computing,
-                   "cycles_weights": events.weights, "cycles_activations": events.activations,
-                   "cycles_vector": events.vector, "cycles_link": ~events.busy,
-                   "products": events.product}
+        counted = {
+            "cycles_busy": events.busy,
+            "cycles_computing": events.computing,
+            "cycles_weights": events.weights,
+            "cycles_activations": events.activations,
+            "cycles_vector": events.vector,
+            "cycles_link": ~events.busy,
+            "products": events.product,
+        }
         for name in registers.COUNTERS:
             value = getattr(bank, name).fields.value
             self.sync += [

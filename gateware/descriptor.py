@@ -91,8 +91,13 @@ FIELDS = (
     Field("macro", 0, 27, 2, "Which macro: its place in SocSpec.macros."),
     Field("raw", 0, 29, 1, "1: outputs are 32-bit sums in product units, not requantised."),
     Field("offset", 0, 30, 1, "Signed mode: 1 offset, 0 split."),
-    Field("single_rounding", 0, 31, 1, "1: outputs are scaled with one rounding, ties away from "
-                                       "zero; 0: with two, as gemmlowp."),
+    Field(
+        "single_rounding",
+        0,
+        31,
+        1,
+        "1: outputs are scaled with one rounding, ties away from zero; 0: with two, as gemmlowp.",
+    ),
     Field("input_channels", 1, 0, 12, "Channels of a whole pixel of the input in memory."),
     Field("input_channel", 1, 12, 12, "The first of them that is read."),
     Field("input_zero", 1, 24, 8, "z of the activations, and the value of padding.", True),
@@ -117,16 +122,27 @@ FIELDS = (
     Field("origin_y", 7, 0, 13, "Row of the first window's first tap: -top padding.", True),
     Field("origin_x", 7, 13, 13, "Pixel of the first window's first tap: -left padding.", True),
     Field("first_shift", 7, 26, 6, "An add's first input: shift, left when positive.", True),
-    Field("depth", 8, 0, 16, "Inputs K of a window that count; fewer than the window has stop "
-                             "early, which is how a difference is located. Of several pixels' "
-                             "windows: rows to the end of the last."),
+    Field(
+        "depth",
+        8,
+        0,
+        16,
+        "Inputs K of a window that count; fewer than the window has stop "
+        "early, which is how a difference is located. Of several pixels' "
+        "windows: rows to the end of the last.",
+    ),
     Field("second_zero", 8, 16, 8, "z of an add's second input.", True),
     Field("second_shift", 8, 24, 6, "An add's second input: shift, left when positive.", True),
     Field("input_base", 9, 0, 16, "First word of the input in the activation memory."),
     Field("output_base", 9, 16, 16, "First word of the output in the activation memory."),
     Field("weight_base", 10, 0, 16, "First row of the weights in the weight memory."),
-    Field("parameter_base", 10, 16, 16, "Parameters of the first channel that is written; equal "
-                                        "to `output_channel` modulo 8."),
+    Field(
+        "parameter_base",
+        10,
+        16,
+        16,
+        "Parameters of the first channel that is written; equal to `output_channel` modulo 8.",
+    ),
     Field("second_base", 11, 0, 16, "First word of an add's second input."),
     Field("output_shift", 11, 16, 6, "Of an add or a pool: shift, left when positive.", True),
     Field("windows_log2", 11, 22, 2, "log2 of the pixels that a product's window serves."),
@@ -153,8 +169,10 @@ def pack(values: dict[str, int]) -> list[int]:
     for field in FIELDS:
         value = values[field.name]
         if value not in field.limits:
-            raise ValueError(f"The descriptor's {field.name} of {value} is outside "
-                             f"{field.limits[0]}..{field.limits[-1]}.")
+            raise ValueError(
+                f"The descriptor's {field.name} of {value} is outside "
+                f"{field.limits[0]}..{field.limits[-1]}."
+            )
         words[field.word] |= (value & (1 << field.size) - 1) << field.offset
     return words
 

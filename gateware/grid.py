@@ -27,9 +27,11 @@ class Grid(LiteXModule):
 
         # # #
 
-        self.comb += [self.half.eq((side//2) >> self.samples_log2),
-                      self.fine.eq((side - 1) >> self.samples_log2),
-                      self.step_log2.eq(self.side_log2 - self.samples_log2)]
+        self.comb += [
+            self.half.eq((side // 2) >> self.samples_log2),
+            self.fine.eq((side - 1) >> self.samples_log2),
+            self.step_log2.eq(self.side_log2 - self.samples_log2),
+        ]
 
     def scaled_level(self, operand):
         """A new signal of log2 S + 1 bits: level * step of an operand (log2 S bits)."""
@@ -59,9 +61,14 @@ class TableGrid(LiteXModule):
         self.side_log2 = log2_int(side)
         self.samples_log2 = Signal(3)
         self.chunk_bits = chunk_bits
-        entries = table[:log2_int(most) + 1]
-        self.levels = [[sum(operand > point[axis]*side//256 for point in points)
-                        for operand in range(side)] for _, points in entries]
+        entries = table[: log2_int(most) + 1]
+        self.levels = [
+            [
+                sum(operand > point[axis] * side // 256 for point in points)
+                for operand in range(side)
+            ]
+            for _, points in entries
+        ]
 
     def level(self, operand):
         """A new signal of log2 S bits: the level; fewer than S samples are held."""
@@ -77,6 +84,9 @@ class TableGrid(LiteXModule):
     def scaled_level(self, operand):
         """A new signal of log2 S + 1 bits."""
         scaled = Signal(self.side_log2 + 1)
-        self.comb += scaled.eq(Cat(C(0, self.chunk_bits), self.level(operand))
-                               if self.chunk_bits else self.level(operand))
+        self.comb += scaled.eq(
+            Cat(C(0, self.chunk_bits), self.level(operand))
+            if self.chunk_bits
+            else self.level(operand)
+        )
         return scaled

@@ -35,8 +35,10 @@ def memory_sizes(spec: SocSpec) -> dict[str, int]:
 
 def memory_ranges(spec: SocSpec) -> list[range]:
     """The bus addresses of each memory window of a device."""
-    return [range(registers.MEMORY_BASES[name], registers.MEMORY_BASES[name] + size)
-            for name, size in memory_sizes(spec).items()]
+    return [
+        range(registers.MEMORY_BASES[name], registers.MEMORY_BASES[name] + size)
+        for name, size in memory_sizes(spec).items()
+    ]
 
 
 def ceil_div(value: int, divisor: int) -> int:
@@ -79,8 +81,7 @@ def pack_weights(matrix: npt.NDArray[np.int8], columns: int) -> Words:
     return np.ascontiguousarray(tiled).reshape(-1).view(np.uint32)
 
 
-def pack_parameters(bias: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike
-                    ) -> Words:
+def pack_parameters(bias: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> Words:
     """uint32 words of the channels' bias, Q31 multiplier and shift (left when positive)."""
     columns = [np.asarray(values, np.int64) for values in (bias, multiplier, shift)]
     words = np.zeros((len(columns[0]), PARAMETER_WORDS), np.int64)

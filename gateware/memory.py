@@ -30,7 +30,7 @@ class WindowedMemory(LiteXModule):
         self.locked = Signal()
         bits = log2_int(depth)
         self.read = Record([("adr", bits), ("re", 1), ("dat_r", width)])
-        self.write = Record([("adr", bits), ("we", width//granularity), ("dat_w", width)])
+        self.write = Record([("adr", bits), ("we", width // granularity), ("dat_w", width)])
 
         # # #
 
@@ -39,12 +39,14 @@ class WindowedMemory(LiteXModule):
         writer = memory.get_port(write_capable=True, we_granularity=granularity, mode=READ_FIRST)
         self.specials += memory, reader, writer
 
-        parts = width//BUS_WIDTH
-        part = self.bus.adr[:log2_int(parts)] if parts > 1 else 0
-        word = self.bus.adr[log2_int(parts):]
+        parts = width // BUS_WIDTH
+        part = self.bus.adr[: log2_int(parts)] if parts > 1 else 0
+        word = self.bus.adr[log2_int(parts) :]
         self.writes = writes = stream.Buffer(
             [("adr", bits), ("part", max(1, log2_int(parts))), ("data", BUS_WIDTH)],
-            pipe_valid=True, pipe_ready=True)
+            pipe_valid=True,
+            pipe_ready=True,
+        )
         asked, written, answered = Signal(), Signal(), Signal()
         self.comb += [
             asked.eq(self.bus.cyc & self.bus.stb),
@@ -56,25 +58,28 @@ class WindowedMemory(LiteXModule):
             self.bus.ack.eq(written | answered),
         ]
         self._connect_writer(writer, parts, writes.source)
-        self._connect_reader(reader, parts, part, word, answered,
-                             asked & ~self.bus.we & ~writes.source.valid)
+        self._connect_reader(
+            reader, parts, part, word, answered, asked & ~self.bus.we & ~writes.source.valid
+        )
 
     def _connect_writer(self, writer, parts: int, waiting):
         """The engine's writes, else the bus's."""
         select = Signal(parts)
-        enables = len(self.write.we)//parts
+        enables = len(self.write.we) // parts
         self.comb += [
             select.eq(1 << waiting.part),
             waiting.ready.eq(self.write.we == 0),
-            If(self.write.we != 0,
+            If(
+                self.write.we != 0,
                 writer.adr.eq(self.write.adr),
                 writer.dat_w.eq(self.write.dat_w),
                 writer.we.eq(self.write.we),
-            ).Elif(waiting.valid,
+            ).Elif(
+                waiting.valid,
                 writer.adr.eq(waiting.adr),
                 writer.dat_w.eq(Replicate(waiting.data, parts)),
                 writer.we.eq(Cat(*[Replicate(select[p], enables) for p in range(parts)])),
-            )
+            ),
         ]
 
     def _connect_reader(self, reader, parts: int, part, word, answered, asked):
@@ -84,7 +89,8 @@ class WindowedMemory(LiteXModule):
         request, answer = Signal(), Signal(max=max(2, parts))
         self.comb += [
             request.eq(asked & ~self.locked & ~answered),
-            If(self.locked,
+            If(
+                self.locked,
                 reader.adr.eq(self.read.adr),
                 reader.re.eq(self.read.re),
             ).Else(
@@ -92,7 +98,10 @@ class WindowedMemory(LiteXModule):
                 reader.re.eq(1),
             ),
             self.read.dat_r.eq(reader.dat_r),
-            self.bus.dat_r.eq(Array(
-                [reader.dat_r[BUS_WIDTH*p:BUS_WIDTH*(p + 1)] for p in range(parts)])[answer]),
+            self.bus.dat_r.eq(
+                Array([reader.dat_r[BUS_WIDTH * p : BUS_WIDTH * (p + 1)] for p in range(parts)])[
+                    answer
+                ]
+            ),
         ]
         self.sync += [answered.eq(request), answer.eq(part)]

@@ -36,8 +36,7 @@ class PRNG(LiteXModule):
         self.restart = Signal()
         self.advance = Signal()
         self.samples_log2 = Signal(3)
-        self.points = [(Signal(8, name=f"r_a{p}"), Signal(8, name=f"r_w{p}"))
-                       for p in range(lanes)]
+        self.points = [(Signal(8, name=f"r_a{p}"), Signal(8, name=f"r_w{p}")) for p in range(lanes)]
 
 
 class LFSRGenerator(PRNG):
@@ -53,14 +52,16 @@ class LFSRGenerator(PRNG):
             for lane in self.points:
                 state = lane[axis]
                 state.reset = Constant(first, 8)
-                self.sync += [If(self.advance, state.eq(jumped(state, taps, lanes))),
-                              If(self.restart, state.eq(first))]
+                self.sync += [
+                    If(self.advance, state.eq(jumped(state, taps, lanes))),
+                    If(self.restart, state.eq(first)),
+                ]
                 first = lfsr_step(first, taps)
 
 
 def jump_matrix(taps: int, steps: int) -> list[int]:
     """`steps` steps of an LFSR as a matrix over GF(2): the state bits that each bit XORs."""
-    rows = [0]*8
+    rows = [0] * 8
     for source in range(8):
         image = 1 << source
         for _ in range(steps):
@@ -92,18 +93,18 @@ class CounterGenerator(PRNG):
 
         side = region_side(or_width)
         self.grid = grid = Grid(side)
-        step = Signal(max(1, log2_int(or_width*side//lanes)))
+        step = Signal(max(1, log2_int(or_width * side // lanes)))
         self.comb += grid.samples_log2.eq(self.samples_log2)
         self.sync += [If(self.advance, step.eq(step + 1)), If(self.restart, step.eq(0))]
         region_bits = log2_int(or_width)
         for lane, point in enumerate(self.points):
-            t = Signal(log2_int(or_width*side))
+            t = Signal(log2_int(or_width * side))
             self.comb += t.eq(Cat(Constant(lane, log2_int(lanes)), step) if lanes > 1 else step)
             self._point(point, t[:region_bits], t[region_bits:], side)
 
     def _point(self, point, region, u, side: int):
         """Sample u of a region: u*step on one axis, bit-reversed or its complement on the other."""
-        root_log2, side_log2 = len(region)//2, log2_int(side)
+        root_log2, side_log2 = len(region) // 2, log2_int(side)
         j, i = region[:root_log2], region[root_log2:]
         along, across = Signal(side_log2), Signal(side_log2)
         middle = self.grid.fine >> 1
@@ -111,9 +112,11 @@ class CounterGenerator(PRNG):
         self.comb += [
             along.eq((u << self.grid.step_log2) | middle),
             # n*step = S: reversing log2 n bits of u and scaling is reversing all log2 S bits
-            across.eq((Cat(*reversed(list(u))) ^ Cat(*[odd & ~bit for bit in self.grid.fine]))
-                      | middle),
-            point[0].eq(Cat(along, i)), point[1].eq(Cat(across, j)),
+            across.eq(
+                (Cat(*reversed(list(u))) ^ Cat(*[odd & ~bit for bit in self.grid.fine])) | middle
+            ),
+            point[0].eq(Cat(along, i)),
+            point[1].eq(Cat(across, j)),
         ]
 
 
@@ -127,17 +130,21 @@ class TableGenerator(PRNG):
 
         side = region_side(or_width)
         most = min(side, sequence.most_samples)
-        self._tables = [[[value*side//256 for value in axis] for axis in zip(*points, strict=True)]
-                        for _, points in sequence.table[:log2_int(most) + 1]]
-        step = Signal(max(1, log2_int(max(1, or_width*most//lanes))))
+        self._tables = [
+            [[value * side // 256 for value in axis] for axis in zip(*points, strict=True)]
+            for _, points in sequence.table[: log2_int(most) + 1]
+        ]
+        step = Signal(max(1, log2_int(max(1, or_width * most // lanes))))
         self.sync += [If(self.advance, step.eq(step + 1)), If(self.restart, step.eq(0))]
         region_bits = log2_int(or_width)
         for lane, point in enumerate(self.points):
             t = Signal(region_bits + 6)
             self.comb += t.eq(Cat(Constant(lane, log2_int(lanes)), step) if lanes > 1 else step)
-            j, i = t[:region_bits//2], t[region_bits//2:region_bits]
-            self.comb += [r.eq(Cat(self._threshold(axis, t[region_bits:], log2_int(side)), region))
-                          for axis, (r, region) in enumerate(zip(point, (i, j), strict=True))]
+            j, i = t[: region_bits // 2], t[region_bits // 2 : region_bits]
+            self.comb += [
+                r.eq(Cat(self._threshold(axis, t[region_bits:], log2_int(side)), region))
+                for axis, (r, region) in enumerate(zip(point, (i, j), strict=True))
+            ]
 
     def _threshold(self, axis: int, u, width: int):
         """A new signal: the threshold of sample u for the present n."""

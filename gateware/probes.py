@@ -10,10 +10,22 @@ BASE = 0x0000_2000
 SAMPLES = 1024
 """That the device has room for; one a cycle of `sys`."""
 
-REGISTERS = ("mux_value", "trigger_enable", "trigger_done", "trigger_mem_write",
-             "trigger_mem_mask", "trigger_mem_value", "trigger_mem_full", "subsampler_value",
-             "storage_enable", "storage_done", "storage_length", "storage_offset",
-             "storage_mem_level", "storage_mem_data")
+REGISTERS = (
+    "mux_value",
+    "trigger_enable",
+    "trigger_done",
+    "trigger_mem_write",
+    "trigger_mem_mask",
+    "trigger_mem_value",
+    "trigger_mem_full",
+    "subsampler_value",
+    "storage_enable",
+    "storage_done",
+    "storage_length",
+    "storage_offset",
+    "storage_mem_level",
+    "storage_mem_data",
+)
 """LiteScope's, a word each, in its order."""
 
 
@@ -53,7 +65,7 @@ assert sum(probe.width for probe in PROBES) <= 32
 
 def address(register: str) -> int:
     """The byte address of one of LiteScope's registers."""
-    return BASE + 4*REGISTERS.index(register)
+    return BASE + 4 * REGISTERS.index(register)
 
 
 def place(name: str) -> tuple[int, int]:

@@ -58,11 +58,11 @@ _ERROR_TEXTS = {
     ErrorCode.NONE: "No error.",
     ErrorCode.DESCRIPTOR: "The descriptor's place is outside the descriptor memory.",
     ErrorCode.OPERATION: "The descriptor names an operation that there is not, or adds a "
-                         "residual to what is no requantised product.",
+    "residual to what is no requantised product.",
     ErrorCode.MACRO: "The descriptor names a macro that is not in the device.",
     ErrorCode.LENGTH: "The stream length is not allowed for the macro.",
     ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro, "
-                           "or not allowed for the operation.",
+    "or not allowed for the operation.",
     ErrorCode.GEOMETRY: "A size is zero, or deeper than allowed, or does not fit the operation.",
     ErrorCode.SCALING: "An add widens its inputs beyond 32 bits.",
     ErrorCode.INPUT_MEMORY: "The input does not fit the activation memory.",
@@ -94,7 +94,7 @@ class Register:
     def offset(self, field: str) -> int:
         """The lowest bit of `field`; fields lie side by side from bit 0."""
         names = [f.name for f in self.fields]
-        return sum(f.size for f in self.fields[:names.index(field)])
+        return sum(f.size for f in self.fields[: names.index(field)])
 
     def pack(self, **values: int) -> int:
         """The register's value with these fields set, others zero; ValueError if too large."""
@@ -121,18 +121,35 @@ REGISTERS = (
     _word("magic", f"Reads {MAGIC:#x}: this is a dscim device."),
     _word("protocol", "Version of registers and descriptors."),
     _word("spec_hash", "Hash of the SocSpec that the device was built from."),
-    Register("control", "Starts the engine.", (
-        Field("start", 1, "Write 1: run `count` descriptors from `first`. Ignored while busy.",
-              pulse=True),
-        Field("clear", 1, "Write 1: all counters return to zero.", pulse=True),
-        Field("first", PLACE_BITS, "Place of the first descriptor."),
-        Field("count", PLACE_BITS, "Descriptors to run, one after the other; 0 runs none."),
-    ), writable=True),
-    Register("status", "What the engine does.", (
-        Field("busy", 1, "The engine runs; memories answer reads only when it does not."),
-        Field("error", 4, "ErrorCode of the descriptor that was refused; the next start clears."),
-        Field("place", PLACE_BITS, "Place of the descriptor that runs, ran last or was refused."),
-    )),
+    Register(
+        "control",
+        "Starts the engine.",
+        (
+            Field(
+                "start",
+                1,
+                "Write 1: run `count` descriptors from `first`. Ignored while busy.",
+                pulse=True,
+            ),
+            Field("clear", 1, "Write 1: all counters return to zero.", pulse=True),
+            Field("first", PLACE_BITS, "Place of the first descriptor."),
+            Field("count", PLACE_BITS, "Descriptors to run, one after the other; 0 runs none."),
+        ),
+        writable=True,
+    ),
+    Register(
+        "status",
+        "What the engine does.",
+        (
+            Field("busy", 1, "The engine runs; memories answer reads only when it does not."),
+            Field(
+                "error", 4, "ErrorCode of the descriptor that was refused; the next start clears."
+            ),
+            Field(
+                "place", PLACE_BITS, "Place of the descriptor that runs, ran last or was refused."
+            ),
+        ),
+    ),
     _word("cycles_busy", "Cycles in which the engine ran."),
     _word("cycles_computing", "Cycles in which a macro computed."),
     _word("cycles_weights", "Busy cycles in which a macro waited for weights."),
@@ -142,8 +159,15 @@ REGISTERS = (
     _word("products", "Products that the macros finished."),
 )
 
-COUNTERS = ("cycles_busy", "cycles_computing", "cycles_weights", "cycles_activations",
-            "cycles_vector", "cycles_link", "products")
+COUNTERS = (
+    "cycles_busy",
+    "cycles_computing",
+    "cycles_weights",
+    "cycles_activations",
+    "cycles_vector",
+    "cycles_link",
+    "products",
+)
 """The registers that count, all cleared by `control.clear`."""
 
 LINK_REGISTERS = (

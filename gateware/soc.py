@@ -32,24 +32,48 @@ class DscimSoC(SoCMini):
         "link": registers.LINK_PAGE,
     }
 
-    def __init__(self, platform, spec: SocSpec, clk_freq: int, crg, phy,
-                 ethernet: EthernetPort | None = None, engine_domain: str = "sys",
-                 scope: bool = False):
-        SoCMini.__init__(self, platform, clk_freq, csr_data_width=32, ident_version=False,
-                         ident=f"dscim {registers.PROTOCOL} spec {spec.hash:08x}")
+    def __init__(
+        self,
+        platform,
+        spec: SocSpec,
+        clk_freq: int,
+        crg,
+        phy,
+        ethernet: EthernetPort | None = None,
+        engine_domain: str = "sys",
+        scope: bool = False,
+    ):
+        SoCMini.__init__(
+            self,
+            platform,
+            clk_freq,
+            csr_data_width=32,
+            ident_version=False,
+            ident=f"dscim {registers.PROTOCOL} spec {spec.hash:08x}",
+        )
         self.crg = crg
         self.core = core = Core(spec, engine_domain)
-        regions = {name: SoCRegion(origin=base, mode="rw", cached=False,
-                                   size=core.memories[name].width*core.memories[name].depth//8)
-                   for name, base in registers.MEMORY_BASES.items()}
+        regions = {
+            name: SoCRegion(
+                origin=base,
+                mode="rw",
+                cached=False,
+                size=core.memories[name].width * core.memories[name].depth // 8,
+            )
+            for name, base in registers.MEMORY_BASES.items()
+        }
         for name, region in regions.items():
             self.bus.add_slave(name, core.memories[name].bus, region)
         reached = [Region(region.origin, region.size, memory=True) for region in regions.values()]
-        reached += [Region(page*self.csr.paging, self.csr.paging, memory=False)
-                    for page in self.csr_map.values()]
+        reached += [
+            Region(page * self.csr.paging, self.csr.paging, memory=False)
+            for page in self.csr_map.values()
+        ]
         if scope:
-            require(find_spec("litescope") is not None,
-                    "LiteScope is not installed; run `pip install 'dscim[build]'`.")
+            require(
+                find_spec("litescope") is not None,
+                "LiteScope is not installed; run `pip install 'dscim[build]'`.",
+            )
             from dscim.gateware.scope import build_scope  # noqa: PLC0415  it wants litescope
 
             self.csr.add("scope", n=probes.PAGE)

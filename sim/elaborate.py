@@ -101,8 +101,9 @@ def to_verilog(fragment: Any, ios: Any = (), name: str = TOP, platform: Any = No
     from dscim.sim.lowering import split_targets  # noqa: PLC0415
 
     whole = fragment if isinstance(fragment, _Fragment) else fragment.get_fragment()
-    output = convert(split_targets(whole), ios=set(ios), name=name, platform=platform,
-                     regular_comb=False)
+    output = convert(
+        split_targets(whole), ios=set(ios), name=name, platform=platform, regular_comb=False
+    )
     lines = output.main_source.splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("// Date"))
     return Verilog(text, dict(output.data_files))

@@ -16,8 +16,9 @@ def split_targets(fragment: _Fragment) -> _Fragment:
 
     `convert(..., regular_comb=False)` then gives each signal a block of its own.
     """
-    return _Fragment(_Splitter().visit(fragment.comb), fragment.sync, fragment.specials,
-                     fragment.clock_domains)
+    return _Fragment(
+        _Splitter().visit(fragment.comb), fragment.sync, fragment.specials, fragment.clock_domains
+    )
 
 
 class _Splitter(NodeTransformer):  # type: ignore[misc]

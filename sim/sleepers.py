@@ -70,18 +70,53 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
         moved: dict[str, list[Any]] = {
             RECEIVE: [mac.core.rx_datapath, mac.depacketizer, arp.rx, ip.rx, udp.rx],
             TRANSMIT: [mac.core.tx_datapath, mac.packetizer, arp.tx, arp.table, ip.tx, udp.tx],
-            REQUESTS: [icmp]}
+            REQUESTS: [icmp],
+        }
         busy = {
-            RECEIVE: [phy.source, mac.core.source, mac.depacketizer.source, arp.rx.source,
-                      ip.rx.source, udp.rx.source, into.ring.source, into.source],
-            TRANSMIT: [phy.sink, mac.core.sink, arp.rx.source, arp.tx.sink, arp.tx.source,
-                       ip.tx.sink, ip.tx.source, udp.tx.sink, udp.tx.source, icmp.tx.source,
-                       bone.source, carrier.answers, out.sink, out.ring.source, out.source],
-            REQUESTS: [bone.sink, bone.source, bone.inbox.ring.source, bone.bone.wishbone.source,
-                       bone.bone.wishbone.sink, icmp.rx.sink, icmp.echo.sink, icmp.echo.source,
-                       icmp.tx.source]}
+            RECEIVE: [
+                phy.source,
+                mac.core.source,
+                mac.depacketizer.source,
+                arp.rx.source,
+                ip.rx.source,
+                udp.rx.source,
+                into.ring.source,
+                into.source,
+            ],
+            TRANSMIT: [
+                phy.sink,
+                mac.core.sink,
+                arp.rx.source,
+                arp.tx.sink,
+                arp.tx.source,
+                ip.tx.sink,
+                ip.tx.source,
+                udp.tx.sink,
+                udp.tx.source,
+                icmp.tx.source,
+                bone.source,
+                carrier.answers,
+                out.sink,
+                out.ring.source,
+                out.source,
+            ],
+            REQUESTS: [
+                bone.sink,
+                bone.source,
+                bone.inbox.ring.source,
+                bone.bone.wishbone.source,
+                bone.bone.wishbone.sink,
+                icmp.rx.sink,
+                icmp.echo.sink,
+                icmp.echo.source,
+                icmp.tx.source,
+            ],
+        }
         beside: dict[str, list[Any]] = {
-            RECEIVE: [into], TRANSMIT: [carrier.inserter, out], REQUESTS: [bone]}
+            RECEIVE: [into],
+            TRANSMIT: [carrier.inserter, out],
+            REQUESTS: [bone],
+        }
         stood = carrier.watchdog.stood
         for name, parts in moved.items():
             signals = [end.valid for end in busy[name]] + [timer.done for timer in timers]
@@ -109,8 +144,10 @@ def _split(crossbar: Any) -> list[Any]:
 
     def do_finalize() -> None:
         make()
-        for half, name, reset in ((crossbar.arbiter, TRANSMIT, resets[0]),
-                                  (crossbar.dispatcher, RECEIVE, resets[1])):
+        for half, name, reset in (
+            (crossbar.arbiter, TRANSMIT, resets[0]),
+            (crossbar.dispatcher, RECEIVE, resets[1]),
+        ):
             crossbar.comb += _moved(half, name).eq(reset)
 
     crossbar.do_finalize = do_finalize

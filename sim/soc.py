@@ -26,12 +26,21 @@ def soc_design(spec: SocSpec, ethernet: bool = False, scope: bool = False) -> De
         from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
         from dscim.sim.ethernet_phy import EthernetPhyModel  # noqa: PLC0415
         from dscim.sim.sleepers import ENGINE, RECEIVE, TRANSMIT, Sleepers  # noqa: PLC0415
+
         port = None
         if ethernet:
             phy = EthernetPhyModel(platform.request("eth"), RECEIVE, TRANSMIT)
             port = EthernetPort(phy, MAC_ADDRESS, LAN.address)
-        soc = DscimSoC(platform, spec, CLK_FREQ, platform.crg(),
-                       RS232PHYModel(platform.request("serial")), port, ENGINE, scope)
+        soc = DscimSoC(
+            platform,
+            spec,
+            CLK_FREQ,
+            platform.crg(),
+            RS232PHYModel(platform.request("serial")),
+            port,
+            ENGINE,
+            scope,
+        )
         soc.sleepers = sleepers = Sleepers(platform.request("sleepers"))
         sleepers.add_engine(soc.core.engine)
         if port is not None:

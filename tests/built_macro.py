@@ -23,29 +23,57 @@ CELLS = f"{TOP}.json"
 def synthesised(spec: MacroSpec, folder: Path) -> Path:
     """The folder of NETLIST and of CELLS, for nextpnr, by the command that makes bitstreams."""
     top = bench.Top(build_macro(spec))
-    (folder/"bench.v").write_text(to_verilog(top, top.ios, name="bench").text)
-    script = (f"read_verilog bench.v; {FAMILIES['ecp5'].synthesis} -top bench; "
-              f"write_verilog -noattr {NETLIST}; write_json {CELLS}; select -assert-none t:$*")
-    done = run_step(Step("netlist", "synthesis", find_tool(YOSYS), ("-p", script),
-                         {"bench.v": folder/"bench.v"}, (NETLIST, CELLS), 60),
-                    print, lambda *_: None)
+    (folder / "bench.v").write_text(to_verilog(top, top.ios, name="bench").text)
+    script = (
+        f"read_verilog bench.v; {FAMILIES['ecp5'].synthesis} -top bench; "
+        f"write_verilog -noattr {NETLIST}; write_json {CELLS}; select -assert-none t:$*"
+    )
+    done = run_step(
+        Step(
+            "netlist",
+            "synthesis",
+            find_tool(YOSYS),
+            ("-p", script),
+            {"bench.v": folder / "bench.v"},
+            (NETLIST, CELLS),
+            60,
+        ),
+        print,
+        lambda *_: None,
+    )
     return done.folder
 
 
 def model(name: str, spec: MacroSpec, sources: Sequence[Path], quiet: Sequence[str]) -> Path:
     """The executable of a netlist and of models of its cells. quiet: Verilator's warnings."""
-    return verilate(name, [*sources, bench.HERE/"bench.cpp"], "bench", optimise="-O0", say=print,
-                    flags=[*(f"-Wno-{warning}" for warning in quiet),
-                           "-CFLAGS", f"-DCOLUMNS={spec.columns}",
-                           "-CFLAGS", f"-DCOUNT_WIDTH={build_macro(spec).count_width}"])
+    return verilate(
+        name,
+        [*sources, bench.HERE / "bench.cpp"],
+        "bench",
+        optimise="-O0",
+        say=print,
+        flags=[
+            *(f"-Wno-{warning}" for warning in quiet),
+            "-CFLAGS",
+            f"-DCOLUMNS={spec.columns}",
+            "-CFLAGS",
+            f"-DCOUNT_WIDTH={build_macro(spec).count_width}",
+        ],
+    )
 
 
 def random_tiles(spec: MacroSpec) -> list[Tile]:
     """Two tiles, random and extreme, of each arithmetic of the form."""
     rng = np.random.default_rng(5)
-    arithmetics = [ProductSpec(exact=True)] if spec.form == "exact" else [
-        ProductSpec(length=length, signed=signed)
-        for length in (16, 64, 256) for signed in spec.signed]
+    arithmetics = (
+        [ProductSpec(exact=True)]
+        if spec.form == "exact"
+        else [
+            ProductSpec(length=length, signed=signed)
+            for length in (16, 64, 256)
+            for signed in spec.signed
+        ]
+    )
     return [random_tile(spec, arithmetic, 24, rng) for arithmetic in arithmetics for _ in (0, 1)]
 
 

@@ -50,12 +50,16 @@ class Chain:
         """Every node's output for x (H, W, C), by one start."""
         words = [descriptor.pack(fields) for fields in self.descriptors]
         device.write_tensor(self.bases[INPUT], x)
-        device.load(np.concatenate([*self.weights, np.zeros(0, np.uint32)]),
-                    np.concatenate([*self.parameters, np.zeros(0, np.uint32)]),
-                    np.array(words, np.uint32).ravel())
+        device.load(
+            np.concatenate([*self.weights, np.zeros(0, np.uint32)]),
+            np.concatenate([*self.parameters, np.zeros(0, np.uint32)]),
+            np.array(words, np.uint32).ravel(),
+        )
         device.start(0, len(words))
-        return {node.name: device.read_tensor(self.bases[node.name], self.shapes[node.name])
-                for node in self.network.nodes}
+        return {
+            node.name: device.read_tensor(self.bases[node.name], self.shapes[node.name])
+            for node in self.network.nodes
+        }
 
     def _allot(self, name: str) -> None:
         self.bases[name] = self._words
@@ -64,8 +68,11 @@ class Chain:
 
     def _add(self, node: Node) -> None:
         shape = self.shapes[node.inputs[0]]
-        bases = Bases(*(self.bases[name] for name in (
-            node.inputs[0], node.name, node.inputs[-1])), self._rows, self._channels)
+        bases = Bases(
+            *(self.bases[name] for name in (node.inputs[0], node.name, node.inputs[-1])),
+            self._rows,
+            self._channels,
+        )
         if not isinstance(node, Conv | Depthwise):
             self.descriptors.append(vector_fields(node, shape, bases))
             return
@@ -81,14 +88,18 @@ class Chain:
             each = layer.outputs // layer.input[2]
             for channels in depthwise_tiles(self.spec, layer):
                 first = depthwise_outputs(layer, channels).start
-                placed = dataclasses.replace(bases, weights=self._rows,
-                                             parameters=bases.parameters + first)
+                placed = dataclasses.replace(
+                    bases, weights=self._rows, parameters=bases.parameters + first
+                )
                 self.descriptors.append(depthwise_fields(self.spec, layer, channels, placed))
                 self._load(depthwise_matrix(node.weights, channels, each))
         self._channels += ceil_div(layer.outputs, 8) * 8
         pad = (0, -layer.outputs % 8)
-        self.parameters.append(pack_parameters(
-            np.pad(bias, pad), np.pad(node.multiplier, pad), np.pad(node.shift, pad)))
+        self.parameters.append(
+            pack_parameters(
+                np.pad(bias, pad), np.pad(node.multiplier, pad), np.pad(node.shift, pad)
+            )
+        )
 
     def _load(self, matrix: np.ndarray) -> None:
         columns = self.spec.macro.columns

@@ -9,12 +9,20 @@ from pathlib import Path
 DSCIM = Path(sys.executable).with_name("dscim")
 
 
-def dscim(*arguments: object, folder: Path | None = None, seconds: float = 120
-          ) -> subprocess.CompletedProcess[str]:
+def dscim(
+    *arguments: object, folder: Path | None = None, seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Runs `dscim ARGUMENTS` in `folder` and returns what it printed and its status."""
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "FORCE_COLOR")}
-    return subprocess.run([DSCIM, *map(str, arguments)], cwd=folder, capture_output=True,
-                          text=True, timeout=seconds, env=environment, check=False)
+    return subprocess.run(
+        [DSCIM, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env=environment,
+        check=False,
+    )
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

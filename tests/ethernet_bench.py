@@ -24,8 +24,12 @@ QUIET = 600
 LITEETH_WARNS = ("-Wno-CMPCONST", "-Wno-UNOPTFLAT")
 """Of what LiteEth writes for every width of data; its streams wait for each other in a circle."""
 
-STREAMS = {"eth_in": "valid ready data last last_be", "eth_out": "valid ready data last last_be",
-           "uart_in": "valid ready data", "uart_out": "valid ready data"}
+STREAMS = {
+    "eth_in": "valid ready data last last_be",
+    "eth_out": "valid ready data last last_be",
+    "uart_in": "valid ready data",
+    "uart_out": "valid ready data",
+}
 
 
 def build(sleeping: bool) -> tuple[Any, set[Any]]:
@@ -60,13 +64,15 @@ def build(sleeping: bool) -> tuple[Any, set[Any]]:
     dut.cd_sys = ClockDomain()
     dut.phy, dut.line = Phy(), Uart()
     dut.ethernet = EthernetCarrier(
-        EthernetPort(dut.phy, int.from_bytes(DEVICE, "big"), "192.168.1.50"), CLK_FREQ)
+        EthernetPort(dut.phy, int.from_bytes(DEVICE, "big"), "192.168.1.50"), CLK_FREQ
+    )
     dut.uart = UartCarrier(dut.line, CLK_FREQ)
-    dut.link = Link(CLK_FREQ, 0x1234, [Region(0, 4*WORDS, memory=True)], [dut.uart, dut.ethernet])
+    dut.link = Link(CLK_FREQ, 0x1234, [Region(0, 4 * WORDS, memory=True)], [dut.uart, dut.ethernet])
     dut.memory = WindowedMemory(32, WORDS)
     inside = wishbone.Interface(address_width=32, addressing="word")
-    dut.arbiter = wishbone.Arbiter([dut.link.engine.bus, dut.ethernet.etherbone.wishbone,
-                                    dut.uart.wishbone], inside)
+    dut.arbiter = wishbone.Arbiter(
+        [dut.link.engine.bus, dut.ethernet.etherbone.wishbone, dut.uart.wishbone], inside
+    )
     dut.decoder = wishbone.Decoder(inside, [(lambda adr: adr[14:] == 0, dut.memory.bus)])
     ports = {dut.cd_sys.clk, dut.cd_sys.rst}
     if sleeping:
@@ -74,8 +80,12 @@ def build(sleeping: bool) -> tuple[Any, set[Any]]:
         dut.sleepers = Sleepers(pads)
         dut.sleepers.add_ethernet(dut.ethernet, dut.phy)
         ports |= set(pads.flatten())
-    ends = {"eth_in": dut.phy.source, "eth_out": dut.phy.sink,
-            "uart_in": dut.line.source, "uart_out": dut.line.sink}
+    ends = {
+        "eth_in": dut.phy.source,
+        "eth_out": dut.phy.sink,
+        "uart_in": dut.line.source,
+        "uart_out": dut.line.sink,
+    }
     for name, end in ends.items():
         for field in STREAMS[name].split():
             inner = getattr(end, field)
@@ -103,9 +113,12 @@ def compiled(sleeping: bool = False) -> Path:
         (folder / "link.v").write_text(verilog.text)
         counts = "".join(f" COUNT({name})" for name in COUNTERS)
         (folder / "counts.h").write_text(f"#define COUNTS{counts}\n")
-        return verilate("link-bench", [folder / "link.v", folder / "counts.h",
-                                       Path(__file__).with_suffix(".cpp")], "link",
-                        flags=[*LITEETH_WARNS, "-CFLAGS", f"-DSLEEPING={int(sleeping)}"])
+        return verilate(
+            "link-bench",
+            [folder / "link.v", folder / "counts.h", Path(__file__).with_suffix(".cpp")],
+            "link",
+            flags=[*LITEETH_WARNS, "-CFLAGS", f"-DSLEEPING={int(sleeping)}"],
+        )
 
 
 class Bench:
@@ -134,8 +147,9 @@ class Bench:
         """What is answered when the device asks for an address; nothing if empty."""
         self._tell(f"arp {text.hex()}")
 
-    def run(self, *lines: bytes, uart: Sequence[bytes] = (), most: int = 1_000_000,
-            quiet: int = QUIET) -> tuple[list[bytes], list[Any]]:
+    def run(
+        self, *lines: bytes, uart: Sequence[bytes] = (), most: int = 1_000_000, quiet: int = QUIET
+    ) -> tuple[list[bytes], list[Any]]:
         """Sends what goes over Ethernet and frames over the UART; returns what comes: the lines'
         bytes without ARP requests, the UART's answers."""
         for text in lines:
@@ -171,8 +185,9 @@ class Bench:
 @contextmanager
 def bench(sleeping: bool = False) -> Iterator[Bench]:
     """A link fresh from reset."""
-    with subprocess.Popen([compiled(sleeping)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True) as process:
+    with subprocess.Popen(
+        [compiled(sleeping)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield Bench(process)
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 DEVICE, HOST = bytes.fromhex("10e2d5000001"), bytes.fromhex("020000000001")
 DEVICE_IP, HOST_IP = bytes((192, 168, 1, 50)), bytes((192, 168, 1, 100))
-PREAMBLE = b"\x55"*7 + b"\xd5"
+PREAMBLE = b"\x55" * 7 + b"\xd5"
 IPV4, ARP = 0x0800, 0x0806
 ICMP, UDP = 1, 17
 
@@ -17,7 +17,9 @@ def line(frame: bytes, flip: int | None = None) -> bytes:
     frame = frame.ljust(60, b"\0")
     frame += zlib.crc32(frame).to_bytes(4, "little")
     if flip is not None:
-        frame = frame[:flip//8] + bytes([frame[flip//8] ^ 1 << flip % 8]) + frame[flip//8 + 1:]
+        frame = (
+            frame[: flip // 8] + bytes([frame[flip // 8] ^ 1 << flip % 8]) + frame[flip // 8 + 1 :]
+        )
     return PREAMBLE + frame
 
 
@@ -35,7 +37,7 @@ def ethernet(kind: int, body: bytes, target: bytes = DEVICE) -> bytes:
 
 def checksum(text: bytes) -> int:
     """Of IP and ICMP: 0 over a text that holds its own."""
-    total = sum(struct.unpack(f">{len(text)//2}H", text[:len(text)//2*2]))
+    total = sum(struct.unpack(f">{len(text) // 2}H", text[: len(text) // 2 * 2]))
     total += text[-1] << 8 if len(text) % 2 else 0
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -48,8 +50,15 @@ def ip(protocol: int, body: bytes, source: bytes = HOST_IP, target: bytes = DEVI
     return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + body
 
 
-def record(written: Sequence[int] = (), read: Sequence[int] = (), base: int = 0, *,
-           wcount: int | None = None, rcount: int | None = None, word: int = 0x4E6F_1044) -> bytes:
+def record(
+    written: Sequence[int] = (),
+    read: Sequence[int] = (),
+    base: int = 0,
+    *,
+    wcount: int | None = None,
+    rcount: int | None = None,
+    word: int = 0x4E6F_1044,
+) -> bytes:
     """An Etherbone datagram: words written from byte address `base` on, or addresses read, which
     are answered with `base`. wcount, rcount, word (the first): where they lie."""
     wcount = len(written) if wcount is None else wcount
@@ -63,8 +72,9 @@ def record(written: Sequence[int] = (), read: Sequence[int] = (), base: int = 0,
 PROBE = struct.pack(">III", 0x4E6F_1144, 0, 0)
 
 
-def udp(port: int, body: bytes, host: int = 5000, length: int | None = None, **addresses: bytes
-        ) -> bytes:
+def udp(
+    port: int, body: bytes, host: int = 5000, length: int | None = None, **addresses: bytes
+) -> bytes:
     """A frame with a datagram for the device; length: what its header says, where it lies."""
     length = 8 + len(body) if length is None else length
     head = struct.pack(">HHHH", host, port, length, 0)
@@ -72,13 +82,17 @@ def udp(port: int, body: bytes, host: int = 5000, length: int | None = None, **a
 
 
 def arp_request() -> bytes:
-    return ethernet(ARP, struct.pack(">HHBBH", 1, IPV4, 6, 4, 1) + HOST + HOST_IP + bytes(6)
-                    + DEVICE_IP, target=b"\xff"*6)
+    return ethernet(
+        ARP,
+        struct.pack(">HHBBH", 1, IPV4, 6, 4, 1) + HOST + HOST_IP + bytes(6) + DEVICE_IP,
+        target=b"\xff" * 6,
+    )
 
 
 def arp_reply(ip_address: bytes = HOST_IP) -> bytes:
-    return ethernet(ARP, struct.pack(">HHBBH", 1, IPV4, 6, 4, 2) + HOST + ip_address + DEVICE
-                    + DEVICE_IP)
+    return ethernet(
+        ARP, struct.pack(">HHBBH", 1, IPV4, 6, 4, 2) + HOST + ip_address + DEVICE + DEVICE_IP
+    )
 
 
 def echo_request(body: bytes) -> bytes:
@@ -94,7 +108,7 @@ def packet_of(frame: bytes) -> tuple[int, bytes]:
     assert checksum(head) == 0
     assert head[12:16] == DEVICE_IP
     assert len(frame) == max(60, 14 + length)
-    return head[9], frame[34:14 + length]
+    return head[9], frame[34 : 14 + length]
 
 
 def datagram_of(frame: bytes) -> tuple[int, int, bytes]:

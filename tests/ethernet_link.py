@@ -10,7 +10,7 @@ from tests.link_bytes import CLOSE, CLOSED, DATA, OPEN, OPENED, READ, WRITE, WRI
 
 ETHERBONE, FRAMES = 1234, 1235
 SESSION_NUMBER = 0x5E55_1014
-STAND = 3*CLK_FREQ//100
+STAND = 3 * CLK_FREQ // 100
 """Cycles in which the watchdog has seen what stands still."""
 
 
@@ -38,8 +38,12 @@ def opened(link: Bench) -> None:
 def alive(link: Bench) -> None:
     """Asserts that a session, a write, a read and Etherbone's probe work."""
     number = 0x1000_0000 + link.cycle  # another one each time
-    texts = [frame(OPEN, 0, number, 1), frame(WRITE, 0, number, 40, [7]),
-             frame(READ, 5, number, 40, count=1), frame(CLOSE, 0, number, 0)]
+    texts = [
+        frame(OPEN, 0, number, 1),
+        frame(WRITE, 0, number, 40, [7]),
+        frame(READ, 5, number, 40, count=1),
+        frame(CLOSE, 0, number, 0),
+    ]
     kinds = [answer[0] for answer in asked(link, *texts)]
     assert kinds == [OPENED, WRITTEN, DATA, CLOSED]
     (probe,), _ = link.run(line(udp(ETHERBONE, PROBE)))

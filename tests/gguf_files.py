@@ -49,23 +49,37 @@ def _q4_1(values):
 def tiny_llama(path, seed=0):
     """Writes the model with random weights of all three types; the path."""
     rng = np.random.default_rng(seed)
-    keys = {"general.architecture": "llama", "llama.block_count": BLOCKS,
-            "llama.embedding_length": WIDTH, "llama.attention.head_count": HEADS,
-            "llama.attention.head_count_kv": KEY_HEADS, "llama.rope.freq_base": 10000.0,
-            "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "gpt2",
-            "tokenizer.ggml.tokens": [chr(65 + i) for i in range(VOCABULARY)],
-            "tokenizer.ggml.merges": []}
+    keys = {
+        "general.architecture": "llama",
+        "llama.block_count": BLOCKS,
+        "llama.embedding_length": WIDTH,
+        "llama.attention.head_count": HEADS,
+        "llama.attention.head_count_kv": KEY_HEADS,
+        "llama.rope.freq_base": 10000.0,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.tokens": [chr(65 + i) for i in range(VOCABULARY)],
+        "tokenizer.ggml.merges": [],
+    }
     keyed = WIDTH // HEADS * KEY_HEADS
-    shapes = {"attn_q": (WIDTH, WIDTH), "attn_k": (keyed, WIDTH), "attn_v": (keyed, WIDTH),
-              "attn_output": (WIDTH, WIDTH), "ffn_gate": (HIDDEN, WIDTH),
-              "ffn_up": (HIDDEN, WIDTH), "ffn_down": (WIDTH, HIDDEN)}
-    tensors = {"token_embd": ((VOCABULARY, WIDTH), _q8_0(rng.normal(size=(VOCABULARY, WIDTH)))),
-               "output_norm": ((WIDTH,), _f32(1 + rng.normal(0, 0.1, WIDTH)))}
+    shapes = {
+        "attn_q": (WIDTH, WIDTH),
+        "attn_k": (keyed, WIDTH),
+        "attn_v": (keyed, WIDTH),
+        "attn_output": (WIDTH, WIDTH),
+        "ffn_gate": (HIDDEN, WIDTH),
+        "ffn_up": (HIDDEN, WIDTH),
+        "ffn_down": (WIDTH, HIDDEN),
+    }
+    tensors = {
+        "token_embd": ((VOCABULARY, WIDTH), _q8_0(rng.normal(size=(VOCABULARY, WIDTH)))),
+        "output_norm": ((WIDTH,), _f32(1 + rng.normal(0, 0.1, WIDTH))),
+    }
     for block in range(BLOCKS):
         for name in ("attn_norm", "ffn_norm"):
             tensors[f"blk.{block}.{name}"] = ((WIDTH,), _f32(1 + rng.normal(0, 0.1, WIDTH)))
         for name, shape in shapes.items():
-            values = rng.normal(0, shape[1]**-0.5, shape)
+            values = rng.normal(0, shape[1] ** -0.5, shape)
             tensors[f"blk.{block}.{name}"] = (shape, _q4_1(values))
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     head += b"".join(_string(key) + _value(value) for key, value in keys.items())

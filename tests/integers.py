@@ -7,7 +7,7 @@ import numpy as np
 
 from dscim.gateware.descriptor import MOST_WIDENING
 
-INT32 = np.array((-2**31, -2**31 + 1, -1, 0, 1, 2**30, 2**31 - 1))
+INT32 = np.array((-(2**31), -(2**31) + 1, -1, 0, 1, 2**30, 2**31 - 1))
 MULTIPLIERS = np.array((0, 1, 2**30, 2**30 + 1, 2**31 - 1))
 
 
@@ -24,10 +24,14 @@ def product_units(count, activation_sum, bias, fields):
 
 def random_fields(rng) -> dict[str, int]:
     low, high = sorted(int(v) for v in rng.choice((-128, -127, -5, 0, 6, 126, 127), 2))
-    return {"decode_shift": int(rng.integers(0, 17)), "offset": int(rng.integers(2)),
-            "single_rounding": int(rng.integers(2)),
-            "output_zero": int(rng.choice((-128, 127, 0, *rng.integers(-128, 128, 3)))),
-            "clamp_low": low, "clamp_high": high}
+    return {
+        "decode_shift": int(rng.integers(0, 17)),
+        "offset": int(rng.integers(2)),
+        "single_rounding": int(rng.integers(2)),
+        "output_zero": int(rng.choice((-128, 127, 0, *rng.integers(-128, 128, 3)))),
+        "clamp_low": low,
+        "clamp_high": high,
+    }
 
 
 def half_away(value: Fraction) -> int:
@@ -63,10 +67,10 @@ def random_channels(rng, size: int, fields: dict[str, int]):
     Sums in product units are spread over all sizes, with ties and extremes; shifts to the left
     stay within int32, as the reference asks.
     """
-    wanted = rng.integers(-2**31, 2**31, size) >> rng.integers(0, 32, size)
+    wanted = rng.integers(-(2**31), 2**31, size) >> rng.integers(0, 32, size)
     wanted = np.where(rng.random(size) < 0.3, rng.choice(INT32, size), wanted)
     activation_sum = rng.integers(0, 2**16, size)
-    count = rng.integers(-2**15, 2**15, size)
+    count = rng.integers(-(2**15), 2**15, size)
     bias = wrap(wanted - product_units(count, activation_sum, 0, fields))
     right = np.minimum(rng.integers(0, 40, size), 31)
     left = np.array([31 - int(abs(v)).bit_length() for v in wanted]).clip(0, 31)
@@ -76,28 +80,34 @@ def random_channels(rng, size: int, fields: dict[str, int]):
 
 def beside_ties(rng, size: int):
     """Sums, multipliers and shifts: of each shift to the right, quotients at ties, or beside."""
-    places = rng.integers(0, 32, size)                      # the right shift
+    places = rng.integers(0, 32, size)  # the right shift
     power = np.array([rng.integers(max(0, right - 1), 31) for right in places])
-    unit = 31 + places - power                              # 2**unit sums are one output
+    unit = 31 + places - power  # 2**unit sums are one output
     most = np.minimum((2**31 >> unit) - 1, 140)
     output = (rng.random(size) * (2 * most + 2)).astype(int) - most - 1
     sums = (output << unit) + (1 << unit - 1) + rng.integers(-1, 2, size)
     multiplier = (1 << power) + (rng.integers(-1, 2, size) * (power > 1))
-    return wrap(sums.clip(-2**31, 2**31 - 1)), multiplier, -places
+    return wrap(sums.clip(-(2**31), 2**31 - 1)), multiplier, -places
 
 
 def random_addition(rng) -> dict[str, int]:
     """Any integers that an add may have."""
     left = int(rng.choice((0, 20, 22, *rng.integers(0, 23, 2))))
     low = int(rng.integers(-128, 100))
-    fields = {"first_zero": int(rng.choice((-128, 127, 0, 9))), "left_shift": left,
-              "second_zero": int(rng.choice((-128, 127, 0, -9))),
-              "sum_zero": int(rng.integers(-128, 128)), "sum_low": low,
-              "sum_high": int(rng.integers(low, 128))}
-    for name, multiplier in zip(("first", "second", "output"), random_multipliers(rng, 3),
-                                strict=True):
+    fields = {
+        "first_zero": int(rng.choice((-128, 127, 0, 9))),
+        "left_shift": left,
+        "second_zero": int(rng.choice((-128, 127, 0, -9))),
+        "sum_zero": int(rng.integers(-128, 128)),
+        "sum_low": low,
+        "sum_high": int(rng.integers(low, 128)),
+    }
+    for name, multiplier in zip(
+        ("first", "second", "output"), random_multipliers(rng, 3), strict=True
+    ):
         fields[f"{name}_multiplier"] = int(multiplier)
-        fields[f"{name}_shift"] = int(rng.choice((0, -1, -31, MOST_WIDENING - left,
-                                                  rng.integers(-31, 1))))
+        fields[f"{name}_shift"] = int(
+            rng.choice((0, -1, -31, MOST_WIDENING - left, rng.integers(-31, 1)))
+        )
     fields["output_shift"] = int(rng.integers(-31, -left // 2))
     return fields

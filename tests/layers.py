@@ -36,9 +36,18 @@ def random_layer(rng: np.random.Generator, soc: SocSpec) -> LayerSpec:
     stride = tuple(int(size) for size in rng.integers(1, 3, 2))
     zeros = rng.choice((-128, 127, 0, *rng.integers(-128, 128, 5)), 2)
     clamp = (int(rng.integers(-128, 0)), int(rng.integers(0, 128)))
-    return LayerSpec((height, width, channels), outputs, kernel, stride, padding,
-                     int(zeros[0]), int(zeros[1]), clamp, random_product(rng, soc),
-                     single_rounding=bool(rng.integers(2)))
+    return LayerSpec(
+        (height, width, channels),
+        outputs,
+        kernel,
+        stride,
+        padding,
+        int(zeros[0]),
+        int(zeros[1]),
+        clamp,
+        random_product(rng, soc),
+        single_rounding=bool(rng.integers(2)),
+    )
 
 
 def random_parameters(rng: np.random.Generator, layer: LayerSpec) -> LayerParameters:
@@ -52,7 +61,8 @@ def random_parameters(rng: np.random.Generator, layer: LayerSpec) -> LayerParame
         weights.astype(np.int8),
         rng.integers(-99999, 99999, layer.outputs).astype(np.int32),
         rng.integers(2**30, 2**31, layer.outputs).astype(np.int32),
-        rng.integers(least, least + 4, layer.outputs).astype(np.int32))
+        rng.integers(least, least + 4, layer.outputs).astype(np.int32),
+    )
 
 
 def random_inputs(rng: np.random.Generator, layer: LayerSpec, images: int) -> np.ndarray:

@@ -12,8 +12,9 @@ WINDOW = 32
 def body(kind, sequence, session, address, words=(), count=None):
     """A frame's bytes without its CRC; `count` where it is not the number of words."""
     count = len(words) if count is None else count
-    return struct.pack(f"<BBHII{len(words)}I", kind, count, sequence & 0xFFFF, session, address,
-                       *words)
+    return struct.pack(
+        f"<BBHII{len(words)}I", kind, count, sequence & 0xFFFF, session, address, *words
+    )
 
 
 def frame(*fields, **more):
@@ -26,7 +27,7 @@ def parse(text):
     """(kind, sequence, session, address, words) of an answer; asserts that it is right."""
     assert zlib.crc32(text[:-4]) == int.from_bytes(text[-4:], "little")
     kind, count, sequence, session, address = struct.unpack("<BBHII", text[:12])
-    assert len(text) == 16 + 4*count
+    assert len(text) == 16 + 4 * count
     return kind, sequence, session, address, struct.unpack(f"<{count}I", text[12:-4])
 
 
@@ -47,7 +48,7 @@ def decode(code):
     """The text of a code; None where it is broken."""
     text = b""
     while code:
-        block, code = code[:code[0]], code[code[0]:]
+        block, code = code[: code[0]], code[code[0] :]
         if len(block) < block[0]:
             return None
         text += block[1:] + (b"\0" if block[0] < 255 and code else b"")

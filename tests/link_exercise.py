@@ -38,17 +38,19 @@ def carry(link: FrameLink, base: int, room: int, words: int, seed: int) -> None:
     while words > 0:
         count = min(int(2 ** random.uniform(0, 15)), room, words)
         start = int(random.integers(room - count + 1))
-        twin[start:start + count] = random.integers(0, 1 << 32, count, dtype=np.uint32)
-        link.write(base + 4 * start, twin[start:start + count])
+        twin[start : start + count] = random.integers(0, 1 << 32, count, dtype=np.uint32)
+        link.write(base + 4 * start, twin[start : start + count])
         start = int(random.integers(room - count + 1))
-        np.testing.assert_array_equal(link.read(base + 4 * start, count),
-                                      twin[start:start + count])
+        np.testing.assert_array_equal(
+            link.read(base + 4 * start, count), twin[start : start + count]
+        )
         words -= count
     np.testing.assert_array_equal(link.read(base, room), twin)
 
 
-def killed(times: int, start: Callable[[], Simulator], connect: Callable[[Simulator], FrameLink],
-           told: str) -> None:
+def killed(
+    times: int, start: Callable[[], Simulator], connect: Callable[[Simulator], FrameLink], told: str
+) -> None:
     """Each simulator that `start` makes is killed at a random moment of a transfer, which ends in
     a LinkError that matches `told`; each is another boot to the host."""
     random = np.random.default_rng(35)
@@ -57,8 +59,9 @@ def killed(times: int, start: Callable[[], Simulator], connect: Callable[[Simula
         with start() as running:
             link = connect(running)
             boots.add(link.opened.boot)
-            killer = threading.Timer(float(random.uniform(0, 0.3)), os.kill,
-                                     (running.pid, signal.SIGKILL))
+            killer = threading.Timer(
+                float(random.uniform(0, 0.3)), os.kill, (running.pid, signal.SIGKILL)
+            )
             killer.start()
             with pytest.raises(LinkError, match=told):
                 while True:
@@ -73,5 +76,7 @@ def killed(times: int, start: Callable[[], Simulator], connect: Callable[[Simula
 def counters(link: FrameLink) -> dict[str, int]:
     """The registers in which the device counts what its link did."""
     values: Words = link.read(registers.LINK_BASE, len(registers.LINK_REGISTERS))
-    return {register.name: int(value)
-            for register, value in zip(registers.LINK_REGISTERS, values, strict=True)}
+    return {
+        register.name: int(value)
+        for register, value in zip(registers.LINK_REGISTERS, values, strict=True)
+    }

@@ -32,12 +32,12 @@ class Ledger:
 
     def read(self, address: int, count: int) -> Words:
         place, first = self._find(address)
-        return self.words[place][first:first + count].copy()
+        return self.words[place][first : first + count].copy()
 
     def write(self, address: int, words: Words) -> None:
         place, first = self._find(address)
-        self.words[place][first:first + len(words)] = words
-        self.times[place][first:first + len(words)] += 1
+        self.words[place][first : first + len(words)] = words
+        self.times[place][first : first + len(words)] += 1
 
     def close(self) -> None:
         pass
@@ -139,7 +139,7 @@ class FaultyDatagrams:
             if self._befalls("delayed"):
                 late += float(self._random.exponential(0.1))
             if self._befalls("truncated"):
-                came = came[:int(self._random.integers(len(came)))]
+                came = came[: int(self._random.integers(len(came)))]
             if self._befalls("damaged"):
                 came = flipped(came, 3 / (8 * len(came) + 1), self._random)[0]
             self.clock.at(self.clock.seconds + late, _bound(arrive, came))
@@ -152,8 +152,9 @@ class FaultyLine:
     reads_in_flight = 1
     name = "/dev/faulty"
 
-    def __init__(self, twin: Twin, clock: Clock, rate: float, seed: int,
-                 byte_seconds: float = 1e-6) -> None:
+    def __init__(
+        self, twin: Twin, clock: Clock, rate: float, seed: int, byte_seconds: float = 1e-6
+    ) -> None:
         self.byte_seconds = byte_seconds
         self.bytes_sent = self.bytes_received = 0
         self.clock = clock
@@ -162,7 +163,7 @@ class FaultyLine:
         self._rate = rate
         self._random = np.random.default_rng(seed)
         self._arrived = bytearray()
-        self._free = [0.0, 0.0]      # from when on a direction is free
+        self._free = [0.0, 0.0]  # from when on a direction is free
 
     def send(self, data: bytes) -> None:
         self.bytes_sent += len(data)
@@ -195,8 +196,8 @@ class FaultyLine:
         self.faults["flipped"] += flips
         start = max(self.clock.seconds, self._free[way])
         step = 64
-        for first in range(0, len(came), step):     # bytes come as they come
-            part = came[first:first + step]
+        for first in range(0, len(came), step):  # bytes come as they come
+            part = came[first : first + step]
             self._free[way] = start + (first + len(part)) * self.byte_seconds
             self.clock.at(self._free[way] + LATENCY, _bound(arrive, part))
 

@@ -58,8 +58,12 @@ class FaultyProxy:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._ends.set()
         self._thread.join(10)
         for way in self._sockets:
@@ -78,7 +82,7 @@ class FaultyProxy:
         while True:
             try:
                 data, sender = way.recvfrom(LARGEST)
-            except ConnectionRefusedError:      # the device is gone for now
+            except ConnectionRefusedError:  # the device is gone for now
                 continue
             except BlockingIOError:
                 return
@@ -91,8 +95,11 @@ class FaultyProxy:
     def _travel(self, data: bytes, way: Way) -> None:
         random = self._random
         self.faults["datagrams"] += 1
-        befallen = {fault for fault, draw in zip(FAULTS, random.random(len(FAULTS)), strict=True)
-                    if draw < self._rate}
+        befallen = {
+            fault
+            for fault, draw in zip(FAULTS, random.random(len(FAULTS)), strict=True)
+            if draw < self._rate
+        }
         self.faults.update(befallen)
         if "dropped" in befallen:
             return
@@ -103,7 +110,7 @@ class FaultyProxy:
             if "delayed" in befallen:
                 wait += float(random.exponential(DELAYED_SECONDS))
             if "truncated" in befallen:
-                came = came[:int(random.integers(len(came)))]
+                came = came[: int(random.integers(len(came)))]
             if "damaged" in befallen:
                 came = flipped(came, 3 / (8 * len(came) + 1), random)[0]
             if wait:

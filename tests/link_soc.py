@@ -21,8 +21,18 @@ OUTSIDE = 0x2000_0000
 LOCK, CYCLES = 0x0800, 0x0804
 """Registers: 1 locks MEMORY; cycles since reset."""
 
-COUNTERS = ("frames_taken", "frames_dropped", "frames_doubled", "frames_ahead", "frames_refused",
-            "stray_bytes", "sessions_opened", "stray_datagrams", "stray_writes", "link_resets")
+COUNTERS = (
+    "frames_taken",
+    "frames_dropped",
+    "frames_doubled",
+    "frames_ahead",
+    "frames_refused",
+    "stray_bytes",
+    "sessions_opened",
+    "stray_datagrams",
+    "stray_writes",
+    "link_resets",
+)
 
 
 UART_CLK_FREQ = 75_000_000
@@ -55,16 +65,25 @@ def build(platform: Any, baud: int | None = None) -> Any:
     soc.core.cycles = CSRStatus(32)
     soc.sync += soc.core.cycles.status.eq(soc.core.cycles.status + 1)
     soc.memory = WindowedMemory(32, WORDS)
-    soc.outside = wishbone.SRAM(4*WORDS, bus=wishbone.Interface(addressing="word"))
+    soc.outside = wishbone.SRAM(4 * WORDS, bus=wishbone.Interface(addressing="word"))
     for name, origin in (("memory", MEMORY), ("outside", OUTSIDE)):
-        soc.bus.add_slave(name, getattr(soc, name).bus, SoCRegion(origin, 4*WORDS))
+        soc.bus.add_slave(name, getattr(soc, name).bus, SoCRegion(origin, 4 * WORDS))
     page = soc.csr.paging
     soc.uart_carrier = UartCarrier(add_phy(soc, platform, clk_freq, baud), clk_freq)
-    soc.link = Link(clk_freq, IDENTITY, [
-        Region(MEMORY, 4*WORDS, memory=True), Region(LOCK, page, memory=False),
-        Region(registers.LINK_BASE, page, memory=False)], [soc.uart_carrier])
-    soc.comb += [soc.link.locked.eq(soc.core.lock.storage),
-                 soc.memory.locked.eq(soc.core.lock.storage)]
+    soc.link = Link(
+        clk_freq,
+        IDENTITY,
+        [
+            Region(MEMORY, 4 * WORDS, memory=True),
+            Region(LOCK, page, memory=False),
+            Region(registers.LINK_BASE, page, memory=False),
+        ],
+        [soc.uart_carrier],
+    )
+    soc.comb += [
+        soc.link.locked.eq(soc.core.lock.storage),
+        soc.memory.locked.eq(soc.core.lock.storage),
+    ]
     soc.bus.add_master("uartbone", master=soc.uart_carrier.wishbone)
     soc.bus.add_master("frames", master=soc.link.engine.bus)
     return soc
@@ -80,8 +99,10 @@ def add_phy(soc: Any, platform: Any, clk_freq: int, baud: int | None) -> Any:
     pads = UARTPads(), UARTPads()
     soc.near, soc.far = (RS232PHY(ends, clk_freq, baud) for ends in pads)
     soc.comb += [
-        pads[0].rx.eq(pads[1].tx), pads[1].rx.eq(pads[0].tx),
-        soc.bytes.source.connect(soc.near.sink), soc.near.source.connect(soc.bytes.sink),
+        pads[0].rx.eq(pads[1].tx),
+        pads[1].rx.eq(pads[0].tx),
+        soc.bytes.source.connect(soc.near.sink),
+        soc.near.source.connect(soc.bytes.sink),
     ]
     return soc.far
 
@@ -90,8 +111,13 @@ def design(baud: int | None = None) -> Design:
     """The SoC as a design."""
     import dscim.gateware  # noqa: PLC0415
 
-    return Design("link", f"{baud}", lambda platform: build(platform, baud),
-                  [Path(dscim.gateware.__file__).parent], UART_CLK_FREQ if baud else CLK_FREQ)
+    return Design(
+        "link",
+        f"{baud}",
+        lambda platform: build(platform, baud),
+        [Path(dscim.gateware.__file__).parent],
+        UART_CLK_FREQ if baud else CLK_FREQ,
+    )
 
 
 class Client:
@@ -130,17 +156,17 @@ class Client:
     def codes(self, count: int) -> bytes:
         """The bytes of the next `count` frames, as they come; what follows is kept."""
         parts, zeros = [self._kept], self._kept.count(0)
-        while zeros < 2*count:
+        while zeros < 2 * count:
             came = self._socket.recv(1 << 16)
             assert came, "closed"
             parts.append(came)
             zeros += came.count(0)
         data = b"".join(parts)
         end = len(data)
-        for _ in range(zeros - 2*count + 1):  # back to the last of these frames' zeros
+        for _ in range(zeros - 2 * count + 1):  # back to the last of these frames' zeros
             end = data.rindex(0, 0, end)
-        self._kept = data[end + 1:]
-        return data[:end + 1]
+        self._kept = data[end + 1 :]
+        return data[: end + 1]
 
     def nothing(self, cycles: int = 2000):
         """Asserts that nothing comes within so many cycles."""
@@ -177,8 +203,8 @@ class Client:
         words = []
         for start in range(0, count, 255):
             size = min(255, count - start)
-            (answer,) = self.ask(frame(READ, start, self.session, address + 4*start, count=size))
-            assert answer[:4] == (0x83, start & 0xFFFF, self.session, address + 4*start), answer
+            (answer,) = self.ask(frame(READ, start, self.session, address + 4 * start, count=size))
+            assert answer[:4] == (0x83, start & 0xFFFF, self.session, address + 4 * start), answer
             words += answer[4]
         return words
 
@@ -189,13 +215,16 @@ class Client:
     def bone_read(self, address: int, count: int = 1) -> list[int]:
         """Words by UARTBone's command."""
         self.send(bytes([2, count]) + (address >> 2).to_bytes(4, "big"))
-        data = self.receive(4*count)
-        return [int.from_bytes(data[4*i:4*i + 4], "big") for i in range(count)]
+        data = self.receive(4 * count)
+        return [int.from_bytes(data[4 * i : 4 * i + 4], "big") for i in range(count)]
 
     def bone_write(self, address: int, words: list[int]):
         """Writes words by UARTBone's command."""
-        self.send(bytes([1, len(words)]) + (address >> 2).to_bytes(4, "big")
-                  + b"".join(word.to_bytes(4, "big") for word in words))
+        self.send(
+            bytes([1, len(words)])
+            + (address >> 2).to_bytes(4, "big")
+            + b"".join(word.to_bytes(4, "big") for word in words)
+        )
 
 
 @contextmanager

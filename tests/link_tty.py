@@ -38,8 +38,12 @@ class Tty:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.hang_up()
         os.close(self._theirs)
 
@@ -62,4 +66,4 @@ class Tty:
                 if not data:
                     return
                 while data:
-                    data = data[os.write(self._ours, data):]
+                    data = data[os.write(self._ours, data) :]

@@ -61,7 +61,7 @@ class Twin:
             return self._refuse(sequence, session, address, ADDRESS)
         if self.locked and any(address in memory for memory in self.memories):
             return self._refuse(sequence, session, address, LOCKED)
-        data = tuple(self.memory.get(address + 4*i, 0) for i in range(count))
+        data = tuple(self.memory.get(address + 4 * i, 0) for i in range(count))
         return DATA, sequence, session, address, data
 
     def _open(self, sequence, session, address, mine, over):
@@ -73,8 +73,13 @@ class Twin:
             self.ended, self.session = self.session or self.ended, session
             self.sessions += 1
             self.missing, self.applied = 0, set()
-        return OPENED, sequence, session, 0, (None, self.identity, WINDOW, self.lease,
-                                              self.sessions)
+        return (
+            OPENED,
+            sequence,
+            session,
+            0,
+            (None, self.identity, WINDOW, self.lease, self.sessions),
+        )
 
     def _write(self, sequence, session, address, words):
         distance = (sequence - self.missing) % 65536
@@ -86,7 +91,7 @@ class Twin:
             return None
         if not self._inside(address, len(words)):
             return self._refuse(sequence, session, address, ADDRESS)
-        self.memory |= {address + 4*i: word for i, word in enumerate(words)}
+        self.memory |= {address + 4 * i: word for i, word in enumerate(words)}
         self.applied.add(sequence)
         while self.missing in self.applied:
             self.applied.remove(self.missing)
@@ -98,7 +103,7 @@ class Twin:
         return REFUSED, sequence, session, address, (reason,)
 
     def _inside(self, address, count):
-        last = address + 4*max(count - 1, 0)
+        last = address + 4 * max(count - 1, 0)
         return address % 4 == 0 and any(address in r and last in r for r in self.regions)
 
 
@@ -106,5 +111,8 @@ def agree(came, expected) -> bool:
     """Whether an answer is the expected one, of which None stands for any word."""
     kind, sequence, session, address, words = expected
     given = came[:3] == (kind, sequence, session) and len(came[4]) == len(words)
-    return given and address in (None, came[3]) and all(
-        w in (None, v) for v, w in zip(came[4], words, strict=True))
+    return (
+        given
+        and address in (None, came[3])
+        and all(w in (None, v) for v, w in zip(came[4], words, strict=True))
+    )

@@ -1,7 +1,7 @@
 """Small ONNX QDQ files made by hand: graphs of real operators between quantisers.
 
-    chain = Qdq(seed, (1, 3, 8, 8)).conv(8).relu().quantised()
-    data = chain.pack()
+chain = Qdq(seed, (1, 3, 8, 8)).conv(8).relu().quantised()
+data = chain.pack()
 """
 
 import numpy as np
@@ -24,7 +24,8 @@ class Qdq:
         self.nodes, self.constants, self.scales, self.shapes = [], [], {}, {"x": shape}
         self.quantisers, self.last, self.nhwc = [], "x", nhwc
         self.first = helper.make_tensor_value_info(
-            "x", TensorProto.FLOAT, ["N" if open_batch else 1, *shape[1:]])
+            "x", TensorProto.FLOAT, ["N" if open_batch else 1, *shape[1:]]
+        )
         self.quantised(0.04, 120)
 
     def constant(self, values, dtype=None):
@@ -68,9 +69,18 @@ class Qdq:
         name = f"w{len(self.nodes)}"
         more = {"axis": axis} if per_channel else {}
         zero = np.zeros(outputs if per_channel else (), np.int8)
-        self.nodes.append(helper.make_node(
-            "DequantizeLinear", [self.constant(integers), self.constant(
-                scale if per_channel else scale[0]), self.constant(zero)], [name], **more))
+        self.nodes.append(
+            helper.make_node(
+                "DequantizeLinear",
+                [
+                    self.constant(integers),
+                    self.constant(scale if per_channel else scale[0]),
+                    self.constant(zero),
+                ],
+                [name],
+                **more,
+            )
+        )
         return name, scale
 
     def bias(self, scale, outputs):
@@ -79,25 +89,52 @@ class Qdq:
         steps = np.broadcast_to(np.float32(given) * scale, (outputs,)).astype(np.float32)
         integers = np.rint(self.generator.normal(0, 0.5, outputs) / steps).astype(np.int32)
         name = f"b{len(self.nodes)}"
-        self.nodes.append(helper.make_node(
-            "DequantizeLinear", [self.constant(integers), self.constant(steps),
-                                 self.constant(np.zeros(outputs, np.int32))], [name], axis=0))
+        self.nodes.append(
+            helper.make_node(
+                "DequantizeLinear",
+                [
+                    self.constant(integers),
+                    self.constant(steps),
+                    self.constant(np.zeros(outputs, np.int32)),
+                ],
+                [name],
+                axis=0,
+            )
+        )
         return name
 
-    def conv(self, outputs, kernel=(3, 3), group=1, per_channel=True, bias=True, strides=(1, 1),
-             pads=(1, 1, 1, 1), **attributes):
+    def conv(
+        self,
+        outputs,
+        kernel=(3, 3),
+        group=1,
+        per_channel=True,
+        bias=True,
+        strides=(1, 1),
+        pads=(1, 1, 1, 1),
+        **attributes,
+    ):
         """Conv with quantised weights."""
         batch, channels, height, width = self.shapes[self.last]
         held = channels // group
-        name, scale = self.weights((outputs, held, *kernel), held * kernel[0] * kernel[1], 0,
-                                   per_channel)
+        name, scale = self.weights(
+            (outputs, held, *kernel), held * kernel[0] * kernel[1], 0, per_channel
+        )
         inputs = [self.last, name] + ([self.bias(scale, outputs)] if bias else [])
-        sides = [(size + pads[i] + pads[i + 2] - kernel[i]) // strides[i] + 1
-                 for i, size in enumerate((height, width))]
+        sides = [
+            (size + pads[i] + pads[i + 2] - kernel[i]) // strides[i] + 1
+            for i, size in enumerate((height, width))
+        ]
         if "auto_pad" not in attributes:
             attributes["pads"] = list(pads)
-        return self.node("Conv", *inputs, shape=(batch, outputs, *sides), group=group,
-                         strides=list(strides), **attributes)
+        return self.node(
+            "Conv",
+            *inputs,
+            shape=(batch, outputs, *sides),
+            group=group,
+            strides=list(strides),
+            **attributes,
+        )
 
     def depthwise(self, each=1, **more):
         """Conv with a group a channel."""
@@ -109,8 +146,14 @@ class Qdq:
         depth = int(np.prod(self.shapes[self.last][1:]))
         shape = (outputs, depth) if turned else (depth, outputs)
         name, scale = self.weights(shape, depth, 0 if turned else 1, per_channel)
-        return self.node("Gemm", self.last, name, self.bias(scale, outputs), shape=(1, outputs),
-                         transB=int(turned))
+        return self.node(
+            "Gemm",
+            self.last,
+            name,
+            self.bias(scale, outputs),
+            shape=(1, outputs),
+            transB=int(turned),
+        )
 
     def relu(self):
         """Relu."""
@@ -118,15 +161,20 @@ class Qdq:
 
     def relu6(self):
         """Clip to 0..6."""
-        return self.node("Clip", self.last, self.constant(np.float32(0)),
-                         self.constant(np.float32(6)))
+        return self.node(
+            "Clip", self.last, self.constant(np.float32(0)), self.constant(np.float32(6))
+        )
 
     def normalised(self):
         """BatchNormalization, some of its gains negative."""
         channels = self.shapes[self.last][1]
         draw = self.generator
-        values = [draw.uniform(-1.5, 1.5, channels), draw.normal(0, 1, channels),
-                  draw.normal(0, 1, channels), draw.uniform(0.5, 2, channels)]
+        values = [
+            draw.uniform(-1.5, 1.5, channels),
+            draw.normal(0, 1, channels),
+            draw.normal(0, 1, channels),
+            draw.uniform(0.5, 2, channels),
+        ]
         names = [self.constant(value.astype(np.float32)) for value in values]
         return self.node("BatchNormalization", self.last, *names, epsilon=1e-3)
 
@@ -136,8 +184,9 @@ class Qdq:
 
     def pack(self):
         """The bytes of the file."""
-        last = helper.make_tensor_value_info(self.last, TensorProto.FLOAT,
-                                             [None] * len(self.shapes[self.last]))
+        last = helper.make_tensor_value_info(
+            self.last, TensorProto.FLOAT, [None] * len(self.shapes[self.last])
+        )
         graph = helper.make_graph(self.nodes, "test", [self.first], [last], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
         model.ir_version = 9

@@ -26,8 +26,9 @@ def limited(table: CostTable) -> Budget:
 
 def closeness(structure: Structure) -> float:
     """Greatest where the genes are a certain pattern: something to be found."""
-    return -float(sum(abs(gene - (7 * place + 11) % RATIOS)
-                      for place, gene in enumerate(structure)))
+    return -float(
+        sum(abs(gene - (7 * place + 11) % RATIOS) for place, gene in enumerate(structure))
+    )
 
 
 def make_closeness():
@@ -36,23 +37,31 @@ def make_closeness():
 
 def make_dies(file: Path, never: Structure | None = None):
     """`closeness` in a process that dies at its first structure, once a file; always at `never`."""
+
     def dies(structure: Structure) -> float:
         if structure == never or not file.exists():
             file.write_text("died")
             os.kill(os.getpid(), signal.SIGKILL)
         return closeness(structure)
+
     return dies
 
 
 def make_slow():
     """`closeness`, so slow that a search can be killed."""
+
     def slow(structure: Structure) -> float:
         time.sleep(0.05)
         return closeness(structure)
+
     return slow
 
 
 if __name__ == "__main__":
     with Workers(make_slow) as evaluator:
-        evolve(limited(build(TINY, SocSpec(), ProductSpec())), SMALL, evaluator,
-               Cache(Path(sys.argv[1]), {"seed": SMALL.seed}))
+        evolve(
+            limited(build(TINY, SocSpec(), ProductSpec())),
+            SMALL,
+            evaluator,
+            Cache(Path(sys.argv[1]), {"seed": SMALL.seed}),
+        )

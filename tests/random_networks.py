@@ -53,8 +53,9 @@ class Grower:
     draw: of a composite strategy. generator: makes arrays. side, channels: their limits.
     """
 
-    def __init__(self, draw: Draw, generator: np.random.Generator, shape: Shape, zero: int,
-                 channels: int) -> None:
+    def __init__(
+        self, draw: Draw, generator: np.random.Generator, shape: Shape, zero: int, channels: int
+    ) -> None:
         self.draw, self.generator, self.channels = draw, generator, channels
         self.nodes: list[Node] = []
         self.known = {INPUT: (shape, zero, SCALE)}
@@ -66,16 +67,21 @@ class Grower:
         if node is not None:
             self.nodes.append(node)
             shapes = [self.known[name][0] for name in node.inputs]
-            self.known[node.name] = (node.output_shape(shapes), node.output_zero,
-                                     node.output_scale)
+            self.known[node.name] = (node.output_shape(shapes), node.output_zero, node.output_scale)
 
     def _common(self, name: str, *given: str) -> dict[str, Any]:
         """Fields of a node with an output scale and zero point of its own."""
         zero = self.draw(ZEROS)
-        clamp = self.draw(st.sampled_from([(-128, 127), (zero, 127), (max(-128, zero - 40),
-                                                                      min(127, zero + 70))]))
-        return {"name": name, "inputs": given, "output_zero": zero, "clamp": clamp,
-                "output_scale": SCALE * float(self.generator.uniform(0.5, 2))}
+        clamp = self.draw(
+            st.sampled_from([(-128, 127), (zero, 127), (max(-128, zero - 40), min(127, zero + 70))])
+        )
+        return {
+            "name": name,
+            "inputs": given,
+            "output_zero": zero,
+            "clamp": clamp,
+            "output_scale": SCALE * float(self.generator.uniform(0.5, 2)),
+        }
 
     def _kept(self, name: str, given: str) -> dict[str, Any]:
         """Fields of a node that keeps its input's scale and zero point."""
@@ -90,8 +96,9 @@ class Grower:
             kernel.append(self.draw(st.integers(1, min(largest, size + sum(pads)))))
             padding.append(tuple(min(pad, kernel[-1] - 1) for pad in pads))
             stride.append(self.draw(st.integers(1, 2)))
-        kernel = [min(k, size + sum(pad)) for k, size, pad in
-                  zip(kernel, shape, padding, strict=False)]
+        kernel = [
+            min(k, size + sum(pad)) for k, size, pad in zip(kernel, shape, padding, strict=False)
+        ]
         return {"kernel": tuple(kernel), "stride": tuple(stride), "padding": tuple(padding)}
 
     def _arrays(self, shape: tuple[int, ...], outputs: int, depth: int) -> dict[str, Any]:
@@ -100,26 +107,36 @@ class Grower:
         spread = 60 * 70 * depth**0.5
         real = 60 / spread * self.generator.uniform(0.5, 1.5, outputs)
         multiplier, shift = quantise_multiplier(real)
-        return {"weights": weights.astype(np.int8), "multiplier": multiplier, "shift": shift,
-                "single_rounding": self.draw(st.booleans()),
-                "bias": self.generator.normal(0, spread, outputs).astype(np.int32)}
+        return {
+            "weights": weights.astype(np.int8),
+            "multiplier": multiplier,
+            "shift": shift,
+            "single_rounding": self.draw(st.booleans()),
+            "bias": self.generator.normal(0, spread, outputs).astype(np.int32),
+        }
 
     def _conv(self, name: str, given: str) -> Node:
         shape, zero, _ = self.known[given]
         window = self._window(shape)
         high, wide = window.pop("kernel")
         outputs = self.draw(st.integers(1, self.channels))
-        return Conv(**self._common(name, given), **window, input_zero=zero,
-                    **self._arrays((outputs, high, wide, shape[2]), outputs,
-                                   high * wide * shape[2]),
-                    activation_shift=self.draw(st.integers(0, 3)))
+        return Conv(
+            **self._common(name, given),
+            **window,
+            input_zero=zero,
+            **self._arrays((outputs, high, wide, shape[2]), outputs, high * wide * shape[2]),
+            activation_shift=self.draw(st.integers(0, 3)),
+        )
 
     def _dense(self, name: str, given: str) -> Node:
         shape, zero, _ = self.known[given]
         outputs = self.draw(st.integers(1, self.channels))
-        return Conv(**self._common(name, given), input_zero=zero,
-                    **self._arrays((outputs, *shape), outputs, shape[0] * shape[1] * shape[2]),
-                    activation_shift=self.draw(st.integers(0, 3)))
+        return Conv(
+            **self._common(name, given),
+            input_zero=zero,
+            **self._arrays((outputs, *shape), outputs, shape[0] * shape[1] * shape[2]),
+            activation_shift=self.draw(st.integers(0, 3)),
+        )
 
     def _depthwise(self, name: str, given: str) -> Node | None:
         shape, zero, _ = self.known[given]
@@ -128,21 +145,29 @@ class Grower:
             return None
         window = self._window(shape)
         high, wide = window.pop("kernel")
-        return Depthwise(**self._common(name, given), **window, input_zero=zero,
-                         **self._arrays((high, wide, shape[2] * each), shape[2] * each,
-                                        high * wide),
-                         activation_shift=self.draw(st.integers(0, 3)))
+        return Depthwise(
+            **self._common(name, given),
+            **window,
+            input_zero=zero,
+            **self._arrays((high, wide, shape[2] * each), shape[2] * each, high * wide),
+            activation_shift=self.draw(st.integers(0, 3)),
+        )
 
     def _add(self, name: str, given: str) -> Node:
-        if self.nodes and self.draw(st.booleans()):     # often of what nothing else takes
+        if self.nodes and self.draw(st.booleans()):  # often of what nothing else takes
             given = self.nodes[-1].name
         shape, zero, scale = self.known[given]
-        other = self.draw(st.sampled_from(
-            [key for key, value in self.known.items() if value[0] == shape]))
+        other = self.draw(
+            st.sampled_from([key for key, value in self.known.items() if value[0] == shape])
+        )
         common = self._common(name, given, other)
         multipliers, shifts = add_factors(scale, self.known[other][2], common["output_scale"])
-        return Add(**common, input_zeros=(zero, self.known[other][1]),
-                   multipliers=multipliers, shifts=shifts)
+        return Add(
+            **common,
+            input_zeros=(zero, self.known[other][1]),
+            multipliers=multipliers,
+            shifts=shifts,
+        )
 
     def _averagepool(self, name: str, given: str) -> Node:
         return AveragePool(**self._kept(name, given), **self._window(self.known[given][0]))
@@ -154,8 +179,13 @@ class Grower:
         (height, width, _), zero, scale = self.known[given]
         common = self._common(name, given)
         multiplier, shift = mean_factors(scale / common["output_scale"], height * width)
-        return Mean(**common, input_zero=zero, multiplier=multiplier, shift=shift,
-                    single_rounding=self.draw(st.booleans()))
+        return Mean(
+            **common,
+            input_zero=zero,
+            multiplier=multiplier,
+            shift=shift,
+            single_rounding=self.draw(st.booleans()),
+        )
 
     def _pad(self, name: str, given: str) -> Node:
         sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -165,14 +195,25 @@ class Grower:
         _, zero, scale = self.known[given]
         common = self._common(name, given)
         multiplier, shift = quantise_multiplier([scale / common["output_scale"]])
-        return Requantise(**common, input_zero=zero, multiplier=int(multiplier[0]),
-                          shift=int(shift[0]), single_rounding=self.draw(st.booleans()))
+        return Requantise(
+            **common,
+            input_zero=zero,
+            multiplier=int(multiplier[0]),
+            shift=int(shift[0]),
+            single_rounding=self.draw(st.booleans()),
+        )
 
     def _reshape(self, name: str, given: str) -> Node | None:
         height, width, channels = self.known[given][0]
-        shape = self.draw(st.sampled_from([
-            (1, 1, height * width * channels), (width, height, channels),
-            (1, height, width * channels)]))
+        shape = self.draw(
+            st.sampled_from(
+                [
+                    (1, 1, height * width * channels),
+                    (width, height, channels),
+                    (1, height, width * channels),
+                ]
+            )
+        )
         if shape[2] > self.channels:
             return None
         return Reshape(**self._kept(name, given), shape=shape)
@@ -182,8 +223,18 @@ class Grower:
         return Softmax(name, (given,), -128, 1 / 256, table=table)
 
 
-KINDS = ("Conv", "Dense", "Depthwise", "Add", "AveragePool", "MaxPool", "Mean", "Pad",
-         "Requantise", "Reshape")
+KINDS = (
+    "Conv",
+    "Dense",
+    "Depthwise",
+    "Add",
+    "AveragePool",
+    "MaxPool",
+    "Mean",
+    "Pad",
+    "Requantise",
+    "Reshape",
+)
 """What networks() makes: the kinds of node, and Dense, a Conv as large as its input."""
 
 SPLIT = st.builds(ProductSpec, st.sampled_from([16, 64]), st.sampled_from([64, 128, 256]))
@@ -191,16 +242,23 @@ SPLIT = st.builds(ProductSpec, st.sampled_from([16, 64]), st.sampled_from([64, 1
 
 
 @st.composite
-def networks(draw: Draw, arithmetic: st.SearchStrategy[ProductSpec] = SPLIT,
-             kinds: tuple[str, ...] = KINDS, max_nodes: int = 6, side: int = 6, channels: int = 8,
-             softmax: bool = True) -> Network:
+def networks(
+    draw: Draw,
+    arithmetic: st.SearchStrategy[ProductSpec] = SPLIT,
+    kinds: tuple[str, ...] = KINDS,
+    max_nodes: int = 6,
+    side: int = 6,
+    channels: int = 8,
+    softmax: bool = True,
+) -> Network:
     """A strategy of valid networks with 1 to max_nodes nodes of `kinds`, a softmax aside.
 
     side: the most an input's height and width are. channels: the most a tensor has.
     """
     generator = np.random.default_rng(draw(st.integers(0, 2**16)))
-    shape = draw(st.tuples(st.integers(1, side), st.integers(1, side),
-                           st.integers(1, min(4, channels))))
+    shape = draw(
+        st.tuples(st.integers(1, side), st.integers(1, side), st.integers(1, min(4, channels)))
+    )
     zero = draw(ZEROS)
     grower = Grower(draw, generator, shape, zero, channels)
     for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=max_nodes)):
@@ -209,8 +267,7 @@ def networks(draw: Draw, arithmetic: st.SearchStrategy[ProductSpec] = SPLIT,
         grower.grow(kinds[0] if kinds[0] != "Depthwise" else "Conv")
     if softmax and draw(st.booleans()):
         grower.grow("Softmax")
-    return Network("random", shape, SCALE, zero, tuple(grower.nodes),
-                   arithmetic=draw(arithmetic))
+    return Network("random", shape, SCALE, zero, tuple(grower.nodes), arithmetic=draw(arithmetic))
 
 
 def random_images(network: Network, count: int, seed: int) -> np.ndarray:

@@ -31,8 +31,11 @@ class RoutedDesign:
         self.sources: dict[str, str] = {}
         self.wires: set[str] = set()
         self.driven: set[str] = set()
-        clocks = {cell["connections"]["CLKO"][0]: pin_wire("DCCA", _bel(cell), "CLKO")
-                  for cell in self.cells.values() if cell["type"] == "DCCA"}
+        clocks = {
+            cell["connections"]["CLKO"][0]: pin_wire("DCCA", _bel(cell), "CLKO")
+            for cell in self.cells.values()
+            if cell["type"] == "DCCA"
+        }
         for net in top["netnames"].values():
             route = net["attributes"].get("ROUTING", "").strip()
             if route:
@@ -52,12 +55,19 @@ class RoutedDesign:
 
     def verilog(self) -> str:
         """Module `bench`, with the ports that nextpnr was given."""
-        pads = {cell["connections"]["B"][0]: cell for cell in self.cells.values()
-                if cell["type"] == "TRELLIS_IO"}
-        lines = [f"module bench ({', '.join(map(_port, self.ports.items()))});",
-                 *(f"wire {_name(wire)};" for wire in sorted(self.wires)),
-                 *(f"assign {_name(wire)} = {_name(source)};"
-                   for wire, source in sorted(self.sources.items()))]
+        pads = {
+            cell["connections"]["B"][0]: cell
+            for cell in self.cells.values()
+            if cell["type"] == "TRELLIS_IO"
+        }
+        lines = [
+            f"module bench ({', '.join(map(_port, self.ports.items()))});",
+            *(f"wire {_name(wire)};" for wire in sorted(self.wires)),
+            *(
+                f"assign {_name(wire)} = {_name(source)};"
+                for wire, source in sorted(self.sources.items())
+            ),
+        ]
         for name, port in self.ports.items():
             for index, bit in enumerate(port["bits"]):
                 at = f"{name}[{index}]" if len(port["bits"]) > 1 else name
@@ -86,7 +96,7 @@ class RoutedDesign:
                 wire = pin_wire(kind, _bel(cell), pin)
                 if cell["port_directions"][pin] == "input":
                     pins[pin] = self._reached(wire)
-                else:                               # one that no one reads has no route
+                else:  # one that no one reads has no route
                     pins[pin] = self._drives(wire) if wire in self.wires else ""
         connected = ", ".join(f".{pin}({wire})" for pin, wire in pins.items())
         return f"{module} {_parameters(cell)} {_name(name)} ({connected});"
@@ -135,8 +145,11 @@ def _port(item: tuple[str, Json]) -> str:
 
 def _parameters(cell: Json) -> str:
     """nextpnr ends a text that could be a number with a space."""
-    texts = {key: f'"{value.strip()}"' for key, value in cell["parameters"].items()
-             if key not in ("MODE", "INITVAL")}
+    texts = {
+        key: f'"{value.strip()}"'
+        for key, value in cell["parameters"].items()
+        if key not in ("MODE", "INITVAL")
+    }
     if "INITVAL" in cell["parameters"]:
         texts["INITVAL"] = f"16'b{cell['parameters']['INITVAL']}"
     if not texts:

@@ -5,10 +5,21 @@ import pytest
 from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec
 from dscim.host.device.target import open_target
 
-NARROW = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=4096, weight_rows=4096,
-                 channels=256, strip=4)
-WIDE = SocSpec(MacroSpec(rows=48, columns=16, lanes=1, sequence=SequenceSpec("lfsr")),
-               activation_words=4096, weight_rows=4096, channels=256, strip=16, requant_lanes=1)
+NARROW = SocSpec(
+    MacroSpec(rows=32, columns=4, lanes=4),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=4,
+)
+WIDE = SocSpec(
+    MacroSpec(rows=48, columns=16, lanes=1, sequence=SequenceSpec("lfsr")),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=16,
+    requant_lanes=1,
+)
 TARGETS = {"ref": ("ref", NARROW), "narrow": ("sim", NARROW), "wide": ("sim", WIDE)}
 
 

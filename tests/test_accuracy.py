@@ -16,8 +16,11 @@ def table(monkeypatch, folder, *more):
     """The exit status of the command in `folder`, one arithmetic only."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(accuracy, "ARITHMETICS", (ProductSpec(length=64),))
-    monkeypatch.setattr(sys, "argv", ["accuracy", "n.npz", "--train", "x.npy", "--test", "x.npy",
-                                      "--labels", "y.npy", *more])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["accuracy", "n.npz", "--train", "x.npy", "--test", "x.npy", "--labels", "y.npy", *more],
+    )
     return accuracy.main()
 
 
@@ -33,7 +36,7 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
     np.save(tmp_path / "y.npy", labels)
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     exact, row = json.loads((tmp_path / "r.json").read_text())["rows"]
-    assert exact["as_is"] == pytest.approx(11/12)
+    assert exact["as_is"] == pytest.approx(11 / 12)
     for name, each in (("as_is", network), ("fine_tuned", tuned)):
         said = predictions(Evaluator(each, ProductSpec(length=64)).outputs(images))
         assert row[name] == pytest.approx(np.mean(said == labels))
@@ -48,7 +51,7 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
     again = json.loads((tmp_path / "r.json").read_text())["rows"][1]
     assert again["fine_tuned"] == 0.5 and again["calibrated"] == row["calibrated"]
     assert len(measured) == 1 and again["fine_tuned_sha256"] != row["fine_tuned_sha256"]
-    np.save(tmp_path / "y.npy", labels[::-1])               # other labels: all of it anew
+    np.save(tmp_path / "y.npy", labels[::-1])  # other labels: all of it anew
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     assert len(measured) == 1 + 4
     (tmp_path / "r.json").write_text("[1]")

@@ -31,7 +31,7 @@ SHELL = Tool("sh", "/bin/sh", "1")
 
 @pytest.fixture(name="cache", autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path/"cache"
+    folder = tmp_path / "cache"
     monkeypatch.setenv("DSCIM_CACHE", str(folder))
     return folder
 
@@ -45,33 +45,39 @@ def quiet(*_: object) -> None:
 
 
 def test_a_step_runs_once_for_what_goes_in(tmp_path: Path) -> None:
-    source = tmp_path/"source"
+    source = tmp_path / "source"
     source.write_text("one")
     said: list[str] = []
     first = run_step(shell("cat in > out", source), said.append, quiet)
     second = run_step(shell("cat in > out", source), said.append, quiet)
     assert (first.cached, second.cached) == (False, True)
     assert first.folder == second.folder
-    assert (first.folder/"out").read_text() == "one"
+    assert (first.folder / "out").read_text() == "one"
     assert second.seconds == first.seconds
     assert said[-1].startswith("[1/1] shell: ") and said[-1].endswith("kept from before")
-    others = [shell("cat in in > out", source), shell("cat in > out", source,
-                                                      Tool("sh", "/bin/sh", "2"))]
+    others = [
+        shell("cat in in > out", source),
+        shell("cat in > out", source, Tool("sh", "/bin/sh", "2")),
+    ]
     for other in others:
         assert not run_step(other, quiet, quiet).cached
     source.write_text("two")
     assert not run_step(shell("cat in > out", source), quiet, quiet).cached
 
 
-@pytest.mark.parametrize(("script", "told"), [
-    ("echo fine; echo 'ERROR: no room for LUT4'; echo bye; exit 1", "ERROR: no room for LUT4"),
-    ("exit 3", "it said nothing"),
-    ("echo done", "it left no out"),
-    ("touch out", "it left no out"),
-])
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo fine; echo 'ERROR: no room for LUT4'; echo bye; exit 1", "ERROR: no room for LUT4"),
+        ("exit 3", "it said nothing"),
+        ("echo done", "it left no out"),
+        ("touch out", "it left no out"),
+    ],
+)
 def test_a_failed_step_says_why_and_leaves_its_log_alone(
-        script: str, told: str, tmp_path: Path, cache: Path) -> None:
-    source = tmp_path/"source"
+    script: str, told: str, tmp_path: Path, cache: Path
+) -> None:
+    source = tmp_path / "source"
     source.write_text("x")
     with pytest.raises(UserError, match=told) as raised:
         run_step(shell(script, source), quiet, quiet)
@@ -85,27 +91,28 @@ def test_an_interrupted_step_is_ended_and_leaves_nothing(tmp_path: Path, cache: 
 import pathlib
 from dscim.host.fpga.bitstream.step import Step, run_step
 from dscim.host.fpga.bitstream.tools import Tool
-source = pathlib.Path({str(tmp_path/'source')!r})
+source = pathlib.Path({str(tmp_path / "source")!r})
 source.write_text("x")
 run_step(Step("shell", "label", Tool("sh", "/bin/sh", "1"),
               ("-c", "echo $$ > {tmp_path}/pid; echo half > out; exec sleep 60"),
               dict(input=source), ("out",), 1), print, lambda *_: None)
 """
-    child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 60
-    while not (tmp_path/"pid").exists() or not (tmp_path/"pid").read_text().strip():
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     child.wait(timeout=60)
     assert list(cache.iterdir()) == []
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path/"pid").read_text()), 0)
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path/"source"
+    source = tmp_path / "source"
     source.write_text("x")
 
     def full(*_: object) -> None:
@@ -119,59 +126,76 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def program(folder: Path, name: str, script: str) -> Path:
     """An executable shell script in `folder`, which is on PATH alone."""
     folder.mkdir(exist_ok=True)
-    path = folder/name
+    path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
 
 
 def test_native_tools_come_first_unless_they_are_too_old(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = Kind("Yosys", ("yosys",), (0, 40), "no-such-script", "no-such-distribution")
-    monkeypatch.setenv("PATH", str(tmp_path/"bin"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(UserError, match=r"Yosys 0.40 or newer was not found; run `pip install"):
         find_tool(nowhere)
-    native = program(tmp_path/"bin", "yosys", "echo 'Yosys 0.23 (git sha1 7ce5011c24b)'")
+    native = program(tmp_path / "bin", "yosys", "echo 'Yosys 0.23 (git sha1 7ce5011c24b)'")
     with pytest.raises(UserError, match=r"not found, and .*yosys is version 0.23, too old"):
         find_tool(nowhere)
-    program(tmp_path/"bin", "yosys", "echo 'Yosys 0.40+12 (git sha1 0)'")
+    program(tmp_path / "bin", "yosys", "echo 'Yosys 0.40+12 (git sha1 0)'")
     assert find_tool(nowhere) == Tool("Yosys", str(native), "0.40 (native)")
     assert YOSYS.oldest == (0, 40)
 
 
-@pytest.mark.parametrize(("part", "flags"), [
-    ("LFE5UM5G-85F-8BG554I", "--um5g-85k --package CABGA554 --speed 8"),
-    ("LFE5U-25F-6BG381C", "--25k --package CABGA381 --speed 6"),
-    ("LFE5UM-45F-7BG381C", "--um-45k --package CABGA381 --speed 7"),
-])
+@pytest.mark.parametrize(
+    ("part", "flags"),
+    [
+        ("LFE5UM5G-85F-8BG554I", "--um5g-85k --package CABGA554 --speed 8"),
+        ("LFE5U-25F-6BG381C", "--25k --package CABGA381 --speed 6"),
+        ("LFE5UM-45F-7BG381C", "--um-45k --package CABGA381 --speed 7"),
+    ],
+)
 def test_parts_are_told_to_nextpnr(part: str, flags: str) -> None:
     assert ecp5_flags(ecp5(part)) == flags.split()
     assert isinstance(ecp5(part), Part)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["--rows", "100"], ("100 rows", "16")),
-    (["--clock", "900"], ("900 MHz",)),
-    (["--baud", "99999999"], ("99999999 baud",)),
-    (["--seeds", "0"], ("--seeds 0",)),
-    (["--device", "12F"], ("12F", "85F")),
-    (["--lanes", "3"], ("3 lanes",)),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rows", "100"], ("100 rows", "16")),
+        (["--clock", "900"], ("900 MHz",)),
+        (["--baud", "99999999"], ("99999999 baud",)),
+        (["--seeds", "0"], ("--seeds 0",)),
+        (["--device", "12F"], ("12F", "85F")),
+        (["--lanes", "3"], ("3 lanes",)),
+    ],
+)
 def test_what_cannot_be_built_is_refused_before_any_work(
-        arguments: list[str], words: tuple[str, ...], tmp_path: Path) -> None:
+    arguments: list[str], words: tuple[str, ...], tmp_path: Path
+) -> None:
     assert_refused(dscim("build", "ecpix5", *arguments, folder=tmp_path), *words)
-    assert not (tmp_path/"build").exists()
+    assert not (tmp_path / "build").exists()
 
 
 def test_a_board_without_an_open_tool_gets_sources_and_says_so(tmp_path: Path) -> None:
-    done = dscim("build", "arty", "--rows", "16", "--columns", "4", "--json", tmp_path/"r.json",
-                 folder=tmp_path)
+    done = dscim(
+        "build",
+        "arty",
+        "--rows",
+        "16",
+        "--columns",
+        "4",
+        "--json",
+        tmp_path / "r.json",
+        folder=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "No bitstream was built" in done.stdout
-    folder = tmp_path/"build"/"arty"
+    folder = tmp_path / "build" / "arty"
     for name in ("dscim.v", "dscim.xdc", "dscim.tcl", "report.json"):
-        assert (folder/name).stat().st_size > 0
-    assert json.loads((tmp_path/"r.json").read_text())["built"] is False
+        assert (folder / name).stat().st_size > 0
+    assert json.loads((tmp_path / "r.json").read_text())["built"] is False
     assert_refused(dscim("load", "arty", "--dry-run", folder=tmp_path), "no bitstream")
 
 
@@ -184,24 +208,30 @@ class Sluggish(Builder):
         self._clock = clock
 
     def _build(self, setup: Setup, *_: object) -> dict[str, Any]:
-        self.asked.append(setup.clock/1e6)
+        self.asked.append(setup.clock / 1e6)
         if setup.clock > 71.72e6:
-            clock = Clock(self._clock, setup.clock/1e6, 71.72)
+            clock = Clock(self._clock, setup.clock / 1e6, 71.72)
             raise TimingMissed("missed", Timing((clock,), ()))
         return {"built": True}
 
 
-@pytest.mark.parametrize(("allow_slow", "clock", "asked"), [
-    (True, "sys_clk", [75.0, pytest.approx(0.98*71.72, rel=0.01)]),
-    (False, "sys_clk", [75.0]), (True, "por_clk", [75.0])])
+@pytest.mark.parametrize(
+    ("allow_slow", "clock", "asked"),
+    [
+        (True, "sys_clk", [75.0, pytest.approx(0.98 * 71.72, rel=0.01)]),
+        (False, "sys_clk", [75.0]),
+        (True, "por_clk", [75.0]),
+    ],
+)
 def test_a_clock_is_lowered_only_when_allowed(
-        allow_slow: bool, clock: str, asked: list[float], tmp_path: Path) -> None:
+    allow_slow: bool, clock: str, asked: list[float], tmp_path: Path
+) -> None:
     board = find_board("ecpix5")
     setup = Setup(board, "85F", board.spec["85F"], 75e6, board.baud)
-    builder = Sluggish(Order(setup, tmp_path/"out", 1, allow_slow), clock)
+    builder = Sluggish(Order(setup, tmp_path / "out", 1, allow_slow), clock)
     if len(asked) == 2:
         assert builder.build() == {"built": True}
-        assert builder.asked[1] <= 0.98*71.72
+        assert builder.asked[1] <= 0.98 * 71.72
     else:
         with pytest.raises(TimingMissed):
             builder.build()
@@ -209,13 +239,19 @@ def test_a_clock_is_lowered_only_when_allowed(
 
 
 def test_two_builds_in_one_folder_are_kept_apart(tmp_path: Path) -> None:
-    folder = tmp_path/"build"/"arty"
+    folder = tmp_path / "build" / "arty"
     folder.mkdir(parents=True)
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import fcntl, sys, time\n"
-         f"lock = open({str(folder/'.lock')!r}, 'w')\n"
-         "fcntl.flock(lock, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(60)"],
-        stdout=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, sys, time\n"
+            f"lock = open({str(folder / '.lock')!r}, 'w')\n"
+            "fcntl.flock(lock, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         done = dscim("build", "arty", folder=tmp_path)
@@ -229,38 +265,51 @@ def _ready(tmp_path: Path) -> Path:
     """A folder as a build leaves it, its bitstream ten bytes."""
     import hashlib  # noqa: PLC0415
 
-    folder = tmp_path/"build"/"ecpix5"
+    folder = tmp_path / "build" / "ecpix5"
     folder.mkdir(parents=True)
-    (folder/"dscim.bit").write_bytes(b"0123456789")
+    (folder / "dscim.bit").write_bytes(b"0123456789")
     spec = find_board("ecpix5").spec["85F"]
-    (folder/"report.json").write_text(json.dumps(
-        {"board": "ecpix5", "built": True, "bitstream": "dscim.bit", "baud": 1000000,
-         "spec": spec.to_json(), "spec_hash": f"{spec.hash:08x}",
-         "sha256": hashlib.sha256(b"0123456789").hexdigest()}))
+    (folder / "report.json").write_text(
+        json.dumps(
+            {
+                "board": "ecpix5",
+                "built": True,
+                "bitstream": "dscim.bit",
+                "baud": 1000000,
+                "spec": spec.to_json(),
+                "spec_hash": f"{spec.hash:08x}",
+                "sha256": hashlib.sha256(b"0123456789").hexdigest(),
+            }
+        )
+    )
     return folder
 
 
-def test_a_dry_run_prints_the_command(ready: Path, tmp_path: Path,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path/"bin", "openFPGALoader", "echo openFPGALoader v1.0.0")
-    monkeypatch.setenv("PATH", f"{tmp_path/'bin'}:{os.environ['PATH']}")
-    for extra, words in (([], "-b ecpix5 "), (["--flash"], "-b ecpix5 -f "),
-                         (["--cable", "ft2232"], "-c ft2232 ")):
+def test_a_dry_run_prints_the_command(
+    ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "bin", "openFPGALoader", "echo openFPGALoader v1.0.0")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    for extra, words in (
+        ([], "-b ecpix5 "),
+        (["--flash"], "-b ecpix5 -f "),
+        (["--cable", "ft2232"], "-c ft2232 "),
+    ):
         done = dscim("load", "ecpix5", "--dry-run", *extra, folder=tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"openFPGALoader {words}build/ecpix5/dscim.bit" in done.stdout
-    assert (ready/"dscim.bit").exists()
+    assert (ready / "dscim.bit").exists()
 
 
 def test_only_the_file_that_met_timing_is_loaded(ready: Path) -> None:
     board = find_board("ecpix5")
     assert built(ready, board)["baud"] == 1000000
-    (ready/"dscim.bit").write_bytes(b"0123456780")
+    (ready / "dscim.bit").write_bytes(b"0123456780")
     with pytest.raises(UserError, match="is not the file that met timing"):
         built(ready, board)
     with pytest.raises(UserError, match="for the board ecpix5, not for ulx3s"):
         built(ready, find_board("ulx3s"))
-    (ready/"report.json").unlink()
+    (ready / "report.json").unlink()
     with pytest.raises(UserError, match="holds no finished build; run `dscim build ecpix5`"):
         built(ready, board)
 
@@ -268,18 +317,29 @@ def test_only_the_file_that_met_timing_is_loaded(ready: Path) -> None:
 def test_a_board_that_the_loader_does_not_know_wants_a_cable(tmp_path: Path) -> None:
     board = find_board("butterstick")
     with pytest.raises(UserError, match="--cable"):
-        command("loader", board, tmp_path/"x.bit", flash=False, cable=None)
-    assert command("loader", board, tmp_path/"x.bit", flash=True, cable="ft2232") == [
-        "loader", "-c", "ft2232", "-f", str(tmp_path/"x.bit")]
+        command("loader", board, tmp_path / "x.bit", flash=False, cable=None)
+    assert command("loader", board, tmp_path / "x.bit", flash=True, cable="ft2232") == [
+        "loader",
+        "-c",
+        "ft2232",
+        "-f",
+        str(tmp_path / "x.bit"),
+    ]
 
 
-@pytest.mark.parametrize(("script", "told"), [
-    ("echo 'unable to open ftdi device: -3 (device not found)'; exit 1", "No board answers"),
-    ("echo 'x: error while loading shared libraries: libftdi1.so.2: cannot open' >&2; exit 127",
-     "lacks the library libftdi1.so.2; run `apt-get install"),
-    ("echo 'Error: Failed to program'; exit 1", "ended with 1: Error: Failed to program"),
-])
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo 'unable to open ftdi device: -3 (device not found)'; exit 1", "No board answers"),
+        (
+            "echo 'x: error while loading shared libraries: libftdi1.so.2: cannot open' >&2; "
+            "exit 127",
+            "lacks the library libftdi1.so.2; run `apt-get install",
+        ),
+        ("echo 'Error: Failed to program'; exit 1", "ended with 1: Error: Failed to program"),
+    ],
+)
 def test_a_failed_load_is_explained(script: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=told):
-        load([str(program(tmp_path/"bin", "loader", script))])
+        load([str(program(tmp_path / "bin", "loader", script))])
     assert shutil.which("sh")

@@ -18,33 +18,59 @@ from dscim.sim.verilate import HARNESS, STORED, verilate
 from tests.ecp5_cells import models
 
 pytestmark = pytest.mark.slow
-SPEC = SocSpec(MacroSpec(rows=16, columns=4), exact=False, activation_words=512, weight_rows=512,
-               channels=64, strip=16, requant_lanes=1, descriptors=16)
+SPEC = SocSpec(
+    MacroSpec(rows=16, columns=4),
+    exact=False,
+    activation_words=512,
+    weight_rows=512,
+    channels=64,
+    strip=16,
+    requant_lanes=1,
+    descriptors=16,
+)
 CHECKS = {"identifier", "clock", "macro", "layer"}
-QUIET = ("PINMISSING", "SPECIFYIGN", "INITIALDLY", "WIDTH", "REDEFMACRO", "ASCRANGE",
-         "UNOPTFLAT")
+QUIET = ("PINMISSING", "SPECIFYIGN", "INITIALDLY", "WIDTH", "REDEFMACRO", "ASCRANGE", "UNOPTFLAT")
 
 
 def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
     """The executable of the SoC's netlist, by the command that bitstreams are made by."""
     assert not trace
     folder = elaborate(design)
-    script = (f"read_verilog {TOP}.v; {FAMILIES['ecp5'].synthesis} -noiopad -top {TOP}; "
-              "write_verilog -noattr netlist.v; select -assert-none t:$*")
+    script = (
+        f"read_verilog {TOP}.v; {FAMILIES['ecp5'].synthesis} -noiopad -top {TOP}; "
+        "write_verilog -noattr netlist.v; select -assert-none t:$*"
+    )
     inputs = {path.name: path for path in folder.iterdir()}
-    verilog = steady(inputs[f"{TOP}.v"].read_text())    # without LiteX's date, which is no input
+    verilog = steady(inputs[f"{TOP}.v"].read_text())  # without LiteX's date, which is no input
     with tempfile.TemporaryDirectory() as name:
-        inputs[f"{TOP}.v"] = Path(name)/f"{TOP}.v"
+        inputs[f"{TOP}.v"] = Path(name) / f"{TOP}.v"
         inputs[f"{TOP}.v"].write_text(verilog)
-        done = run_step(Progress("netlist", "synthesis of a device", find_tool(YOSYS),
-                             ("-p", script), inputs, ("netlist.v",), 300), say, lambda *_: None)
-    cells = done.folder/"cells.v"
+        done = run_step(
+            Progress(
+                "netlist",
+                "synthesis of a device",
+                find_tool(YOSYS),
+                ("-p", script),
+                inputs,
+                ("netlist.v",),
+                300,
+            ),
+            say,
+            lambda *_: None,
+        )
+    cells = done.folder / "cells.v"
     cells.write_text(models())
-    netlist = (done.folder/"netlist.v").read_text()
+    netlist = (done.folder / "netlist.v").read_text()
     assert "DP16KD" in netlist and "MULT18X18D" in netlist and "LUT4" in netlist
     harness = sorted({*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")}.difference(STORED))
-    return verilate("netlist-device", [done.folder/"netlist.v", cells, *harness], TOP,
-                    optimise="-O0", say=say, flags=[f"-Wno-{name}" for name in QUIET])
+    return verilate(
+        "netlist-device",
+        [done.folder / "netlist.v", cells, *harness],
+        TOP,
+        optimise="-O0",
+        say=say,
+        flags=[f"-Wno-{name}" for name in QUIET],
+    )
 
 
 def test_the_netlist_of_a_device_computes_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:

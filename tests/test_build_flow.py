@@ -17,9 +17,11 @@ from tests.commandline import dscim
 
 FAST = "colorlight_i5"
 """The one board whose echo is built among the fast tests."""
-ECP5 = [pytest.param(name, marks=[] if name == FAST else pytest.mark.slow)
-        for name in board_names()
-        if find_board(name).parts[find_board(name).devices[0]].family == "ecp5"]
+ECP5 = [
+    pytest.param(name, marks=[] if name == FAST else pytest.mark.slow)
+    for name in board_names()
+    if find_board(name).parts[find_board(name).devices[0]].family == "ecp5"
+]
 
 
 def echo(setup: Setup) -> Any:
@@ -60,7 +62,7 @@ def test_a_board_gets_a_bitstream_that_meets_timing(name: str, tmp_path: Path) -
     facts = built.facts()
     assert facts["cells"]["flip_flops"]["used"] > 50
     for file, log in built.logs().items():
-        assert log.stat().st_size > 0 or file == "packing.log"      # ecppack has nothing to say
+        assert log.stat().st_size > 0 or file == "packing.log"  # ecppack has nothing to say
 
 
 @pytest.mark.slow
@@ -73,32 +75,40 @@ def test_gowin_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At 400 MHz the best of two seeds is told, with its worst path in our names."""
-    cache = Path.home()/".cache"/"dscim-test-missed"
+    cache = Path.home() / ".cache" / "dscim-test-missed"
     monkeypatch.setenv("DSCIM_CACHE", str(cache))
     flow, made = flow_of("ecpix5", tmp_path, clock=400e6)
-    with pytest.raises(TimingMissed, match=r"Clock sys_clk was asked to reach 400.00 MHz and "
-                                           r"reached \d+.\d\d MHz; its worst path is ") as raised:
+    with pytest.raises(
+        TimingMissed,
+        match=r"Clock sys_clk was asked to reach 400.00 MHz and "
+        r"reached \d+.\d\d MHz; its worst path is ",
+    ) as raised:
         flow.run(made, 2)
     assert not list(cache.glob("packing-*"))
     reached = [json.loads(path.read_text())["fmax"] for path in cache.glob("place-*/timing.json")]
     assert len(reached) == 2
-    best = max(clock["achieved"] for report in reached for name, clock in report.items()
-               if "clkout" in name)
+    best = max(
+        clock["achieved"]
+        for report in reached
+        for name, clock in report.items()
+        if "clkout" in name
+    )
     assert raised.value.timing.worst.reached == pytest.approx(best)
 
 
 @pytest.mark.slow
 def test_the_command_builds_a_whole_device(tmp_path: Path) -> None:
     """Eight minutes of a core for the smallest board; none where the cache has the steps."""
-    folder, report = tmp_path/"out", tmp_path/"report.json"
+    folder, report = tmp_path / "out", tmp_path / "report.json"
     done = dscim("build", FAST, "--output", folder, "--json", report, seconds=7200)
     assert done.returncode == 0, done.stderr
     assert "[4/4] packing" in done.stdout and "meets timing" in done.stdout
     facts = json.loads(report.read_text())
-    assert facts == built(folder, find_board(FAST))         # and the bitstream is the one judged
-    assert (folder/facts["bitstream"]).stat().st_size > 100_000
+    assert facts == built(folder, find_board(FAST))  # and the bitstream is the one judged
+    assert (folder / facts["bitstream"]).stat().st_size > 100_000
     assert all(clock["reached_mhz"] >= clock["asked_mhz"] for clock in facts["clocks"].values())
     assert facts["spec"] == find_board(FAST).spec[facts["device"]].to_json()
     dry = dscim("load", FAST, "--input", folder, "--dry-run")

@@ -16,7 +16,7 @@ from dscim.host.fpga.fit.table import built
 from dscim.host.research import pages
 from tests.commandline import dscim
 
-README = Path(__file__).parent.parent/"README.md"
+README = Path(__file__).parent.parent / "README.md"
 REPORTS = read_reports()
 
 
@@ -45,8 +45,10 @@ def test_estimates_of_builds_are_within_a_tenth() -> None:
     rows = built(SizeModel())
     assert len(rows) == sum(facts["part"].startswith("LFE5") for facts in REPORTS)
     assert [one.name for one in rows if abs(one.off) > 0.1] == []
-    assert all((one.block_ram, one.multipliers)
-               == (one.estimate.block_ram, one.estimate.multipliers) for one in rows)
+    assert all(
+        (one.block_ram, one.multipliers) == (one.estimate.block_ram, one.estimate.multipliers)
+        for one in rows
+    )
 
 
 def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
     names = [found[3] for found in pages.BLOCK.finditer(text) if found[2] == "table"]
     assert sorted(names) == sorted(results.TABLES)
     assert pages.rendered(text) == text
-    wrong = tmp_path/"wrong.md"
+    wrong = tmp_path / "wrong.md"
     wrong.write_text("<!-- table builds -->\n| old |\n<!-- end -->\n")
     command = [sys.executable, "-m", "dscim.host.research.pages", str(wrong)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -24,19 +24,28 @@ CLOCK = 50e6
 def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The macro with a pad for each bit of its ports, by the command that makes bitstreams."""
     folder = tmp_path_factory.mktemp("routed")
-    pins = folder/f"{TOP}.lpf"
-    pins.write_text(f'FREQUENCY PORT "sys_clk" {CLOCK/1e6:g} MHZ;\n')
+    pins = folder / f"{TOP}.lpf"
+    pins.write_text(f'FREQUENCY PORT "sys_clk" {CLOCK / 1e6:g} MHZ;\n')
     place = FAMILIES["ecp5"].place(BOARD.parts["85F"], {"sys_clk": CLOCK}, 1)
-    done = run_step(Step("routed", "place and route", find_tool(NEXTPNR_ECP5),
-                         (*place, "--lpf-allow-unconstrained", "--write", "routed.json"),
-                         {CELLS: synthesised(SPEC, folder)/CELLS, pins.name: pins},
-                         ("routed.json",), 60), print, lambda *_: None)
-    return done.folder/"routed.json"
+    done = run_step(
+        Step(
+            "routed",
+            "place and route",
+            find_tool(NEXTPNR_ECP5),
+            (*place, "--lpf-allow-unconstrained", "--write", "routed.json"),
+            {CELLS: synthesised(SPEC, folder) / CELLS, pins.name: pins},
+            ("routed.json",),
+            60,
+        ),
+        print,
+        lambda *_: None,
+    )
+    return done.folder / "routed.json"
 
 
 def built(design: RoutedDesign, name: str, folder: Path) -> Path:
     """The executable of a design, where no warning of Verilator's is put off."""
-    sources = [folder/"routed.v", folder/"trellis_cells.v"]
+    sources = [folder / "routed.v", folder / "trellis_cells.v"]
     for source, text in zip(sources, (design.verilog(), MODELS), strict=True):
         source.write_text(text)
     return model(name, SPEC, sources, ())
@@ -53,10 +62,16 @@ def test_the_routed_macro_equals_the_contract(routed: Path, tmp_path: Path) -> N
 
 def another_table(design: RoutedDesign) -> None:
     """One bit of the table, at inputs all high, that the first flip-flop of a term registers."""
-    registered = [cell["connections"]["DI"] for name, cell in sorted(design.cells.items())
-                  if name.startswith("term") and cell["connections"].get("DI")]
-    table = next(cell["parameters"] for cell in design.cells.values()
-                 if cell["type"] == "TRELLIS_COMB" and cell["connections"]["F"] == registered[0])
+    registered = [
+        cell["connections"]["DI"]
+        for name, cell in sorted(design.cells.items())
+        if name.startswith("term") and cell["connections"].get("DI")
+    ]
+    table = next(
+        cell["parameters"]
+        for cell in design.cells.values()
+        if cell["type"] == "TRELLIS_COMB" and cell["connections"]["F"] == registered[0]
+    )
     bits = table["INITVAL"]
     table["INITVAL"] = str(1 - int(bits[0])) + bits[1:]
 
@@ -64,16 +79,19 @@ def another_table(design: RoutedDesign) -> None:
 def another_route(design: RoutedDesign) -> None:
     """The last switches before the pads of two bits of a count, exchanged."""
     bits = design.ports["products_counts"]["bits"]
-    one, other = (pin_wire("TRELLIS_IO", cell["attributes"]["NEXTPNR_BEL"], "I")
-                  for cell in design.cells.values() if cell["connections"].get("B") in
-                  ([bits[0]], [bits[1]]))
+    one, other = (
+        pin_wire("TRELLIS_IO", cell["attributes"]["NEXTPNR_BEL"], "I")
+        for cell in design.cells.values()
+        if cell["connections"].get("B") in ([bits[0]], [bits[1]])
+    )
     sources = design.sources
     sources[one], sources[other] = sources[other], sources[one]
 
 
 @pytest.mark.parametrize("fault", [another_table, another_route])
-def test_a_fault_is_seen(fault: Callable[[RoutedDesign], None], routed: Path,
-                         tmp_path: Path) -> None:
+def test_a_fault_is_seen(
+    fault: Callable[[RoutedDesign], None], routed: Path, tmp_path: Path
+) -> None:
     design = RoutedDesign(routed)
     fault(design)
     assert differing(built(design, f"routed-{fault.__name__}", tmp_path), SPEC, 0) > 0

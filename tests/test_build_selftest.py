@@ -15,10 +15,17 @@ from dscim.host.device.selftest import SelfTest
 from dscim.host.golden.twin.ref import ModelLink
 from tests.commandline import assert_refused, dscim
 
-SMALL = SocSpec(MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128,
-                channels=16, strip=4)
-ARRAY = SocSpec(MacroSpec(rows=16, columns=4, form="array", lanes=4), exact=False,
-                activation_words=512, weight_rows=64, channels=16, strip=4)
+SMALL = SocSpec(
+    MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128, channels=16, strip=4
+)
+ARRAY = SocSpec(
+    MacroSpec(rows=16, columns=4, form="array", lanes=4),
+    exact=False,
+    activation_words=512,
+    weight_rows=64,
+    channels=16,
+    strip=4,
+)
 CHECKS = ["identifier", "clock", "memories", "sequence", "macro", "layer", "block", "link"]
 
 
@@ -51,9 +58,9 @@ class Faulty(ModelLink):
 
 def stuck_bit(address: int, words: Words) -> Words:
     """Bit 7 of one word of the weight memory reads as 0."""
-    place = (registers.MEMORY_BASES["weights"] + 4*100 - address)//4
+    place = (registers.MEMORY_BASES["weights"] + 4 * 100 - address) // 4
     if 0 <= place < len(words):
-        words[place] &= np.uint32(0xffff_ff7f)
+        words[place] &= np.uint32(0xFFFF_FF7F)
     return words
 
 
@@ -69,8 +76,8 @@ class Mirrored(ModelLink):
 
     def _places(self, address: int, count: int) -> tuple[Words, Words]:
         memory = self._memories["activations"]
-        first = (address - registers.MEMORY_BASES["activations"])//4
-        return memory, np.arange(first, first + count, dtype=np.uint32) % (len(memory)//2)
+        first = (address - registers.MEMORY_BASES["activations"]) // 4
+        return memory, np.arange(first, first + count, dtype=np.uint32) % (len(memory) // 2)
 
     def read(self, address: int, count: int) -> Words:
         if address < registers.MEMORY_BASES["activations"]:
@@ -96,8 +103,8 @@ class Wrong(ModelLink):
     def _run(self, place: int) -> registers.ErrorCode:
         error = super()._run(place)
         memory = self._memories["activations"]
-        memory[len(memory)//2:] ^= np.uint32(1)
-        memory[:len(memory)//2] ^= np.uint32(1)
+        memory[len(memory) // 2 :] ^= np.uint32(1)
+        memory[: len(memory) // 2] ^= np.uint32(1)
         return error
 
 
@@ -108,25 +115,44 @@ def test_wrong_products_are_found() -> None:
 
 
 def test_the_command_line_says_what_holds(tmp_path: Path) -> None:
-    (tmp_path/"report.json").write_text(json.dumps({"spec": ARRAY.to_json()}))
-    done = dscim("selftest", "--target", "ref", "--build", tmp_path, "--seed", 1,
-                 "--json", tmp_path/"s.json")
+    (tmp_path / "report.json").write_text(json.dumps({"spec": ARRAY.to_json()}))
+    done = dscim(
+        "selftest",
+        "--target",
+        "ref",
+        "--build",
+        tmp_path,
+        "--seed",
+        1,
+        "--json",
+        tmp_path / "s.json",
+    )
     assert done.returncode == 0, done.stderr
-    facts = json.loads((tmp_path/"s.json").read_text())
+    facts = json.loads((tmp_path / "s.json").read_text())
     assert facts["holds"] and facts["spec_hash"] == f"{ARRAY.hash:08x}"
     assert [one["name"] for one in facts["checks"]] == CHECKS
     assert "ref is right (seed 1" in done.stdout
-    assert_refused(dscim("selftest", "--target", "ref", "--build", tmp_path/"none"),
-                   "holds no report.json")
+    assert_refused(
+        dscim("selftest", "--target", "ref", "--build", tmp_path / "none"), "holds no report.json"
+    )
 
 
 @pytest.mark.slow
 def test_the_simulated_device_passes(tmp_path: Path) -> None:
-    (tmp_path/"report.json").write_text(json.dumps({"spec": ARRAY.to_json()}))
-    done = dscim("selftest", "--target", "sim", "--build", tmp_path, "--json", tmp_path/"s.json",
-                 seconds=1200)
+    (tmp_path / "report.json").write_text(json.dumps({"spec": ARRAY.to_json()}))
+    done = dscim(
+        "selftest",
+        "--target",
+        "sim",
+        "--build",
+        tmp_path,
+        "--json",
+        tmp_path / "s.json",
+        seconds=1200,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    seen = {one["name"]: one["seen"]
-            for one in json.loads((tmp_path/"s.json").read_text())["checks"]}
+    seen = {
+        one["name"]: one["seen"] for one in json.loads((tmp_path / "s.json").read_text())["checks"]
+    }
     assert seen["identifier"] == f"'dscim {registers.PROTOCOL} spec {ARRAY.hash:08x}'"
     assert seen["clock"].endswith("cycles between two reads")

@@ -9,13 +9,13 @@ import pytest
 
 from dscim.host.fpga.bitstream.timing import ReportError, aliases, judge, plain
 
-REPORTS = Path(__file__).parent/"timing_reports"
+REPORTS = Path(__file__).parent / "timing_reports"
 ECP5_NAMES = {"elaborate_clkout": "sys_clk", "clk100": "por_clk"}
 GOWIN_NAMES = {"clkout": "sys_clk", "clkin": "por_clk"}
 
 
 def recorded(name: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((REPORTS/name).read_text())
+    report: dict[str, Any] = json.loads((REPORTS / name).read_text())
     return report
 
 
@@ -24,7 +24,9 @@ def test_a_report_that_meets_passes() -> None:
     assert timing.met
     assert timing.verdict() == ""
     assert {clock.name: round(clock.reached, 1) for clock in timing.clocks} == {
-        "sys_clk": 328.9, "por_clk": 381.4}
+        "sys_clk": 328.9,
+        "por_clk": 381.4,
+    }
     assert timing.worst.name == "por_clk"
 
 
@@ -56,7 +58,8 @@ def test_the_soc_that_missed_by_less_than_a_mhz_does_not_pass() -> None:
         "Clock sys_clk was asked to reach 75.00 MHz and reached 74.26 MHz; its worst path is "
         "soc_engine_loops_channels_left > soc_engine_walker_tile_channel > "
         "soc_engine_loops_rows_left > soc_engine_walker_row > soc_engine_walker_tile_ky > "
-        "soc_engine_walker_tap_ky (13.5 ns: 4.9 logic, 8.6 routing).")
+        "soc_engine_walker_tap_ky (13.5 ns: 4.9 logic, 8.6 routing)."
+    )
 
 
 def test_every_clock_counts() -> None:
@@ -94,20 +97,37 @@ def test_a_report_that_does_not_tell_never_passes(spoil: Any) -> None:
 
 
 def test_a_clock_is_known_by_every_name_of_its_net() -> None:
-    netlist = {"modules": {"dscim": {"netnames": {
-        "sys_clk": {"bits": [7]}, "clocks_clkout": {"bits": [7]}, "clk100": {"bits": [2]},
-        "por_clk": {"bits": [2]}, "data": {"bits": [7, 9]}, "other": {"bits": [5]}}}}}
+    netlist = {
+        "modules": {
+            "dscim": {
+                "netnames": {
+                    "sys_clk": {"bits": [7]},
+                    "clocks_clkout": {"bits": [7]},
+                    "clk100": {"bits": [2]},
+                    "por_clk": {"bits": [2]},
+                    "data": {"bits": [7, 9]},
+                    "other": {"bits": [5]},
+                }
+            }
+        }
+    }
     assert aliases(netlist, "dscim", ["sys_clk", "por_clk"]) == {
-        "sys_clk": "sys_clk", "clocks_clkout": "sys_clk", "clk100": "por_clk",
-        "por_clk": "por_clk"}
+        "sys_clk": "sys_clk",
+        "clocks_clkout": "sys_clk",
+        "clk100": "por_clk",
+        "por_clk": "por_clk",
+    }
 
 
-@pytest.mark.parametrize(("grown", "name"), [
-    ("core_engine_counter_TRELLIS_FF_Q_3_DI_LUT4_Z", "core_engine_counter"),
-    ("core_sum[12]", "core_sum"),
-    ("core_sum_CCU2C_S1_2_COUT$CCU2_FCI_INT", "core_sum"),
-    ("rx_phase_DFFR_Q_29_D_ALU_SUM_CIN_ALU_COUT", "rx_phase"),
-    ("core_weights_memory.0.3_DOA0", "core_weights_memory.0.3_DOA0"),
-])
+@pytest.mark.parametrize(
+    ("grown", "name"),
+    [
+        ("core_engine_counter_TRELLIS_FF_Q_3_DI_LUT4_Z", "core_engine_counter"),
+        ("core_sum[12]", "core_sum"),
+        ("core_sum_CCU2C_S1_2_COUT$CCU2_FCI_INT", "core_sum"),
+        ("rx_phase_DFFR_Q_29_D_ALU_SUM_CIN_ALU_COUT", "rx_phase"),
+        ("core_weights_memory.0.3_DOA0", "core_weights_memory.0.3_DOA0"),
+    ],
+)
 def test_names_are_ours(grown: str, name: str) -> None:
     assert plain(grown) == name

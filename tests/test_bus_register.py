@@ -11,14 +11,18 @@ ACCESSES = 400
 
 def answer_of(adr: int) -> int:
     """What the slave has at `adr`."""
-    return (adr*0x9E37_79B9 + 1) & 0xFFFF_FFFF
+    return (adr * 0x9E37_79B9 + 1) & 0xFFFF_FFFF
 
 
 def ask(bus: wishbone.Interface, rng, done: list, counts: dict):
     """Random accesses, some given up after a few cycles; `done` has those that were answered."""
     for _ in range(ACCESSES):
-        access = (int(rng.integers(1 << 30)), int(rng.random() < 0.5), int(rng.integers(1 << 32)),
-                  int(rng.integers(1, 16)))
+        access = (
+            int(rng.integers(1 << 30)),
+            int(rng.random() < 0.5),
+            int(rng.integers(1 << 32)),
+            int(rng.integers(1, 16)),
+        )
         adr, we, data, sel = access
         for name, value in (("adr", adr), ("we", we), ("dat_w", data), ("sel", sel)):
             yield getattr(bus, name).eq(value)
@@ -59,8 +63,10 @@ def serve(bus: wishbone.Interface, rng, served: list):
 def test_every_access_is_done_once():
     seeds = np.random.default_rng(5).spawn(2)
     register, done, served, counts = BusRegister(), [], [], {"given up": 0}
-    run_simulation(register, [ask(register.master, seeds[0], done, counts),
-                              serve(register.bus, seeds[1], served)])
+    run_simulation(
+        register,
+        [ask(register.master, seeds[0], done, counts), serve(register.bus, seeds[1], served)],
+    )
     assert counts["given up"] > 20
     assert len(done) > 250
     # What was given up may have been served, too late to be told; in order, all the same.

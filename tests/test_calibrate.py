@@ -26,8 +26,12 @@ from tests.commandline import assert_refused, dscim
 from tests.random_networks import networks, random_images
 from tests.small_network import small_images, small_network
 
-SPECS = [ProductSpec(), ProductSpec(length=1024), ProductSpec(64, 128),
-         ProductSpec(16, 256, SequenceSpec("lfsr"))]
+SPECS = [
+    ProductSpec(),
+    ProductSpec(length=1024),
+    ProductSpec(64, 128),
+    ProductSpec(16, 256, SequenceSpec("lfsr")),
+]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
@@ -58,8 +62,9 @@ def test_descent_lowers_the_true_error_and_keeps_account_of_it(depthwise, kernel
 
     def written(level: np.ndarray) -> np.ndarray:
         matrix = levels.weights[level]
-        return np.ascontiguousarray(matrix.reshape(3, 3, 12) if depthwise else
-                                    matrix.T.reshape(12, 3, 3, 6))
+        return np.ascontiguousarray(
+            matrix.reshape(3, 3, 12) if depthwise else matrix.T.reshape(12, 3, 3, 6)
+        )
 
     matrix = weights.reshape(9, 12) if depthwise else weights.reshape(12, -1).T
     level = levels.nearest(matrix.astype(float))
@@ -100,15 +105,15 @@ def test_gain_and_bias_are_least_squares(seed, floor):
         for step in (-0.01, 0.01):
             assert (error(sums * (gain + step) + bias, target, None) >= best).all()
     assert aims(np.array([-3.0, 2, -1]), np.array([-1.0, -5, 4]), limit).ravel().tolist() == (
-        [-3, 0, 4] if floor else [-1, -5, 4])
+        [-3, 0, 4] if floor else [-1, -5, 4]
+    )
 
 
 @given(networks(), st.integers(0, 2**16))
 @settings(max_examples=15, deadline=None)
 def test_any_network_calibrates_and_its_file_says_the_same(network, seed):
     images = random_images(network, 3, seed)
-    spec = dataclasses.replace(network.arithmetic, exact=False, signed="split",
-                               activation_shift=0)
+    spec = dataclasses.replace(network.arithmetic, exact=False, signed="split", activation_shift=0)
     if not any(isinstance(node, Weighted) for node in network.nodes):
         return
     made = calibrate(network, images, spec, seed=seed)
@@ -146,10 +151,9 @@ def test_the_shipped_network_is_calibrated_without_labels():
     spec = ProductSpec(length=256)
     made = calibrate(network, images[:96], spec)
     exact, before, after = (
-        float((predictions(Evaluator(each, arithmetic).outputs(images[96:])) == labels[96:])
-              .mean())
-        for each, arithmetic in ((network, ProductSpec(exact=True)), (network, spec),
-                                 (made, spec)))
+        float((predictions(Evaluator(each, arithmetic).outputs(images[96:])) == labels[96:]).mean())
+        for each, arithmetic in ((network, ProductSpec(exact=True)), (network, spec), (made, spec))
+    )
     assert before < 0.5 and after > exact - 0.06
     assert len(made.provenance["calibrate"]["layers"]) == 10
 
@@ -159,8 +163,9 @@ def test_offset_has_gain_bias_and_clipping_too():
     spec = ProductSpec(length=512, signed="offset")
     made = calibrate(network, images[:32], spec)
     wanted = Evaluator(network, ProductSpec(exact=True)).outputs(images).astype(int)
-    before, after = (np.square(Evaluator(each, spec).outputs(images) - wanted).mean()
-                     for each in (network, made))
+    before, after = (
+        np.square(Evaluator(each, spec).outputs(images) - wanted).mean() for each in (network, made)
+    )
     assert after < before
     assert all(node.activation_shift == 0 for node in made.nodes if isinstance(node, Weighted))
 
@@ -187,13 +192,30 @@ def test_refusals():
 def test_the_verb_writes_a_network_and_a_report(tmp_path):
     save(small_network(arithmetic=ProductSpec(exact=True)), tmp_path / "net.npz")
     np.save(tmp_path / "images.npy", small_images(24))
-    done = dscim("calibrate", "net.npz", "images.npy", "-o", "new.npz", "--length", 512,
-                 "--limit", 16, "--json", "r.json", folder=tmp_path)
+    done = dscim(
+        "calibrate",
+        "net.npz",
+        "images.npy",
+        "-o",
+        "new.npz",
+        "--length",
+        512,
+        "--limit",
+        16,
+        "--json",
+        "r.json",
+        folder=tmp_path,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["images"] == 16 and result["settings"]["length"] == 512
     assert [layer["name"] for layer in result["layers"]] == [
-        "stem", "first", "wide", "deep", "classifier"]
+        "stem",
+        "first",
+        "wide",
+        "deep",
+        "classifier",
+    ]
     made, images = load(tmp_path / "new.npz"), small_images(16)
     assert made.arithmetic == ProductSpec(length=512)
     exact = Evaluator(small_network(), ProductSpec(exact=True)).outputs(images)
@@ -221,8 +243,9 @@ def test_a_budget_of_cycles_lengthens_the_layers_that_gain_most(tmp_path):
     lengths = {node.name: layer.product.length for node, layer in made.layers()}
     assert least < network_cycles(made, spec) <= budget
     assert set(lengths.values()) <= {256, 512, 1024} and len(set(lengths.values())) > 1
-    assert {layer["name"]: layer["length"] for layer in made.provenance["calibrate"]["layers"]
-            } == lengths
+    assert {
+        layer["name"]: layer["length"] for layer in made.provenance["calibrate"]["layers"]
+    } == lengths
     save(made, tmp_path / "made.npz")  # and the device's own steps on ref agree, layer by layer
     np.save(tmp_path / "images.npy", images[:2])
     done = dscim("run", "made.npz", "images.npy", "--compare", folder=tmp_path)
@@ -251,6 +274,6 @@ def test_a_channel_that_gives_nothing_stays_at_nothing():
     nothing = np.zeros(node.outputs)
     fields = requantised(node, nothing, nothing)
     assert all(not fields[name].any() for name in ("bias", "multiplier"))
-    held = requantised(node, nothing, nothing + 3.0)       # a bias alone still comes out
+    held = requantised(node, nothing, nothing + 3.0)  # a bias alone still comes out
     gain = held["multiplier"] * np.exp2(held["shift"] - 31.0)
     assert np.allclose(held["bias"] * gain, 3.0)

@@ -32,8 +32,13 @@ def test_each_verb_has_help(verb: str) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    done = subprocess.run([DSCIM, "--help"], env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [DSCIM, "--help"],
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "argparse" in modules
     assert not modules & {"numpy", "migen", "litex", "torch", "rich"}
@@ -41,8 +46,13 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("verb", sorted(set(VERBS) - {"sim"}))
 def test_no_verb_imports_migen_or_torch_to_start(verb: str) -> None:
-    done = subprocess.run([DSCIM, verb, "--help"], capture_output=True, text=True, check=True,
-                          env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+    done = subprocess.run(
+        [DSCIM, verb, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+    )
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not modules & {"migen", "litex", "torch"}
 
@@ -62,11 +72,17 @@ def test_every_package_is_listed_for_installation() -> None:
     assert found == set(tool["packages"])
 
 
-@pytest.mark.parametrize(("arguments", "word"), [
-    ([], "VERB"), (["fly"], "'fly'"), (["mvm", "--length", "many"], "'many'"),
-    (["doctor", "--strange"], "--strange"), (["mvm"], "--activations"),
-    (["doctor", "--json", "/no/such/folder/x.json"], "/no/such/folder"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "VERB"),
+        (["fly"], "'fly'"),
+        (["mvm", "--length", "many"], "'many'"),
+        (["doctor", "--strange"], "--strange"),
+        (["mvm"], "--activations"),
+        (["doctor", "--json", "/no/such/folder/x.json"], "/no/such/folder"),
+    ],
+)
 def test_misuse_is_one_sentence(arguments: list[str], word: str) -> None:
     assert_refused(dscim(*arguments), word)
 
@@ -74,8 +90,9 @@ def test_misuse_is_one_sentence(arguments: list[str], word: str) -> None:
 def test_broken_pipe_is_quiet() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([DSCIM, "doctor"], stdout=writer, stderr=subprocess.PIPE, text=True,
-                          check=False)
+    done = subprocess.run(
+        [DSCIM, "doctor"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode not in (0, 2)
@@ -83,11 +100,14 @@ def test_broken_pipe_is_quiet() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_is_quiet_and_tells(number: signal.Signals, tmp_path: Path) -> None:
-    fifo = tmp_path / "x.npy"      # a read from it lasts until somebody writes
+    fifo = tmp_path / "x.npy"  # a read from it lasts until somebody writes
     os.mkfifo(fifo)
-    process = subprocess.Popen([DSCIM, "mvm", "--activations", fifo, "--weights", fifo,
-                                "--output", tmp_path / "y.npy"], stderr=subprocess.PIPE, text=True)
-    with fifo.open("wb"):          # returns when the other side reads: it is up by now
+    process = subprocess.Popen(
+        [DSCIM, "mvm", "--activations", fifo, "--weights", fifo, "--output", tmp_path / "y.npy"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with fifo.open("wb"):  # returns when the other side reads: it is up by now
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

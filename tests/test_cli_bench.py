@@ -20,8 +20,25 @@ SPEC = SocSpec(MacroSpec(rows=16, columns=4))
 
 @pytest.mark.parametrize("target", ["ref", "sim", "sim+eth"])
 def test_the_table_and_the_json(target: str, tmp_path: Path) -> None:
-    done = dscim("bench", "--target", target, "--rows", 16, "--columns", 4, "--bytes", 70_000,
-                 "--rounds", 50, "--seed", 5, "--json", "b.json", folder=tmp_path, seconds=300)
+    done = dscim(
+        "bench",
+        "--target",
+        target,
+        "--rows",
+        16,
+        "--columns",
+        4,
+        "--bytes",
+        70_000,
+        "--rounds",
+        50,
+        "--seed",
+        5,
+        "--json",
+        "b.json",
+        folder=tmp_path,
+        seconds=300,
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "b.json").read_text())
     assert (result["target"], result["seed"]) == (target, 5)
@@ -37,21 +54,40 @@ def test_the_table_and_the_json(target: str, tmp_path: Path) -> None:
         moved = sum(rate["bytes"] for rate in result["transfers"].values())
         assert result["link"]["bytes_sent"] + result["link"]["bytes_received"] > moved
         assert result["link"]["round_trip"] > 0
-        for name in ("write", "read"):      # the SoC's time goes on while a busy machine's host
-            assert 0.2 < result["transfers"][name]["part_of_line"] < 1      # does not come to it
+        for name in ("write", "read"):  # the SoC's time goes on while a busy machine's host
+            assert 0.2 < result["transfers"][name]["part_of_line"] < 1  # does not come to it
 
 
 @pytest.mark.parametrize(("target", "client"), [("sim", "CommUART"), ("sim+eth", "CommUDP")])
 def test_litex_beside_it(target: str, client: str, tmp_path: Path) -> None:
-    done = dscim("bench", "--target", target, "--rows", 16, "--columns", 4, "--bytes", 2_000,
-                 "--rounds", 9, "--against", "litex", "--json", "b.json", folder=tmp_path,
-                 seconds=300)
+    done = dscim(
+        "bench",
+        "--target",
+        target,
+        "--rows",
+        16,
+        "--columns",
+        4,
+        "--bytes",
+        2_000,
+        "--rounds",
+        9,
+        "--against",
+        "litex",
+        "--json",
+        "b.json",
+        folder=tmp_path,
+        seconds=300,
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "b.json").read_text())
     assert [(their["client"], their["what"], their["record"]) for their in result["litex"]] == [
-        (client, "write", 255), (client, "write", 1), (client, "read", 255),
-        ("RemoteClient", "read", 64)]
-    for their in result["litex"]:   # which lose a command when the machine is busy, and wait
+        (client, "write", 255),
+        (client, "write", 1),
+        (client, "read", 255),
+        ("RemoteClient", "read", 64),
+    ]
+    for their in result["litex"]:  # which lose a command when the machine is busy, and wait
         assert their["bytes"] == 2_000 or their["failed"] in done.stdout
         assert not their["wrong"] or f"{their['wrong']} words are WRONG" in done.stdout
         if their["bytes"]:
@@ -62,14 +98,22 @@ def test_litex_beside_it(target: str, client: str, tmp_path: Path) -> None:
     assert right
 
 
-@pytest.mark.parametrize(("options", "word"), [
-    ("--bytes 3", "--bytes 3"), ("--rounds 0", "--rounds 0"), ("--seed -1", "--seed -1"),
-    ("--wait -1", "--wait -1"), ("--target uart:/dev/no-such-port", "/dev/no-such-port"),
-    ("--target uart:/dev/ttyUSB0@0", "baud"), ("--target eth", "'eth:' names no address"),
-    ("--target eth:10.0.0.1:0", "'eth:10.0.0.1:0' names no"),
-    ("--target fpga", "'fpga' is unknown"), ("--against litex --target ref", "sim or sim+eth"),
-    ("--json /no/folder/b.json", "/no/folder"),
-])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--bytes 3", "--bytes 3"),
+        ("--rounds 0", "--rounds 0"),
+        ("--seed -1", "--seed -1"),
+        ("--wait -1", "--wait -1"),
+        ("--target uart:/dev/no-such-port", "/dev/no-such-port"),
+        ("--target uart:/dev/ttyUSB0@0", "baud"),
+        ("--target eth", "'eth:' names no address"),
+        ("--target eth:10.0.0.1:0", "'eth:10.0.0.1:0' names no"),
+        ("--target fpga", "'fpga' is unknown"),
+        ("--against litex --target ref", "sim or sim+eth"),
+        ("--json /no/folder/b.json", "/no/folder"),
+    ],
+)
 def test_wrong_uses(options: str, word: str) -> None:
     assert_refused(dscim("bench", *options.split()), word)
 
@@ -85,8 +129,10 @@ class ForgetfulLink(ModelLink):
 
 
 def test_a_wrong_word_is_told() -> None:
-    with Device(ForgetfulLink(SPEC), SPEC) as device, \
-            pytest.raises(LinkError, match=r"1 of 25 words are wrong, the first at 0x40000060"):
+    with (
+        Device(ForgetfulLink(SPEC), SPEC) as device,
+        pytest.raises(LinkError, match=r"1 of 25 words are wrong, the first at 0x40000060"),
+    ):
         Bench(device, 1).transfers(100, lambda name, done, total: None)
 
 

@@ -14,11 +14,23 @@ from dscim.host.research.calibrate.lengths import network_cycles
 from tests.commandline import assert_refused, dscim
 
 
-@pytest.mark.parametrize(("target", "images"), [
-    ("ref", 2), pytest.param("sim", 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("target", "images"), [("ref", 2), pytest.param("sim", 3, marks=pytest.mark.slow)]
+)
 def test_demo(target: str, images: int, tmp_path: Path) -> None:
-    done = dscim("demo", "--target", target, "--images", images, "--simulators", 2, "--json",
-                 "d.json", folder=tmp_path, seconds=900)
+    done = dscim(
+        "demo",
+        "--target",
+        target,
+        "--images",
+        images,
+        "--simulators",
+        2,
+        "--json",
+        "d.json",
+        folder=tmp_path,
+        seconds=900,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "d.json").read_text())
     inputs, labels = shipped_images(images)
@@ -33,9 +45,10 @@ def test_demo(target: str, images: int, tmp_path: Path) -> None:
         assert [layer["name"] for layer in run["layers"]] == nodes
         assert all(layer["agrees"] for layer in run["layers"])
         assert all((layer["cycles_busy"] > 0) == (target == "sim") for layer in run["layers"])
-        if target == "sim" and not arithmetic.exact:    # what `dscim calibrate` budgets
-            assert network_cycles(network, arithmetic)*images == sum(
-                layer["cycles_computing"] for layer in run["layers"])
+        if target == "sim" and not arithmetic.exact:  # what `dscim calibrate` budgets
+            assert network_cycles(network, arithmetic) * images == sum(
+                layer["cycles_computing"] for layer in run["layers"]
+            )
         compared += sum(expected[layer].size for layer in nodes)
     assert result["all_agree"] and result["outputs_compared"] == compared
     assert len(result["links"]) == 2
@@ -46,8 +59,15 @@ def test_demo(target: str, images: int, tmp_path: Path) -> None:
         assert network.classes[label] in done.stdout
 
 
-@pytest.mark.parametrize(("options", "word"), [
-    ("--images 0", "0"), ("--images 257", "256"), ("--simulators 0", "0"),
-    ("--json no/d.json", "no/d.json"), ("--target moon", "moon")])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--images 0", "0"),
+        ("--images 257", "256"),
+        ("--simulators 0", "0"),
+        ("--json no/d.json", "no/d.json"),
+        ("--target moon", "moon"),
+    ],
+)
 def test_wrong_uses(options: str, word: str) -> None:
     assert_refused(dscim("demo", *options.split()), word)

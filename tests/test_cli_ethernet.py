@@ -19,8 +19,18 @@ from tests.commandline import DSCIM, assert_refused, dscim
 
 SMALL = ("--rows", "16", "--columns", "4")
 SPEC = SocSpec(MacroSpec(rows=16, columns=4))
-MVM = ["mvm", "--activations", "x.npy", "--weights", "w.npy", "--output", "y.npy", *SMALL,
-       "--length", "64"]
+MVM = [
+    "mvm",
+    "--activations",
+    "x.npy",
+    "--weights",
+    "w.npy",
+    "--output",
+    "y.npy",
+    *SMALL,
+    "--length",
+    "64",
+]
 
 
 @pytest.fixture(name="operands")
@@ -35,8 +45,9 @@ def _operands(tmp_path: Path) -> Path:
 @pytest.fixture(name="targets", scope="module")
 def _targets() -> Iterator[dict[str, str]]:
     """What `dscim sim --ethernet` serves: the targets "uart" and "eth" of one SoC."""
-    process = subprocess.Popen([DSCIM, "sim", "--ethernet", *SMALL, "--quiet"], text=True,
-                               stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [DSCIM, "sim", "--ethernet", *SMALL, "--quiet"], text=True, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     lines = [process.stdout.readline().strip() for _ in range(3)]
     yield {"uart": f"uart:{lines[0]}", "eth": lines[1]}
@@ -61,28 +72,33 @@ def test_a_product_over_ethernet(operands: Path) -> None:
 
 @pytest.mark.slow
 def test_a_selftest_over_ethernet(tmp_path: Path) -> None:
-    done = dscim("selftest", "--target", "sim+eth", *SMALL, "--json", "s.json", folder=tmp_path,
-                 seconds=300)
+    done = dscim(
+        "selftest", "--target", "sim+eth", *SMALL, "--json", "s.json", folder=tmp_path, seconds=300
+    )
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "s.json").read_text())
     assert result["holds"] and result["link"]["bytes_received"] > 100_000
 
 
 @pytest.mark.parametrize("carrier", ["uart", "eth"])
-def test_a_product_over_either_way_to_one_soc(targets: dict[str, str], operands: Path,
-                                              carrier: str) -> None:
+def test_a_product_over_either_way_to_one_soc(
+    targets: dict[str, str], operands: Path, carrier: str
+) -> None:
     done = dscim(*MVM, "--target", targets[carrier], folder=operands)
     assert done.returncode == 0, done.stderr
     check_product(operands)
 
 
 @pytest.mark.parametrize("carrier", ["uart", "eth"])
-def test_a_device_of_another_spec_is_named(targets: dict[str, str], operands: Path,
-                                           carrier: str) -> None:
+def test_a_device_of_another_spec_is_named(
+    targets: dict[str, str], operands: Path, carrier: str
+) -> None:
     other = SocSpec(MacroSpec(rows=32, columns=4))
     options = [option if option != "16" else "32" for option in MVM]
-    assert_refused(dscim(*options, "--target", targets[carrier], folder=operands),
-                   f"built from spec {SPEC.hash:08x}, but {other.hash:08x} is asked for")
+    assert_refused(
+        dscim(*options, "--target", targets[carrier], folder=operands),
+        f"built from spec {SPEC.hash:08x}, but {other.hash:08x} is asked for",
+    )
 
 
 def opened(target: str, *, wait: float = 10.0) -> Device:
@@ -90,11 +106,13 @@ def opened(target: str, *, wait: float = 10.0) -> Device:
 
 
 @pytest.mark.parametrize(("first", "second"), [("uart", "eth"), ("eth", "uart"), ("eth", "eth")])
-def test_a_second_host_is_refused_by_name(targets: dict[str, str], operands: Path, first: str,
-                                          second: str) -> None:
+def test_a_second_host_is_refused_by_name(
+    targets: dict[str, str], operands: Path, first: str, second: str
+) -> None:
     with opened(targets[first]) as device:
-        done = with_session_kept(device, *MVM, "--target", targets[second], "--wait", "0",
-                                 folder=operands)
+        done = with_session_kept(
+            device, *MVM, "--target", targets[second], "--wait", "0", folder=operands
+        )
     assert_refused(done, "in use by another host", "--wait", "--take-over")
 
 
@@ -109,17 +127,20 @@ def test_a_second_host_waits(targets: dict[str, str], operands: Path) -> None:
 
 def test_a_second_host_takes_over(targets: dict[str, str], operands: Path) -> None:
     with opened(targets["uart"]) as device:
-        done = with_session_kept(device, *MVM, "--target", targets["eth"], "--take-over",
-                                 folder=operands)
+        done = with_session_kept(
+            device, *MVM, "--target", targets["eth"], "--take-over", folder=operands
+        )
     assert done.returncode == 0, done.stderr
     check_product(operands)
 
 
-def with_session_kept(device: Device, *command: str, folder: Path
-                      ) -> subprocess.CompletedProcess[str]:
+def with_session_kept(
+    device: Device, *command: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
     """Runs `dscim COMMAND` while `device` is read all the time, until it is taken over."""
-    process = subprocess.Popen([DSCIM, *command], cwd=folder, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [DSCIM, *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     while process.poll() is None:
         try:
             device.counted()

@@ -30,8 +30,10 @@ def refusal(tmp_path, capsys, suffix, data):
     return text.err
 
 
-@pytest.mark.parametrize(("suffix", "data"), [
-    (".tflite", tflite_networks.residual().pack()), (".onnx", onnx_networks.separable().pack())])
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [(".tflite", tflite_networks.residual().pack()), (".onnx", onnx_networks.separable().pack())],
+)
 def test_a_file_becomes_a_network(tmp_path, capsys, suffix, data):
     report = tmp_path / "r.json"
     assert importing(tmp_path, suffix, data, "--name", "mine", "--json", str(report)) == 0
@@ -49,16 +51,22 @@ def test_an_imported_network_runs(tmp_path, capsys):
     assert importing(tmp_path, ".tflite", tflite_networks.residual().pack()) == 0
     images = np.random.default_rng(0).integers(-128, 128, (2, 8, 8, 3)).astype(np.int8)
     np.save(tmp_path / "x.npy", images)
-    assert main(["run", str(tmp_path / "n.npz"), str(tmp_path / "x.npy"), "--exact",
-                 "--compare"]) == 0
+    assert (
+        main(["run", str(tmp_path / "n.npz"), str(tmp_path / "x.npy"), "--exact", "--compare"]) == 0
+    )
     assert "all agree" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("suffix", "data", "shape", "package"), [
-    (".tflite", tflite_networks.residual().pack(), (8, 8, 3), "ai_edge_litert"),
-    (".onnx", onnx_networks.separable().pack(), (12, 12, 3), "onnxruntime")])
-def test_an_import_is_compared_with_its_runtime(tmp_path, capsys, monkeypatch, suffix, data, shape,
-                                                package):
+@pytest.mark.parametrize(
+    ("suffix", "data", "shape", "package"),
+    [
+        (".tflite", tflite_networks.residual().pack(), (8, 8, 3), "ai_edge_litert"),
+        (".onnx", onnx_networks.separable().pack(), (12, 12, 3), "onnxruntime"),
+    ],
+)
+def test_an_import_is_compared_with_its_runtime(
+    tmp_path, capsys, monkeypatch, suffix, data, shape, package
+):
     images = np.random.default_rng(0).integers(-128, 128, (6, *shape)).astype(np.int8)
     np.save(tmp_path / "x.npy", images)
     more = ("--compare", str(tmp_path / "x.npy"), "--limit", "4")
@@ -84,8 +92,10 @@ def test_weights_of_128_are_told(tmp_path, capsys):
         if tensor[4] is not None and tensor[1] == "INT8":
             tensor[4].flat[:4] = -128
     assert importing(tmp_path, ".tflite", chain.pack()) == 0
-    assert "8 of 108 weights are -128, which the signed mode split takes for -127 (in conv_2d_0, " \
-           "conv_2d_1)" in capsys.readouterr().out
+    assert (
+        "8 of 108 weights are -128, which the signed mode split takes for -127 (in conv_2d_0, "
+        "conv_2d_1)" in capsys.readouterr().out
+    )
 
 
 def test_a_rounding_that_differs_is_told(tmp_path, capsys):
@@ -96,25 +106,43 @@ def test_a_rounding_that_differs_is_told(tmp_path, capsys):
     for coarser, told in [(1, 0), (100, 1)]:
         tensors[chain.last] = (shape, kind, np.float32(scale * coarser), *rest)
         assert importing(tmp_path, ".tflite", chain.pack()) == 0
-        lines = [line for line in capsys.readouterr().out.splitlines()
-                 if line.startswith("fully_connected_0: the file's kernel scales with 53 bits")]
+        lines = [
+            line
+            for line in capsys.readouterr().out.splitlines()
+            if line.startswith("fully_connected_0: the file's kernel scales with 53 bits")
+        ]
         assert len(lines) == told
 
 
-@pytest.mark.parametrize(("made", "message"), [
-    (lambda: Chain(0, (1, 4, 4, 2)).other("LOGISTIC"),
-     "operator 0 (LOGISTIC, which makes 't1') is not known; end the network before it"),
-    (lambda: Chain(0, (1, 4, 4, 2)).conv(2).other("CUSTOM Magic"),
-     "operator 1 (CUSTOM Magic, which makes 't4') is not known; rewrite the network without it"),
-    (lambda: Chain(0, (1, 4, 4, 2), kind="FLOAT32").other("RELU"), "is FLOAT32 and not quantised"),
-    (lambda: Chain(0, (1, 4, 4, 2)).other("RELU", kind="INT16").other("RELU"),
-     "has the tensor 't1' of type INT16"),
-    (lambda: Chain(0, (1, 4, 4, 2)).conv(2, dilated=2), "is dilated by (2, 2)"),
-    (lambda: Chain(0, (1, 4, 4, 2)).conv(2, activation=4), "has the fused activation 4"),
-    (lambda: Chain(0, (1, 4, 4, 2)).pool("MAX_POOL_2D", (2, 2)).reshape((2, 4)),
-     "the first is the batch of 1"),
-    (lambda: Chain(0, (1, 1, 40000)).dense(2), "A window of 40000 inputs is more than 32767"),
-])
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            lambda: Chain(0, (1, 4, 4, 2)).other("LOGISTIC"),
+            "operator 0 (LOGISTIC, which makes 't1') is not known; end the network before it",
+        ),
+        (
+            lambda: Chain(0, (1, 4, 4, 2)).conv(2).other("CUSTOM Magic"),
+            "operator 1 (CUSTOM Magic, which makes 't4') is not known; rewrite the network without "
+            "it",
+        ),
+        (
+            lambda: Chain(0, (1, 4, 4, 2), kind="FLOAT32").other("RELU"),
+            "is FLOAT32 and not quantised",
+        ),
+        (
+            lambda: Chain(0, (1, 4, 4, 2)).other("RELU", kind="INT16").other("RELU"),
+            "has the tensor 't1' of type INT16",
+        ),
+        (lambda: Chain(0, (1, 4, 4, 2)).conv(2, dilated=2), "is dilated by (2, 2)"),
+        (lambda: Chain(0, (1, 4, 4, 2)).conv(2, activation=4), "has the fused activation 4"),
+        (
+            lambda: Chain(0, (1, 4, 4, 2)).pool("MAX_POOL_2D", (2, 2)).reshape((2, 4)),
+            "the first is the batch of 1",
+        ),
+        (lambda: Chain(0, (1, 1, 40000)).dense(2), "A window of 40000 inputs is more than 32767"),
+    ],
+)
 def test_tflite_files_that_are_refused(tmp_path, capsys, made, message):
     assert message in refusal(tmp_path, capsys, ".tflite", made().pack())
 
@@ -136,30 +164,51 @@ def external(chain):
 START = (0, (1, 3, 4, 4))
 
 
-@pytest.mark.parametrize(("made", "message"), [
-    (lambda: transposed(onnx_networks.Qdq(*START)).pack(),
-     "(ConvTranspose, which makes 'convtranspose3') is not known; a transposed convolution has "
-     "no layer on the macro"),
-    (lambda: onnx_networks.Qdq(*START).node("Sigmoid").quantised().pack(),
-     "(Sigmoid, which makes 'sigmoid2') is not known; end the network before it"),
-    (lambda: onnx_networks.Qdq(*START).conv(2).pack(),
-     "ends the network in real numbers; put a QuantizeLinear after it"),
-    (lambda: onnx_networks.Qdq(*START).conv(2).node("MaxPool", kernel_shape=[2, 2]).quantised()
-     .pack(),
-     "quantise with a QuantizeLinear and a DequantizeLinear between"),
-    (lambda: onnx_networks.Qdq(*START).conv(6, dilations=[2, 2]).quantised().pack(),
-     "is dilated by [2, 2]"),
-    (lambda: external(onnx_networks.Qdq(*START).conv(2).quantised()), "is in another file"),
-    (lambda: helper.make_model(helper.make_graph([], "none", [], [])).SerializeToString(),
-     "it holds 0 operators"),
-])
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            lambda: transposed(onnx_networks.Qdq(*START)).pack(),
+            "(ConvTranspose, which makes 'convtranspose3') is not known; a transposed convolution "
+            "has no layer on the macro",
+        ),
+        (
+            lambda: onnx_networks.Qdq(*START).node("Sigmoid").quantised().pack(),
+            "(Sigmoid, which makes 'sigmoid2') is not known; end the network before it",
+        ),
+        (
+            lambda: onnx_networks.Qdq(*START).conv(2).pack(),
+            "ends the network in real numbers; put a QuantizeLinear after it",
+        ),
+        (
+            lambda: (
+                onnx_networks.Qdq(*START)
+                .conv(2)
+                .node("MaxPool", kernel_shape=[2, 2])
+                .quantised()
+                .pack()
+            ),
+            "quantise with a QuantizeLinear and a DequantizeLinear between",
+        ),
+        (
+            lambda: onnx_networks.Qdq(*START).conv(6, dilations=[2, 2]).quantised().pack(),
+            "is dilated by [2, 2]",
+        ),
+        (lambda: external(onnx_networks.Qdq(*START).conv(2).quantised()), "is in another file"),
+        (
+            lambda: helper.make_model(helper.make_graph([], "none", [], [])).SerializeToString(),
+            "it holds 0 operators",
+        ),
+    ],
+)
 def test_onnx_files_that_are_refused(tmp_path, capsys, made, message):
     assert message in refusal(tmp_path, capsys, ".onnx", made())
 
 
 def test_other_files_are_refused(tmp_path, capsys):
     assert "its format is not known; give a .tflite (INT8) or .onnx (QDQ) file" in refusal(
-        tmp_path, capsys, ".h5", b"something")
+        tmp_path, capsys, ".h5", b"something"
+    )
     assert main(["import", str(tmp_path / "none.tflite"), "-o", str(tmp_path / "n.npz")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "n.h5"), "-o", str(tmp_path / "no" / "n.npz")]) == 2

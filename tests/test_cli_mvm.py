@@ -20,10 +20,17 @@ def _operands(tmp_path: Path) -> Path:
     rng = np.random.default_rng(SEED)
     x = rng.integers(-128, 128, (5, 150)).astype(np.int8)
     arrays: dict[str, Any] = {
-        "x": x, "w": rng.integers(-128, 128, (150, 33)).astype(np.int8),
-        "short": x[:, :149], "flat": x[0], "none": x[:0], "wide": x.astype(np.int16),
-        "nan": np.where(np.arange(150) == 7, np.nan, x), "objects": np.array([None]),
-        "deep": np.zeros((1, 32768), np.int8), "deepw": np.zeros((32768, 1), np.int8)}
+        "x": x,
+        "w": rng.integers(-128, 128, (150, 33)).astype(np.int8),
+        "short": x[:, :149],
+        "flat": x[0],
+        "none": x[:0],
+        "wide": x.astype(np.int16),
+        "nan": np.where(np.arange(150) == 7, np.nan, x),
+        "objects": np.array([None]),
+        "deep": np.zeros((1, 32768), np.int8),
+        "deepw": np.zeros((32768, 1), np.int8),
+    }
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array, allow_pickle=True)
     np.savez(tmp_path / "many.npz", x=x)
@@ -34,25 +41,55 @@ def _operands(tmp_path: Path) -> Path:
 
 def mvm(folder: Path, *options: object, x: str = "x.npy", w: str = "w.npy") -> Any:
     """Runs `dscim mvm` there on x and w, the output in y.npy."""
-    return dscim("mvm", "--activations", x, "--weights", w, "--output", "y.npy", *options,
-                 folder=folder, seconds=600)
+    return dscim(
+        "mvm",
+        "--activations",
+        x,
+        "--weights",
+        w,
+        "--output",
+        "y.npy",
+        *options,
+        folder=folder,
+        seconds=600,
+    )
 
 
 LFSR = SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))
 
 
-@pytest.mark.parametrize(("options", "product"), [
-    ([], ProductSpec()),
-    (["--variant", "ds-cim2", "--length", "64", "--sequence", "lfsr", "--taps", "0x8E,0xFA",
-      "--seeds", "56,201", "--signed", "offset"],
-     ProductSpec(64, 64, LFSR, "offset")),
-    (["--length", "1024", "--activation-shift", "2"],
-     ProductSpec(length=1024, activation_shift=2)),
-    (["--form", "array", "--lanes", "4", "--rows", "64", "--columns", "8"], ProductSpec()),
-])
+@pytest.mark.parametrize(
+    ("options", "product"),
+    [
+        ([], ProductSpec()),
+        (
+            [
+                "--variant",
+                "ds-cim2",
+                "--length",
+                "64",
+                "--sequence",
+                "lfsr",
+                "--taps",
+                "0x8E,0xFA",
+                "--seeds",
+                "56,201",
+                "--signed",
+                "offset",
+            ],
+            ProductSpec(64, 64, LFSR, "offset"),
+        ),
+        (
+            ["--length", "1024", "--activation-shift", "2"],
+            ProductSpec(length=1024, activation_shift=2),
+        ),
+        (["--form", "array", "--lanes", "4", "--rows", "64", "--columns", "8"], ProductSpec()),
+    ],
+)
 @pytest.mark.parametrize("zero_point", [0, -7])
-def test_equals_the_contract(operands: Path, options: list[str], product: ProductSpec,
-                             zero_point: int) -> None:
+def test_equals_the_contract(
+    operands: Path, options: list[str], product: ProductSpec, zero_point: int
+) -> None:
     done = mvm(operands, *options, f"--zero-point={zero_point}", "--json", "y.json")
     assert done.returncode == 0, done.stderr
     x, w, y = (np.load(operands / f"{name}.npy") for name in "xwy")
@@ -95,11 +132,16 @@ def test_quiet_is_quiet(operands: Path) -> None:
 
 
 WRONG_FILES = [
-    ({"x": "absent.npy"}, ["absent.npy"]), ({"x": "short.npy"}, ["149", "150"]),
-    ({"x": "flat.npy"}, ["(150,)"]), ({"x": "none.npy"}, ["(0, 150)"]),
-    ({"x": "wide.npy"}, ["int16", "int8"]), ({"x": "nan.npy"}, ["NaN", "[0, 7]"]),
-    ({"x": "objects.npy"}, ["objects.npy"]), ({"x": "many.npz"}, ["many.npz"]),
-    ({"w": "text.npy"}, ["text.npy"]), ({"w": "cut.npy"}, ["cut.npy"]),
+    ({"x": "absent.npy"}, ["absent.npy"]),
+    ({"x": "short.npy"}, ["149", "150"]),
+    ({"x": "flat.npy"}, ["(150,)"]),
+    ({"x": "none.npy"}, ["(0, 150)"]),
+    ({"x": "wide.npy"}, ["int16", "int8"]),
+    ({"x": "nan.npy"}, ["NaN", "[0, 7]"]),
+    ({"x": "objects.npy"}, ["objects.npy"]),
+    ({"x": "many.npz"}, ["many.npz"]),
+    ({"w": "text.npy"}, ["text.npy"]),
+    ({"w": "cut.npy"}, ["cut.npy"]),
     ({"x": "deep.npy", "w": "deepw.npy"}, ["32768", "32767"]),
 ]
 
@@ -112,15 +154,26 @@ def test_wrong_files(operands: Path, files: dict[str, str], words: list[str]) ->
 
 
 WRONG_OPTIONS = [
-    ("--length 250", ["250", "16", "1024"]), ("--length 2048", ["2048", "1024"]),
-    ("--variant ds-cim3", ["ds-cim3", "ds-cim1"]), ("--signed both", ["both", "split"]),
-    ("--sequence sobol", ["sobol", "counter"]), ("--sequence lfsr --taps 1,0x95", ["0x1"]),
-    ("--taps 0x95", ["0x95"]), ("--taps 0x95,0x95", ["counter", "lfsr"]),
-    ("--sequence lfsr --seeds 0,1", ["0", "1..255"]), ("--activation-shift 4", ["4", "0..3"]),
-    ("--signed offset --activation-shift 1", ["offset"]), ("--zero-point 128", ["128"]),
-    ("--rows 100", ["100", "16"]), ("--columns 33", ["33"]), ("--lanes 3", ["3 lanes"]),
-    ("--form array --lanes 64 --length 32", ["32", "64 lanes"]), ("--target moon", ["moon"]),
-    ("--json no/y.json", ["no/y.json"]), ("--output no/y.npy", ["no/y.npy"]), ("--output .", ["."]),
+    ("--length 250", ["250", "16", "1024"]),
+    ("--length 2048", ["2048", "1024"]),
+    ("--variant ds-cim3", ["ds-cim3", "ds-cim1"]),
+    ("--signed both", ["both", "split"]),
+    ("--sequence sobol", ["sobol", "counter"]),
+    ("--sequence lfsr --taps 1,0x95", ["0x1"]),
+    ("--taps 0x95", ["0x95"]),
+    ("--taps 0x95,0x95", ["counter", "lfsr"]),
+    ("--sequence lfsr --seeds 0,1", ["0", "1..255"]),
+    ("--activation-shift 4", ["4", "0..3"]),
+    ("--signed offset --activation-shift 1", ["offset"]),
+    ("--zero-point 128", ["128"]),
+    ("--rows 100", ["100", "16"]),
+    ("--columns 33", ["33"]),
+    ("--lanes 3", ["3 lanes"]),
+    ("--form array --lanes 64 --length 32", ["32", "64 lanes"]),
+    ("--target moon", ["moon"]),
+    ("--json no/y.json", ["no/y.json"]),
+    ("--output no/y.npy", ["no/y.npy"]),
+    ("--output .", ["."]),
 ]
 
 

@@ -33,8 +33,18 @@ def _operands(tmp_path: Path) -> Path:
 
 def mvm(x: str) -> list[str]:
     """The arguments of a product of x.npy and w.npy on the small simulator."""
-    return ["mvm", "--activations", f"{x}.npy", "--weights", "w.npy", "--output", "y.npy",
-            "--target", "sim", *SMALL]
+    return [
+        "mvm",
+        "--activations",
+        f"{x}.npy",
+        "--weights",
+        "w.npy",
+        "--output",
+        "y.npy",
+        "--target",
+        "sim",
+        *SMALL,
+    ]
 
 
 def children(pid: int) -> list[int]:
@@ -63,8 +73,9 @@ def simulator_at_work(pid: int) -> int:
 def _started(operands: Path) -> Iterator[subprocess.Popen[str]]:
     """`dscim mvm` in the middle of a product that takes minutes."""
     arguments = [*mvm("long"), "--json", "y.json"]
-    process = subprocess.Popen([DSCIM, *arguments], cwd=operands, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [DSCIM, *arguments], cwd=operands, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     yield process
     process.kill()
     process.communicate()
@@ -78,14 +89,14 @@ def test_a_product_equals_the_contract(operands: Path) -> None:
     product = ProductSpec(length=64, activation_shift=1)
     np.testing.assert_array_equal(y, contract.product(x, w, product, 3))
     counters = json.loads((operands / "y.json").read_text())["counters"]
-    tiles = 3 * 2                       # of rows, of columns
+    tiles = 3 * 2  # of rows, of columns
     assert counters["products"] == 3 * tiles
     macro = MacroSpec(rows=16, columns=4)
     assert counters["cycles_computing"] >= counters["products"] * macro.cycles(product)
     assert f"{counters['cycles_busy']} cycles, 18 products" in done.stdout
 
 
-@pytest.mark.slow   # a traced model compiles for half a minute
+@pytest.mark.slow  # a traced model compiles for half a minute
 def test_a_trace_keeps_the_cycles_that_were_asked_for(operands: Path) -> None:
     done = dscim(*mvm("x"), "--trace", "0:500", folder=operands, seconds=300)
     assert done.returncode == 0, done.stderr
@@ -93,8 +104,9 @@ def test_a_trace_keeps_the_cycles_that_were_asked_for(operands: Path) -> None:
     assert (operands / "dscim.fst").stat().st_size > 1000
 
 
-def test_a_simulator_that_dies_is_told_within_seconds(started: subprocess.Popen[str],
-                                                      operands: Path) -> None:
+def test_a_simulator_that_dies_is_told_within_seconds(
+    started: subprocess.Popen[str], operands: Path
+) -> None:
     before = contents(operands)
     os.kill(simulator_at_work(started.pid), signal.SIGKILL)
     killed = time.monotonic()
@@ -107,8 +119,9 @@ def test_a_simulator_that_dies_is_told_within_seconds(started: subprocess.Popen[
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_ends_the_simulator(started: subprocess.Popen[str], operands: Path,
-                                     number: signal.Signals) -> None:
+def test_stopping_ends_the_simulator(
+    started: subprocess.Popen[str], operands: Path, number: signal.Signals
+) -> None:
     before = contents(operands)
     simulator = simulator_at_work(started.pid)
     started.send_signal(number)
@@ -119,8 +132,9 @@ def test_stopping_ends_the_simulator(started: subprocess.Popen[str], operands: P
 
 
 def test_sim_serves_until_it_is_stopped() -> None:
-    process = subprocess.Popen([DSCIM, "sim", *SMALL, "--quiet"], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [DSCIM, "sim", *SMALL, "--quiet"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         assert process.stdout is not None
         target = process.stdout.readline().strip()
@@ -140,10 +154,17 @@ def test_sim_serves_until_it_is_stopped() -> None:
         free.bind(("127.0.0.1", int(port)))
 
 
-@pytest.mark.parametrize(("options", "word"), [
-    ("--port 70000", "70000"), ("--port -1", "-1"), ("--trace 5", "'5'"), ("--trace 9:3", "9:3"),
-    ("--columns 3", "3 columns"), ("--length 64", "--length"),
-])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--port 70000", "70000"),
+        ("--port -1", "-1"),
+        ("--trace 5", "'5'"),
+        ("--trace 9:3", "9:3"),
+        ("--columns 3", "3 columns"),
+        ("--length 64", "--length"),
+    ],
+)
 def test_wrong_uses_of_sim(options: str, word: str) -> None:
     assert_refused(dscim("sim", *options.split()), word)
 

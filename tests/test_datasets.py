@@ -29,17 +29,22 @@ def test_idx_plain_and_compressed(tmp_path, name):
     assert data.shape == (28, 28, 1) and len(data.classes) == 10
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, f"there is no {LABELS} or {LABELS}.gz in"),
-    (b"", "is not an IDX file"),
-    (idx_bytes(np.zeros(20, np.uint8))[:-1], "holds 19 bytes where its header says"),
-    (idx_bytes(np.zeros(20, np.uint8))[:6], "ends within its header"),
-    (bytes([0, 0, 8, 3]) + b"\xff" * 12, "holds 0 bytes where its header says"),
-    (idx_bytes(np.zeros(19, np.uint8)), "take Fashion-MNIST's own four IDX files"),
-    (idx_bytes(np.full(20, 11, np.uint8)), "labels 11..11, but its 10 classes are 0..9"),
-    (gzip.compress(idx_bytes(np.zeros(20, np.uint8)), mtime=0)[:-9],
-     "cannot be read as an IDX file"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, f"there is no {LABELS} or {LABELS}.gz in"),
+        (b"", "is not an IDX file"),
+        (idx_bytes(np.zeros(20, np.uint8))[:-1], "holds 19 bytes where its header says"),
+        (idx_bytes(np.zeros(20, np.uint8))[:6], "ends within its header"),
+        (bytes([0, 0, 8, 3]) + b"\xff" * 12, "holds 0 bytes where its header says"),
+        (idx_bytes(np.zeros(19, np.uint8)), "take Fashion-MNIST's own four IDX files"),
+        (idx_bytes(np.full(20, 11, np.uint8)), "labels 11..11, but its 10 classes are 0..9"),
+        (
+            gzip.compress(idx_bytes(np.zeros(20, np.uint8)), mtime=0)[:-9],
+            "cannot be read as an IDX file",
+        ),
+    ],
+)
 def test_damaged_idx_is_refused(tmp_path, content, message):
     write_idx(tmp_path)
     (tmp_path / LABELS).unlink()
@@ -69,15 +74,18 @@ class Hostile:
         return print, ("never",)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "CIFAR-10's six batches"),
-    (b"", "no batch of CIFAR-10, or damaged"),
-    (pickle.dumps([1, 2]), "no batch of CIFAR-10, or damaged"),
-    (pickle.dumps(Hostile()), "asks for builtins.print"),
-    (pickle.dumps({b"data": np.zeros((4, 3000), np.uint8), b"labels": [0] * 4}), "not uint8"),
-    (pickle.dumps({b"data": np.zeros((4, 3072), np.uint8), b"labels": [0] * 3}), "3 labels"),
-    (pickle.dumps({b"data": np.zeros((4, 3072)), b"labels": [0] * 4}), "holds float64"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "CIFAR-10's six batches"),
+        (b"", "no batch of CIFAR-10, or damaged"),
+        (pickle.dumps([1, 2]), "no batch of CIFAR-10, or damaged"),
+        (pickle.dumps(Hostile()), "asks for builtins.print"),
+        (pickle.dumps({b"data": np.zeros((4, 3000), np.uint8), b"labels": [0] * 4}), "not uint8"),
+        (pickle.dumps({b"data": np.zeros((4, 3072), np.uint8), b"labels": [0] * 3}), "3 labels"),
+        (pickle.dumps({b"data": np.zeros((4, 3072)), b"labels": [0] * 4}), "holds float64"),
+    ],
+)
 def test_damaged_cifar_is_refused(tmp_path, capsys, content, message):
     write_cifar(tmp_path)
     path = tmp_path / "data_batch_3"
@@ -176,8 +184,10 @@ def test_pixels_become_a_networks_integers():
     assert table.min() == -128 and table.max() == 127
     for channel, (mean, std) in enumerate(zip(*ImageNet, strict=True)):
         real = (np.arange(256) / 255 - mean) / std
-        assert abs((table[channel].astype(int) - given.zero) * given.scale - real).max() \
+        assert (
+            abs((table[channel].astype(int) - given.zero) * given.scale - real).max()
             < 0.51 * given.scale
+        )
     with pytest.raises(UserError, match="3 means and 3 deviations do not fit images of 1"):
         given.integers(images)
 

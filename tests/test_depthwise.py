@@ -15,18 +15,25 @@ from dscim.host.golden.reference.depthwise import (
 )
 
 SPECS = st.one_of(
-    st.builds(ProductSpec, st.just(16), st.sampled_from([16, 64, 256]),
-              st.sampled_from([SequenceSpec(), SequenceSpec("lfsr")]),
-              activation_shift=st.integers(0, 3)),
-    st.builds(ProductSpec, st.just(64), st.sampled_from([64, 256]),
-              activation_shift=st.integers(0, 3)))
+    st.builds(
+        ProductSpec,
+        st.just(16),
+        st.sampled_from([16, 64, 256]),
+        st.sampled_from([SequenceSpec(), SequenceSpec("lfsr")]),
+        activation_shift=st.integers(0, 3),
+    ),
+    st.builds(
+        ProductSpec, st.just(64), st.sampled_from([64, 256]), activation_shift=st.integers(0, 3)
+    ),
+)
 
 
 def extremes(generator, shape):
     """Random int8, many of them at the ends of the range."""
     x = generator.integers(-128, 128, shape)
-    return np.where(generator.random(shape) < 0.2, generator.choice([-128, -1, 0, 127], shape), x
-                    ).astype(np.int8)
+    return np.where(
+        generator.random(shape) < 0.2, generator.choice([-128, -1, 0, 127], shape), x
+    ).astype(np.int8)
 
 
 def block_diagonal(x, w, spec, zero, rows):
@@ -36,24 +43,30 @@ def block_diagonal(x, w, spec, zero, rows):
     total = np.zeros((len(x), outputs), np.int64)
     for first in range(0, channels, together):
         held = range(first, min(first + together, channels))
-        tile = x[:, :, first:held.stop].transpose(0, 2, 1).reshape(len(x), -1)
+        tile = x[:, :, first : held.stop].transpose(0, 2, 1).reshape(len(x), -1)
         for channel in held:
             for o in range(channel * each, (channel + 1) * each):
                 column = np.zeros((tile.shape[1], 1), np.int8)
-                column[(channel - first) * taps:(channel - first + 1) * taps, 0] = w[:, o]
+                column[(channel - first) * taps : (channel - first + 1) * taps, 0] = w[:, o]
                 total[:, o] += contract.product(tile, column, spec, zero)[:, 0]
     return total
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 2**16), SPECS, st.integers(1, 30), st.integers(1, 7), st.integers(1, 2),
-       st.integers(-128, 127), st.sampled_from([64, 128]))
+@given(
+    st.integers(0, 2**16),
+    SPECS,
+    st.integers(1, 30),
+    st.integers(1, 7),
+    st.integers(1, 2),
+    st.integers(-128, 127),
+    st.sampled_from([64, 128]),
+)
 def test_product_is_the_contract_on_a_block_diagonal(seed, spec, taps, channels, each, zero, rows):
     generator = np.random.default_rng(seed)
     x = extremes(generator, (3, taps, channels))
     w = extremes(generator, (taps, channels * each))
-    assert np.array_equal(product(x, w, spec, zero, rows),
-                          block_diagonal(x, w, spec, zero, rows))
+    assert np.array_equal(product(x, w, spec, zero, rows), block_diagonal(x, w, spec, zero, rows))
 
 
 def test_more_taps_than_rows_begin_a_tile_again():
@@ -64,15 +77,21 @@ def test_more_taps_than_rows_begin_a_tile_again():
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.integers(0, 2**16), st.integers(1, 9), st.integers(1, 5), st.integers(1, 3),
-       st.integers(-128, 127))
+@given(
+    st.integers(0, 2**16),
+    st.integers(1, 9),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.integers(-128, 127),
+)
 def test_exact_product_is_the_true_integers(seed, taps, channels, each, zero):
     generator = np.random.default_rng(seed)
     x = extremes(generator, (4, taps, channels))
     w = extremes(generator, (taps, channels * each))
     wide = np.repeat(x.astype(np.int64) - zero, each, axis=2)
-    assert np.array_equal(product(x, w, ProductSpec(exact=True), zero),
-                          (wide * w.astype(np.int64)).sum(axis=1))
+    assert np.array_equal(
+        product(x, w, ProductSpec(exact=True), zero), (wide * w.astype(np.int64)).sum(axis=1)
+    )
 
 
 def test_rows_are_packed_as_the_contract_says():
@@ -93,20 +112,32 @@ def test_offset_is_refused():
 def test_layer_pads_strides_and_requantises(exact):
     """Every value of a layer from its own window, channel multiplier 2, unequal padding."""
     generator = np.random.default_rng(1)
-    layer = LayerSpec((5, 6, 3), 6, (3, 2), (2, 1), ((1, 0), (0, 1)), -7, 4, (-100, 90),
-                      ProductSpec(length=64, activation_shift=1, exact=exact), depthwise=True)
+    layer = LayerSpec(
+        (5, 6, 3),
+        6,
+        (3, 2),
+        (2, 1),
+        ((1, 0), (0, 1)),
+        -7,
+        4,
+        (-100, 90),
+        ProductSpec(length=64, activation_shift=1, exact=exact),
+        depthwise=True,
+    )
     x = generator.integers(-128, 128, (2, 5, 6, 3)).astype(np.int8)
     weights = generator.integers(-128, 128, (3, 2, 6)).astype(np.int8)
     bias = generator.integers(-2000, 2000, 6).astype(np.int32)
-    ready = PreparedDepthwise(layer, weights, bias, np.full(6, 1 << 30, np.int32),
-                              np.full(6, -6, np.int32))
+    ready = PreparedDepthwise(
+        layer, weights, bias, np.full(6, 1 << 30, np.int32), np.full(6, -6, np.int32)
+    )
     sums = ready.accumulate(x)
     assert sums.shape == (2, *layer.output)
     padded = np.pad(x, ((0, 0), (1, 0), (0, 1), (0, 0)), constant_values=-7)
     for n, i, j in np.ndindex(sums.shape[:3]):
-        window = padded[n, 2 * i:2 * i + 3, j:j + 2].reshape(1, 6, 3)
+        window = padded[n, 2 * i : 2 * i + 3, j : j + 2].reshape(1, 6, 3)
         wanted = product(window, weights.reshape(6, 6), layer.product, -7)[0] + bias
         assert np.array_equal(sums[n, i, j], wanted)
     assert np.array_equal(ready.run(x), requantise(sums, 1 << 30, -6, 4, (-100, 90)))
-    assert np.array_equal(depthwise_windows(x, layer)[1, 0, 0].reshape(3, 2, 3),
-                          padded[1, 0:3, 0:2])
+    assert np.array_equal(
+        depthwise_windows(x, layer)[1, 0, 0].reshape(3, 2, 3), padded[1, 0:3, 0:2]
+    )

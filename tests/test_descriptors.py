@@ -23,8 +23,13 @@ from dscim.host.network import Softmax
 from tests import nodes
 from tests.chains import send
 
-SOC = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=4096, weight_rows=4096,
-              channels=256, strip=4)
+SOC = SocSpec(
+    MacroSpec(rows=32, columns=4, lanes=4),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=4,
+)
 
 
 def test_fields_are_disjoint_and_come_back():
@@ -35,16 +40,19 @@ def test_fields_are_disjoint_and_come_back():
         assert not bits & taken, field.name
         taken |= bits
     rng = np.random.default_rng(12)
-    values = {field.name: int(rng.choice((field.limits[0], field.limits[-1])))
-              for field in descriptor.FIELDS}
+    values = {
+        field.name: int(rng.choice((field.limits[0], field.limits[-1])))
+        for field in descriptor.FIELDS
+    }
     assert descriptor.unpack(descriptor.pack(values)) == values
     assert max(Operation) in descriptor.BY_NAME["operation"].limits
 
 
 def test_an_add_beyond_32_bits_is_refused():
     rng = np.random.default_rng(11)
-    node = dataclasses.replace(nodes.add(rng, "a", ("b", "c"), (0, 0)), left_shift=20,
-                               shifts=(2, 0, 0))
+    node = dataclasses.replace(
+        nodes.add(rng, "a", ("b", "c"), (0, 0)), left_shift=20, shifts=(2, 0, 0)
+    )
     fields = vector_fields(node, (2, 2, 8), Bases(0, 8, 4))
     with open_target("ref", SOC) as device:
         assert send(device, fields) == ErrorCode.NONE
@@ -59,12 +67,16 @@ def test_what_a_device_has_no_operation_for():
         vector_fields(Softmax("a", ("b",), -128, 1 / 256, table=table), (1, 1, 8), Bases())
 
 
-@pytest.mark.parametrize(("bases", "text"), (
-    (Bases(4080, 0), "input and output need 4098 words"),
-    (Bases(0, 4090), "input and output need 4099 words"),
-    (Bases(weights=4090), "weights need 4108 rows"),
-    (Bases(parameters=256), "channels need 264 channels"),
-    (Bases(parameters=4), "Parameters at 4 cannot serve channels from 0 on")))
+@pytest.mark.parametrize(
+    ("bases", "text"),
+    (
+        (Bases(4080, 0), "input and output need 4098 words"),
+        (Bases(0, 4090), "input and output need 4099 words"),
+        (Bases(weights=4090), "weights need 4108 rows"),
+        (Bases(parameters=256), "channels need 264 channels"),
+        (Bases(parameters=4), "Parameters at 4 cannot serve channels from 0 on"),
+    ),
+)
 def test_what_does_not_fit_is_told(bases, text):
     with pytest.raises(UserError, match=text):
         layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)), bases)
@@ -87,5 +99,6 @@ def test_row_tiles_of_a_depthwise_layer():
             assert np.count_nonzero(matrix) == layer.depth * len(outputs)
             for column, output in enumerate(outputs):
                 first = (output // each - tile.start) * layer.depth
-                np.testing.assert_array_equal(matrix[first:first + layer.depth, column],
-                                              weights[:, :, output].ravel())
+                np.testing.assert_array_equal(
+                    matrix[first : first + layer.depth, column], weights[:, :, output].ravel()
+                )

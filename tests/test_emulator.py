@@ -39,12 +39,23 @@ def layers(draw: st.DrawFn) -> LayerSpec:
     length = or_width * 2 ** draw(st.integers(0, 6 if or_width == 16 else 5))
     signed = "split" if depthwise else draw(st.sampled_from(("split", "offset")))
     shift = draw(st.integers(0, 3)) if signed == "split" else 0
-    product = ProductSpec(or_width, length, draw(SEQUENCES), signed, shift,
-                          exact=draw(st.integers(0, 4)) == 0)
+    product = ProductSpec(
+        or_width, length, draw(SEQUENCES), signed, shift, exact=draw(st.integers(0, 4)) == 0
+    )
     shape = (draw(st.integers(kernel[0], 7)), draw(st.integers(kernel[1], 7)), channels)
-    return LayerSpec(shape, outputs, kernel, stride, draw(st.tuples(pads, pads)), draw(INT8),
-                     draw(INT8), (draw(st.integers(-128, 0)), draw(st.integers(0, 127))),
-                     product, depthwise, draw(st.booleans()))
+    return LayerSpec(
+        shape,
+        outputs,
+        kernel,
+        stride,
+        draw(st.tuples(pads, pads)),
+        draw(INT8),
+        draw(INT8),
+        (draw(st.integers(-128, 0)), draw(st.integers(0, 127))),
+        product,
+        depthwise,
+        draw(st.booleans()),
+    )
 
 
 def operands(rng: np.random.Generator, shape: tuple[int, ...], zero: int = 0) -> np.ndarray:
@@ -53,30 +64,38 @@ def operands(rng: np.random.Generator, shape: tuple[int, ...], zero: int = 0) ->
     if kind < 2:
         return rng.integers(-128, 128, shape).astype(np.int8)
     if kind == 2:
-        return np.where(rng.random(shape) < 0.2, rng.integers(-128, 128, shape),
-                        zero).astype(np.int8)
+        return np.where(rng.random(shape) < 0.2, rng.integers(-128, 128, shape), zero).astype(
+            np.int8
+        )
     return np.full(shape, rng.choice((-128, 127)), np.int8)
 
 
 def parameters(rng: np.random.Generator, layer: LayerSpec) -> tuple[np.ndarray, ...]:
     """Weights, bias, multiplier, shift: from all outputs zero to all saturated."""
     outputs, least = layer.outputs, int(rng.integers(-31, 3))
-    shape = (*layer.kernel, outputs) if layer.depthwise else \
-        (outputs, *layer.kernel, layer.input[2])
+    shape = (
+        (*layer.kernel, outputs) if layer.depthwise else (outputs, *layer.kernel, layer.input[2])
+    )
     limit = 2 ** int(rng.integers(1, 32)) - 1
-    return (operands(rng, shape), rng.integers(-limit, limit + 1, outputs).astype(np.int32),
-            rng.integers(0, 2**31, outputs).astype(np.int32),
-            rng.integers(least, least + 4, outputs).astype(np.int32))
+    return (
+        operands(rng, shape),
+        rng.integers(-limit, limit + 1, outputs).astype(np.int32),
+        rng.integers(0, 2**31, outputs).astype(np.int32),
+        rng.integers(least, least + 4, outputs).astype(np.int32),
+    )
 
 
-def reference(layer: LayerSpec, arrays: tuple[np.ndarray, ...], rows: int = 128
-              ) -> PreparedLayer | PreparedDepthwise:
-    return PreparedDepthwise(layer, *arrays, rows) if layer.depthwise else \
-        PreparedLayer(layer, *arrays)
+def reference(
+    layer: LayerSpec, arrays: tuple[np.ndarray, ...], rows: int = 128
+) -> PreparedLayer | PreparedDepthwise:
+    return (
+        PreparedDepthwise(layer, *arrays, rows)
+        if layer.depthwise
+        else PreparedLayer(layer, *arrays)
+    )
 
 
-def agree(layer: LayerSpec, arrays: tuple[np.ndarray, ...], x: np.ndarray, rows: int = 128
-          ) -> None:
+def agree(layer: LayerSpec, arrays: tuple[np.ndarray, ...], x: np.ndarray, rows: int = 128) -> None:
     emulated, expected = EmulatedLayer(layer, *arrays, rows), reference(layer, arrays, rows)
     np.testing.assert_array_equal(emulated.accumulate(x), expected.accumulate(x))
     np.testing.assert_array_equal(emulated.run(x), expected.run(x))
@@ -95,17 +114,29 @@ def test_any_layer_equals_the_reference(form, layer, seed, rows, images):
 
 
 @KERNELS
-@pytest.mark.parametrize("product", [
-    ProductSpec(), ProductSpec(length=1024), ProductSpec(64, 64), ProductSpec(exact=True),
-    ProductSpec(signed="offset"), ProductSpec(64, 2048, SequenceSpec("lfsr"))])
+@pytest.mark.parametrize(
+    "product",
+    [
+        ProductSpec(),
+        ProductSpec(length=1024),
+        ProductSpec(64, 64),
+        ProductSpec(exact=True),
+        ProductSpec(signed="offset"),
+        ProductSpec(64, 2048, SequenceSpec("lfsr")),
+    ],
+)
 def test_the_deepest_products_of_extremes(form, product, monkeypatch):
     """Every count at its greatest, over more rows than int16 sums or the gathered rows hold."""
     monkeypatch.setenv("DSCIM_KERNEL", form)
     rng = np.random.default_rng(1)
     for channels, x_value, w_value in ((4095, 127, 127), (4095, 127, -128), (3640, -128, 127)):
-        layer = LayerSpec((3, 3, channels) if channels < 4000 else (2, 4, channels), 17,
-                          (3, 3) if channels < 4000 else (2, 4), input_zero=-128 * (x_value > 0),
-                          product=product)
+        layer = LayerSpec(
+            (3, 3, channels) if channels < 4000 else (2, 4, channels),
+            17,
+            (3, 3) if channels < 4000 else (2, 4),
+            input_zero=-128 * (x_value > 0),
+            product=product,
+        )
         weights = np.full((17, *layer.kernel, channels), w_value, np.int8)
         arrays = (weights, *parameters(rng, layer)[1:])
         agree(layer, arrays, np.full((1, *layer.input), x_value, np.int8))
@@ -125,8 +156,12 @@ def test_a_network_is_the_same_with_and_without_the_kernel(monkeypatch):
     with_kernel = Evaluator(network, threads=3).outputs(images)
     nodes = Evaluator(network).nodes(images)
     monkeypatch.setenv("DSCIM_KERNEL", "none")
-    assert isinstance(prepare(LayerSpec((1, 1, 1), 1), np.zeros((1, 1, 1, 1), np.int8),
-                              *[np.zeros(1, np.int32)] * 3), PreparedLayer)
+    assert isinstance(
+        prepare(
+            LayerSpec((1, 1, 1), 1), np.zeros((1, 1, 1, 1), np.int8), *[np.zeros(1, np.int32)] * 3
+        ),
+        PreparedLayer,
+    )
     assert "DSCIM_KERNEL=none" in (compiling.why_no_kernel() or "")
     without = Evaluator(network)
     np.testing.assert_array_equal(without.outputs(images), with_kernel)
@@ -159,8 +194,11 @@ def test_the_kernel_is_compiled_once_into_the_cache(monkeypatch, tmp_path):
         compiling._loaded.cache_clear()
         ran: list[list[str]] = []
         real = subprocess.run
-        monkeypatch.setattr(compiling.subprocess, "run",
-                            lambda command, **more: ran.append(command) or real(command, **more))
+        monkeypatch.setattr(
+            compiling.subprocess,
+            "run",
+            lambda command, **more: ran.append(command) or real(command, **more),
+        )
         assert compiling.kernel() is not None
         assert all("-E" in command for command in ran)
         assert list(tmp_path.iterdir()) == [found[0].parent]
@@ -188,6 +226,7 @@ def test_over_images_keeps_order_bounds_work_and_passes_errors_on():
 
 def test_threads_are_those_of_the_environment(monkeypatch):
     from dscim.host.golden.emulator.parallel import thread_count  # noqa: PLC0415
+
     monkeypatch.setenv("DSCIM_THREADS", "3")
     assert thread_count() == 3
     monkeypatch.delenv("DSCIM_THREADS")
@@ -202,17 +241,33 @@ def test_the_baseline_of_bit_streams_is_the_contract(layer, seed):
         spec = ProductSpec(spec.or_width, 64, spec.sequence, spec.signed, spec.activation_shift)
     x = operands(rng, (3, 70), layer.input_zero)
     w = operands(rng, (70, 5))
-    np.testing.assert_array_equal(bitstream.product(x, w, spec, layer.input_zero),
-                                  contract.product(x, w, spec, layer.input_zero))
+    np.testing.assert_array_equal(
+        bitstream.product(x, w, spec, layer.input_zero),
+        contract.product(x, w, spec, layer.input_zero),
+    )
 
 
 def test_the_bench_reports_every_way(tmp_path):
     save(small_network(), tmp_path / "net.npz")
     done = subprocess.run(
-        [sys.executable, "-m", "dscim.host.research.emulation", "net.npz", "--images", "1",
-         "--repeat", "1", "--json", "r.json"], cwd=tmp_path, capture_output=True, text=True,
-        check=True)
-    result, = json.loads((tmp_path / "r.json").read_text())
+        [
+            sys.executable,
+            "-m",
+            "dscim.host.research.emulation",
+            "net.npz",
+            "--images",
+            "1",
+            "--repeat",
+            "1",
+            "--json",
+            "r.json",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (result,) = json.loads((tmp_path / "r.json").read_text())
     assert len(result["seconds"]) == 1 + 6 + 5 + 5
     assert all(value > 0 for value in result["seconds"].values())
     assert "times float32" in done.stdout

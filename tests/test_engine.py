@@ -15,12 +15,30 @@ from tests.chains import send, start
 from tests.integers import beside_ties, scale_once, scale_twice
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
 
-TINY = SocSpec(MacroSpec(rows=16, columns=4, lanes=4), activation_words=4096, weight_rows=1024,
-               channels=128, strip=4, requant_lanes=1, descriptors=2)
-LFSR = SocSpec(MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr")),
-               activation_words=4096, weight_rows=1024, channels=128, strip=16, exact=False)
-ARRAY = SocSpec(MacroSpec(rows=32, columns=4, form="array", lanes=4), activation_words=4096,
-                weight_rows=2048, channels=128, strip=8)
+TINY = SocSpec(
+    MacroSpec(rows=16, columns=4, lanes=4),
+    activation_words=4096,
+    weight_rows=1024,
+    channels=128,
+    strip=4,
+    requant_lanes=1,
+    descriptors=2,
+)
+LFSR = SocSpec(
+    MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr")),
+    activation_words=4096,
+    weight_rows=1024,
+    channels=128,
+    strip=16,
+    exact=False,
+)
+ARRAY = SocSpec(
+    MacroSpec(rows=32, columns=4, form="array", lanes=4),
+    activation_words=4096,
+    weight_rows=2048,
+    channels=128,
+    strip=8,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +53,9 @@ def check_layers(device: Device, seed: int, count: int) -> None:
         layer = random_layer(rng, device.spec)
         parameters = random_parameters(rng, layer)
         x = random_inputs(rng, layer, 2)
-        expected = PreparedLayer(layer, parameters.weights, parameters.bias,
-                                 parameters.multiplier, parameters.shift).run(x)
+        expected = PreparedLayer(
+            layer, parameters.weights, parameters.bias, parameters.multiplier, parameters.shift
+        ).run(x)
         run = device.run_layer(layer, parameters, x)
         np.testing.assert_array_equal(run.outputs, expected, err_msg=repr(layer))
 
@@ -57,12 +76,18 @@ def test_ties_are_rounded_as_the_descriptor_says(device, once):
     """The biases are sums beside ties of every right shift; nothing else counts."""
     sums, multiplier, shift = beside_ties(np.random.default_rng(6), 128)
     layer = LayerSpec((1, 1, 1), len(sums), single_rounding=once)
-    parameters = LayerParameters(np.zeros((len(sums), 1, 1, 1), np.int8),
-                                 *(each.astype(np.int32) for each in (sums, multiplier, shift)))
+    parameters = LayerParameters(
+        np.zeros((len(sums), 1, 1, 1), np.int8),
+        *(each.astype(np.int32) for each in (sums, multiplier, shift)),
+    )
     found = device.run_layer(layer, parameters, np.zeros((1, 1, 1, 1), np.int8)).outputs
-    scales = [[min(max(scale(*numbers), -128), 127) for numbers in
-               zip(sums.tolist(), multiplier.tolist(), shift.tolist(), strict=True)]
-              for scale in (scale_twice, scale_once)]
+    scales = [
+        [
+            min(max(scale(*numbers), -128), 127)
+            for numbers in zip(sums.tolist(), multiplier.tolist(), shift.tolist(), strict=True)
+        ]
+        for scale in (scale_twice, scale_once)
+    ]
     assert found.ravel().tolist() == scales[once] != scales[not once]
 
 
@@ -72,8 +97,10 @@ def test_partial_depth_gives_the_sums_of_the_first_rows(device):
     parameters, x = random_parameters(rng, layer), random_inputs(rng, layer, 1)
     with open_target("ref", device.spec) as reference:
         for depth in (1, 127, 128, 129, 360):
-            raw = [target.run_layer(layer, parameters, x, depth=depth, raw=True).outputs
-                   for target in (device, reference)]
+            raw = [
+                target.run_layer(layer, parameters, x, depth=depth, raw=True).outputs
+                for target in (device, reference)
+            ]
             np.testing.assert_array_equal(*raw)
 
 
@@ -97,23 +124,37 @@ def test_wrong_descriptors_are_refused_as_by_the_twin(device):
         fields = dict(good)
         for place in rng.integers(len(descriptor.FIELDS), size=rng.integers(1, 4)):
             field = descriptor.FIELDS[place]
-            edges = (0, 1, field.limits[0], field.limits[-1], field.limits[-1] & ~7,
-                     rng.integers(field.limits[-1] + 1))
+            edges = (
+                0,
+                1,
+                field.limits[0],
+                field.limits[-1],
+                field.limits[-1] & ~7,
+                rng.integers(field.limits[-1] + 1),
+            )
             fields[field.name] = int(rng.choice(edges))
         expected = refusal(device.spec, fields)
-        if expected is registers.ErrorCode.NONE and max(
-                fields[name] for name in ("output_height", "output_width", "kernel_height",
-                                          "kernel_width")) > 64:
+        if (
+            expected is registers.ErrorCode.NONE
+            and max(
+                fields[name]
+                for name in ("output_height", "output_width", "kernel_height", "kernel_width")
+            )
+            > 64
+        ):
             continue
         assert send(device, fields) == expected, fields
         seen.add(expected)
-    rare = {registers.ErrorCode.DESCRIPTOR, registers.ErrorCode.SIGNED_MODE,
-            registers.ErrorCode.SCALING}
+    rare = {
+        registers.ErrorCode.DESCRIPTOR,
+        registers.ErrorCode.SIGNED_MODE,
+        registers.ErrorCode.SCALING,
+    }
     assert seen >= set(registers.ErrorCode) - rare, "the seed must reach the codes"
-    assert send(device, good | {"offset": 1, "activation_shift": 1}) \
-        == registers.ErrorCode.SIGNED_MODE
-    assert start(device, first=device.spec.descriptors, count=1) \
-        == registers.ErrorCode.DESCRIPTOR
+    assert (
+        send(device, good | {"offset": 1, "activation_shift": 1}) == registers.ErrorCode.SIGNED_MODE
+    )
+    assert start(device, first=device.spec.descriptors, count=1) == registers.ErrorCode.DESCRIPTOR
 
 
 def test_a_refusal_leaves_the_device_usable(device):

@@ -37,8 +37,9 @@ def scaled(module, fields, channels, seen):
         if k < len(count):
             yield scale.count.eq(count[k])
             yield scale.activation_sum.eq(activation_sum[k])
-            yield from set_fields(scale.parameters, {
-                "bias": bias[k], "multiplier": multiplier[k], "shift": shift[k]})
+            yield from set_fields(
+                scale.parameters, {"bias": bias[k], "multiplier": multiplier[k], "shift": shift[k]}
+            )
         if k > latency:
             seen.append(((yield scale.total), (yield scale.output)))
         yield
@@ -59,27 +60,42 @@ def test_scale_is_the_reference():
     run_simulation(module, control(module))
     for fields, (count, activation_sum, bias, multiplier, shift), seen in cases:
         total = product_units(count, activation_sum, bias, fields)
-        output = requantise(total, multiplier, shift, fields["output_zero"],
-                            (fields["clamp_low"], fields["clamp_high"]),
-                            bool(fields["single_rounding"]))
+        output = requantise(
+            total,
+            multiplier,
+            shift,
+            fields["output_zero"],
+            (fields["clamp_low"], fields["clamp_high"]),
+            bool(fields["single_rounding"]),
+        )
         np.testing.assert_array_equal(np.array(seen), np.stack([total, output], axis=1))
 
 
 def test_scale_rounds_ties_as_python_s_integers_do():
     """Once and twice, of every right shift, positive and negative, the least int32, left shifts."""
     rng = np.random.default_rng(23)
-    least = [np.full(64, -2**31), np.tile([2**31 - 1, 2**30, 1, 2**30 + 1], 16),
-             -np.repeat(np.arange(32), 2)]
+    least = [
+        np.full(64, -(2**31)),
+        np.tile([2**31 - 1, 2**30, 1, 2**30 + 1], 16),
+        -np.repeat(np.arange(32), 2),
+    ]
     left = [rng.integers(-300, 300, 96), np.full(96, 2**30), np.repeat(np.arange(8), 12)]
-    sums, multiplier, shift = (np.concatenate(parts) for parts in zip(
-        beside_ties(rng, 700), least, left, strict=True))
+    sums, multiplier, shift = (
+        np.concatenate(parts) for parts in zip(beside_ties(rng, 700), least, left, strict=True)
+    )
     nothing = 0 * sums
     seen: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
 
     def control(module):
         for once, outputs in seen.items():
-            fields = {"decode_shift": 0, "offset": 0, "single_rounding": once, "output_zero": 0,
-                      "clamp_low": -128, "clamp_high": 127}
+            fields = {
+                "decode_shift": 0,
+                "offset": 0,
+                "single_rounding": once,
+                "output_zero": 0,
+                "clamp_low": -128,
+                "clamp_high": 127,
+            }
             yield from scaled(module, fields, (nothing, nothing, sums, multiplier, shift), outputs)
 
     module = ScaleOfALayer()
@@ -89,7 +105,7 @@ def test_scale_rounds_ties_as_python_s_integers_do():
         expected = [(number[0], min(max(scale(*number), -128), 127)) for number in numbers]
         assert seen[once] == expected
     differing = np.array(seen[0]) != np.array(seen[1])
-    assert differing.sum() > 50                             # the two are not the same
+    assert differing.sum() > 50  # the two are not the same
 
 
 class AdditionOfALayer(LiteXModule):
@@ -125,13 +141,24 @@ def test_addition_is_the_reference():
     run_simulation(module, control(module))
     expected, sums = [], []
     for fields, others in cases:
-        parts = [multiply_by_quantized_multiplier(
-            (x - fields[f"{name}_zero"]) << fields["left_shift"],
-            np.array(fields[f"{name}_multiplier"]), np.array(fields[f"{name}_shift"]))
-            for x, name in ((octets, "first"), (others, "second"))]
+        parts = [
+            multiply_by_quantized_multiplier(
+                (x - fields[f"{name}_zero"]) << fields["left_shift"],
+                np.array(fields[f"{name}_multiplier"]),
+                np.array(fields[f"{name}_shift"]),
+            )
+            for x, name in ((octets, "first"), (others, "second"))
+        ]
         sums.append(sum(parts))
-        expected.append(requantise(sums[-1], fields["output_multiplier"], fields["output_shift"],
-                                   fields["sum_zero"], (fields["sum_low"], fields["sum_high"])))
+        expected.append(
+            requantise(
+                sums[-1],
+                fields["output_multiplier"],
+                fields["output_shift"],
+                fields["sum_zero"],
+                (fields["sum_low"], fields["sum_high"]),
+            )
+        )
     np.testing.assert_array_equal(terms, np.concatenate(sums))
     np.testing.assert_array_equal(outputs, np.concatenate(expected))
     assert len(set(outputs)) > 100, "the seed must reach many outputs"

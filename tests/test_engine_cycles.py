@@ -20,20 +20,29 @@ def device():
 
 
 def depthwise(rng: np.random.Generator, kernel: tuple[int, int]) -> Node:
-    window = {"kernel": kernel, "stride": (1, 1),
-              "padding": tuple(((side - 1) // 2, side // 2) for side in kernel)}
+    window = {
+        "kernel": kernel,
+        "stride": (1, 1),
+        "padding": tuple(((side - 1) // 2, side // 2) for side in kernel),
+    }
     return nodes.depthwise(rng, "last", INPUT, SHAPE, 0, window=window)
 
 
 CASES = {
     "add": (lambda rng: nodes.add(rng, "last", (INPUT, INPUT), (0, 0)), 0.52),
     "requantise": (lambda rng: nodes.requantise(rng, "last", INPUT, 0), 0.52),
-    "max pool 2x2": (lambda rng: MaxPool("last", (INPUT,), 0, 1.0, kernel=(2, 2), stride=(2, 2)),
-                     0.68),
-    "max pool 3x3": (lambda rng: MaxPool("last", (INPUT,), 0, 1.0, kernel=(3, 3), padding=PAD),
-                     1.30),
-    "average pool 2x2": (lambda rng: AveragePool("last", (INPUT,), 0, 1.0, kernel=(2, 2),
-                                                 stride=(2, 2)), 1.85),
+    "max pool 2x2": (
+        lambda rng: MaxPool("last", (INPUT,), 0, 1.0, kernel=(2, 2), stride=(2, 2)),
+        0.68,
+    ),
+    "max pool 3x3": (
+        lambda rng: MaxPool("last", (INPUT,), 0, 1.0, kernel=(3, 3), padding=PAD),
+        1.30,
+    ),
+    "average pool 2x2": (
+        lambda rng: AveragePool("last", (INPUT,), 0, 1.0, kernel=(2, 2), stride=(2, 2)),
+        1.85,
+    ),
     "mean 16x16": (lambda rng: nodes.mean(rng, "last", INPUT, SHAPE, 0), 34),
     "depthwise 3x3": (lambda rng: depthwise(rng, (3, 3)), 1.8),
     "depthwise 5x5": (lambda rng: depthwise(rng, (5, 5)), 7.9),
@@ -52,8 +61,10 @@ def test_cycles_an_element(device, name):
     outputs = chain.run(device, nodes.random_image(rng, SHAPE))["last"]
     counters = device.counted()
     cycles = counters.cycles_busy / outputs.size
-    print(f"{name:18}{outputs.size:7} elements {counters.cycles_busy:7} cycles "
-          f"{cycles:7.3f} an element")
+    print(
+        f"{name:18}{outputs.size:7} elements {counters.cycles_busy:7} cycles "
+        f"{cycles:7.3f} an element"
+    )
     assert cycles <= most
     vector = not name.startswith("depthwise")
     assert vector == (counters.cycles_vector > 0.5 * counters.cycles_busy)

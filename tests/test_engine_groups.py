@@ -22,8 +22,9 @@ __all__ = ["device"]  # a fixture
 def test_a_group_of_channels_leaves_the_others(device, bounds):
     """A layer cut into groups of output channels, each a descriptor; all other bytes stay."""
     rng = np.random.default_rng(9)
-    layer = LayerSpec((4, 5, 11), 21, (3, 3), (1, 1), ((1, 1), (1, 1)), -7,
-                      product=arithmetics(device.spec)[0])
+    layer = LayerSpec(
+        (4, 5, 11), 21, (3, 3), (1, 1), ((1, 1), (1, 1)), -7, product=arithmetics(device.spec)[0]
+    )
     parameters, x = random_parameters(rng, layer), random_inputs(rng, layer, 1)
     integers = (parameters.bias, parameters.multiplier, parameters.shift)
     prepared = PreparedLayer(layer, parameters.weights, *integers)
@@ -35,8 +36,13 @@ def test_a_group_of_channels_leaves_the_others(device, bounds):
         for first, end in pairwise(bounds):
             matrix = weight_matrix(parameters.weights)[:, first:end]
             device._write_memory("weights", pack_weights(matrix, device.spec.macro.columns))
-            fields = layer_fields(device.spec, layer, Bases(1, 500, parameters=24 + first),
-                                  outputs=range(first, end), raw=raw)
+            fields = layer_fields(
+                device.spec,
+                layer,
+                Bases(1, 500, parameters=24 + first),
+                outputs=range(first, end),
+                raw=raw,
+            )
             assert send(device, fields) == ErrorCode.NONE
             expected[:, :, first:end] = whole[:, :, first:end]
         np.testing.assert_array_equal(device.read_tensor(500, layer.output, raw), expected)
@@ -50,14 +56,20 @@ def test_a_product_reads_a_group_of_channels(device):
     whole = rng.integers(-128, 128, (4, 4, 30)).astype(np.int8)
     whole[:, :, 13:22] = x[0]
     device.write_tensor(0, whole)
-    device.load(pack_weights(weight_matrix(parameters.weights), device.spec.macro.columns),
-                pack_parameters(*integers), np.zeros(0, np.uint32))
+    device.load(
+        pack_weights(weight_matrix(parameters.weights), device.spec.macro.columns),
+        pack_parameters(*integers),
+        np.zeros(0, np.uint32),
+    )
     fields = layer_fields(device.spec, layer, Bases(0, 500)) | {
-        "input_channels": 30, "input_channel": 13}
+        "input_channels": 30,
+        "input_channel": 13,
+    }
     assert send(device, fields) == ErrorCode.NONE
     np.testing.assert_array_equal(
         device.read_tensor(500, layer.output),
-        PreparedLayer(layer, parameters.weights, *integers).run(x)[0])
+        PreparedLayer(layer, parameters.weights, *integers).run(x)[0],
+    )
 
 
 def test_a_vector_operation_works_on_a_group_of_words(device):
@@ -65,7 +77,11 @@ def test_a_vector_operation_works_on_a_group_of_words(device):
     x, before = rng.integers(-128, 128, (2, 3, 4, 40)).astype(np.int8)
     node = MaxPool("a", ("b",), 3, 1.0, kernel=(1, 1))
     fields = vector_fields(node, x.shape, Bases(0, 100)) | {
-        "inputs": 13, "outputs": 13, "input_channel": 16, "output_channel": 8}
+        "inputs": 13,
+        "outputs": 13,
+        "input_channel": 16,
+        "output_channel": 8,
+    }
     device.write_tensor(0, x)
     device.write_tensor(100, before)
     assert send(device, fields) == ErrorCode.NONE

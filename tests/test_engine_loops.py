@@ -29,15 +29,20 @@ def expected_loops(geometry: Geometry):
         final = geometry.vector or row + rows == geometry.depth
         done, column_final = column * columns, pixel + pixels == total
         outputs = min(columns, geometry.outputs - done)
-        yield {"pixels": pixels, "rows": 1 if geometry.vector else rows,
-               "weight_adr": geometry.weight_base + column * geometry.depth + row,
-               "input_first": geometry.channel + (done if geometry.vector else 0),
-               "inputs": outputs if geometry.vector else geometry.channels,
-               "output_first": geometry.output_channel + done,
-               "output_end": geometry.output_channel + done + outputs,
-               "output_adr": geometry.output_base + pixel * words, "first": int(row == 0),
-               "final": int(final), "column_final": int(column_final),
-               "layer_final": int(done + columns >= geometry.outputs)}
+        yield {
+            "pixels": pixels,
+            "rows": 1 if geometry.vector else rows,
+            "weight_adr": geometry.weight_base + column * geometry.depth + row,
+            "input_first": geometry.channel + (done if geometry.vector else 0),
+            "inputs": outputs if geometry.vector else geometry.channels,
+            "output_first": geometry.output_channel + done,
+            "output_end": geometry.output_channel + done + outputs,
+            "output_adr": geometry.output_base + pixel * words,
+            "first": int(row == 0),
+            "final": int(final),
+            "column_final": int(column_final),
+            "layer_final": int(done + columns >= geometry.outputs),
+        }
 
 
 def random_loops(rng, operation: Operation) -> Geometry:
@@ -45,10 +50,15 @@ def random_loops(rng, operation: Operation) -> Geometry:
     outputs, first = int(rng.integers(1, 20)), int(rng.integers(20))
     vector = operation in VECTOR
     return dataclasses.replace(
-        random_geometry(rng), depth=1 if vector else int(rng.choice((1, 15, 16, 17, 32, 47))),
-        outputs=outputs, output_base=int(rng.integers(1 << 12)), operation=operation,
-        weight_base=int(rng.integers(64)), output_channel=first,
-        output_channels=first + outputs + int(rng.integers(9)))
+        random_geometry(rng),
+        depth=1 if vector else int(rng.choice((1, 15, 16, 17, 32, 47))),
+        outputs=outputs,
+        output_base=int(rng.integers(1 << 12)),
+        operation=operation,
+        weight_base=int(rng.integers(64)),
+        output_channel=first,
+        output_channels=first + outputs + int(rng.integers(9)),
+    )
 
 
 def test_order_of_work():
@@ -65,7 +75,7 @@ def test_order_of_work():
             yield from pulse(loops.start)
             for expected in expected_loops(geometry):
                 yield
-                yield                                   # outputs are registers
+                yield  # outputs are registers
                 shown = {}
                 for name in expected:
                     shown[name] = yield getattr(loops, name)

@@ -24,8 +24,9 @@ def check(device, network: Network, arithmetic: ProductSpec, x: np.ndarray) -> N
     outputs = Chain(device.spec, network, arithmetic).run(device, x)
     expected = Evaluator(network, arithmetic, device.spec.macro.rows).nodes(x[None])
     for node in network.nodes:
-        np.testing.assert_array_equal(outputs[node.name], expected[node.name][0],
-                                      err_msg=repr(node))
+        np.testing.assert_array_equal(
+            outputs[node.name], expected[node.name][0], err_msg=repr(node)
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -37,15 +38,29 @@ def test_operations(device, kind):
         check(device, network, arithmetics(device.spec)[case % 2], nodes.random_image(rng, shape))
 
 
-@pytest.mark.parametrize(("kernel", "channels", "each"), (
-    ((3, 3), 21, 1), ((7, 7), 3, 1), ((1, 7), 9, 3), ((2, 2), 19, 1), ((4, 4), 5, 1),
-    ((1, 1), 70, 1), ((5, 5), 9, 2), ((3, 1), 30, 1), ((2, 4), 9, 1)))
+@pytest.mark.parametrize(
+    ("kernel", "channels", "each"),
+    (
+        ((3, 3), 21, 1),
+        ((7, 7), 3, 1),
+        ((1, 7), 9, 3),
+        ((2, 2), 19, 1),
+        ((4, 4), 5, 1),
+        ((1, 1), 70, 1),
+        ((5, 5), 9, 2),
+        ((3, 1), 30, 1),
+        ((2, 4), 9, 1),
+    ),
+)
 def test_depthwise(device, kernel, channels, each):
     """Ragged row tiles that begin anywhere in a word; odd and even taps; more taps than rows."""
     rng = np.random.default_rng(30)
     shape, zero = (8, 7, channels), nodes.random_zero(rng)
-    window = {"kernel": kernel, "stride": (2, 1),
-              "padding": tuple(((side - 1) // 2, side // 2) for side in kernel)}
+    window = {
+        "kernel": kernel,
+        "stride": (2, 1),
+        "padding": tuple(((side - 1) // 2, side // 2) for side in kernel),
+    }
     node = nodes.depthwise(rng, "last", INPUT, shape, zero, each, window)
     network = Network("depthwise", shape, 1.0, zero, (node,))
     for arithmetic in arithmetics(device.spec):
@@ -72,8 +87,12 @@ def test_a_chain_runs_by_one_start(device):
     rng = np.random.default_rng(20)
     for case in range(6):
         network = chain_of_all(rng)
-        check(device, network, arithmetics(device.spec)[case % 2],
-              nodes.random_image(rng, network.shape))
+        check(
+            device,
+            network,
+            arithmetics(device.spec)[case % 2],
+            nodes.random_image(rng, network.shape),
+        )
 
 
 @pytest.mark.parametrize("over", ("first", "second"))
@@ -97,8 +116,10 @@ def test_sums_as_they_are(device):
     x = nodes.random_image(rng, shape)
     device.write_tensor(0, x)
     wide = x.astype(int) - 7
-    for node, expected in ((nodes.mean(rng, "a", "b", shape, 7), wide.sum(axis=(0, 1))[None, None]),
-                           (nodes.requantise(rng, "a", "b", 7), wide)):
+    for node, expected in (
+        (nodes.mean(rng, "a", "b", shape, 7), wide.sum(axis=(0, 1))[None, None]),
+        (nodes.requantise(rng, "a", "b", 7), wide),
+    ):
         fields = vector_fields(node, shape, Bases(0, 300)) | {"raw": 1}
         assert send(device, fields) == ErrorCode.NONE
         np.testing.assert_array_equal(device.read_tensor(300, expected.shape, raw=True), expected)

@@ -53,9 +53,14 @@ def test_a_refused_descriptor_stops_the_chain(device):
 def some_descriptors(rng: np.random.Generator, spec: SocSpec) -> list[dict[str, int]]:
     """An add, two pools and a depthwise tile that the device can run."""
     shape, zero = (4, 4, 10), 5
-    chains = [Chain(spec, Network("single", shape, 1.0, zero, tuple(
-        nodes.single(rng, kind, shape, zero))), arithmetics(spec)[0])
-        for kind in ("add", "pool", "mean", "depthwise")]
+    chains = [
+        Chain(
+            spec,
+            Network("single", shape, 1.0, zero, tuple(nodes.single(rng, kind, shape, zero))),
+            arithmetics(spec)[0],
+        )
+        for kind in ("add", "pool", "mean", "depthwise")
+    ]
     return [chain.descriptors[-1] for chain in chains]
 
 
@@ -78,5 +83,11 @@ def test_wrong_operations_are_refused_as_by_the_twin(target):
                 continue
             assert send(device, fields) == expected, fields
             seen.add(expected)
-    assert seen >= {ErrorCode.NONE, ErrorCode.OPERATION, ErrorCode.GEOMETRY, ErrorCode.SCALING,
-                    ErrorCode.INPUT_MEMORY, ErrorCode.OUTPUT_MEMORY}
+    assert seen >= {
+        ErrorCode.NONE,
+        ErrorCode.OPERATION,
+        ErrorCode.GEOMETRY,
+        ErrorCode.SCALING,
+        ErrorCode.INPUT_MEMORY,
+        ErrorCode.OUTPUT_MEMORY,
+    }

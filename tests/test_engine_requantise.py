@@ -40,15 +40,27 @@ class Layer:
     the words of a memory.
     """
 
-    def __init__(self, rng, columns: int, outputs: int, pixels: int, raw: bool, first: int = 0,
-                 residual: bool = False):
+    def __init__(
+        self,
+        rng,
+        columns: int,
+        outputs: int,
+        pixels: int,
+        raw: bool,
+        first: int = 0,
+        residual: bool = False,
+    ):
         self.first = first
         self.fields = random_fields(rng) | {
-            "outputs": outputs, "raw": int(raw), "output_channel": first,
-            "parameter_base": 8 * int(rng.integers(3)) + first % 8}
+            "outputs": outputs,
+            "raw": int(raw),
+            "output_channel": first,
+            "parameter_base": 8 * int(rng.integers(3)) + first % 8,
+        }
         self.columns, self.outputs, self.raw = columns, outputs, raw
         count, _, self.bias, self.multiplier, self.shift = random_channels(
-            rng, outputs, self.fields)
+            rng, outputs, self.fields
+        )
         self.count = np.stack([np.roll(count, k) for k in range(pixels)])
         self.activation_sum = rng.integers(0, 2**16, (pixels, 1))
         self.noise = rng.integers(0, 2**32, (pixels, columns))
@@ -58,37 +70,53 @@ class Layer:
         self.beside = rng.integers(0, 256, (1024, WORD_BYTES), np.uint8)
         if residual:
             self.fields |= random_addition(rng) | {
-                "residual": 1, "output_base": self.base, "second_base": int(rng.integers(500))}
+                "residual": 1,
+                "output_base": self.base,
+                "second_base": int(rng.integers(500)),
+            }
 
     def contents(self, lanes: int) -> list[int]:
         """The parameter memory: 128 bits a channel, `lanes` channels a word."""
         values = np.stack([self.bias, self.multiplier, self.shift, 0 * self.bias], axis=1)
         channels = b"".join(wrap(row).astype("<i4").tobytes() for row in values)
-        channels = b"\xA5" * (16 * self.fields["parameter_base"]) + channels
-        channels += b"\x5A" * (64 * 16 * lanes - len(channels))
+        channels = b"\xa5" * (16 * self.fields["parameter_base"]) + channels
+        channels += b"\x5a" * (64 * 16 * lanes - len(channels))
         size = 16 * lanes
-        return [int.from_bytes(channels[k:k + size], "little")
-                for k in range(0, len(channels), size)]
+        return [
+            int.from_bytes(channels[k : k + size], "little") for k in range(0, len(channels), size)
+        ]
 
     def beats(self):
         """Column tile by column tile, pixel by pixel; unused columns hold noise."""
         for first in range(0, self.outputs, self.columns):
             for pixel, sums in enumerate(self.count):
                 tile = self.noise[pixel].copy()
-                part = sums[first:first + self.columns]
-                tile[:len(part)] = part % 2**32
+                part = sums[first : first + self.columns]
+                tile[: len(part)] = part % 2**32
                 slots = [*tile.tolist(), int(self.activation_sum[pixel, 0])]
-                yield {"sums": sum(v << SUM_BITS * k for k, v in enumerate(slots)),
-                       "begin": self.first + first, "end": self.first + first + len(part),
-                       "adr": self.base + pixel * self.words}
+                yield {
+                    "sums": sum(v << SUM_BITS * k for k, v in enumerate(slots)),
+                    "begin": self.first + first,
+                    "end": self.first + first + len(part),
+                    "adr": self.base + pixel * self.words,
+                }
 
     def expected(self) -> dict[int, int]:
         """Every byte that is written, and no other."""
         total = product_units(self.count, self.activation_sum, self.bias, self.fields)
         clamp = self.fields["clamp_low"], self.fields["clamp_high"]
-        values = total.astype("<i4") if self.raw else requantise(
-            total, self.multiplier, self.shift, self.fields["output_zero"], clamp,
-            bool(self.fields["single_rounding"]))
+        values = (
+            total.astype("<i4")
+            if self.raw
+            else requantise(
+                total,
+                self.multiplier,
+                self.shift,
+                self.fields["output_zero"],
+                clamp,
+                bool(self.fields["single_rounding"]),
+            )
+        )
         octets = {}
         if self.fields.get("residual"):
             values = self.added(values)
@@ -100,14 +128,23 @@ class Layer:
     def added(self, values):
         """The sum of outputs (pixels, outputs) int8 with the residual, by the reference."""
         f, words = self.fields, len(values) * self.words
-        held = self.beside[f["second_base"]:][:words].view(np.int8).reshape(len(values), -1)
-        other = held[:, self.first:self.first + self.outputs]
-        total = sum(multiply_by_quantized_multiplier(
-            (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
-            np.array(f[f"{name}_multiplier"]), np.array(f[f"{name}_shift"]))
-            for name, x in (("first", values), ("second", other)))
-        return requantise(total, f["output_multiplier"], f["output_shift"], f["sum_zero"],
-                          (f["sum_low"], f["sum_high"]))
+        held = self.beside[f["second_base"] :][:words].view(np.int8).reshape(len(values), -1)
+        other = held[:, self.first : self.first + self.outputs]
+        total = sum(
+            multiply_by_quantized_multiplier(
+                (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
+                np.array(f[f"{name}_multiplier"]),
+                np.array(f[f"{name}_shift"]),
+            )
+            for name, x in (("first", values), ("second", other))
+        )
+        return requantise(
+            total,
+            f["output_multiplier"],
+            f["output_shift"],
+            f["sum_zero"],
+            (f["sum_low"], f["sum_high"]),
+        )
 
 
 def run_layer(module, layer: Layer, written: dict, rng, stall: float):
@@ -130,24 +167,46 @@ def run_layer(module, layer: Layer, written: dict, rng, stall: float):
 def test_requantiser(lanes, kind):
     raw = kind == "raw"
     rng, seed = np.random.default_rng([21, lanes, len(kind)]).spawn(2)
-    spec = SocSpec(MacroSpec(rows=16, columns=8, lanes=4), activation_words=1024, weight_rows=64,
-                   channels=64, requant_lanes=lanes)
+    spec = SocSpec(
+        MacroSpec(rows=16, columns=8, lanes=4),
+        activation_words=1024,
+        weight_rows=64,
+        channels=64,
+        requant_lanes=lanes,
+    )
     for outputs in (1, 7, 8, 9, 16, 21):
         stall = float(rng.choice((0, 0.5, 0.9)))
-        layer = Layer(rng, spec.macro.columns, outputs, int(rng.integers(1, 5)), raw,
-                      int(rng.choice((0, *rng.integers(12, size=2)))), kind == "residual")
-        if not raw:                                     # every pixel has sums of its own
+        layer = Layer(
+            rng,
+            spec.macro.columns,
+            outputs,
+            int(rng.integers(1, 5)),
+            raw,
+            int(rng.choice((0, *rng.integers(12, size=2)))),
+            kind == "residual",
+        )
+        if not raw:  # every pixel has sums of its own
             layer.shift = np.minimum(layer.shift, 0)
         module, written = Drain(spec), {}
-        run_simulation(module, [
-            run_layer(module, layer, written, seed, stall),
-            serve(module.read, layer.contents(lanes)), record_writes(module.write, written),
-            serve(module.beside, layer.beside.view("<u8").ravel())])
+        run_simulation(
+            module,
+            [
+                run_layer(module, layer, written, seed, stall),
+                serve(module.read, layer.contents(lanes)),
+                record_writes(module.write, written),
+                serve(module.beside, layer.beside.view("<u8").ravel()),
+            ],
+        )
 
 
 def test_requantiser_takes_a_pixel_whenever_its_last_is_through():
-    spec = SocSpec(MacroSpec(rows=16, columns=8, lanes=4), activation_words=1024, weight_rows=64,
-                   channels=64, requant_lanes=2)
+    spec = SocSpec(
+        MacroSpec(rows=16, columns=8, lanes=4),
+        activation_words=1024,
+        weight_rows=64,
+        channels=64,
+        requant_lanes=2,
+    )
     rng, seed = np.random.default_rng(30).spawn(2)
     layer = Layer(rng, 8, 8, 20, False)
     layer.shift = np.minimum(layer.shift, 0)
@@ -158,7 +217,13 @@ def test_requantiser_takes_a_pixel_whenever_its_last_is_through():
             cycles.append(1)
             yield
 
-    run_simulation(module, [run_layer(module, layer, written, seed, 0), count(),
-                            serve(module.read, layer.contents(2)),
-                            record_writes(module.write, written)])
+    run_simulation(
+        module,
+        [
+            run_layer(module, layer, written, seed, 0),
+            count(),
+            serve(module.read, layer.contents(2)),
+            record_writes(module.write, written),
+        ],
+    )
     assert len(cycles) < 20 * 4 + 12

@@ -28,14 +28,41 @@ from tests.streams import pulse, serve, wait_for
 
 DEVICES = (
     SocSpec(),
-    SocSpec(MacroSpec(rows=16, columns=4, form="array", lanes=64, signed=("split",)),
-            activation_words=64, weight_rows=128, channels=16, exact=False, descriptors=1),
-    SocSpec(MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr"),
-                      signed=("offset",)),
-            activation_words=1 << 16, weight_rows=1 << 16, channels=4096, descriptors=2),
+    SocSpec(
+        MacroSpec(rows=16, columns=4, form="array", lanes=64, signed=("split",)),
+        activation_words=64,
+        weight_rows=128,
+        channels=16,
+        exact=False,
+        descriptors=1,
+    ),
+    SocSpec(
+        MacroSpec(
+            rows=64,
+            columns=8,
+            or_width=64,
+            lanes=1,
+            sequence=SequenceSpec("lfsr"),
+            signed=("offset",),
+        ),
+        activation_words=1 << 16,
+        weight_rows=1 << 16,
+        channels=4096,
+        descriptors=2,
+    ),
 )
-LARGE = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_channels",
-         "output_height", "output_width", "kernel_height", "kernel_width")
+LARGE = (
+    "input_height",
+    "input_width",
+    "input_channels",
+    "inputs",
+    "outputs",
+    "output_channels",
+    "output_height",
+    "output_width",
+    "kernel_height",
+    "kernel_width",
+)
 
 
 class SetupOfADevice(LiteXModule):
@@ -51,7 +78,7 @@ def ask(module, contents: list[int], fields: dict[str, int], place: int = 0):
     """Sets a descriptor up and returns (error, fields, plan)."""
     setup = module.setup
     start = descriptor.WORDS * place % len(contents)
-    contents[start:start + descriptor.WORDS] = descriptor.pack(fields)
+    contents[start : start + descriptor.WORDS] = descriptor.pack(fields)
     yield setup.place.eq(place)
     yield from pulse(setup.start)
     yield from wait_for(setup.done, 100)
@@ -70,17 +97,31 @@ def expected_plan(spec: SocSpec, f: dict[str, int]) -> dict[str, int]:
     taps, pixels = f["kernel_height"] * f["kernel_width"], f["output_height"] * f["output_width"]
     output_words = pixel_words(f["output_channels"], bool(f["raw"]))
     columns = -(-f["outputs"] // spec.macro.columns)
-    sizes = {"pixel_words": words, "output_pixel_words": output_words, "column_tiles": columns,
-             "taps": taps, "window": taps * f["inputs"], "row_stride": row,
-             "input_words": f["input_height"] * row, "pixels": pixels,
-             "output_words": pixels * output_words, "weight_rows": f["depth"] * columns}
-    steps = {"tap_step": f["second_base"] - f["input_base"] if add else words,
-             "pixel_step": f["stride_x"] * words, "line_step": f["stride_y"] * row,
-             "origin_line": f["origin_y"] * row, "origin_pixel": f["origin_x"] * words}
+    sizes = {
+        "pixel_words": words,
+        "output_pixel_words": output_words,
+        "column_tiles": columns,
+        "taps": taps,
+        "window": taps * f["inputs"],
+        "row_stride": row,
+        "input_words": f["input_height"] * row,
+        "pixels": pixels,
+        "output_words": pixels * output_words,
+        "weight_rows": f["depth"] * columns,
+    }
+    steps = {
+        "tap_step": f["second_base"] - f["input_base"] if add else words,
+        "pixel_step": f["stride_x"] * words,
+        "line_step": f["stride_y"] * row,
+        "origin_line": f["origin_y"] * row,
+        "origin_pixel": f["origin_x"] * words,
+    }
     limit = (1 << SIZE_BITS) - 1
-    return {name: min(value, limit) for name, value in sizes.items()} \
-        | {name: value & limit for name, value in steps.items()} \
+    return (
+        {name: min(value, limit) for name, value in sizes.items()}
+        | {name: value & limit for name, value in steps.items()}
         | {"vector": int(f["operation"] in VECTOR), "add": int(add)}
+    )
 
 
 def run(spec: SocSpec, cases):
@@ -100,13 +141,24 @@ def good_descriptors(spec: SocSpec) -> list[dict[str, int]]:
     """One of each operation that the device can run."""
     layer = LayerSpec((3, 3, 5), 6, (3, 2), (2, 1), ((1, 1), (1, 0)), product=_product(spec))
     shape, bases = (3, 3, 12), Bases(0, 40, 20)
-    add = Add("a", ("b", "c"), 3, 1.0, input_zeros=(-4, 5), multipliers=(1 << 30,) * 3,
-              shifts=(0, -1, -17))
-    pools = (MaxPool("a", ("b",), 3, 1.0, kernel=(3, 3), padding=((1, 1), (1, 1))),
-             AveragePool("a", ("b",), 3, 1.0, kernel=(2, 2), stride=(1, 2)),
-             Mean("a", ("b",), 3, 1.0, input_zero=-4, multiplier=1 << 30, shift=0))
-    good = [layer_fields(spec, layer), *(vector_fields(node, shape, bases)
-                                         for node in (add, *pools))]
+    add = Add(
+        "a",
+        ("b", "c"),
+        3,
+        1.0,
+        input_zeros=(-4, 5),
+        multipliers=(1 << 30,) * 3,
+        shifts=(0, -1, -17),
+    )
+    pools = (
+        MaxPool("a", ("b",), 3, 1.0, kernel=(3, 3), padding=((1, 1), (1, 1))),
+        AveragePool("a", ("b",), 3, 1.0, kernel=(2, 2), stride=(1, 2)),
+        Mean("a", ("b",), 3, 1.0, input_zero=-4, multiplier=1 << 30, shift=0),
+    )
+    good = [
+        layer_fields(spec, layer),
+        *(vector_fields(node, shape, bases) for node in (add, *pools)),
+    ]
     if spec.macro.or_width == 16:
         add = dataclasses.replace(add, inputs=("a", "b"))
         good.append(good[0] | residual_fields(add, "b", 4))
@@ -115,8 +167,12 @@ def good_descriptors(spec: SocSpec) -> list[dict[str, int]]:
         if spec.macro.rows > 2 * spec.macro.or_width:
             good.append(layer_fields(spec, small, windows=2))
         depthwise = dataclasses.replace(
-            layer, outputs=10, kernel=(2, 2), depthwise=True,
-            product=dataclasses.replace(layer.product, signed="split"))
+            layer,
+            outputs=10,
+            kernel=(2, 2),
+            depthwise=True,
+            product=dataclasses.replace(layer.product, signed="split"),
+        )
         channels = depthwise_tiles(spec, depthwise)[0]
         good.append(depthwise_fields(spec, depthwise, channels, Bases(0, 20)))
     return good
@@ -137,17 +193,34 @@ def descriptors(spec: SocSpec, rng, count: int):
     good = choices[0]
     for pair in combinations(LARGE, 2):
         yield good | dict.fromkeys(pair, 4095)
-    yield from (good | change for change in (
-        {"samples_log2": 7}, {"weight_base": 65535}, {"macro": 3}, {"operation": 7}))
+    yield from (
+        good | change
+        for change in ({"samples_log2": 7}, {"weight_base": 65535}, {"macro": 3}, {"operation": 7})
+    )
     for base in (1, 2, 4, 8):
         yield good | {"parameter_base": base}
         yield good | {"parameter_base": base, "output_channel": 1, "output_channels": 8}
     for depth in (MAX_DEPTH, MAX_DEPTH + 1, 65535):
         yield good | dict.fromkeys(LARGE, 4095) | {"depth": depth}
     for fields in choices[1:]:
-        for name in ("left_shift", "first_shift", "second_shift", "second_base", "raw", "depth",
-                     "input_channel", "output_channel", "kernel_height", "kernel_width",
-                     "origin_x", "input_height", "inputs", "offset", "residual", "windows_log2"):
+        for name in (
+            "left_shift",
+            "first_shift",
+            "second_shift",
+            "second_base",
+            "raw",
+            "depth",
+            "input_channel",
+            "output_channel",
+            "kernel_height",
+            "kernel_width",
+            "origin_x",
+            "input_height",
+            "inputs",
+            "offset",
+            "residual",
+            "windows_log2",
+        ):
             limits = descriptor.BY_NAME[name].limits
             yield fields | {name: min(fields[name] + 1, limits[-1])}
             yield fields | {name: limits[-1]}
@@ -157,8 +230,13 @@ def descriptors(spec: SocSpec, rng, count: int):
 def _product(spec: SocSpec):
     layer = LayerSpec((1, 1, 1), 1).product
     length = max(spec.macro.lanes, spec.macro.or_width)
-    return dataclasses.replace(layer, or_width=spec.macro.or_width, length=length,
-                               sequence=spec.macro.sequence, signed=spec.macro.signed[0])
+    return dataclasses.replace(
+        layer,
+        or_width=spec.macro.or_width,
+        length=length,
+        sequence=spec.macro.sequence,
+        signed=spec.macro.signed[0],
+    )
 
 
 @pytest.mark.parametrize("spec", DEVICES, ids=("default", "array", "large"))

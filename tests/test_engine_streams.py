@@ -13,8 +13,14 @@ from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from tests.streams import drain, feed, pulse, serve, set_fields
 
-SOC = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=64, weight_rows=64,
-              channels=16, strip=4, requant_lanes=1)
+SOC = SocSpec(
+    MacroSpec(rows=32, columns=4, lanes=4),
+    activation_words=64,
+    weight_rows=64,
+    channels=16,
+    strip=4,
+    requant_lanes=1,
+)
 STALLS = ((0, 0), (0.3, 0.3), (0.8, 0.1), (0.1, 0.8))
 """Probabilities that the source and the sink stall."""
 
@@ -32,8 +38,10 @@ def test_memory_reader(stalls):
     read = Record([("adr", 6), ("re", 1), ("dat_r", 64)])
     reader = MemoryReader(read, [("tag", 9)])
     contents = words(rng, 64, 8)
-    beats = [{"adr": int(rng.integers(64)), "tag": int(rng.integers(512)),
-              "last": int(rng.integers(2))} for _ in range(300)]
+    beats = [
+        {"adr": int(rng.integers(64)), "tag": int(rng.integers(512)), "last": int(rng.integers(2))}
+        for _ in range(300)
+    ]
     taken, cycles = [], []
 
     def count():
@@ -41,11 +49,18 @@ def test_memory_reader(stalls):
             cycles.append(1)
             yield
 
-    run_simulation(reader, [feed(reader.sink, beats, seeds[0], stalls[0]), serve(read, contents),
-                            drain(reader.source, taken, len(beats), seeds[1], stalls[1]),
-                            count()])
-    assert taken == [{"data": contents[beat["adr"]], "tag": beat["tag"], "last": beat["last"]}
-                     for beat in beats]
+    run_simulation(
+        reader,
+        [
+            feed(reader.sink, beats, seeds[0], stalls[0]),
+            serve(read, contents),
+            drain(reader.source, taken, len(beats), seeds[1], stalls[1]),
+            count(),
+        ],
+    )
+    assert taken == [
+        {"data": contents[beat["adr"]], "tag": beat["tag"], "last": beat["last"]} for beat in beats
+    ]
     if stalls == (0, 0):
         assert len(cycles) <= len(beats) + 4, "one word a cycle"
 
@@ -58,8 +73,10 @@ def test_memory_reader_beside_another(stalls, busy):
     read, beside = (Record([("adr", 6), ("re", 1), ("dat_r", 64)]) for _ in range(2))
     reader = MemoryReader(read, [("tag", 9)], beside)
     contents = words(rng, 64, 8)
-    beats = [{"adr": int(rng.integers(64)), "tag": int(rng.integers(512)),
-              "last": int(rng.integers(2))} for _ in range(300)]
+    beats = [
+        {"adr": int(rng.integers(64)), "tag": int(rng.integers(512)), "last": int(rng.integers(2))}
+        for _ in range(300)
+    ]
     taken, asked, seen = [], [], []
 
     @passive
@@ -74,11 +91,18 @@ def test_memory_reader_beside_another(stalls, busy):
                 assert seen[-1] == contents[asked[-1]]
             asked.append((yield beside.adr) if (yield beside.re) else None)
 
-    run_simulation(reader, [feed(reader.sink, beats, seeds[0], stalls[0]), serve(read, contents),
-                            drain(reader.source, taken, len(beats), seeds[1], stalls[1]),
-                            other()])
-    assert taken == [{"data": contents[beat["adr"]], "tag": beat["tag"], "last": beat["last"]}
-                     for beat in beats]
+    run_simulation(
+        reader,
+        [
+            feed(reader.sink, beats, seeds[0], stalls[0]),
+            serve(read, contents),
+            drain(reader.source, taken, len(beats), seeds[1], stalls[1]),
+            other(),
+        ],
+    )
+    assert taken == [
+        {"data": contents[beat["adr"]], "tag": beat["tag"], "last": beat["last"]} for beat in beats
+    ]
     assert len(seen) > 20
 
 
@@ -90,20 +114,32 @@ def test_aligner(stalls):
     beats = []
     for _ in range(300):
         lead = int(rng.integers(WORD_BYTES))
-        beats.append({"data": words(rng, 1, 8)[0], "lead": lead,
-                      "count": int(rng.integers(1, WORD_BYTES - lead + 1)),
-                      "padding": int(rng.integers(2)), "row": int(rng.integers(32)),
-                      "last": int(rng.integers(2))})
+        beats.append(
+            {
+                "data": words(rng, 1, 8)[0],
+                "lead": lead,
+                "count": int(rng.integers(1, WORD_BYTES - lead + 1)),
+                "padding": int(rng.integers(2)),
+                "row": int(rng.integers(32)),
+                "last": int(rng.integers(2)),
+            }
+        )
     taken = []
 
     def setting():
         yield aligner.zero_point.eq(zero_point)
 
-    run_simulation(aligner, [setting(), feed(aligner.sink, beats, seeds[0], stalls[0]),
-                             drain(aligner.source, taken, len(beats), seeds[1], stalls[1])])
+    run_simulation(
+        aligner,
+        [
+            setting(),
+            feed(aligner.sink, beats, seeds[0], stalls[0]),
+            drain(aligner.source, taken, len(beats), seeds[1], stalls[1]),
+        ],
+    )
     for before, after in zip(beats, taken, strict=True):
         lead, count = before["lead"], before["count"]
-        octets = before["data"].to_bytes(8, "little")[lead:lead + count]
+        octets = before["data"].to_bytes(8, "little")[lead : lead + count]
         if before["padding"]:
             octets = bytes([zero_point & 0xFF]) * count
         assert after["data"].to_bytes(8, "little")[:count] == octets
@@ -156,10 +192,13 @@ class Strips:
 
     def __init__(self, rng, count: int):
         size = 4 * (SOC.macro.columns + 1)
-        shapes = [(int(rng.integers(1, 4)), int(rng.integers(1, SOC.strip + 1)))
-                  for _ in range(count)]
-        self.strips = [[words(rng, pixels, size) for _ in range(tiles)]
-                       for tiles, pixels in (*shapes, (1, 1), (2, 1), (3, SOC.strip))]
+        shapes = [
+            (int(rng.integers(1, 4)), int(rng.integers(1, SOC.strip + 1))) for _ in range(count)
+        ]
+        self.strips = [
+            [words(rng, pixels, size) for _ in range(tiles)]
+            for tiles, pixels in (*shapes, (1, 1), (2, 1), (3, SOC.strip))
+        ]
 
     def expected(self) -> list[list[int]]:
         """The sums that leave, a list of slots each."""
@@ -167,8 +206,12 @@ class Strips:
         for tiles in self.strips:
             slots = [[split(pixel) for pixel in tile] for tile in tiles]
             for pixel in range(len(tiles[0])):
-                leaving.append([sum(tile[pixel][slot] for tile in slots) & 0xFFFF_FFFF
-                                for slot in range(SOC.macro.columns + 1)])
+                leaving.append(
+                    [
+                        sum(tile[pixel][slot] for tile in slots) & 0xFFFF_FFFF
+                        for slot in range(SOC.macro.columns + 1)
+                    ]
+                )
         return leaving
 
 
@@ -182,20 +225,28 @@ def test_accumulator(stalls):
     def control():
         for tiles in strips.strips:
             for place, tile in enumerate(tiles):
-                yield from set_fields(accumulator, {
-                    "first": int(place == 0), "final": int(place == len(tiles) - 1),
-                    "pixels": len(tile)})
+                yield from set_fields(
+                    accumulator,
+                    {
+                        "first": int(place == 0),
+                        "final": int(place == len(tiles) - 1),
+                        "pixels": len(tile),
+                    },
+                )
                 yield from pulse(accumulator.start)
                 yield
                 assert not (yield accumulator.done)
-                yield from feed(accumulator.sink, [{"sums": pixel} for pixel in tile], seeds[0],
-                                stalls[0])
+                yield from feed(
+                    accumulator.sink, [{"sums": pixel} for pixel in tile], seeds[0], stalls[0]
+                )
                 yield
                 assert (yield accumulator.done)
 
     expected = strips.expected()
-    run_simulation(accumulator, [control(), drain(accumulator.source, taken, len(expected),
-                                                  seeds[1], stalls[1])])
+    run_simulation(
+        accumulator,
+        [control(), drain(accumulator.source, taken, len(expected), seeds[1], stalls[1])],
+    )
     assert [split(beat["sums"]) for beat in taken] == expected
 
 
@@ -213,11 +264,26 @@ def test_reader_and_aligner_lose_nothing_together():
     read = Record([("adr", 6), ("re", 1), ("dat_r", 64)])
     chain = Chain(read)
     contents = words(rng, 64, 8)
-    beats = [{"adr": int(rng.integers(64)), "lead": int(rng.integers(8)), "row": k % 32,
-              "count": 1, "last": int(rng.integers(2))} for k in range(300)]
+    beats = [
+        {
+            "adr": int(rng.integers(64)),
+            "lead": int(rng.integers(8)),
+            "row": k % 32,
+            "count": 1,
+            "last": int(rng.integers(2)),
+        }
+        for k in range(300)
+    ]
     taken = []
-    run_simulation(chain, [feed(chain.reader.sink, beats, seeds[0], 0.4), serve(read, contents),
-                           drain(chain.aligner.source, taken, len(beats), seeds[1], 0.4)])
-    assert [(beat["row"], beat["data"] & 0xFF, beat["last"]) for beat in taken] \
-        == [(beat["row"], contents[beat["adr"]] >> 8 * beat["lead"] & 0xFF, beat["last"])
-            for beat in beats]
+    run_simulation(
+        chain,
+        [
+            feed(chain.reader.sink, beats, seeds[0], 0.4),
+            serve(read, contents),
+            drain(chain.aligner.source, taken, len(beats), seeds[1], 0.4),
+        ],
+    )
+    assert [(beat["row"], beat["data"] & 0xFF, beat["last"]) for beat in taken] == [
+        (beat["row"], contents[beat["adr"]] >> 8 * beat["lead"] & 0xFF, beat["last"])
+        for beat in beats
+    ]

@@ -16,8 +16,14 @@ from dscim.gateware.engine.transpose import Transposer
 from dscim.gateware.specs import MacroSpec, SocSpec
 from tests.streams import drain, feed, set_fields
 
-SOC = SocSpec(MacroSpec(rows=48, columns=8, lanes=4), activation_words=64, weight_rows=64,
-              channels=16, strip=4, requant_lanes=1)
+SOC = SocSpec(
+    MacroSpec(rows=48, columns=8, lanes=4),
+    activation_words=64,
+    weight_rows=64,
+    channels=16,
+    strip=4,
+    requant_lanes=1,
+)
 STALLS = ((0, 0), (0.3, 0.3), (0.8, 0.1), (0.1, 0.8))
 """Probabilities that the source and the sink stall."""
 
@@ -27,14 +33,13 @@ both_ends = pytest.mark.parametrize("stalls", STALLS, ids=lambda pair: f"{pair[0
 def beat(values, **others) -> dict[str, int]:
     """A beat of int8 values, noise in the bytes behind them."""
     octets = np.asarray(values, np.int8).tobytes()
-    data = octets + b"\xA5" * (8 - len(octets))
+    data = octets + b"\xa5" * (8 - len(octets))
     return {"data": int.from_bytes(data, "little"), "count": len(octets)} | others
 
 
 @dataclasses.dataclass
 class Tile:
-    """Windows (taps, channels) of a depthwise row tile whose first channel is `lead` in its word.
-    """
+    """Windows (taps, channels) of a depthwise row tile whose first channel is `lead` in it."""
 
     windows: list[np.ndarray]
     lead: int
@@ -47,8 +52,9 @@ class Tile:
             cuts = [0, *range(8 - self.lead, channels, 8), channels]
             for tap in range(taps):
                 for first, end in pairwise(cuts):
-                    beats.append(beat(window[tap, first:end],
-                                      last=int(tap == taps - 1 and end == channels)))
+                    beats.append(
+                        beat(window[tap, first:end], last=int(tap == taps - 1 and end == channels))
+                    )
         return beats
 
     def leaving(self) -> list[tuple[int, list[int], int]]:
@@ -56,22 +62,24 @@ class Tile:
         beats = []
         for window in self.windows:
             rows = window.T.ravel().tolist()
-            beats += [(first, rows[first:first + 8], int(first + 8 >= len(rows)))
-                      for first in range(0, len(rows), 8)]
+            beats += [
+                (first, rows[first : first + 8], int(first + 8 >= len(rows)))
+                for first in range(0, len(rows), 8)
+            ]
         return beats
 
 
 def random_tile(rng, taps: int, channels: int, count: int) -> Tile:
-    return Tile([rng.integers(-128, 128, (taps, channels)) for _ in range(count)],
-                int(rng.integers(8)))
+    return Tile(
+        [rng.integers(-128, 128, (taps, channels)) for _ in range(count)], int(rng.integers(8))
+    )
 
 
 def transposed(transposer, tile: Tile, taken: list, seeds, stalls):
     """Sets a tile's sizes, sends it, and waits until all of it has left."""
     taps, channels = tile.windows[0].shape
-    yield from set_fields(transposer, {"taps": taps, "inputs": channels,
-                                       "rows": taps * channels})
-    yield                                               # as the set-up leaves it: long before
+    yield from set_fields(transposer, {"taps": taps, "inputs": channels, "rows": taps * channels})
+    yield  # as the set-up leaves it: long before
     count = len(taken) + len(tile.leaving())
     yield from feed(transposer.sink, tile.beats(), seeds[0], stalls[0])
     while len(taken) < count:
@@ -81,8 +89,10 @@ def transposed(transposer, tile: Tile, taken: list, seeds, stalls):
 @both_ends
 def test_transposer(stalls):
     rng, *seeds = np.random.default_rng(1).spawn(3)
-    tiles = [random_tile(rng, taps, int(rng.integers(1, 48 // taps + 1)), 3)
-             for taps in (*range(1, 17), 24, 25, 47, 48, 9, 9, 4)]
+    tiles = [
+        random_tile(rng, taps, int(rng.integers(1, 48 // taps + 1)), 3)
+        for taps in (*range(1, 17), 24, 25, 47, 48, 9, 9, 4)
+    ]
     transposer, taken = Transposer(SOC), []
     expected = [row for tile in tiles for row in tile.leaving()]
 
@@ -90,15 +100,17 @@ def test_transposer(stalls):
         for tile in tiles:
             yield from transposed(transposer, tile, taken, seeds, stalls)
 
-    run_simulation(transposer, [control(), drain(transposer.source, taken, len(expected),
-                                                 seeds[1], stalls[1])])
+    run_simulation(
+        transposer, [control(), drain(transposer.source, taken, len(expected), seeds[1], stalls[1])]
+    )
     for got, (row, values, last) in zip(taken, expected, strict=True):
-        octets = got["data"].to_bytes(8, "little")[:got["count"]]
+        octets = got["data"].to_bytes(8, "little")[: got["count"]]
         assert (got["row"], list(octets), got["last"]) == (row, [v & 0xFF for v in values], last)
 
 
-@pytest.mark.parametrize(("taps", "channels", "cycles"), ((9, 5, 9), (1, 48, 6), (4, 12, 24),
-                                                          (25, 1, 25)))
+@pytest.mark.parametrize(
+    ("taps", "channels", "cycles"), ((9, 5, 9), (1, 48, 6), (4, 12, 24), (25, 1, 25))
+)
 def test_transposer_keeps_up(taps, channels, cycles):
     """A window every so many cycles: its beats, where taps are odd, or its rows by eight."""
     rng, *seeds = np.random.default_rng(2).spawn(3)
@@ -111,16 +123,22 @@ def test_transposer_keeps_up(taps, channels, cycles):
             spent.append(1)
             yield
 
-    run_simulation(transposer, [
-        transposed(transposer, tile, taken, seeds, (0, 0)), count(),
-        drain(transposer.source, taken, len(tile.leaving()), seeds[1], 0)])
+    run_simulation(
+        transposer,
+        [
+            transposed(transposer, tile, taken, seeds, (0, 0)),
+            count(),
+            drain(transposer.source, taken, len(tile.leaving()), seeds[1], 0),
+        ],
+    )
     assert len(spent) <= 21 * cycles + 15
 
 
 def slots(word: int, count: int) -> list[int]:
     """The first `count` slots of 32 bits, signed."""
-    return np.frombuffer((word & (1 << 32 * count) - 1).to_bytes(4 * count, "little"),
-                         "<i4").tolist()
+    return np.frombuffer(
+        (word & (1 << 32 * count) - 1).to_bytes(4 * count, "little"), "<i4"
+    ).tolist()
 
 
 @both_ends
@@ -129,8 +147,13 @@ def test_pairs(stalls):
     pairs, taken = Pairs(SOC), []
     inputs = rng.integers(-128, 128, (60, 2, 8))
     beats = [beat(values, last=place) for pair in inputs for place, values in enumerate(pair)]
-    run_simulation(pairs, [feed(pairs.sink, beats, seeds[0], stalls[0]),
-                           drain(pairs.source, taken, len(inputs), seeds[1], stalls[1])])
+    run_simulation(
+        pairs,
+        [
+            feed(pairs.sink, beats, seeds[0], stalls[0]),
+            drain(pairs.source, taken, len(inputs), seeds[1], stalls[1]),
+        ],
+    )
     expected = (inputs[:, 0] & 0xFF) | (inputs[:, 1] & 0xFF) << 8
     assert [slots(got["slots"], 8) for got in taken] == expected.tolist()
 
@@ -155,8 +178,11 @@ def pooled(operation: Operation, values: np.ndarray, inside: np.ndarray, zero: i
 
 
 @both_ends
-@pytest.mark.parametrize("operation", (Operation.MAX_POOL, Operation.AVERAGE_POOL,
-                                       Operation.SUM_POOL), ids=lambda o: o.name.lower())
+@pytest.mark.parametrize(
+    "operation",
+    (Operation.MAX_POOL, Operation.AVERAGE_POOL, Operation.SUM_POOL),
+    ids=lambda o: o.name.lower(),
+)
 def test_pool(operation, stalls):
     rng, *seeds = np.random.default_rng(4).spawn(3)
     zero = int(rng.choice((-128, 127, 5)))
@@ -166,8 +192,10 @@ def test_pool(operation, stalls):
         if rng.random() < 0.4:
             values[:] = rng.choice((-128, -1, 0, 127), (1, 8))
         inside = rng.random(taps) < rng.choice((0, 0.5, 1, 1))
-        beats += [beat(row, padding=int(not here), last=int(tap == taps - 1))
-                  for tap, (row, here) in enumerate(zip(values, inside, strict=True))]
+        beats += [
+            beat(row, padding=int(not here), last=int(tap == taps - 1))
+            for tap, (row, here) in enumerate(zip(values, inside, strict=True))
+        ]
         expected.append(pooled(operation, values, inside, zero))
     module, taken = PoolOfALayer(), []
 
@@ -177,7 +205,7 @@ def test_pool(operation, stalls):
         yield
         yield from feed(module.pool.sink, beats, seeds[0], stalls[0])
 
-    run_simulation(module, [
-        layer(),
-        drain(module.pool.source, taken, len(expected), seeds[1], stalls[1])])
+    run_simulation(
+        module, [layer(), drain(module.pool.source, taken, len(expected), seeds[1], stalls[1])]
+    )
     assert [slots(got["slots"], 8) for got in taken] == expected

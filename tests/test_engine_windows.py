@@ -32,16 +32,25 @@ def walk(windows: Windows, geometry: Geometry, beats: list, rng, stall: float):
     yield from set_fields(windows.fields, geometry.fields())
     yield from set_fields(windows.plan, geometry.plan())
     yield
-    for _ in range(2):                                  # two column tiles: twice the same
+    for _ in range(2):  # two column tiles: twice the same
         yield from pulse(position.reset, walker.rewind)
         for _, pixel, pixels, row, rows in row_tiles(geometry):
             yield from pulse(position.restart)
-            yield from set_fields(walker, {
-                "pixels": pixels, "rows": 1 if geometry.vector else rows,
-                "first": geometry.channel, "inputs": geometry.channels})
+            yield from set_fields(
+                walker,
+                {
+                    "pixels": pixels,
+                    "rows": 1 if geometry.vector else rows,
+                    "first": geometry.channel,
+                    "inputs": geometry.channels,
+                },
+            )
             yield from pulse(walker.start)
-            expected = [place for p in range(pixels)
-                        for place in geometry.window(pixel + p)[row:row + rows]]
+            expected = [
+                place
+                for p in range(pixels)
+                for place in geometry.window(pixel + p)[row : row + rows]
+            ]
             tile = []
             while sum(beat["count"] for beat in tile) < len(expected):
                 yield from drain(walker.source, tile, len(tile) + 1, rng, stall)
@@ -73,7 +82,8 @@ def test_every_row_of_every_pixel_once(stall):
     geometries += [
         Geometry((1, 1), 9, (3, 3), (3, 3), (1, 1), (-2, -2), 81, 5, pixel=9),
         Geometry((4, 4), 21, (1, 4), (4, 1), (3, 1), (0, 0), 84, 0, pixel=21),
-        Geometry((3, 3), 5, (2, 2), (2, 2), (9, 9), (-9, -9), 20, 7, pixel=5)]
+        Geometry((3, 3), 5, (2, 2), (2, 2), (9, 9), (-9, -9), 20, 7, pixel=5),
+    ]
     geometries += [random_vector(rng, operation) for operation in VECTOR for _ in range(2)]
     beats = []
 
@@ -87,8 +97,11 @@ def test_every_row_of_every_pixel_once(stall):
         check_tile(*tile)
     padded = [place is None for _, expected, _ in beats for place in expected]
     assert any(padded) and not all(padded)
-    assert any(beat["lead"] and row == 0 for _, _, tile in beats
-               for row, beat in ((beat["row"], beat) for beat in tile)), "tiles begin mid-word"
+    assert any(
+        beat["lead"] and row == 0
+        for _, _, tile in beats
+        for row, beat in ((beat["row"], beat) for beat in tile)
+    ), "tiles begin mid-word"
 
 
 @pytest.mark.parametrize("stall", (0, 0.5))
@@ -102,15 +115,19 @@ def test_windows_of_several_pixels(windows, stall):
 
     def control(module):
         walker, position = module.walker, module.position
-        yield from set_fields(module.fields, geometry.fields() | {
-            "output_width": 8 // windows, "windows_log2": windows.bit_length() - 1})
+        yield from set_fields(
+            module.fields,
+            geometry.fields()
+            | {"output_width": 8 // windows, "windows_log2": windows.bit_length() - 1},
+        )
         yield from set_fields(module.plan, geometry.plan() | {"window": 12})
         yield
         yield from pulse(position.reset, walker.rewind)
         for pixels in strips:
             yield from pulse(position.restart)
-            yield from set_fields(walker, {"pixels": pixels, "rows": 16 * windows - 4,
-                                           "first": 0, "inputs": 3})
+            yield from set_fields(
+                walker, {"pixels": pixels, "rows": 16 * windows - 4, "first": 0, "inputs": 3}
+            )
             yield from pulse(walker.start)
             ends = sum(beat["last"] for beat in beats) + pixels
             while sum(beat["last"] for beat in beats) < ends:
@@ -124,11 +141,17 @@ def test_windows_of_several_pixels(windows, stall):
     found = [[]]
     for beat in beats:
         first = beat["adr"] * WORD_BYTES + beat["lead"]
-        found[-1] += [(beat["row"] + b, None if beat["padding"] else first + b)
-                      for b in range(beat["count"])]
+        found[-1] += [
+            (beat["row"] + b, None if beat["padding"] else first + b) for b in range(beat["count"])
+        ]
         if beat["last"]:
             found.append([])
-    expected = [[(16 * pixel + row, place) for pixel in range(windows)
-                 for row, place in enumerate(geometry.window(first + pixel))]
-                for first in range(0, 32, windows)]
+    expected = [
+        [
+            (16 * pixel + row, place)
+            for pixel in range(windows)
+            for row, place in enumerate(geometry.window(first + pixel))
+        ]
+        for first in range(0, 32, windows)
+    ]
     assert found == [*expected, []]

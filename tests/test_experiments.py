@@ -26,12 +26,15 @@ from tests.dataset_examples import write_cifar  # noqa: E402
 torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize(("name", "shape", "parameters", "convolutions"), [
-    ("fashion-resnet8", (28, 28, 1), 77_754, 10),
-    ("cifar10-resnet8", (32, 32, 3), 78_042, 10),
-    ("cifar10-resnet18", (32, 32, 3), 11_173_962, 21),
-    ("imagenet-mobilenetv2", (64, 64, 3), 3_504_872, 53),
-])
+@pytest.mark.parametrize(
+    ("name", "shape", "parameters", "convolutions"),
+    [
+        ("fashion-resnet8", (28, 28, 1), 77_754, 10),
+        ("cifar10-resnet8", (32, 32, 3), 78_042, 10),
+        ("cifar10-resnet18", (32, 32, 3), 11_173_962, 21),
+        ("imagenet-mobilenetv2", (64, 64, 3), 3_504_872, 53),
+    ],
+)
 def test_networks_have_their_shapes(name, shape, parameters, convolutions):
     model = EXPERIMENTS[name].build()
     assert sum(p.numel() for p in model.parameters()) == parameters
@@ -50,9 +53,22 @@ def test_unknown_experiments_and_plans_are_refused():
 def test_resnet18s_plan_runs_from_end_to_end(tmp_path):
     """A few steps of each training of the one command; then every network is evaluated."""
     write_cifar(tmp_path, 2)
-    given = ["all", "--experiment", "cifar10-resnet18", "--data", str(tmp_path), "--work",
-             str(tmp_path), "epochs=1", "images=4", "batch=4", "held-out=4", "limit=1",
-             "calibration=0", f"folder={tmp_path}"]
+    given = [
+        "all",
+        "--experiment",
+        "cifar10-resnet18",
+        "--data",
+        str(tmp_path),
+        "--work",
+        str(tmp_path),
+        "epochs=1",
+        "images=4",
+        "batch=4",
+        "held-out=4",
+        "limit=1",
+        "calibration=0",
+        f"folder={tmp_path}",
+    ]
     assert main(given) == 0
     results = json.loads((tmp_path / "cifar10-resnet18.json").read_text())["results"]
     assert len(results) == 4 + 6
@@ -99,8 +115,19 @@ def test_published_weights_become_a_network_without_training(tmp_path, capsys):
     torch.manual_seed(2)
     model = floating.blank(what).eval()
     torch.save(model.state_dict(), tmp_path / "weights.pth")
-    given = ["quantise", "--experiment", what.name, "--data", str(tmp_path), "--weights",
-             str(tmp_path / "weights.pth"), "--name", "net", "--folder", str(tmp_path)]
+    given = [
+        "quantise",
+        "--experiment",
+        what.name,
+        "--data",
+        str(tmp_path),
+        "--weights",
+        str(tmp_path / "weights.pth"),
+        "--name",
+        "net",
+        "--folder",
+        str(tmp_path),
+    ]
     assert main(given) == 0
     images = datasets.load("cifar10", tmp_path).test_images
     answers = floating.answers(what, model)(torch.from_numpy(images)).argmax(1).numpy()

@@ -48,21 +48,28 @@ def test_the_model_is_within_a_tenth_of_what_was_built() -> None:
 
 def test_a_design_left_out_of_the_table_is_estimated_within_a_tenth() -> None:
     """The largest macro of a kind from its smaller ones, which is what the model is for."""
-    rows = [row for row in MODEL.rows if row.design.device is None
-            and row.design.macro.form == "selected" and row.design.macro.or_width == 16
-            and row.design.macro.lanes == 16]
+    rows = [
+        row
+        for row in MODEL.rows
+        if row.design.device is None
+        and row.design.macro.form == "selected"
+        and row.design.macro.or_width == 16
+        and row.design.macro.lanes == 16
+    ]
     largest = max(rows, key=lambda row: row.lut4)
     others = SizeModel([row for row in MODEL.rows if row is not largest])
     assert others.estimate(largest.design).lut4 == pytest.approx(largest.lut4, rel=0.1)
 
 
 def test_the_table_is_read_as_it_was_written(tmp_path: Path) -> None:
-    rows = [Measured(design, {"LUT4": place, "CCU2C": 2}, 1.5, "Yosys 9")
-            for place, design in enumerate(wanted())]
-    write_table(rows, tmp_path/"sizes.json")
-    assert read_table(tmp_path/"sizes.json") == rows
+    rows = [
+        Measured(design, {"LUT4": place, "CCU2C": 2}, 1.5, "Yosys 9")
+        for place, design in enumerate(wanted())
+    ]
+    write_table(rows, tmp_path / "sizes.json")
+    assert read_table(tmp_path / "sizes.json") == rows
     assert len({row.design.name for row in rows}) == len({row.design for row in rows})
-    assert rows[3].lut4 == 3 + 2*2
+    assert rows[3].lut4 == 3 + 2 * 2
 
 
 def test_a_kind_that_was_never_synthesised_has_no_estimate() -> None:
@@ -85,8 +92,9 @@ def every_kind(rng: np.random.Generator, shape: tuple[int, int, int]) -> Network
     made.append(nodes.requantise(rng, "again", "max", zero()))
     small = made[-2].output_shape([shape])
     made.append(nodes.mean(rng, "mean", "again", small, zero()))
-    made.append(nodes.conv(rng, "last", "mean", (1, 1, shape[2]), zero(), 11,
-                           window={"kernel": (1, 1)}))
+    made.append(
+        nodes.conv(rng, "last", "mean", (1, 1, shape[2]), zero(), 11, window={"kernel": (1, 1)})
+    )
     return Network("every", shape, 1.0, 0, tuple(made))
 
 
@@ -100,8 +108,9 @@ def test_cycles_are_the_devices(words: int) -> None:
     speed = network_speed(network, ProductSpec(), spec)
     assert any(layer.strips > 1 for layer in speed.layers) == (words == 64)
     with open_target("sim", spec) as device:
-        run = NetworkRun([device], network, ProductSpec(),
-                         nodes.random_image(rng, shape)[None], compare=False)
+        run = NetworkRun(
+            [device], network, ProductSpec(), nodes.random_image(rng, shape)[None], compare=False
+        )
         list(run.execute(lambda *_: None))
         assert run.holds
         assert run.counters.cycles_busy == speed.cycles
@@ -125,7 +134,7 @@ def test_what_does_not_fit_is_told_with_the_smallest_change() -> None:
     assert "The weights do not fit the device at once" in found.faults[0]
     assert found.change is not None and found.change.startswith("--weight-rows ")
     rows = int(found.change.split()[1])
-    for weight_rows, fits in ((rows, True), (rows//2, False)):
+    for weight_rows, fits in ((rows, True), (rows // 2, False)):
         trial = dataclasses.replace(short, weight_rows=weight_rows)
         assert (fitting.fit(dataclasses.replace(setup, spec=trial)).faults == ()) is fits
     broad = dataclasses.replace(setup.spec, macro=MacroSpec(512, 32), weight_rows=4096)
@@ -141,8 +150,13 @@ def test_the_smallest_board_says_what_misses() -> None:
 
 def test_block_rams_grow_with_every_memory() -> None:
     least = block_rams(NARROW)
-    for change in ({"activation_words": 1 << 15}, {"weight_rows": 1 << 13}, {"channels": 4096},
-                   {"descriptors": 2048}, {"strip": 4096}):
+    for change in (
+        {"activation_words": 1 << 15},
+        {"weight_rows": 1 << 13},
+        {"channels": 4096},
+        {"descriptors": 2048},
+        {"strip": 4096},
+    ):
         assert block_rams(dataclasses.replace(NARROW, **change)) > least
 
 
@@ -153,21 +167,24 @@ def test_contenders_have_one_schedule_and_known_sizes() -> None:
     assert all(one.megahertz is None and one.giga_products is None for one in sides)
     larger = [side(*contender, MODEL, []) for contender in contenders(128, 32)]
     assert {one.source for one in larger} == {"model"}
-    assert all(1.5*small.lut4 < large.lut4 < 9*small.lut4
-               for small, large in zip(sides, larger, strict=True))
+    assert all(
+        1.5 * small.lut4 < large.lut4 < 9 * small.lut4
+        for small, large in zip(sides, larger, strict=True)
+    )
 
 
 def test_the_command_line(tmp_path: Path) -> None:
-    file = Path(__file__).parents[1]/"host"/"data"/EXACT
-    done = dscim("fit", file, "ecpix5", "--exact", "--json", tmp_path/"fit.json")
-    facts = json.loads((tmp_path/"fit.json").read_text())
+    file = Path(__file__).parents[1] / "host" / "data" / EXACT
+    done = dscim("fit", file, "ecpix5", "--exact", "--json", tmp_path / "fit.json")
+    facts = json.loads((tmp_path / "fit.json").read_text())
     assert done.returncode == (1 if facts["faults"] else 0), done.stderr
     assert f"{facts['cycles']} cycles an image" in done.stdout
     assert facts["inferences_per_second"] == pytest.approx(
-        find_board("ecpix5").clock/facts["cycles"])
+        find_board("ecpix5").clock / facts["cycles"]
+    )
     assert_refused(dscim("fit", file, "ecpix"), "ecpix5")
     assert_refused(dscim("fit"), "network file and a board")
     assert_refused(dscim("fit", file, "ecpix5", "--weight-rows", "1000"), "1000", "power of two")
-    done = dscim("macros", "--json", tmp_path/"m.json")
+    done = dscim("macros", "--json", tmp_path / "m.json")
     assert done.returncode == 0, done.stderr
-    assert len(json.loads((tmp_path/"m.json").read_text())) == 6
+    assert len(json.loads((tmp_path / "m.json").read_text())) == 6

@@ -47,8 +47,10 @@ def forms_agree(monkeypatch, sequence: SequenceSpec, broken: bool = False) -> bo
 
     Any operands, zero point, signed mode and activation shift.
     """
+
     def build(form: str):
         return build_macro(MacroSpec(16, 1, 16, form, 1, sequence))
+
     array = build("array")
     with monkeypatch.context() as patch:
         if broken:
@@ -56,8 +58,9 @@ def forms_agree(monkeypatch, sequence: SequenceSpec, broken: bool = False) -> bo
         selected = build("selected")
     design = pair.Pair(array, selected, samples_log2=0, later=1)
     depth = pair.cycles(pair.Pair(build("array"), build("selected"), samples_log2=0)) + 2
-    return prove.prove(f"pair-{sequence.kind}", design, design.ios,
-                       pair.checker(design, depth), depth + 1).holds
+    return prove.prove(
+        f"pair-{sequence.kind}", design, design.ios, pair.checker(design, depth), depth + 1
+    ).holds
 
 
 @pytest.mark.slow
@@ -74,13 +77,15 @@ def samples_count(or_width: int, lanes: int, parity: bool = True) -> bool:
     its steps, and the sequencer's steps are each region and chunk once (which is simulated).
     """
     design = region.Region(MacroSpec(or_width, 1, or_width, "selected", lanes), parity)
-    return prove.prove("region", design, design.ios, region.checker(design),
-                       region.SETTLED + 2).holds
+    return prove.prove(
+        "region", design, design.ios, region.checker(design), region.SETTLED + 2
+    ).holds
 
 
-@pytest.mark.parametrize(("or_width", "lanes"), [
-    (16, 2), (16, 4), (16, 16), (64, 4), (64, 32),
-    pytest.param(16, 64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("or_width", "lanes"),
+    [(16, 2), (16, 4), (16, 16), (64, 4), (64, 32), pytest.param(16, 64, marks=pytest.mark.slow)],
+)
 def test_samples_at_once_are_the_sum_of_samples(or_width, lanes):
     assert samples_count(or_width, lanes)
 

@@ -22,8 +22,11 @@ from tests import onnx_networks, tflite_networks
 from tests.network_examples import network
 from tests.tflite_files import TfliteFile
 
-WHOLE = {".npz": pack(network()), ".tflite": tflite_networks.residual().pack(),
-         ".onnx": onnx_networks.separable().pack()}
+WHOLE = {
+    ".npz": pack(network()),
+    ".tflite": tflite_networks.residual().pack(),
+    ".onnx": onnx_networks.separable().pack(),
+}
 SECONDS = 5
 """The most that any damaged file may take; whole ones take a tenth of it."""
 
@@ -60,7 +63,7 @@ def test_the_whole_file_is_a_network(folder, suffix):
 @given(st.data())
 def test_cut_at_any_byte(folder, suffix, data):
     whole, path = WHOLE[suffix], folder / f"cut{suffix}"
-    path.write_bytes(whole[:data.draw(st.integers(0, len(whole) - 1))])
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     result = reading(path)
     assert suffix != ".npz" or isinstance(result, str)
 
@@ -80,7 +83,7 @@ def test_any_bytes_changed(folder, suffix, data):
                 changed[place] = data.draw(st.integers(0, 255))
             case "word":
                 value = data.draw(st.sampled_from([0, 1, 2**31 - 1, 2**31, 2**32 - 1, 65536]))
-                changed[place:place + 4] = struct.pack("<I", value)
+                changed[place : place + 4] = struct.pack("<I", value)
     path.write_bytes(changed)
     reading(path)
 
@@ -95,9 +98,12 @@ def test_noise(folder, suffix, noise):
 
 
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-2**70, 2**70), st.floats(),
-              st.text(max_size=5)),
-    lambda inner: st.lists(inner, max_size=4), max_leaves=8)
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5)
+    ),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=8,
+)
 
 
 @settings(deadline=None, max_examples=100)
@@ -122,9 +128,19 @@ def npy(shape, dtype="|i1", data=b""):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
 
-@pytest.mark.parametrize("member", [
-    npy("(2147483648, 2147483648)"), npy("(1099511627776,)"), npy("(-1,)"), npy("(4,)", "|O"),
-    npy("(3,)", data=b"1234"), npy("'x'"), b"", b"\x93NUMPY\x07\x00"])
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy("(2147483648, 2147483648)"),
+        npy("(1099511627776,)"),
+        npy("(-1,)"),
+        npy("(4,)", "|O"),
+        npy("(3,)", data=b"1234"),
+        npy("'x'"),
+        b"",
+        b"\x93NUMPY\x07\x00",
+    ],
+)
 def test_arrays_that_are_not_there(folder, member):
     path, packed = folder / "array.npz", io.BytesIO(WHOLE[".npz"])
     with zipfile.ZipFile(packed, "a") as archive:
@@ -147,14 +163,18 @@ def test_a_zip_bomb(folder, method):
 
 def test_a_header_of_brackets(folder):
     path = folder / "deep.npz"
-    for text in ("[" * 200_000, '{"format": "dscim network", "version": 1, "nodes": '
-                 + "[" * 900 + "]" * 900 + "}"):
+    for text in (
+        "[" * 200_000,
+        '{"format": "dscim network", "version": 1, "nodes": ' + "[" * 900 + "]" * 900 + "}",
+    ):
         path.write_bytes(zip_arrays({"header": np.frombuffer(text.encode(), np.uint8)}))
         assert "damaged" in reading(path)
 
 
-@pytest.mark.parametrize("shape", [
-    (1, 2**31 - 1, 2**31 - 1, 3), (1, -5, 8, 3), (1, 0, 8, 3), (2**31 - 1, 8, 8, 3), (1,) * 9, ()])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 2**31 - 1, 2**31 - 1, 3), (1, -5, 8, 3), (1, 0, 8, 3), (2**31 - 1, 8, 8, 3), (1,) * 9, ()],
+)
 def test_tflite_shapes(folder, shape):
     """A RELU on a tensor that no memory holds, that is empty, or that is no image."""
     file = TfliteFile()
@@ -166,7 +186,7 @@ def test_tflite_shapes(folder, shape):
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.inf, np.nan, 1e-44, 1e38])
-@pytest.mark.parametrize("zero", [0, 300, -2**40])
+@pytest.mark.parametrize("zero", [0, 300, -(2**40)])
 def test_tflite_scales(folder, scale, zero):
     chain = tflite_networks.Chain(0, (1, 4, 4, 2)).conv(3).mean().dense(2)
     path = folder / "scale.tflite"

@@ -11,8 +11,9 @@ from dscim.host.network import load, run, save
 from dscim.host.network.importers import compare, import_file
 from tests.onnx_networks import FILES, Qdq, integer_ends
 
-needs_runtime = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None,
-                                   reason="onnxruntime is not installed")
+needs_runtime = pytest.mark.skipif(
+    importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed"
+)
 
 
 def imported(tmp_path, data):
@@ -30,14 +31,15 @@ def test_every_layer_is_1_apart_at_most(tmp_path, name, kind):
     result = imported(tmp_path, chain.pack())
     save(result.network, tmp_path / "n.npz")
     result = dataclasses.replace(result, network=load(tmp_path / "n.npz"))
-    images = np.random.default_rng(0).integers(
-        -128, 128, (64, *result.network.shape)).astype(np.int8)
+    images = (
+        np.random.default_rng(0).integers(-128, 128, (64, *result.network.shape)).astype(np.int8)
+    )
     *nodes, _ = compare(chain.pack(), result, images, lambda done, total: None)
     assert len(nodes) >= len(result.network.nodes) - 2
     assert max(each.greatest for each in nodes) <= 1
     assert sum(each.differing for each in nodes) <= 0.01 * sum(each.outputs for each in nodes)
     made = run(result.network, images)
-    assert min(output.std() for output in made.values()) > 1    # not the same whatever goes in
+    assert min(output.std() for output in made.values()) > 1  # not the same whatever goes in
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int8])
@@ -92,15 +94,27 @@ def test_onnxruntime_s_own_quantiser(tmp_path):
 
     (tmp_path / "f.onnx").write_bytes(floating(generator))
     quantization.quantize_static(
-        tmp_path / "f.onnx", tmp_path / "q.onnx", Reader(), per_channel=True,
-        quant_format=quantization.QuantFormat.QDQ, weight_type=quantization.QuantType.QInt8,
-        activation_type=quantization.QuantType.QUInt8, reduce_range=True)
+        tmp_path / "f.onnx",
+        tmp_path / "q.onnx",
+        Reader(),
+        per_channel=True,
+        quant_format=quantization.QuantFormat.QDQ,
+        weight_type=quantization.QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+        reduce_range=True,
+    )
     result = import_file(tmp_path / "q.onnx")
     assert [type(node).__name__ for node in result.network.nodes] == [
-        "Conv", "Depthwise", "Conv", "Mean", "Conv"]
+        "Conv",
+        "Depthwise",
+        "Conv",
+        "Mean",
+        "Conv",
+    ]
     images = generator.integers(-128, 128, (16, *result.network.shape)).astype(np.int8)
-    *nodes, whole = compare((tmp_path / "q.onnx").read_bytes(), result, images,
-                            lambda done, total: None)
+    *nodes, whole = compare(
+        (tmp_path / "q.onnx").read_bytes(), result, images, lambda done, total: None
+    )
     assert len(nodes) == 5 and max(each.greatest for each in nodes) <= 1
     assert whole.greatest <= 2
 
@@ -111,9 +125,17 @@ def floating(generator):
     chain.nodes, chain.constants, chain.last = [], [], "x"
 
     def numbers(*shape):
-        return chain.constant(generator.normal(0, shape[-1]**-0.5 / 2, shape), np.float32)
+        return chain.constant(generator.normal(0, shape[-1] ** -0.5 / 2, shape), np.float32)
+
     for outputs, held, kernel, group in ((8, 3, 3, 1), (8, 1, 3, 8), (12, 8, 1, 1)):
-        chain.node("Conv", chain.last, numbers(outputs, held, kernel, kernel), numbers(outputs),
-                   shape=(1, outputs, 16, 16), group=group, pads=[kernel // 2] * 4).relu()
+        chain.node(
+            "Conv",
+            chain.last,
+            numbers(outputs, held, kernel, kernel),
+            numbers(outputs),
+            shape=(1, outputs, 16, 16),
+            group=group,
+            pads=[kernel // 2] * 4,
+        ).relu()
     chain.node("GlobalAveragePool", shape=(1, 12, 1, 1)).node("Flatten", shape=(1, 12))
     return chain.node("Gemm", chain.last, numbers(5, 12), numbers(5), shape=(1, 5), transB=1).pack()

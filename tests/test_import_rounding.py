@@ -15,8 +15,11 @@ from tests.integers import half_away, scale_once, scale_twice
 
 def differing(real: float, multiplier: int, shift: int, sums: Iterable[int]) -> int:
     """How many sums between saturation on both sides do not round as their double product."""
-    return sum(scale_once(total, multiplier, shift) != half_away(Fraction(real * total))
-               for total in sums if abs(real * total) < 256)
+    return sum(
+        scale_once(total, multiplier, shift) != half_away(Fraction(real * total))
+        for total in sums
+        if abs(real * total) < 256
+    )
 
 
 @settings(deadline=None, max_examples=25)
@@ -47,16 +50,18 @@ def test_twice_is_worse_than_once():
     real = 0.022592034071161442
     multiplier, shift, wrong = nearest_scaling(real, -20000, 20000)
     assert wrong == 0 and (multiplier, shift) == tuple(
-        int(number[0]) for number in quantise_multiplier([real]))
+        int(number[0]) for number in quantise_multiplier([real])
+    )
     sums = range(-10000, 10000, 7)
-    off = sum(scale_twice(total, multiplier, shift) != half_away(Fraction(real * total))
-              for total in sums)
+    off = sum(
+        scale_twice(total, multiplier, shift) != half_away(Fraction(real * total)) for total in sums
+    )
     assert off > 0.005 * len(sums)
 
 
 def test_factors_beyond_the_integers_and_none():
     assert nearest_scaling(0.0, -5, 5) == (0, 0, 0)
-    assert nearest_scaling(1e-300, -2**31, 2**31 - 1) == (0, 0, 0)
+    assert nearest_scaling(1e-300, -(2**31), 2**31 - 1) == (0, 0, 0)
     assert nearest_scaling(0.3, 7, 7)[2] == 0
 
 

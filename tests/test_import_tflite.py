@@ -27,7 +27,7 @@ def imported(tmp_path, chain):
 @pytest.mark.parametrize("name", FILES)
 def test_every_layer_is_litert_s(tmp_path, name, seed):
     network, images = compared(tmp_path, FILES[name](seed), 12, seed)
-    for node, output in run(network, images).items():   # nothing is the same whatever goes in
+    for node, output in run(network, images).items():  # nothing is the same whatever goes in
         assert node.startswith("softmax") or output.std() > 1
 
 
@@ -57,8 +57,11 @@ def compared(tmp_path, chain, count, seed):
     result = imported(tmp_path, chain)
     save(result.network, tmp_path / "n.npz")
     result = dataclasses.replace(result, network=load(tmp_path / "n.npz"))
-    images = np.random.default_rng(seed).integers(
-        -128, 128, (count, *result.network.shape)).astype(np.int8)
+    images = (
+        np.random.default_rng(seed)
+        .integers(-128, 128, (count, *result.network.shape))
+        .astype(np.int8)
+    )
     *nodes, whole = compare(chain.pack(), result, images, lambda done, total: None)
     assert [each.name for each in nodes] == [node.name for node in result.network.nodes]
     for each in nodes:
@@ -84,7 +87,7 @@ def test_what_needs_no_node_has_none(tmp_path):
     network = imported(tmp_path, FILES["keyword_spotting"]()).network
     assert kinds(network)[0] == "Reshape" and kinds(network)[-2:] == ["Conv", "Softmax"]
     network = imported(tmp_path, FILES["person_detection"]()).network
-    assert kinds(network)[:2] == ["Conv", "Depthwise"]      # one channel is no depthwise layer
+    assert kinds(network)[:2] == ["Conv", "Depthwise"]  # one channel is no depthwise layer
     assert isinstance(network.nodes[1], Depthwise) and network.nodes[1].weights.shape == (3, 3, 8)
 
 

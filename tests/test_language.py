@@ -31,7 +31,7 @@ def llama(tmp_path):
 def e4m3_numbers():
     """Every finite non-negative E4M3 number from its definition: 4 bits e, 3 bits m."""
     codes = [(e, m) for e in range(16) for m in range(8) if (e, m) != (15, 7)]
-    return np.array([m / 8 * 2.0**-6 if e == 0 else (1 + m / 8) * 2.0**(e - 7) for e, m in codes])
+    return np.array([m / 8 * 2.0**-6 if e == 0 else (1 + m / 8) * 2.0 ** (e - 7) for e, m in codes])
 
 
 def test_e4m3_rounds_to_the_nearest_number_and_ties_to_even():
@@ -58,7 +58,7 @@ def test_e4m3_is_torchs():
 def test_rows_become_fp8_with_the_largest_scale_and_align_half_to_even():
     values = np.array([[0.9, -0.01, 0.0], [0, 0, 0]], np.float32)
     numbers, scale = to_fp8(values)
-    assert scale[0, 0] == 8                             # 0.9 * 256 = 230; * 512 is too much
+    assert scale[0, 0] == 8  # 0.9 * 256 = 230; * 512 is too much
     assert (numbers[1] == 0).all()
     mantissas, shared = align(np.array([[112, 2.5, 3.5, -0.5], [0, 0, 0, 0]], np.float32))
     assert mantissas.tolist() == [[112, 2, 4, 0], [0, 0, 0, 0]]
@@ -66,23 +66,29 @@ def test_rows_become_fp8_with_the_largest_scale_and_align_half_to_even():
     assert align(np.array([[1.875]], np.float32))[0].tolist() == [[120]]
 
 
-@pytest.mark.parametrize("spec", [
-    ProductSpec(exact=True), ProductSpec(16, 256, activation_shift=1),
-    ProductSpec(64, 64), ProductSpec(16, 256, table_sequence("gaussian"), activation_shift=1),
-    ProductSpec(16, 256, table_sequence("gaussian-scaled"), activation_shift=1)], ids=str)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ProductSpec(exact=True),
+        ProductSpec(16, 256, activation_shift=1),
+        ProductSpec(64, 64),
+        ProductSpec(16, 256, table_sequence("gaussian"), activation_shift=1),
+        ProductSpec(16, 256, table_sequence("gaussian-scaled"), activation_shift=1),
+    ],
+    ids=str,
+)
 def test_aligned_products_are_scaled_sums_of_the_reference(spec):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(70, 192)).astype(np.float32)
     weights = (rng.normal(size=(24, 192)) * rng.lognormal(size=(24, 1))).astype(np.float32)
     wanted = np.zeros((70, 24))
     for (a, e), (w, f) in zip(Tiles(x), Tiles(weights), strict=True):
-        sums = table_gain(spec.sequence, spec.samples) * product(
-            a, np.ascontiguousarray(w.T), spec)
-        wanted += sums * 2.0**(e + f.T)
+        sums = table_gain(spec.sequence, spec.samples) * product(a, np.ascontiguousarray(w.T), spec)
+        wanted += sums * 2.0 ** (e + f.T)
     assert np.allclose(Aligned(spec)(x, weights), wanted, rtol=1e-5, atol=1e-5)
     if spec.exact:
         truth = x @ weights.T
-        assert np.mean((wanted - truth)**2) < 0.002 * np.mean(truth**2)
+        assert np.mean((wanted - truth) ** 2) < 0.002 * np.mean(truth**2)
 
 
 def test_turning_keeps_products_and_wants_a_power_of_two():
@@ -96,6 +102,7 @@ def test_turning_keeps_products_and_wants_a_power_of_two():
 
 def forward(llama, tokens):
     """LLaMA as it is written in its paper, one position and head at a time, in double precision."""
+
     def weights(name):
         return llama.file.tensor(name + ".weight").astype(float)
 
@@ -104,8 +111,9 @@ def forward(llama, tokens):
 
     def turned(v, t):
         pairs = v.reshape(-1, 2) @ [1, 1j]
-        pairs = pairs * np.exp(1j * t * 10000.0**(-np.arange(len(pairs)) / len(pairs)))
+        pairs = pairs * np.exp(1j * t * 10000.0 ** (-np.arange(len(pairs)) / len(pairs)))
         return np.stack([pairs.real, pairs.imag], 1).ravel()
+
     head = WIDTH // HEADS
     xs = [weights("token_embd")[token] for token in tokens]
     for b in range(BLOCKS):
@@ -117,8 +125,9 @@ def forward(llama, tokens):
             for h in range(HEADS):
                 mine, theirs = slice(h * head, h * head + head), h * KEY_HEADS // HEADS * head
                 key = slice(theirs, theirs + head)
-                score = [turned(q[t][mine], t) @ turned(k[s][key], s) / head**0.5
-                         for s in range(t + 1)]
+                score = [
+                    turned(q[t][mine], t) @ turned(k[s][key], s) / head**0.5 for s in range(t + 1)
+                ]
                 share = np.exp(score) / np.exp(score).sum()
                 heads.append(sum(p * v[s][key] for s, p in enumerate(share)))
             xs[t] = xs[t] + weights(at + "attn_output") @ np.concatenate(heads)
@@ -157,10 +166,11 @@ def test_score_is_the_mean_surprise():
 
 def test_tokens_are_merged_by_rank_and_digits_stand_alone():
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    tokenizer = Tokenizer([*letters, "Ġ", "th", "he", "Ġth", "Ġthe", "Ã", "©"],
-                          ["t h", "Ġ th", "h e", "Ġth e"])
+    tokenizer = Tokenizer(
+        [*letters, "Ġ", "th", "he", "Ġth", "Ġthe", "Ã", "©"], ["t h", "Ġ th", "h e", "Ġth e"]
+    )
     assert tokenizer.decode(tokenizer.encode("the the 12 é")) == "the the 12 é"
-    assert tokenizer.encode("the the") == [37, 4, 40]   # th + e, then a space's word
+    assert tokenizer.encode("the the") == [37, 4, 40]  # th + e, then a space's word
     assert tokenizer.encode("12") == [letters.index("1"), letters.index("2")]
 
 
@@ -183,10 +193,15 @@ def test_a_block_on_the_simulated_soc_equals_the_reference(llama):
     assert (run.differing, run.cycles > 0) == (0, True)
 
 
-@pytest.mark.parametrize(("damage", "words"), [
-    (lambda data: b"nonsense" + data, "GGUF"), (lambda data: data[:40], "GGUF"),
-    (lambda data: data[:4] + struct.pack("<I", 9) + data[8:], "version 9"),
-    (lambda data: data.replace(b"blk.0.attn_q", b"blk.0.attn_z"), "blk.0.attn_q")])
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: b"nonsense" + data, "GGUF"),
+        (lambda data: data[:40], "GGUF"),
+        (lambda data: data[:4] + struct.pack("<I", 9) + data[8:], "version 9"),
+        (lambda data: data.replace(b"blk.0.attn_q", b"blk.0.attn_z"), "blk.0.attn_q"),
+    ],
+)
 def test_bad_files_are_told_in_a_sentence(damage, words, tmp_path):
     path = tiny_llama(tmp_path / "tiny.gguf")
     path.write_bytes(damage(path.read_bytes()))
@@ -204,7 +219,7 @@ def test_damaged_files_end_in_a_sentence_or_in_numbers(tmp_path):
         for place in rng.integers(0, head, rng.integers(1, 4)):
             text[place] = rng.integers(256)
         damaged.append(bytes(text))
-    nested = struct.pack("<IQ", 9, 1) * 5000            # arrays in arrays
+    nested = struct.pack("<IQ", 9, 1) * 5000  # arrays in arrays
     damaged.append(whole[:24] + struct.pack("<Q", 1) + b"a" + struct.pack("<I", 9) + nested)
     told = 0
     for number, text in enumerate(damaged):
@@ -234,8 +249,10 @@ def test_smollm2_knows_its_capitals():
         model, tokenizer = load_model(find_model())
     except UserError as error:
         pytest.skip(str(error))
-    prompts = [np.array(tokenizer.encode(text))
-               for text in ("The capital of France is", "The opposite of hot is")]
+    prompts = [
+        np.array(tokenizer.encode(text))
+        for text in ("The capital of France is", "The opposite of hot is")
+    ]
     said = [each[-1].argmax() for each in model.logits(prompts)]
     assert [tokenizer.decode([token]) for token in said] == [" Paris", " cold"]
 
@@ -253,8 +270,12 @@ def small_study(tmp_path, monkeypatch):
 
 
 def test_the_study_scores_every_arithmetic_beside_float(small_study):
-    rows = [row for name in models.ARITHMETICS if "turned" not in name
-            for row in models._scored(name, 2, 8, 1)]
+    rows = [
+        row
+        for name in models.ARITHMETICS
+        if "turned" not in name
+        for row in models._scored(name, 2, 8, 1)
+    ]
     assert [row["product"] for row in rows][:2] == ["FP32", "exact"]
     assert (rows[0]["agreement"], rows[0]["prompts"]) == (1, "1 of 1")
     losses = [np.log(row["perplexity"]) for row in rows]
@@ -267,6 +288,7 @@ def test_the_study_scores_every_arithmetic_beside_float(small_study):
 def test_without_the_file_the_study_says_how_to_get_it(monkeypatch):
     def missing():
         raise UserError("nothing")
+
     monkeypatch.setattr(models, "find_model", missing)
     rows = [row for cell in models.cells(False) for row in cell.compute()]
     assert "pip install" in rows[0]["note"]

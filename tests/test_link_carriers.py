@@ -39,8 +39,9 @@ class Ends(Exception):
 
 
 def twin_of(ledger: Ledger) -> Twin:
-    return Twin(ledger, [MEMORY, REGISTERS],
-                clock=lambda: int(1e6 * time.monotonic()) & 0xFFFF_FFFF)
+    return Twin(
+        ledger, [MEMORY, REGISTERS], clock=lambda: int(1e6 * time.monotonic()) & 0xFFFF_FFFF
+    )
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def terminal(answer: Answer) -> Iterator[str]:
             while True:
                 data = answer(os.read(ours, 4096))
                 while data:
-                    data = data[os.write(ours, data):]
+                    data = data[os.write(ours, data) :]
         os.close(ours)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -112,7 +113,7 @@ def ending(answer: Answer, after: int) -> Answer:
 @pytest.mark.parametrize("place", [served, terminal])
 def test_words_arrive(place: Callable[[Answer], Iterator[str]]) -> None:
     ledger = Ledger(MEMORY, REGISTERS)
-    with place(LineTwin(twin_of(ledger)).answer) as target:     # type: ignore[attr-defined]
+    with place(LineTwin(twin_of(ledger)).answer) as target:  # type: ignore[attr-defined]
         for _ in range(2):
             link = connect(target)
             link.write(MEMORY.start, WORDS[:20_000])
@@ -136,11 +137,10 @@ def test_a_terminal_in_use_is_told_and_waited_for() -> None:
 
 @pytest.mark.parametrize("place", [served, terminal])
 @pytest.mark.parametrize("after", [10, 1000, 50_000])
-def test_an_end_in_the_middle_is_told(place: Callable[[Answer], Iterator[str]],
-                                      after: int) -> None:
+def test_an_end_in_the_middle_is_told(place: Callable[[Answer], Iterator[str]], after: int) -> None:
     answer = ending(LineTwin(twin_of(Ledger(MEMORY, REGISTERS))).answer, after)
     start = time.monotonic()
-    with place(answer) as target, pytest.raises(LinkError):     # type: ignore[attr-defined]
+    with place(answer) as target, pytest.raises(LinkError):  # type: ignore[attr-defined]
         link = connect(target, timeout=1)
         try:
             link.write(MEMORY.start, WORDS)
@@ -161,14 +161,18 @@ def test_silence_is_named() -> None:
 
 def test_noise_is_named() -> None:
     random = np.random.default_rng(2)
-    with served(lambda data: random.bytes(500)) as target, \
-            pytest.raises(LinkError, match=r"sent \d+ bytes, but none that answer"):
+    with (
+        served(lambda data: random.bytes(500)) as target,
+        pytest.raises(LinkError, match=r"sent \d+ bytes, but none that answer"),
+    ):
         connect(target, timeout=1)
 
 
 def test_uartbone_alone_is_named() -> None:
-    with Simulator(toy_soc.design()) as simulator, \
-            pytest.raises(LinkError, match="answers LiteX's UARTBone, but is no dscim device"):
+    with (
+        Simulator(toy_soc.design()) as simulator,
+        pytest.raises(LinkError, match="answers LiteX's UARTBone, but is no dscim device"),
+    ):
         connect(f"socket://127.0.0.1:{simulator.port}", timeout=1)
 
 
@@ -195,8 +199,7 @@ def test_an_open_does_no_harm_to_uartbone() -> None:
             connect(target, timeout=0.3)
     opens = [data for data in greetings if len(data) % 6 == 0 and data[0] == 0]
     assert len(opens) >= 2
-    assert all(data[place] not in range(1, 5)
-               for data in opens for place in range(0, len(data), 6))
+    assert all(data[place] not in range(1, 5) for data in opens for place in range(0, len(data), 6))
 
 
 def test_words_arrive_in_datagrams() -> None:
@@ -206,7 +209,7 @@ def test_words_arrive_in_datagrams() -> None:
         link.write(MEMORY.start, WORDS)
         np.testing.assert_array_equal(link.read(MEMORY.start, len(WORDS)), WORDS)
         link.close()
-    assert set(ledger.times[MEMORY][:len(WORDS)]) == {1}
+    assert set(ledger.times[MEMORY][: len(WORDS)]) == {1}
 
 
 def test_a_udp_port_where_nobody_listens_is_silent() -> None:
@@ -227,8 +230,13 @@ def test_foreign_frames_change_nothing() -> None:
 
     def strange(data: bytes) -> bytes:
         kind = int(random.choice([0x81, 0x82, 0x83, 0x84, 0xFF, 2]))
-        frame = Frame(kind, int(random.integers(40)), int(random.integers(1 << 32)),
-                      MEMORY.start, random.bytes(4 * int(random.integers(3))))
+        frame = Frame(
+            kind,
+            int(random.integers(40)),
+            int(random.integers(1 << 32)),
+            MEMORY.start,
+            random.bytes(4 * int(random.integers(3))),
+        )
         return cobs.wire(frame.encode()) + line.answer(data)
 
     with served(strange) as target:

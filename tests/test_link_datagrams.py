@@ -35,8 +35,12 @@ class Served:
 
     def __init__(self) -> None:
         self.ledger = Ledger(MEMORY, REGISTERS)
-        self.twin = Twin(self.ledger, [MEMORY, REGISTERS], lease=1_000_000,
-                         clock=lambda: int(1e6 * time.monotonic()) & 0xFFFF_FFFF)
+        self.twin = Twin(
+            self.ledger,
+            [MEMORY, REGISTERS],
+            lease=1_000_000,
+            clock=lambda: int(1e6 * time.monotonic()) & 0xFFFF_FFFF,
+        )
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.settimeout(0.1)
@@ -69,8 +73,7 @@ def served() -> Iterator[Served]:
 
 
 def connect(port: int, **options: float) -> FrameLink:
-    return FrameLink(DatagramCarrier("127.0.0.1", port, 1), memories=[MEMORY],
-                     **options)  # type: ignore[arg-type]
+    return FrameLink(DatagramCarrier("127.0.0.1", port, 1), memories=[MEMORY], **options)  # type: ignore[arg-type]
 
 
 def through_faults(served: Served, rate: float, words: int) -> None:
@@ -80,9 +83,11 @@ def through_faults(served: Served, rate: float, words: int) -> None:
         link = connect(proxy.port, wait=5, timeout=STARVED)
         start = time.monotonic()
         carry(link, MEMORY.start, len(MEMORY) // 4, words, 22)
-        print(f"\n{4 * words} bytes each way in {time.monotonic() - start:.1f} s; "
-              f"{dict(proxy.faults)}; {dataclasses.asdict(link.statistics)}; "
-              f"{dataclasses.asdict(served.twin.counters)}")
+        print(
+            f"\n{4 * words} bytes each way in {time.monotonic() - start:.1f} s; "
+            f"{dict(proxy.faults)}; {dataclasses.asdict(link.statistics)}; "
+            f"{dataclasses.asdict(served.twin.counters)}"
+        )
         link.close()
     if rate:
         assert all(proxy.faults[fault] for fault in FAULTS)
@@ -90,8 +95,9 @@ def through_faults(served: Served, rate: float, words: int) -> None:
         assert served.twin.counters.frames_dropped
 
 
-@pytest.mark.parametrize(("rate", "words"), [(0.0, MEGABYTE * 2), (0.01, MEGABYTE * 2),
-                                             (0.2, MEGABYTE // 2)])
+@pytest.mark.parametrize(
+    ("rate", "words"), [(0.0, MEGABYTE * 2), (0.01, MEGABYTE * 2), (0.2, MEGABYTE // 2)]
+)
 def test_words_arrive_through_faults(served: Served, rate: float, words: int) -> None:
     through_faults(served, rate, max(words, len(MEMORY) // 4))
 
@@ -118,7 +124,7 @@ def pulled(served: Served, times: int) -> None:
     random = np.random.default_rng(23)
     for number in range(times):
         link = connect(served.port, take_over=True)
-        way = link._carrier._socket     # type: ignore[attr-defined]
+        way = link._carrier._socket  # type: ignore[attr-defined]
         puller = threading.Timer(float(random.uniform(0, 0.1)), way.close)
         puller.start()
         with pytest.raises(LinkError, match="failed"):
@@ -143,7 +149,7 @@ def test_a_cable_pulled_fifty_times_leaves_the_device_usable(served: Served) -> 
 def test_foreign_datagrams_change_nothing(served: Served) -> None:
     """A stranger's datagrams come between: they have another address, so the socket drops them."""
     link = connect(served.port)
-    place = link._carrier._socket.getsockname()     # type: ignore[attr-defined]
+    place = link._carrier._socket.getsockname()  # type: ignore[attr-defined]
     ends = threading.Event()
 
     def shout() -> None:
@@ -171,14 +177,19 @@ def etherbone(data: bytes) -> bytes | None:
 
 
 def test_something_else_at_the_port_is_named() -> None:
-    with answering(lambda _: b"HTTP/1.1 400 Bad Request") as port, \
-            pytest.raises(LinkError, match=r"sent \d+ bytes, but none that answer.*this port"):
+    with (
+        answering(lambda _: b"HTTP/1.1 400 Bad Request") as port,
+        pytest.raises(LinkError, match=r"sent \d+ bytes, but none that answer.*this port"),
+    ):
         connect(port, timeout=0.5)
 
 
 def test_a_plain_litex_soc_is_named() -> None:
-    with answering(etherbone) as bone, answering(lambda _: b"") as frames, \
-            pytest.raises(LinkError, match=r"LiteX's Etherbone, but is no dscim.*0x0000004d"):
+    with (
+        answering(etherbone) as bone,
+        answering(lambda _: b"") as frames,
+        pytest.raises(LinkError, match=r"LiteX's Etherbone, but is no dscim.*0x0000004d"),
+    ):
         FrameLink(DatagramCarrier("127.0.0.1", frames, bone), timeout=0.5)
 
 

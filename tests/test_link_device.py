@@ -64,8 +64,9 @@ def transport(simulator: Simulator, rate: float = 0.0, seed: int = 0) -> Flippin
 
 
 def connect(simulator: Simulator, *, wait: float = 0.0, take_over: bool = False) -> FrameLink:
-    return FrameLink(StreamCarrier(transport(simulator)), timeout=TIMEOUT, wait=wait,
-                     take_over=take_over)
+    return FrameLink(
+        StreamCarrier(transport(simulator)), timeout=TIMEOUT, wait=wait, take_over=take_over
+    )
 
 
 def test_words_arrive_and_the_device_counts_the_frames(simulator: Simulator) -> None:
@@ -76,7 +77,7 @@ def test_words_arrive_and_the_device_counts_the_frames(simulator: Simulator) -> 
     taken = link.statistics.frames_sent - sent
     after = counters(link)
     assert after["frames_taken"] - before["frames_taken"] >= taken - 1
-    if not link.statistics.resends:     # a starved simulator may be asked twice
+    if not link.statistics.resends:  # a starved simulator may be asked twice
         assert after["frames_taken"] - before["frames_taken"] == taken + 1
         assert after["frames_doubled"] == before["frames_doubled"]
     for name in ("frames_dropped", "frames_ahead", "frames_refused", "stray_bytes"):
@@ -98,12 +99,14 @@ def test_flipped_bits_change_no_word_of_two_megabytes(simulator: Simulator, rate
 
 def flips(simulator: Simulator, rate: float, words: int) -> None:
     way = transport(simulator, rate, 5)
-    link = FrameLink(StreamCarrier(way), timeout=TIMEOUT, wait=TIMEOUT,
-                     memories=memory_ranges(SPEC))      # a starved host may lose its lease
+    link = FrameLink(
+        StreamCarrier(way), timeout=TIMEOUT, wait=TIMEOUT, memories=memory_ranges(SPEC)
+    )  # a starved host may lose its lease
     try:
         exercise(link, words, 2)
-        print(f"\n{way.flips} bits flipped; {dataclasses.asdict(link.statistics)}; "
-              f"{counters(link)}")
+        print(
+            f"\n{way.flips} bits flipped; {dataclasses.asdict(link.statistics)}; {counters(link)}"
+        )
     finally:
         link.close()
 
@@ -111,11 +114,12 @@ def flips(simulator: Simulator, rate: float, words: int) -> None:
 def test_a_host_that_died_leaves_the_device_to_the_next(simulator: Simulator) -> None:
     for end in ("wait", "take over"):
         link = connect(simulator, wait=TIMEOUT)
-        link._carrier.close()       # without a word
+        link._carrier.close()  # without a word
         with pytest.raises(Busy, match="in use by another host"):
             connect(simulator)
-        link = connect(simulator, wait=TIMEOUT if end == "wait" else 0,
-                       take_over=end == "take over")
+        link = connect(
+            simulator, wait=TIMEOUT if end == "wait" else 0, take_over=end == "take over"
+        )
         exercise(link, 1000, 3)
         link.close()
     connect(simulator).close()
@@ -140,7 +144,7 @@ def test_refusals_of_the_gateware(simulator: Simulator) -> None:
     with pytest.raises(Refused, match="0x50000000"):
         link.write(0x5000_0000, np.zeros(1, np.uint32))
     link.close()
-    connect(simulator).close()      # the session was given back
+    connect(simulator).close()  # the session was given back
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
@@ -157,8 +161,9 @@ def test_a_terminal_carries_a_session(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_terminal_that_goes_is_told_and_leaves_the_device_usable(simulator: Simulator,
-                                                                   times: int) -> None:
+def test_a_terminal_that_goes_is_told_and_leaves_the_device_usable(
+    simulator: Simulator, times: int
+) -> None:
     """As an adapter that is pulled out in the middle of a transfer."""
     random = np.random.default_rng(13)
     for _ in range(times):
@@ -178,8 +183,11 @@ def test_a_terminal_that_goes_is_told_and_leaves_the_device_usable(simulator: Si
 
 def test_a_device_reloaded_behind_a_terminal_is_noticed() -> None:
     """The tty stays open, as an adapter's does; the device behind it begins anew."""
-    with Simulator(soc_design(SPEC)) as first, Simulator(soc_design(SPEC)) as second, \
-            Tty(first.port) as tty:
+    with (
+        Simulator(soc_design(SPEC)) as first,
+        Simulator(soc_design(SPEC)) as second,
+        Tty(first.port) as tty,
+    ):
         link = over_tty(tty)
         exercise(link, 1000, 15)
         tty.attach(second.port)
@@ -193,8 +201,9 @@ def test_a_device_reloaded_behind_a_terminal_is_noticed() -> None:
 
 
 def over_tty(tty: Tty) -> FrameLink:
-    return FrameLink(StreamCarrier(open_transport(tty.name, 1_000_000, 3)), timeout=3,
-                     take_over=True)
+    return FrameLink(
+        StreamCarrier(open_transport(tty.name, 1_000_000, 3)), timeout=3, take_over=True
+    )
 
 
 def test_a_pulled_cable_leaves_the_device_usable(simulator: Simulator) -> None:
@@ -202,8 +211,9 @@ def test_a_pulled_cable_leaves_the_device_usable(simulator: Simulator) -> None:
 
 
 @pytest.mark.slow
-def test_a_cable_pulled_at_fifty_random_moments_leaves_the_device_usable(simulator: Simulator
-                                                                         ) -> None:
+def test_a_cable_pulled_at_fifty_random_moments_leaves_the_device_usable(
+    simulator: Simulator,
+) -> None:
     pulled(simulator, 50)
 
 
@@ -211,7 +221,7 @@ def pulled(simulator: Simulator, times: int) -> None:
     random = np.random.default_rng(8)
     for number in range(times):
         link = connect(simulator, take_over=True, wait=TIMEOUT)
-        way = link._carrier.transport._socket       # type: ignore[attr-defined]
+        way = link._carrier.transport._socket  # type: ignore[attr-defined]
         puller = threading.Timer(float(random.uniform(0, 0.2)), way.shutdown, (socket.SHUT_RDWR,))
         puller.start()
         with pytest.raises(LinkError, match="closed the connection"):
@@ -237,8 +247,10 @@ def test_random_bytes_leave_the_device_usable(simulator: Simulator, size: int) -
     time.sleep(0.1)
     start = simulator.ask().cycles
     link = connect(simulator, wait=TIMEOUT)
-    print(f"\nopened after {simulator.ask().cycles - start} cycles, "
-          f"{link.statistics.frames_sent} OPENs")
+    print(
+        f"\nopened after {simulator.ask().cycles - start} cycles, "
+        f"{link.statistics.frames_sent} OPENs"
+    )
     exercise(link, 1000, 11)
     link.close()
 

@@ -33,13 +33,15 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def connect(simulator: Simulator, port: int = 0, *, wait: float = TIMEOUT,
-            take_over: bool = False) -> FrameLink:
+def connect(
+    simulator: Simulator, port: int = 0, *, wait: float = TIMEOUT, take_over: bool = False
+) -> FrameLink:
     """Over datagrams to the device, or to a proxy's `port` before it."""
     udp = simulator.udp
     carrier = DatagramCarrier("127.0.0.1", port or udp[FRAMES_PORT], udp[ETHERBONE_PORT])
-    return FrameLink(carrier, timeout=TIMEOUT, wait=wait, take_over=take_over,
-                     memories=memory_ranges(SPEC))
+    return FrameLink(
+        carrier, timeout=TIMEOUT, wait=wait, take_over=take_over, memories=memory_ranges(SPEC)
+    )
 
 
 def test_words_arrive_and_the_device_counts_the_frames(simulator: Simulator) -> None:
@@ -65,8 +67,10 @@ def through_faults(simulator: Simulator, rate: float, words: int) -> None:
         before = counters(link)
         exercise(link, words, 32)
         counted = {name: value - before[name] for name, value in counters(link).items()}
-        print(f"\n{4 * words} bytes each way in {time.monotonic() - start:.1f} s; "
-              f"{dict(proxy.faults)}; {dataclasses.asdict(link.statistics)}; {counted}")
+        print(
+            f"\n{4 * words} bytes each way in {time.monotonic() - start:.1f} s; "
+            f"{dict(proxy.faults)}; {dataclasses.asdict(link.statistics)}; {counted}"
+        )
         link.close()
     assert counted["link_resets"] == 0
     if words * rate > 1000:
@@ -103,15 +107,21 @@ def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
     """The next simulator is at the same ports, as a board that was powered off and on is."""
     with Simulator(soc_design(SPEC, ethernet=True)) as first:
         ports = first.udp
-    killed(times, lambda: Simulator(soc_design(SPEC, ethernet=True), udp=ports), connect,
-           "Nobody listens")
+    killed(
+        times,
+        lambda: Simulator(soc_design(SPEC, ethernet=True), udp=ports),
+        connect,
+        "Nobody listens",
+    )
 
 
 def test_a_device_power_cycled_in_the_middle_is_noticed() -> None:
     """Killed and started again so soon that the host only sees that it does not answer."""
-    with Simulator(soc_design(SPEC, ethernet=True)) as first, \
-            Simulator(soc_design(SPEC, ethernet=True)) as second, \
-            FaultyProxy(first.udp[FRAMES_PORT], 0.0, 1) as proxy:
+    with (
+        Simulator(soc_design(SPEC, ethernet=True)) as first,
+        Simulator(soc_design(SPEC, ethernet=True)) as second,
+        FaultyProxy(first.udp[FRAMES_PORT], 0.0, 1) as proxy,
+    ):
         link = connect(first, proxy.port)
         exercise(link, 1000, 36)
         os.kill(first.pid, signal.SIGKILL)
@@ -126,23 +136,36 @@ def test_a_device_power_cycled_in_the_middle_is_noticed() -> None:
 
 def test_a_plain_litex_soc_is_named() -> None:
     """LiteEth's own Etherbone in a SoC that is none of ours; its UDP port 1235 sends back."""
-    with Simulator(toy_soc.ethernet_design()) as toy, \
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+    with (
+        Simulator(toy_soc.ethernet_design()) as toy,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
+    ):
         silent.bind(("127.0.0.1", 0))
         bone, echo = toy.udp[ETHERBONE_PORT], toy.udp[FRAMES_PORT]
-        for port, words in ((silent.getsockname()[1], "LiteX's Etherbone, but is no dscim device"),
-                            (echo, "only sends back what it is sent")):
+        for port, words in (
+            (silent.getsockname()[1], "LiteX's Etherbone, but is no dscim device"),
+            (echo, "only sends back what it is sent"),
+        ):
             with pytest.raises(LinkError, match=words):
                 FrameLink(DatagramCarrier("127.0.0.1", port, bone), timeout=1)
 
 
 SAMPLES = {
-    FRAMES_PORT: [Frame(Kind.OPEN, 0, 77, 0).encode(), Frame(Kind.CLOSE, 0, 77, 0).encode(),
-                  Frame(Kind.READ, 0, 77, BASE, asked=20).encode(),
-                  Frame(Kind.WRITE, 0, 77, BASE, bytes(range(80))).encode()],
-    ETHERBONE_PORT: [bytes.fromhex(text) for text in (
-        "4e6f1044 00000000 100f0200 40000000 01020304 05060708",
-        "4e6f1044 00000000 000f0001 00000000 00000800", "4e6f1100 00000000")]}
+    FRAMES_PORT: [
+        Frame(Kind.OPEN, 0, 77, 0).encode(),
+        Frame(Kind.CLOSE, 0, 77, 0).encode(),
+        Frame(Kind.READ, 0, 77, BASE, asked=20).encode(),
+        Frame(Kind.WRITE, 0, 77, BASE, bytes(range(80))).encode(),
+    ],
+    ETHERBONE_PORT: [
+        bytes.fromhex(text)
+        for text in (
+            "4e6f1044 00000000 100f0200 40000000 01020304 05060708",
+            "4e6f1044 00000000 000f0001 00000000 00000800",
+            "4e6f1100 00000000",
+        )
+    ],
+}
 """Right datagrams to each port, to be cut and damaged: a write, a read and a probe of Etherbone."""
 
 
@@ -152,22 +175,26 @@ def noise(random: np.random.Generator, port: int) -> bytes:
         return random.bytes(int(random.integers(300)))
     data = SAMPLES[port][int(random.integers(len(SAMPLES[port])))]
     data = flipped(data, 2 / (8 * len(data)), random)[0]
-    return data[:int(random.integers(len(data)))] if random.random() < 0.3 else data
+    return data[: int(random.integers(len(data)))] if random.random() < 0.3 else data
 
 
 @pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_random_datagrams_leave_the_device_usable(simulator: Simulator, count: int) -> None:
     """A host gets through at its first try, within 100 ms of the SoC's time."""
     random = np.random.default_rng(40)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source, \
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+    ):
         asking.settimeout(TIMEOUT)
         for number in range(count):
             port = ETHERBONE_PORT if number % 2 else FRAMES_PORT
             source.sendto(noise(random, port), ("127.0.0.1", simulator.udp[port]))
-            if number % 100 == 0:      # an answer comes when those before have gone through
-                asking.sendto(Frame(Kind.READ, number & 0xFFFF, 1, BASE, asked=1).encode(),
-                              ("127.0.0.1", simulator.udp[FRAMES_PORT]))
+            if number % 100 == 0:  # an answer comes when those before have gone through
+                asking.sendto(
+                    Frame(Kind.READ, number & 0xFFFF, 1, BASE, asked=1).encode(),
+                    ("127.0.0.1", simulator.udp[FRAMES_PORT]),
+                )
                 assert Frame.decode(asking.recv(2048)).sequence == number & 0xFFFF
     before = simulator.ask().cycles
     link = connect(simulator, take_over=True)
@@ -182,7 +209,7 @@ def pulled(simulator: Simulator, times: int) -> None:
     random = np.random.default_rng(38)
     for number in range(times):
         link = connect(simulator, take_over=True)
-        way = link._carrier._socket     # type: ignore[attr-defined]
+        way = link._carrier._socket  # type: ignore[attr-defined]
         puller = threading.Timer(float(random.uniform(0, 0.2)), way.close)
         puller.start()
         with pytest.raises(LinkError, match="failed"):
@@ -210,8 +237,9 @@ def test_two_hosts_take_the_device_from_each_other(simulator: Simulator) -> None
     for number in range(4):
         first = connect(simulator, take_over=True)
         exercise(first, 500, number)
-        second = FrameLink(StreamCarrier(open_transport(uart, 0, TIMEOUT)), timeout=TIMEOUT,
-                           take_over=True)
+        second = FrameLink(
+            StreamCarrier(open_transport(uart, 0, TIMEOUT)), timeout=TIMEOUT, take_over=True
+        )
         with pytest.raises(LinkError, match="Another host has taken"):
             first.read(BASE, 1)
         first.close()

@@ -55,12 +55,13 @@ def test_bytes_a_cycle(link: Bench) -> None:
     """At least 0.8 written, 0.5 read; a line of 32 bits a cycle."""
     texts = [words(random.Random(1), 255) for _ in range(32)]
     opened(link)
-    came = asked(link, *(frame(WRITE, i, SESSION_NUMBER, 1020*i, text)
-                         for i, text in enumerate(texts)))
-    written = 31*1020/(link.arrived[-1] - link.arrived[0])
+    came = asked(
+        link, *(frame(WRITE, i, SESSION_NUMBER, 1020 * i, text) for i, text in enumerate(texts))
+    )
+    written = 31 * 1020 / (link.arrived[-1] - link.arrived[0])
     assert [answer[:2] for answer in came] == [(WRITTEN, i) for i in range(32)]
-    came = asked(link, *(frame(READ, i, SESSION_NUMBER, 1020*i, count=255) for i in range(32)))
-    read = 31*1020/(link.arrived[-1] - link.arrived[0])
+    came = asked(link, *(frame(READ, i, SESSION_NUMBER, 1020 * i, count=255) for i in range(32)))
+    read = 31 * 1020 / (link.arrived[-1] - link.arrived[0])
     print(f"{written:.2f} bytes a cycle written, {read:.2f} read")
     assert [list(answer[4]) for answer in came] == texts
     assert link.counters["frames_dropped"] == 0
@@ -74,9 +75,12 @@ def test_frames_of_all_sizes(link: Bench, percent: int) -> None:
     opened(link)
     rng = random.Random(percent)
     for sequence, size in enumerate((0, 1, 2, 3, 7, 64, 254, 255)):
-        text, place = words(rng, size), 4*rng.randrange(WORDS - 255)
-        write, read = asked(link, frame(WRITE, sequence, SESSION_NUMBER, place, text),
-                            frame(READ, sequence, SESSION_NUMBER, place, count=size))
+        text, place = words(rng, size), 4 * rng.randrange(WORDS - 255)
+        write, read = asked(
+            link,
+            frame(WRITE, sequence, SESSION_NUMBER, place, text),
+            frame(READ, sequence, SESSION_NUMBER, place, count=size),
+        )
         assert write == (WRITTEN, sequence, SESSION_NUMBER, sequence + 1, ())
         assert read == (DATA, sequence, SESSION_NUMBER, place, tuple(text))
     assert link.counters["frames_taken"] == 17
@@ -89,11 +93,14 @@ def wrong_lines() -> dict[str, bytes]:
     whole = line(udp(FRAMES, text))
     datagram = b"\x13\x88\x04\xd3" + (8 + len(text)).to_bytes(2, "big") + b"\0\0" + text
     lines = {f"cut to {n}": line(udp(FRAMES, text[:n])) for n in range(len(text))}
-    lines |= {f"bit {n} turned": line(udp(FRAMES, text), flip=n) for n in range(0, 8*70, 7)}
-    lines |= {f"{n} bytes more": line(udp(FRAMES, text + bytes(n)))
-              for n in (1, 2, 3, 4, 5, 40, 1400)}
-    lines |= {f"length {n}": line(udp(FRAMES, text, length=n))
-              for n in (0, 7, 8, 9, 12, 8 + len(text) - 4, 8 + len(text) + 4, 2000, 65535)}
+    lines |= {f"bit {n} turned": line(udp(FRAMES, text), flip=n) for n in range(0, 8 * 70, 7)}
+    lines |= {
+        f"{n} bytes more": line(udp(FRAMES, text + bytes(n))) for n in (1, 2, 3, 4, 5, 40, 1400)
+    }
+    lines |= {
+        f"length {n}": line(udp(FRAMES, text, length=n))
+        for n in (0, 7, 8, 9, 12, 8 + len(text) - 4, 8 + len(text) + 4, 2000, 65535)
+    }
     lines |= {f"{n} bytes on the line": whole[:n] for n in (1, 4, 8, 9, 12, 13, 30, 50, 60, 80)}
     lines |= {
         "two frames": line(udp(FRAMES, text + text)),
@@ -103,7 +110,7 @@ def wrong_lines() -> dict[str, bytes]:
         "a READ with data": line(udp(FRAMES, frame(READ, 0, SESSION_NUMBER, 8, [1]))),
         "foreign port": line(udp(80, text)),
         "foreign address": line(udp(FRAMES, text, target=bytes((192, 168, 1, 51)))),
-        "broadcast": line(udp(FRAMES, text, target=b"\xff"*4)),
+        "broadcast": line(udp(FRAMES, text, target=b"\xff" * 4)),
         "TCP": line(ethernet(IPV4, ip(6, datagram))),
         "no IP": line(ethernet(0x86DD, ip(UDP, datagram))),
         "a bad IP header": line(ethernet(IPV4, b"\x46" + ip(UDP, datagram)[1:])),
@@ -141,12 +148,15 @@ def test_answers_go_where_the_question_came_from(link: Bench) -> None:
     """Of three peers, in turn, while answers wait on a line that stalls."""
     opened(link)
     link.stall(11, 50)
-    asks = [(5000 + i % 3, frame(READ, i, SESSION_NUMBER, 4*i, count=1 + 40*(i % 3)))
-            for i in range(24)]
+    asks = [
+        (5000 + i % 3, frame(READ, i, SESSION_NUMBER, 4 * i, count=1 + 40 * (i % 3)))
+        for i in range(24)
+    ]
     came, _ = link.run(*(line(udp(FRAMES, text, host)) for host, text in asks))
     found = [datagram_of(text) for text in came]
     assert [(ports[1], parse(ports[2])[1]) for ports in found] == [
-        (5000 + i % 3, i) for i in range(24)]
+        (5000 + i % 3, i) for i in range(24)
+    ]
 
 
 def test_another_host_is_looked_for(link: Bench) -> None:
@@ -174,13 +184,13 @@ def test_two_carriers_share_one_session(link: Bench) -> None:
     assert (refused[0], refused[4]) == (REFUSED, (SESSION,))
     rng = random.Random(4)
     texts = [words(rng, 20) for _ in range(30)]
-    writes = [frame(WRITE, i, SESSION_NUMBER, 80*i, text) for i, text in enumerate(texts)]
-    came, by_uart = link.run(*(line(udp(FRAMES, text)) for text in writes[1::2]),
-                             uart=writes[::2])
+    writes = [frame(WRITE, i, SESSION_NUMBER, 80 * i, text) for i, text in enumerate(texts)]
+    came, by_uart = link.run(*(line(udp(FRAMES, text)) for text in writes[1::2]), uart=writes[::2])
     assert [parse(datagram_of(text)[2])[:2] for text in came] == [
-        (WRITTEN, i) for i in range(1, 30, 2)]
+        (WRITTEN, i) for i in range(1, 30, 2)
+    ]
     assert [answer[:2] for answer in by_uart] == [(WRITTEN, i) for i in range(0, 30, 2)]
-    reads = [frame(READ, i, SESSION_NUMBER, 80*i, count=20) for i in range(30)]
+    reads = [frame(READ, i, SESSION_NUMBER, 80 * i, count=20) for i in range(30)]
     came, by_uart = link.run(*(line(udp(FRAMES, text)) for text in reads), uart=reads)
     for found in ([parse(datagram_of(text)[2]) for text in came], by_uart):
         assert [list(answer[4]) for answer in found] == texts

@@ -60,11 +60,11 @@ def test_arp_and_pings(link: Bench) -> None:
 def test_pings_one_upon_the_other(link: Bench) -> None:
     """One at a time is answered; those that come are right, and frames are not held up, though
     the device has to ask first where the answers go."""
-    pings = [line(echo_request(bytes([i])*112)) for i in range(20)]
+    pings = [line(echo_request(bytes([i]) * 112)) for i in range(20)]
     came, _ = link.run(*pings, line(udp(FRAMES, frame(OPEN, 0, SESSION_NUMBER, 0))))
     texts = [packet_of(pong)[1][8:] for pong in came[:-1]]
     assert 1 <= len(texts) < 20
-    assert [bytes([text[0]])*112 for text in texts] == texts
+    assert [bytes([text[0]]) * 112 for text in texts] == texts
     assert parse(datagram_of(came[-1])[2])[0] == OPENED
 
 
@@ -72,7 +72,7 @@ def test_pings_one_upon_the_other(link: Bench) -> None:
 def test_mutated_datagrams_do_not_stop_the_link(link: Bench, rounds: int) -> None:
     """25 a round, whatever they were made from, with any bytes, lengths and counts; one line
     stalls."""
-    rng, texts = random.Random(17), [good(), record([1]*9), record(read=[0]*9), PROBE]
+    rng, texts = random.Random(17), [good(), record([1] * 9), record(read=[0] * 9), PROBE]
     link.stall(17, 20)
     for _ in range(rounds):
         lines = []
@@ -80,10 +80,17 @@ def test_mutated_datagrams_do_not_stop_the_link(link: Bench, rounds: int) -> Non
             text = bytearray(rng.choice(texts))
             for _ in range(rng.randrange(4)):
                 text[rng.randrange(len(text))] = rng.getrandbits(8)
-            text = text[:rng.randrange(len(text) + 1)] + rng.randbytes(rng.choice([0, 0, 0, 9]))
-            lines.append(line(udp(rng.choice([FRAMES, ETHERBONE]), bytes(text),
-                                  length=rng.choice([None]*5 + [rng.randrange(100)])),
-                              flip=rng.choice([None]*9 + [rng.randrange(400)])))
+            text = text[: rng.randrange(len(text) + 1)] + rng.randbytes(rng.choice([0, 0, 0, 9]))
+            lines.append(
+                line(
+                    udp(
+                        rng.choice([FRAMES, ETHERBONE]),
+                        bytes(text),
+                        length=rng.choice([None] * 5 + [rng.randrange(100)]),
+                    ),
+                    flip=rng.choice([None] * 9 + [rng.randrange(400)]),
+                )
+            )
         link.run(*lines, quiet=3000)
         alive(link)
     print(link.counters)
@@ -94,25 +101,35 @@ def test_floods_of_arp_and_pings_hold_nothing_up(link: Bench) -> None:
     are written and read between them, and arrive."""
     rng = random.Random(23)
     opened(link)
-    flood = [line(arp_request()), line(arp_reply()), line(arp_reply(bytes((192, 168, 1, 9)))),
-             line(echo_request(bytes(56))), line(echo_request(bytes(112)), flip=500),
-             line(echo_request(bytes(1400))), line(arp_request(), flip=200)]
+    flood = [
+        line(arp_request()),
+        line(arp_reply()),
+        line(arp_reply(bytes((192, 168, 1, 9)))),
+        line(echo_request(bytes(56))),
+        line(echo_request(bytes(112)), flip=500),
+        line(echo_request(bytes(1400))),
+        line(arp_request(), flip=200),
+    ]
     text = words(rng, 200)
     answered = Counter[int]()
     for sequence in range(40):
-        place = 4*rng.randrange(WORDS - 200)
-        asks = [frame(WRITE, sequence, SESSION_NUMBER, place, text),
-                frame(READ, sequence, SESSION_NUMBER, place, count=200)]
+        place = 4 * rng.randrange(WORDS - 200)
+        asks = [
+            frame(WRITE, sequence, SESSION_NUMBER, place, text),
+            frame(READ, sequence, SESSION_NUMBER, place, count=200),
+        ]
         lines = rng.choices(flood, k=30)
         for i, ask in zip(sorted(rng.sample(range(30), 2)), asks, strict=True):
             lines.insert(i, line(udp(FRAMES, ask)))
         came, _ = link.run(*lines)
-        found = [parse(datagram_of(text)[2]) for text in came
-                 if text[12:14] == b"\x08\0" and text[23] == UDP]
+        found = [
+            parse(datagram_of(text)[2])
+            for text in came
+            if text[12:14] == b"\x08\0" and text[23] == UDP
+        ]
         assert [answer[0] for answer in found] == [WRITTEN, DATA]
         assert list(found[1][4]) == text
-        answered.update(text[21] if text[12:14] == b"\x08\x06" else text[23] + 256
-                        for text in came)
+        answered.update(text[21] if text[12:14] == b"\x08\x06" else text[23] + 256 for text in came)
     print(answered, link.counters)
     assert answered[2] > 20  # of ARP, which answers none while it looks one up
     assert answered[256 + ICMP] > 10

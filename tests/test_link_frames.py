@@ -15,11 +15,21 @@ from dscim.host.link.frames import OVERHEAD, DamagedFrame, Frame, data_of
 WORDS = st.lists(st.integers(0, 0xFFFF_FFFF), max_size=MOST_WORDS)
 FRAMES = st.builds(
     lambda kind, sequence, session, address, words: Frame(
-        kind, sequence, session, address, data_of(np.array(words, np.uint32))),
-    st.integers(0, 255).filter(lambda kind: kind != Kind.READ), st.integers(0, 0xFFFF),
-    st.integers(0, 0xFFFF_FFFF), st.integers(0, 0xFFFF_FFFF), WORDS) | st.builds(
-    Frame, st.just(Kind.READ), st.integers(0, 0xFFFF), st.integers(0, 0xFFFF_FFFF),
-    st.integers(0, 0xFFFF_FFFF), asked=st.integers(0, MOST_WORDS))
+        kind, sequence, session, address, data_of(np.array(words, np.uint32))
+    ),
+    st.integers(0, 255).filter(lambda kind: kind != Kind.READ),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFF_FFFF),
+    st.integers(0, 0xFFFF_FFFF),
+    WORDS,
+) | st.builds(
+    Frame,
+    st.just(Kind.READ),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFF_FFFF),
+    st.integers(0, 0xFFFF_FFFF),
+    asked=st.integers(0, MOST_WORDS),
+)
 
 
 @settings(deadline=None)
@@ -79,11 +89,18 @@ def test_a_code_has_no_zero_and_comes_back(data: bytes) -> None:
     assert len(code) <= len(data) + len(data) // cobs.RUN + 1
 
 
-@pytest.mark.parametrize(("data", "code"), [  # of the paper, and at its corners
-    ("", "01"), ("00", "0101"), ("0000", "010101"), ("11220033", "0311220233"),
-    ("11000000", "0211010101"), ("01" * 254, "ff" + "01" * 254 + "01"),
-    ("00" + "01" * 255, "01ff" + "01" * 254 + "0201"),
-])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [  # of the paper, and at its corners
+        ("", "01"),
+        ("00", "0101"),
+        ("0000", "010101"),
+        ("11220033", "0311220233"),
+        ("11000000", "0211010101"),
+        ("01" * 254, "ff" + "01" * 254 + "01"),
+        ("00" + "01" * 255, "01ff" + "01" * 254 + "0201"),
+    ],
+)
 def test_codes(data: str, code: str) -> None:
     assert cobs.encode(bytes.fromhex(data)).hex() == code
     assert cobs.decode(bytes.fromhex(code)).hex() == data
@@ -108,7 +125,7 @@ def test_a_stream_is_cut_at_its_zeros(frames: list[bytes], step: int) -> None:
     splitter = cobs.Splitter()
     pieces: list[bytes] = []
     for start in range(0, len(stream), step):
-        pieces += splitter.split(stream[start:start + step])
+        pieces += splitter.split(stream[start : start + step])
     assert [cobs.decode(piece) for piece in pieces] == frames
 
 

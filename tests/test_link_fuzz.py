@@ -34,7 +34,7 @@ Packet = Callable[[bytes], bytes]
 
 
 def cut(at: int) -> Packet:
-    return lambda answer: answer[:at % len(answer)]
+    return lambda answer: answer[: at % len(answer)]
 
 
 def damaged(bits: list[int]) -> Packet:
@@ -49,21 +49,32 @@ def damaged(bits: list[int]) -> Packet:
 
 def foreign(kind: int, sequence: int, session: int, address: int, data: bytes) -> Packet:
     """A right frame of another session."""
+
     def make(answer: bytes) -> bytes:
         ours = Frame.decode(answer).session
-        return Frame(kind, sequence, session if session != ours else ours ^ 1, address,
-                     b"" if kind == Kind.READ else data[:len(data) // 4 * 4]).encode()
+        return Frame(
+            kind,
+            sequence,
+            session if session != ours else ours ^ 1,
+            address,
+            b"" if kind == Kind.READ else data[: len(data) // 4 * 4],
+        ).encode()
 
     return make
 
 
 def forged(kind: int, ahead: int, address: int, data: bytes) -> Packet:
     """A right frame of the very session, by somebody who listens."""
+
     def make(answer: bytes) -> bytes:
         frame = Frame.decode(answer)
-        return Frame(kind, (frame.sequence + ahead) % 65536, frame.session,
-                     frame.address ^ address,
-                     b"" if kind == Kind.READ else data[:len(data) // 4 * 4]).encode()
+        return Frame(
+            kind,
+            (frame.sequence + ahead) % 65536,
+            frame.session,
+            frame.address ^ address,
+            b"" if kind == Kind.READ else data[: len(data) // 4 * 4],
+        ).encode()
 
     return make
 
@@ -73,8 +84,15 @@ HARMLESS = st.one_of(
     BYTES.map(lambda data: lambda answer: data),
     st.integers(0, 2000).map(cut),
     st.lists(st.integers(0, 8000), min_size=1, max_size=3).map(damaged),
-    st.builds(foreign, KINDS, st.integers(0, 40), st.integers(0, 0xFFFF_FFFF),
-              st.sampled_from([0, 1, 7, MEMORY.start]), BYTES))
+    st.builds(
+        foreign,
+        KINDS,
+        st.integers(0, 40),
+        st.integers(0, 0xFFFF_FFFF),
+        st.sampled_from([0, 1, 7, MEMORY.start]),
+        BYTES,
+    ),
+)
 FORGED = st.builds(forged, KINDS, st.integers(0, 3), st.sampled_from([0, 4]), BYTES)
 
 
@@ -82,8 +100,9 @@ class Hostile(FaultyDatagrams):
     """Before each of the device's answers come packets that somebody else made."""
 
     def __init__(self, clock: Clock, packets: list[Packet]) -> None:
-        twin = Twin(Ledger(MEMORY, REGISTERS), [MEMORY, REGISTERS], lease=10_000_000,
-                    clock=clock.cycles)
+        twin = Twin(
+            Ledger(MEMORY, REGISTERS), [MEMORY, REGISTERS], lease=10_000_000, clock=clock.cycles
+        )
         super().__init__(twin, clock, 0.0, 0)
         self._packets = packets
 
@@ -99,8 +118,9 @@ class HostileLine(FaultyLine):
     """The same on a line: bytes before each answer."""
 
     def __init__(self, clock: Clock, stray: list[bytes]) -> None:
-        twin = Twin(Ledger(MEMORY, REGISTERS), [MEMORY, REGISTERS], lease=10_000_000,
-                    clock=clock.cycles)
+        twin = Twin(
+            Ledger(MEMORY, REGISTERS), [MEMORY, REGISTERS], lease=10_000_000, clock=clock.cycles
+        )
         super().__init__(twin, clock, 0.0, 0)
         self._stray, self._turn = stray, 0
 

@@ -13,10 +13,19 @@ from tests import link_soc
 from tests.link_bytes import ADDRESS, CLOSE, OPENED, READ, REFUSED, WRITE, WRITTEN, frame, wire
 from tests.link_soc import CYCLES, MEMORY, UART_CLK_FREQ, WORDS, Client
 
-SPEC = SocSpec(MacroSpec(rows=32, columns=4, lanes=4), activation_words=4096, weight_rows=4096,
-               channels=256, strip=4)
-SIZES = {"descriptors": SPEC.descriptors*64, "parameters": SPEC.channels*16,
-         "weights": SPEC.weight_rows*SPEC.macro.columns, "activations": SPEC.activation_words*8}
+SPEC = SocSpec(
+    MacroSpec(rows=32, columns=4, lanes=4),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=4,
+)
+SIZES = {
+    "descriptors": SPEC.descriptors * 64,
+    "parameters": SPEC.channels * 16,
+    "weights": SPEC.weight_rows * SPEC.macro.columns,
+    "activations": SPEC.activation_words * 8,
+}
 """Bytes of the memories; a descriptor has 64, a channel's parameters 16."""
 
 
@@ -37,8 +46,8 @@ def test_frames_reach_memories_registers_and_identifier_only(client: Client) -> 
     def refused(address: int, count: int) -> bool:
         """Whether READ and WRITE there are refused, both for their address."""
         nonlocal sequence
-        read, = client.ask(frame(READ, 0, client.session, address, count=count))
-        write, = client.ask(frame(WRITE, sequence, client.session, address, [0]*count))
+        (read,) = client.ask(frame(READ, 0, client.session, address, count=count))
+        (write,) = client.ask(frame(WRITE, sequence, client.session, address, [0] * count))
         sequence += write[0] == WRITTEN
         assert (read[0] == REFUSED) == (write[0] == REFUSED)
         assert read[0] != REFUSED or read[4] == write[4] == (ADDRESS,)
@@ -53,7 +62,7 @@ def test_frames_reach_memories_registers_and_identifier_only(client: Client) -> 
     assert client.read(registers.address("magic")) == [registers.MAGIC]
     text = client.read(0x1000, 64)
     expected = f"dscim {registers.PROTOCOL} spec {SPEC.hash:08x}"
-    assert "".join(map(chr, text[:text.index(0)])) == expected
+    assert "".join(map(chr, text[: text.index(0)])) == expected
     for address in (0, 4, 0x7FC, 0x2000, 0xFFFC, 0x1_0000, 0x5000_0000, 0xFFFF_FFFC):
         assert refused(address, 1), hex(address)
     assert refused(0x0FFC, 2)  # from one page into the next
@@ -74,10 +83,11 @@ def test_memories_hold_what_frames_write(client: Client) -> None:
     rng, sequence = np.random.default_rng(1), 0
     written = {}
     for name, base in registers.MEMORY_BASES.items():
-        words = written[base] = [int(w) for w in rng.integers(0, 1 << 32, SIZES[name]//4)]
+        words = written[base] = [int(w) for w in rng.integers(0, 1 << 32, SIZES[name] // 4)]
         for start in range(0, len(words), 255):
-            client.ask(frame(WRITE, sequence, client.session, base + 4*start,
-                             words[start:start + 255]))
+            client.ask(
+                frame(WRITE, sequence, client.session, base + 4 * start, words[start : start + 255])
+            )
             sequence += 1
     for base, words in written.items():
         assert client.read(base, len(words)) == words
@@ -88,21 +98,25 @@ def test_memories_hold_what_frames_write(client: Client) -> None:
 def test_line_rate_behind_a_real_uart(baud: int) -> None:
     """At 75 MHz: at least 95 % of the line's bytes are data when they are written, 90 % when they
     are read, and nothing is lost. The clock that is read is the SoC's own."""
-    line = baud/10/UART_CLK_FREQ  # bytes a cycle, 8N1
+    line = baud / 10 / UART_CLK_FREQ  # bytes a cycle, 8N1
     words = [int(w) for w in np.random.default_rng(2).integers(0, 1 << 32, WORDS)]
     with Simulator(link_soc.design(baud)) as simulator:
         client = Client(simulator, patience=120)
         client.open(1)
         clock = frame(READ, 0, 1, CYCLES, count=1)
-        texts = [frame(WRITE, i, 1, MEMORY + 1020*i, words[255*i:255*i + 255])
-                 for i in range(-(-WORDS//255))]
+        texts = [
+            frame(WRITE, i, 1, MEMORY + 1020 * i, words[255 * i : 255 * i + 255])
+            for i in range(-(-WORDS // 255))
+        ]
         client.send(wire(clock, *texts, clock))
         came = client.frames(len(texts) + 2)
         assert [a[:2] for a in came[1:-1]] == [(WRITTEN, i) for i in range(len(texts))]
-        written = 4*WORDS/(came[-1][4][0] - came[0][4][0])/line
+        written = 4 * WORDS / (came[-1][4][0] - came[0][4][0]) / line
         found, cycles = read_all(client, clock)
         client.close()
-    read = (4*WORDS - 512)/cycles/line  # 512: what the encoder may hold when the clock is read
+    read = (
+        (4 * WORDS - 512) / cycles / line
+    )  # 512: what the encoder may hold when the clock is read
     print(f"{baud} baud: {written:.3f} of the line's bytes written, {read:.3f} read")
     assert found == words
     assert written >= 0.95
@@ -111,12 +125,14 @@ def test_line_rate_behind_a_real_uart(baud: int) -> None:
 
 def read_all(client: Client, clock: bytes) -> tuple[list[int], int]:
     """The memory, at most three READs waiting beside the one that is answered; the cycles."""
-    asks = [frame(READ, i, 1, MEMORY + 1020*i, count=min(255, WORDS - 255*i))
-            for i in range(-(-WORDS//255))] + [clock]
+    asks = [
+        frame(READ, i, 1, MEMORY + 1020 * i, count=min(255, WORDS - 255 * i))
+        for i in range(-(-WORDS // 255))
+    ] + [clock]
     words: list[int] = []
     client.send(wire(clock, *asks[:4]))
     (begin,) = client.frames(1)
-    for ask in [*asks[4:], *[b""]*4]:
+    for ask in [*asks[4:], *[b""] * 4]:
         (answer,) = client.frames(1)
         words += answer[4]
         client.send(wire(ask) if ask else b"")

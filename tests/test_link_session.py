@@ -34,8 +34,14 @@ class Bench:
     def __init__(self, *, lease: int = 10 * SECOND, window: int = 32) -> None:
         self.clock = Clock()
         self.ledger = Ledger(MEMORY, REGISTERS)
-        self.twin = Twin(self.ledger, [MEMORY, REGISTERS], spec_hash=0x1234, window=window,
-                         lease=lease, clock=self.clock.cycles)
+        self.twin = Twin(
+            self.ledger,
+            [MEMORY, REGISTERS],
+            spec_hash=0x1234,
+            window=window,
+            lease=lease,
+            clock=self.clock.cycles,
+        )
 
     def datagrams(self, rate: float = 0.0, seed: int = 0) -> FaultyDatagrams:
         return FaultyDatagrams(self.twin, self.clock, rate, seed)
@@ -58,11 +64,12 @@ def transfer(bench: Bench, link: FrameLink, words: int, seed: int) -> str:
             start = int(random.integers(len(expected) - count))
             new = random.integers(0, 1 << 32, count, dtype=np.uint32)
             link.write(MEMORY.start + 4 * start, new)
-            expected[start:start + count] = new
-            times[start:start + count] += 1
+            expected[start : start + count] = new
+            times[start : start + count] += 1
             start = max(0, start - int(random.integers(100)))
-            np.testing.assert_array_equal(link.read(MEMORY.start + 4 * start, count),
-                                          expected[start:start + count])
+            np.testing.assert_array_equal(
+                link.read(MEMORY.start + 4 * start, count), expected[start : start + count]
+            )
             words -= count
         ended = "whole"
     except LinkError as error:
@@ -78,8 +85,10 @@ def transfer(bench: Bench, link: FrameLink, words: int, seed: int) -> str:
 
 
 def told(bench: Bench, carrier: FaultyDatagrams | FaultyLine, link: FrameLink, ended: str) -> None:
-    print(f"\n{ended}; {bench.clock.seconds:.2f} s; faults {dict(carrier.faults)}; "
-          f"{dataclasses.asdict(link.statistics)}; {dataclasses.asdict(bench.twin.counters)}")
+    print(
+        f"\n{ended}; {bench.clock.seconds:.2f} s; faults {dict(carrier.faults)}; "
+        f"{dataclasses.asdict(link.statistics)}; {dataclasses.asdict(bench.twin.counters)}"
+    )
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.001, 0.01, 0.2])
@@ -120,8 +129,10 @@ def test_a_line_is_used_to_the_full(count: int) -> None:
     carrier = bench.line()
     link = FrameLink(carrier)
     words = np.random.default_rng(4).integers(0, 1 << 32, count, dtype=np.uint32)
-    for act, least in ((lambda: link.write(MEMORY.start, words), 0.95),
-                       (lambda: link.read(MEMORY.start, count), 0.90)):
+    for act, least in (
+        (lambda: link.write(MEMORY.start, words), 0.95),
+        (lambda: link.read(MEMORY.start, count), 0.90),
+    ):
         start = bench.clock.seconds
         act()
         used = 4 * count * carrier.byte_seconds / (bench.clock.seconds - start)
@@ -199,7 +210,7 @@ def test_a_second_host_is_refused_or_waits_or_takes_over() -> None:
     with pytest.raises(Busy, match=r"in use by another host.*--wait.*--take-over.*cycles"):
         FrameLink(bench.datagrams())
     before = bench.clock.seconds
-    second = FrameLink(bench.datagrams(), wait=5)       # the first one's lease runs out
+    second = FrameLink(bench.datagrams(), wait=5)  # the first one's lease runs out
     assert 0.5 < bench.clock.seconds - before < 1.5
     with pytest.raises(LinkError, match="Another host has taken"):
         first.read(MEMORY.start, 1)
@@ -230,7 +241,7 @@ def test_wrong_places() -> None:
     with pytest.raises(ValueError, match="0x10000002"):
         link.read(MEMORY.start + 2, 1)
     with pytest.raises(ValueError, match="int64"):
-        link.write(MEMORY.start, np.zeros(1, np.int64))     # type: ignore[arg-type]
+        link.write(MEMORY.start, np.zeros(1, np.int64))  # type: ignore[arg-type]
     link.write(MEMORY.start, np.zeros(0, np.uint32))
     with pytest.raises(Refused, match="0x0"):
         link.write(0, np.zeros(1, np.uint32))
@@ -243,7 +254,7 @@ def test_a_late_double_of_an_old_session_does_nothing() -> None:
     carrier = bench.datagrams()
     sent: list[bytes] = []
     send = carrier.send
-    carrier.send = lambda frames: (sent.extend(frames), send(frames))[1]    # type: ignore[method-assign]
+    carrier.send = lambda frames: (sent.extend(frames), send(frames))[1]  # type: ignore[method-assign]
     link = FrameLink(carrier)
     link.write(REGISTERS.start, np.ones(3, np.uint32))
     link.close()

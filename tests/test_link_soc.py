@@ -40,8 +40,7 @@ from tests.link_soc import (
 )
 from tests.link_twin import Twin, agree
 
-REGIONS = [range(MEMORY, MEMORY + 4*WORDS), range(LOCK, LOCK + 0x800),
-           range(0x1800, 0x2000)]
+REGIONS = [range(MEMORY, MEMORY + 4 * WORDS), range(LOCK, LOCK + 0x800), range(0x1800, 0x2000)]
 
 
 @pytest.fixture
@@ -74,11 +73,13 @@ def test_megabyte_both_ways_with_stalls(stalling: Client) -> None:
     client, session = stalling, 0x1234
     client.open(session)
     words = random_words(rng, WORDS)
-    words[:600] = [0]*300 + [0x0101_0101]*300
-    texts = [frame(WRITE, i, session, MEMORY + 1020*i, words[255*i:255*i + 255])
-             for i in range(-(-WORDS // 255))]
+    words[:600] = [0] * 300 + [0x0101_0101] * 300
+    texts = [
+        frame(WRITE, i, session, MEMORY + 1020 * i, words[255 * i : 255 * i + 255])
+        for i in range(-(-WORDS // 255))
+    ]
     for start in range(0, len(texts), WINDOW):
-        sent = texts[start:start + WINDOW]
+        sent = texts[start : start + WINDOW]
         came = client.ask(*sent)
         assert came == [(WRITTEN, start + i, session, start + i + 1, ()) for i in range(len(sent))]
     assert client.read(MEMORY, WORDS) == words
@@ -86,15 +87,32 @@ def test_megabyte_both_ways_with_stalls(stalling: Client) -> None:
 
 def twin_frames(rng, twin: Twin, sessions: list[int]):
     """Random frames for a device that is as `twin` is now, mostly sensible ones."""
-    kind = int(rng.choice([OPEN, WRITE, READ, CLOSE, 0, 5, 0x82, 0xFF],
-                          p=[0.06, 0.5, 0.3, 0.04, 0.03, 0.03, 0.02, 0.02]))
+    kind = int(
+        rng.choice(
+            [OPEN, WRITE, READ, CLOSE, 0, 5, 0x82, 0xFF],
+            p=[0.06, 0.5, 0.3, 0.04, 0.03, 0.03, 0.02, 0.02],
+        )
+    )
     session = twin.session if twin.session and rng.random() < 0.9 else int(rng.choice(sessions))
     region = rng.choice([0, 0, 0, 1])
-    top = (4*WORDS, 8)[region]
-    address = (MEMORY, LOCK)[region] + int(rng.integers(top // 4))*4
+    top = (4 * WORDS, 8)[region]
+    address = (MEMORY, LOCK)[region] + int(rng.integers(top // 4)) * 4
     if rng.random() < 0.1:
-        address = int(rng.choice([MEMORY + 2, MEMORY - 4, MEMORY + 4*WORDS - 8, OUTSIDE, 0, 1,
-                                  0xFFFF_FFFC, 0x1000, MEMORY + 4*WORDS]))
+        address = int(
+            rng.choice(
+                [
+                    MEMORY + 2,
+                    MEMORY - 4,
+                    MEMORY + 4 * WORDS - 8,
+                    OUTSIDE,
+                    0,
+                    1,
+                    0xFFFF_FFFC,
+                    0x1000,
+                    MEMORY + 4 * WORDS,
+                ]
+            )
+        )
     count = int(rng.choice([0, 1, 2, 3, 20, 255], p=[0.05, 0.3, 0.3, 0.2, 0.1, 0.05]))
     if address >> 16 == 0:
         count = min(count, 1)
@@ -103,8 +121,12 @@ def twin_frames(rng, twin: Twin, sessions: list[int]):
     if kind == READ:
         return kind, int(rng.integers(65536)), session, address, (), count
     missing = getattr(twin, "missing", 0)
-    spread = int(rng.choice([0, 1, 2, 5, WINDOW - 1, WINDOW, -1, -5, 32767, 32768, -32767],
-                            p=[0.5, 0.1, 0.1, 0.1, 0.05, 0.04, 0.04, 0.04, 0.01, 0.01, 0.01]))
+    spread = int(
+        rng.choice(
+            [0, 1, 2, 5, WINDOW - 1, WINDOW, -1, -5, 32767, 32768, -32767],
+            p=[0.5, 0.1, 0.1, 0.1, 0.05, 0.04, 0.04, 0.04, 0.01, 0.01, 0.01],
+        )
+    )
     words = random_words(rng, 0 if kind == CLOSE and rng.random() < 0.9 else count)
     return kind, (missing + spread) % 65536, session, address, words
 
@@ -139,7 +161,7 @@ def test_answers_are_those_of_the_twin(client: Client, seed: int) -> None:
     client.ask(frame(WRITE, twin.missing, twin.session, LOCK, [0]))
     twin.locked = False
     memory = client.read(MEMORY, WORDS)
-    assert memory == [twin.memory.get(MEMORY + 4*i, 0) for i in range(WORDS)]
+    assert memory == [twin.memory.get(MEMORY + 4 * i, 0) for i in range(WORDS)]
     found = client.counters()
     assert found["frames_taken"] == taken + 2 + -(-WORDS // 255) + 1
     assert found["frames_dropped"] == twin.counts["echoed"]
@@ -154,8 +176,10 @@ def test_every_damaged_and_cut_frame_is_dropped(client: Client) -> None:
     session, text = 0x0BAD_CAFE, frame(WRITE, 0, 0x0BAD_CAFE, MEMORY, [0x1122_3344])
     client.open(session)
     code = cobs(text)
-    damaged = [bytes(b ^ (bit // 8 == i) << bit % 8 for i, b in enumerate(code))
-               for bit in range(8*len(code))]
+    damaged = [
+        bytes(b ^ (bit // 8 == i) << bit % 8 for i, b in enumerate(code))
+        for bit in range(8 * len(code))
+    ]
     for bad in [*damaged, *(code[:n] for n in range(1, len(code)))]:
         client.send(b"\0" + bad + b"\0")
     dropped = sum(sum(map(bool, bad.split(b"\0"))) for bad in damaged) + len(code) - 1
@@ -169,9 +193,10 @@ def test_every_damaged_and_cut_frame_is_dropped(client: Client) -> None:
 def test_a_lost_zero_costs_one_frame(client: Client) -> None:
     session = 99
     client.open(session)
-    texts = [cobs(frame(WRITE, i, session, MEMORY + 4*i, [i + 1])) for i in range(4)]
-    client.send(b"\0" + texts[0] + b"\0" + texts[1] + b"\0" + b"\0" + texts[2] + b"\0\0" + texts[3]
-                + b"\0")  # no zero before the second: it is nobody's
+    texts = [cobs(frame(WRITE, i, session, MEMORY + 4 * i, [i + 1])) for i in range(4)]
+    client.send(
+        b"\0" + texts[0] + b"\0" + texts[1] + b"\0" + b"\0" + texts[2] + b"\0\0" + texts[3] + b"\0"
+    )  # no zero before the second: it is nobody's
     assert [a[1] for a in client.frames(3)] == [0, 2, 3]
     assert client.counters()["stray_bytes"] == len(texts[1])
     client.send(b"\0" + texts[1] + b"x\0" + texts[1] + b"\0")  # one zero ends and begins
@@ -188,15 +213,15 @@ def test_order_does_not_matter_within_the_window(client: Client) -> None:
     waiting = list(range(total))
     while waiting:
         near = [s for s in waiting if s < waiting[0] + WINDOW + 3]
-        chosen = [int(s) for s in rng.permutation(near)[:rng.integers(1, WINDOW)]]
+        chosen = [int(s) for s in rng.permutation(near)[: rng.integers(1, WINDOW)]]
         chosen += [int(s) for s in rng.integers(0, waiting[0] + 1, 3)]
-        fields = [(WRITE, s, session, MEMORY + 4*s, random_words(rng, 1)) for s in chosen]
+        fields = [(WRITE, s, session, MEMORY + 4 * s, random_words(rng, 1)) for s in chosen]
         expected = [a for a in (twin.answer(*f) for f in fields) if a]
         client.send(wire(*(frame(*f) for f in fields)))
         assert client.frames(len(expected)) == expected
         waiting = [s for s in waiting if s >= twin.missing and s not in twin.applied]
     assert twin.missing == total
-    assert client.read(MEMORY, total) == [twin.memory[MEMORY + 4*i] for i in range(total)]
+    assert client.read(MEMORY, total) == [twin.memory[MEMORY + 4 * i] for i in range(total)]
 
 
 def test_sequences_go_around(client: Client) -> None:
@@ -215,7 +240,7 @@ def test_sequences_go_around(client: Client) -> None:
 
 def test_a_second_host_is_told_and_may_take_over(client: Client) -> None:
     client.open(1)
-    (kind, _, session, left, words), = client.ask(frame(OPEN, 5, 2, 0))
+    ((kind, _, session, left, words),) = client.ask(frame(OPEN, 5, 2, 0))
     assert (kind, session, words) == (REFUSED, 2, (BUSY,))
     assert LEASE - 100_000 < left < LEASE
     assert client.open(2, take_over=1)[0] == OPENED
@@ -233,7 +258,7 @@ def test_a_second_host_is_told_and_may_take_over(client: Client) -> None:
 def test_the_lease_ends(client: Client) -> None:
     client.open(7)
     for _ in range(4):  # any right frame renews it, a refused one too
-        client.simulator.pass_cycles(int(0.4*LEASE))
+        client.simulator.pass_cycles(int(0.4 * LEASE))
         assert client.ask(frame(READ, 0, 7, OUTSIDE, count=1))[0][4] == (ADDRESS,)
     client.simulator.pass_cycles(LEASE + 1000)
     assert client.ask(frame(WRITE, 0, 7, MEMORY, [1]))[0][4] == (SESSION,)
@@ -280,11 +305,13 @@ def test_throughput(client: Client) -> None:
     words = random_words(np.random.default_rng(10), 255)
     writes = [frame(WRITE, i, 1, MEMORY, words) for i in range(frames)]
     cycles = line_rate(client, writes, frames)
-    print(f"written: {frames*size/cycles:.3f} bytes a cycle; the line's limit is "
-          f"{frames*size/len(wire(*writes)):.3f}")
-    assert frames*size >= 0.8*cycles
+    print(
+        f"written: {frames * size / cycles:.3f} bytes a cycle; the line's limit is "
+        f"{frames * size / len(wire(*writes)):.3f}"
+    )
+    assert frames * size >= 0.8 * cycles
     reads = [frame(READ, i, 1, MEMORY, count=255) for i in range(frames)]
     cycles = line_rate(client, reads, frames)
-    sent = frames*size - 512  # what the encoder may still hold when the last READ is done
-    print(f"read: {sent/cycles:.3f} bytes a cycle")
-    assert sent >= 0.8*cycles
+    sent = frames * size - 512  # what the encoder may still hold when the last READ is done
+    print(f"read: {sent / cycles:.3f} bytes a cycle")
+    assert sent >= 0.8 * cycles

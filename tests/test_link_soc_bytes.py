@@ -19,13 +19,13 @@ def test_the_bone_is_as_ever_without_a_session(client: Client) -> None:
     rng = np.random.default_rng(6)
     for place in range(0, 2000, 200):
         words = random_words(rng, 200)
-        words[3:9] = [0]*6  # a zero within a command is the command's
-        client.bone_write(OUTSIDE + 4*place, words)
-        assert client.bone_read(OUTSIDE + 4*place, 200) == words
+        words[3:9] = [0] * 6  # a zero within a command is the command's
+        client.bone_write(OUTSIDE + 4 * place, words)
+        assert client.bone_read(OUTSIDE + 4 * place, 200) == words
     assert client.open(1)[4][-1] == 1
     assert client.counters()["frames_dropped"] == 0
     client.ask(frame(CLOSE, 0, 1, 0))
-    assert client.bone_read(OUTSIDE + 4*1800, 200) == words
+    assert client.bone_read(OUTSIDE + 4 * 1800, 200) == words
 
 
 def test_bytes_outside_frames_never_reach_the_bone_of_a_session(client: Client) -> None:
@@ -56,14 +56,14 @@ def fill_outside(client: Client, rng) -> list[int]:
     """Random words in the memory that frames do not reach."""
     pattern = random_words(rng, WORDS)
     for place in range(0, WORDS, 128):
-        client.bone_write(OUTSIDE + 4*place, pattern[place:place + 128])
+        client.bone_write(OUTSIDE + 4 * place, pattern[place : place + 128])
     return pattern
 
 
 def check_outside(client: Client, pattern: list[int]) -> None:
     client.ask(frame(CLOSE, 0, client.session, 0))
     for place in range(0, WORDS, 128):
-        assert client.bone_read(OUTSIDE + 4*place, 128) == pattern[place:place + 128]
+        assert client.bone_read(OUTSIDE + 4 * place, 128) == pattern[place : place + 128]
 
 
 def test_random_bytes_do_nothing_to_a_session(client: Client) -> None:
@@ -76,15 +76,27 @@ def test_random_bytes_do_nothing_to_a_session(client: Client) -> None:
         came = client.ask(frame(WRITE, sequence, 1, MEMORY, [sequence]))
         assert came == [(WRITTEN, sequence, 1, sequence + 1, ())]
     found = client.counters()
-    assert client.read(MEMORY, WORDS) == [3] + [0]*(WORDS - 1)
+    assert client.read(MEMORY, WORDS) == [3] + [0] * (WORDS - 1)
     assert found["frames_taken"] == 6
     assert found["frames_dropped"] > 1000
     check_outside(client, pattern)
 
 
-TAILS = [b"", b"\0", b"\0\5\6\7", b"\1", b"\1\xff", b"\1\2" + bytes(4), b"\1\2" + bytes(7),
-         b"\2\xff" + (OUTSIDE >> 2).to_bytes(4, "big"), b"\2\4\x3f\0\0\0", b"\1\4\x3f" + bytes(7),
-         b"\x80\x80", b"\3\0" + bytes(4), b"\0" + cobs(frame(OPEN, 0, 3, 0))[:9]]
+TAILS = [
+    b"",
+    b"\0",
+    b"\0\5\6\7",
+    b"\1",
+    b"\1\xff",
+    b"\1\2" + bytes(4),
+    b"\1\2" + bytes(7),
+    b"\2\xff" + (OUTSIDE >> 2).to_bytes(4, "big"),
+    b"\2\4\x3f\0\0\0",
+    b"\1\4\x3f" + bytes(7),
+    b"\x80\x80",
+    b"\3\0" + bytes(4),
+    b"\0" + cobs(frame(OPEN, 0, 3, 0))[:9],
+]
 """What may be half there when silence begins: frames, the bone's commands, those to nowhere."""
 
 

@@ -33,8 +33,14 @@ def through(dut, sent, count: int, stalls, seed: int = 1, observe=()) -> list[di
     """What comes out of a module of which `sent` goes in."""
     came: list[dict[str, int]] = []
     rng, other = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-    run_simulation(dut, [feed(dut.sink, sent, rng, stalls[0]),
-                         drain(dut.source, came, count, other, stalls[1]), *observe])
+    run_simulation(
+        dut,
+        [
+            feed(dut.sink, sent, rng, stalls[0]),
+            drain(dut.source, came, count, other, stalls[1]),
+            *observe,
+        ],
+    )
     return came
 
 
@@ -53,7 +59,7 @@ def random_texts(rng, count: int) -> list[bytes]:
 def test_crc_inserted_is_that_of_zlib(stalls):
     texts = random_texts(np.random.default_rng(2), 5)
     sent = [beat for text in texts for beat in beats(text)]
-    came = through(Crc32Inserter(), sent, len(sent) + 4*len(texts), stalls)
+    came = through(Crc32Inserter(), sent, len(sent) + 4 * len(texts), stalls)
     assert texts_of(came) == [t + zlib.crc32(t).to_bytes(4, "little") for t in texts]
 
 
@@ -65,18 +71,26 @@ def flipped(text: bytes, bit: int) -> bytes:
 def test_crc_checked_finds_flipped_bits(stalls):
     """A few of them; all, in the SoC: test_link_soc."""
     text = frame(WRITE, 7, 0x1234_5678, 0x100)
-    bits = range(0, 8*len(text), 9)
+    bits = range(0, 8 * len(text), 9)
     texts = [text, *(flipped(text, bit) for bit in bits), text]
     sent = [beat for t in texts for beat in beats(t)]
     came = through(Crc32Checker(), sent, len(sent), stalls)
     assert texts_of(came) == texts
-    assert [beat["error"] for beat in came if beat["last"]] == [0] + [1]*len(bits) + [0]
+    assert [beat["error"] for beat in came if beat["last"]] == [0] + [1] * len(bits) + [0]
 
 
-EDGES = [bytes([1])*n for n in (1, 253, 254, 255, 507, 508, 509)] + [
-    bytes(n) for n in (1, 2, 300)] + [
-    bytes([7])*253 + b"\0", bytes([7])*254 + b"\0", bytes([7])*255 + b"\0",
-    b"\0" + bytes([7])*254, bytes([7])*254 + b"\0\0", bytes([7])*508 + b"\0x"]
+EDGES = (
+    [bytes([1]) * n for n in (1, 253, 254, 255, 507, 508, 509)]
+    + [bytes(n) for n in (1, 2, 300)]
+    + [
+        bytes([7]) * 253 + b"\0",
+        bytes([7]) * 254 + b"\0",
+        bytes([7]) * 255 + b"\0",
+        b"\0" + bytes([7]) * 254,
+        bytes([7]) * 254 + b"\0\0",
+        bytes([7]) * 508 + b"\0x",
+    ]
+)
 
 
 @pytest.mark.parametrize("stalls", STALLS)
@@ -93,8 +107,8 @@ def test_cobs_encodes(stalls):
 def test_cobs_decodes(stalls):
     """Both forms of a last block of 254, zeros between frames, and every kind of broken code."""
     texts = EDGES + random_texts(np.random.default_rng(4), 5)
-    codes = [cobs(text) for text in texts] + [cobs(bytes([9])*254) + b"\x01"]
-    texts = [*texts, bytes([9])*254]
+    codes = [cobs(text) for text in texts] + [cobs(bytes([9]) * 254) + b"\x01"]
+    texts = [*texts, bytes([9]) * 254]
     broken = [b"\x01", b"\x05abc", b"\x02a\xffb", b"\xff", b"\x03"]
     sent = [{"data": byte} for code in codes for byte in b"\0" + code + b"\0"]
     sent += [{"data": byte} for code in broken for byte in code + b"\0\0"]
@@ -107,12 +121,14 @@ def test_cobs_decodes(stalls):
 
     shown = sum(max(1, len(decode(code) or b"")) for code in codes)
     held = [1, 3, 3, 1, 1]  # beats that each broken code gives: its bytes, at least the last
-    run_simulation(dut, [feed(dut.sink, sent, np.random.default_rng(6), stalls[0]),
-                         collect(shown + sum(held) + 3)])
+    run_simulation(
+        dut,
+        [feed(dut.sink, sent, np.random.default_rng(6), stalls[0]), collect(shown + sum(held) + 3)],
+    )
     frames, errors = texts_of(came), [beat["error"] for beat in came if beat["last"]]
-    assert frames[:len(texts)] == texts
+    assert frames[: len(texts)] == texts
     assert frames[-1] == b"end"
-    assert errors == [0]*len(texts) + [1]*len(broken) + [0]
+    assert errors == [0] * len(texts) + [1] * len(broken) + [0]
 
 
 @passive
@@ -133,9 +149,13 @@ def received(texts: list[bytes], right: list[bytes], stalls) -> dict[str, int]:
     dut, totals = FrameReceiver(), {}
     sent = [beat for text in texts for beat in beats(text)]
     expected = [pair for text in right for pair in words_of(text)]
-    came = through(dut, sent, len(expected), stalls,
-                   observe=[count(getattr(dut, name), totals, name)
-                            for name in ("taken", "dropped")])
+    came = through(
+        dut,
+        sent,
+        len(expected),
+        stalls,
+        observe=[count(getattr(dut, name), totals, name) for name in ("taken", "dropped")],
+    )
     assert [(beat["data"], beat["last"]) for beat in came] == expected
     return totals
 
@@ -151,9 +171,13 @@ def test_receiver_gives_right_frames_only(stalls):
         words = [int(w) for w in rng.integers(0, 1 << 32, (0, 1, 2, 9)[i % 4])]
         good = frame(WRITE, i, 5, 64, words) if i % 4 else frame(READ, i, 5, 64, count=200)
         wrong = [
-            frame(WRITE, i, 5, 64, [1, 2], count=3), frame(WRITE, i, 5, 64, [1, 2], count=1),
-            frame(WRITE, i, 5, 64, [7]*20, count=9), frame(READ, i, 5, 64, [1]),
-            good + b"\0", bytes(rng.bytes(50))]
+            frame(WRITE, i, 5, 64, [1, 2], count=3),
+            frame(WRITE, i, 5, 64, [1, 2], count=1),
+            frame(WRITE, i, 5, 64, [7] * 20, count=9),
+            frame(READ, i, 5, 64, [1]),
+            good + b"\0",
+            bytes(rng.bytes(50)),
+        ]
         bad = wrong[i % len(wrong)]
         right, texts = [*right, good], [*texts, good, bad]
     totals = received([*texts, SHORT], [*right, SHORT], stalls)
@@ -169,8 +193,10 @@ def test_receiver_drops_cut_frames():
 @pytest.mark.parametrize("stalls", STALLS)
 def test_sender_builds_frames(stalls):
     rng = np.random.default_rng(9)
-    texts = [frame(0x83, i, 77, 8*i, [int(w) for w in rng.integers(0, 1 << 32, size)])
-             for i, size in enumerate((0, 1, 5, 60, 0))]
+    texts = [
+        frame(0x83, i, 77, 8 * i, [int(w) for w in rng.integers(0, 1 << 32, size)])
+        for i, size in enumerate((0, 1, 5, 60, 0))
+    ]
     sent = [{"data": word, "last": last} for text in texts for word, last in words_of(text)]
     came = through(FrameSender(), sent, sum(map(len, texts)), stalls)
     assert texts_of(came) == texts

@@ -21,8 +21,10 @@ from dscim.sim.soc import CLK_FREQ, soc_design
 from tests.link_faults import Ledger
 
 SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=2)
-MEMORY = range(registers.MEMORY_BASES["activations"],
-               registers.MEMORY_BASES["activations"] + memory_sizes(SPEC)["activations"])
+MEMORY = range(
+    registers.MEMORY_BASES["activations"],
+    registers.MEMORY_BASES["activations"] + memory_sizes(SPEC)["activations"],
+)
 BANK = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
 FRAMES = 2000
 WORDS = 200
@@ -31,8 +33,10 @@ WORDS = 200
 
 @pytest.fixture
 def device() -> Iterator[socket.socket]:
-    with Simulator(soc_design(SPEC)) as simulator, \
-            socket.create_connection(("127.0.0.1", simulator.port), 20) as client:
+    with (
+        Simulator(soc_design(SPEC)) as simulator,
+        socket.create_connection(("127.0.0.1", simulator.port), 20) as client,
+    ):
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield client
 
@@ -54,8 +58,24 @@ class Hosts:
     def one(self, open_: bool, calm: bool) -> bytes:
         """One frame, or bytes that are none while a session has been open for a while."""
         r = self._random
-        what = r.choice(["open", "close", "write", "write", "write", "again", "ahead", "read",
-                         "read", "wrong", "kind", "answer", "damaged", "stray"])
+        what = r.choice(
+            [
+                "open",
+                "close",
+                "write",
+                "write",
+                "write",
+                "again",
+                "ahead",
+                "read",
+                "read",
+                "wrong",
+                "kind",
+                "answer",
+                "damaged",
+                "stray",
+            ]
+        )
         session = self.sessions[0 if r.random() < 0.9 else int(r.integers(3))]
         size = int(r.integers(1, 30))
         place = MEMORY.start + 4 * int(r.integers(WORDS))
@@ -64,20 +84,30 @@ class Hosts:
             if not open_ or r.random() < 0.3:
                 self.sessions[0] = int(r.integers(1, 1 << 32))
                 session = self.sessions[0]
-            return self._wire(Frame(Kind.OPEN, int(r.integers(1 << 16)), session,
-                                    int(r.integers(2))))
+            return self._wire(
+                Frame(Kind.OPEN, int(r.integers(1 << 16)), session, int(r.integers(2)))
+            )
         if what == "close":
             return self._wire(Frame(Kind.CLOSE, 3, session, 0)) if r.random() < 0.3 else b""
         if what == "read":
             place = BANK.start if r.random() < 0.2 else place
-            return self._wire(Frame(Kind.READ, int(r.integers(1 << 16)), session, place,
-                                    asked=3 if place == BANK.start else size))
+            return self._wire(
+                Frame(
+                    Kind.READ,
+                    int(r.integers(1 << 16)),
+                    session,
+                    place,
+                    asked=3 if place == BANK.start else size,
+                )
+            )
         if what == "wrong":
             place = int(r.choice([MEMORY.start + 2, MEMORY.stop - 4 * size + 4, 0x6000_0000]))
             kind = Kind.READ if r.random() < 0.5 else Kind.WRITE
-            return self._wire(Frame(kind, self._sequence, session, place, asked=size)
-                              if kind == Kind.READ else
-                              Frame(kind, self._sequence, session, place, words))
+            return self._wire(
+                Frame(kind, self._sequence, session, place, asked=size)
+                if kind == Kind.READ
+                else Frame(kind, self._sequence, session, place, words)
+            )
         if what == "kind":
             return self._wire(Frame(int(r.choice([0, 5, 77])), 9, session, place, words))
         if what == "answer":
@@ -117,9 +147,9 @@ def frames_in(data: bytes) -> list[Frame]:
         words = frame.words.copy()
         address = frame.address
         if frame.kind == Kind.OPENED:
-            words[0] = 0                                            # boot
+            words[0] = 0  # boot
         if frame.kind == Kind.REFUSED and words[0] == Reason.BUSY:
-            address = 0                                             # what is left of the lease
+            address = 0  # what is left of the lease
         found.append(Frame(frame.kind, frame.sequence, frame.session, address, data_of(words)))
     return found
 
@@ -130,7 +160,7 @@ def test_the_same_answers(device: socket.socket, seed: int) -> None:
     twin = made_twin()
     line, hosts = LineTwin(twin), Hosts(seed)
     sent, expected = b"", b""
-    calm = 0        # frames since the session changed: the device does so when it comes to it
+    calm = 0  # frames since the session changed: the device does so when it comes to it
     for _ in range(FRAMES):
         opened, before = twin.counters.sessions_opened, twin.open
         data = hosts.one(twin.open, calm > 8)

@@ -78,9 +78,22 @@ def free_port() -> int:
 def litex_server(target: str, port: int) -> Iterator[None]:
     """LiteX's server as a process, once it listens."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "litex.tools.litex_server", "--uart", "--uart-port", target,
-         "--bind-ip", "127.0.0.1", "--bind-port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "litex.tools.litex_server",
+            "--uart",
+            "--uart-port",
+            target,
+            "--bind-ip",
+            "127.0.0.1",
+            "--bind-port",
+            str(port),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         for _ in range(200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
@@ -101,15 +114,34 @@ def test_litex_cli_tells_the_identifier(tmp_path: Path) -> None:
     """As the README says it: `dscim sim`, `litex_server`, `litex_cli --ident` and `--regs`."""
     simulation = subprocess.Popen(
         [DSCIM, "sim", "--rows", "16", "--columns", "4", "--quiet", "--csr-csv", "csr.csv"],
-        cwd=tmp_path, text=True, stdout=subprocess.PIPE)
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
     try:
         assert simulation.stdout is not None
         target, port = simulation.stdout.readline().strip(), free_port()
         with litex_server(target, port):
-            said = [subprocess.run(
-                [sys.executable, "-m", "litex.tools.litex_client", "--host", "127.0.0.1",
-                 "--port", str(port), *options], cwd=tmp_path, text=True, capture_output=True,
-                timeout=60, check=True).stdout for options in (["--ident"], ["--regs"])]
+            said = [
+                subprocess.run(
+                    [
+                        sys.executable,
+                        "-m",
+                        "litex.tools.litex_client",
+                        "--host",
+                        "127.0.0.1",
+                        "--port",
+                        str(port),
+                        *options,
+                    ],
+                    cwd=tmp_path,
+                    text=True,
+                    capture_output=True,
+                    timeout=60,
+                    check=True,
+                ).stdout
+                for options in (["--ident"], ["--regs"])
+            ]
     finally:
         simulation.send_signal(signal.SIGINT)
         simulation.communicate(timeout=30)

@@ -18,40 +18,65 @@ TABLE = random_table(5)
 LONG_TABLE = random_table(7, seed=1)
 
 SMALL = [
-    MacroSpec(16, 1), MacroSpec(64, 1, 64, lanes=4), MacroSpec(32, 2, lanes=1, sequence=LFSR),
-    MacroSpec(16, 1, form="array", sequence=LFSR), MacroSpec(16, 2, form="exact", lanes=1),
+    MacroSpec(16, 1),
+    MacroSpec(64, 1, 64, lanes=4),
+    MacroSpec(32, 2, lanes=1, sequence=LFSR),
+    MacroSpec(16, 1, form="array", sequence=LFSR),
+    MacroSpec(16, 2, form="exact", lanes=1),
     MacroSpec(16, 2, form="array", lanes=64, signed=("split",)),
-    MacroSpec(32, 2, sequence=TABLE), MacroSpec(64, 1, 64, lanes=4, sequence=TABLE),
+    MacroSpec(32, 2, sequence=TABLE),
+    MacroSpec(64, 1, 64, lanes=4, sequence=TABLE),
 ]
 SMALL_SLOW = [
-    MacroSpec(32, 2, lanes=2), MacroSpec(32, 2, lanes=64), MacroSpec(64, 1, 64, lanes=32),
-    MacroSpec(16, 1, lanes=1), MacroSpec(64, 1, 64, lanes=1, sequence=OTHER_LFSR),
-    MacroSpec(16, 1, form="array", lanes=64), MacroSpec(32, 2, form="array", lanes=4),
+    MacroSpec(32, 2, lanes=2),
+    MacroSpec(32, 2, lanes=64),
+    MacroSpec(64, 1, 64, lanes=32),
+    MacroSpec(16, 1, lanes=1),
+    MacroSpec(64, 1, 64, lanes=1, sequence=OTHER_LFSR),
+    MacroSpec(16, 1, form="array", lanes=64),
+    MacroSpec(32, 2, form="array", lanes=4),
     MacroSpec(64, 1, 64, form="array", lanes=64, sequence=OTHER_LFSR),
-    MacroSpec(64, 2, 64, form="exact", lanes=1), MacroSpec(16, 2, signed=("offset",)),
-    MacroSpec(16, 1, lanes=32, sequence=LONG_TABLE), MacroSpec(16, 1, lanes=1, sequence=LONG_TABLE),
+    MacroSpec(64, 2, 64, form="exact", lanes=1),
+    MacroSpec(16, 2, signed=("offset",)),
+    MacroSpec(16, 1, lanes=32, sequence=LONG_TABLE),
+    MacroSpec(16, 1, lanes=1, sequence=LONG_TABLE),
     MacroSpec(64, 1, 64, form="array", lanes=16, sequence=LONG_TABLE),
     MacroSpec(16, 1, lanes=8, sequence=TABLE),
 ]
 FULL = [MacroSpec(), MacroSpec(form="exact", lanes=1)]
 SLOW = [
-    MacroSpec(or_width=64, lanes=4), MacroSpec(or_width=64, lanes=32), MacroSpec(lanes=64),
-    MacroSpec(lanes=4), MacroSpec(lanes=1), MacroSpec(lanes=1, sequence=LFSR),
-    MacroSpec(or_width=64, lanes=1), MacroSpec(or_width=64, lanes=1, sequence=OTHER_LFSR),
+    MacroSpec(or_width=64, lanes=4),
+    MacroSpec(or_width=64, lanes=32),
+    MacroSpec(lanes=64),
+    MacroSpec(lanes=4),
+    MacroSpec(lanes=1),
+    MacroSpec(lanes=1, sequence=LFSR),
+    MacroSpec(or_width=64, lanes=1),
+    MacroSpec(or_width=64, lanes=1, sequence=OTHER_LFSR),
     MacroSpec(or_width=64, form="exact", lanes=1),
-    MacroSpec(sequence=TABLE), MacroSpec(or_width=64, lanes=4, sequence=TABLE),
-    MacroSpec(lanes=1, sequence=LONG_TABLE), MacroSpec(128, 4, 16, "array", 64, LONG_TABLE),
-    *[MacroSpec(128, columns, or_width, "array", lanes, sequence)
-      for columns, lanes in ((32, 1), (32, 4), (4, 16), (4, 64))
-      for or_width, sequence in ((16, SequenceSpec()), (16, LFSR),
-                                 (64, SequenceSpec()), (64, OTHER_LFSR))],
+    MacroSpec(sequence=TABLE),
+    MacroSpec(or_width=64, lanes=4, sequence=TABLE),
+    MacroSpec(lanes=1, sequence=LONG_TABLE),
+    MacroSpec(128, 4, 16, "array", 64, LONG_TABLE),
+    *[
+        MacroSpec(128, columns, or_width, "array", lanes, sequence)
+        for columns, lanes in ((32, 1), (32, 4), (4, 16), (4, 64))
+        for or_width, sequence in (
+            (16, SequenceSpec()),
+            (16, LFSR),
+            (64, SequenceSpec()),
+            (64, OTHER_LFSR),
+        )
+    ],
 ]
 
 
 def name_of(spec: MacroSpec) -> str:
     """A spec in a test's and a model's name."""
-    return (f"macro-{spec.form}-{spec.rows}x{spec.columns}-or{spec.or_width}"
-            f"-{spec.sequence.kind}-{spec.lanes}{'' if len(spec.signed) == 2 else spec.signed[0]}")
+    return (
+        f"macro-{spec.form}-{spec.rows}x{spec.columns}-or{spec.or_width}"
+        f"-{spec.sequence.kind}-{spec.lanes}{'' if len(spec.signed) == 2 else spec.signed[0]}"
+    )
 
 
 def watched(spec: MacroSpec):
@@ -68,8 +93,9 @@ def products(spec: MacroSpec):
     for signed in spec.signed:
         for log2 in range(spec.most_samples.bit_length()):
             for shift in range(4 if signed == "split" else 1):
-                product = ProductSpec(spec.or_width, spec.or_width << log2, spec.sequence,
-                                      signed, shift, exact)
+                product = ProductSpec(
+                    spec.or_width, spec.or_width << log2, spec.sequence, signed, shift, exact
+                )
                 if spec.refusal(product) is None:
                     yield product
 
@@ -79,8 +105,9 @@ def agree(tiles, want, outcome):
     modes = [tile.product.signed for tile in tiles for _ in tile.windows]
     assert len(outcome.products) == len(want)
     assert outcome.violations == 0
-    for mode, (total, counts), (want_total, want_counts) in zip(modes, outcome.products, want,
-                                                                strict=True):
+    for mode, (total, counts), (want_total, want_counts) in zip(
+        modes, outcome.products, want, strict=True
+    ):
         assert counts == want_counts
         assert mode != "offset" or total == want_total
 
@@ -93,8 +120,9 @@ def contract(spec, tiles):
 def check_small(spec: MacroSpec):
     """A few products in Migen's simulator, all streams stalled."""
     rng = np.random.default_rng(spec.hash)
-    chosen = [product for product in products(spec)
-              if spec.cycles(product) <= 64]            # long streams are for Verilator
+    chosen = [
+        product for product in products(spec) if spec.cycles(product) <= 64
+    ]  # long streams are for Verilator
     picks = rng.choice(len(chosen), min(3, len(chosen)), replace=False)
     tiles = [random_tile(spec, chosen[k], 3, rng) for k in picks]
     agree(tiles, contract(spec, tiles), run_migen(watched(spec), tiles, seed=5, stall=30))
@@ -114,7 +142,7 @@ def test_more_small_macros_in_migen(spec):
 def test_the_monitor_sees_a_row_that_shares_its_region():
     spec = MacroSpec(16, 1, form="array")
     macro = build_macro(spec)
-    shared = OrGroup([macro.groups[0].rows[5]]*2)       # two rows of one region fire together
+    shared = OrGroup([macro.groups[0].rows[5]] * 2)  # two rows of one region fire together
     macro.submodules += shared
     macro.monitor = ExclusiveRows([shared], macro.computing)
     product = ProductSpec(length=64)
@@ -148,8 +176,8 @@ def check_pace(model, spec: MacroSpec, product: ProductSpec, rng):
         tile = Tile(product, -3, operands("random", (spec.rows, spec.columns), rng), windows)
         outcome = run_verilated(model, spec, [tile], seed=1, stall=0, full=True)
         agree([tile], contract(spec, [tile]), outcome)
-        assert set(np.diff(outcome.at)) == {max(spec.cycles(product), rows//8)}
-        assert outcome.computing == len(windows)*spec.cycles(product)
+        assert set(np.diff(outcome.at)) == {max(spec.cycles(product), rows // 8)}
+        assert outcome.computing == len(windows) * spec.cycles(product)
 
 
 @pytest.mark.parametrize("spec", FULL, ids=name_of)

@@ -69,8 +69,11 @@ def host(memory, rng, words, counts):
 
 def merged(old: int, new: int, enables: int, granularity: int) -> int:
     """`old` with those parts of `new` whose enables are set."""
-    mask = sum(((1 << granularity) - 1) << granularity * k
-               for k in range(enables.bit_length()) if enables >> k & 1)
+    mask = sum(
+        ((1 << granularity) - 1) << granularity * k
+        for k in range(enables.bit_length())
+        if enables >> k & 1
+    )
     return old & ~mask | new & mask
 
 
@@ -120,8 +123,20 @@ def test_engine_and_bus_share_a_memory(width, granularity):
     seeds = np.random.default_rng(width + granularity).spawn(2)
     memory = WindowedMemory(width, DEPTH, granularity)
     words = [0] * DEPTH
-    counts = {True: 0, False: 0, "held reads": 0, "held writes": 0, "locked after request": 0,
-              "reads behind writes": 0}
-    run_simulation(memory, [engine(memory, seeds[0]), host(memory, seeds[1], words, counts),
-                            judge(memory, granularity, words, counts)])
+    counts = {
+        True: 0,
+        False: 0,
+        "held reads": 0,
+        "held writes": 0,
+        "locked after request": 0,
+        "reads behind writes": 0,
+    }
+    run_simulation(
+        memory,
+        [
+            engine(memory, seeds[0]),
+            host(memory, seeds[1], words, counts),
+            judge(memory, granularity, words, counts),
+        ],
+    )
     assert min(counts.values()) >= 5, counts

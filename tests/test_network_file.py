@@ -15,9 +15,13 @@ from dscim.host.network.file import pack, zip_arrays
 from tests.network_examples import network
 
 SPECS = st.builds(
-    ProductSpec, st.sampled_from([16, 64]), st.sampled_from([64, 128, 256]),
-    st.sampled_from([SequenceSpec(), SequenceSpec("lfsr")]), st.sampled_from(["split", "offset"]),
-    exact=st.booleans())
+    ProductSpec,
+    st.sampled_from([16, 64]),
+    st.sampled_from([64, 128, 256]),
+    st.sampled_from([SequenceSpec(), SequenceSpec("lfsr")]),
+    st.sampled_from(["split", "offset"]),
+    exact=st.booleans(),
+)
 
 
 @settings(deadline=None, max_examples=25)
@@ -28,9 +32,23 @@ def test_round_trip(tmp_path_factory, seed, spec, channels, side, zero):
     save(made, path)
     read = load(path)
     assert pack(read) == path.read_bytes() == pack(made)
-    assert (read.name, read.shape, read.scale, read.zero, read.classes, read.arithmetic,
-            read.provenance) == (made.name, made.shape, made.scale, made.zero, made.classes,
-                                 made.arithmetic, made.provenance)
+    assert (
+        read.name,
+        read.shape,
+        read.scale,
+        read.zero,
+        read.classes,
+        read.arithmetic,
+        read.provenance,
+    ) == (
+        made.name,
+        made.shape,
+        made.scale,
+        made.zero,
+        made.classes,
+        made.arithmetic,
+        made.provenance,
+    )
     for old, new in zip(made.nodes, read.nodes, strict=True):
         assert type(old) is type(new)
         for item in dataclasses.fields(old):
@@ -81,18 +99,21 @@ def header_of(made, **changes):
     return arrays | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"format": "other"}, "does not say 'dscim network'"),
-    ({"version": 2}, "has version '2' of the network format, but this program reads version 1"),
-    ({"nodes": []}, "has no nodes"),
-    ({"nodes": [{"kind": "Gelu"}]}, "unknown kind 'Gelu'"),
-    ({"shape": [6, 6, 2]}, "has weights for 3 channels, but its input has 2"),
-    ({"zero": 5}, r"expects the zero points \(-128,\)"),
-    ({"classes": ["one"]}, "1 class names do not fit"),
-    ({"arithmetic": {"length": 100}}, "Stream length 100 is not allowed"),
-    ({"provenance": 3}, "is a damaged network file"),
-    ({"shape": None}, "is a damaged network file"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "other"}, "does not say 'dscim network'"),
+        ({"version": 2}, "has version '2' of the network format, but this program reads version 1"),
+        ({"nodes": []}, "has no nodes"),
+        ({"nodes": [{"kind": "Gelu"}]}, "unknown kind 'Gelu'"),
+        ({"shape": [6, 6, 2]}, "has weights for 3 channels, but its input has 2"),
+        ({"zero": 5}, r"expects the zero points \(-128,\)"),
+        ({"classes": ["one"]}, "1 class names do not fit"),
+        ({"arithmetic": {"length": 100}}, "Stream length 100 is not allowed"),
+        ({"provenance": 3}, "is a damaged network file"),
+        ({"shape": None}, "is a damaged network file"),
+    ],
+)
 def test_a_wrong_header_is_refused(tmp_path, changes, message):
     path = tmp_path / "n.npz"
     save(network(), path)
@@ -102,13 +123,16 @@ def test_a_wrong_header_is_refused(tmp_path, changes, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "array", "message"), [
-    ("0.weights", np.zeros((4, 3, 3, 3), np.int16), "weights int16"),
-    ("0.bias", np.zeros(3, np.int32), "bias int32 of shape"),
-    ("1.multiplier", np.full(4, -1, np.int32), "multiplier below 0"),
-    ("1.shift", np.full(4, 40, np.int32), "shift beyond 31"),
-    ("4.unknown", np.zeros(1), "unexpected keyword argument 'unknown'"),
-])
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("0.weights", np.zeros((4, 3, 3, 3), np.int16), "weights int16"),
+        ("0.bias", np.zeros(3, np.int32), "bias int32 of shape"),
+        ("1.multiplier", np.full(4, -1, np.int32), "multiplier below 0"),
+        ("1.shift", np.full(4, 40, np.int32), "shift beyond 31"),
+        ("4.unknown", np.zeros(1), "unexpected keyword argument 'unknown'"),
+    ],
+)
 def test_wrong_arrays_are_refused(tmp_path, name, array, message):
     path = tmp_path / "n.npz"
     save(network(), path)
@@ -150,15 +174,34 @@ def test_any_damage_is_one_sentence(tmp_path):
             assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda n: n[:1] + n[1:2] * 2 + n[2:], "name 'b' is empty or taken"),
-    (lambda n: n[1:], "takes 'a', which no earlier node is"),
-    (lambda n: (*n[:2], dataclasses.replace(n[2], inputs=("a",)), *n[3:]), "has 1 inputs, not 2"),
-    (lambda n: (*n[:2], dataclasses.replace(n[2], clamp=(5, 4)), *n[3:]), "has the clamp"),
-    (lambda n: (*n[:3], dataclasses.replace(n[3], kernel=(9, 9)), *n[4:]), "pools"),
-    (lambda n: (*n, Add("x", ("a", "pool"), 0, 1.0, input_zeros=(-128, -128),
-                        multipliers=(1, 1, 1), shifts=(0, 0, 0))), "adds tensors of the shapes"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n: n[:1] + n[1:2] * 2 + n[2:], "name 'b' is empty or taken"),
+        (lambda n: n[1:], "takes 'a', which no earlier node is"),
+        (
+            lambda n: (*n[:2], dataclasses.replace(n[2], inputs=("a",)), *n[3:]),
+            "has 1 inputs, not 2",
+        ),
+        (lambda n: (*n[:2], dataclasses.replace(n[2], clamp=(5, 4)), *n[3:]), "has the clamp"),
+        (lambda n: (*n[:3], dataclasses.replace(n[3], kernel=(9, 9)), *n[4:]), "pools"),
+        (
+            lambda n: (
+                *n,
+                Add(
+                    "x",
+                    ("a", "pool"),
+                    0,
+                    1.0,
+                    input_zeros=(-128, -128),
+                    multipliers=(1, 1, 1),
+                    shifts=(0, 0, 0),
+                ),
+            ),
+            "adds tensors of the shapes",
+        ),
+    ],
+)
 def test_a_wrong_graph_is_refused(change, message):
     made = network()
     with pytest.raises(SpecError, match=message):

@@ -53,8 +53,10 @@ def test_every_image_is_alone(network, seed):
     """An image gives the same alone as beside others."""
     images = random_images(network, 3, seed)
     together = Evaluator(network).outputs(images)
-    assert all(np.array_equal(Evaluator(network).outputs(images[i:i + 1])[0], together[i])
-               for i in range(3))
+    assert all(
+        np.array_equal(Evaluator(network).outputs(images[i : i + 1])[0], together[i])
+        for i in range(3)
+    )
 
 
 def one(values, *shape):
@@ -62,26 +64,43 @@ def one(values, *shape):
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(INT8, min_size=1, max_size=12), INT8, INT8, st.floats(0.01, 100),
-       st.booleans())
+@given(st.lists(INT8, min_size=1, max_size=12), INT8, INT8, st.floats(0.01, 100), st.booleans())
 def test_mean(values, zero, output_zero, real, once):
     multiplier, shift = mean_factors(real, len(values))
-    node = Mean("mean", ("a",), output_zero, 1.0, (-120, 110), input_zero=zero,
-                multiplier=multiplier, shift=shift, single_rounding=once)
+    node = Mean(
+        "mean",
+        ("a",),
+        output_zero,
+        1.0,
+        (-120, 110),
+        input_zero=zero,
+        multiplier=multiplier,
+        shift=shift,
+        single_rounding=once,
+    )
     scale = scale_once if once else scale_twice
     total = scale(sum(values) - zero * len(values), multiplier, shift) + output_zero
     got = int(host_node(node, [one(values, len(values), 1, 1)]).item())
     assert got == min(max(total, -120), 110)
     exact = Fraction(real) * Fraction(sum(values) - zero * len(values), len(values)) + output_zero
-    assert abs(got - min(max(exact, -120), 110)) < 1     # rounded twice
+    assert abs(got - min(max(exact, -120), 110)) < 1  # rounded twice
 
 
 @settings(deadline=None, max_examples=100)
 @given(INT8, INT8, INT8, st.floats(1e-4, 1000), st.booleans())
 def test_requantise(value, zero, output_zero, real, once):
     multiplier, shift = (int(number[0]) for number in quantise_multiplier([real]))
-    node = Requantise("other", ("a",), output_zero, 1.0, (-128, 100), input_zero=zero,
-                      multiplier=multiplier, shift=shift, single_rounding=once)
+    node = Requantise(
+        "other",
+        ("a",),
+        output_zero,
+        1.0,
+        (-128, 100),
+        input_zero=zero,
+        multiplier=multiplier,
+        shift=shift,
+        single_rounding=once,
+    )
     scale = scale_once if once else scale_twice
     wanted = scale(value - zero, multiplier, shift) + output_zero
     assert host_node(node, [one([value], 1, 1, 1)]).item() == min(max(wanted, -128), 100)
@@ -92,12 +111,24 @@ def test_requantise(value, zero, output_zero, real, once):
 def test_max_pool(seed, kernel, stride, before):
     x = np.random.default_rng(seed).integers(-128, 128, (2, 5, 4, 2)).astype(np.int8)
     before = min(before, kernel - 1)
-    node = MaxPool("pool", ("a",), 3, 1.0, (-100, 90), kernel=(kernel, 2), stride=(stride, 1),
-                   padding=((before, 0), (0, 1)))
+    node = MaxPool(
+        "pool",
+        ("a",),
+        3,
+        1.0,
+        (-100, 90),
+        kernel=(kernel, 2),
+        stride=(stride, 1),
+        padding=((before, 0), (0, 1)),
+    )
     got = host_node(node, [x])
     for (b, i, j, c), value in np.ndenumerate(got):
-        seen = [x[b, y, z, c] for y in range(i * stride - before, i * stride - before + kernel)
-                for z in range(j, j + 2) if 0 <= y < 5 and z < 4]
+        seen = [
+            x[b, y, z, c]
+            for y in range(i * stride - before, i * stride - before + kernel)
+            for z in range(j, j + 2)
+            if 0 <= y < 5 and z < 4
+        ]
         assert value == min(max([*seen, -100]), 90)
     assert got.shape == (2, (5 + before - kernel) // stride + 1, 4, 2)
 

@@ -25,8 +25,7 @@ def wrong(entry, count):
     """The indices, of the first `count` shipped images, that the network gets wrong now."""
     with np.load(DATA / "fashion-images.npz") as file:
         images, labels = file["images"][:count], file["labels"][:count]
-    evaluator = Evaluator(load(DATA / entry["network"]),
-                          ProductSpec.from_json(entry["arithmetic"]))
+    evaluator = Evaluator(load(DATA / entry["network"]), ProductSpec.from_json(entry["arithmetic"]))
     outputs = evaluator.outputs((images ^ np.uint8(128)).view(np.int8)[..., None])
     return np.flatnonzero(predictions(outputs) != labels).tolist()
 
@@ -42,7 +41,7 @@ def test_networks_say_how_they_were_made(path):
     network = load(path)
     assert network.shape == (28, 28, 1) and len(network.classes) == 10
     told = network.provenance
-    recipe = told["float"].get("recipe", told["float"])     # early files hold the recipe itself
+    recipe = told["float"].get("recipe", told["float"])  # early files hold the recipe itself
     assert isinstance(recipe["seed"], int)
     assert network.arithmetic.exact or told["finetune"]["epochs"] >= 1
 
@@ -53,8 +52,9 @@ def test_evaluated_files_are_the_shipped_ones(entry):
     assert entry["images"] == 10_000
 
 
-@pytest.mark.parametrize("entry", [e for e in RESULTS if e["tuned"] or e["arithmetic"]["exact"]],
-                         ids=name)
+@pytest.mark.parametrize(
+    "entry", [e for e in RESULTS if e["tuned"] or e["arithmetic"]["exact"]], ids=name
+)
 def test_the_first_images_are_as_evaluated(entry):
     """On 16 images by the network's own arithmetic; the slow test takes them all."""
     assert wrong(entry, 16) == [index for index in entry["shipped_wrong"] if index < 16]
@@ -67,10 +67,17 @@ def test_all_shipped_images_are_as_evaluated(entry):
 
 
 def test_every_stream_length_was_evaluated_with_and_without_tuning():
-    seen = [(e["arithmetic"]["or_width"], e["arithmetic"]["length"], e["tuned"])
-            for e in RESULTS if not e["arithmetic"]["exact"]]
-    assert sorted(seen) == sorted((width, length, tuned) for width in (16, 64)
-                                  for length in (64, 128, 256) for tuned in (False, True))
+    seen = [
+        (e["arithmetic"]["or_width"], e["arithmetic"]["length"], e["tuned"])
+        for e in RESULTS
+        if not e["arithmetic"]["exact"]
+    ]
+    assert sorted(seen) == sorted(
+        (width, length, tuned)
+        for width in (16, 64)
+        for length in (64, 128, 256)
+        for tuned in (False, True)
+    )
     assert [e["tuned"] for e in RESULTS if e["arithmetic"]["exact"]] == [False]
 
 

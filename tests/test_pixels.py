@@ -23,22 +23,28 @@ from dscim.host.golden.reference import PreparedWeights, weight_matrix, windows
 from dscim.host.network import INPUT, Network
 from tests.small_network import conv
 
-PRODUCTS = (ProductSpec(), ProductSpec(length=64, activation_shift=1), ProductSpec(exact=True),
-            ProductSpec(sequence=SequenceSpec("lfsr")), ProductSpec(64, 64),
-            ProductSpec(sequence=table_sequence("wide")))
+PRODUCTS = (
+    ProductSpec(),
+    ProductSpec(length=64, activation_shift=1),
+    ProductSpec(exact=True),
+    ProductSpec(sequence=SequenceSpec("lfsr")),
+    ProductSpec(64, 64),
+    ProductSpec(sequence=table_sequence("wide")),
+)
 
 SOC = SocSpec()
 
 
-def estimates(x: np.ndarray, matrix: np.ndarray, layer: LayerSpec, sharing: Sharing = ALONE
-              ) -> np.ndarray:
+def estimates(
+    x: np.ndarray, matrix: np.ndarray, layer: LayerSpec, sharing: Sharing = ALONE
+) -> np.ndarray:
     """(H, W, outputs): the product's estimates of one image, `layer` with a window a pixel."""
     made = shared(layer, sharing)
-    if sharing.apart:                                   # pixel beside pixel, each by whole groups
+    if sharing.apart:  # pixel beside pixel, each by whole groups
         rows = windows(x[None], layer)[0].reshape(-1, layer.depth)
         gap = -layer.depth % layer.product.or_width
         rows = np.pad(rows, ((0, 0), (0, gap)), constant_values=layer.input_zero)
-        rows = rows.reshape(-1, sharing.pixels * rows.shape[1])[:, :len(matrix)]
+        rows = rows.reshape(-1, sharing.pixels * rows.shape[1])[:, : len(matrix)]
     else:
         rows = windows(x[None], made)[0].reshape(-1, made.depth)
     prepared = PreparedWeights(matrix, layer.product, layer.input_zero)
@@ -49,8 +55,9 @@ def check_all(layer: LayerSpec, seed: int) -> list[Sharing]:
     """Every way of sharing windows has the estimates of a window a pixel; returns the ways."""
     generator = np.random.default_rng(seed)
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
-    weights = generator.integers(-128, 128, (layer.outputs, *layer.kernel, layer.input[2])
-                                 ).astype(np.int8)
+    weights = generator.integers(-128, 128, (layer.outputs, *layer.kernel, layer.input[2])).astype(
+        np.int8
+    )
     expected = estimates(x, weight_matrix(weights), layer)
     offered = list(choices(SOC, layer))
     for sharing in offered:
@@ -59,37 +66,84 @@ def check_all(layer: LayerSpec, seed: int) -> list[Sharing]:
     return offered
 
 
-@given(st.sampled_from(PRODUCTS), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2),
-       st.sampled_from((8, 16)), st.integers(1, 3), st.integers(-128, 127),
-       st.integers(0, 2**16))
+@given(
+    st.sampled_from(PRODUCTS),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.sampled_from((8, 16)),
+    st.integers(1, 3),
+    st.integers(-128, 127),
+    st.integers(0, 2**16),
+)
 @settings(max_examples=60, deadline=None)
-def test_the_estimates_are_those_of_a_window_a_pixel(product, high, wide, stride, outputs, wider,
-                                                     zero, seed):
+def test_the_estimates_are_those_of_a_window_a_pixel(
+    product, high, wide, stride, outputs, wider, zero, seed
+):
     channels = 3 if product.exact else product.or_width
     width = 4 * wider * stride + wide - 1
-    layer = LayerSpec((5, width - 2, channels), outputs, (high, wide), (1, stride),
-                      ((1, 0), (1, 1)), zero, product=product)
+    layer = LayerSpec(
+        (5, width - 2, channels),
+        outputs,
+        (high, wide),
+        (1, stride),
+        ((1, 0), (1, 1)),
+        zero,
+        product=product,
+    )
     assert check_all(layer, seed)[:2] == [ALONE, Sharing(2)]
 
 
-@given(st.sampled_from(PRODUCTS[:2]), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2),
-       st.sampled_from((8, 16)), st.integers(1, 7), st.integers(-128, 127), st.integers(0, 2**16))
+@given(
+    st.sampled_from(PRODUCTS[:2]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.sampled_from((8, 16)),
+    st.integers(1, 7),
+    st.integers(-128, 127),
+    st.integers(0, 2**16),
+)
 @settings(max_examples=40, deadline=None)
 def test_windows_apart_have_them_too(product, high, wide, stride, outputs, channels, zero, seed):
-    layer = LayerSpec((5, 8 * stride + wide - 3, channels), outputs, (high, wide), (1, stride),
-                      ((1, 0), (1, 1)), zero, product=product)
+    layer = LayerSpec(
+        (5, 8 * stride + wide - 3, channels),
+        outputs,
+        (high, wide),
+        (1, stride),
+        ((1, 0), (1, 1)),
+        zero,
+        product=product,
+    )
     groups = -(-layer.depth // product.or_width)
     most = min(SOC.macro.columns // outputs, SOC.macro.rows // (groups * product.or_width))
-    assert check_all(layer, seed) == [ALONE, *(Sharing(pixels, True) for pixels in (2, 4)
-                                               if pixels <= most)]
+    assert check_all(layer, seed) == [
+        ALONE,
+        *(Sharing(pixels, True) for pixels in (2, 4) if pixels <= most),
+    ]
 
 
-@pytest.mark.parametrize("layer", [
-    LayerSpec((8, 8, 12), 8, (3, 3)), LayerSpec((8, 8, 32), 8, (3, 3), product=ProductSpec(64, 64)),
-    LayerSpec((8, 8, 16), 8, product=ProductSpec(signed="offset")), LayerSpec((8, 8, 16), 12),
-    LayerSpec((8, 7, 16), 8), LayerSpec((8, 8, 16), 24), LayerSpec((8, 8, 16), 16, depthwise=True)],
-    ids=["too deep apart", "a wide group", "offset", "ragged words", "odd width",
-         "too few columns", "depthwise"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LayerSpec((8, 8, 12), 8, (3, 3)),
+        LayerSpec((8, 8, 32), 8, (3, 3), product=ProductSpec(64, 64)),
+        LayerSpec((8, 8, 16), 8, product=ProductSpec(signed="offset")),
+        LayerSpec((8, 8, 16), 12),
+        LayerSpec((8, 7, 16), 8),
+        LayerSpec((8, 8, 16), 24),
+        LayerSpec((8, 8, 16), 16, depthwise=True),
+    ],
+    ids=[
+        "too deep apart",
+        "a wide group",
+        "offset",
+        "ragged words",
+        "odd width",
+        "too few columns",
+        "depthwise",
+    ],
+)
 def test_other_layers_have_a_window_a_pixel(layer):
     assert list(choices(SOC, layer)) == [ALONE]
 
@@ -101,32 +155,37 @@ def test_weights_that_change_their_region_change_the_bits():
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
     weights = generator.integers(-128, 128, (8, 3, 3, 12)).astype(np.int8)
     matrix = shared_matrix(weights, layer, Sharing(2), 16)
-    assert not np.array_equal(estimates(x, matrix, layer, Sharing(2)),
-                              estimates(x, weight_matrix(weights), layer))
+    assert not np.array_equal(
+        estimates(x, matrix, layer, Sharing(2)), estimates(x, weight_matrix(weights), layer)
+    )
 
 
 def test_what_takes_the_fewest_cycles_is_chosen():
     layer = LayerSpec((32, 32, 16), 16, (3, 3), padding=((1, 1), (1, 1)))
     assert best_sharing(SOC, layer) == Sharing(2)
-    assert product_cycles(SOC, layer) < 0.52 * 33216         # counted with a window a pixel
-    few = LayerSpec((1, 2, 256), 16, (1, 2), padding=((0, 0), (0, 1)))    # 4 and 6 row tiles
+    assert product_cycles(SOC, layer) < 0.52 * 33216  # counted with a window a pixel
+    few = LayerSpec((1, 2, 256), 16, (1, 2), padding=((0, 0), (0, 1)))  # 4 and 6 row tiles
     assert best_sharing(SOC, few) == ALONE
     first = LayerSpec((32, 32, 3), 16, (3, 3), padding=((1, 1), (1, 1)))
     assert best_sharing(SOC, first) == Sharing(2, apart=True)
-    assert product_cycles(SOC, first) < 0.57 * 16550         # counted with a window a pixel
+    assert product_cycles(SOC, first) < 0.57 * 16550  # counted with a window a pixel
 
 
 @pytest.mark.parametrize("words", [8192, 128], ids=["whole", "in strips"])
 def test_a_network_on_the_device_has_the_references_bits(words):
     spec = SocSpec(MacroSpec(rows=64, columns=16), activation_words=words, weight_rows=256)
     rng = np.random.default_rng(1)
-    nodes = (conv("first", INPUT, 16, 8, 3, rng, zeros=(3, -128)),
-             conv("second", "first", 8, 16, 3, rng, zeros=(-128, 2)),
-             conv("third", "second", 16, 8, 3, rng, zeros=(2, 0), stride=2),
-             conv("fourth", "third", 8, 8, 1, rng, zeros=(0, 5)))
+    nodes = (
+        conv("first", INPUT, 16, 8, 3, rng, zeros=(3, -128)),
+        conv("second", "first", 8, 16, 3, rng, zeros=(-128, 2)),
+        conv("third", "second", 16, 8, 3, rng, zeros=(2, 0), stride=2),
+        conv("fourth", "third", 8, 8, 1, rng, zeros=(0, 5)),
+    )
     network = Network("pixels", (8, 8, 16), 1.0, 3, nodes, (), ProductSpec(), {})
-    made = [Lowering(ProductSpec(), spec).commands(node, network.shapes()[node.inputs[0]], Bases())
-            for node in nodes]
+    made = [
+        Lowering(ProductSpec(), spec).commands(node, network.shapes()[node.inputs[0]], Bases())
+        for node in nodes
+    ]
     assert [commands[0].fields["kernel_width"] for commands in made] == [4, 3, 5, 1]
     assert [commands[0].fields["windows_log2"] for commands in made] == [0, 0, 0, 1]
     images = rng.integers(-128, 128, (2, 8, 8, 16)).astype(np.int8)

@@ -18,8 +18,14 @@ from tests.random_networks import networks, random_images
 from tests.small_network import conv, small_images, small_network
 
 ROOMY = SocSpec()
-TIGHT = SocSpec(MacroSpec(rows=32, columns=8), activation_words=256, weight_rows=128, channels=16,
-                strip=4, descriptors=4)
+TIGHT = SocSpec(
+    MacroSpec(rows=32, columns=8),
+    activation_words=256,
+    weight_rows=128,
+    channels=16,
+    strip=4,
+    descriptors=4,
+)
 """Several layers fit it only in row strips and column groups."""
 
 SHALLOW = dataclasses.replace(TIGHT, weight_rows=32)
@@ -30,8 +36,9 @@ def silent(_what: str, _done: int, _total: int) -> None:
     """A step that nobody sees."""
 
 
-def carried_out(network: Network, spec: SocSpec, arithmetic: ProductSpec, *, compare: bool,
-                images: np.ndarray) -> NetworkRun:
+def carried_out(
+    network: Network, spec: SocSpec, arithmetic: ProductSpec, *, compare: bool, images: np.ndarray
+) -> NetworkRun:
     """The run on `ref`, complete."""
     with open_target("ref", spec) as device:
         run = NetworkRun([device], network, arithmetic, images, compare=compare)
@@ -40,16 +47,21 @@ def carried_out(network: Network, spec: SocSpec, arithmetic: ProductSpec, *, com
 
 
 @pytest.mark.parametrize("spec", [ROOMY, TIGHT, SHALLOW], ids=["roomy", "tight", "shallow"])
-@given(networks(), st.booleans(), st.integers(0, 99),
-       st.sampled_from((ProductSpec(), ProductSpec(exact=True), ProductSpec(length=64))))
+@given(
+    networks(),
+    st.booleans(),
+    st.integers(0, 99),
+    st.sampled_from((ProductSpec(), ProductSpec(exact=True), ProductSpec(length=64))),
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_network_gives_the_emulators_bits(spec, network, compare, seed, arithmetic):
-    run = carried_out(network, spec, arithmetic, compare=compare,
-                      images=random_images(network, 2, seed))
+    run = carried_out(
+        network, spec, arithmetic, compare=compare, images=random_images(network, 2, seed)
+    )
     assert run.holds
     on_device = [layer for layer in run.layers if layer.on_device]
     if compare:
-        assert all(layer.compared == 2*np.prod(layer.output) for layer in on_device)
+        assert all(layer.compared == 2 * np.prod(layer.output) for layer in on_device)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +71,16 @@ def simulated():
         yield device
 
 
-@given(networks(), st.integers(0, 99),
-       st.sampled_from((ProductSpec(), ProductSpec(exact=True), ProductSpec(length=64))))
-@settings(max_examples=12, deadline=None,
-          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    networks(),
+    st.integers(0, 99),
+    st.sampled_from((ProductSpec(), ProductSpec(exact=True), ProductSpec(length=64))),
+)
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 def test_every_network_gives_the_same_bits_in_the_simulator(simulated, network, seed, arithmetic):
     run = NetworkRun([simulated], network, arithmetic, random_images(network, 1, seed))
     list(run.execute(silent))
@@ -84,24 +102,37 @@ def test_weights_are_sent_once_for_all_images():
     four = carried_out(network, ROOMY, ProductSpec(), compare=False, images=small_images(4))
     load = next(one.program.actions)
     more = four.counters.bytes_written - one.counters.bytes_written
-    assert more < one.counters.bytes_written - load.bytes + 3*8*8*8 + 1000
+    assert more < one.counters.bytes_written - load.bytes + 3 * 8 * 8 * 8 + 1000
 
 
 @pytest.mark.parametrize("words", [64, 128])
 def test_every_layer_of_a_run_in_strips_agrees(words):
     narrow = dataclasses.replace(TIGHT, activation_words=words)
-    run = carried_out(small_network(), narrow, ProductSpec(), compare=True,
-                      images=small_images(2))
+    run = carried_out(small_network(), narrow, ProductSpec(), compare=True, images=small_images(2))
     assert run.holds and run.program.strips and not run.program.resident
-    assert all(layer.compared == 2*np.prod(layer.output) for layer in run.layers)
+    assert all(layer.compared == 2 * np.prod(layer.output) for layer in run.layers)
     assert max(layer.strips for layer in run.layers) >= 2
 
 
 def test_what_no_strip_can_hold_is_refused_by_name():
-    wide = Network("wide", (4, 600, 8), 1.0, 4, (
-        conv("stem", INPUT, 8, 8, 3, np.random.default_rng(0), zeros=(4, 4)),
-        Add("sum", ("stem", INPUT), 0, 1.0, input_zeros=(4, 4), multipliers=(2**30,)*3,
-            shifts=(0, 0, -18))))
+    wide = Network(
+        "wide",
+        (4, 600, 8),
+        1.0,
+        4,
+        (
+            conv("stem", INPUT, 8, 8, 3, np.random.default_rng(0), zeros=(4, 4)),
+            Add(
+                "sum",
+                ("stem", INPUT),
+                0,
+                1.0,
+                input_zeros=(4, 4),
+                multipliers=(2**30,) * 3,
+                shifts=(0, 0, -18),
+            ),
+        ),
+    )
     with pytest.raises(UserError, match="node 'stem' needs more than the 256 words"):
         plan(wide, ProductSpec(), TIGHT)
 
@@ -119,6 +150,6 @@ def test_room_is_never_given_twice(requests):
             held[base] = words
         cells = [cell for start, size in held.items() for cell in range(start, start + size)]
         assert len(cells) == len(set(cells)) and all(0 <= cell < 64 for cell in cells)
-        if base is None:                                # then no gap is large enough
+        if base is None:  # then no gap is large enough
             free = "".join("x" if cell in cells else "." for cell in range(64))
-            assert "."*words not in free
+            assert "." * words not in free

@@ -8,8 +8,12 @@ from dscim.gateware.specs import MAXIMAL_TAPS, SequenceSpec
 from dscim.gateware.specs.sequence import lfsr_step
 from tests.tables import random_table
 
-SEQUENCES = [SequenceSpec(), SequenceSpec("lfsr"), SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201)),
-             random_table(6)]
+SEQUENCES = [
+    SequenceSpec(),
+    SequenceSpec("lfsr"),
+    SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201)),
+    random_table(6),
+]
 
 
 def shown(prng, samples_log2: int, count: int):
@@ -25,12 +29,12 @@ def shown(prng, samples_log2: int, count: int):
         yield
         yield prng.restart.eq(0)
         yield prng.advance.eq(0)
-        yield                                           # the restart has happened
+        yield  # the restart has happened
         while len(points) < count:
             for r_a, r_w in prng.points:
                 points.append(((yield r_a), (yield r_w)))
             if len(points) % 3 == 0:
-                yield                                   # without advance the points stay
+                yield  # without advance the points stay
             yield prng.advance.eq(1)
             yield
             yield prng.advance.eq(0)
@@ -40,12 +44,13 @@ def shown(prng, samples_log2: int, count: int):
     return points
 
 
-@pytest.mark.parametrize("lanes", [1, 4, 64, *[pytest.param(lanes, marks=pytest.mark.slow)
-                                               for lanes in (2, 8, 16, 32)]])
+@pytest.mark.parametrize(
+    "lanes", [1, 4, 64, *[pytest.param(lanes, marks=pytest.mark.slow) for lanes in (2, 8, 16, 32)]]
+)
 @pytest.mark.parametrize("or_width", [16, 64])
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=lambda each: f"{each.kind}{each.taps}")
 def test_lanes_show_the_sequence(sequence, or_width, lanes):
-    longest = min(256//int(or_width**0.5), sequence.most_samples)
+    longest = min(256 // int(or_width**0.5), sequence.most_samples)
     most = longest.bit_length() - 1
     for samples_log2 in (0, 1, 2, most) if sequence.kind != "lfsr" else [4]:
         length = or_width << samples_log2

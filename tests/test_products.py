@@ -18,16 +18,35 @@ LFSR = SequenceSpec("lfsr", (0x8E, 0xFA), (56, 201))
 COUNTER = SequenceSpec()
 TABLE = table_sequence("gaussian")
 MACROS = {
-    **{f"selected-{or_width}-{sequence.kind}-{lanes}":
-       MacroSpec(or_width=or_width, sequence=sequence, lanes=lanes)
-       for or_width, sequence, lanes in (
-           (16, COUNTER, 16), (16, COUNTER, 1), (16, COUNTER, 64), (16, LFSR, 1),
-           (64, COUNTER, 4), (64, COUNTER, 1), (64, LFSR, 1))},
-    **{f"array-{or_width}-{sequence.kind}-{lanes}":
-       MacroSpec(columns=columns, or_width=or_width, form="array", sequence=sequence, lanes=lanes)
-       for or_width, sequence, lanes, columns in (
-           (16, COUNTER, 1, 32), (16, LFSR, 4, 32), (64, COUNTER, 4, 32), (64, LFSR, 1, 32),
-           (16, LFSR, 16, 4), (16, COUNTER, 64, 4), (64, LFSR, 64, 4), (64, COUNTER, 16, 4))},
+    **{
+        f"selected-{or_width}-{sequence.kind}-{lanes}": MacroSpec(
+            or_width=or_width, sequence=sequence, lanes=lanes
+        )
+        for or_width, sequence, lanes in (
+            (16, COUNTER, 16),
+            (16, COUNTER, 1),
+            (16, COUNTER, 64),
+            (16, LFSR, 1),
+            (64, COUNTER, 4),
+            (64, COUNTER, 1),
+            (64, LFSR, 1),
+        )
+    },
+    **{
+        f"array-{or_width}-{sequence.kind}-{lanes}": MacroSpec(
+            columns=columns, or_width=or_width, form="array", sequence=sequence, lanes=lanes
+        )
+        for or_width, sequence, lanes, columns in (
+            (16, COUNTER, 1, 32),
+            (16, LFSR, 4, 32),
+            (64, COUNTER, 4, 32),
+            (64, LFSR, 1, 32),
+            (16, LFSR, 16, 4),
+            (16, COUNTER, 64, 4),
+            (64, LFSR, 64, 4),
+            (64, COUNTER, 16, 4),
+        )
+    },
     "selected-16-table-16": MacroSpec(sequence=TABLE),
     "selected-16-table-1": MacroSpec(sequence=TABLE, lanes=1),
     "selected-16-scaled-16": MacroSpec(sequence=table_sequence("gaussian-scaled")),
@@ -56,9 +75,11 @@ def products(macro: MacroSpec) -> list[ProductSpec]:
     """Both signed modes, every shift, L = 64 to 256, and 1024 where G is 16; those it computes."""
     lengths = (64, 128, 256, 1024) if macro.or_width == 16 else (64, 128, 256)
     modes = [("offset", 0), *(("split", shift) for shift in range(4))]
-    every = [ProductSpec(macro.or_width, length, macro.sequence, signed, shift)
-             for length, (signed, shift) in itertools.product(lengths, modes)
-             if length // macro.or_width <= macro.most_samples]
+    every = [
+        ProductSpec(macro.or_width, length, macro.sequence, signed, shift)
+        for length, (signed, shift) in itertools.product(lengths, modes)
+        if length // macro.or_width <= macro.most_samples
+    ]
     return [product for product in every if macro.refusal(product) is None]
 
 
@@ -78,7 +99,8 @@ def check(device: Device, seed: int, shapes: int) -> int:
             expected = product(x, w, spec, zero_point)
             np.testing.assert_array_equal(run.values, expected, err_msg=message)
             np.testing.assert_array_equal(
-                expected[:, :3], contract.product(x, w[:, :3], spec, zero_point), message)
+                expected[:, :3], contract.product(x, w[:, :3], spec, zero_point), message
+            )
             done += 1
     return done
 

@@ -31,9 +31,15 @@ ROOT = Path(__file__).parent.parent
 def dask(*arguments: str, log: Path):
     """A process of `dask`."""
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with log.open("w") as file, subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], stdout=file, stderr=file,
-            env=os.environ | {"PYTHONPATH": paths}) as process:
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            stdout=file,
+            stderr=file,
+            env=os.environ | {"PYTHONPATH": paths},
+        ) as process,
+    ):
         try:
             yield process
         finally:
@@ -46,17 +52,37 @@ def _scheduler(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dask")
     file = folder / "scheduler.json"
     with ExitStack() as stack:
-        stack.enter_context(dask("scheduler", "--port", "0", "--no-dashboard", "--host",
-                                 "127.0.0.1", "--scheduler-file", str(file),
-                                 log=folder / "scheduler.log"))
+        stack.enter_context(
+            dask(
+                "scheduler",
+                "--port",
+                "0",
+                "--no-dashboard",
+                "--host",
+                "127.0.0.1",
+                "--scheduler-file",
+                str(file),
+                log=folder / "scheduler.log",
+            )
+        )
         for _ in range(200):
             if file.exists():
                 break
             time.sleep(0.1)
         for k in range(2):
-            stack.enter_context(dask(
-                "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard",
-                "--local-directory", str(folder), log=folder / f"worker{k}.log"))
+            stack.enter_context(
+                dask(
+                    "worker",
+                    "--scheduler-file",
+                    str(file),
+                    "--nthreads",
+                    "1",
+                    "--no-dashboard",
+                    "--local-directory",
+                    str(folder),
+                    log=folder / f"worker{k}.log",
+                )
+            )
         yield file
 
 
@@ -82,8 +108,18 @@ def test_a_study_by_a_cluster(scheduler, tmp_path) -> None:
     """The command with a scheduler's file gives the rows of the command without."""
     rows = []
     for work, *more in (("one",), ("two", "--scheduler", str(scheduler))):
-        done = dscim("study", "sparsity", "--quick", "--work", work, "--json", "r.json", *more,
-                     folder=tmp_path, seconds=300)
+        done = dscim(
+            "study",
+            "sparsity",
+            "--quick",
+            "--work",
+            work,
+            "--json",
+            "r.json",
+            *more,
+            folder=tmp_path,
+            seconds=300,
+        )
         assert done.returncode == 0, done.stderr
         rows.append(json.loads((tmp_path / "r.json").read_text())["rows"])
     assert rows[0] == rows[1]

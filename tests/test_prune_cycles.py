@@ -13,21 +13,49 @@ from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
 from tests import nodes
 from tests.small_devices import NARROW, WIDE, arithmetics
 
-ARRAY = SocSpec(MacroSpec(rows=32, columns=8, form="array", lanes=8), activation_words=4096,
-                weight_rows=4096, channels=256, strip=64)
-BROAD = SocSpec(MacroSpec(rows=16, columns=64, lanes=4), activation_words=4096, weight_rows=4096,
-                channels=256, strip=16, requant_lanes=1)
-SPARSE = SocSpec(MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr")),
-                 activation_words=4096, weight_rows=4096, channels=256, strip=32)
+ARRAY = SocSpec(
+    MacroSpec(rows=32, columns=8, form="array", lanes=8),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=64,
+)
+BROAD = SocSpec(
+    MacroSpec(rows=16, columns=64, lanes=4),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=16,
+    requant_lanes=1,
+)
+SPARSE = SocSpec(
+    MacroSpec(rows=64, columns=8, or_width=64, lanes=1, sequence=SequenceSpec("lfsr")),
+    activation_words=4096,
+    weight_rows=4096,
+    channels=256,
+    strip=32,
+)
 
 
-def layer_of(kind: str, shape: tuple[int, int, int], outputs: int, kernel: int, stride: int,
-             product: ProductSpec) -> LayerSpec:
+def layer_of(
+    kind: str,
+    shape: tuple[int, int, int],
+    outputs: int,
+    kernel: int,
+    stride: int,
+    product: ProductSpec,
+) -> LayerSpec:
     """The geometry of a layer; a pool's and a depthwise one's outputs are its inputs."""
     pad = (kernel // 2 if kernel % 2 else 0,) * 2
-    return LayerSpec(shape, outputs if kind == "conv" else shape[2], (kernel,) * 2, (stride,) * 2,
-                     (pad, pad) if kind in ("conv", "depthwise", "max") else ((0, 0), (0, 0)),
-                     product=product, depthwise=kind != "conv")
+    return LayerSpec(
+        shape,
+        outputs if kind == "conv" else shape[2],
+        (kernel,) * 2,
+        (stride,) * 2,
+        (pad, pad) if kind in ("conv", "depthwise", "max") else ((0, 0), (0, 0)),
+        product=product,
+        depthwise=kind != "conv",
+    )
 
 
 def node_of(kind: str, layer: LayerSpec, rng: np.random.Generator) -> Node:
@@ -63,15 +91,23 @@ def predicted(spec: SocSpec, kind: str, layer: LayerSpec) -> int:
 
 
 CASES = [
-    ("conv", (1, 1, 8), 8, 1, 1, 256), ("conv", (8, 8, 8), 33, 1, 1, 256),
-    ("conv", (8, 8, 129), 20, 1, 1, 256), ("conv", (32, 32, 3), 7, 3, 1, 256),
-    ("conv", (8, 8, 12), 16, 3, 1, 256), ("conv", (32, 32, 3), 16, 3, 1, 256),
-    ("conv", (16, 17, 1), 8, 3, 2, 256), ("conv", (8, 8, 5), 8, 1, 1, 64),
+    ("conv", (1, 1, 8), 8, 1, 1, 256),
+    ("conv", (8, 8, 8), 33, 1, 1, 256),
+    ("conv", (8, 8, 129), 20, 1, 1, 256),
+    ("conv", (32, 32, 3), 7, 3, 1, 256),
+    ("conv", (8, 8, 12), 16, 3, 1, 256),
+    ("conv", (32, 32, 3), 16, 3, 1, 256),
+    ("conv", (16, 17, 1), 8, 3, 2, 256),
+    ("conv", (8, 8, 5), 8, 1, 1, 64),
     ("conv", (8, 8, 60), 60, 3, 2, 256),
-    ("conv", (8, 8, 64), 16, 1, 1, 1024), ("depthwise", (8, 8, 5), 5, 3, 1, 256),
-    ("depthwise", (8, 8, 37), 37, 3, 1, 256), ("depthwise", (32, 32, 16), 16, 3, 2, 256),
-    ("add", (8, 8, 13), 13, 1, 1, 256), ("add", (32, 32, 16), 16, 1, 1, 256),
-    ("mean", (7, 7, 61), 61, 7, 1, 256), ("max", (16, 16, 21), 21, 3, 2, 256),
+    ("conv", (8, 8, 64), 16, 1, 1, 1024),
+    ("depthwise", (8, 8, 5), 5, 3, 1, 256),
+    ("depthwise", (8, 8, 37), 37, 3, 1, 256),
+    ("depthwise", (32, 32, 16), 16, 3, 2, 256),
+    ("add", (8, 8, 13), 13, 1, 1, 256),
+    ("add", (32, 32, 16), 16, 1, 1, 256),
+    ("mean", (7, 7, 61), 61, 7, 1, 256),
+    ("max", (16, 16, 21), 21, 3, 2, 256),
     ("average", (7, 7, 61), 61, 7, 1, 256),
 ]
 """kind, input, outputs, kernel, stride, stream length."""
@@ -87,21 +123,24 @@ def _default():
 def test_the_default_device(default: Device, case: tuple) -> None:
     kind, shape, outputs, kernel, stride, length = case
     layer = layer_of(kind, shape, outputs, kernel, stride, ProductSpec(length=length))
-    assert counted(default, kind, layer, np.random.default_rng(1)) == \
-        predicted(default.spec, kind, layer)
+    assert counted(default, kind, layer, np.random.default_rng(1)) == predicted(
+        default.spec, kind, layer
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", [SocSpec(), NARROW, WIDE, ARRAY, SPARSE, BROAD],
-                         ids=["default", "narrow", "wide", "array", "sparse", "broad"])
+@pytest.mark.parametrize(
+    "spec",
+    [SocSpec(), NARROW, WIDE, ARRAY, SPARSE, BROAD],
+    ids=["default", "narrow", "wide", "array", "sparse", "broad"],
+)
 def test_random_layers_on_every_form_of_macro(spec: SocSpec) -> None:
     rng = np.random.default_rng(7)
     stochastic = ProductSpec(spec.macro.or_width, 4 * spec.macro.or_width, spec.macro.sequence)
     wrong = []
     with open_target("sim", spec) as device:
         for _ in range(60):
-            kind = str(rng.choice(["conv", "conv", "depthwise", "add", "mean", "max",
-                                   "average"]))
+            kind = str(rng.choice(["conv", "conv", "depthwise", "add", "mean", "max", "average"]))
             side = int(rng.integers(1, 9))
             shape = (side, side, int(rng.integers(1, 40)))
             windows = {"mean": [side], "average": [side], "add": [1]}.get(kind, [1, 2, 3])

@@ -3,7 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
-torch.set_num_threads(1)                # of two on a busy machine each waits for the other
+torch.set_num_threads(1)  # of two on a busy machine each waits for the other
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -33,7 +33,7 @@ def _pair(request):
     torch.manual_seed(1)
     where = TINY[request.param.removeprefix("shared ")]
     net = PruningNet(where, Shared if request.param.startswith("shared") else Generator)
-    with torch.no_grad():                       # lively batch norms
+    with torch.no_grad():  # lively batch norms
         for name, value in [*net.named_parameters(), *net.named_buffers()]:
             if "norm" in name and value.is_floating_point():
                 value.uniform_(0.5, 1.5)
@@ -63,8 +63,12 @@ def test_the_exported_network_has_the_costs_on_paper(pair) -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(inputs=st.integers(1, 9), outputs=st.integers(1, 7), depthwise=st.booleans(),
-       kernel=st.sampled_from([1, 3]))
+@given(
+    inputs=st.integers(1, 9),
+    outputs=st.integers(1, 7),
+    depthwise=st.booleans(),
+    kernel=st.sampled_from([1, 3]),
+)
 def test_a_crop_before_equals_a_crop_after(inputs, outputs, depthwise, kernel) -> None:
     site = Site("x", 0, 1, kernel, 1, (0, 1), depthwise=depthwise)
     generator = Generator(site, 9, 7)
@@ -85,8 +89,11 @@ def test_only_the_own_batch_norms_move(pair) -> None:
     net.eval()
     ids = where.ratio_ids(structure)
     own = {f"sites.{name}.norms.{ids[made.site.outputs]}" for name, made in net.sites.items()}
-    moved = {name.rpartition(".")[0] for name, value in net.named_buffers()
-             if not torch.equal(value, before[name])}
+    moved = {
+        name.rpartition(".")[0]
+        for name, value in net.named_buffers()
+        if not torch.equal(value, before[name])
+    }
     assert moved == own
 
 
@@ -100,8 +107,9 @@ def test_every_generator_and_no_foreign_norm_gets_a_gradient(pair) -> None:
     assert all(".norms." in name and ".norms.30" not in name for name in without)
 
 
-@pytest.mark.parametrize(("name", "millions"), [
-    ("mobilenet-v1", 106.1), ("mobilenet-v2", 242.0), ("resnet-50", 776.1)])
+@pytest.mark.parametrize(
+    ("name", "millions"), [("mobilenet-v1", 106.1), ("mobilenet-v2", 242.0), ("resnet-50", 776.1)]
+)
 def test_the_published_sizes(name: str, millions: float) -> None:
     with torch.device("meta"):
         net = PruningNet(space(name))

@@ -15,18 +15,37 @@ from dscim.host.research.prune.plots import pareto
 
 ROOT = Path(__file__).parent.parent
 SPACE = "fashion-mobilenet-v1"
-RESULTS = {"search-cycles-50": ("search", 0.74, 30_000), "full": ("full", 0.8, 65_000),
-           "uniform-cycles-50": ("uniform", 0.71, 29_000),
-           "random-cycles-50": ("random", 0.745, 29_500)}
+RESULTS = {
+    "search-cycles-50": ("search", 0.74, 30_000),
+    "full": ("full", 0.8, 65_000),
+    "uniform-cycles-50": ("uniform", 0.71, 29_000),
+    "random-cycles-50": ("random", 0.745, 29_500),
+}
 
 
 @pytest.fixture(name="work")
 def _work(tmp_path: Path) -> Path:
     for name, (method, mean, cycles) in RESULTS.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps({
-            "space": SPACE, "method": method, "encoding": [30] * 6, "mean": mean,
-            "deviation": 0.01, "seeds": [1, 2, 3], "int8": mean, "dscim": mean - 0.02,
-            "costs": {"macs": 10**6, "parameters": 10**5, "memory": 10**5, "cycles": cycles}}))
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps(
+                {
+                    "space": SPACE,
+                    "method": method,
+                    "encoding": [30] * 6,
+                    "mean": mean,
+                    "deviation": 0.01,
+                    "seeds": [1, 2, 3],
+                    "int8": mean,
+                    "dscim": mean - 0.02,
+                    "costs": {
+                        "macs": 10**6,
+                        "parameters": 10**5,
+                        "memory": 10**5,
+                        "cycles": cycles,
+                    },
+                }
+            )
+        )
     (tmp_path / "table.json").write_text("{}")
     return tmp_path
 
@@ -34,12 +53,29 @@ def _work(tmp_path: Path) -> Path:
 def test_the_table_the_gains_and_the_plot(work: Path, capsys) -> None:
     pytest.importorskip("matplotlib")
     plot, out = work / "p.svg", work / "r.json.out"
-    assert main(["prune", "report", "--space", SPACE, "--work", str(work), "--plot", str(plot),
-                 "--json", str(out)]) == 0
+    assert (
+        main(
+            [
+                "prune",
+                "report",
+                "--space",
+                SPACE,
+                "--work",
+                str(work),
+                "--plot",
+                str(plot),
+                "--json",
+                str(out),
+            ]
+        )
+        == 0
+    )
     result = json.loads(out.read_text())
     assert [each["method"] for each in result["results"]] == ["uniform", "random", "search", "full"]
     assert {gain["against"]: round(100 * gain["gain"], 1) for gain in result["gains"]} == {
-        "uniform": 3.0, "random": -0.5}
+        "uniform": 3.0,
+        "random": -0.5,
+    }
     printed = capsys.readouterr().out
     assert "+3.00 points against uniform" in printed and "74.00 %" in printed
     assert plot.read_text().lstrip().startswith("<?xml")
@@ -47,14 +83,23 @@ def test_the_table_the_gains_and_the_plot(work: Path, capsys) -> None:
 
 def test_the_pareto_front() -> None:
     assert pareto([(2, 0.5), (1, 0.4), (3, 0.45), (2, 0.6), (4, 0.7)]) == [
-        (1, 0.4), (2, 0.6), (4, 0.7)]
+        (1, 0.4),
+        (2, 0.6),
+        (4, 0.7),
+    ]
 
 
-@pytest.mark.parametrize(("options", "word"), [
-    (("--plot", "p.txt"), ".png"), (("--space", "vgg"), "vgg"),
-    (("--space", "resnet-50"), "no result"), (("--make", "--jobs", "0"), "--jobs 0"),
-    (("--make", "--budget", "cycles"), "NAME=LIMIT"),
-    (("--make", "--work", __file__), "can be no folder")])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--plot", "p.txt"), ".png"),
+        (("--space", "vgg"), "vgg"),
+        (("--space", "resnet-50"), "no result"),
+        (("--make", "--jobs", "0"), "--jobs 0"),
+        (("--make", "--budget", "cycles"), "NAME=LIMIT"),
+        (("--make", "--work", __file__), "can be no folder"),
+    ],
+)
 def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:
     assert main(["prune", "report", "--space", SPACE, "--work", str(work), *options]) == 2
     printed = capsys.readouterr().err
@@ -65,9 +110,17 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
     """Each is understood by its step, and makes a file of its own."""
     parser = argparse.ArgumentParser()
     prune.configure(parser)
-    what = Experiment(SPACE, tmp_path, ("cycles=50%", "macs=1e6"), "1,2", ("--held-out", "9"),
-                      ("--epochs", "1"), ("--population", "4"),
-                      ("--finalists", "3"), ("--epochs", "2"))
+    what = Experiment(
+        SPACE,
+        tmp_path,
+        ("cycles=50%", "macs=1e6"),
+        "1,2",
+        ("--held-out", "9"),
+        ("--epochs", "1"),
+        ("--population", "4"),
+        ("--finalists", "3"),
+        ("--epochs", "2"),
+    )
     for budget, uniform in (("cycles=50%", {"encoding": [3] * 6}), ("macs=1e6", None)):
         what.found("search", budget).write_text(json.dumps({"uniform": uniform}))
     waves = list(what.waves())
@@ -82,33 +135,40 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
 
 def test_jobs_run_side_by_side_and_none_is_left(tmp_path: Path) -> None:
     """Two of three commands work; where it is left early, what still runs is stopped."""
-    pieces = [Piece(tmp_path / f"{k}.json", ("cost", "--space", name, "--encoding", "FULL",
-                                             "--json", str(tmp_path / f"{k}.json")))
-              for k, name in enumerate(("mobilenet-v1", "resnet-50", "vgg"))]
+    pieces = [
+        Piece(
+            tmp_path / f"{k}.json",
+            ("cost", "--space", name, "--encoding", "FULL", "--json", str(tmp_path / f"{k}.json")),
+        )
+        for k, name in enumerate(("mobilenet-v1", "resnet-50", "vgg"))
+    ]
     done = dict(Jobs(3).evaluate(pieces))
-    assert {piece.output.stem: status for piece, status in done.items()} == {
-        "0": 0, "1": 0, "2": 2}
+    assert {piece.output.stem: status for piece, status in done.items()} == {"0": 0, "1": 0, "2": 2}
     assert "M MACs" in log_of(pieces[0]).read_text()
     assert "'vgg'" in log_of(pieces[2]).read_text()
     slow = tmp_path / "t.json"
-    jobs = Jobs(2).evaluate([pieces[2], Piece(slow, (
-        "table", "--space", "mobilenet-v1", "-o", str(slow)))])
+    jobs = Jobs(2).evaluate(
+        [pieces[2], Piece(slow, ("table", "--space", "mobilenet-v1", "-o", str(slow)))]
+    )
     assert next(jobs) == (pieces[2], 2)
     jobs.close()
     assert not slow.exists()
 
 
 def test_a_command_that_fails_is_one_sentence(tmp_path: Path, capsys) -> None:
-    assert main(["prune", "report", "--space", "resnet-50", "--work", str(tmp_path / "w"),
-                 "--make"]) == 2
+    assert (
+        main(["prune", "report", "--space", "resnet-50", "--work", str(tmp_path / "w"), "--make"])
+        == 2
+    )
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
     assert "4608 inputs" in printed and "goes on" in printed
     assert [path.name for path in (tmp_path / "w").iterdir()] == ["table.log"]
 
 
-def test_a_budget_that_cannot_be_met_is_said_before_anything_is_trained(tmp_path: Path,
-                                                                        capsys) -> None:
+def test_a_budget_that_cannot_be_met_is_said_before_anything_is_trained(
+    tmp_path: Path, capsys
+) -> None:
     more = ["--work", str(tmp_path / "w"), "--make", "--budget", "macs=50%"]
     assert main(["prune", "report", "--space", SPACE, *more, "--budget", "cycles=10%"]) == 2
     assert "takes at least" in capsys.readouterr().err

@@ -45,13 +45,17 @@ def test_files_train_as_images_in_memory_do(folder: Path) -> None:
     assert isinstance(parts.images, Pictures)
     assert len(parts.images) == len(parts.labels) == 18
     assert not {*parts.images.paths} & {*parts.held_images.paths}
-    assert all(int(label) == int(path.parent.name[1:])
-               for path, label in zip(parts.images.paths, parts.labels, strict=True))
+    assert all(
+        int(label) == int(path.parent.name[1:])
+        for path, label in zip(parts.images.paths, parts.labels, strict=True)
+    )
     held = Split(parts.images[:], parts.labels, parts.held_images[:], parts.held_labels)
     chosen = [torch.tensor([3, 1]), torch.tensor([17])]
     for readers in (0, 2):
-        assert all(torch.equal(one, held.images[places]) for one, places in
-                   zip(batches(parts.images, chosen, readers), chosen, strict=True))
+        assert all(
+            torch.equal(one, held.images[places])
+            for one, places in zip(batches(parts.images, chosen, readers), chosen, strict=True)
+        )
     models = []
     for name, each in (("files", parts), ("memory", held)):
         pruning_net(TINY, "generated", each, SHORT, Input(), folder / name)
@@ -77,11 +81,26 @@ def complete(folder: Path) -> None:
 def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`dscim prune` by so many processes."""
     return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-         str(count), "--no-python", sys.executable, "-c",
-         "import sys; from dscim.host.cli import main; sys.exit(main())", "prune", *arguments],
-        capture_output=True, text=True, check=False, timeout=500,
-        env=os.environ | {"OMP_NUM_THREADS": "1"})
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            str(count),
+            "--no-python",
+            sys.executable,
+            "-c",
+            "import sys; from dscim.host.cli import main; sys.exit(main())",
+            "prune",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
 
 
 @pytest.mark.slow
@@ -98,8 +117,18 @@ def test_two_processes_train_together(folder: Path) -> None:
     assert 0 < entry["loss"] < 10
     done = torchrun(2, "train", *common, *few[2:], "--batch", "7", "-o", str(folder / "odd.pt"))
     assert done.returncode != 0 and "cannot be cut for 2 processes" in done.stderr
-    done = torchrun(2, "retrain", *common, *few, "--encoding", ",".join("5" * 6), "--test", "4",
-                    "-o", str(folder / "p.npz"))
+    done = torchrun(
+        2,
+        "retrain",
+        *common,
+        *few,
+        "--encoding",
+        ",".join("5" * 6),
+        "--test",
+        "4",
+        "-o",
+        str(folder / "p.npz"),
+    )
     assert done.returncode == 0, done.stderr
     assert len(json.loads((folder / "p.json").read_text())["float"]) == 1
     assert main(["prune", "train", *common, *few, "-o", str(net)]) == 0
@@ -110,11 +139,38 @@ def test_two_processes_train_finalists_together(folder: Path) -> None:
     """One tells and writes; a single process then knows what they trained."""
     complete(folder)
     found, out = folder / "f.json", folder / "s.json"
-    found.write_text(json.dumps({"space": "cifar10-mobilenet-v1", "budget": {}, "found": [
-        {"encoding": [k] * 6, "fitness": 0.5, "costs": {}} for k in (1, 9)]}))
-    options = ("select", "--space", "cifar10-mobilenet-v1", "--dataset", "folder", "--data",
-               str(folder), "--batch", "8", "--epochs", "1", "--images", "16", "--held-out", "4",
-               "--found", str(found), "-o", str(out), "--training-seeds", "7")
+    found.write_text(
+        json.dumps(
+            {
+                "space": "cifar10-mobilenet-v1",
+                "budget": {},
+                "found": [{"encoding": [k] * 6, "fitness": 0.5, "costs": {}} for k in (1, 9)],
+            }
+        )
+    )
+    options = (
+        "select",
+        "--space",
+        "cifar10-mobilenet-v1",
+        "--dataset",
+        "folder",
+        "--data",
+        str(folder),
+        "--batch",
+        "8",
+        "--epochs",
+        "1",
+        "--images",
+        "16",
+        "--held-out",
+        "4",
+        "--found",
+        str(found),
+        "-o",
+        str(out),
+        "--training-seeds",
+        "7",
+    )
     done = torchrun(2, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("2 of 2 structures") == done.stdout.count("0 trained before") == 1
@@ -145,9 +201,20 @@ with together.together():
     made = []
     for count in (1, 2):
         file = folder / f"{count}.pt"
-        subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone",
-                        "--nproc-per-node", str(count), str(script), str(file)], check=True,
-                       env=os.environ | {"OMP_NUM_THREADS": "1"})
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                "--nproc-per-node",
+                str(count),
+                str(script),
+                str(file),
+            ],
+            check=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
         grad, number = torch.load(file, weights_only=True)
         assert number == count
         made.append(grad)

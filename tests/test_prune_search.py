@@ -27,7 +27,7 @@ from dscim.host.research.prune.search import Settings, evolve, sample
 from dscim.host.research.prune.table import CostTable, Entry, build
 from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
 
-HERE = Path(__file__).parent            # its `numbers` would be every new process's
+HERE = Path(__file__).parent  # its `numbers` would be every new process's
 V1 = space("mobilenet-v1")
 
 
@@ -50,8 +50,9 @@ def test_a_search_is_within_budget_without_duplicates_and_by_seed(budget) -> Non
     found = run(budget)
     assert len(found) == len({each.structure for each in found}) == 48
     assert all(budget.holds(each.structure) for each in found)
-    assert [each.fitness for each in found] == sorted((closeness(each.structure)
-                                                       for each in found), reverse=True)
+    assert [each.fitness for each in found] == sorted(
+        (closeness(each.structure) for each in found), reverse=True
+    )
     assert found == run(budget)
     assert found != run(budget, chosen=Settings(**vars(SMALL) | {"seed": 4}))
 
@@ -61,8 +62,12 @@ def test_it_finds_better_ones_than_random_search(table) -> None:
     budget = Budget(TINY, {"cycles": table.total(TINY, TINY.full) * 8 // 10}, table)
     best, random = [], []
     for seed in range(1, 5):
-        found = run(budget, chosen=Settings(population=12, iterations=6, parents=4, mutations=4,
-                                            crossovers=4, seed=seed))
+        found = run(
+            budget,
+            chosen=Settings(
+                population=12, iterations=6, parents=4, mutations=4, crossovers=4, seed=seed
+            ),
+        )
         with Workers(make_closeness) as workers:
             drawn = sample(budget, len(found), seed, workers, Cache(None, {}))
         assert len(found) == len(drawn) == 72
@@ -80,7 +85,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_result(budget, tmp_path: Pa
     wanted = run(budget)
     path = tmp_path / "evaluated.jsonl"
     asked = []
-    for after in (5, 9, 20):                            # three kills, the last line cut short
+    for after in (5, 9, 20):  # three kills, the last line cut short
 
         def stops(structure, until=after + len(asked)):  # noqa: B008
             if len(asked) >= until:
@@ -92,8 +97,9 @@ def test_a_search_that_is_killed_goes_on_to_the_same_result(budget, tmp_path: Pa
             run(budget, path, make=lambda stops=stops: stops)
         with path.open("a") as file:
             file.write("[[1, 2")
-    assert run(budget, path, make=lambda: lambda each: asked.append(each) or closeness(each)) \
-        == wanted
+    assert (
+        run(budget, path, make=lambda: lambda each: asked.append(each) or closeness(each)) == wanted
+    )
     assert len(asked) == len(set(asked)) == 48
     assert run(budget, path, make=lambda: None) == wanted
 
@@ -108,21 +114,27 @@ def test_a_cache_of_another_search_is_refused(budget, tmp_path: Path) -> None:
 
 
 def test_workers_give_the_same_search_and_one_that_dies_costs_its_task(
-        budget, tmp_path, monkeypatch) -> None:
+    budget, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(sys, "path", [each for each in sys.path if Path(each) != HERE])
     chosen = Settings(population=6, iterations=2, parents=3, mutations=2, crossovers=2)
     wanted = run(budget, chosen=chosen)
-    assert run(budget, chosen=chosen, count=2,
-               make=partial(make_dies, tmp_path / "died")) == wanted
+    assert run(budget, chosen=chosen, count=2, make=partial(make_dies, tmp_path / "died")) == wanted
     assert (tmp_path / "died").exists()
     with pytest.raises(UserError, match=f"died 4 times at .*{wanted[0].structure[0]}"):
-        run(budget, chosen=chosen, count=2,
-            make=partial(make_dies, tmp_path / "died", wanted[0].structure))
+        run(
+            budget,
+            chosen=chosen,
+            count=2,
+            make=partial(make_dies, tmp_path / "died", wanted[0].structure),
+        )
 
 
 def test_an_infeasible_budget_is_said_at_once_with_the_least(table) -> None:
-    least = {name: Budget(TINY, {}, table).costs(TINY.least)[name]
-             for name in ("macs", "parameters", "memory")}
+    least = {
+        name: Budget(TINY, {}, table).costs(TINY.least)[name]
+        for name in ("macs", "parameters", "memory")
+    }
     least["cycles"] = table.cheapest(TINY)[0]
     for name, value in least.items():
         with pytest.raises(UserError, match=f"at least {value}"):
@@ -148,8 +160,9 @@ def test_the_fewest_cycles_are_exact() -> None:
 def test_elimination_finds_the_minimum(data) -> None:
     """Random sums over chains and rings of four genes, against numpy over all of them."""
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
-    pairs = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1,
-                               max_size=6))
+    pairs = data.draw(
+        st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=6)
+    )
     terms = [((0, None), rng.integers(0, 99, (RATIOS, 1)))]
     whole = terms[0][1].reshape(RATIOS, 1, 1, 1) + np.zeros((RATIOS,) * 4, np.int64)
     for one, other in pairs:
@@ -185,22 +198,30 @@ def test_no_width_of_what_is_drawn_can_grow(budget, more) -> None:
     assert len(set(drawn)) == len(drawn) > 12
     for structure in drawn:
         assert limited.holds(structure)
-        assert not any(limited.holds((*structure[:gene], ratio_id, *structure[gene + 1:]))
-                       for gene in range(TINY.genes)
-                       for ratio_id in range(structure[gene] + 1, RATIOS))
+        assert not any(
+            limited.holds((*structure[:gene], ratio_id, *structure[gene + 1 :]))
+            for gene in range(TINY.genes)
+            for ratio_id in range(structure[gene] + 1, RATIOS)
+        )
 
 
 def test_a_gene_goes_up_by_the_least_that_holds() -> None:
     """Also beyond ids that cycles forbid: more channels are not always more cycles."""
     rng = np.random.default_rng(2)
-    table = CostTable("tiny", SocSpec(), ProductSpec(), tuple(
-        Entry(str(place), (place,), rng.integers(0, 100, RATIOS)) for place in range(1, 5)))
+    table = CostTable(
+        "tiny",
+        SocSpec(),
+        ProductSpec(),
+        tuple(Entry(str(place), (place,), rng.integers(0, 100, RATIOS)) for place in range(1, 5)),
+    )
     skipped = 0
     for structure in map(tuple, rng.integers(0, RATIOS, (50, TINY.genes)).tolist()):
         budget = Budget(TINY, {"cycles": table.total(TINY, structure)}, table)
         for gene in range(TINY.genes):
-            ups = [(*structure[:gene], ratio_id, *structure[gene + 1:])
-                   for ratio_id in range(structure[gene] + 1, RATIOS)]
+            ups = [
+                (*structure[:gene], ratio_id, *structure[gene + 1 :])
+                for ratio_id in range(structure[gene] + 1, RATIOS)
+            ]
             held = [each for each in ups if budget.holds(each)]
             assert budget.wider(structure, gene) == (held[0] if held else None)
             skipped += bool(held) and held[0] != ups[0]
@@ -220,8 +241,9 @@ def test_a_tight_budget_ends_with_what_there_is(table) -> None:
     assert all(table.total(TINY, each.structure) == limit for each in found)
 
 
-@pytest.mark.parametrize("wrong", [{"population": 0}, {"iterations": 0}, {"rate": 0.0},
-                                   {"mutations": -1}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"population": 0}, {"iterations": 0}, {"rate": 0.0}, {"mutations": -1}, {"seed": -1}]
+)
 def test_wrong_settings(wrong: dict) -> None:
     with pytest.raises(UserError):
         Settings(**wrong)
@@ -240,8 +262,9 @@ def test_a_search_that_is_killed_dead_goes_on_to_the_same_result(budget, tmp_pat
     """kill -9 of the process at any point, three times."""
     path = tmp_path / "evaluated.jsonl"
     for lines in (4, 17, 30):
-        with subprocess.Popen([sys.executable, "-m", "tests.prune_fitness", str(path)],
-                              cwd=HERE.parent) as process:
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.prune_fitness", str(path)], cwd=HERE.parent
+        ) as process:
             while process.poll() is None and len(_lines(path)) < lines:
                 time.sleep(0.01)
             process.kill()

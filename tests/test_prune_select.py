@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
-torch.set_num_threads(1)                # of two on a busy machine each waits for the other
+torch.set_num_threads(1)  # of two on a busy machine each waits for the other
 
 from dscim.host.cli import main  # noqa: E402
 from dscim.host.research.prune import fit as fitting  # noqa: E402
@@ -23,16 +23,39 @@ def _folder(tmp_path_factory) -> Path:
     """A tiny data set, and what a search found."""
     folder = tmp_path_factory.mktemp("select")
     write_idx(folder, 120, 20)
-    (folder / "found.json").write_text(json.dumps({
-        "space": SPACE, "budget": {"macs": 10**6}, "uniform": None, "found": [
-            {"encoding": each, "fitness": 0.5 - 0.01 * place, "iteration": 0, "costs": {}}
-            for place, each in enumerate(FOUND)]}))
+    (folder / "found.json").write_text(
+        json.dumps(
+            {
+                "space": SPACE,
+                "budget": {"macs": 10**6},
+                "uniform": None,
+                "found": [
+                    {"encoding": each, "fitness": 0.5 - 0.01 * place, "iteration": 0, "costs": {}}
+                    for place, each in enumerate(FOUND)
+                ],
+            }
+        )
+    )
     return folder
 
 
 def select(folder: Path, output: Path, *more: str) -> int:
-    return main(["prune", "select", "--space", SPACE, "--found", str(folder / "found.json"),
-                 "-o", str(output), "--data", str(folder), *FEW, *more])
+    return main(
+        [
+            "prune",
+            "select",
+            "--space",
+            SPACE,
+            "--found",
+            str(folder / "found.json"),
+            "-o",
+            str(output),
+            "--data",
+            str(folder),
+            *FEW,
+            *more,
+        ]
+    )
 
 
 def test_finalists_are_the_best_that_are_far_apart() -> None:
@@ -50,26 +73,47 @@ def test_the_best_trained_goes_on(folder: Path, tmp_path: Path, capsys) -> None:
     result = json.loads(output.read_text())
     trained = [each["trained"] for each in result["found"]]
     assert trained == sorted(trained, reverse=True)
-    assert {tuple(each["encoding"]) for each in result["found"]} == {
-        FOUND[0], FOUND[2], FOUND[3]}
+    assert {tuple(each["encoding"]) for each in result["found"]} == {FOUND[0], FOUND[2], FOUND[3]}
     assert result["budget"] == {"macs": 10**6}
-    assert result["selection"] | {"evaluated": 4, "finalists": 3, "apart": 8,
-                                  "seeds": [101, 102], "held_out": 40} == result["selection"]
-    assert select(folder, tmp_path / "two.json", "--finalists", "3", "--apart", "8",
-                  "--workers", "2") == 0
+    assert (
+        result["selection"]
+        | {"evaluated": 4, "finalists": 3, "apart": 8, "seeds": [101, 102], "held_out": 40}
+        == result["selection"]
+    )
+    assert (
+        select(folder, tmp_path / "two.json", "--finalists", "3", "--apart", "8", "--workers", "2")
+        == 0
+    )
     assert json.loads((tmp_path / "two.json").read_text()) == result
     capsys.readouterr()
     assert select(folder, output, "--finalists", "3", "--apart", "8") == 0
     assert "3 trained before" in capsys.readouterr().out
-    assert main(["prune", "retrain", "--space", SPACE, "--found", str(output), "-o",
-                 str(tmp_path / "p.npz"), "--data", str(folder), *FEW, "--test", "20"]) == 0
+    assert (
+        main(
+            [
+                "prune",
+                "retrain",
+                "--space",
+                SPACE,
+                "--found",
+                str(output),
+                "-o",
+                str(tmp_path / "p.npz"),
+                "--data",
+                str(folder),
+                *FEW,
+                "--test",
+                "20",
+            ]
+        )
+        == 0
+    )
     retrained = json.loads((tmp_path / "p.json").read_text())
     assert retrained["encoding"] == result["found"][0]["encoding"]
     assert retrained["search"]["selection"] == result["selection"]
 
 
-def test_a_stopped_selection_goes_on_to_the_same(folder: Path, tmp_path: Path, monkeypatch
-                                                 ) -> None:
+def test_a_stopped_selection_goes_on_to_the_same(folder: Path, tmp_path: Path, monkeypatch) -> None:
     """Stopped in the middle of the second finalist's training; nothing is trained twice."""
     more = ("--finalists", "2", "--apart", "8", "--training-seeds", "7")
     assert select(folder, tmp_path / "whole.json", *more) == 0
@@ -96,12 +140,21 @@ def test_one_finalist_is_not_trained(folder: Path, tmp_path: Path) -> None:
     assert only["encoding"] == list(FOUND[0]) and "trained" not in only
 
 
-@pytest.mark.parametrize(("options", "word"), [
-    (("--finalists", "0"), "--finalists 0"), (("--apart", "0"), "--apart 0"),
-    (("--training-seeds", "FULL"), "--training-seeds"), (("--held-out", "0"), "--held-out 0"),
-    (("--held-out", "61"), "half of the 120"), (("--workers", "0"), "--workers 0"),
-    (("--found", "missing.json"), "missing.json"), (("--epochs", "0"), "train nothing"),
-    (("--training-seeds", "-1"), "must be above 0"), (("--space", "cifar10-resnet8"), "not of")])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--finalists", "0"), "--finalists 0"),
+        (("--apart", "0"), "--apart 0"),
+        (("--training-seeds", "FULL"), "--training-seeds"),
+        (("--held-out", "0"), "--held-out 0"),
+        (("--held-out", "61"), "half of the 120"),
+        (("--workers", "0"), "--workers 0"),
+        (("--found", "missing.json"), "missing.json"),
+        (("--epochs", "0"), "train nothing"),
+        (("--training-seeds", "-1"), "must be above 0"),
+        (("--space", "cifar10-resnet8"), "not of"),
+    ],
+)
 def test_wrong_uses(folder: Path, tmp_path: Path, options, word: str, capsys) -> None:
     assert select(folder, tmp_path / "no.json", *options) == 2
     printed = capsys.readouterr().err

@@ -45,8 +45,9 @@ def random_network(where, structure, rng: np.random.Generator) -> Network:
             sizes = {} if layer.depthwise else {"outputs": layer.outputs}
             made.append(make(rng, each.name, given[0], layer.input, zero, **sizes, window=window))
         elif each.kind is Kind.ADD:
-            zeros = tuple(next((node.output_zero for node in made if node.name == name), 0)
-                          for name in given)
+            zeros = tuple(
+                next((node.output_zero for node in made if node.name == name), 0) for name in given
+            )
             made.append(nodes.add(rng, each.name, tuple(given), zeros))
         else:
             made.append(AveragePool(each.name, (given[0],), zero, 1.0, kernel=layer.kernel))
@@ -58,25 +59,32 @@ def test_a_structure_is_the_sum_of_its_entries(table: CostTable) -> None:
     for _ in range(30):
         structure = random_structure(rng, SPACE)
         assert table.total(SPACE, structure) == sum(
-            cycles(SocSpec(), each) for each in operations(SPACE, structure))
+            cycles(SocSpec(), each) for each in operations(SPACE, structure)
+        )
 
 
 def test_the_file_gives_the_same_table(table: CostTable, tmp_path: Path) -> None:
     table.save(tmp_path / "t.json")
     again = load(tmp_path / "t.json", SPACE)
     assert (again.spec, again.product, again.space) == (table.spec, table.product, table.space)
-    assert all(one.name == other.name and one.places == other.places
-               and np.array_equal(one.cycles, other.cycles)
-               for one, other in zip(table.entries, again.entries, strict=True))
+    assert all(
+        one.name == other.name
+        and one.places == other.places
+        and np.array_equal(one.cycles, other.cycles)
+        for one, other in zip(table.entries, again.entries, strict=True)
+    )
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda data: data.pop("entries"), "damaged"),
-    (lambda data: data["entries"][0].update(cycles=[[1]]), "damaged"),
-    (lambda data: data["entries"][0].update(places=[99]), "damaged"),
-    (lambda data: data.update(space="resnet-50"), "resnet-50"),
-    (lambda data: data.update(format="x"), "no cost table"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda data: data.pop("entries"), "damaged"),
+        (lambda data: data["entries"][0].update(cycles=[[1]]), "damaged"),
+        (lambda data: data["entries"][0].update(places=[99]), "damaged"),
+        (lambda data: data.update(space="resnet-50"), "resnet-50"),
+        (lambda data: data.update(format="x"), "no cost table"),
+    ],
+)
 def test_a_wrong_file_is_one_sentence(table: CostTable, tmp_path: Path, spoil, words) -> None:
     table.save(tmp_path / "t.json")
     data = json.loads((tmp_path / "t.json").read_text())
@@ -94,32 +102,63 @@ def test_the_memory_is_what_the_plan_takes() -> None:
         structure = random_structure(rng, where)
         done = operations(where, structure)
         (loaded,) = plan(random_network(where, structure, rng), ProductSpec(), spec).loads
-        weighted = [each.layer for each in done
-                    if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
+        weighted = [each.layer for each in done if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
         rows = sum(weight_rows(spec, layer) for layer in weighted)
         held = sum(-(-channels(spec, layer) // 8) * 8 for layer in weighted)
         assert rows * spec.macro.columns == 4 * len(loaded.weights)
         assert 0 <= 16 * held - 4 * len(loaded.parameters) < 16 * 8 * len(done)
         words = (memory(spec, done) - rows * spec.macro.columns - 16 * held) / 8
-        assert words >= max((1 + each.summed) * tensor_words(each.layer.output)
-                            + tensor_words(each.layer.input) for each in done)
+        assert words >= max(
+            (1 + each.summed) * tensor_words(each.layer.output) + tensor_words(each.layer.input)
+            for each in done
+        )
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "t.json"
-    assert main(["prune", "table", "--space", SPACE.name, "-o", str(out), "--length", "128",
-                 "--json", str(tmp_path / "r.json")]) == 0
+    assert (
+        main(
+            [
+                "prune",
+                "table",
+                "--space",
+                SPACE.name,
+                "-o",
+                str(out),
+                "--length",
+                "128",
+                "--json",
+                str(tmp_path / "r.json"),
+            ]
+        )
+        == 0
+    )
     made = load(out, SPACE)
     result = json.loads((tmp_path / "r.json").read_text())
     assert made.product.length == 128
     assert result["cycles"]["full"] == made.total(SPACE, SPACE.full)
     assert str(result["cycles"]["full"]) in capsys.readouterr().out
     encoding = ",".join(map(str, SPACE.encode(SPACE.full)))
-    assert main(["prune", "cost", "--space", SPACE.name, "--encoding", encoding, "--costs",
-                 str(out)]) == 0
+    assert (
+        main(["prune", "cost", "--space", SPACE.name, "--encoding", encoding, "--costs", str(out)])
+        == 0
+    )
     assert f", {made.total(SPACE, SPACE.full):,} cycles" in capsys.readouterr().out
-    assert main(["prune", "cost", "--space", SPACE.name, "--encoding", encoding, "--costs",
-                 str(tmp_path / "r.json")]) == 2
+    assert (
+        main(
+            [
+                "prune",
+                "cost",
+                "--space",
+                SPACE.name,
+                "--encoding",
+                encoding,
+                "--costs",
+                str(tmp_path / "r.json"),
+            ]
+        )
+        == 2
+    )
     assert "is no cost table" in capsys.readouterr().err
     assert main(["prune", "table", "--space", "resnet-50", "-o", str(tmp_path / "no.json")]) == 2
     assert not (tmp_path / "no.json").exists()

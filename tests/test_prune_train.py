@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
-torch.set_num_threads(1)                # of two on a busy machine each waits for the other
+torch.set_num_threads(1)  # of two on a busy machine each waits for the other
 
 import onnxruntime  # noqa: E402
 
@@ -48,8 +48,10 @@ def random_parts(where: Space, count: int = 32) -> Split:
 
 def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path, monkeypatch) -> None:
     parts = random_parts(TINY)
-    train = [lambda name: pruning_net(TINY, "generated", parts, SHORT, Input(), tmp_path / name),
-             lambda name: from_scratch(TINY, (9, 4), parts, SHORT, Input(), tmp_path / name)]
+    train = [
+        lambda name: pruning_net(TINY, "generated", parts, SHORT, Input(), tmp_path / name),
+        lambda name: from_scratch(TINY, (9, 4), parts, SHORT, Input(), tmp_path / name),
+    ]
     for place, run in enumerate(train):
         run(f"whole{place}")
         kept = fitting.save
@@ -63,12 +65,19 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path, monke
             run(f"broken{place}")
         assert restore(tmp_path / f"broken{place}")["epoch"] == 1
         run(f"broken{place}")
-        whole, broken = (restore(tmp_path / f"{name}{place}")["model"]
-                         for name in ("whole", "broken"))
+        whole, broken = (
+            restore(tmp_path / f"{name}{place}")["model"] for name in ("whole", "broken")
+        )
         assert all(torch.equal(whole[key], broken[key]) for key in whole)
     with pytest.raises(UserError, match="another schedule"):
-        pruning_net(TINY, "generated", parts, dataclasses.replace(SHORT, rate=0.2), Input(),
-                    tmp_path / "whole0")
+        pruning_net(
+            TINY,
+            "generated",
+            parts,
+            dataclasses.replace(SHORT, rate=0.2),
+            Input(),
+            tmp_path / "whole0",
+        )
     with pytest.raises(UserError, match="another facts"):
         pruning_net(TINY, "shared", parts, SHORT, Input(), tmp_path / "whole0")
     net, _ = load_pruning_net(TINY, tmp_path / "whole0")
@@ -92,12 +101,18 @@ def test_recalibration_equals_brute_force() -> None:
     net = PlainNet(where, tuple(range(4, 4 + where.genes)))
     seen: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
     batches = [torch.rand(6, 1, 28, 28) for _ in range(3)]
-    norms = {name: module for name, module in net.named_modules()
-             if isinstance(module, torch.nn.BatchNorm2d)}
+    norms = {
+        name: module
+        for name, module in net.named_modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+    }
     for name, module in norms.items():
-        module.running_mean.fill_(7.0)                  # traces that must go
-        module.register_forward_hook(lambda _, given, out, name=name: seen.setdefault(
-            name, []).append((given[0].mean((0, 2, 3)), given[0].var((0, 2, 3)))))
+        module.running_mean.fill_(7.0)  # traces that must go
+        module.register_forward_hook(
+            lambda _, given, out, name=name: seen.setdefault(name, []).append(
+                (given[0].mean((0, 2, 3)), given[0].var((0, 2, 3)))
+            )
+        )
     recalibrate(net, batches)
     for name, module in norms.items():
         means, variances = zip(*seen[name], strict=True)
@@ -119,8 +134,9 @@ def test_crops_are_parts_of_the_picture() -> None:
     images = torch.randint(0, 256, (20, 16, 16, 3)).byte()
     made = resized_crop(images, torch.Generator().manual_seed(1))
     assert made.shape == images.shape and made.dtype == torch.uint8
-    assert all(made[k].min() >= images[k].min() and made[k].max() <= images[k].max()
-               for k in range(20))
+    assert all(
+        made[k].min() >= images[k].min() and made[k].max() <= images[k].max() for k in range(20)
+    )
     flat = torch.full((3, 8, 8, 1), 77, dtype=torch.uint8)
     assert torch.equal(resized_crop(flat, torch.Generator().manual_seed(1)), flat)
 
@@ -128,8 +144,10 @@ def test_crops_are_parts_of_the_picture() -> None:
 def reduced(name: str) -> Space:
     """The space with a 24th of the widths, for small images and ten classes."""
     where = space(name)
-    widths = (where.widths[0], *(Width(max(4, width.base // 24), width.gene)
-                                 for width in where.widths[1:]))
+    widths = (
+        where.widths[0],
+        *(Width(max(4, width.base // 24), width.gene) for width in where.widths[1:]),
+    )
     return dataclasses.replace(where, image=(48, 48, 3), classes=10, widths=widths)
 
 
@@ -151,13 +169,20 @@ def test_the_published_plans_start(name: str, tmp_path: Path) -> None:
 
 def test_the_published_constants() -> None:
     """Section 4 of the contract: epochs, batch, rate, weight decay of both trainings."""
-    table = {"mobilenet-v1": ((64, 512, 0.25, 4e-5), (256, 1024, 0.5, 4e-5)),
-             "mobilenet-v2": ((64, 512, 0.25, 0.0), (256, 1024, 0.5, 4e-5)),
-             "resnet-50": ((32, 256, 0.1, 1e-4), (128, 512, 0.2, 1e-4))}
+    table = {
+        "mobilenet-v1": ((64, 512, 0.25, 4e-5), (256, 1024, 0.5, 4e-5)),
+        "mobilenet-v2": ((64, 512, 0.25, 0.0), (256, 1024, 0.5, 4e-5)),
+        "resnet-50": ((32, 256, 0.1, 1e-4), (128, 512, 0.2, 1e-4)),
+    }
     for name, wanted in table.items():
         plan = PLANS[name]
-        assert tuple((each.epochs, each.batch, each.rate, each.decay)
-                     for each in (plan.pruning, plan.scratch)) == wanted
+        assert (
+            tuple(
+                (each.epochs, each.batch, each.rate, each.decay)
+                for each in (plan.pruning, plan.scratch)
+            )
+            == wanted
+        )
         assert {each.smoothing for each in (plan.pruning, plan.scratch)} == {0.1}
         assert plan.held_out == 50 * space(name).classes
 
@@ -167,10 +192,33 @@ def _trained(tmp_path_factory) -> Path:
     """A folder with a tiny data set and a PruningNet of fashion-mobilenet-v1, from the verb."""
     folder = tmp_path_factory.mktemp("prune")
     write_idx(folder, 120, 20)
-    assert main(["prune", "train", "--space", "fashion-mobilenet-v1", "-o",
-                 str(folder / "net.pt"), "--data", str(folder), "--held-out", "40", "--epochs",
-                 "1", "--images", "32", "--batch", "16", "--plot", str(folder / "loss.png"),
-                 "--json", str(folder / "train.json")]) == 0
+    assert (
+        main(
+            [
+                "prune",
+                "train",
+                "--space",
+                "fashion-mobilenet-v1",
+                "-o",
+                str(folder / "net.pt"),
+                "--data",
+                str(folder),
+                "--held-out",
+                "40",
+                "--epochs",
+                "1",
+                "--images",
+                "32",
+                "--batch",
+                "16",
+                "--plot",
+                str(folder / "loss.png"),
+                "--json",
+                str(folder / "train.json"),
+            ]
+        )
+        == 0
+    )
     return folder
 
 
@@ -194,8 +242,18 @@ def test_a_fitness_depends_on_the_structure_alone(trained: Path) -> None:
 @pytest.mark.slow
 def test_the_fitness_by_the_emulator(trained: Path) -> None:
     where = space("fashion-mobilenet-v1")
-    fitness = Measure(where.name, trained / "net.pt", "fashion-mnist", trained, 40, 8, 2, 16,
-                      ProductSpec(length=64), calibration=8)()
+    fitness = Measure(
+        where.name,
+        trained / "net.pt",
+        "fashion-mnist",
+        trained,
+        40,
+        8,
+        2,
+        16,
+        ProductSpec(length=64),
+        calibration=8,
+    )()
     assert 0 <= fitness(where.least) == fitness(where.least) <= 1
 
 
@@ -210,44 +268,86 @@ def test_the_parts_never_change_and_bad_ones_are_refused(trained: Path) -> None:
 
 
 def search(trained: Path, *more: str) -> int:
-    return main(["prune", "search", "--space", "fashion-mobilenet-v1", "--net",
-                 str(trained / "net.pt"), "--data", str(trained), "--held-out", "40",
-                 "--validation", "40", "--batches", "1", "--population", "4", "--iterations", "2",
-                 "--parents", "2", "--mutations", "1", "--crossovers", "1", *more])
+    return main(
+        [
+            "prune",
+            "search",
+            "--space",
+            "fashion-mobilenet-v1",
+            "--net",
+            str(trained / "net.pt"),
+            "--data",
+            str(trained),
+            "--held-out",
+            "40",
+            "--validation",
+            "40",
+            "--batches",
+            "1",
+            "--population",
+            "4",
+            "--iterations",
+            "2",
+            "--parents",
+            "2",
+            "--mutations",
+            "1",
+            "--crossovers",
+            "1",
+            *more,
+        ]
+    )
 
 
 def test_the_search_verb(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, found = trained / "t.json", trained / "found.json"
     assert main(["prune", "table", "--space", "fashion-mobilenet-v1", "-o", str(table)]) == 0
-    more = ("--costs", str(table), "-o", str(found), "--budget", "cycles=50%", "--budget",
-            "macs=2e6")
+    more = (
+        "--costs",
+        str(table),
+        "-o",
+        str(found),
+        "--budget",
+        "cycles=50%",
+        "--budget",
+        "macs=2e6",
+    )
     assert search(trained, *more) == 0
     result = json.loads(found.read_text())
     assert len(result["found"]) == 8
-    assert all(each["costs"]["cycles"] <= result["full"]["cycles"] // 2
-               and each["costs"]["macs"] <= 2_000_000 for each in result["found"])
+    assert all(
+        each["costs"]["cycles"] <= result["full"]["cycles"] // 2
+        and each["costs"]["macs"] <= 2_000_000
+        for each in result["found"]
+    )
     capsys.readouterr()
-    assert search(trained, *more) == 0                  # all of it is in the cache
+    assert search(trained, *more) == 0  # all of it is in the cache
     assert "8 evaluations known" in capsys.readouterr().out
     assert json.loads(found.read_text()) == result
     assert search(trained, *more[:-4], "--budget", "cycles=10") == 2
     assert "at least" in capsys.readouterr().err
     assert search(trained, "-o", str(trained / "r.json"), "--budget", "macs=50%", "--random") == 0
-    assert {each["iteration"] for each in
-            json.loads((trained / "r.json").read_text())["found"]} == {0}
+    assert {
+        each["iteration"] for each in json.loads((trained / "r.json").read_text())["found"]
+    } == {0}
 
 
-@pytest.mark.parametrize(("options", "word"), [
-    (("--budget", "flops=1"), "flops"), (("--budget", "macs"), "NAME=LIMIT"),
-    (("--budget", "cycles=50%"), "--costs"), (("--budget", "macs=-1"), "NAME=LIMIT"),
-    (("--budget", "macs=50%", "--workers", "0"), "--workers 0"),
-    (("--budget", "macs=50%", "--validation", "41"), "--validation 41"),
-    (("--budget", "macs=50%", "--population", "0"), "population"),
-    (("--budget", "macs=50%", "--net", "missing.pt"), "no checkpoint missing.pt"),
-    (("--budget", "macs=50%", "--net", __file__), "not a checkpoint"),
-    (("--budget", "macs=50%", "--budget", "macs=40%"), "twice"),
-    (("--budget", "macs=50%", "--costs", "missing.json"), "missing.json"),
-])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--budget", "flops=1"), "flops"),
+        (("--budget", "macs"), "NAME=LIMIT"),
+        (("--budget", "cycles=50%"), "--costs"),
+        (("--budget", "macs=-1"), "NAME=LIMIT"),
+        (("--budget", "macs=50%", "--workers", "0"), "--workers 0"),
+        (("--budget", "macs=50%", "--validation", "41"), "--validation 41"),
+        (("--budget", "macs=50%", "--population", "0"), "population"),
+        (("--budget", "macs=50%", "--net", "missing.pt"), "no checkpoint missing.pt"),
+        (("--budget", "macs=50%", "--net", __file__), "not a checkpoint"),
+        (("--budget", "macs=50%", "--budget", "macs=40%"), "twice"),
+        (("--budget", "macs=50%", "--costs", "missing.json"), "missing.json"),
+    ],
+)
 def test_wrong_uses(trained: Path, options, word: str, capsys) -> None:
     assert search(trained, "-o", str(trained / "no.json"), *options) == 2
     printed = capsys.readouterr().err
@@ -260,14 +360,29 @@ def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path,
     assert main(["prune", "table", *name, "-o", table, "--length", "128"]) == 0
     retrain = ["prune", "retrain", *name, "--costs", table, "-o", str(tmp_path / "p.npz")]
     capsys.readouterr()
-    for verb, word in (([*retrain, "--encoding", "FULL"], "L = 128"),
-                       ([*retrain, "--found", table], "no result of `dscim prune search`"),
-                       ([*retrain, "--found", "missing.json"], "missing.json")):
+    for verb, word in (
+        ([*retrain, "--encoding", "FULL"], "L = 128"),
+        ([*retrain, "--found", table], "no result of `dscim prune search`"),
+        ([*retrain, "--found", "missing.json"], "missing.json"),
+    ):
         assert main(verb) == 2
         printed = capsys.readouterr().err
         assert word in printed and printed.count("\n") == 1
-    assert search(trained, "-o", str(tmp_path / "f.json"), "--budget", "cycles=50%", "--costs",
-                  table, "--emulator", "--length", "256") == 2
+    assert (
+        search(
+            trained,
+            "-o",
+            str(tmp_path / "f.json"),
+            "--budget",
+            "cycles=50%",
+            "--costs",
+            table,
+            "--emulator",
+            "--length",
+            "256",
+        )
+        == 2
+    )
     assert "--length 256 is not the 128" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
@@ -276,8 +391,15 @@ def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "c.pt").write_text("no")
     parts = random_parts(TINY)
     with pytest.raises(UserError, match="not a checkpoint"):
-        fit(PlainNet(TINY, TINY.full), lambda *_: torch.zeros(()), parts.images, parts.labels,
-            SHORT, tmp_path / "c.pt", {})
+        fit(
+            PlainNet(TINY, TINY.full),
+            lambda *_: torch.zeros(()),
+            parts.images,
+            parts.labels,
+            SHORT,
+            tmp_path / "c.pt",
+            {},
+        )
 
 
 def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
@@ -286,19 +408,66 @@ def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
     where = space("fashion-mobilenet-v1")
     name, data = ["--space", where.name], ["--data", str(tmp_path), "--held-out", "40"]
     few = ["--epochs", "1", "--images", "32", "--batch", "16"]
-    net, table, found, out = (str(tmp_path / each) for each in (
-        "net.pt", "t.json", "f.json", "pruned.npz"))
+    net, table, found, out = (
+        str(tmp_path / each) for each in ("net.pt", "t.json", "f.json", "pruned.npz")
+    )
     assert main(["prune", "train", *name, "-o", net, *data, *few]) == 0
     assert main(["prune", "table", *name, "-o", table]) == 0
-    assert main(["prune", "search", *name, "--net", net, "--costs", table, "-o", found, *data,
-                 "--budget", "cycles=40%", "--population", "4", "--iterations", "2",
-                 "--validation", "40", "--batches", "1"]) == 0
-    assert main(["prune", "retrain", *name, "--found", found, "--costs", table, "-o", out,
-                 *data, *few, "--training-seeds", "1,2", "--test", "20"]) == 0
+    assert (
+        main(
+            [
+                "prune",
+                "search",
+                *name,
+                "--net",
+                net,
+                "--costs",
+                table,
+                "-o",
+                found,
+                *data,
+                "--budget",
+                "cycles=40%",
+                "--population",
+                "4",
+                "--iterations",
+                "2",
+                "--validation",
+                "40",
+                "--batches",
+                "1",
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "prune",
+                "retrain",
+                *name,
+                "--found",
+                found,
+                "--costs",
+                table,
+                "-o",
+                out,
+                *data,
+                *few,
+                "--training-seeds",
+                "1,2",
+                "--test",
+                "20",
+            ]
+        )
+        == 0
+    )
     result = json.loads((tmp_path / "pruned.json").read_text())
     assert len(result["float"]) == 2 and 0 <= result["dscim"] <= 1
-    assert result["costs"]["cycles"] <= 0.4 * json.loads(
-        (tmp_path / "f.json").read_text())["full"]["cycles"]
+    assert (
+        result["costs"]["cycles"]
+        <= 0.4 * json.loads((tmp_path / "f.json").read_text())["full"]["cycles"]
+    )
     network = load(tmp_path / "pruned.npz")
     images = np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1)).astype(np.uint8)
     np.save(tmp_path / "x.npy", (images ^ 128).view(np.int8))
@@ -306,15 +475,20 @@ def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
     assert result["costs"]["cycles"] <= result["budget"]["cycles"]
     real = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     exported = torch.export.load(tmp_path / "pruned.pt2").module()(real)
-    session = onnxruntime.InferenceSession(tmp_path / "pruned.onnx",
-                                           providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        tmp_path / "pruned.onnx", providers=["CPUExecutionProvider"]
+    )
     (answers,) = session.run(None, {"input": real.numpy()})
     np.testing.assert_allclose(answers, exported.detach().numpy(), rtol=1e-4, atol=1e-4)
     weighted = [layer for _, layer in network.layers()]
-    wanted = [each.layer for each in operations(where, where.decode(tuple(result["encoding"])))
-              if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
+    wanted = [
+        each.layer
+        for each in operations(where, where.decode(tuple(result["encoding"])))
+        if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)
+    ]
     assert [product_cycles(SocSpec(), layer) for layer in weighted] == [
-        product_cycles(SocSpec(), layer) for layer in wanted]
+        product_cycles(SocSpec(), layer) for layer in wanted
+    ]
 
 
 @pytest.mark.slow
@@ -324,14 +498,49 @@ def test_pruned_networks_on_the_soc(trained: Path, tmp_path: Path, capsys) -> No
     table, found = tmp_path / "table.json", tmp_path / "found.json"
     assert main(["prune", "table", *name, "-o", str(table)]) == 0
     assert search(trained, "--costs", str(table), "-o", str(found), "--budget", "cycles=40%") == 0
-    for stem, which in (("search-x", ("--found", str(found))),
-                        ("uniform-x", ("--encoding", ",".join("9" * 6)))):
-        assert main(["prune", "retrain", *name, *which, "--costs", str(table), "-o",
-                     str(tmp_path / f"{stem}.npz"), "--method", stem[:-2], "--data", str(trained),
-                     "--epochs", "1", "--images", "32", "--batch", "16", "--test", "20"]) == 0
+    for stem, which in (
+        ("search-x", ("--found", str(found))),
+        ("uniform-x", ("--encoding", ",".join("9" * 6))),
+    ):
+        assert (
+            main(
+                [
+                    "prune",
+                    "retrain",
+                    *name,
+                    *which,
+                    "--costs",
+                    str(table),
+                    "-o",
+                    str(tmp_path / f"{stem}.npz"),
+                    "--method",
+                    stem[:-2],
+                    "--data",
+                    str(trained),
+                    "--epochs",
+                    "1",
+                    "--images",
+                    "32",
+                    "--batch",
+                    "16",
+                    "--test",
+                    "20",
+                ]
+            )
+            == 0
+        )
     out = tmp_path / "report.out"
-    report = ["prune", "report", *name, "--work", str(tmp_path), "--target", "sim", "--json",
-              str(out)]
+    report = [
+        "prune",
+        "report",
+        *name,
+        "--work",
+        str(tmp_path),
+        "--target",
+        "sim",
+        "--json",
+        str(out),
+    ]
     assert main(report) == 0
     printed = capsys.readouterr().out
     assert printed.count("layers equal to the reference") == 2 and "x: search" in printed

@@ -17,8 +17,9 @@ from tests.tables import random_table
 taps = st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS))
 seeds = st.tuples(st.integers(1, 255), st.integers(1, 255))
 lfsrs = st.builds(SequenceSpec, st.just("lfsr"), taps, seeds)
-sequences = st.one_of(st.just(SequenceSpec()), lfsrs,
-                      st.builds(random_table, st.just(7), st.integers(0, 99)))
+sequences = st.one_of(
+    st.just(SequenceSpec()), lfsrs, st.builds(random_table, st.just(7), st.integers(0, 99))
+)
 
 
 @st.composite
@@ -82,11 +83,12 @@ def divide(numerator: int, denominator: int) -> int:
     return sign * ((2 * abs(numerator) + denominator) // (2 * denominator))
 
 
-@given(st.integers(-2**31, 2**31 - 1), st.integers(2**30, 2**31 - 1), st.integers(-31, 0))
+@given(st.integers(-(2**31), 2**31 - 1), st.integers(2**30, 2**31 - 1), st.integers(-31, 0))
 @settings(max_examples=500, deadline=None)
 def test_requantisation_rounds_twice(value, multiplier, shift):
     got = multiply_by_quantized_multiplier(
-        np.array([value]), np.array([multiplier]), np.array([shift]))[0]
+        np.array([value]), np.array([multiplier]), np.array([shift])
+    )[0]
     wide = value * multiplier
     # gemmlowp: nudge, then C's division, which truncates towards zero.
     nudged = wide + (2**30 if wide >= 0 else 1 - 2**30)
@@ -99,11 +101,12 @@ def scalings(draw: st.DrawFn) -> tuple[int, int, int]:
     """A sum, a multiplier and a shift, half of them so that the product lies at or beside a tie."""
     shift = draw(st.integers(-31, 12))
     limit = 2**31 >> max(shift, 0)
-    value = draw(st.sampled_from((-limit, -limit + 1, -1, 0, 1, limit - 1))
-                 | st.integers(-limit, limit - 1))
+    value = draw(
+        st.sampled_from((-limit, -limit + 1, -1, 0, 1, limit - 1)) | st.integers(-limit, limit - 1)
+    )
     if draw(st.booleans()):
         return value, draw(st.integers(0, 2**31 - 1)), shift
-    power = draw(st.integers(0, 30))                # ties: odd multiples of half a unit
+    power = draw(st.integers(0, 30))  # ties: odd multiples of half a unit
     unit = 31 - shift - power
     if 1 <= unit <= 31:
         odd = 2 * draw(st.integers(-(limit >> unit), max(0, (limit >> unit) - 1))) + 1

@@ -29,14 +29,17 @@ def test_the_report_is_what_the_contract_loses():
     assert [layer.name for layer in report.layers] == [node.name for node in weighted]
     assert {step[0] for step in steps} >= {"exact", "as it is", "stem exact"}
 
-    last, layer = weighted[-1], next(layer for node, layer in network.layers(SPEC)
-                                     if node.name == "classifier")
+    last, layer = (
+        weighted[-1],
+        next(layer for node, layer in network.layers(SPEC) if node.name == "classifier"),
+    )
     x, w = noisy["pool"][:, 0, 0], last.weights[:, 0, 0].T
     true = (x.astype(np.int64) - last.input_zero) @ w.astype(np.int64)
     estimate = contract.product(x, w, layer.product, last.input_zero)
     unit = last.multiplier * 2.0 ** (last.shift - 31)
-    snr = 10 * np.log10((true * unit).var(axis=0).sum()
-                        / (((estimate - true) * unit) ** 2).mean(axis=0).sum())
+    snr = 10 * np.log10(
+        (true * unit).var(axis=0).sum() / (((estimate - true) * unit) ** 2).mean(axis=0).sum()
+    )
     assert report.layers[-1].snr == pytest.approx(snr, abs=1e-3)
 
 
@@ -56,8 +59,17 @@ def test_a_layer_alone_exact_is_that_layer_and_no_other():
 def test_the_verb_prints_the_table_and_writes_it(tmp_path):
     save(small_network(arithmetic=ProductSpec(exact=True)), tmp_path / "net.npz")
     np.save(tmp_path / "images.npy", small_images(6))
-    done = dscim("run", "net.npz", "images.npy", "--length", 64, "--report", "--json", "r.json",
-                 folder=tmp_path)
+    done = dscim(
+        "run",
+        "net.npz",
+        "images.npy",
+        "--length",
+        64,
+        "--report",
+        "--json",
+        "r.json",
+        folder=tmp_path,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["settings"]["length"] == 64 and not result["settings"]["exact"]

@@ -27,12 +27,15 @@ def block(rng: np.random.Generator, channels: int, kind: str, turned: bool) -> N
     shape = (5, 4, int(rng.integers(1, 9)))
     inner = (5, 4, channels)
     first = nodes.conv(rng, "first", INPUT, shape, zero, channels, POINT)
-    second = nodes.conv(rng, "second", "first", inner, first.output_zero, channels, SAME) \
-        if kind == "conv" else nodes.depthwise(rng, "second", "first", inner, first.output_zero,
-                                               window=SAME)
+    second = (
+        nodes.conv(rng, "second", "first", inner, first.output_zero, channels, SAME)
+        if kind == "conv"
+        else nodes.depthwise(rng, "second", "first", inner, first.output_zero, window=SAME)
+    )
     names, zeros = ("first", "second"), (first.output_zero, second.output_zero)
-    total = nodes.add(rng, "sum", names[::-1] if turned else names,
-                      zeros[::-1] if turned else zeros)
+    total = nodes.add(
+        rng, "sum", names[::-1] if turned else names, zeros[::-1] if turned else zeros
+    )
     last = nodes.conv(rng, "last", "sum", inner, total.output_zero, 5, POINT)
     return Network("block", shape, 1.0, zero, (first, second, total, last))
 
@@ -52,8 +55,7 @@ def test_blocks(device, kind):
     for case, channels in enumerate((1, 3, 8, 13, 16, 21)):
         network = block(rng, channels, kind, bool(case % 2))
         for arithmetic in arithmetics(device.spec):
-            runs = [run_on(device, network, arithmetic, compare, rng)
-                    for compare in (False, True)]
+            runs = [run_on(device, network, arithmetic, compare, rng) for compare in (False, True)]
             assert runs[0].program.added == {"second": "sum"} == runs[1].program.added
             if any(layer.counters.cycles_busy for layer in runs[0].layers):
                 for run in runs:
@@ -91,23 +93,36 @@ def network_of(*inputs: str) -> Network:
     first = nodes.conv(rng, "first", INPUT, shape, 0, 8, POINT)
     second = nodes.conv(rng, "second", "first", shape, 0, 8, SAME)
     pool = dataclasses.replace(nodes.pool(rng, "pool", "second", shape, 0), **POINT)
-    made = [first, second, *([pool] if "pool" in inputs else []),
-            nodes.add(rng, "sum", inputs, (0, 0))]
-    return Network("rules", shape, 1.0, 0, tuple(
-        dataclasses.replace(node, output_zero=0) for node in made))
+    made = [
+        first,
+        second,
+        *([pool] if "pool" in inputs else []),
+        nodes.add(rng, "sum", inputs, (0, 0)),
+    ]
+    return Network(
+        "rules", shape, 1.0, 0, tuple(dataclasses.replace(node, output_zero=0) for node in made)
+    )
 
 
-@pytest.mark.parametrize(("inputs", "found"), (
-    (("first", "second"), "second"), (("second", "first"), "second"),
-    ((INPUT, "second"), "second"), (("second", "second"), None), (("pool", "second"), None),
-    (("first", "pool"), None)))
+@pytest.mark.parametrize(
+    ("inputs", "found"),
+    (
+        (("first", "second"), "second"),
+        (("second", "first"), "second"),
+        ((INPUT, "second"), "second"),
+        (("second", "second"), None),
+        (("pool", "second"), None),
+        (("first", "pool"), None),
+    ),
+)
 def test_the_later_product_takes_the_sum_where_nothing_else_takes_it(inputs, found):
     assert {name: add.name for name, add in residuals(network_of(*inputs)).items()} == (
-        {found: "sum"} if found else {})
+        {found: "sum"} if found else {}
+    )
 
 
 def test_without_room_for_three_tensors_the_sum_runs_by_itself(device):
-    network = network_of(INPUT, "second")               # tensors of 20 words
+    network = network_of(INPUT, "second")  # tensors of 20 words
     tight = dataclasses.replace(device.spec, activation_words=64)
     assert plan(network, ProductSpec(exact=True), tight).added == {"second": "sum"}
     watched = plan(network, ProductSpec(exact=True), tight, watched=True)
@@ -124,10 +139,11 @@ def test_a_faulty_sum_is_located(device, monkeypatch):
 
     def spoilt(base, shape, raw=False):
         tensor = read(base, shape, raw)
-        if spoilt.count == 1:                           # second comes before the sum
+        if spoilt.count == 1:  # second comes before the sum
             tensor[1, 2, 3] ^= 1
         spoilt.count += 1
         return tensor
+
     spoilt.count = -1
     monkeypatch.setattr(device, "read_tensor", spoilt)
     list(run.execute(lambda *_: None))

@@ -58,9 +58,28 @@ def folder(tmp_path):
 
 
 def finetune(folder, *more):
-    return main(["finetune", str(folder / "base.npz"), "-o", str(folder / "tuned.npz"),
-                 "--dataset", "fashion-mnist", "--data", str(folder), "--images", "32", "--batch",
-                 "16", "--held-out", "20", "--epochs", "1", "--quiet", *more])
+    return main(
+        [
+            "finetune",
+            str(folder / "base.npz"),
+            "-o",
+            str(folder / "tuned.npz"),
+            "--dataset",
+            "fashion-mnist",
+            "--data",
+            str(folder),
+            "--images",
+            "32",
+            "--batch",
+            "16",
+            "--held-out",
+            "20",
+            "--epochs",
+            "1",
+            "--quiet",
+            *more,
+        ]
+    )
 
 
 def test_finetune_writes_a_network_and_goes_on(folder, capsys):
@@ -84,8 +103,14 @@ def shipped_data():
     """The shipped images as a data set to train on."""
     images, labels = shipped_images(256)
     pixels = images.view(np.uint8) ^ np.uint8(128)
-    return Dataset("shipped", shipped_network(EXACT).classes, pixels, labels.astype(np.int64),
-                   pixels[:1], labels[:1].astype(np.int64))
+    return Dataset(
+        "shipped",
+        shipped_network(EXACT).classes,
+        pixels,
+        labels.astype(np.int64),
+        pixels[:1],
+        labels[:1].astype(np.int64),
+    )
 
 
 def test_fine_tuning_begins_where_calibration_ends(tmp_path):
@@ -103,23 +128,26 @@ def test_fine_tuning_begins_where_calibration_ends(tmp_path):
     assert result["before"] == pytest.approx(right(begun)) and right(begun) > 0.6
     assert tuned.provenance["finetune"]["start"]["calibrate"] == begun.provenance["calibrate"]
     assert result["after"] == pytest.approx(right(tuned))
-    longer = ProductSpec(length=128)                    # what suits a shorter stream is a beginning
+    longer = ProductSpec(length=128)  # what suits a shorter stream is a beginning
     _, result = retrain(tuned, given, data, longer, recipe, tmp_path / "b.pt")
     assert result["before"] >= right(dataclasses.replace(tuned, arithmetic=longer))
     _, result = retrain(tuned, given, data, spec, recipe, tmp_path / "c.pt")
     assert result["before"] == pytest.approx(right(tuned))
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (["--epochs", "0"], "--epochs 0 is below 1"),
-    (["--calibration", "-1"], "--calibration -1 is below 0"),
-    (["--rate", "nan"], "--rate nan must be above 0"),
-    (["--batch", "64"], "--batch 64 is more than --images 32"),
-    (["--held-out", "300"], "nothing is left to train"),
-    (["--mean", "0"], "--mean and --std belong together"),
-    (["--mean", "0", "--std", "0"], "--std 0.0 is not above 0"),
-    (["--dataset", "mnist", "--data", "/nowhere"], "there is no train-images-idx3-ubyte"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--epochs", "0"], "--epochs 0 is below 1"),
+        (["--calibration", "-1"], "--calibration -1 is below 0"),
+        (["--rate", "nan"], "--rate nan must be above 0"),
+        (["--batch", "64"], "--batch 64 is more than --images 32"),
+        (["--held-out", "300"], "nothing is left to train"),
+        (["--mean", "0"], "--mean and --std belong together"),
+        (["--mean", "0", "--std", "0"], "--std 0.0 is not above 0"),
+        (["--dataset", "mnist", "--data", "/nowhere"], "there is no train-images-idx3-ubyte"),
+    ],
+)
 def test_misuse_is_one_sentence(folder, capsys, options, words):
     save(shipped_network(EXACT), folder / "base.npz")
     assert finetune(folder, *options) == 2

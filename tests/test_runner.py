@@ -35,21 +35,25 @@ def complete(run: NetworkRun) -> NetworkRun:
 
 def stick_weight(monkeypatch: pytest.MonkeyPatch, row: int) -> None:
     """One byte of every product's weights is stuck: that of row `row`, column 2."""
+
     def stuck(*given: Any) -> np.ndarray:
         matrix = weights(*given).copy()
         if row < len(matrix):
             matrix[row, 2] ^= 0x40
         return matrix
+
     weights = compute._weights
     monkeypatch.setattr(compute, "_weights", stuck)
 
 
 def stick_multiplier(monkeypatch: pytest.MonkeyPatch) -> None:
     """The multiplier of channel 1 of every product has a wrong bit."""
+
     def stuck(*given: Any) -> np.ndarray:
         changed = parameters(*given).copy()
         changed[1, 1] ^= 1 << 29
         return changed
+
     parameters = compute._parameters
     monkeypatch.setattr(compute, "_parameters", stuck)
 
@@ -66,8 +70,10 @@ class Dying(ModelLink):
         return super()._run(place)
 
 
-@pytest.mark.parametrize("arithmetic", [
-    ProductSpec(), ProductSpec(exact=True), ProductSpec(64, 128), ProductSpec(signed="offset")])
+@pytest.mark.parametrize(
+    "arithmetic",
+    [ProductSpec(), ProductSpec(exact=True), ProductSpec(64, 128), ProductSpec(signed="offset")],
+)
 def test_every_layer_agrees_on_ref(arithmetic: ProductSpec) -> None:
     images = small_images(3)
     macro = dataclasses.replace(SocSpec().macro, or_width=arithmetic.or_width, lanes=1)
@@ -85,7 +91,8 @@ def test_every_layer_agrees_on_ref(arithmetic: ProductSpec) -> None:
 
 @pytest.mark.parametrize("row", [1, 129, 296])
 def test_a_broken_weight_is_found_in_its_row_tile(
-        row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    row: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stick_weight(monkeypatch, row)
     with open_target("ref", SocSpec()) as device:
         run = complete(NetworkRun([device], NETWORK, ProductSpec(exact=True), small_images(2)))
@@ -126,7 +133,7 @@ def test_images_of_another_shape_are_refused() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_pool_gives_what_one_device_gives(count: int) -> None:
-    images = small_images(2 if count == 3 else 5)   # more devices than images, too
+    images = small_images(2 if count == 3 else 5)  # more devices than images, too
     seen: list[tuple[str, int, int]] = []
     with open_target("ref", SocSpec()) as device:
         alone = complete(NetworkRun([device], NETWORK, ProductSpec(), images))
@@ -137,9 +144,10 @@ def test_a_pool_gives_what_one_device_gives(count: int) -> None:
     assert run.outputs is not None and alone.outputs is not None
     np.testing.assert_array_equal(run.outputs, alone.outputs)
     assert run.counters.products == alone.counters.products
-    work = len(images)*len(NETWORK.nodes)
-    assert [done for name, done, _ in seen if name.startswith("layers of")] == \
-        list(range(1, work + 1))
+    work = len(images) * len(NETWORK.nodes)
+    assert [done for name, done, _ in seen if name.startswith("layers of")] == list(
+        range(1, work + 1)
+    )
 
 
 class _Fake:
@@ -193,6 +201,7 @@ def test_a_pool_that_cannot_be_opened_leaves_no_device_open() -> None:
             raise UserError("no third")
         opened.append(_Fake(events))
         return opened[-1]  # type: ignore[return-value]
+
     opened: list[_Fake] = []
     with pytest.raises(UserError, match="no third"):
         Pool.open(3, opener)
@@ -200,5 +209,6 @@ def test_a_pool_that_cannot_be_opened_leaves_no_device_open() -> None:
 
 
 def test_counters_add_up() -> None:
-    assert Counters(1, products=2) + Counters(3, bytes_read=1) == \
-        Counters(4, products=2, bytes_read=1)
+    assert Counters(1, products=2) + Counters(3, bytes_read=1) == Counters(
+        4, products=2, bytes_read=1
+    )

@@ -17,8 +17,16 @@ from tests.commandline import assert_refused, contents, dscim
 
 pytest.importorskip("litescope")
 
-SPEC = SocSpec(MacroSpec(rows=16, columns=4), exact=False, activation_words=512, weight_rows=512,
-               channels=64, strip=16, requant_lanes=1, descriptors=16)
+SPEC = SocSpec(
+    MacroSpec(rows=16, columns=4),
+    exact=False,
+    activation_words=512,
+    weight_rows=512,
+    channels=64,
+    strip=16,
+    requant_lanes=1,
+    descriptors=16,
+)
 BEFORE = 20
 LONG = 600
 """Seconds, for a starved machine."""
@@ -29,8 +37,9 @@ def test_the_registers_are_where_the_host_looks_for_them() -> None:
     from litescope import LiteScopeAnalyzer  # noqa: PLC0415
     from migen import Signal  # noqa: PLC0415
 
-    scope = LiteScopeAnalyzer([Signal(sum(probe.width for probe in PROBES))], SAMPLES,
-                              clock_domain="sys", csr_csv=None)
+    scope = LiteScopeAnalyzer(
+        [Signal(sum(probe.width for probe in PROBES))], SAMPLES, clock_domain="sys", csr_csv=None
+    )
     found = scope.get_csrs()
     assert tuple(one.name for one in found) == REGISTERS
     assert all(one.size <= 32 for one in found)
@@ -52,8 +61,8 @@ def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
             samples = scope.wait(LONG)
             assert len(samples) == TAKEN
             first = int(np.argmax(column(samples, seen)))
-            assert abs(first - BEFORE) <= 2              # LiteScope's queue
-        assert counted.cycles_busy < TAKEN - BEFORE      # so that one look sees all of it
+            assert abs(first - BEFORE) <= 2  # LiteScope's queue
+        assert counted.cycles_busy < TAKEN - BEFORE  # so that one look sees all of it
         scope.arm(Look({"start": 1}, BEFORE))
         counted = device.multiply(x, w, ProductSpec()).counters
         samples = scope.wait(LONG)
@@ -66,8 +75,8 @@ def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
     sums = column(samples, "sums_valid") & column(samples, "sums_ready")
     assert int(sums.sum()) == counted.products
     assert _read_back(vcd(samples)) == [
-        {probe.name: int(column(samples, probe.name)[k]) for probe in PROBES}
-        for k in range(TAKEN)]
+        {probe.name: int(column(samples, probe.name)[k]) for probe in PROBES} for k in range(TAKEN)
+    ]
 
 
 def _read_back(text: str) -> list[dict[str, int]]:
@@ -78,7 +87,7 @@ def _read_back(text: str) -> list[dict[str, int]]:
     samples: list[dict[str, int]] = []
     for line in body:
         if line.startswith("#"):
-            samples += [dict(now)]*(int(line[1:])//10 - len(samples))
+            samples += [dict(now)] * (int(line[1:]) // 10 - len(samples))
         else:
             bits, key = line[1:].split() if line[0] == "b" else (line[0], line[1:])
             now[names[key]] = int(bits, 2)
@@ -86,9 +95,11 @@ def _read_back(text: str) -> list[dict[str, int]]:
 
 
 def test_bad_triggers_are_refused(tmp_path: Path) -> None:
-    for trigger, before, told in (({"windowz": 1}, 0, "no probe 'windowz'"),
-                                  ({"busy": 2}, 0, "1 bits and is never 2"),
-                                  ({"busy": 1}, TAKEN, f"outside 0..{TAKEN - 1}")):
+    for trigger, before, told in (
+        ({"windowz": 1}, 0, "no probe 'windowz'"),
+        ({"busy": 2}, 0, "1 bits and is never 2"),
+        ({"busy": 1}, TAKEN, f"outside 0..{TAKEN - 1}"),
+    ):
         with pytest.raises(UserError, match=told):
             Look(trigger, before)
     assert place("error") == (2, 4)
@@ -100,6 +111,7 @@ def test_bad_triggers_are_refused(tmp_path: Path) -> None:
 
 def test_a_line_that_repeats_frames_gives_no_samples() -> None:
     """A sample is gone once it is read: what a resent READ brings is the next one."""
+
     class Line:
         """Everything reads as 1; the hundredth READ goes out twice."""
 
@@ -118,8 +130,21 @@ def test_a_line_that_repeats_frames_gives_no_samples() -> None:
 
 @pytest.mark.slow
 def test_the_command_writes_a_vcd(tmp_path: Path) -> None:
-    done = dscim("scope", "--rows", 16, "--columns", 4, "--trigger", "busy=1", "--trigger",
-                 "error=0", "--before", 8, folder=tmp_path, seconds=600)
+    done = dscim(
+        "scope",
+        "--rows",
+        16,
+        "--columns",
+        4,
+        "--trigger",
+        "busy=1",
+        "--trigger",
+        "error=0",
+        "--before",
+        8,
+        folder=tmp_path,
+        seconds=600,
+    )
     assert done.returncode == 0, done.stderr
     assert "'scope.vcd' has 1016 cycles, the macro at work in" in done.stdout
-    assert len(_read_back((tmp_path/"scope.vcd").read_text())) == TAKEN
+    assert len(_read_back((tmp_path / "scope.vcd").read_text())) == TAKEN

@@ -37,8 +37,9 @@ def connect(simulator: Simulator, port: int = FRAMES_PORT, seconds: float = 10) 
 def numbered(count: int, most: int, seed: int) -> list[bytes]:
     """Datagrams of random sizes, each with its number and a CRC-32 of its own."""
     chance = random.Random(seed)
-    bodies = [struct.pack("<I", i) + chance.randbytes(chance.randrange(most - 7))
-              for i in range(count)]
+    bodies = [
+        struct.pack("<I", i) + chance.randbytes(chance.randrange(most - 7)) for i in range(count)
+    ]
     return [body + zlib.crc32(body).to_bytes(4, "little") for body in bodies]
 
 
@@ -57,8 +58,8 @@ def test_echoes_every_size(simulator: Simulator) -> None:
     sizes = range(1473)
     with connect(simulator) as client:
         for size in sizes:
-            client.send(data[size % 7:][:size])
-            assert client.recv(2000) == data[size % 7:][:size]
+            client.send(data[size % 7 :][:size])
+            assert client.recv(2000) == data[size % 7 :][:size]
     status = simulator.ask()
     assert (status.datagrams_received, status.datagrams_sent) == (len(sizes), len(sizes))
     assert (status.datagrams_dropped, status.frames_bad, status.bits_flipped) == (0, 0, 0)
@@ -67,8 +68,10 @@ def test_echoes_every_size(simulator: Simulator) -> None:
 @pytest.mark.parametrize("stall", [0, 7])
 def test_burst_comes_back_whole_and_in_order(stall: int) -> None:
     sent = numbered(1000, 1472, seed=1)
-    with Simulator(toy_soc.ethernet_design(), stall=stall) as simulator, \
-            connect(simulator) as client:
+    with (
+        Simulator(toy_soc.ethernet_design(), stall=stall) as simulator,
+        connect(simulator) as client,
+    ):
         for datagram in sent:
             client.send(datagram)
         assert echoes(client, len(sent)) == sent
@@ -122,8 +125,10 @@ def test_flipped_bits_never_reach_a_client() -> None:
     and echoes what was damaged on its way to it, in a right frame: a CRC-32 of the datagram's own
     tells that apart."""
     sent = numbered(1000, 1472, seed=3)
-    with Simulator(toy_soc.ethernet_design(), flip=(5, 20)) as simulator, \
-            connect(simulator, seconds=2) as client:
+    with (
+        Simulator(toy_soc.ethernet_design(), flip=(5, 20)) as simulator,
+        connect(simulator, seconds=2) as client,
+    ):
         for datagram in sent:
             client.send(datagram)
         came = echoes(client, len(sent))
@@ -140,8 +145,10 @@ def test_flipped_bits_never_reach_a_client() -> None:
 @pytest.mark.parametrize("seed", [4, 7])
 def test_finds_the_device_among_flipped_bits(seed: int) -> None:
     """These seeds hit the first frames of ARP, one the host's and one the device's; others pass."""
-    with Simulator(toy_soc.ethernet_design(), flip=(seed, 300)) as simulator, \
-            connect(simulator, seconds=0.2) as client:
+    with (
+        Simulator(toy_soc.ethernet_design(), flip=(seed, 300)) as simulator,
+        connect(simulator, seconds=0.2) as client,
+    ):
         for _ in range(300):
             client.send(b"again")
             with contextlib.suppress(TimeoutError):
@@ -163,8 +170,10 @@ def test_killed_and_started_again() -> None:
             time.sleep(chance.random() * 0.1)
             os.kill(simulator.pid, signal.SIGKILL)
             ports = simulator.udp
-        with Simulator(toy_soc.ethernet_design(), udp=ports) as simulator, \
-                connect(simulator) as client:
+        with (
+            Simulator(toy_soc.ethernet_design(), udp=ports) as simulator,
+            connect(simulator) as client,
+        ):
             assert simulator.udp == ports
             client.send(b"again")
             assert client.recv(2000) == b"again"
@@ -215,7 +224,7 @@ def test_litex_reads_and_writes_over_etherbone(simulator: Simulator) -> None:
         for size, records in ((1, 1), (200, 30), (255, 50)):  # written without a look at answers
             texts = [[chance.getrandbits(32) for _ in range(size)] for _ in range(records)]
             for number, text in enumerate(texts):
-                bone.write(toy_soc.MEMORY + 4*size*number, text)
+                bone.write(toy_soc.MEMORY + 4 * size * number, text)
             for number, text in enumerate(texts):
-                assert bone.read(toy_soc.MEMORY + 4*size*number, size) == text
+                assert bone.read(toy_soc.MEMORY + 4 * size * number, size) == text
     assert simulator.ask().frames_bad == 0

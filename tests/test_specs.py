@@ -24,18 +24,37 @@ from dscim.gateware.specs.sequence import lfsr_step
 from tests.tables import random_table
 
 lfsrs = st.builds(
-    SequenceSpec, st.just("lfsr"),
+    SequenceSpec,
+    st.just("lfsr"),
     st.tuples(st.sampled_from(MAXIMAL_TAPS), st.sampled_from(MAXIMAL_TAPS)),
-    st.tuples(st.integers(1, 255), st.integers(1, 255)))
+    st.tuples(st.integers(1, 255), st.integers(1, 255)),
+)
 tables = st.builds(random_table, st.just(7), st.integers(0, 99))
 products = st.builds(
-    ProductSpec, st.sampled_from((16, 64)), st.sampled_from((64, 128, 256, 512, 1024)),
-    st.one_of(st.just(SequenceSpec()), lfsrs, tables), st.just("split"), st.integers(0, 3),
-    st.booleans())
-macros = st.builds(MacroSpec, st.sampled_from((64, 128)), st.sampled_from((4, 32)),
-                   st.sampled_from((16, 64)), st.just("array"), st.sampled_from((1, 4, 64)), lfsrs)
-layers = st.builds(LayerSpec, st.tuples(*[st.integers(7, 40)] * 3), st.integers(1, 70),
-                   st.sampled_from(((1, 1), (3, 3), (1, 7))), product=products)
+    ProductSpec,
+    st.sampled_from((16, 64)),
+    st.sampled_from((64, 128, 256, 512, 1024)),
+    st.one_of(st.just(SequenceSpec()), lfsrs, tables),
+    st.just("split"),
+    st.integers(0, 3),
+    st.booleans(),
+)
+macros = st.builds(
+    MacroSpec,
+    st.sampled_from((64, 128)),
+    st.sampled_from((4, 32)),
+    st.sampled_from((16, 64)),
+    st.just("array"),
+    st.sampled_from((1, 4, 64)),
+    lfsrs,
+)
+layers = st.builds(
+    LayerSpec,
+    st.tuples(*[st.integers(7, 40)] * 3),
+    st.integers(1, 70),
+    st.sampled_from(((1, 1), (3, 3), (1, 7))),
+    product=products,
+)
 specs = st.one_of(lfsrs, products, macros, layers, st.builds(SocSpec, macros, st.booleans()))
 
 
@@ -61,44 +80,88 @@ def test_taps_are_maximal(taps):
     assert period == 255
 
 
-@pytest.mark.parametrize(("make", "sentence"), [
-    (lambda: SequenceSpec("sobol"),
-     "Sequence 'sobol' is unknown; choose one of counter, lfsr, table."),
-    (lambda: SequenceSpec("lfsr", (0x80, 0x95)), "Taps 0x80 do not give an 8-bit LFSR of period "
-     "255; choose one of " + " ".join(f"{taps:#x}" for taps in MAXIMAL_TAPS) + "."),
-    (lambda: SequenceSpec("lfsr", seeds=(0, 1)),
-     "Seed 0 is outside 1..255; zero would never move."),
-    (lambda: ProductSpec(length=100), "Stream length 100 is not allowed with OR width 16; choose "
-     "16 times a power of two, from 16 to 1024."),
-    (lambda: ProductSpec(64, 4096), "Stream length 4096 is not allowed with OR width 64; choose "
-     "64 times a power of two, from 64 to 2048."),
-    (lambda: ProductSpec(or_width=32), "OR width 32 is not built; choose 16 (ds-cim1) or 64 "
-     "(ds-cim2)."),
-    (lambda: ProductSpec(signed="two"), "Signed mode 'two' is unknown; choose offset or split."),
-    (lambda: ProductSpec(activation_shift=4), "Activation shift 4 is outside 0..3."),
-    (lambda: ProductSpec(signed="offset", activation_shift=1),
-     "Activation shift 1 needs the signed mode split; offset has none."),
-    (lambda: MacroSpec(rows=100), "A macro of 100 rows cannot be cut into OR groups of 16; choose "
-     "a multiple of 16 up to 512."),
-    (lambda: MacroSpec(columns=3), "3 columns are not a power of two up to 256."),
-    (lambda: MacroSpec(sequence=SequenceSpec("lfsr"), lanes=4), "4 lanes do not fit the form "
-     "selected with the sequence lfsr; choose a power of two from 1 to 1."),
-    (lambda: SocSpec(strip=3), "The device's strip of 3 is not a power of two from 2 to 4096."),
-    (lambda: LayerSpec((8, 8, 4), 6, (3, 3), depthwise=True), "A depthwise layer of 4 channels "
-     "cannot have 6 outputs; it needs a multiple of 4."),
-    (lambda: LayerSpec((8, 8, 4), 4, product=ProductSpec(signed="offset"), depthwise=True),
-     "A depthwise layer runs in the signed mode split only, not in offset: there a cell off the "
-     "diagonal would fire."),
-    (lambda: LayerSpec((8, 8, 4095), 1, (3, 3)), "A window of 36855 inputs is more than 32767, "
-     "beyond which 32 bits could wrap; split the layer's input channels."),
-    (lambda: LayerSpec((2, 2, 1), 1, (3, 3)), "A kernel of (3, 3) is larger than the padded "
-     "input of (2, 2, 1) with padding ((0, 0), (0, 0))."),
-    (lambda: SocSpec().macro_for(ProductSpec(64, 64)), "The device cannot compute this product: "
-     "The macro's OR width is 16, not 64."),
-    (lambda: MacroSpec.from_json({"row": 1}), "MacroSpec has no field row; its fields are rows, "
-     "columns, or_width, form, lanes, sequence, signed."),
-    (lambda: MacroSpec.from_json([1]), "MacroSpec needs a JSON object, not [1]."),
-])
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: SequenceSpec("sobol"),
+            "Sequence 'sobol' is unknown; choose one of counter, lfsr, table.",
+        ),
+        (
+            lambda: SequenceSpec("lfsr", (0x80, 0x95)),
+            "Taps 0x80 do not give an 8-bit LFSR of period "
+            "255; choose one of " + " ".join(f"{taps:#x}" for taps in MAXIMAL_TAPS) + ".",
+        ),
+        (
+            lambda: SequenceSpec("lfsr", seeds=(0, 1)),
+            "Seed 0 is outside 1..255; zero would never move.",
+        ),
+        (
+            lambda: ProductSpec(length=100),
+            "Stream length 100 is not allowed with OR width 16; choose "
+            "16 times a power of two, from 16 to 1024.",
+        ),
+        (
+            lambda: ProductSpec(64, 4096),
+            "Stream length 4096 is not allowed with OR width 64; choose "
+            "64 times a power of two, from 64 to 2048.",
+        ),
+        (
+            lambda: ProductSpec(or_width=32),
+            "OR width 32 is not built; choose 16 (ds-cim1) or 64 (ds-cim2).",
+        ),
+        (
+            lambda: ProductSpec(signed="two"),
+            "Signed mode 'two' is unknown; choose offset or split.",
+        ),
+        (lambda: ProductSpec(activation_shift=4), "Activation shift 4 is outside 0..3."),
+        (
+            lambda: ProductSpec(signed="offset", activation_shift=1),
+            "Activation shift 1 needs the signed mode split; offset has none.",
+        ),
+        (
+            lambda: MacroSpec(rows=100),
+            "A macro of 100 rows cannot be cut into OR groups of 16; choose "
+            "a multiple of 16 up to 512.",
+        ),
+        (lambda: MacroSpec(columns=3), "3 columns are not a power of two up to 256."),
+        (
+            lambda: MacroSpec(sequence=SequenceSpec("lfsr"), lanes=4),
+            "4 lanes do not fit the form "
+            "selected with the sequence lfsr; choose a power of two from 1 to 1.",
+        ),
+        (lambda: SocSpec(strip=3), "The device's strip of 3 is not a power of two from 2 to 4096."),
+        (
+            lambda: LayerSpec((8, 8, 4), 6, (3, 3), depthwise=True),
+            "A depthwise layer of 4 channels cannot have 6 outputs; it needs a multiple of 4.",
+        ),
+        (
+            lambda: LayerSpec((8, 8, 4), 4, product=ProductSpec(signed="offset"), depthwise=True),
+            "A depthwise layer runs in the signed mode split only, not in offset: there a cell off "
+            "the diagonal would fire.",
+        ),
+        (
+            lambda: LayerSpec((8, 8, 4095), 1, (3, 3)),
+            "A window of 36855 inputs is more than 32767, "
+            "beyond which 32 bits could wrap; split the layer's input channels.",
+        ),
+        (
+            lambda: LayerSpec((2, 2, 1), 1, (3, 3)),
+            "A kernel of (3, 3) is larger than the padded "
+            "input of (2, 2, 1) with padding ((0, 0), (0, 0)).",
+        ),
+        (
+            lambda: SocSpec().macro_for(ProductSpec(64, 64)),
+            "The device cannot compute this product: The macro's OR width is 16, not 64.",
+        ),
+        (
+            lambda: MacroSpec.from_json({"row": 1}),
+            "MacroSpec has no field row; its fields are rows, "
+            "columns, or_width, form, lanes, sequence, signed.",
+        ),
+        (lambda: MacroSpec.from_json([1]), "MacroSpec needs a JSON object, not [1]."),
+    ],
+)
 def test_what_cannot_be_is_one_sentence(make, sentence):
     with pytest.raises(SpecError) as caught:
         make()
@@ -129,13 +192,16 @@ def test_lanes_of_a_table_hold_a_regions_samples():
     assert alone.refusal(ProductSpec(16, 1024, macro.sequence)) is None
 
 
-@pytest.mark.parametrize(("table", "words"), [
-    ((), "needs a table"),
-    (((0, ((1, 2), (3, 4))),), "1 points"),
-    (((4, ((1, 2),)),), "shift of 4"),
-    (((0, ((256, 2),)),), "0..255"),
-    (((0, ((1, 2),)), (0, ((9, 2), (3, 4)))), "rising"),
-])
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ((), "needs a table"),
+        (((0, ((1, 2), (3, 4))),), "1 points"),
+        (((4, ((1, 2),)),), "shift of 4"),
+        (((0, ((256, 2),)),), "0..255"),
+        (((0, ((1, 2),)), (0, ((9, 2), (3, 4)))), "rising"),
+    ],
+)
 def test_tables_that_cannot_be(table, words):
     with pytest.raises(SpecError, match=re.escape(words)):
         SequenceSpec("table", table=table)

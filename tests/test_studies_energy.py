@@ -45,7 +45,7 @@ def test_toggles_of_a_netlist_by_hand():
     assert run.toggled == 0
     assert run.step(a=[0b01], b=[0b11])["q"] == [0b11]  # instance 0: a rises, y falls
     assert (run.toggled, run.clocked, run.counted) == (2 + 3, 2, 1)
-    assert run.step()["q"] == [0b10]                    # a cycle later q falls
+    assert run.step()["q"] == [0b10]  # a cycle later q falls
     assert run.toggled == 2 + 3 + 1
 
 
@@ -63,13 +63,16 @@ def test_packing_is_its_own_inverse():
 
 def agree(design, spec, columns=2):
     rng = np.random.default_rng(1)
-    tile = Operands(rng.integers(-128, 128, (5, 128)).astype(np.int8),
-                    rng.integers(-127, 128, (128, columns)).astype(np.int8), 3 * (not spec.exact))
+    tile = Operands(
+        rng.integers(-128, 128, (5, 128)).astype(np.int8),
+        rng.integers(-127, 128, (128, columns)).astype(np.int8),
+        3 * (not spec.exact),
+    )
     meter = Meter()
     found = DESIGNS[design](meter, spec, tile)
     want = product(tile.x, tile.w, spec, tile.zero_point)
     assert len(found) >= 2
-    assert (found == (want >> spec.decode_shift)[:len(found)]).all()
+    assert (found == (want >> spec.decode_shift)[: len(found)]).all()
     assert all(value >= 0 for value in meter.pins.values())
     return meter
 
@@ -77,18 +80,23 @@ def agree(design, spec, columns=2):
 @yosys
 def test_fixed_points_count_what_the_contract_counts():
     meter = agree("fixed", ProductSpec(64, 64))
-    assert meter.pins["weight SNG"] == 0                # weights and points stay
+    assert meter.pins["weight SNG"] == 0  # weights and points stay
     assert meter.pins["AND/OR"] > 0
 
 
 @yosys
 @pytest.mark.slow
-@pytest.mark.parametrize(("design", "spec"), [
-    ("array", ProductSpec(16, 64, SequenceSpec("lfsr"))),
-    ("array", ProductSpec(64, 256, SequenceSpec("lfsr"), activation_shift=1)),
-    ("fixed", ProductSpec(16, 64)), ("parallel", ProductSpec(exact=True)),
-    ("serial", ProductSpec(exact=True))],
-    ids=["array-16-64", "array-64-256", "fixed-16", "parallel", "serial"])
+@pytest.mark.parametrize(
+    ("design", "spec"),
+    [
+        ("array", ProductSpec(16, 64, SequenceSpec("lfsr"))),
+        ("array", ProductSpec(64, 256, SequenceSpec("lfsr"), activation_shift=1)),
+        ("fixed", ProductSpec(16, 64)),
+        ("parallel", ProductSpec(exact=True)),
+        ("serial", ProductSpec(exact=True)),
+    ],
+    ids=["array-16-64", "array-64-256", "fixed-16", "parallel", "serial"],
+)
 def test_every_design_computes_its_products(design, spec):
     meter = agree(design, spec)
     changing = design == "array" and spec.length > 64
@@ -111,7 +119,7 @@ def test_area_in_a_librarys_cells(tmp_path):
     path.write_text(LIBRARY)
     assert components.library_area(components.Nand(), path) == 4.5
     accumulator = components.library_area(components.SerialAccumulator(3), path)
-    assert accumulator > 11 * 18                        # eleven flip-flops and logic
+    assert accumulator > 11 * 18  # eleven flip-flops and logic
     path.write_text("nonsense")
     with pytest.raises(ValueError, match="ERROR"):
         components.library_area(components.Nand(), path)
@@ -121,8 +129,19 @@ def test_area_in_a_librarys_cells(tmp_path):
 @pytest.mark.slow
 def test_area_study_takes_a_library(tmp_path):
     (tmp_path / "tiny.lib").write_text(LIBRARY)
-    done = dscim("study", "area", "--quick", "--liberty", "tiny.lib", "--work", "w", "--json",
-                 "r.json", folder=tmp_path, seconds=900)
+    done = dscim(
+        "study",
+        "area",
+        "--quick",
+        "--liberty",
+        "tiny.lib",
+        "--work",
+        "w",
+        "--json",
+        "r.json",
+        folder=tmp_path,
+        seconds=900,
+    )
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert {row["unit"] for row in rows} == {"area of tiny.lib"}
@@ -134,11 +153,14 @@ def test_inputs_change_absolute_figures_alone():
         Inputs(voltage=9)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["energy", "--voltage", "7"], ["voltage 7", "0.2..3"]),
-    (["area", "--liberty", "no.lib"], ["no.lib", "standard cell"]),
-    (["rmse", "--node", "28"], ["rmse", "--node", "energy"]),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["energy", "--voltage", "7"], ["voltage 7", "0.2..3"]),
+        (["area", "--liberty", "no.lib"], ["no.lib", "standard cell"]),
+        (["rmse", "--node", "28"], ["rmse", "--node", "energy"]),
+    ],
+)
 def test_misuse_is_one_sentence(arguments, words, tmp_path):
     assert_refused(dscim("study", *arguments, folder=tmp_path), *words)
     assert contents(tmp_path) == []

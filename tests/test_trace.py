@@ -30,14 +30,20 @@ class Everything(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8),
-                                  nn.ReLU6())
-        self.depthwise = nn.Sequential(nn.Conv2d(8, 16, 3, 1, 1, groups=8), nn.BatchNorm2d(16),
-                                       nn.Hardtanh(0, 4), nn.Dropout(0.5))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6()
+        )
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(8, 16, 3, 1, 1, groups=8),
+            nn.BatchNorm2d(16),
+            nn.Hardtanh(0, 4),
+            nn.Dropout(0.5),
+        )
         self.project = nn.Conv2d(16, 8, 1)
         self.even = nn.Conv2d(8, 8, 3, padding="same")
-        self.pools = nn.Sequential(nn.MaxPool2d(3, 2, 1),
-                                   nn.AvgPool2d(3, 1, 1, count_include_pad=False))
+        self.pools = nn.Sequential(
+            nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        )
         self.hidden, self.last = nn.Linear(8 * 4 * 4, 10), nn.Linear(10, 7)
 
     def forward(self, x):
@@ -105,8 +111,10 @@ def test_a_revived_network_is_exported_as_it_was(model, images, spec):
     network = quantised(trace(model, (16, 16, 3)), images, EXACT).export("t", (16, 16, 3), (), {})
     if not spec.exact:
         network = calibrate_integers(network, pixels, spec)
-        longer = [dataclasses.replace(node, stretch=2) if node.name == "project" else node
-                  for node in network.nodes]
+        longer = [
+            dataclasses.replace(node, stretch=2) if node.name == "project" else node
+            for node in network.nodes
+        ]
         network = dataclasses.replace(network, nodes=tuple(longer))
         assert any(getattr(node, "activation_shift", 0) for node in network.nodes)
     again = QuantisedNet(revive(network, saturating=False), spec, GIVEN).eval()
@@ -141,17 +149,20 @@ class Says(nn.Module):
         return self.function(self, self.conv(x))
 
 
-@pytest.mark.parametrize(("function", "message"), [
-    (lambda m, x: torch.sigmoid(x), "sigmoid has no integer form here"),
-    (lambda m, x: x * 2, "mul has no integer form here"),
-    (lambda m, x: x + 1, "no tensor of the network|other than two tensors"),
-    (lambda m, x: m.norm(torch.relu(x)), "only be folded into a convolution"),
-    (lambda m, x: torch.relu(x) + x, "only be folded into a convolution"),
-    (lambda m, x: m.groups(x), "groups 2"),
-    (lambda m, x: m.pool(x), "counted padding"),
-    (lambda m, x: x.mean(1), "not height and width"),
-    (lambda m, x: (x, x), "must return one tensor"),
-])
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda m, x: torch.sigmoid(x), "sigmoid has no integer form here"),
+        (lambda m, x: x * 2, "mul has no integer form here"),
+        (lambda m, x: x + 1, "no tensor of the network|other than two tensors"),
+        (lambda m, x: m.norm(torch.relu(x)), "only be folded into a convolution"),
+        (lambda m, x: torch.relu(x) + x, "only be folded into a convolution"),
+        (lambda m, x: m.groups(x), "groups 2"),
+        (lambda m, x: m.pool(x), "counted padding"),
+        (lambda m, x: x.mean(1), "not height and width"),
+        (lambda m, x: (x, x), "must return one tensor"),
+    ],
+)
 def test_what_has_no_integer_form_is_named(function, message):
     with pytest.raises(UserError, match=message):
         trace(Says(function), (8, 8, 3))

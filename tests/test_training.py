@@ -34,10 +34,17 @@ from tests.dataset_examples import write_idx  # noqa: E402
 torch.set_num_threads(1)
 
 POINTS = [ProductSpec(width, length) for width in (16, 64) for length in (64, 128, 256)]
-OTHERS = [*(ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)),
-          ProductSpec(length=1024), ProductSpec(64, 2048), ProductSpec(exact=True)]
-OFFSET = [ProductSpec(signed="offset"), ProductSpec(64, signed="offset"),
-          ProductSpec(length=128, signed="offset", sequence=SequenceSpec("lfsr"))]
+OTHERS = [
+    *(ProductSpec(length=256, activation_shift=e) for e in (1, 2, 3)),
+    ProductSpec(length=1024),
+    ProductSpec(64, 2048),
+    ProductSpec(exact=True),
+]
+OFFSET = [
+    ProductSpec(signed="offset"),
+    ProductSpec(64, signed="offset"),
+    ProductSpec(length=128, signed="offset", sequence=SequenceSpec("lfsr")),
+]
 
 
 def operands(spec, channels, signed):
@@ -69,7 +76,7 @@ def test_product_is_the_references(spec, signed):
     got = sums(Product(spec, Window((3, 2), (1, 1), 5)), x, w, zero)
     columns = w.transpose(0, 2, 3, 1).reshape(6, -1).T.astype(np.int8)
     for i, j in np.ndindex(2, 3):
-        window = x[:, :, i:i + 3, j:j + 2].transpose(0, 2, 3, 1).reshape(2, -1)
+        window = x[:, :, i : i + 3, j : j + 2].transpose(0, 2, 3, 1).reshape(2, -1)
         wanted = product((window + zero).astype(np.int8), columns, spec, zero)
         assert np.array_equal(got[:, :, i, j], wanted)
 
@@ -80,8 +87,9 @@ def test_depthwise_product_is_the_references(spec):
     x, zero = operands(spec, 17, True)
     w = some_weights(spec, 34, 1, 3, 3)
     got = sums(Product(spec, Window((3, 3), (2, 2), 17, 17)), x, w, zero)
-    layer = LayerSpec((5, 5, 17), 34, (3, 3), (2, 2), ((0, 0), (0, 0)), zero, 0, (-128, 127), spec,
-                      depthwise=True)
+    layer = LayerSpec(
+        (5, 5, 17), 34, (3, 3), (2, 2), ((0, 0), (0, 0)), zero, 0, (-128, 127), spec, depthwise=True
+    )
     given = (x + zero).astype(np.int8).transpose(0, 2, 3, 1)
     zeros = np.zeros(34, np.int32)
     kernel = w[:, 0].transpose(1, 2, 0).astype(np.int8)
@@ -93,7 +101,7 @@ def test_depthwise_product_is_the_references(spec):
 def test_operands_stand_for_what_they_count_alone(spec):
     """A lone operand against the greatest other one counts its own level, in product units."""
     form, top = Product(spec, Window((1, 1), (1, 1), 1)), np.array([[127]], np.int8)
-    whole = 127 if spec.exact else 128                  # what the greatest weight stands for
+    whole = 127 if spec.exact else 128  # what the greatest weight stands for
     for zero in (-128, -28):
         x = np.arange(-128, 128, dtype=np.int8)
         counts = product(x[:, None], top, spec, zero)[:, 0]
@@ -131,12 +139,13 @@ def test_the_gradient_is_that_of_the_plain_product(spec, groups):
 
 def test_multiply_is_the_references():
     generator = np.random.default_rng(7)
-    x = np.concatenate([generator.integers(-2**27, 2**27, 5000), np.arange(-600, 600)])
+    x = np.concatenate([generator.integers(-(2**27), 2**27, 5000), np.arange(-600, 600)])
     for shift in (-20, -9, -1, 0, 2):
         for multiplier in (1 << 30, (1 << 31) - 1, 1_234_567_890, 0):
             wanted = multiply_by_quantized_multiplier(x, np.int64(multiplier), np.int64(shift))
             got = integers.multiply(
-                torch.from_numpy(x), torch.tensor(multiplier), torch.tensor(shift))
+                torch.from_numpy(x), torch.tensor(multiplier), torch.tensor(shift)
+            )
             assert np.array_equal(got.numpy(), wanted)
 
 
@@ -234,8 +243,9 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(folder, monkeypatch):
         floating.train(FASHION, data, recipe, folder / "broken.pt")
     assert checkpoint.restore(folder / "broken.pt")["epoch"] == 1
     floating.train(FASHION, data, recipe, folder / "broken.pt")
-    whole, broken = (checkpoint.restore(folder / f"{name}.pt")["model"]
-                     for name in ("whole", "broken"))
+    whole, broken = (
+        checkpoint.restore(folder / f"{name}.pt")["model"] for name in ("whole", "broken")
+    )
     assert all(torch.equal(whole[key], broken[key]) for key in whole)
     with pytest.raises(UserError, match="another recipe"):
         floating.train(FASHION, data, dataclasses.replace(recipe, epochs=3), folder / "broken.pt")
@@ -245,8 +255,9 @@ def test_provenance_is_the_whole_chain(folder):
     data = datasets.load("fashion-mnist", folder)
     for name, start, epochs in (("a", None, 1), ("b", "a", 2), ("c", "b", 1)):
         recipe = Recipe(epochs, 0.05, seed=9, images=16, batch=16, held_out=20)
-        floating.train(FASHION, data, recipe, folder / f"{name}.pt",
-                       folder / f"{start}.pt" if start else None)
+        floating.train(
+            FASHION, data, recipe, folder / f"{name}.pt", folder / f"{start}.pt" if start else None
+        )
     facts = checkpoint.provenance(folder / "c.pt")
     assert facts["start"]["recipe"]["epochs"] == 2
     assert facts["start"]["start"]["recipe"]["epochs"] == 1
@@ -260,8 +271,10 @@ def test_a_missing_checkpoint_is_one_sentence(folder):
 
 def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypatch):
     data = datasets.load("fashion-mnist", folder)
-    for name, spec in (("fashion-resnet8-int8.npz", ProductSpec(exact=True)),
-                       ("fashion-resnet8.npz", ProductSpec(64, 64))):
+    for name, spec in (
+        ("fashion-resnet8-int8.npz", ProductSpec(exact=True)),
+        ("fashion-resnet8.npz", ProductSpec(64, 64)),
+    ):
         save(export(quantised(model, images, spec)), folder / name)
     measure, measured = evaluation._measure, []
 
@@ -283,7 +296,7 @@ def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypat
 
 
 def test_the_average_forgets_its_beginning_and_leaves_the_model_alone():
-    model = torch.nn.BatchNorm1d(1)                     # weights, statistics and a whole number
+    model = torch.nn.BatchNorm1d(1)  # weights, statistics and a whole number
     average = Average(model, 0.9)
     for step in range(1, 60):
         with torch.no_grad():

@@ -21,10 +21,17 @@ ROOMS = ("gateware", "host", "sim", "boards")
 
 def test_every_file_of_a_room_is_packaged() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    patterns = [f"{tool['package-dir'][package]}/{pattern}"
-                for package, names in tool["package-data"].items() for pattern in names]
-    files = [path.relative_to(ROOT).as_posix() for room in ROOMS
-             for path in (ROOT / room).rglob("*") if path.is_file()]
+    patterns = [
+        f"{tool['package-dir'][package]}/{pattern}"
+        for package, names in tool["package-data"].items()
+        for pattern in names
+    ]
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.is_file()
+    ]
     data = [name for name in files if not name.endswith((".py", ".pyc"))]
     assert [name for name in data if not any(fnmatch(name, p) for p in patterns)] == []
     assert any(name.startswith("sim/harness/") for name in data)
@@ -56,11 +63,19 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(programs: Path, folder: Path, *arguments: object) -> str:
     """What the installed `dscim` prints, run in `folder` with an empty cache of its own."""
-    environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith("PYTHON")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
     environment["DSCIM_CACHE"] = str(programs.parent.parent / "cache")
-    done = subprocess.run([programs / "dscim", *map(str, arguments)], cwd=folder, text=True,
-                          capture_output=True, env=environment, timeout=900, check=False)
+    done = subprocess.run(
+        [programs / "dscim", *map(str, arguments)],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        env=environment,
+        timeout=900,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -68,8 +83,13 @@ def call(programs: Path, folder: Path, *arguments: object) -> str:
 @pytest.mark.slow
 def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
     program = "import dscim.host; print(dscim.host.__file__)"
-    where = subprocess.run([installed / "python", "-c", program],
-                           cwd=tmp_path, text=True, capture_output=True, check=True).stdout
+    where = subprocess.run(
+        [installed / "python", "-c", program],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout
     assert Path(where.strip()).is_relative_to(installed.parent)
     assert Path(sys.prefix) != installed.parent
 
@@ -86,8 +106,23 @@ def test_the_installed_mvm_simulates(installed: Path, tmp_path: Path) -> None:
     w = rng.integers(-128, 128, (40, 6)).astype(np.int8)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "w.npy", w)
-    call(installed, tmp_path, "mvm", "--activations", "x.npy", "--weights", "w.npy",
-         "--output", "y.npy", "--target", "sim", "--rows", 16, "--columns", 4)
+    call(
+        installed,
+        tmp_path,
+        "mvm",
+        "--activations",
+        "x.npy",
+        "--weights",
+        "w.npy",
+        "--output",
+        "y.npy",
+        "--target",
+        "sim",
+        "--rows",
+        16,
+        "--columns",
+        4,
+    )
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), product(x, w, ProductSpec()))
 
 

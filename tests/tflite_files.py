@@ -1,18 +1,24 @@
 """TensorFlow Lite files for tests: tensors and operators put together into a flatbuffer.
 
-    file = TfliteFile()
-    x = file.tensor((1, 8, 8, 3), scale=0.5, zero=-128)
-    y = file.tensor((1, 8, 8, 3), scale=0.5, zero=-128)
-    file.operator("RELU", [x], [y])
-    data = file.pack([x], [y])
+file = TfliteFile()
+x = file.tensor((1, 8, 8, 3), scale=0.5, zero=-128)
+y = file.tensor((1, 8, 8, 3), scale=0.5, zero=-128)
+file.operator("RELU", [x], [y])
+data = file.pack([x], [y])
 """
 
 import flatbuffers
 import numpy as np
 import tflite
 
-DTYPES = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "FLOAT32": np.float32,
-          "INT64": np.int64, "INT16": np.int16}
+DTYPES = {
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT32": np.int32,
+    "FLOAT32": np.float32,
+    "INT64": np.int64,
+    "INT16": np.int16,
+}
 
 
 class TfliteFile:
@@ -25,8 +31,9 @@ class TfliteFile:
         """Adds a tensor and returns its index; scale: a number, or one for each of `axis`."""
         if values is not None:
             values = np.ascontiguousarray(values, DTYPES[kind])
-        self.tensors.append((tuple(shape), kind, scale, zero, values, axis,
-                             name or f"t{len(self.tensors)}"))
+        self.tensors.append(
+            (tuple(shape), kind, scale, zero, values, axis, name or f"t{len(self.tensors)}")
+        )
         return len(self.tensors) - 1
 
     def constant(self, values, kind="INT8", scale=None, zero=0, axis=0):
@@ -44,15 +51,24 @@ class TfliteFile:
         buffers = [_table(builder, "Buffer")]
         codes = sorted({operator[0] for operator in self.operators})
         tensors = [self._tensor(builder, buffers, *tensor) for tensor in self.tensors]
-        operators = [_operator(builder, codes.index(name), *rest)
-                     for name, *rest in self.operators]
+        operators = [_operator(builder, codes.index(name), *rest) for name, *rest in self.operators]
         graph = _table(
-            builder, "SubGraph", Tensors=_offsets(builder, tensors),
-            Inputs=_ints(builder, inputs), Outputs=_ints(builder, outputs),
-            Operators=_offsets(builder, operators))
+            builder,
+            "SubGraph",
+            Tensors=_offsets(builder, tensors),
+            Inputs=_ints(builder, inputs),
+            Outputs=_ints(builder, outputs),
+            Operators=_offsets(builder, operators),
+        )
         known = [_code(builder, name) for name in codes]
-        model = _table(builder, "Model", Version=3, OperatorCodes=_offsets(builder, known),
-                       Subgraphs=_offsets(builder, [graph]), Buffers=_offsets(builder, buffers))
+        model = _table(
+            builder,
+            "Model",
+            Version=3,
+            OperatorCodes=_offsets(builder, known),
+            Subgraphs=_offsets(builder, [graph]),
+            Buffers=_offsets(builder, buffers),
+        )
         builder.Finish(model, b"TFL3")
         return bytes(builder.Output())
 
@@ -60,38 +76,66 @@ class TfliteFile:
         buffer = 0
         if values is not None:
             buffer = len(buffers)
-            buffers.append(_table(builder, "Buffer", Data=builder.CreateByteVector(
-                values.tobytes())))
+            buffers.append(
+                _table(builder, "Buffer", Data=builder.CreateByteVector(values.tobytes()))
+            )
         fields = {}
         if scale is not None:
             scales = np.atleast_1d(np.asarray(scale, np.float32))
             zeros = np.broadcast_to(np.asarray(zero, np.int64), scales.shape)
             fields["Quantization"] = _table(
-                builder, "QuantizationParameters", Scale=builder.CreateNumpyVector(scales),
+                builder,
+                "QuantizationParameters",
+                Scale=builder.CreateNumpyVector(scales),
                 ZeroPoint=builder.CreateNumpyVector(np.ascontiguousarray(zeros)),
-                QuantizedDimension=axis)
-        return _table(builder, "Tensor", Shape=_ints(builder, shape), Buffer=buffer,
-                      Type=getattr(tflite.TensorType, kind), Name=builder.CreateString(name),
-                      **fields)
+                QuantizedDimension=axis,
+            )
+        return _table(
+            builder,
+            "Tensor",
+            Shape=_ints(builder, shape),
+            Buffer=buffer,
+            Type=getattr(tflite.TensorType, kind),
+            Name=builder.CreateString(name),
+            **fields,
+        )
 
 
 def _operator(builder, code, inputs, outputs, options, fields):
     more = {}
     if options is not None:
-        more = {"BuiltinOptionsType": getattr(tflite.BuiltinOptions, options),
-                "BuiltinOptions": _table(builder, options, **fields)}
-    return _table(builder, "Operator", OpcodeIndex=code, Inputs=_ints(builder, inputs),
-                  Outputs=_ints(builder, outputs), **more)
+        more = {
+            "BuiltinOptionsType": getattr(tflite.BuiltinOptions, options),
+            "BuiltinOptions": _table(builder, options, **fields),
+        }
+    return _table(
+        builder,
+        "Operator",
+        OpcodeIndex=code,
+        Inputs=_ints(builder, inputs),
+        Outputs=_ints(builder, outputs),
+        **more,
+    )
 
 
 def _code(builder, name):
     if name.startswith("CUSTOM "):
         text = builder.CreateString(name.removeprefix("CUSTOM "))
-        return _table(builder, "OperatorCode", BuiltinCode=tflite.BuiltinOperator.CUSTOM,
-                      DeprecatedBuiltinCode=tflite.BuiltinOperator.CUSTOM, CustomCode=text)
+        return _table(
+            builder,
+            "OperatorCode",
+            BuiltinCode=tflite.BuiltinOperator.CUSTOM,
+            DeprecatedBuiltinCode=tflite.BuiltinOperator.CUSTOM,
+            CustomCode=text,
+        )
     number = getattr(tflite.BuiltinOperator, name)
-    return _table(builder, "OperatorCode", DeprecatedBuiltinCode=min(number, 127),
-                  BuiltinCode=number, Version=1)
+    return _table(
+        builder,
+        "OperatorCode",
+        DeprecatedBuiltinCode=min(number, 127),
+        BuiltinCode=number,
+        Version=1,
+    )
 
 
 def _table(builder, kind, **fields):

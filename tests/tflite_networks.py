@@ -23,53 +23,89 @@ class Chain:
     def made(self, shape, scale=None, zero=None, kind="INT8"):
         """A tensor that is computed; scale and zero point are random unless they are given."""
         scale = scale or float(self.generator.uniform(0.02, 0.1))
-        zero = int(self.generator.choice([-128, self.generator.integers(-128, 128)])) \
-            if zero is None else zero
+        zero = (
+            int(self.generator.choice([-128, self.generator.integers(-128, 128)]))
+            if zero is None
+            else zero
+        )
         index = self.file.tensor(shape, kind, np.float32(scale), zero)
         self.scales[index], self.zeros[index], self.shapes[index] = scale, zero, tuple(shape)
         return index
 
-    def weighted(self, name, options, shape, axis, depth, out, per_channel=True, bias=True,
-                 **fields):
+    def weighted(
+        self, name, options, shape, axis, depth, out, per_channel=True, bias=True, **fields
+    ):
         """A convolution of any kind or a fully connected layer."""
         outputs = shape[axis]
-        real = 60 / (60 * 70 * depth**0.5) * self.generator.uniform(
-            0.5, 1.5, outputs if per_channel else 1)
+        real = (
+            60
+            / (60 * 70 * depth**0.5)
+            * self.generator.uniform(0.5, 1.5, outputs if per_channel else 1)
+        )
         result = self.made(out, zero=0 if fields.get("FusedActivationFunction") == NONE else -128)
         scale = (real * self.scales[result] / self.scales[self.last]).astype(np.float32)
         weights = self.generator.integers(-127, 128, shape)
         inputs = [self.last, self.file.constant(weights, scale=scale, axis=axis)]
         if bias:
             values = self.generator.normal(0, 4000, outputs).astype(int)
-            inputs.append(self.file.constant(
-                values, "INT32", np.float32(self.scales[self.last]) * scale))
+            inputs.append(
+                self.file.constant(values, "INT32", np.float32(self.scales[self.last]) * scale)
+            )
         elif bias is None:
             inputs.append(-1)
         self.file.operator(name, inputs, [result], options, **fields)
         self.last = result
         return self
 
-    def conv(self, outputs, kernel=(3, 3), stride=(1, 1), padding=SAME, activation=RELU,
-             dilated=1, **more):
+    def conv(
+        self,
+        outputs,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=SAME,
+        activation=RELU,
+        dilated=1,
+        **more,
+    ):
         """CONV_2D."""
         _, height, width, channels = self.shapes[self.last]
         return self.weighted(
-            "CONV_2D", "Conv2DOptions", (outputs, *kernel, channels), 0,
+            "CONV_2D",
+            "Conv2DOptions",
+            (outputs, *kernel, channels),
+            0,
             kernel[0] * kernel[1] * channels,
-            (1, *_sides((height, width), kernel, stride, padding), outputs), StrideH=stride[0],
-            StrideW=stride[1], Padding=padding, FusedActivationFunction=activation,
-            DilationHFactor=dilated, DilationWFactor=dilated, **more)
+            (1, *_sides((height, width), kernel, stride, padding), outputs),
+            StrideH=stride[0],
+            StrideW=stride[1],
+            Padding=padding,
+            FusedActivationFunction=activation,
+            DilationHFactor=dilated,
+            DilationWFactor=dilated,
+            **more,
+        )
 
-    def depthwise(self, each=1, kernel=(3, 3), stride=(1, 1), padding=SAME, activation=RELU,
-                  **more):
+    def depthwise(
+        self, each=1, kernel=(3, 3), stride=(1, 1), padding=SAME, activation=RELU, **more
+    ):
         """DEPTHWISE_CONV_2D."""
         _, height, width, channels = self.shapes[self.last]
         return self.weighted(
-            "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", (1, *kernel, channels * each), 3,
-            kernel[0] * kernel[1], (1, *_sides((height, width), kernel, stride, padding),
-                                    channels * each),
-            StrideH=stride[0], StrideW=stride[1], Padding=padding, DepthMultiplier=each,
-            FusedActivationFunction=activation, DilationHFactor=1, DilationWFactor=1, **more)
+            "DEPTHWISE_CONV_2D",
+            "DepthwiseConv2DOptions",
+            (1, *kernel, channels * each),
+            3,
+            kernel[0] * kernel[1],
+            (1, *_sides((height, width), kernel, stride, padding), channels * each),
+            StrideH=stride[0],
+            StrideW=stride[1],
+            Padding=padding,
+            DepthMultiplier=each,
+            FusedActivationFunction=activation,
+            DilationHFactor=1,
+            DilationWFactor=1,
+            **more,
+        )
 
     def dense(self, outputs, activation=NONE, per_channel=False, keep=False, **more):
         """FULLY_CONNECTED; keep: over the channels of each position."""
@@ -77,18 +113,39 @@ class Chain:
         depth = shape[-1] if keep else int(np.prod(shape))
         out = (*shape[:-1], outputs) if keep else (1, outputs)
         return self.weighted(
-            "FULLY_CONNECTED", "FullyConnectedOptions", (outputs, depth), 0, depth, out,
-            per_channel, FusedActivationFunction=activation, KeepNumDims=keep, **more)
+            "FULLY_CONNECTED",
+            "FullyConnectedOptions",
+            (outputs, depth),
+            0,
+            depth,
+            out,
+            per_channel,
+            FusedActivationFunction=activation,
+            KeepNumDims=keep,
+            **more,
+        )
 
     def pool(self, name, kernel, stride=None, padding=VALID, activation=NONE):
         """AVERAGE_POOL_2D or MAX_POOL_2D."""
         _, height, width, channels = self.shapes[self.last]
         stride = stride or kernel
-        result = self.made((1, *_sides((height, width), kernel, stride, padding), channels),
-                           self.scales[self.last], self.zeros[self.last])
-        self.file.operator(name, [self.last], [result], "Pool2DOptions", Padding=padding,
-                           FilterHeight=kernel[0], FilterWidth=kernel[1], StrideH=stride[0],
-                           StrideW=stride[1], FusedActivationFunction=activation)
+        result = self.made(
+            (1, *_sides((height, width), kernel, stride, padding), channels),
+            self.scales[self.last],
+            self.zeros[self.last],
+        )
+        self.file.operator(
+            name,
+            [self.last],
+            [result],
+            "Pool2DOptions",
+            Padding=padding,
+            FilterHeight=kernel[0],
+            FilterWidth=kernel[1],
+            StrideH=stride[0],
+            StrideW=stride[1],
+            FusedActivationFunction=activation,
+        )
         self.last = result
         return self
 
@@ -104,8 +161,11 @@ class Chain:
     def pad(self, sides):
         """PAD by ((top, bottom), (left, right))."""
         _, height, width, channels = self.shapes[self.last]
-        result = self.made((1, height + sum(sides[0]), width + sum(sides[1]), channels),
-                           self.scales[self.last], self.zeros[self.last])
+        result = self.made(
+            (1, height + sum(sides[0]), width + sum(sides[1]), channels),
+            self.scales[self.last],
+            self.zeros[self.last],
+        )
         values = self.file.constant([(0, 0), *sides, (0, 0)], "INT32")
         self.file.operator("PAD", [self.last, values], [result], "PadOptions")
         self.last = result
@@ -122,8 +182,9 @@ class Chain:
     def plus(self, other, activation=RELU):
         """ADD of an earlier tensor."""
         result = self.made(self.shapes[other], zero=None if activation == NONE else -128)
-        self.file.operator("ADD", [self.last, other], [result], "AddOptions",
-                           FusedActivationFunction=activation)
+        self.file.operator(
+            "ADD", [self.last, other], [result], "AddOptions", FusedActivationFunction=activation
+        )
         self.last = result
         return self
 
@@ -216,8 +277,10 @@ def mixture(seed=0):
     return chain.dense(4).other("QUANTIZE", zero=137, kind="UINT8")
 
 
-FILES = {make.__name__: make for make in (person_detection, keyword_spotting, anomaly, residual,
-                                          mobile, mixture)}
+FILES = {
+    make.__name__: make
+    for make in (person_detection, keyword_spotting, anomaly, residual, mobile, mixture)
+}
 assert tflite.ActivationFunctionType.RELU6 == RELU6 and tflite.Padding.SAME == SAME
 
 
@@ -234,21 +297,23 @@ def random_chain(draw, seed):
         stride, padding = (draw([1, 2, 3]), draw([1, 2])), draw([SAME, VALID])
         activation = draw([NONE, RELU, RELU6, 2])
         more = {"per_channel": draw([True, False])}
-        step = draw(["conv", "depthwise", "pool", "plus", "dense", "mean", "pad", "alone",
-                     "quantize"])
+        step = draw(
+            ["conv", "depthwise", "pool", "plus", "dense", "mean", "pad", "alone", "quantize"]
+        )
         if step == "conv":
             chain.conv(draw([1, 3, 6]), kernel, stride, padding, activation, **more)
         elif step == "depthwise":
             chain.depthwise(draw([1, 2]), kernel, stride, padding, activation, **more)
         elif step == "pool":
-            chain.pool(draw(["AVERAGE_POOL_2D", "MAX_POOL_2D"]), kernel, stride, padding,
-                       activation)
+            chain.pool(
+                draw(["AVERAGE_POOL_2D", "MAX_POOL_2D"]), kernel, stride, padding, activation
+            )
         elif step == "plus":
-            chain.plus(draw([index for index, other in chain.shapes.items() if other == shape]),
-                       activation)
+            chain.plus(
+                draw([index for index, other in chain.shapes.items() if other == shape]), activation
+            )
         elif step == "dense":
-            chain.dense(draw([1, 4]), activation, keep=True, bias=draw([True, False, None]),
-                        **more)
+            chain.dense(draw([1, 4]), activation, keep=True, bias=draw([True, False, None]), **more)
         elif step == "mean":
             chain.mean()
         elif step == "pad":
@@ -257,8 +322,9 @@ def random_chain(draw, seed):
             chain.other(draw(["RELU", "RELU6"]) if step == "alone" else "QUANTIZE")
     shape = chain.shapes[chain.last]
     if draw([True, False]):
-        chain.reshape((1, int(np.prod(shape)))).dense(draw([1, 3, 10]), per_channel=draw(
-            [True, False]))
+        chain.reshape((1, int(np.prod(shape)))).dense(
+            draw([1, 3, 10]), per_channel=draw([True, False])
+        )
         if draw([True, False]):
             chain.softmax()
     return chain

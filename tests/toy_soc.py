@@ -71,8 +71,9 @@ def build_with_ethernet(platform: Any) -> Any:
     soc = build(platform)
     soc.ethernet_phy = EthernetPhyModel(platform.request("eth"))
     with padding.repaired():
-        soc.ethernet = LiteEthUDPIPCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ,
-                                        dw=32)
+        soc.ethernet = LiteEthUDPIPCore(
+            soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ, dw=32
+        )
     with packet_fifo.repaired():
         soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
     soc.bus.add_master("etherbone", master=soc.etherbone.wishbone.bus)
@@ -82,5 +83,6 @@ def build_with_ethernet(platform: Any) -> Any:
 
 def ethernet_design() -> Design:
     """The toy with Ethernet as a design."""
-    return Design("toy-eth", "toy", build_with_ethernet, [Path(__file__).with_name("toy")],
-                  CLK_FREQ, LAN)
+    return Design(
+        "toy-eth", "toy", build_with_ethernet, [Path(__file__).with_name("toy")], CLK_FREQ, LAN
+    )

@@ -57,11 +57,14 @@ endmodule
 """
 
 _HIGH = dict.fromkeys("ABCD", "1'b1")
-FLOATING = {"TRELLIS_COMB_LOGIC": _HIGH,
-            "TRELLIS_COMB_CCU2": _HIGH | {"FCI": "1'b0", "F": "", "FCO": ""},
-            "TRELLIS_COMB_DPRAM": {}, "DCCA": {},
-            "TRELLIS_RAMW": {f"{pin}{half}": "1'b1" for pin in "ABCD" for half in (0, 1)},
-            "TRELLIS_FF": {"CE": "1'b1", "LSR": "1'b0", "DI": "1'b0", "M": "1'b0"}}
+FLOATING = {
+    "TRELLIS_COMB_LOGIC": _HIGH,
+    "TRELLIS_COMB_CCU2": _HIGH | {"FCI": "1'b0", "F": "", "FCO": ""},
+    "TRELLIS_COMB_DPRAM": {},
+    "DCCA": {},
+    "TRELLIS_RAMW": {f"{pin}{half}": "1'b1" for pin in "ABCD" for half in (0, 1)},
+    "TRELLIS_FF": {"CE": "1'b1", "LSR": "1'b0", "DI": "1'b0", "M": "1'b0"},
+}
 """What an input reads that no wire reaches (a table's are high); no output but these may be
 left without a net."""
 
@@ -74,7 +77,7 @@ def pin_wire(kind: str, bel: str, pin: str) -> str:
     if kind == "TRELLIS_IO":
         return f"{tile}/{dict(I='PADDO', O='JPADDI')[pin]}{place[-1]}_PIO"
     if kind == "TRELLIS_RAMW":
-        own = f"{pin}C" if pin[0] == "W" else f"{pin[0]}{4 + int(pin[1])}"      # of slice C
+        own = f"{pin}C" if pin[0] == "W" else f"{pin[0]}{4 + int(pin[1])}"  # of slice C
         return f"{tile}/{own}_SLICE"
     return f"{tile}/{_slice_wire(place[5], int(place[-1]), pin)}_SLICE"
 
@@ -90,6 +93,6 @@ def _slice_wire(letter: str, half: int, pin: str) -> str:
         return f"{pin}{letter}"
     if pin in ("FCI", "FCO"):
         if half == (pin == "FCI"):
-            return f"FCI{letter}1"      # from the first half of the slice to the second
+            return f"FCI{letter}1"  # from the first half of the slice to the second
         return pin if letter == {"FCI": "A", "FCO": "D"}[pin] else f"{pin}{letter}"
-    return f"{pin}{2*number + half}"
+    return f"{pin}{2 * number + half}"

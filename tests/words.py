@@ -31,23 +31,34 @@ VERB = (
 )
 
 HABITS = [
-    (r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!longer|more|less|later|fewer|other than)",
-     "'is no X': write 'is not an X', 'has no X' or 'there is no X'"),
+    (
+        r"(?<!there )(?<!There )\b(?:is|are|was|were) no "
+        r"(?!longer|more|less|later|fewer|other than)",
+        "'is no X': write 'is not an X', 'has no X' or 'there is no X'",
+    ),
     (rf"\b{COUNTED} an? {UNIT}\b", "'cycles an image': write 'cycles per image'"),
     (rf"\bone (?:\w+ )?{COUNTED} an? \w+", "'one file a verb': write 'per'"),
-    (r"[,;:] for (?:they|it|he|she|we|nobody|nothing|there|then|here|neither) \w+",
-     "'for they are': write 'because'"),
-    (r"[,;:] for (?:(?!that |which |who |whose |when |where |whether )[\w'-]+ ){1,4}"
-     r"(?:is|are|was|were|has|have|had|cannot|may|might|would|does|did|can)\b",
-     "'for the rows are': write 'because'"),
-    (r"help=f?[\"']of (?:the|an?|its|their|all|each|every)\b",
-     "a help text that begins with 'of': say what the value is, with its unit"),
+    (
+        r"[,;:] for (?:they|it|he|she|we|nobody|nothing|there|then|here|neither) \w+",
+        "'for they are': write 'because'",
+    ),
+    (
+        r"[,;:] for (?:(?!that |which |who |whose |when |where |whether )[\w'-]+ ){1,4}"
+        r"(?:is|are|was|were|has|have|had|cannot|may|might|would|does|did|can)\b",
+        "'for the rows are': write 'because'",
+    ),
+    (
+        r"help=f?[\"']of (?:the|an?|its|their|all|each|every)\b",
+        "a help text that begins with 'of': say what the value is, with its unit",
+    ),
     (r"\b(?:tells?|telling|told)\b(?! apart)", "'tell': report, say, show"),
     (r"\bwants\b", "'wants': needs, requires"),
     (r"\bhears?\b|\bheard\b", "'hear': receive, take"),
     (r"\bmend(?:s|ed|ing)?\b", "'mend': fix, install"),
-    (r"\b(?:the|as) (?:given|found|made)\b(?=[.,;:)]| (?:of|is|are|has|in|by|for|with)\b)",
-     "a participle as a noun: name the thing"),
+    (
+        r"\b(?:the|as) (?:given|found|made)\b(?=[.,;:)]| (?:of|is|are|has|in|by|for|with)\b)",
+        "a participle as a noun: name the thing",
+    ),
     (r"\bfor ever\b", "'for ever': indefinitely"),
     (r"\bgoes on (?:where|from)\b|\bgo on (?:where|from)\b", "'goes on where': resumes"),
     (r"\b(?:held|holds?|holding) (?:\w+ ){0,3}against\b", "'hold against': compare with"),
@@ -58,8 +69,10 @@ HABITS = [
     (r"\bfor 1,?000 (?:LUT|LUT4)\b", "'for 1000 LUT4': per 1000 LUT4"),
     (r"\bplaces to try\b", "'places to try': placement seeds to try"),
     (r"\b(?:MOST|LEAST)_[A-Z]", "MOST_/LEAST_: MAX_/MIN_"),
-    (r"\b(?:Presence|Look|Telling|Piece|Sleepers|Given|Walk|Flights|Sharing)\b(?=[(\[.:,)]| =)",
-     "a name of the list in CONTRIBUTING.md: use the better one"),
+    (
+        r"\b(?:Presence|Look|Telling|Piece|Sleepers|Given|Walk|Flights|Sharing)\b(?=[(\[.:,)]| =)",
+        "a name of the list in CONTRIBUTING.md: use the better one",
+    ),
 ]
 """Each pattern, and what to write instead."""
 
@@ -68,10 +81,12 @@ COMPILED = [(re.compile(pattern), advice) for pattern, advice in HABITS]
 
 def tracked() -> list[Path]:
     """The text files that git tracks, but those of this check itself."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True,
-                           check=True).stdout.split()
-    return [ROOT / name for name in names
-            if Path(name).suffix in SUFFIXES | {""} and name not in OWN]
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    return [
+        ROOT / name for name in names if Path(name).suffix in SUFFIXES | {""} and name not in OWN
+    ]
 
 
 def findings(path: Path) -> Iterator[str]:

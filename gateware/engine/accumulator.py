@@ -11,7 +11,7 @@ SUM_BITS = 32
 
 def sums_layout(columns: int):
     """A sum for each column, in counts, and the sum of a' (the last of the slots)."""
-    return [("sums", SUM_BITS*(columns + 1))]
+    return [("sums", SUM_BITS * (columns + 1))]
 
 
 class Accumulator(LiteXModule):
@@ -41,16 +41,16 @@ class Accumulator(LiteXModule):
         # # #
 
         slots = spec.macro.columns + 1
-        memory = Memory(SUM_BITS*slots, spec.strip)
+        memory = Memory(SUM_BITS * slots, spec.strip)
         reader = memory.get_port(mode=READ_FIRST)
         writer = memory.get_port(write_capable=True, mode=READ_FIRST)
         self.specials += memory, reader, writer
 
-        pixel, before = Signal.like(self.pixels), Signal(SUM_BITS*slots)
+        pixel, before = Signal.like(self.pixels), Signal(SUM_BITS * slots)
         taken = Signal()
         added = []
         for slot in range(slots):
-            part = slice(SUM_BITS*slot, SUM_BITS*(slot + 1))
+            part = slice(SUM_BITS * slot, SUM_BITS * (slot + 1))
             total = Signal(SUM_BITS)
             self.comb += total.eq(sink.sums[part] + before[part])
             added.append(total)
@@ -64,26 +64,34 @@ class Accumulator(LiteXModule):
             source.sums.eq(Cat(*added)),
         ]
         self.sync += If(self.start, pixel.eq(0))
-        self._step(fsm, taken, [writer.we.eq(~self.final), NextValue(pixel, pixel + 1)],
-                   If(self.first, NextValue(before, 0)).Else(NextValue(before, reader.dat_r)))
+        self._step(
+            fsm,
+            taken,
+            [writer.we.eq(~self.final), NextValue(pixel, pixel + 1)],
+            If(self.first, NextValue(before, 0)).Else(NextValue(before, reader.dat_r)),
+        )
 
     def _step(self, fsm, taken, take, keep):
         """From pixel to pixel: what was read is kept, as a memory's output is late in its cycle,
         then the product is awaited. The first pixel's address is there a cycle after `start`."""
         again = If(self.start, NextState("FETCH"))
-        fsm.act("FETCH",
+        fsm.act(
+            "FETCH",
             NextState("READ"),
             again,
         )
-        fsm.act("READ",
+        fsm.act(
+            "READ",
             keep,
             NextState("ADD"),
             again,
         )
-        fsm.act("ADD",
+        fsm.act(
+            "ADD",
             self.source.valid.eq(self.sink.valid & self.final),
             self.sink.ready.eq(~self.final | self.source.ready),
-            If(taken,
+            If(
+                taken,
                 *take,
                 NextState("READ"),
             ),

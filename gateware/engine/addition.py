@@ -38,13 +38,26 @@ class Addition(LiteXModule):
         # # #
 
         first, second = (
-            self._scaled(getattr(self, name), getattr(fields, f"{name}_zero"), fields.left_shift,
-                         getattr(fields, f"{name}_multiplier"), getattr(fields, f"{name}_shift"))
-            for name in ("first", "second"))
+            self._scaled(
+                getattr(self, name),
+                getattr(fields, f"{name}_zero"),
+                fields.left_shift,
+                getattr(fields, f"{name}_multiplier"),
+                getattr(fields, f"{name}_shift"),
+            )
+            for name in ("first", "second")
+        )
         self.sync += self.term.eq(first + second)
-        self.scale = scale = Scale(SimpleNamespace(
-            decode_shift=C(0), offset=C(0), single_rounding=C(0),
-            output_zero=fields.sum_zero, clamp_low=fields.sum_low, clamp_high=fields.sum_high))
+        self.scale = scale = Scale(
+            SimpleNamespace(
+                decode_shift=C(0),
+                offset=C(0),
+                single_rounding=C(0),
+                output_zero=fields.sum_zero,
+                clamp_low=fields.sum_low,
+                clamp_high=fields.sum_high,
+            )
+        )
         self.comb += [
             scale.count.eq(self.term),
             scale.parameters.multiplier.eq(fields.output_multiplier),
@@ -70,7 +83,7 @@ class Addition(LiteXModule):
             places.eq(31 - left),
             half.eq((1 << 30) >> left),
             difference.eq(x - zero),
-            product.eq(difference*multiplier),
+            product.eq(difference * multiplier),
             high.eq(nudged >> places),
         ]
         return divide_by_power(self, high, right)

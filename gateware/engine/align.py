@@ -27,7 +27,7 @@ class Aligner(LiteXModule):
 
     def __init__(self, spec: SocSpec):
         self.zero_point = Signal((8, True))
-        self.sink = sink = stream.Endpoint([("data", 8*WORD_BYTES), *beat_layout(spec)])
+        self.sink = sink = stream.Endpoint([("data", 8 * WORD_BYTES), *beat_layout(spec)])
         self.source = source = stream.Endpoint(aligned_layout(spec))
 
         # # #
@@ -36,8 +36,7 @@ class Aligner(LiteXModule):
         shifted = stream.Buffer(aligned_layout(spec), pipe_valid=True, pipe_ready=True)
         self.submodules += shifted
         self.comb += [
-            sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count",
-                                             "padding"}),
+            sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count", "padding"}),
             shifted.sink.data.eq(sink.data >> Cat(Constant(0, 3), sink.lead)),
             If(sink.padding, shifted.sink.data.eq(Replicate(self.zero_point, WORD_BYTES))),
             shifted.source.connect(source),

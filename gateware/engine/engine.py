@@ -59,8 +59,9 @@ class Engine(LiteXModule):
         self.loader = WeightLoader(spec, memories["weights"].read)
         self.units = Units(spec, fields, plan)
         self.accumulator = Accumulator(spec)
-        self.requantiser = Requantiser(spec, fields, plan, memories["parameters"].read,
-                                       memories["activations"].write)
+        self.requantiser = Requantiser(
+            spec, fields, plan, memories["parameters"].read, memories["activations"].write
+        )
         self._connect_windows(spec, fields, memories["activations"].read)
         self._connect_products(plan)
         self._connect_loops()
@@ -130,68 +131,65 @@ class Engine(LiteXModule):
         left = Signal(PLACE_BITS)
         loops = self.loops
         self.comb += self.setup.place.eq(self.place)
-        fsm.act("IDLE",
-            If(self.start & (self.count != 0),
+        fsm.act(
+            "IDLE",
+            If(
+                self.start & (self.count != 0),
                 NextValue(self.place, self.first),
                 NextValue(left, self.count),
                 NextValue(self.error, ErrorCode.NONE.value),
                 self.setup.start.eq(1),
-                NextState("SETUP")
-            )
+                NextState("SETUP"),
+            ),
         )
-        fsm.act("SETUP",
-            If(self.setup.done,
+        fsm.act(
+            "SETUP",
+            If(
+                self.setup.done,
                 NextValue(self.error, self.setup.error),
-                If(self.setup.error != ErrorCode.NONE.value,
-                    NextState("IDLE")
-                ).Else(
+                If(self.setup.error != ErrorCode.NONE.value, NextState("IDLE")).Else(
                     loops.start.eq(1),
                     self.position.reset.eq(1),
                     self.walker.rewind.eq(1),
-                    NextState("TILE")
-                )
-            )
+                    NextState("TILE"),
+                ),
+            ),
         )
-        fsm.act("FLUSH",
-            If(self.requantiser.idle,
+        fsm.act(
+            "FLUSH",
+            If(
+                self.requantiser.idle,
                 NextValue(left, left - 1),
-                If(left == 1,
-                    NextState("IDLE")
-                ).Else(
-                    NextValue(self.place, self.place + 1),
-                    NextState("NEXT")
-                )
-            )
+                If(left == 1, NextState("IDLE")).Else(
+                    NextValue(self.place, self.place + 1), NextState("NEXT")
+                ),
+            ),
         )
-        fsm.act("NEXT",
-            self.setup.start.eq(1),
-            NextState("SETUP")
-        )
+        fsm.act("NEXT", self.setup.start.eq(1), NextState("SETUP"))
 
     def _run_row_tiles(self, fsm, plan):
         """From row tile to row tile of a layer: its weights, if it has any, then the windows."""
         loops = self.loops
-        fsm.act("TILE",
+        fsm.act(
+            "TILE",
             self.loader.start.eq(~plan.vector),
             self.accumulator.start.eq(1),
             self.position.restart.eq(1),
-            NextState("WEIGHTS")
+            NextState("WEIGHTS"),
         )
-        fsm.act("WEIGHTS",
-            If(self.loader.done | plan.vector,
-                self.walker.start.eq(1),
-                NextState("WINDOWS")
-            )
+        fsm.act(
+            "WEIGHTS",
+            If(self.loader.done | plan.vector, self.walker.start.eq(1), NextState("WINDOWS")),
         )
-        fsm.act("WINDOWS",
-            If(self.accumulator.done,
+        fsm.act(
+            "WINDOWS",
+            If(
+                self.accumulator.done,
                 loops.advance.eq(1),
                 self.walker.rewind.eq(loops.final),
                 self.position.commit.eq(loops.final & ~loops.column_final),
                 self.position.reset.eq(loops.final & loops.column_final),
                 NextState("TILE"),
-                If(loops.final & loops.column_final & loops.layer_final,
-                    NextState("FLUSH")
-                )
-            )
+                If(loops.final & loops.column_final & loops.layer_final, NextState("FLUSH")),
+            ),
         )

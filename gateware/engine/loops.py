@@ -103,24 +103,28 @@ class Loops(LiteXModule):
         next_weights = Signal.like(self._column_weights)
         self.comb += next_weights.eq(self._column_weights + fields.depth)
         self.sync += [
-            If(self.advance,
+            If(
+                self.advance,
                 self._rows_left.eq(self._rows_left - spec.macro.rows),
                 self.weight_adr.eq(self.weight_adr + spec.macro.rows),
-                If(self.final,
+                If(
+                    self.final,
                     self._rows_left.eq(fields.depth),
                     self.weight_adr.eq(self._column_weights),
                     self._pixels_left.eq(self._pixels_left - spec.strip),
-                    self.output_adr.eq(self.output_adr + spec.strip*plan.output_pixel_words),
-                    If(self.column_final,
+                    self.output_adr.eq(self.output_adr + spec.strip * plan.output_pixel_words),
+                    If(
+                        self.column_final,
                         self._pixels_left.eq(plan.pixels),
                         self.output_adr.eq(fields.output_base),
                         self._channels_left.eq(self._channels_left - self._width),
                         self._column_weights.eq(next_weights),
                         self.weight_adr.eq(next_weights),
-                    )
-                )
+                    ),
+                ),
             ),
-            If(self.start,
+            If(
+                self.start,
                 self._rows_left.eq(fields.depth),
                 self._pixels_left.eq(plan.pixels),
                 self._channels_left.eq(fields.outputs),

@@ -33,7 +33,7 @@ class Macros(LiteXModule):
         macros = [build_macro(macro) for macro in spec.macros]
         routes = {}
         chosen = Signal.like(fields.macro)
-        self.sync += chosen.eq(fields.macro)            # known long before the first weight
+        self.sync += chosen.eq(fields.macro)  # known long before the first weight
         for place, macro in enumerate(macros):
             self.add_module(f"macro{place}", macro)
             self.comb += [
@@ -60,9 +60,11 @@ def _widen(macro):
     for column in range(macro.spec.columns):
         count = Signal((SUM_BITS, True))
         narrow = Signal((macro.count_width, True))
-        low = macro.count_width*column
-        macro.comb += [narrow.eq(macro.products.counts[low:low + macro.count_width]),
-                       count.eq(narrow)]
+        low = macro.count_width * column
+        macro.comb += [
+            narrow.eq(macro.products.counts[low : low + macro.count_width]),
+            count.eq(narrow),
+        ]
         slots.append(count)
     total = Signal(SUM_BITS)
     macro.comb += total.eq(macro.products.activation_sum)

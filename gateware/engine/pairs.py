@@ -23,14 +23,14 @@ class Pairs(LiteXModule):
     def __init__(self, spec: SocSpec):
         channels = vector_channels(spec)
         self.sink = sink = stream.Endpoint(aligned_layout(spec))
-        self.source = source = stream.Endpoint([("slots", SUM_BITS*channels)])
+        self.source = source = stream.Endpoint([("slots", SUM_BITS * channels)])
 
         # # #
 
-        first = Signal(8*channels)
+        first = Signal(8 * channels)
         slots = []
         for channel in range(channels):
-            octet = slice(8*channel, 8*channel + 8)
+            octet = slice(8 * channel, 8 * channel + 8)
             slot = Signal(SUM_BITS)
             self.comb += slot.eq(Cat(first[octet], sink.data[octet]))
             slots.append(slot)

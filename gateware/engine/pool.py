@@ -30,52 +30,55 @@ class Pool(LiteXModule):
     def __init__(self, spec: SocSpec, fields):
         channels = vector_channels(spec)
         self.sink = sink = stream.Endpoint(aligned_layout(spec))
-        self.source = source = stream.Endpoint([("slots", SUM_BITS*channels)])
+        self.source = source = stream.Endpoint([("slots", SUM_BITS * channels)])
 
         # # #
 
-        fresh = Signal(reset=1)                         # the next position opens a window
+        fresh = Signal(reset=1)  # the next position opens a window
         step = Signal(max=QUOTIENT_BITS)
         count, divisor = Signal(17), Signal(17 + QUOTIENT_BITS)
         self._average, self._greatest = Signal(), Signal()
         self._zero, self._bias = Signal((8, True)), Signal((9, True))
         summing = fields.operation == Operation.SUM_POOL
-        self.sync += [                                  # known long before the first window
+        self.sync += [  # known long before the first window
             self._average.eq(fields.operation == Operation.AVERAGE_POOL),
             self._greatest.eq(fields.operation == Operation.MAX_POOL),
             self._zero.eq(Mux(summing, fields.input_zero, 0)),
             self._bias.eq(Mux(summing, 0, -fields.input_zero)),
         ]
-        lanes = [self._lane(sink.data[8*lane:8*lane + 8], fresh, count, divisor)
-                 for lane in range(channels)]
+        lanes = [
+            self._lane(sink.data[8 * lane : 8 * lane + 8], fresh, count, divisor)
+            for lane in range(channels)
+        ]
         self.comb += source.slots.eq(Cat(*[slot for slot, *_ in lanes]))
         self.fsm = fsm = FSM(reset_state="TAKE")
-        fsm.act("TAKE",
+        fsm.act(
+            "TAKE",
             sink.ready.eq(1),
-            If(sink.valid,
+            If(
+                sink.valid,
                 *[take for _, take, _, _ in lanes],
                 NextValue(count, Mux(fresh, 0, count) + Mux(sink.padding, 0, 1)),
                 NextValue(fresh, sink.last),
                 If(sink.last, NextState("GIVE")),
-                If(sink.last & self._average, NextState("ROUND"))
-            )
+                If(sink.last & self._average, NextState("ROUND")),
+            ),
         )
-        fsm.act("ROUND",
+        fsm.act(
+            "ROUND",
             *[round_ for _, _, round_, _ in lanes],
             NextValue(divisor, Mux(count == 0, 1, count) << (QUOTIENT_BITS - 1)),
             NextValue(step, QUOTIENT_BITS - 1),
-            NextState("DIVIDE")
+            NextState("DIVIDE"),
         )
-        fsm.act("DIVIDE",
+        fsm.act(
+            "DIVIDE",
             *[divide for *_, divide in lanes],
             NextValue(divisor, divisor >> 1),
             NextValue(step, step - 1),
-            If(step == 0, NextState("GIVE"))
+            If(step == 0, NextState("GIVE")),
         )
-        fsm.act("GIVE",
-            source.valid.eq(1),
-            If(source.ready, NextState("TAKE"))
-        )
+        fsm.act("GIVE", source.valid.eq(1), If(source.ready, NextState("TAKE")))
 
     def _lane(self, octet, fresh, count, divisor):
         """A channel: (slot, what TAKE does, what ROUND does, what DIVIDE does).
@@ -90,12 +93,9 @@ class Pool(LiteXModule):
             x.eq(octet),
             seen.eq(Mux(fresh, Mux(self._greatest, -128, 0), value)),
             taken.eq(seen),
-            If(~self.sink.padding,
-                If(~self._greatest,
-                    taken.eq(seen + x - self._zero)
-                ).Elif(x > seen,
-                    taken.eq(x)
-                )
+            If(
+                ~self.sink.padding,
+                If(~self._greatest, taken.eq(seen + x - self._zero)).Elif(x > seen, taken.eq(x)),
             ),
             fits.eq(value >= divisor),
             turned.eq(quotient ^ Replicate(negative, QUOTIENT_BITS + 1)),

@@ -9,8 +9,13 @@ COORDINATE_BITS = 26
 
 def position_layout(size_bits: int):
     """column: pixel of the output row; x, y: first tap; line, adr: words, from input_base."""
-    return [("column", 12), ("x", (COORDINATE_BITS, True)), ("y", (COORDINATE_BITS, True)),
-            ("line", size_bits), ("adr", size_bits)]
+    return [
+        ("column", 12),
+        ("x", (COORDINATE_BITS, True)),
+        ("y", (COORDINATE_BITS, True)),
+        ("line", size_bits),
+        ("adr", size_bits),
+    ]
 
 
 class Position(LiteXModule):
@@ -43,8 +48,10 @@ class Position(LiteXModule):
         self.comb += first.eq(fields.input_base + plan.origin_line + plan.origin_pixel)
         self.sync += [
             last_column.eq((fields.output_width << fields.windows_log2) - 1),
-            If(self.advance,
-                If(now.column == last_column,
+            If(
+                self.advance,
+                If(
+                    now.column == last_column,
                     now.column.eq(0),
                     now.x.eq(fields.origin_x),
                     now.y.eq(now.y + fields.stride_y),
@@ -54,13 +61,14 @@ class Position(LiteXModule):
                     now.column.eq(now.column + 1),
                     now.x.eq(now.x + fields.stride_x),
                     now.adr.eq(now.adr + plan.pixel_step),
-                )
+                ),
             ),
             If(self.commit, start.eq(now)),
             If(self.restart, now.eq(start)),
         ]
         for record in (now, start):
-            self.sync += If(self.reset,
+            self.sync += If(
+                self.reset,
                 record.column.eq(0),
                 record.x.eq(fields.origin_x),
                 record.y.eq(fields.origin_y),

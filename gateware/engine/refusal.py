@@ -9,9 +9,21 @@ from dscim.gateware.descriptor import MOST_WIDENING, Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, SocSpec
 
-NONZERO = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_height",
-           "output_width", "output_channels", "kernel_height", "kernel_width", "stride_y",
-           "stride_x", "depth")
+NONZERO = (
+    "input_height",
+    "input_width",
+    "input_channels",
+    "inputs",
+    "outputs",
+    "output_height",
+    "output_width",
+    "output_channels",
+    "kernel_height",
+    "kernel_width",
+    "stride_y",
+    "stride_x",
+    "depth",
+)
 
 
 def refusal(module, spec: SocSpec, place, fields, plan):
@@ -24,24 +36,30 @@ def refusal(module, spec: SocSpec, place, fields, plan):
     added = plan.add | fields.residual
     second_words = Mux(plan.add, plan.input_words, plan.output_words)
     input_end, second_end, output_end, weight_end, parameter_end = (
-        _sum(module, base, size) for base, size in (
-            (fields.input_base, plan.input_words), (fields.second_base, second_words),
-            (fields.output_base, plan.output_words), (fields.weight_base, plan.weight_rows),
-            (fields.parameter_base, fields.outputs)))
+        _sum(module, base, size)
+        for base, size in (
+            (fields.input_base, plan.input_words),
+            (fields.second_base, second_words),
+            (fields.output_base, plan.output_words),
+            (fields.weight_base, plan.weight_rows),
+            (fields.parameter_base, fields.outputs),
+        )
+    )
     tail = fields.parameter_base[:3] != fields.output_channel[:3]
     faults = {
         ErrorCode.DESCRIPTOR: place >= spec.descriptors,
         ErrorCode.OPERATION: (fields.operation > max(Operation))
-            | (fields.residual & vector) | (added & fields.raw),
+        | (fields.residual & vector)
+        | (added & fields.raw),
         ErrorCode.MACRO: product & (fields.macro >= len(spec.macros)),
         ErrorCode.LENGTH: product & length,
         ErrorCode.SIGNED_MODE: product & signed,
         ErrorCode.GEOMETRY: _sizes(module, fields)
-            | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan))
-            | _windows_geometry(module, spec, fields, plan),
+        | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan))
+        | _windows_geometry(module, spec, fields, plan),
         ErrorCode.SCALING: added & _widening(module, fields),
         ErrorCode.INPUT_MEMORY: (input_end > spec.activation_words)
-            | (added & (second_end > spec.activation_words)),
+        | (added & (second_end > spec.activation_words)),
         ErrorCode.OUTPUT_MEMORY: output_end > spec.activation_words,
         ErrorCode.WEIGHT_MEMORY: product & (weight_end > spec.weight_rows),
         ErrorCode.PARAMETER_MEMORY: product & (tail | (parameter_end > spec.channels)),
@@ -67,9 +85,11 @@ def _sum(module, a, b):
 
 def _sizes(module, f):
     """A size is zero, or the channels are not among those of a pixel."""
-    return _any([getattr(f, name) == 0 for name in NONZERO]) \
-        | (_sum(module, f.input_channel, f.inputs) > f.input_channels) \
+    return (
+        _any([getattr(f, name) == 0 for name in NONZERO])
+        | (_sum(module, f.input_channel, f.inputs) > f.input_channels)
         | (_sum(module, f.output_channel, f.outputs) > f.output_channels)
+    )
 
 
 def _product_geometry(spec: SocSpec, f, plan):
@@ -90,8 +110,13 @@ def _windows_geometry(module, spec: SocSpec, f, plan):
         rows.eq((whole << f.windows_log2) - whole + plan.window),
         columns.eq(f.output_width << f.windows_log2),
     ]
-    wrong = (f.operation != Operation.PRODUCT) | f.offset | (f.depth != rows) \
-        | (rows > spec.macro.rows) | (columns[len(f.output_width):] != 0)
+    wrong = (
+        (f.operation != Operation.PRODUCT)
+        | f.offset
+        | (f.depth != rows)
+        | (rows > spec.macro.rows)
+        | (columns[len(f.output_width) :] != 0)
+    )
     return (f.windows_log2 != 0) & wrong
 
 
@@ -99,8 +124,14 @@ def _vector_geometry(f, plan):
     """Not whole words, or an add that is not element by element."""
     words = (f.input_channel[:3] != 0) | (f.output_channel[:3] != 0)
     same = (f.input_height == f.output_height) & (f.input_width == f.output_width)
-    still = (f.kernel_height == 1) & (f.kernel_width == 2) & (f.stride_y == 1) \
-        & (f.stride_x == 1) & (f.origin_y == 0) & (f.origin_x == 0)
+    still = (
+        (f.kernel_height == 1)
+        & (f.kernel_width == 2)
+        & (f.stride_y == 1)
+        & (f.stride_x == 1)
+        & (f.origin_y == 0)
+        & (f.origin_x == 0)
+    )
     return words | (f.inputs != f.outputs) | (f.depth != 1) | (plan.add & ~(same & still))
 
 

@@ -54,16 +54,18 @@ class Requantiser(LiteXModule):
         held, final, opens, odd = Signal(), Signal(), Signal(), Signal()
         place, begin, end = (Signal(CHANNEL_BITS) for _ in range(3))
         adr = Signal.like(sink.adr)
-        lead = sink.begin[:log2_int(lanes)] if lanes > 1 else 0
+        lead = sink.begin[: log2_int(lanes)] if lanes > 1 else 0
         self.comb += sink.ready.eq(~held | final)
         self.sync += [
             opens.eq(sink.valid & sink.ready),
-            If(held,
+            If(
+                held,
                 place.eq(place + lanes),
-                final.eq(place + 2*lanes >= end),
+                final.eq(place + 2 * lanes >= end),
                 If(final, held.eq(0)),
             ),
-            If(sink.valid & sink.ready,
+            If(
+                sink.valid & sink.ready,
                 held.eq(1),
                 odd.eq(lead),
                 place.eq(sink.begin - lead),
@@ -74,11 +76,17 @@ class Requantiser(LiteXModule):
             ),
         ]
         added = Signal()
-        self.sync += added.eq(plan.add | fields.residual)   # long before the first step
+        self.sync += added.eq(plan.add | fields.residual)  # long before the first step
         steps = self._steps(lanes, added)
         self.comb += [
-            steps[0].present.eq(Cat(*[held & (place + lane >= begin) & (place + lane < end)
-                                      for lane in range(lanes)])),
+            steps[0].present.eq(
+                Cat(
+                    *[
+                        held & (place + lane >= begin) & (place + lane < end)
+                        for lane in range(lanes)
+                    ]
+                )
+            ),
             steps[0].opens.eq(opens),
             steps[0].place.eq(place),
             steps[0].adr.eq(adr),
@@ -90,9 +98,7 @@ class Requantiser(LiteXModule):
         self.residual = Residual(spec, fields, steps[SCALED - RESIDUAL_LATENCY])
         self.beside = self.residual.read
         additions = self._add(plan, fields, scales)
-        self.comb += If(added,
-            *self._write(fields, scales, additions, steps[ADDED], write)
-        ).Else(
+        self.comb += If(added, *self._write(fields, scales, additions, steps[ADDED], write)).Else(
             *self._write(fields, scales, scales, steps[SCALED], write)
         )
 
@@ -113,19 +119,20 @@ class Requantiser(LiteXModule):
         The sums are taken whether they are valid or not, and only then by a pixel, so that no
         path goes from what makes them to this many registers.
         """
-        arriving, sums = (Signal(SUM_BITS*columns, name=name) for name in ("arriving", "sums"))
+        arriving, sums = (Signal(SUM_BITS * columns, name=name) for name in ("arriving", "sums"))
         arriving_sum, activation_sum = Signal(SUM_BITS), Signal(SUM_BITS)
         self.sync += [
             Cat(arriving, arriving_sum).eq(self.sink.sums),
-            sums.eq(sums >> SUM_BITS*lanes),
+            sums.eq(sums >> SUM_BITS * lanes),
             If(opens, sums.eq(arriving), activation_sum.eq(arriving_sum)),
         ]
-        slots = [sums[SUM_BITS*lane:SUM_BITS*(lane + 1)] for lane in range(lanes)]
+        slots = [sums[SUM_BITS * lane : SUM_BITS * (lane + 1)] for lane in range(lanes)]
         if lanes == 1:
             return slots, activation_sum
         before, late = delayed(self, slots[-1], 1), delayed(self, odd, 1)
-        return [Mux(late, other, slot)
-                for other, slot in zip([before, *slots[:-1]], slots, strict=True)], activation_sum
+        return [
+            Mux(late, other, slot) for other, slot in zip([before, *slots[:-1]], slots, strict=True)
+        ], activation_sum
 
     def _read_parameters(self, fields, plan, lanes: int, step, read):
         """Each lane's parameters, a cycle after its step: its channel's, or the descriptor's."""
@@ -133,14 +140,16 @@ class Requantiser(LiteXModule):
         own = Record(parameter_layout(), name="own")
         self.comb += [
             adr.eq(fields.parameter_base - fields.output_channel + step.place),
-            read.adr.eq(adr[log2_int(lanes):]),
+            read.adr.eq(adr[log2_int(lanes) :]),
             read.re.eq(step.present != 0),
             own.multiplier.eq(fields.output_multiplier),
             own.shift.eq(fields.output_shift),
         ]
         size = len(own.raw_bits())
-        return [Mux(plan.vector, own.raw_bits(), read.dat_r[size*lane:size*(lane + 1)])
-                for lane in range(lanes)]
+        return [
+            Mux(plan.vector, own.raw_bits(), read.dat_r[size * lane : size * (lane + 1)])
+            for lane in range(lanes)
+        ]
 
     def _scale(self, fields, slots, activation_sum, parameters):
         """The lanes' scales."""
@@ -165,8 +174,9 @@ class Requantiser(LiteXModule):
             self.add_module(f"addition{lane}", addition)
             self.sync += [
                 addition.first.eq(Mux(plan.add, scale.total[:8], scale.output)),
-                addition.second.eq(Mux(plan.add, scale.total[8:16],
-                                       self.residual.octets[8*lane:8*lane + 8])),
+                addition.second.eq(
+                    Mux(plan.add, scale.total[8:16], self.residual.octets[8 * lane : 8 * lane + 8])
+                ),
             ]
             additions.append(addition)
         return additions
@@ -179,12 +189,15 @@ class Requantiser(LiteXModule):
         present = [step.present[lane] for lane in range(lanes)]
         return [
             write.adr.eq(step.adr + step.place[3:]),
-            write.dat_w.eq(Replicate(octets, WORD_BYTES//lanes)),
+            write.dat_w.eq(Replicate(octets, WORD_BYTES // lanes)),
             write.we.eq(Cat(*present) << step.place[:3]),
-            If(fields.raw,
+            If(
+                fields.raw,
                 write.adr.eq(step.adr + step.place[1:]),
-                write.dat_w.eq(Replicate(words, max(1, 2//lanes))),
-                write.we.eq(Cat(*[Replicate(bit, 4) for bit in present])
-                            << (4*(step.place[0] if lanes == 1 else 0))),
+                write.dat_w.eq(Replicate(words, max(1, 2 // lanes))),
+                write.we.eq(
+                    Cat(*[Replicate(bit, 4) for bit in present])
+                    << (4 * (step.place[0] if lanes == 1 else 0))
+                ),
             ),
         ]

@@ -30,18 +30,19 @@ class Residual(LiteXModule):
     def __init__(self, spec: SocSpec, fields, step):
         lanes = spec.requant_lanes
         octet_bits = log2_int(WORD_BYTES)
-        self.read = read = Record([("adr", log2_int(spec.activation_words)), ("re", 1),
-                                   ("dat_r", 8*WORD_BYTES)])
-        self.octets = Signal(8*lanes)
+        self.read = read = Record(
+            [("adr", log2_int(spec.activation_words)), ("re", 1), ("dat_r", 8 * WORD_BYTES)]
+        )
+        self.octets = Signal(8 * lanes)
 
         # # #
 
-        away = Signal(17)                               # wraps
+        away = Signal(17)  # wraps
         first = [Signal(octet_bits, name=f"first{k}") for k in range(RESIDUAL_LATENCY - 1)]
-        arrived, word = Signal(), Signal(8*WORD_BYTES)
+        arrived, word = Signal(), Signal(8 * WORD_BYTES)
         opens = step.opens | (step.place[:octet_bits] == 0)
         self.sync += [
-            away.eq(fields.second_base - fields.output_base),   # long before the first step
+            away.eq(fields.second_base - fields.output_base),  # long before the first step
             read.adr.eq(away + step.adr + step.place[octet_bits:]),
             read.re.eq(fields.residual & (step.present != 0) & opens),
             arrived.eq(read.re),

@@ -28,7 +28,7 @@ def divide_by_power(module, value, right, above=None):
     so that a negative half is no tie; None: it never was. Returns a new register of `module`, 32
     bits, signed. What is shifted out rounds up from half on, a negative value from more than half.
     """
-    half, below = Signal(32), Signal(32)                # the upper bit that leaves, and the others
+    half, below = Signal(32), Signal(32)  # the upper bit that leaves, and the others
     rounded, up = Signal(SUM), Signal()
     held = Signal.like(right)
     stays = value[31] if above is None else value[31] & ~above

@@ -48,8 +48,9 @@ class Scale(LiteXModule):
         total = Signal(SUM)
         correction = Signal(SUM)
         self.comb += If(fields.offset, correction.eq(self.activation_sum << 7))
-        self.sync += total.eq((self.count << fields.decode_shift) - correction
-                              + self.parameters.bias)
+        self.sync += total.eq(
+            (self.count << fields.decode_shift) - correction + self.parameters.bias
+        )
         self.comb += self.total.eq(delayed(self, total, SCALE_LATENCY - 1))
         shift = delayed(self, self.parameters.shift, 1)
         multiplier = delayed(self, self.parameters.multiplier[:31], 2)
@@ -57,7 +58,7 @@ class Scale(LiteXModule):
         shifted, wide, wide_held = Signal(SUM), Signal((64, True)), Signal((64, True))
         self.sync += [
             shifted.eq(Mux(shift > 0, total << shift[:5], total)),
-            wide.eq(shifted*multiplier),
+            wide.eq(shifted * multiplier),
             wide_held.eq(wide),
         ]
         nudge, above = Signal(), Signal()
@@ -72,10 +73,8 @@ class Scale(LiteXModule):
         rounded = divide_by_power(self, high, delayed(self, right, 3), delayed(self, above, 1))
         moved = Signal((33, True))
         self.comb += moved.eq(rounded + fields.output_zero)
-        self.comb += If(moved < fields.clamp_low,
-            self.output.eq(fields.clamp_low)
-        ).Elif(moved > fields.clamp_high,
-            self.output.eq(fields.clamp_high)
-        ).Else(
-            self.output.eq(moved)
+        self.comb += (
+            If(moved < fields.clamp_low, self.output.eq(fields.clamp_low))
+            .Elif(moved > fields.clamp_high, self.output.eq(fields.clamp_high))
+            .Else(self.output.eq(moved))
         )

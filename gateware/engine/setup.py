@@ -15,10 +15,25 @@ SIZE_BITS = 17
 
 SATURATED = (1 << SIZE_BITS) - 1
 
-PLAN_LAYOUT = [(name, SIZE_BITS) for name in (
-    "pixel_words", "output_pixel_words", "column_tiles", "taps", "window", "row_stride",
-    "input_words", "pixels", "output_words", "weight_rows",
-    "tap_step", "pixel_step", "line_step", "origin_line", "origin_pixel")
+PLAN_LAYOUT = [
+    (name, SIZE_BITS)
+    for name in (
+        "pixel_words",
+        "output_pixel_words",
+        "column_tiles",
+        "taps",
+        "window",
+        "row_stride",
+        "input_words",
+        "pixels",
+        "output_words",
+        "weight_rows",
+        "tap_step",
+        "pixel_step",
+        "line_step",
+        "origin_line",
+        "origin_pixel",
+    )
 ] + [("vector", 1), ("add", 1)]
 """What is worked out from a descriptor. Steps and origins are addresses: they wrap.
 vector: no macro has a part in it; add: it is an add."""
@@ -57,15 +72,15 @@ class Setup(LiteXModule):
 
         words = [Signal(32, name=f"word{index}") for index in range(descriptor.WORDS)]
         for field in descriptor.FIELDS:
-            source = words[field.word][field.offset:field.offset + field.size]
+            source = words[field.word][field.offset : field.offset + field.size]
             self.comb += getattr(fields, field.name).eq(source)
         self._small_sizes(spec, fields, plan)
         step = Signal(5)
         products = _products(fields, plan)
         following = Signal.like(step)
         factor_a, factor_b = Signal(SIZE_BITS), Signal(SIZE_BITS)
-        product = Signal(2*SIZE_BITS)
-        self.comb += product.eq(factor_a*factor_b)
+        product = Signal(2 * SIZE_BITS)
+        self.comb += product.eq(factor_a * factor_b)
         self.sync += [
             factor_a.eq(Array([a for _, a, _, _ in products])[following]),
             factor_b.eq(Array([b for _, _, b, _ in products])[following]),
@@ -74,21 +89,26 @@ class Setup(LiteXModule):
 
         self.fsm = fsm = FSM(reset_state="IDLE")
         self._take_words(fsm, read, words)
-        fsm.act("MULTIPLY",
-            *[If(step == k, NextValue(getattr(plan, name), product[:SIZE_BITS] if wraps else size))
-              for k, (name, _, _, wraps) in enumerate(products)],
+        fsm.act(
+            "MULTIPLY",
+            *[
+                If(
+                    step == k,
+                    NextValue(getattr(plan, name), product[:SIZE_BITS] if wraps else size),
+                )
+                for k, (name, _, _, wraps) in enumerate(products)
+            ],
             following.eq(step + 1),
             NextValue(step, step + 1),
-            If(step == len(products) - 1,
-                NextValue(step, 0),
-                NextState("JUDGE")
-            )
+            If(step == len(products) - 1, NextValue(step, 0), NextState("JUDGE")),
         )
-        fsm.act("JUDGE",
+        fsm.act(
+            "JUDGE",
             NextValue(self.error, refusal(self, spec, self.place, fields, plan)),
             NextState("DONE"),
         )
-        fsm.act("DONE",
+        fsm.act(
+            "DONE",
             self.done.eq(1),
             NextState("IDLE"),
         )
@@ -96,25 +116,18 @@ class Setup(LiteXModule):
     def _take_words(self, fsm, read, words):
         """The descriptor's words, one after the other, each in two cycles."""
         index = Signal(max=descriptor.WORDS + 1)
-        self.comb += read.adr.eq(Cat(index[:log2_int(descriptor.WORDS)], self.place))
-        fsm.act("IDLE",
-            NextValue(index, 0),
-            If(self.start,
-                NextState("READ")
-            )
-        )
-        fsm.act("READ",
+        self.comb += read.adr.eq(Cat(index[: log2_int(descriptor.WORDS)], self.place))
+        fsm.act("IDLE", NextValue(index, 0), If(self.start, NextState("READ")))
+        fsm.act(
+            "READ",
             read.re.eq(1),
             NextState("TAKE"),
         )
-        fsm.act("TAKE",
+        fsm.act(
+            "TAKE",
             NextValue(Array(words)[index], read.dat_r),
             NextValue(index, index + 1),
-            If(index == descriptor.WORDS - 1,
-                NextState("MULTIPLY")
-            ).Else(
-                NextState("READ")
-            )
+            If(index == descriptor.WORDS - 1, NextState("MULTIPLY")).Else(NextState("READ")),
         )
 
     def _small_sizes(self, spec: SocSpec, fields, plan):
@@ -123,15 +136,16 @@ class Setup(LiteXModule):
         columns = spec.macro.columns
         self.comb += [
             inputs.eq(fields.input_channels + WORD_BYTES - 1),
-            outputs.eq(fields.output_channels + Mux(fields.raw, WORD_BYTES//4, WORD_BYTES) - 1),
+            outputs.eq(fields.output_channels + Mux(fields.raw, WORD_BYTES // 4, WORD_BYTES) - 1),
             tiles.eq(fields.outputs + columns - 1),
-            plan.pixel_words.eq(inputs[log2_int(WORD_BYTES):]),
+            plan.pixel_words.eq(inputs[log2_int(WORD_BYTES) :]),
             plan.output_pixel_words.eq(Mux(fields.raw, outputs[1:], outputs[3:])),
-            plan.column_tiles.eq(tiles[log2_int(columns):]),
+            plan.column_tiles.eq(tiles[log2_int(columns) :]),
             plan.vector.eq(fields.operation >= Operation.ADD),
             plan.add.eq(fields.operation == Operation.ADD),
-            plan.tap_step.eq(Mux(plan.add, fields.second_base - fields.input_base,
-                                 plan.pixel_words)),
+            plan.tap_step.eq(
+                Mux(plan.add, fields.second_base - fields.input_base, plan.pixel_words)
+            ),
         ]
 
 

@@ -37,12 +37,13 @@ class Transposer(LiteXModule):
 
         # # #
 
-        self._block_bits = bits_for(rows//BEAT_ROWS - 1)
+        self._block_bits = bits_for(rows // BEAT_ROWS - 1)
         self._row_bits = bits_for(rows)
         self._full = [Signal(name=f"full{bank}") for bank in range(2)]
-        self._multiples = [Signal(self._row_bits + 1, name=f"taps{k}")
-                           for k in range(BEAT_ROWS + 1)]
-        self.sync += [multiple.eq(k*self.taps) for k, multiple in enumerate(self._multiples)]
+        self._multiples = [
+            Signal(self._row_bits + 1, name=f"taps{k}") for k in range(BEAT_ROWS + 1)
+        ]
+        self.sync += [multiple.eq(k * self.taps) for k, multiple in enumerate(self._multiples)]
         lanes = [Memory(8, 2 << self._block_bits, name=f"lane{lane}") for lane in range(BEAT_ROWS)]
         filled = self._fill(lanes)
         emptied = self._leave(spec, lanes)
@@ -51,7 +52,7 @@ class Transposer(LiteXModule):
 
     def _fill(self, lanes):
         """Writes a beat's bytes into their lanes. Returns a pulse a bank: its window is whole."""
-        beat = Record([("valid", 1), ("last", 1), ("count", 4), ("data", 8*BEAT_ROWS)])
+        beat = Record([("valid", 1), ("last", 1), ("count", 4), ("data", 8 * BEAT_ROWS)])
         bank, step, done = Signal(), Signal(), Signal()
         together, next_row = Signal(4), Signal(self._row_bits + 1)
         row = Signal.like(next_row)
@@ -62,16 +63,19 @@ class Transposer(LiteXModule):
         ]
         self.sync += [
             together.eq(Mux(self.taps[0], 8, Mux(self.taps[1], 4, Mux(self.taps[2], 2, 1)))),
-            If(step,
+            If(
+                step,
                 beat.count.eq(beat.count - together),
                 beat.data.eq(beat.data >> Cat(Replicate(0, 3), together)),
                 row.eq(row + Array(self._multiples)[together]),
-                If(done,
+                If(
+                    done,
                     beat.valid.eq(0),
                     If(beat.last, bank.eq(~bank)),
-                )
+                ),
             ),
-            If(self.sink.valid & self.sink.ready,
+            If(
+                self.sink.valid & self.sink.ready,
                 beat.valid.eq(1),
                 beat.last.eq(self.sink.last),
                 beat.count.eq(self.sink.count),
@@ -87,21 +91,26 @@ class Transposer(LiteXModule):
     def _follow(self, next_row):
         """The row of the next beat's first channel: on in its tap, or the next tap's first."""
         tap, done = Signal(self._row_bits), Signal(self._row_bits)
-        left = Signal(self._row_bits)                   # channels of the tap that are to come
+        left = Signal(self._row_bits)  # channels of the tap that are to come
         self.comb += left.eq(self.inputs - done)
-        self.sync += If(self.sink.valid & self.sink.ready,
-            If(self.sink.last,
+        self.sync += If(
+            self.sink.valid & self.sink.ready,
+            If(
+                self.sink.last,
                 tap.eq(0),
                 done.eq(0),
                 next_row.eq(0),
-            ).Elif(left == self.sink.count,
+            )
+            .Elif(
+                left == self.sink.count,
                 tap.eq(tap + 1),
                 done.eq(0),
                 next_row.eq(tap + 1),
-            ).Else(
+            )
+            .Else(
                 done.eq(done + self.sink.count),
                 next_row.eq(next_row + Array(self._multiples)[self.sink.count]),
-            )
+            ),
         )
 
     def _write(self, lanes, bank, row, present, data):
@@ -114,17 +123,19 @@ class Transposer(LiteXModule):
             hits = [Signal(name=f"lane{lane}_hit{k}") for k in range(BEAT_ROWS)]
             block = Signal(self._block_bits, name=f"lane{lane}_block")
             self.comb += [
-                *[hit.eq(here & (own[:3] == lane))
-                  for hit, here, own in zip(hits, present, rows, strict=True)],
+                *[
+                    hit.eq(here & (own[:3] == lane))
+                    for hit, here, own in zip(hits, present, rows, strict=True)
+                ],
                 port.we.eq(Cat(*hits) != 0),
                 block.eq(_chosen(hits, [own[3:] for own in rows])),
                 port.adr.eq(Cat(block, bank)),
-                port.dat_w.eq(_chosen(hits, [data[8*k:8*k + 8] for k in range(BEAT_ROWS)])),
+                port.dat_w.eq(_chosen(hits, [data[8 * k : 8 * k + 8] for k in range(BEAT_ROWS)])),
             ]
 
     def _leave(self, spec: SocSpec, lanes):
         """Reads a whole window, eight rows a cycle. Returns a pulse a bank: it may be filled."""
-        read = Record([("adr", self._block_bits + 1), ("re", 1), ("dat_r", 8*BEAT_ROWS)])
+        read = Record([("adr", self._block_bits + 1), ("re", 1), ("dat_r", 8 * BEAT_ROWS)])
         ports = [memory.get_port(has_re=True, mode=READ_FIRST) for memory in lanes]
         self.specials += ports
         self.comb += [
@@ -135,27 +146,30 @@ class Transposer(LiteXModule):
         layout = [field for field in activation_layout(spec.macro) if field[0] != "data"]
         self.reader = reader = MemoryReader(read, layout)
         # `ready` would go from the requantiser to the lanes in one cycle
-        self.leaving = leaving = stream.Buffer(activation_layout(spec.macro), pipe_valid=False,
-                                               pipe_ready=True)
+        self.leaving = leaving = stream.Buffer(
+            activation_layout(spec.macro), pipe_valid=False, pipe_ready=True
+        )
         self.source = leaving.source
         bank, block, left = Signal(), Signal(self._block_bits), Signal(self._row_bits)
         taken = Signal()
         self.comb += [
-            left.eq(self.rows - BEAT_ROWS*block),
+            left.eq(self.rows - BEAT_ROWS * block),
             reader.sink.valid.eq(Array(self._full)[bank]),
             reader.sink.adr.eq(Cat(block, bank)),
-            reader.sink.row.eq(BEAT_ROWS*block),
+            reader.sink.row.eq(BEAT_ROWS * block),
             reader.sink.count.eq(Mux(left < BEAT_ROWS, left, BEAT_ROWS)),
             reader.sink.last.eq(left <= BEAT_ROWS),
             taken.eq(reader.sink.valid & reader.sink.ready),
             reader.source.connect(leaving.sink),
         ]
-        self.sync += If(taken,
+        self.sync += If(
+            taken,
             block.eq(block + 1),
-            If(reader.sink.last,
+            If(
+                reader.sink.last,
                 block.eq(0),
                 bank.eq(~bank),
-            )
+            ),
         )
         return [taken & reader.sink.last & (bank == b) for b in range(2)]
 

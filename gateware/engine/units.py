@@ -41,12 +41,12 @@ class Units(LiteXModule):
         self.pairs = pairs = Pairs(spec)
         self.pool = pool = Pool(spec, fields)
         product, depthwise, add = Signal(), Signal(), Signal()
-        self.sync += [                                  # known long before the first window
+        self.sync += [  # known long before the first window
             product.eq(fields.operation == Operation.PRODUCT),
             depthwise.eq(fields.operation == Operation.DEPTHWISE),
             add.eq(fields.operation == Operation.ADD),
         ]
-        vector, beside = sums.sums[:len(pool.source.slots)], sums.sums[-SUM_BITS:]
+        vector, beside = sums.sums[: len(pool.source.slots)], sums.sums[-SUM_BITS:]
         self.comb += [
             self.weights.connect(macros.weights),
             self.computing.eq(macros.computing),
@@ -54,20 +54,28 @@ class Units(LiteXModule):
             transposer.inputs.eq(fields.inputs),
             transposer.rows.eq(fields.depth),
             sums.sums.eq(macros.products.sums),
-            If(product,
+            If(
+                product,
                 activations.connect(macros.activations, omit={"padding"}),
                 macros.products.connect(sums, omit={"sums"}),
-            ).Elif(depthwise,
+            )
+            .Elif(
+                depthwise,
                 activations.connect(transposer.sink, omit={"padding"}),
                 transposer.source.connect(macros.activations),
                 macros.products.connect(sums, omit={"sums"}),
-            ).Elif(add,
+            )
+            .Elif(
+                add,
                 activations.connect(pairs.sink),
                 pairs.source.connect(sums, omit={"slots"}),
-                vector.eq(pairs.source.slots), beside.eq(0),
-            ).Else(
+                vector.eq(pairs.source.slots),
+                beside.eq(0),
+            )
+            .Else(
                 activations.connect(pool.sink),
                 pool.source.connect(sums, omit={"slots"}),
-                vector.eq(pool.source.slots), beside.eq(0),
-            )
+                vector.eq(pool.source.slots),
+                beside.eq(0),
+            ),
         ]

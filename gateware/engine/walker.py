@@ -60,15 +60,16 @@ class WindowWalker(LiteXModule):
         self.rows = Signal(bits_for(spec.macro.rows))
         self.first = Signal(13)
         self.inputs = Signal(13)
-        self.source = stream.Endpoint([("adr", bits_for(spec.activation_words - 1)),
-                                       *beat_layout(spec)])
+        self.source = stream.Endpoint(
+            [("adr", bits_for(spec.activation_words - 1)), *beat_layout(spec)]
+        )
 
         # # #
 
         active = Signal()
         pixel = Signal.like(self.pixels)
         row = Signal(bits_for(spec.macro.rows))
-        room = Signal(bits_for(max(spec.macro.rows, MANY)))    # rows that are still to be read
+        room = Signal(bits_for(max(spec.macro.rows, MANY)))  # rows that are still to be read
         tap, following = (Record(TAP_LAYOUT, name=name) for name in ("tap", "following"))
         tile = Record(TILE_LAYOUT)
         self._beat(fields, plan, tap, row, room, position.now)
@@ -91,26 +92,33 @@ class WindowWalker(LiteXModule):
         active, pixel, row, room, final = state
         open_window = [row.eq(0), room.eq(Mux(plan.vector, MANY, self.rows))]
         self.sync += [
-            If(active & self.source.ready,
+            If(
+                active & self.source.ready,
                 row.eq(row + self.source.count),
                 If(~plan.vector, room.eq(room - self.source.count)),
                 tap.eq(following),
-                If(self._pixel_ends,
+                If(
+                    self._pixel_ends,
                     row.eq(beside.row),
                     *self._enter(tile, tap),
                 ),
-                If(self.source.last,
+                If(
+                    self.source.last,
                     pixel.eq(pixel + 1),
                     *open_window,
-                    If(final,
+                    If(
+                        final,
                         active.eq(0),
-                        *[getattr(tile, name).eq(getattr(following, name))
-                          for name, _ in TILE_LAYOUT],
-                    )
-                )
+                        *[
+                            getattr(tile, name).eq(getattr(following, name))
+                            for name, _ in TILE_LAYOUT
+                        ],
+                    ),
+                ),
             ),
             If(self.rewind, tile.raw_bits().eq(0)),
-            If(self.start,
+            If(
+                self.start,
                 active.eq(1),
                 pixel.eq(0),
                 *open_window,
@@ -140,13 +148,15 @@ class WindowWalker(LiteXModule):
         word_first, word_in_tile, pixel_in_tile, pixel_in_word = (Signal() for _ in range(4))
         last_x, last_y, final_tap = Signal(12), Signal(12), Signal()
         self._tap_ends, self._row_ends = tap_ends, row_ends = Signal(), Signal()
-        self._pixel_ends = Signal()                     # ... within the row tile
+        self._pixel_ends = Signal()  # ... within the row tile
         self.sync += [last_x.eq(fields.kernel_width - 1), last_y.eq(fields.kernel_height - 1)]
         self.comb += [
             x.eq(now.x + tap.kx),
             y.eq(now.y + tap.ky),
-            source.padding.eq(~plan.add & ((x < 0) | (x >= fields.input_width)
-                                           | (y < 0) | (y >= fields.input_height))),
+            source.padding.eq(
+                ~plan.add
+                & ((x < 0) | (x >= fields.input_width) | (y < 0) | (y >= fields.input_height))
+            ),
             source.adr.eq(now.adr + tap.adr + tap.channel[3:]),
             source.lead.eq(tap.channel[:3]),
             source.row.eq(row),
@@ -158,26 +168,34 @@ class WindowWalker(LiteXModule):
             word_in_tile.eq(in_word < in_tile),
             pixel_in_tile.eq(in_pixel < in_tile),
             pixel_in_word.eq(in_pixel <= in_word),
-            source.count.eq(Mux(word_first, Mux(word_in_tile, in_word, in_tile),
-                                Mux(pixel_in_tile, in_pixel, in_tile))),
+            source.count.eq(
+                Mux(
+                    word_first,
+                    Mux(word_in_tile, in_word, in_tile),
+                    Mux(pixel_in_tile, in_pixel, in_tile),
+                )
+            ),
             row_ends.eq(tap.kx == last_x),
             final_tap.eq(row_ends & (tap.ky == last_y)),
             tap_ends.eq(pixel_in_word & (in_pixel <= in_tile)),
-            self._pixel_ends.eq(~Mux(word_first, word_in_tile, pixel_in_tile)
-                                | (final_tap & pixel_in_word)),
+            self._pixel_ends.eq(
+                ~Mux(word_first, word_in_tile, pixel_in_tile) | (final_tap & pixel_in_word)
+            ),
         ]
 
     def _follow(self, plan, tap, following):
         """The place after the present beat."""
         self.comb += [
             following.eq(tap),
-            If(~self._tap_ends,
+            If(
+                ~self._tap_ends,
                 following.channel.eq(tap.channel + self.source.count),
                 following.left.eq(tap.left - self.source.count),
             ).Else(
                 following.channel.eq(self.first),
                 following.left.eq(self.inputs),
-                If(~self._row_ends,
+                If(
+                    ~self._row_ends,
                     following.kx.eq(tap.kx + 1),
                     following.adr.eq(tap.adr + plan.tap_step),
                 ).Else(
@@ -185,6 +203,6 @@ class WindowWalker(LiteXModule):
                     following.ky.eq(tap.ky + 1),
                     following.line.eq(tap.line + plan.row_stride),
                     following.adr.eq(tap.line + plan.row_stride),
-                )
-            )
+                ),
+            ),
         ]

@@ -44,12 +44,14 @@ class WeightLoader(LiteXModule):
             self.done.eq(self.source.valid & self.source.ready & self.source.last),
         ]
         self.sync += [
-            If(active & reader.sink.ready,
+            If(
+                active & reader.sink.ready,
                 adr.eq(adr + 1),
                 row.eq(row + 1),
                 If(reader.sink.last, active.eq(0)),
             ),
-            If(self.start,
+            If(
+                self.start,
                 active.eq(1),
                 adr.eq(self.adr),
                 row.eq(0),

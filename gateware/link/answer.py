@@ -35,8 +35,9 @@ class Answerer(LiteXModule):
     """
 
     def __init__(self, opened: Sequence):
-        self.header = header = Record([("kind", 8), ("count", 8), ("sequence", 16),
-                                       ("session", 32), ("address", 32)])
+        self.header = header = Record(
+            [("kind", 8), ("count", 8), ("sequence", 16), ("session", 32), ("address", 32)]
+        )
         self.reason = Signal(3)
         self.start, self.done = Signal(), Signal()
         self.wanted, self.came, self.word = Signal(), Signal(), Signal(32)
@@ -61,18 +62,24 @@ class Answerer(LiteXModule):
         self.comb += [
             from_bus.eq(in_data & (header.kind == Kind.DATA)),
             self.wanted.eq(from_bus & out.ready),  # which stays until the word has come
-            If(in_data,
+            If(
+                in_data,
                 last.eq(place == header.count - 1),
                 valid.eq(~from_bus | self.came),
-                Case(header.kind, {
-                    Kind.DATA: out.data.eq(self.word),
-                    Kind.OPENED: out.data.eq(Array(opened)[place[:(len(opened) - 1).bit_length()]]),
-                    "default": out.data.eq(self.reason),
-                })
+                Case(
+                    header.kind,
+                    {
+                        Kind.DATA: out.data.eq(self.word),
+                        Kind.OPENED: out.data.eq(
+                            Array(opened)[place[: (len(opened) - 1).bit_length()]]
+                        ),
+                        "default": out.data.eq(self.reason),
+                    },
+                ),
             ).Else(
                 last.eq((place == HEADER_WORDS - 1) & (header.count == 0)),
                 valid.eq(self.start),
-                out.data.eq(Array(heads)[place[:2]])
+                out.data.eq(Array(heads)[place[:2]]),
             ),
             out.valid.eq(valid),
             out.last.eq(last),
@@ -82,21 +89,19 @@ class Answerer(LiteXModule):
 
     def _count(self, fsm: FSM, place: Signal, sent, last):
         """The words of the header, then those of the data if there are any; `place` in them."""
-        fsm.act("HEADER",
-            If(sent,
+        fsm.act(
+            "HEADER",
+            If(
+                sent,
                 NextValue(place, place + 1),
-                If(place == HEADER_WORDS - 1,
-                    NextValue(place, 0),
-                    If(~last, NextState("DATA"))
-                )
-            )
+                If(place == HEADER_WORDS - 1, NextValue(place, 0), If(~last, NextState("DATA"))),
+            ),
         )
-        fsm.act("DATA",
-            If(sent,
+        fsm.act(
+            "DATA",
+            If(
+                sent,
                 NextValue(place, place + 1),
-                If(last,
-                    NextValue(place, 0),
-                    NextState("HEADER")
-                )
-            )
+                If(last, NextValue(place, 0), NextState("HEADER")),
+            ),
         )

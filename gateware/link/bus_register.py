@@ -26,21 +26,16 @@ class BusRegister(LiteXModule):
 
         master, bus = self.master, self.bus
         self.fsm = fsm = FSM(reset_state="WAIT")
-        fsm.act("WAIT",
+        fsm.act(
+            "WAIT",
             *[NextValue(getattr(bus, name), getattr(master, name)) for name in OUTWARDS],
-            If(master.cyc & master.stb, NextState("ASK"))
+            If(master.cyc & master.stb, NextState("ASK")),
         )
-        fsm.act("ASK",
+        fsm.act(
+            "ASK",
             bus.cyc.eq(1),
             bus.stb.eq(1),
             NextValue(master.dat_r, bus.dat_r),
-            If(~master.cyc,
-                NextState("WAIT")
-            ).Elif(bus.ack,
-                NextState("ANSWER")
-            )
+            If(~master.cyc, NextState("WAIT")).Elif(bus.ack, NextState("ANSWER")),
         )
-        fsm.act("ANSWER",
-            master.ack.eq(master.cyc & master.stb),
-            NextState("WAIT")
-        )
+        fsm.act("ANSWER", master.ack.eq(master.cyc & master.stb), NextState("WAIT"))

@@ -54,20 +54,22 @@ class Carriers(LiteXModule):
         frame, waiting = Signal(), turn.request != 0
         self.comb += [
             turn.request.eq(Cat(*[carrier.requests.valid for carrier in carriers])),
-            Case(turn.grant, {i: [
-                If(frame, carrier.requests.connect(self.source)),
-                self.sink.connect(carrier.answers),
-            ] for i, carrier in enumerate(carriers)}),
+            Case(
+                turn.grant,
+                {
+                    i: [
+                        If(frame, carrier.requests.connect(self.source)),
+                        self.sink.connect(carrier.answers),
+                    ]
+                    for i, carrier in enumerate(carriers)
+                },
+            ),
             *[carrier.idle.eq(self.idle & ~frame) for carrier in carriers],
         ]
         self.fsm = fsm = FSM(reset_state="CHOOSE")
-        fsm.act("CHOOSE",
-            If(self.idle & waiting,
-                turn.ce.eq(1),
-                NextState("FRAME")
-            )
-        )
-        fsm.act("FRAME",
+        fsm.act("CHOOSE", If(self.idle & waiting, turn.ce.eq(1), NextState("FRAME")))
+        fsm.act(
+            "FRAME",
             frame.eq(1),
-            If(self.source.valid & self.source.ready & self.source.last, NextState("CHOOSE"))
+            If(self.source.valid & self.source.ready & self.source.last, NextState("CHOOSE")),
         )

@@ -49,27 +49,26 @@ class CobsEncoder(LiteXModule):
             NextValue(code, 1),
         ]
         self.fsm = fsm = FSM(reset_state="FILL")
-        fsm.act("FILL",
+        fsm.act(
+            "FILL",
             sink.ready.eq(room),
-            If(sink.valid & room,
-                If(sink.data == 0,
+            If(
+                sink.valid & room,
+                If(
+                    sink.data == 0,
                     *close,
                     ring.write.dat_w.eq(code),
-                    If(sink.last, NextState("CLOSE"))  # with the block that stands for the zero
+                    If(sink.last, NextState("CLOSE")),  # with the block that stands for the zero
                 ).Else(
                     ring.write.adr.eq(place),
                     ring.write.dat_w.eq(Cat(sink.data, sink.last)),
                     ring.write.we.eq(1),
                     NextValue(code, code + 1),
-                    If(sink.last | (code == MOST - 1), NextState("CLOSE"))
-                )
-            )
+                    If(sink.last | (code == MOST - 1), NextState("CLOSE")),
+                ),
+            ),
         )
-        fsm.act("CLOSE",
-            *close,
-            ring.write.dat_w.eq(Cat(code, code == 1)),
-            NextState("FILL")
-        )
+        fsm.act("CLOSE", *close, ring.write.dat_w.eq(Cat(code, code == 1)), NextState("FILL"))
 
 
 class CobsDecoder(LiteXModule):
@@ -106,20 +105,11 @@ class CobsDecoder(LiteXModule):
             source.error.eq((left != 0) | ~holding),
             sink.ready.eq(source.ready | ~source.valid),
         ]
-        self.sync += If(sink.valid & sink.ready,
+        self.sync += If(
+            sink.valid & sink.ready,
             begun.eq(~ends),
-            If(ends,
-                left.eq(0),
-                gap.eq(0),
-                holding.eq(0)
-            ).Elif(is_code,
-                left.eq(sink.data - 1),
-                gap.eq(sink.data != MOST)
-            ).Else(
-                left.eq(left - 1)
-            ),
-            If(fresh,
-                held.eq(Mux(is_code, 0, sink.data)),
-                holding.eq(1)
-            )
+            If(ends, left.eq(0), gap.eq(0), holding.eq(0))
+            .Elif(is_code, left.eq(sink.data - 1), gap.eq(sink.data != MOST))
+            .Else(left.eq(left - 1)),
+            If(fresh, held.eq(Mux(is_code, 0, sink.data)), holding.eq(1)),
         )

@@ -28,14 +28,21 @@ CHECKED_BYTES = checked(8)
 def advance(mixed: Signal, width: int) -> Cat:
     """The register after 8, 16 or 32 bits: each bit an exclusive or of bits of `mixed`, which is
     the register before exclusive or these bits, the lowest first."""
+
     def shifted(value: int) -> int:
         for _ in range(width):
             value = value >> 1 ^ POLYNOMIAL * (value & 1)
         return value
 
     effects = [shifted(1 << bit) for bit in range(32)]
-    return Cat(*[reduce(xor, [bit for bit, effect in zip(mixed, effects, strict=True)
-                              if effect >> out & 1]) for out in range(32)])
+    return Cat(
+        *[
+            reduce(
+                xor, [bit for bit, effect in zip(mixed, effects, strict=True) if effect >> out & 1]
+            )
+            for out in range(32)
+        ]
+    )
 
 
 class Crc32Inserter(LiteXModule):
@@ -55,28 +62,30 @@ class Crc32Inserter(LiteXModule):
 
         crc, mixed, following = Signal(32, reset=START), Signal(32), Signal(32)
         self.comb += mixed.eq(crc ^ sink.data), following.eq(advance(mixed, width))
-        beats = 32//width
+        beats = 32 // width
         place = Signal(max=max(beats, 2))
         self.fsm = fsm = FSM(reset_state="TEXT")
-        fsm.act("TEXT",
+        fsm.act(
+            "TEXT",
             sink.connect(source, omit={"last"}),
-            If(sink.valid & source.ready,
+            If(
+                sink.valid & source.ready,
                 NextValue(crc, following),
-                If(sink.last, NextState("CRC"))
-            )
+                If(sink.last, NextState("CRC")),
+            ),
         )
-        fsm.act("CRC",
+        fsm.act(
+            "CRC",
             source.valid.eq(1),
-            source.data.eq(~Array([crc[width*i:width*i + width] for i in range(beats)])[place]),
+            source.data.eq(
+                ~Array([crc[width * i : width * i + width] for i in range(beats)])[place]
+            ),
             source.last.eq(place == beats - 1),
-            If(source.ready,
+            If(
+                source.ready,
                 NextValue(place, place + 1),
-                If(source.last,
-                    NextValue(place, 0),
-                    NextValue(crc, START),
-                    NextState("TEXT")
-                )
-            )
+                If(source.last, NextValue(place, 0), NextValue(crc, START), NextState("TEXT")),
+            ),
         )
 
 

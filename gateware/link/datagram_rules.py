@@ -77,20 +77,19 @@ class EtherboneRule(Rule):
             self.right.eq(good & self.final & (place != NOWHERE)),
         ]
         self.sync += [
-            If(self.take,
+            If(
+                self.take,
                 place.eq(place + (place != NOWHERE)),
-                If(place == 0,
+                If(
+                    place == 0,
                     good.eq((word[:16] == 0x6F4E) & (word[20:] == 0x441) & ~word[17]),
                     probe.eq(word[16]),
-                    end.eq(Mux(word[16], PROBE_WORDS - 1, NOWHERE))
-                ).Elif((place == 2) & ~probe,
+                    end.eq(Mux(word[16], PROBE_WORDS - 1, NOWHERE)),
+                ).Elif(
+                    (place == 2) & ~probe,
                     good.eq(good & ((writes == 0) ^ (reads == 0)) & ((word[:8] & 0xEF) == 0)),
-                    end.eq(3 + (writes | reads))
-                )
+                    end.eq(3 + (writes | reads)),
+                ),
             ),
-            If(self.clear,
-                place.eq(0),
-                good.eq(0),
-                probe.eq(0)
-            ),
+            If(self.clear, place.eq(0), good.eq(0), probe.eq(0)),
         ]

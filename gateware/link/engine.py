@@ -73,10 +73,7 @@ class FrameEngine(LiteXModule):
         self._take_header(fsm)
         fsm.act("DECIDE", *verdict(self))
         self._write(fsm)
-        fsm.act("ANSWER",
-            answerer.start.eq(1),
-            If(answerer.done, NextState("HEADER"))
-        )
+        fsm.act("ANSWER", answerer.start.eq(1), If(answerer.done, NextState("HEADER")))
 
     def _drive_bus(self, writes):
         """Words of a WRITE, or those that an answer wants, from address to address."""
@@ -97,55 +94,57 @@ class FrameEngine(LiteXModule):
         """Takes the three words, then computes where the data end."""
         sink, answer, place = self._words, self.answer, Signal(2)
         self.comb += self.idle.eq(fsm.ongoing("HEADER") & (place == 0) & self.answerer.empty)
-        fsm.act("HEADER",
+        fsm.act(
+            "HEADER",
             sink.ready.eq(1),
-            If(sink.valid,
-                Case(place, {
-                    0: NextValue(Cat(self.kind, self.count, answer.sequence), sink.data),
-                    1: NextValue(answer.session, sink.data),
-                    "default": [
-                        NextValue(self._address, sink.data),
-                        NextValue(answer.address, sink.data),
-                    ],
-                }),
+            If(
+                sink.valid,
+                Case(
+                    place,
+                    {
+                        0: NextValue(Cat(self.kind, self.count, answer.sequence), sink.data),
+                        1: NextValue(answer.session, sink.data),
+                        "default": [
+                            NextValue(self._address, sink.data),
+                            NextValue(answer.address, sink.data),
+                        ],
+                    },
+                ),
                 NextValue(self._finished, sink.last),
                 NextValue(place, place + 1),
-                If(place == HEADER_WORDS - 1,
-                    NextValue(place, 0),
-                    NextState("MEASURE")
-                )
-            )
+                If(place == HEADER_WORDS - 1, NextValue(place, 0), NextState("MEASURE")),
+            ),
         )
         further = Signal(10)  # bytes from the first word to the last
         self.comb += If(self.count != 0, further.eq(Cat(0, 0, self.count - 1)))
-        fsm.act("MEASURE",
+        fsm.act(
+            "MEASURE",
             self.session.renew.eq(self.session.mine),  # so it stays alive until DECIDE
             NextValue(self.reach.final, self._address + further),
-            NextState("JUDGE")
+            NextState("JUDGE"),
         )
         fsm.act("JUDGE", NextState("DECIDE"))
 
     def _write(self, fsm):
         """The data words to the bus, or past it."""
         sink, bus, window = self._words, self.bus, self.window
-        fsm.act("SKIP",
+        fsm.act(
+            "SKIP",
             sink.ready.eq(~self._finished),
-            If(self._finished,
-                If(self.answer.kind == 0, NextState("HEADER")).Else(NextState("ANSWER"))
-            ).Elif(sink.valid,
-                NextValue(self._finished, sink.last)
-            )
+            If(
+                self._finished,
+                If(self.answer.kind == 0, NextState("HEADER")).Else(NextState("ANSWER")),
+            ).Elif(sink.valid, NextValue(self._finished, sink.last)),
         )
-        fsm.act("WRITE",
+        fsm.act(
+            "WRITE",
             sink.ready.eq(bus.ack & ~self._finished),
-            If(self._finished,
-                window.mark.eq(1),
-                NextState("SLIDE")
-            ).Elif(sink.valid & bus.ack,
-                NextValue(self._finished, sink.last)
-            )
+            If(self._finished, window.mark.eq(1), NextState("SLIDE")).Elif(
+                sink.valid & bus.ack, NextValue(self._finished, sink.last)
+            ),
         )
-        fsm.act("SLIDE",
+        fsm.act(
+            "SLIDE",
             NextValue(self.answer.address, window.first),
-            If(~window.sliding, NextState("ANSWER"))
+            If(~window.sliding, NextState("ANSWER")),
         )

@@ -58,8 +58,9 @@ class Etherbone(LiteXModule):
         requests = stream.Endpoint(UDP)
         self.sink, self.source = inbox.sink, stream.Endpoint(UDP)
         with packet_fifo.repaired():
-            self.bone = bone = LiteEthEtherbone(_Port(self.source, requests), ETHERBONE_PORT,
-                                                buffer_depth=BUFFER_DEPTH)
+            self.bone = bone = LiteEthEtherbone(
+                _Port(self.source, requests), ETHERBONE_PORT, buffer_depth=BUFFER_DEPTH
+            )
         self.register = register = BusRegister()
         self.wishbone = register.bus
         self.active, self.ignored, self.dropped = Signal(), Signal(), inbox.dropped
@@ -68,8 +69,9 @@ class Etherbone(LiteXModule):
 
         self._give(inbox, requests)
         accesses = bone.wishbone.sink
-        self._guard(bone.wishbone.bus, register.master,
-                    accesses.valid & accesses.ready & accesses.last)
+        self._guard(
+            bone.wishbone.bus, register.master, accesses.valid & accesses.ready & accesses.last
+        )
 
     def _give(self, inbox: Inbox, requests):
         """One datagram after the other."""
@@ -84,16 +86,17 @@ class Etherbone(LiteXModule):
             If(requests.last, requests.last_be.eq(LAST_WORD)),
         ]
         self.sync += [
-            If(requests.valid & requests.ready,
+            If(
+                requests.valid & requests.ready,
                 place.eq(place + (place != 3)),
-                Case(place, {
-                    0: asks.eq(requests.data[16]),  # a probe
-                    2: If(requests.data[24:] != 0, asks.eq(1)),  # a record that reads
-                }),
-                If(requests.last,
-                    place.eq(0),
-                    waits.eq(asks)
-                )
+                Case(
+                    place,
+                    {
+                        0: asks.eq(requests.data[16]),  # a probe
+                        2: If(requests.data[24:] != 0, asks.eq(1)),  # a record that reads
+                    },
+                ),
+                If(requests.last, place.eq(0), waits.eq(asks)),
             ),
             If(self.source.valid & self.source.ready & self.source.last, waits.eq(0)),
         ]

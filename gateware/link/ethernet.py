@@ -66,8 +66,10 @@ class Watchdog(LiteXModule):
             hold.wait.eq(self.stood),
         ]
         self.sync += [
-            *[If(~end.valid | end.ready, wait.eq(0)).Elif(timer.done, wait.eq(1))
-              for end, wait in zip(streams, waits, strict=True)],
+            *[
+                If(~end.valid | end.ready, wait.eq(0)).Elif(timer.done, wait.eq(1))
+                for end, wait in zip(streams, waits, strict=True)
+            ],
             If(self.event, self.stood.eq(1)).Elif(hold.done, self.stood.eq(0)),
         ]
 
@@ -85,11 +87,18 @@ class EthernetCarrier(Carrier):
 
     def __init__(self, port: EthernetPort, clk_freq: int):
         Carrier.__init__(self)
-        with (padding.repaired(), packet_fifo.repaired(), ping.repaired(),
-              pipelined.repaired()):
-            self.core = core = ResetInserter(DOMAINS)(LiteEthUDPIPCore(
-                port.phy, port.mac_address, port.ip_address, clk_freq, dw=32,
-                with_ip_broadcast=False, with_sys_datapath=True))
+        with padding.repaired(), packet_fifo.repaired(), ping.repaired(), pipelined.repaired():
+            self.core = core = ResetInserter(DOMAINS)(
+                LiteEthUDPIPCore(
+                    port.phy,
+                    port.mac_address,
+                    port.ip_address,
+                    clk_freq,
+                    dw=32,
+                    with_ip_broadcast=False,
+                    with_sys_datapath=True,
+                )
+            )
         self.etherbone = etherbone = ResetInserter()(Etherbone())
 
         # # #
@@ -104,7 +113,8 @@ class EthernetCarrier(Carrier):
         ]
         self.watchdog = watchdog = Watchdog(
             [core.mac.core.source, core.mac.core.sink, frames.sink, bones.sink],
-            int(STANDSTILL_SECONDS*clk_freq))
+            int(STANDSTILL_SECONDS * clk_freq),
+        )
         self.comb += [
             core.reset_sys.eq(watchdog.stood),
             etherbone.reset.eq(watchdog.stood),
@@ -112,9 +122,13 @@ class EthernetCarrier(Carrier):
         ]
         for domain in DOMAINS[1:]:
             self.specials += MultiReg(watchdog.stood, getattr(core, f"reset_{domain}"), domain)
-        self.events |= {"frames_taken": self.inbox.taken, "frames_dropped": self.inbox.dropped,
-                        "stray_datagrams": etherbone.dropped, "stray_writes": etherbone.ignored,
-                        "link_resets": watchdog.event}
+        self.events |= {
+            "frames_taken": self.inbox.taken,
+            "frames_dropped": self.inbox.dropped,
+            "stray_datagrams": etherbone.dropped,
+            "stray_writes": etherbone.ignored,
+            "link_resets": watchdog.event,
+        }
 
     def _carry_frames(self, port):
         """From a UDP port to the engine and back."""

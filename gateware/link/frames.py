@@ -43,15 +43,12 @@ class FrameShape(LiteXModule):
             self.whole.eq((index == end) & ~self.too_long),
         ]
         self.sync += [
-            If(self.take,
+            If(
+                self.take,
                 If(index == end, self.too_long.eq(1)).Else(index.eq(index + 1)),
-                If(index == 0, end.eq(HEADER_WORDS + _words_of_data(self.word)))
+                If(index == 0, end.eq(HEADER_WORDS + _words_of_data(self.word))),
             ),
-            If(self.clear,
-                index.eq(0),
-                end.eq(HEADER_WORDS),
-                self.too_long.eq(0)
-            ),
+            If(self.clear, index.eq(0), end.eq(HEADER_WORDS), self.too_long.eq(0)),
         ]
 
 
@@ -93,20 +90,23 @@ class FrameReceiver(LiteXModule):
             checked.ready.eq(used != RING_DEPTH - 1),
             ring.write.dat_w.eq(Cat(shape.word, shape.final)),
             ring.write.we.eq(shape.take & ~shape.too_long),
-            If(checked.valid & checked.ready & checked.last,
+            If(
+                checked.valid & checked.ready & checked.last,
                 self.taken.eq(full & shape.whole & ~checked.error),
-                self.dropped.eq(~self.taken)
+                self.dropped.eq(~self.taken),
             ),
             ring.source.connect(source, omit={"data", "last"}),
             Cat(source.data, source.last).eq(ring.source.data),
         ]
-        self.sync += If(checked.valid & checked.ready,
+        self.sync += If(
+            checked.valid & checked.ready,
             phase.eq(phase + 1),
             early.eq(shape.word[8:]),
-            If(checked.last,
+            If(
+                checked.last,
                 phase.eq(0),
-                If(self.taken, ring.committed.eq(ring.committed + shape.end))
-            )
+                If(self.taken, ring.committed.eq(ring.committed + shape.end)),
+            ),
         )
 
 

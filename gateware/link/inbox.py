@@ -55,49 +55,51 @@ class Inbox(LiteXModule):
             ring.write.adr.eq(ring.committed + place),
             used.eq(ring.write.adr - ring.freed),
             whole.eq((sink.length == Cat(0, 0, words)) & (sink.last_be == LAST_WORD)),
-            room.eq(used != 2**len(used) - 1),
+            room.eq(used != 2 ** len(used) - 1),
             rule.word.eq(sink.data),
             rule.take.eq(sink.valid & in_words),
             rule.clear.eq(sink.valid & in_words & sink.last),
             ring.write.we.eq(sink.valid & (rule.kept | ~in_words) & room & ~bad),
         ]
         self._write_peer(fsm, ring, room, bad, place, words)
-        fsm.act("WORDS",
+        fsm.act(
+            "WORDS",
             ring.write.dat_w.eq(Cat(sink.data, rule.final)),
             sink.ready.eq(1),
-            If(sink.valid,
+            If(
+                sink.valid,
                 NextValue(words, words + 1),
                 NextValue(bad, bad | (sink.error != 0) | (rule.kept & ~room)),
                 If(rule.kept, NextValue(place, place + 1)),
-                If(sink.last,
-                    self.taken.eq(rule.right & whole & ~bad & (sink.error == 0)
-                                  & (room | ~rule.kept)),
+                If(
+                    sink.last,
+                    self.taken.eq(
+                        rule.right & whole & ~bad & (sink.error == 0) & (room | ~rule.kept)
+                    ),
                     self.dropped.eq(~self.taken),
                     If(self.taken, NextValue(ring.committed, ring.committed + place + rule.kept)),
                     NextValue(place, 0),
                     NextValue(bad, 0),
-                    NextState("ADDRESS")
-                )
-            )
+                    NextState("ADDRESS"),
+                ),
+            ),
         )
 
     def _write_peer(self, fsm: FSM, ring: Ring, room, bad, place, words):
         """IP address, then port and length, while the first word waits."""
         sink = self.buffer.source
-        fsm.act("ADDRESS",
+        fsm.act(
+            "ADDRESS",
             ring.write.dat_w.eq(sink.ip_address),
-            If(sink.valid,
-                NextValue(bad, ~room),
-                NextValue(place, 1),
-                NextState("PORT")
-            )
+            If(sink.valid, NextValue(bad, ~room), NextValue(place, 1), NextState("PORT")),
         )
-        fsm.act("PORT",
+        fsm.act(
+            "PORT",
             ring.write.dat_w.eq(Cat(sink.src_port, sink.length)),
             NextValue(bad, bad | ~room),
             NextValue(place, 2),
             NextValue(words, 1),
-            NextState("WORDS")
+            NextState("WORDS"),
         )
 
     def _read(self, ring: Ring):
@@ -105,21 +107,18 @@ class Inbox(LiteXModule):
         held, source, peer = ring.source, self.source, self.peer
         self.fsm_out = fsm = FSM(reset_state="ADDRESS")
         self.comb += Cat(source.data, source.last).eq(held.data)
-        fsm.act("ADDRESS",
+        fsm.act(
+            "ADDRESS",
             held.ready.eq(self.idle),
-            If(held.valid & self.idle,
-                NextValue(peer.ip_address, held.data),
-                NextState("PORT")
-            )
+            If(held.valid & self.idle, NextValue(peer.ip_address, held.data), NextState("PORT")),
         )
-        fsm.act("PORT",
+        fsm.act(
+            "PORT",
             held.ready.eq(1),
-            If(held.valid,
-                NextValue(Cat(peer.port, peer.length), held.data),
-                NextState("WORDS")
-            )
+            If(held.valid, NextValue(Cat(peer.port, peer.length), held.data), NextState("WORDS")),
         )
-        fsm.act("WORDS",
+        fsm.act(
+            "WORDS",
             held.connect(source, keep={"valid", "ready"}),
-            If(source.valid & source.ready & source.last, NextState("ADDRESS"))
+            If(source.valid & source.ready & source.last, NextState("ADDRESS")),
         )

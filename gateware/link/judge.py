@@ -33,32 +33,29 @@ class Judge(LiteXModule):
         # # #
 
         opens, closes, reads, writes = (
-            self.kind == kind for kind in (Kind.OPEN, Kind.CLOSE, Kind.READ, Kind.WRITE))
+            self.kind == kind for kind in (Kind.OPEN, Kind.CLOSE, Kind.READ, Kind.WRITE)
+        )
         foreign = Signal()  # not of a session for which it could be done
         written = Signal()  # a WRITE of the open session
         double, ahead, reason = Signal(), Signal(), Signal(3)
         self.comb += [
-            If(opens,
-                foreign.eq((session.asked == 0) | session.over)
-            ).Elif(closes,
-                foreign.eq(~session.mine & ~session.over)
-            ).Else(
-                foreign.eq(~session.mine)
-            ),
+            If(opens, foreign.eq((session.asked == 0) | session.over))
+            .Elif(closes, foreign.eq(~session.mine & ~session.over))
+            .Else(foreign.eq(~session.mine)),
             written.eq(writes & session.mine),
             double.eq(written & window.applied),
             ahead.eq(written & window.ahead),
-            If(~(opens | closes | reads | writes) | ((opens | closes) & ~self.empty),
-                reason.eq(Reason.KIND)
-            ).Elif(foreign,
-                reason.eq(Reason.SESSION)
-            ).Elif(opens & session.active & ~session.mine & (reach.address != TAKE_OVER),
-                reason.eq(Reason.BUSY)
-            ).Elif((reads | writes) & ~reach.inside,
-                reason.eq(Reason.ADDRESS)
-            ).Elif(reads & reach.memory & self.locked,
-                reason.eq(Reason.LOCKED)
-            ),
+            If(
+                ~(opens | closes | reads | writes) | ((opens | closes) & ~self.empty),
+                reason.eq(Reason.KIND),
+            )
+            .Elif(foreign, reason.eq(Reason.SESSION))
+            .Elif(
+                opens & session.active & ~session.mine & (reach.address != TAKE_OVER),
+                reason.eq(Reason.BUSY),
+            )
+            .Elif((reads | writes) & ~reach.inside, reason.eq(Reason.ADDRESS))
+            .Elif(reads & reach.memory & self.locked, reason.eq(Reason.LOCKED)),
         ]
         self.sync += [
             self.echo.eq(self.kind[7]),

@@ -24,10 +24,11 @@ class Link(LiteXModule):
     | locked     | in  | memories are not read            |
     """
 
-    def __init__(self, clk_freq: int, identity: int, regions: Sequence[Region],
-                 carriers: Sequence[Carrier]):
+    def __init__(
+        self, clk_freq: int, identity: int, regions: Sequence[Region], carriers: Sequence[Carrier]
+    ):
         self.locked = Signal()
-        self.engine = engine = FrameEngine(identity, int(LEASE_SECONDS*clk_freq), regions)
+        self.engine = engine = FrameEngine(identity, int(LEASE_SECONDS * clk_freq), regions)
         self.bank = bank = RegisterBank(registers.LINK_REGISTERS)
 
         # # #
@@ -40,13 +41,19 @@ class Link(LiteXModule):
             engine.locked.eq(self.locked),
             *[carrier.active.eq(engine.active) for carrier in carriers],
         ]
-        self._count(bank, [{
-            "frames_dropped": engine.events["echoed"],
-            "frames_doubled": engine.events["doubled"],
-            "frames_ahead": engine.events["ahead"],
-            "frames_refused": engine.events["refused"],
-            "sessions_opened": engine.events["opened"],
-        }, *[carrier.events for carrier in carriers]])
+        self._count(
+            bank,
+            [
+                {
+                    "frames_dropped": engine.events["echoed"],
+                    "frames_doubled": engine.events["doubled"],
+                    "frames_ahead": engine.events["ahead"],
+                    "frames_refused": engine.events["refused"],
+                    "sessions_opened": engine.events["opened"],
+                },
+                *[carrier.events for carrier in carriers],
+            ],
+        )
 
     def _count(self, bank: RegisterBank, sources: Sequence[dict[str, Signal]]):
         """Each register counts its events, which may come in the same cycle."""

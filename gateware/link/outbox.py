@@ -46,25 +46,30 @@ class Outbox(LiteXModule):
         ]
         self.fsm_in = fsm = FSM(reset_state="ADDRESS")
         goes_on = [NextValue(place, place + 1)]
-        fsm.act("ADDRESS",
+        fsm.act(
+            "ADDRESS",
             ring.write.dat_w.eq(self.peer.ip_address),
-            If(sink.valid & room, *goes_on, NextState("PORT"))
+            If(sink.valid & room, *goes_on, NextState("PORT")),
         )
-        fsm.act("PORT",
+        fsm.act(
+            "PORT",
             ring.write.dat_w.eq(Cat(self.peer.port, sink.data[8:16])),
-            If(sink.valid & room, *goes_on, NextState("WORDS"))
+            If(sink.valid & room, *goes_on, NextState("WORDS")),
         )
-        fsm.act("WORDS",
+        fsm.act(
+            "WORDS",
             ring.write.dat_w.eq(Cat(sink.data, sink.last)),
             sink.ready.eq(room),
-            If(sink.valid & room,
+            If(
+                sink.valid & room,
                 *goes_on,
-                If(sink.last,
+                If(
+                    sink.last,
                     NextValue(ring.committed, ring.committed + place + 1),
                     NextValue(place, 0),
-                    NextState("ADDRESS")
-                )
-            )
+                    NextState("ADDRESS"),
+                ),
+            ),
         )
 
     def _read(self, ring: Ring):
@@ -75,32 +80,24 @@ class Outbox(LiteXModule):
             source.data.eq(held.data[:32]),
             source.last.eq(last),
             If(last, source.last_be.eq(LAST_WORD)),
-            source.length.eq(4*(HEADER_WORDS + 1) + Cat(0, 0, count)),
+            source.length.eq(4 * (HEADER_WORDS + 1) + Cat(0, 0, count)),
         ]
         self.fsm_out = fsm = FSM(reset_state="ADDRESS")
-        fsm.act("ADDRESS",
+        fsm.act(
+            "ADDRESS",
             held.ready.eq(1),
-            If(held.valid,
-                NextValue(source.ip_address, held.data),
-                NextState("PORT")
-            )
+            If(held.valid, NextValue(source.ip_address, held.data), NextState("PORT")),
         )
-        fsm.act("PORT",
+        fsm.act(
+            "PORT",
             held.ready.eq(1),
-            If(held.valid,
-                NextValue(Cat(source.dst_port, count), held.data),
-                NextState("WORDS")
-            )
+            If(held.valid, NextValue(Cat(source.dst_port, count), held.data), NextState("WORDS")),
         )
-        fsm.act("WORDS",
+        fsm.act(
+            "WORDS",
             held.connect(source, keep={"valid", "ready"}),
-            If(held.valid & source.ready & last,
-                NextState("ADDRESS")
-            ).Elif(self.discard,
-                NextState("REST")
-            )
+            If(held.valid & source.ready & last, NextState("ADDRESS")).Elif(
+                self.discard, NextState("REST")
+            ),
         )
-        fsm.act("REST",
-            held.ready.eq(1),
-            If(held.valid & last, NextState("ADDRESS"))
-        )
+        fsm.act("REST", held.ready.eq(1), If(held.valid & last, NextState("ADDRESS")))

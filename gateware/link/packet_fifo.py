@@ -29,7 +29,8 @@ class PacketFIFO(packet.PacketFIFO):
 
         sink = self.sink  # a later statement wins: with the last word or not at all
         self.comb += self.param_fifo.sink.valid.eq(
-            sink.valid & sink.last & self.payload_fifo.sink.ready)
+            sink.valid & sink.last & self.payload_fifo.sink.ready
+        )
 
 
 @contextmanager

@@ -29,29 +29,33 @@ class PaddingInserter(LiteXModule):
 
         # # #
 
-        words, rest = divmod(padding, dw//8)
+        words, rest = divmod(padding, dw // 8)
         assert rest == 0  # 60 bytes in words of 8, 16 or 32 bits
-        full = 1 << (dw//8 - 1)  # last_be of a full word
+        full = 1 << (dw // 8 - 1)  # last_be of a full word
         count = Signal(max=words + 1)  # words of this frame that have moved, `words` for more
         moved = source.valid & source.ready
 
         self.fsm = fsm = FSM(reset_state="COPY")
-        fsm.act("COPY",
+        fsm.act(
+            "COPY",
             sink.connect(source),
-            If(sink.last & (count < words),
+            If(
+                sink.last & (count < words),
                 source.last.eq(count == words - 1),
                 source.last_be.eq(Mux(source.last, full, 0)),
                 If(moved & ~source.last, NextState("PAD")),
             ),
         )
-        fsm.act("PAD",
+        fsm.act(
+            "PAD",
             source.valid.eq(1),
             source.last.eq(count == words - 1),
             source.last_be.eq(Mux(source.last, full, 0)),
             If(moved & source.last, NextState("COPY")),
         )
-        self.sync += If(moved,
-            If(source.last, count.eq(0)).Elif(count < words, count.eq(count + 1)))
+        self.sync += If(
+            moved, If(source.last, count.eq(0)).Elif(count < words, count.eq(count + 1))
+        )
 
 
 @contextmanager

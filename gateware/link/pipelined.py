@@ -10,14 +10,16 @@ import liteeth.core.udp
 import liteeth.mac
 from litex.soc.interconnect.stream import DIR_SINK, DIR_SOURCE, BufferizeEndpoints
 
-PLACES = ((liteeth.mac, "LiteEthMACDepacketizer", {"sink": DIR_SINK}),
-          (liteeth.core.arp, "LiteEthARPRX", {"sink": DIR_SINK}),
-          (liteeth.core.ip, "LiteEthIPV4Depacketizer", {"sink": DIR_SINK}),
-          (liteeth.mac, "LiteEthMACPacketizer", {"source": DIR_SOURCE}),
-          (liteeth.core.udp, "LiteEthUDPRX", {"sink": DIR_SINK}),
-          (liteeth.core.udp, "LiteEthUDPTX", {"sink": DIR_SINK}),
-          (liteeth.core.icmp, "LiteEthICMPRX", {"sink": DIR_SINK}),
-          (liteeth.core.icmp, "LiteEthICMPTX", {"sink": DIR_SINK}))
+PLACES = (
+    (liteeth.mac, "LiteEthMACDepacketizer", {"sink": DIR_SINK}),
+    (liteeth.core.arp, "LiteEthARPRX", {"sink": DIR_SINK}),
+    (liteeth.core.ip, "LiteEthIPV4Depacketizer", {"sink": DIR_SINK}),
+    (liteeth.mac, "LiteEthMACPacketizer", {"source": DIR_SOURCE}),
+    (liteeth.core.udp, "LiteEthUDPRX", {"sink": DIR_SINK}),
+    (liteeth.core.udp, "LiteEthUDPTX", {"sink": DIR_SINK}),
+    (liteeth.core.icmp, "LiteEthICMPRX", {"sink": DIR_SINK}),
+    (liteeth.core.icmp, "LiteEthICMPTX", {"sink": DIR_SINK}),
+)
 """Who makes a part, the part's name there, and the end that gets registers both ways."""
 
 

@@ -37,8 +37,10 @@ class Reach(LiteXModule):
         # # #
 
         holds = [self._holds(self.address, region) for region in regions]
-        whole = [first & self._holds(self.final, region)
-                 for first, region in zip(holds, regions, strict=True)]
+        whole = [
+            first & self._holds(self.final, region)
+            for first, region in zip(holds, regions, strict=True)
+        ]
         memories = [first for first, region in zip(holds, regions, strict=True) if region.memory]
         self.comb += [
             self.inside.eq((self.address[:2] == 0) & reduce(or_, whole)),

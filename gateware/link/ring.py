@@ -37,9 +37,6 @@ class Ring(LiteXModule):
             reader.re.eq((self.freed != self.committed) & (source.ready | ~source.valid)),
             source.data.eq(reader.dat_r),
         ]
-        self.sync += If(reader.re,
-            self.freed.eq(self.freed + 1),
-            source.valid.eq(1)
-        ).Elif(source.ready,
-            source.valid.eq(0)
+        self.sync += If(reader.re, self.freed.eq(self.freed + 1), source.valid.eq(1)).Elif(
+            source.ready, source.valid.eq(0)
         )

@@ -44,16 +44,14 @@ class Session(LiteXModule):
             same.eq(number == self.asked),
             self.over.eq((ended == self.asked) & (ended != 0)),
             If(self.renew, self.left.eq(lease)).Elif(~late, self.left.eq(self.left - 1)),
-            If(self.active & (self.begin | self.end | late),
-                self.active.eq(0),
-                ended.eq(number)
-            ),
-            If(self.begin,
+            If(self.active & (self.begin | self.end | late), self.active.eq(0), ended.eq(number)),
+            If(
+                self.begin,
                 number.eq(self.asked),
                 self.active.eq(1),
                 self.left.eq(lease),
                 self.count.eq(self.count + 1),
-                If(self.count == 0, self.boot.eq(uptime ^ self.asked))
+                If(self.count == 0, self.boot.eq(uptime ^ self.asked)),
             ),
         ]
 
@@ -82,7 +80,7 @@ class Window(LiteXModule):
         # # #
 
         distance, marks = Signal(SEQUENCE_BITS), Signal(size)
-        behind, place = distance[-1], distance[:(size - 1).bit_length()]
+        behind, place = distance[-1], distance[: (size - 1).bit_length()]
         self.comb += [
             self.sliding.eq(marks[0]),
             self.ahead.eq(~behind & (distance >= size)),
@@ -90,13 +88,7 @@ class Window(LiteXModule):
         ]
         self.sync += [
             distance.eq(self.asked - self.first),
-            If(self.clear,
-                self.first.eq(0),
-                marks.eq(0)
-            ).Elif(self.mark,
-                marks.eq(marks | (1 << place))
-            ).Elif(self.sliding,
-                self.first.eq(self.first + 1),
-                marks.eq(marks[1:])
-            )
+            If(self.clear, self.first.eq(0), marks.eq(0))
+            .Elif(self.mark, marks.eq(marks | (1 << place)))
+            .Elif(self.sliding, self.first.eq(self.first + 1), marks.eq(marks[1:])),
         ]

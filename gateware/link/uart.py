@@ -45,30 +45,25 @@ class Sorter(LiteXModule):
         sink, zero = self.sink, self.sink.data == 0
         self.timer = timer = WaitTimer(quiet)
         self.fsm = fsm = FSM(reset_state="OUTSIDE")
-        fsm.act("OUTSIDE",
-            If(zero & (self.active | self.idle),
+        fsm.act(
+            "OUTSIDE",
+            If(
+                zero & (self.active | self.idle),
                 sink.ready.eq(1),
-                If(sink.valid, NextState("INSIDE"))
-            ).Elif(self.active,
-                sink.ready.eq(1),
-                self.stray.eq(sink.valid)
-            ).Else(
-                sink.connect(self.bone)
+                If(sink.valid, NextState("INSIDE")),
             )
+            .Elif(self.active, sink.ready.eq(1), self.stray.eq(sink.valid))
+            .Else(sink.connect(self.bone)),
         )
-        fsm.act("INSIDE",
+        fsm.act(
+            "INSIDE",
             sink.connect(self.frames),
             timer.wait.eq(~sink.valid),
-            If(timer.done,
-                NextState("SILENCE")
-            ).Elif(sink.valid & sink.ready & zero & self.taken,
-                NextState("OUTSIDE")
-            )
+            If(timer.done, NextState("SILENCE")).Elif(
+                sink.valid & sink.ready & zero & self.taken, NextState("OUTSIDE")
+            ),
         )
-        fsm.act("SILENCE",
-            self.frames.valid.eq(1),
-            If(self.frames.ready, NextState("OUTSIDE"))
-        )
+        fsm.act("SILENCE", self.frames.valid.eq(1), If(self.frames.ready, NextState("OUTSIDE")))
 
 
 class Turns(LiteXModule):
@@ -90,26 +85,19 @@ class Turns(LiteXModule):
 
         frames, source = self.frames, self.source
         self.fsm = fsm = FSM(reset_state="NOBODY")
-        fsm.act("NOBODY",
-            If(self.bone.valid,
-                NextState("BONE")
-            ).Elif(frames.valid,
-                source.valid.eq(1),
-                If(source.ready, NextState("FRAME"))
-            )
+        fsm.act(
+            "NOBODY",
+            If(self.bone.valid, NextState("BONE")).Elif(
+                frames.valid, source.valid.eq(1), If(source.ready, NextState("FRAME"))
+            ),
         )
-        fsm.act("BONE",
-            self.bone.connect(source),
-            If(self.idle, NextState("NOBODY"))
-        )
-        fsm.act("FRAME",
+        fsm.act("BONE", self.bone.connect(source), If(self.idle, NextState("NOBODY")))
+        fsm.act(
+            "FRAME",
             frames.connect(source),
-            If(frames.valid & frames.last & source.ready, NextState("END"))
+            If(frames.valid & frames.last & source.ready, NextState("END")),
         )
-        fsm.act("END",
-            source.valid.eq(1),
-            If(source.ready, NextState("NOBODY"))
-        )
+        fsm.act("END", source.valid.eq(1), If(source.ready, NextState("NOBODY")))
 
 
 class UartCarrier(Carrier):
@@ -131,7 +119,7 @@ class UartCarrier(Carrier):
 
         # # #
 
-        self.sorter = sorter = Sorter(int(QUIET_SECONDS*clk_freq))
+        self.sorter = sorter = Sorter(int(QUIET_SECONDS * clk_freq))
         self.turns = turns = Turns()
         self.came = came = stream.Buffer(BYTES)
         self.decoder = decoder = CobsDecoder()
@@ -154,5 +142,8 @@ class UartCarrier(Carrier):
             sorter.taken.eq(receiver.taken),
             turns.idle.eq(idle),
         ]
-        self.events |= {"frames_taken": receiver.taken, "frames_dropped": receiver.dropped,
-                        "stray_bytes": sorter.stray}
+        self.events |= {
+            "frames_taken": receiver.taken,
+            "frames_dropped": receiver.dropped,
+            "stray_bytes": sorter.stray,
+        }

@@ -19,50 +19,51 @@ def verdict(engine) -> list:
         NextValue(answer.count, 0),
         NextValue(engine.answerer.reason, judge.reason),
         NextState("SKIP"),
-        If(judge.echo,
-            events["echoed"].eq(1),
-            NextValue(answer.kind, 0)
-        ).Elif(judge.ahead,
-            events["ahead"].eq(1),
-            NextValue(answer.kind, 0)
-        ).Elif(judge.double,
+        If(judge.echo, events["echoed"].eq(1), NextValue(answer.kind, 0))
+        .Elif(judge.ahead, events["ahead"].eq(1), NextValue(answer.kind, 0))
+        .Elif(
+            judge.double,
             events["doubled"].eq(1),
             NextValue(answer.kind, Kind.WRITTEN),
-            NextValue(answer.address, window.first)
-        ).Elif(judge.refuse,
+            NextValue(answer.address, window.first),
+        )
+        .Elif(
+            judge.refuse,
             events["refused"].eq(1),
             NextValue(answer.kind, Kind.REFUSED),
             If(judge.reason == Reason.BUSY, NextValue(answer.address, session.left)),
-            NextValue(answer.count, 1)
-        ).Else(
-            _granted(engine)
+            NextValue(answer.count, 1),
         )
+        .Else(_granted(engine)),
     ]
 
 
 def _granted(engine):
     """What a frame asks for, of those that are right, in turn and allowed."""
     session, answer = engine.session, engine.answer
-    return Case(engine.kind, {
-        Kind.OPEN: [
-            session.begin.eq(~session.mine),
-            engine.window.clear.eq(~session.mine),
-            engine.events["opened"].eq(~session.mine),
-            NextValue(answer.kind, Kind.OPENED),
-            NextValue(answer.address, 0),
-            NextValue(answer.count, OPENED_WORDS),
-        ],
-        Kind.CLOSE: [
-            session.end.eq(session.mine),
-            NextValue(answer.kind, Kind.CLOSED),
-            NextValue(answer.address, 0),
-        ],
-        Kind.READ: [
-            NextValue(answer.kind, Kind.DATA),
-            NextValue(answer.count, engine.count),
-        ],
-        Kind.WRITE: [
-            NextValue(answer.kind, Kind.WRITTEN),
-            NextState("WRITE"),
-        ],
-    })
+    return Case(
+        engine.kind,
+        {
+            Kind.OPEN: [
+                session.begin.eq(~session.mine),
+                engine.window.clear.eq(~session.mine),
+                engine.events["opened"].eq(~session.mine),
+                NextValue(answer.kind, Kind.OPENED),
+                NextValue(answer.address, 0),
+                NextValue(answer.count, OPENED_WORDS),
+            ],
+            Kind.CLOSE: [
+                session.end.eq(session.mine),
+                NextValue(answer.kind, Kind.CLOSED),
+                NextValue(answer.address, 0),
+            ],
+            Kind.READ: [
+                NextValue(answer.kind, Kind.DATA),
+                NextValue(answer.count, engine.count),
+            ],
+            Kind.WRITE: [
+                NextValue(answer.kind, Kind.WRITTEN),
+                NextState("WRITE"),
+            ],
+        },
+    )

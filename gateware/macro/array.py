@@ -19,7 +19,7 @@ def any_of(terms):
     """OR of equally long vectors, as a balanced tree."""
     while len(terms) > 1:
         pairs = zip(terms[::2], terms[1::2], strict=False)
-        terms = [a | b for a, b in pairs] + terms[len(terms)//2*2:]
+        terms = [a | b for a, b in pairs] + terms[len(terms) // 2 * 2 :]
     return terms[0]
 
 
@@ -40,8 +40,10 @@ class OrGroup(LiteXModule):
 
         # # #
 
-        self.comb += [self.positive.eq(any_of([row.bits & ~row.negative for row in rows])),
-                      self.negative.eq(any_of([row.bits & row.negative for row in rows]))]
+        self.comb += [
+            self.positive.eq(any_of([row.bits & ~row.negative for row in rows])),
+            self.negative.eq(any_of([row.bits & row.negative for row in rows])),
+        ]
 
 
 class Array(Macro):
@@ -58,41 +60,61 @@ class Array(Macro):
         # # #
 
         self.window = Window(
-            spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            lambda value: value[8 - operand_bits:], WindowRegisters(spec, operand_bits))
+            spec,
+            [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
+            lambda value: value[8 - operand_bits :],
+            WindowRegisters(spec, operand_bits),
+        )
         self.store = WeightRegisters(
-            spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
-            operand_bits, lambda value: value[8 - operand_bits:])
+            spec,
+            [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
+            operand_bits,
+            lambda value: value[8 - operand_bits :],
+        )
         latency = 1
-        length = Signal(log2_int(spec.or_width*spec.side) + 1)  # as wide as L: Verilog cuts shifts
+        length = Signal(
+            log2_int(spec.or_width * spec.side) + 1
+        )  # as wide as L: Verilog cuts shifts
         self.comb += length.eq(spec.or_width << self.samples_log2)
-        self.schedule(self.window, self.store, max(2, spec.or_width*spec.side//spec.lanes),
-                      (length >> log2_int(spec.lanes)) - 1,
-                      latency + COUNTER_LATENCY, max(1, spec.or_width//spec.lanes))
+        self.schedule(
+            self.window,
+            self.store,
+            max(2, spec.or_width * spec.side // spec.lanes),
+            (length >> log2_int(spec.lanes)) - 1,
+            latency + COUNTER_LATENCY,
+            max(1, spec.or_width // spec.lanes),
+        )
         sequencer = self.sequencer
         self.prng = prng = build_prng(spec.sequence, spec.or_width, spec.lanes)
-        self.comb += [prng.samples_log2.eq(self.samples_log2),
-                      prng.restart.eq(sequencer.start), prng.advance.eq(sequencer.active)]
+        self.comb += [
+            prng.samples_log2.eq(self.samples_log2),
+            prng.restart.eq(sequencer.start),
+            prng.advance.eq(sequencer.active),
+        ]
         self.slices = PointSlices(prng.points, spec.side, spec.columns)
         self.groups = [self._group(group) for group in range(spec.groups)]
         up = self._ones([group.positive for group in self.groups])
         down = self._ones([group.negative for group in self.groups])
         self.counters = counters = ColumnCounters(
             [[plus, -minus] for plus, minus in zip(up, down, strict=True)],
-            spec.groups*spec.lanes, self.count_width)
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
-            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+            spec.groups * spec.lanes,
+            self.count_width,
+        )
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
+            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
+        )
         self.deliver(counters)
 
     def _group(self, group: int) -> OrGroup:
         rows = []
         for r in range(self.spec.or_width):
-            row = group*self.spec.or_width + r
+            row = group * self.spec.or_width + r
             i, j = divmod(r, len(self.slices.region_a))
             activation = Signal(self.window.store.width)
             self.comb += activation.eq(self.window.store.row(row))
-            generators = RowGenerators(self.slices, activation[:-1], activation[-1],
-                                       self.store.slices[row], i, j)
+            generators = RowGenerators(
+                self.slices, activation[:-1], activation[-1], self.store.slices[row], i, j
+            )
             self.add_module(f"row{row}", generators)
             rows.append(generators)
         or_group = OrGroup(rows)
@@ -102,7 +124,7 @@ class Array(Macro):
     def _ones(self, vectors):
         """A column's ones in the groups' vectors, a cycle later."""
         counts = count_columns(self, delay(self, vectors), self.spec.columns)
-        kept = [Signal(max=self.spec.groups*self.spec.lanes + 1) for _ in counts]
+        kept = [Signal(max=self.spec.groups * self.spec.lanes + 1) for _ in counts]
         self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
         return kept
 
@@ -125,7 +147,9 @@ class ExclusiveRows(LiteXModule):
             fired = sum_slices(self, [[row.bits] for row in group.rows])
             trees = Signal.like(group.positive)
             both = Signal.like(group.positive)
-            self.comb += [trees.eq(group.positive | group.negative),
-                          both.eq(group.positive & group.negative)]
+            self.comb += [
+                trees.eq(group.positive | group.negative),
+                both.eq(group.positive & group.negative),
+            ]
             wrong += [fired[0] != trees, both != 0, *[bits != 0 for bits in fired[1:]]]
         self.comb += self.violation.eq(active & (Cat(*wrong) != 0))

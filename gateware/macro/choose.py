@@ -12,8 +12,10 @@ def choose(module, select, entries, columns: int):
     while select:
         now, select = select[:2], select[2:]
         size = 1 << len(now)
-        entries = [_one_of(module, now, entries[first:first + size])
-                   for first in range(0, len(entries), size)]
+        entries = [
+            _one_of(module, now, entries[first : first + size])
+            for first in range(0, len(entries), size)
+        ]
     return entries[0]
 
 

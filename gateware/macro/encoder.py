@@ -39,10 +39,15 @@ class ActivationEncoder(LiteXModule):
             difference.x.eq(self.x),
             size.eq(Mux(difference.sign, -difference.value, difference.value)),
             shifted.eq(size << config.activation_shift),
-            *_choose(config.offset, modes,
-                     [self.value.eq(self.x ^ 0x80), self.sign.eq(0)],
-                     [self.value.eq(Mux(shifted[8:] != 0, 0xff, shifted[:8])),
-                      self.sign.eq(difference.sign)]),
+            *_choose(
+                config.offset,
+                modes,
+                [self.value.eq(self.x ^ 0x80), self.sign.eq(0)],
+                [
+                    self.value.eq(Mux(shifted[8:] != 0, 0xFF, shifted[:8])),
+                    self.sign.eq(difference.sign),
+                ],
+            ),
         ]
 
 
@@ -91,9 +96,12 @@ class WeightEncoder(LiteXModule):
         self.comb += [
             # -128 has no counterpart: 0 - 0 would be 0, and the contract saturates to 127
             size.eq(Mux(self.w[7], Mux(low == 0, 127, -low), low)),
-            *_choose(config.offset, modes,
-                     [self.value.eq(self.w ^ 0x80), self.sign.eq(0)],
-                     [self.value.eq(Cat(C(0, 1), size)), self.sign.eq(self.w[7])]),
+            *_choose(
+                config.offset,
+                modes,
+                [self.value.eq(self.w ^ 0x80), self.sign.eq(0)],
+                [self.value.eq(Cat(C(0, 1), size)), self.sign.eq(self.w[7])],
+            ),
         ]
 
 

@@ -10,20 +10,20 @@ from dscim.gateware.macro.window import Window
 from dscim.gateware.macro.window_store import WindowMemory, WindowRegisters
 from dscim.gateware.specs import MacroSpec
 
-LARGEST_PRODUCT = 255*128
+LARGEST_PRODUCT = 255 * 128
 """|x - z| is at most 255, |w| at most 128."""
 
 
 def exact_count_width(spec: MacroSpec) -> int:
     """Bits of the exact sum over all rows."""
-    return bits_for(spec.rows*LARGEST_PRODUCT) + 1
+    return bits_for(spec.rows * LARGEST_PRODUCT) + 1
 
 
 def product_of(module, activation, weight, active=1):
     """A new register: the product of two's complement bits x - z (9) and w (8), while active."""
     a, w, product = Signal((9, True)), Signal((8, True)), Signal((17, True))
     module.comb += [a.eq(activation), w.eq(weight)]
-    module.sync += If(active, product.eq(a*w))
+    module.sync += If(active, product.eq(a * w))
     return product
 
 
@@ -39,25 +39,46 @@ class Exact(Macro):
 
         # # #
 
-        self.window = Window(spec, [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
-                             lambda value: value, WindowMemory(spec, 8))
-        self.store = WeightMemory(spec, [IntegerWeight() for _ in range(spec.columns)],
-                                  7, lambda value: value)
+        self.window = Window(
+            spec,
+            [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
+            lambda value: value,
+            WindowMemory(spec, 8),
+        )
+        self.store = WeightMemory(
+            spec, [IntegerWeight() for _ in range(spec.columns)], 7, lambda value: value
+        )
         latency = 2
-        self.schedule(self.window, self.store, spec.or_width, spec.or_width - 1,
-                      latency + COUNTER_LATENCY, spec.or_width)
+        self.schedule(
+            self.window,
+            self.store,
+            spec.or_width,
+            spec.or_width - 1,
+            latency + COUNTER_LATENCY,
+            spec.or_width,
+        )
         sequencer = self.sequencer
         region = Signal(log2_int(spec.or_width))
-        self.comb += [region.eq(sequencer.step), self.store.region.eq(region),
-                      self.window.store.region.eq(region)]
+        self.comb += [
+            region.eq(sequencer.step),
+            self.store.region.eq(region),
+            self.window.store.region.eq(region),
+        ]
         rows = delay(self, self.window.store.rows)
-        active, = delay(self, [sequencer.active])
-        terms = [[product_of(self, row, self.store.cell(group, column), active)
-                  for group, row in enumerate(rows)] for column in range(spec.columns)]
-        self.counters = counters = ColumnCounters(terms, spec.groups*LARGEST_PRODUCT,
-                                                  self.count_width)
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
-            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+        (active,) = delay(self, [sequencer.active])
+        terms = [
+            [
+                product_of(self, row, self.store.cell(group, column), active)
+                for group, row in enumerate(rows)
+            ]
+            for column in range(spec.columns)
+        ]
+        self.counters = counters = ColumnCounters(
+            terms, spec.groups * LARGEST_PRODUCT, self.count_width
+        )
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
+            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
+        )
         self.deliver(counters)
 
 
@@ -73,18 +94,33 @@ class ExactParallel(Macro):
 
         # # #
 
-        self.window = Window(spec, [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
-                             lambda value: value, WindowRegisters(spec, 8))
-        self.store = WeightRegisters(spec, [IntegerWeight() for _ in range(spec.columns)],
-                                     7, lambda value: value)
+        self.window = Window(
+            spec,
+            [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
+            lambda value: value,
+            WindowRegisters(spec, 8),
+        )
+        self.store = WeightRegisters(
+            spec, [IntegerWeight() for _ in range(spec.columns)], 7, lambda value: value
+        )
         latency = 1
         self.schedule(self.window, self.store, 2, 0, latency + COUNTER_LATENCY, 1)
         sequencer = self.sequencer
-        terms = [[product_of(self, self.window.store.row(row),
-                             Cat(*[bits[column] for bits in self.store.slices[row]]))
-                  for row in range(spec.rows)] for column in range(spec.columns)]
-        self.counters = counters = ColumnCounters(terms, spec.rows*LARGEST_PRODUCT,
-                                                  self.count_width)
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
-            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+        terms = [
+            [
+                product_of(
+                    self,
+                    self.window.store.row(row),
+                    Cat(*[bits[column] for bits in self.store.slices[row]]),
+                )
+                for row in range(spec.rows)
+            ]
+            for column in range(spec.columns)
+        ]
+        self.counters = counters = ColumnCounters(
+            terms, spec.rows * LARGEST_PRODUCT, self.count_width
+        )
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
+            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
+        )
         self.deliver(counters)

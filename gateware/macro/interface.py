@@ -14,23 +14,22 @@ BEAT_ROWS = 8
 
 def config_layout():
     """Run-time configuration: static from a tile's first weight beat to its last product."""
-    return [("samples_log2", 3), ("offset", 1), ("zero_point", (8, True)),
-            ("activation_shift", 2)]
+    return [("samples_log2", 3), ("offset", 1), ("zero_point", (8, True)), ("activation_shift", 2)]
 
 
 def weight_layout(spec: MacroSpec):
     """One row of int8 weights a beat, column c in bits [8c, 8c+8)."""
-    return [("row", bits_for(spec.rows - 1)), ("data", 8*spec.columns)]
+    return [("row", bits_for(spec.rows - 1)), ("data", 8 * spec.columns)]
 
 
 def activation_layout(spec: MacroSpec):
     """Up to eight consecutive int8 activations a beat, row + b in bits [8b, 8b+8)."""
-    return [("row", bits_for(spec.rows - 1)), ("count", 4), ("data", 8*BEAT_ROWS)]
+    return [("row", bits_for(spec.rows - 1)), ("count", 4), ("data", 8 * BEAT_ROWS)]
 
 
 def product_layout(spec: MacroSpec, count_width: int):
     """One signed count a column, and the sum of the window's a' (offset mode)."""
-    return [("counts", spec.columns*count_width), ("activation_sum", 24)]
+    return [("counts", spec.columns * count_width), ("activation_sum", 24)]
 
 
 def stochastic_count_width(spec: MacroSpec) -> int:
@@ -38,7 +37,7 @@ def stochastic_count_width(spec: MacroSpec) -> int:
 
     A table's thresholds need not differ: there it is as many as it has.
     """
-    hits = spec.rows*spec.most_samples if spec.sequence.table else spec.rows*spec.side - 1
+    hits = spec.rows * spec.most_samples if spec.sequence.table else spec.rows * spec.side - 1
     return bits_for(hits) + 1
 
 
@@ -90,16 +89,18 @@ class Macro(LiteXModule):
         Leaves `self.sequencer` (issue) and `self.results` (sink of counts) to the form.
         """
         self.sequencer = sequencer = Sequencer(steps)
-        self.results = results = ResultBuffer(self.spec.columns*self.count_width,
-                                              depth=1 + -(-(latency + 4)//fastest))
+        self.results = results = ResultBuffer(
+            self.spec.columns * self.count_width, depth=1 + -(-(latency + 4) // fastest)
+        )
         self.comb += [
             self.activations.connect(window.sink),
             self.weights.connect(store.sink, omit={"ready"}),
             self.weights.ready.eq(~sequencer.active & ~window.waiting),
             If(~self.weights.ready, store.sink.valid.eq(0)),
             sequencer.last_step.eq(last_step),
-            sequencer.start.eq(window.full & ~store.busy & results.room
-                               & (~sequencer.active | sequencer.last)),
+            sequencer.start.eq(
+                window.full & ~store.busy & results.room & (~sequencer.active | sequencer.last)
+            ),
             window.take.eq(sequencer.start),
             results.start.eq(sequencer.start),
             results.activation_sum.eq(window.activation_sum),
@@ -110,5 +111,7 @@ class Macro(LiteXModule):
 
     def deliver(self, counters):
         """Sends the column counters' counts to the result buffer."""
-        self.comb += [self.results.done.eq(counters.done),
-                      self.results.counts.eq(Cat(*counters.counts))]
+        self.comb += [
+            self.results.done.eq(counters.done),
+            self.results.counts.eq(Cat(*counters.counts)),
+        ]

@@ -37,9 +37,9 @@ class CounterLookup(LiteXModule):
 
     def __init__(self, side: int, lanes: int):
         self.bits = bits = log2_int(lanes)
-        self.low_bits = low_bits = (bits + 1)//2
+        self.low_bits = low_bits = (bits + 1) // 2
         self.level = Signal(log2_int(side))
-        self.chunk = Signal(max(1, log2_int(side//lanes)))
+        self.chunk = Signal(max(1, log2_int(side // lanes)))
         self.odd = Signal()
 
         # # #
@@ -49,39 +49,45 @@ class CounterLookup(LiteXModule):
             self.comb += passed.eq(self.level)
         else:
             here = self.level[bits:]
-            self.comb += passed.eq(Mux(here == self.chunk, self.level[:bits],
-                                       Mux(here > self.chunk, lanes, 0)))
+            self.comb += passed.eq(
+                Mux(here == self.chunk, self.level[:bits], Mux(here > self.chunk, lanes, 0))
+            )
         passed, odd = delay(self, [passed, self.odd])
-        rest, common = passed[:bits - low_bits], passed[bits - low_bits:]
+        rest, common = passed[: bits - low_bits], passed[bits - low_bits :]
 
         def of_all(bits: int, test):
             """`test` of bit-reversed numbers, in the order of v: a new vector."""
             found = Signal(1 << bits)
             even = [test(bit_reverse(v, bits)) for v in range(1 << bits)]
-            self.comb += found.eq(Cat(*[Mux(odd, b, a) for a, b in
-                                        zip(even, reversed(even), strict=True)]))
+            self.comb += found.eq(
+                Cat(*[Mux(odd, b, a) for a, b in zip(even, reversed(even), strict=True)])
+            )
             return found
+
         in_all = of_all(low_bits, lambda number: exceeds(common, number))
         one = of_all(low_bits, lambda number: common == number)
         more = of_all(bits - low_bits, lambda number: exceeds(rest, number))
-        self.whole = _held(self, bits, [[[*common]]*h + [[hit] for hit in more[:h]]
-                                        for h in range(len(more))])
-        self.part = _held(self, low_bits, [[[hit] for hit in in_all[:low]]
-                                           for low in range(len(one))])
-        self.beyond = _held(self, 1, [[[one[:low] != 0]] if low else []
-                                      for low in range(len(one))])
+        self.whole = _held(
+            self, bits, [[[*common]] * h + [[hit] for hit in more[:h]] for h in range(len(more))]
+        )
+        self.part = _held(
+            self, low_bits, [[[hit] for hit in in_all[:low]] for low in range(len(one))]
+        )
+        self.beyond = _held(self, 1, [[[one[:low] != 0]] if low else [] for low in range(len(one))])
         self.more = _held(self, 1, [[[hit]] for hit in more])
-        self.passed, = delay(self, [passed])
+        (self.passed,) = delay(self, [passed])
 
     def below(self, module, level):
         """Stage 3: for every column the hits below `level`, a slice for each of its bits."""
-        low, high = level[:self.low_bits], level[self.low_bits:]
+        low, high = level[: self.low_bits], level[self.low_bits :]
         columns = len(low[0])
-        whole, more = (_looked_up(module, high, table, columns)
-                       for table in (self.whole, self.more))
-        part, beyond = (_looked_up(module, low, table, columns)
-                        for table in (self.part, self.beyond))
-        return add_slices(module, whole, part, more[0] & beyond[0])[:self.bits]
+        whole, more = (
+            _looked_up(module, high, table, columns) for table in (self.whole, self.more)
+        )
+        part, beyond = (
+            _looked_up(module, low, table, columns) for table in (self.part, self.beyond)
+        )
+        return add_slices(module, whole, part, more[0] & beyond[0])[: self.bits]
 
 
 class TableLookup(LiteXModule):
@@ -104,17 +110,19 @@ class TableLookup(LiteXModule):
 
         hits, below, passed = Signal(lanes), Signal(lanes), Signal(bits + 1)
         orders = []
-        for _, points in table[:bits + 1]:
+        for _, points in table[: bits + 1]:
             order = Signal(lanes)
             rising = sorted((q, u) for u, (_, q) in enumerate(points))
             self.comb += order.eq(Cat(*[below[u] for _, u in rising]))
             orders.append(order)
-        self.comb += [passed.eq(self.level),
-                      below.eq(~(C((1 << lanes) - 1, lanes) << passed)),
-                      hits.eq(Array(orders)[self.samples_log2])]
+        self.comb += [
+            passed.eq(self.level),
+            below.eq(~(C((1 << lanes) - 1, lanes) << passed)),
+            hits.eq(Array(orders)[self.samples_log2]),
+        ]
         hits, passed = delay(self, [hits, passed])
         self.whole = _held(self, bits, [[[hit] for hit in hits[:v]] for v in range(lanes)])
-        self.passed, = delay(self, [passed])
+        (self.passed,) = delay(self, [passed])
 
     def below(self, module, level):
         """As that of `CounterLookup`."""
@@ -125,9 +133,10 @@ def _held(module, bits: int, sums):
     """New registers, bit k of all sums in the k-th; each sum is of numbers in slices."""
     numbers = [sum_slices(module, numbers) if numbers else [] for numbers in sums]
     held = [Signal(len(numbers)) for _ in range(bits)]
-    module.sync += [register.eq(Cat(*[number[k] if k < len(number) else C(0, 1)
-                                      for number in numbers]))
-                    for k, register in enumerate(held)]
+    module.sync += [
+        register.eq(Cat(*[number[k] if k < len(number) else C(0, 1) for number in numbers]))
+        for k, register in enumerate(held)
+    ]
     return held
 
 

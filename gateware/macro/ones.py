@@ -42,7 +42,7 @@ def sum_slices(module, numbers):
     """The sum of bit-sliced numbers, as a balanced tree."""
     while len(numbers) > 1:
         pairs = zip(numbers[::2], numbers[1::2], strict=False)
-        numbers = [add_slices(module, a, b) for a, b in pairs] + numbers[len(numbers)//2*2:]
+        numbers = [add_slices(module, a, b) for a, b in pairs] + numbers[len(numbers) // 2 * 2 :]
     return numbers[0]
 
 
@@ -53,7 +53,8 @@ def count_columns(module, vectors, columns: int):
     """
     number = sum_slices(module, [[vector] for vector in vectors])
     while len(number[0]) > columns:
-        half = len(number[0])//2
-        number = add_slices(module, [bits[:half] for bits in number],
-                            [bits[half:] for bits in number])
+        half = len(number[0]) // 2
+        number = add_slices(
+            module, [bits[:half] for bits in number], [bits[half:] for bits in number]
+        )
     return [Cat(*[bits[column] for bits in number]) for column in range(columns)]

@@ -27,9 +27,11 @@ def sum_with_carries(module, terms, carries):
     the carry into an adder of the tree, and one that finds no adder is left, or None."""
     carries = list(carries)
     while len(terms) > 1:
-        sums = [_add(module, a, b, carries.pop()) if carries else a + b
-                for a, b in zip(terms[::2], terms[1::2], strict=False)]
-        terms = sums + terms[2*len(sums):]
+        sums = [
+            _add(module, a, b, carries.pop()) if carries else a + b
+            for a, b in zip(terms[::2], terms[1::2], strict=False)
+        ]
+        terms = sums + terms[2 * len(sums) :]
     return terms[0], carries[0] if carries else None
 
 

@@ -28,43 +28,66 @@ class SelectedPoint(Macro):
         # # #
 
         self.window = Window(
-            spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            lambda value: value[8 - bits:], WindowMemory(spec, bits))
+            spec,
+            [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
+            lambda value: value[8 - bits :],
+            WindowMemory(spec, bits),
+        )
         self.store = SlicedWeightMemory(
-            spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
-            bits, lambda value: value[8 - bits:])
+            spec,
+            [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
+            bits,
+            lambda value: value[8 - bits :],
+        )
         latency = 2
-        self.schedule(self.window, self.store, spec.or_width*spec.side,
-                      (spec.or_width << self.samples_log2) - 1,
-                      latency + COUNTER_LATENCY, spec.or_width)
+        self.schedule(
+            self.window,
+            self.store,
+            spec.or_width * spec.side,
+            (spec.or_width << self.samples_log2) - 1,
+            latency + COUNTER_LATENCY,
+            spec.or_width,
+        )
         sequencer = self.sequencer
         self.prng = prng = build_prng(spec.sequence, spec.or_width, 1)
-        self.comb += [prng.samples_log2.eq(self.samples_log2),
-                      prng.restart.eq(sequencer.start), prng.advance.eq(sequencer.active)]
+        self.comb += [
+            prng.samples_log2.eq(self.samples_log2),
+            prng.restart.eq(sequencer.start),
+            prng.advance.eq(sequencer.active),
+        ]
         up, down = self._hits(*prng.points[0], bits)
         self.counters = counters = ColumnCounters(
             [[plus, -minus] for plus, minus in zip(up, down, strict=True)],
-            spec.groups, self.count_width)
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
-            *delay(self, [sequencer.active, sequencer.first, sequencer.last], latency)))
+            spec.groups,
+            self.count_width,
+        )
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
+            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
+        )
         self.deliver(counters)
 
     def _hits(self, r_a, r_w, bits: int):
         """For each column the groups' positive and negative hits of a point, two cycles later."""
         spec = self.spec
         region = Signal(log2_int(spec.or_width))
-        self.comb += [region.eq(Cat(r_w[bits:], r_a[bits:])), self.store.region.eq(region),
-                      self.window.store.region.eq(region)]
+        self.comb += [
+            region.eq(Cat(r_w[bits:], r_a[bits:])),
+            self.store.region.eq(region),
+            self.window.store.region.eq(region),
+        ]
         rows = delay(self, self.window.store.rows)
         within_a, within_w = delay(self, [r_a[:bits], r_w[:bits]])
         positive, negative = [], []
         for group, row in enumerate(rows):
             weights = self.store.slices(group)
-            above = greater(self, weights[:-1], [Replicate(within_w[k], spec.columns)
-                                                 for k in range(bits)])
+            above = greater(
+                self, weights[:-1], [Replicate(within_w[k], spec.columns) for k in range(bits)]
+            )
             hits, minus = Signal(spec.columns), Signal(spec.columns)
-            self.comb += [hits.eq(above & Replicate(row[:-1] > within_a, spec.columns)),
-                          minus.eq(weights[-1] ^ Replicate(row[-1], spec.columns))]
+            self.comb += [
+                hits.eq(above & Replicate(row[:-1] > within_a, spec.columns)),
+                minus.eq(weights[-1] ^ Replicate(row[-1], spec.columns)),
+            ]
             plus_bits, minus_bits = Signal(spec.columns), Signal(spec.columns)
             self.sync += [plus_bits.eq(hits & ~minus), minus_bits.eq(hits & minus)]
             positive.append(plus_bits)

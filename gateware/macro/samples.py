@@ -47,21 +47,34 @@ class SelectedSamples(Macro):
         grid_w = grid_a
         if spec.sequence.table:
             self.weight_grid = grid_w = build_grid(spec, 1)
-        self.comb += [grid.samples_log2.eq(self.samples_log2)
-                      for grid in dict.fromkeys((grid_a, grid_w))]
+        self.comb += [
+            grid.samples_log2.eq(self.samples_log2) for grid in dict.fromkeys((grid_a, grid_w))
+        ]
         self.window = Window(
-            spec, [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            lambda magnitude: grid_a.level(magnitude[-side_log2:]), WindowMemory(spec, side_log2))
+            spec,
+            [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
+            lambda magnitude: grid_a.level(magnitude[-side_log2:]),
+            WindowMemory(spec, side_log2),
+        )
         self.store = SlicedWeightMemory(
-            spec, [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
-            side_log2 + 1, lambda magnitude: grid_w.scaled_level(magnitude[-side_log2:]))
+            spec,
+            [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
+            side_log2 + 1,
+            lambda magnitude: grid_w.scaled_level(magnitude[-side_log2:]),
+        )
 
         chunks_log2 = Signal(3)
-        self.comb += chunks_log2.eq(Mux(self.samples_log2 > lanes_log2,
-                                        self.samples_log2 - lanes_log2, 0))
-        self.schedule(self.window, self.store, spec.or_width*spec.side//spec.lanes,
-                      (spec.or_width << chunks_log2) - 1,
-                      CELL_LATENCY + COUNTER_LATENCY, spec.or_width)
+        self.comb += chunks_log2.eq(
+            Mux(self.samples_log2 > lanes_log2, self.samples_log2 - lanes_log2, 0)
+        )
+        self.schedule(
+            self.window,
+            self.store,
+            spec.or_width * spec.side // spec.lanes,
+            (spec.or_width << chunks_log2) - 1,
+            CELL_LATENCY + COUNTER_LATENCY,
+            spec.or_width,
+        )
         self._cells(region_bits, log2_int(spec.side) - lanes_log2)
 
     def _cells(self, region_bits: int, chunk_bits: int):
@@ -71,10 +84,13 @@ class SelectedSamples(Macro):
         chunk = sequencer.step[region_bits:] if chunk_bits else Signal()
         region1, chunk1 = delay(self, [region, chunk])
         odd1 = Signal()
-        self.comb += [self.window.store.region.eq(region), self.store.region.eq(region1),
-                      odd1.eq(region1[0] ^ region1[region_bits//2])]
+        self.comb += [
+            self.window.store.region.eq(region),
+            self.store.region.eq(region1),
+            odd1.eq(region1[0] ^ region1[region_bits // 2]),
+        ]
         odd2, chunk2 = delay(self, [odd1, chunk1])
-        floor2 = Signal.like(chunk)                     # a weight's low part above it counts
+        floor2 = Signal.like(chunk)  # a weight's low part above it counts
         self.comb += floor2.eq(Cat(*[bit ^ odd2 for bit in reversed(list(chunk2))]))
         active = delay(self, [sequencer.active], 2)
         active += delay(self, active)
@@ -90,10 +106,12 @@ class SelectedSamples(Macro):
                 self.comb += term.eq(Cat(*[bits[column] for bits in slices], negative[column]))
                 terms[column].append(term)
                 carries[column].append(negative[column])
-        self.counters = counters = ColumnCounters(terms, spec.groups*(spec.lanes + 1),
-                                                  self.count_width, carries)
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(Cat(
-            *delay(self, [sequencer.active, sequencer.first, sequencer.last], CELL_LATENCY)))
+        self.counters = counters = ColumnCounters(
+            terms, spec.groups * (spec.lanes + 1), self.count_width, carries
+        )
+        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
+            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], CELL_LATENCY))
+        )
         self.deliver(counters)
 
     def _lookup(self, chunk, odd):
@@ -112,9 +130,10 @@ class SelectedSamples(Macro):
         *operand, sign = slices
         level = operand[chunk_bits:]
         if chunk_bits:
-            above = greater(self, operand[:chunk_bits],
-                            [Replicate(bit, self.spec.columns) for bit in floor])
-            level = add_slices(self, level, [above])[:len(level)]
+            above = greater(
+                self, operand[:chunk_bits], [Replicate(bit, self.spec.columns) for bit in floor]
+            )
+            level = add_slices(self, level, [above])[: len(level)]
         return level, sign
 
     def _terms(self, front, level, sign, active):
@@ -127,15 +146,26 @@ class SelectedSamples(Macro):
         columns = self.spec.columns
         held, counts, terms = ([Signal(columns) for _ in level] for _ in range(3))
         negative, complemented = Signal(columns), Signal(columns)
-        below = front.lookup.below(self, held[:-1])         # of level P, which wraps, none
+        below = front.lookup.below(self, held[:-1])  # of level P, which wraps, none
         self.sync += [
-            If(active[0], negative.eq(sign ^ Replicate(front.sign, columns)),
-               *[here.eq(bit) for here, bit in zip(held, level, strict=True)]),
-            If(active[1], complemented.eq(negative),
-               *[term.eq(count ^ negative) for term, count in zip(terms, counts, strict=True)])]
-        self.comb += [count.eq((below[k] if k < len(below) else 0)
-                               | (held[-1] & Replicate(front.lookup.passed[k], columns)))
-                      for k, count in enumerate(counts)]
+            If(
+                active[0],
+                negative.eq(sign ^ Replicate(front.sign, columns)),
+                *[here.eq(bit) for here, bit in zip(held, level, strict=True)],
+            ),
+            If(
+                active[1],
+                complemented.eq(negative),
+                *[term.eq(count ^ negative) for term, count in zip(terms, counts, strict=True)],
+            ),
+        ]
+        self.comb += [
+            count.eq(
+                (below[k] if k < len(below) else 0)
+                | (held[-1] & Replicate(front.lookup.passed[k], columns))
+            )
+            for k, count in enumerate(counts)
+        ]
         return terms, complemented
 
 
@@ -143,8 +173,9 @@ def build_grid(spec: MacroSpec, axis: int):
     """The levels of an axis, 0 the activations' and 1 the weights'; alike but for a table."""
     if not spec.sequence.table:
         return Grid(spec.side)
-    return TableGrid(spec.side, spec.sequence.table, axis, spec.most_samples,
-                     log2_int(spec.side//spec.lanes))
+    return TableGrid(
+        spec.side, spec.sequence.table, axis, spec.most_samples, log2_int(spec.side // spec.lanes)
+    )
 
 
 class GroupFront(LiteXModule):
@@ -158,7 +189,7 @@ class GroupFront(LiteXModule):
     """
 
     def __init__(self, row, lookup):
-        row1, = delay(self, [row])
+        (row1,) = delay(self, [row])
         self.lookup = lookup
         self.comb += lookup.level.eq(row1[:-1])
-        self.sign, = delay(self, [row1[-1]])
+        (self.sign,) = delay(self, [row1[-1]])

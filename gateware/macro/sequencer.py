@@ -28,8 +28,10 @@ class Sequencer(LiteXModule):
 
         # # #
 
-        self.comb += [self.first.eq(self.active & (self.step == 0)),
-                      self.last.eq(self.active & (self.step == self.last_step))]
+        self.comb += [
+            self.first.eq(self.active & (self.step == 0)),
+            self.last.eq(self.active & (self.step == self.last_step)),
+        ]
         self.sync += [
             self.step.eq(self.step + 1),
             If(self.last, self.active.eq(0)),

@@ -36,12 +36,14 @@ class PointSlices(LiteXModule):
 
     def _axis(self, coordinates, side: int, repeat: int):
         def vector(bits):
-            signal = Signal(repeat*len(coordinates))
+            signal = Signal(repeat * len(coordinates))
             self.comb += signal.eq(Cat(*[Replicate(bit, repeat) for bit in bits]))
             return signal
+
         bits = log2_int(side)
-        regions = [vector([r[bits:] == region for r in coordinates])
-                   for region in range(256//side)]
+        regions = [
+            vector([r[bits:] == region for r in coordinates]) for region in range(256 // side)
+        ]
         return regions, [vector([r[k] for r in coordinates]) for k in range(bits)]
 
 
@@ -59,7 +61,7 @@ class RowGenerators(LiteXModule):
 
     def __init__(self, points: PointSlices, operand, sign, weights, i: int, j: int):
         lanes, width = len(points.region_a[0]), len(points.region_w[0])
-        columns = width//lanes
+        columns = width // lanes
         self.x_a = Signal(lanes)
         self.x_w = Signal(width)
         self.bits = Signal(width)
@@ -67,14 +69,13 @@ class RowGenerators(LiteXModule):
 
         # # #
 
-        above_a = greater(self, [Replicate(operand[k], lanes) for k in range(len(operand))],
-                          points.within_a)
-        above_w = greater(self, [Replicate(bits, lanes) for bits in weights[:-1]],
-                          points.within_w)
+        above_a = greater(
+            self, [Replicate(operand[k], lanes) for k in range(len(operand))], points.within_a
+        )
+        above_w = greater(self, [Replicate(bits, lanes) for bits in weights[:-1]], points.within_w)
         self.comb += [
             self.x_a.eq(points.region_a[i] & above_a),
             self.x_w.eq(points.region_w[j] & above_w),
-            self.bits.eq(self.x_w & Cat(*[Replicate(self.x_a[p], columns)
-                                          for p in range(lanes)])),
+            self.bits.eq(self.x_w & Cat(*[Replicate(self.x_a[p], columns) for p in range(lanes)])),
             self.negative.eq(Replicate(weights[-1] ^ Replicate(sign, columns), lanes)),
         ]

@@ -39,7 +39,7 @@ class WeightInput(LiteXModule):
         self.busy = Signal()
         self.write = Signal()
         self.row = Signal(len(self.sink.row))
-        self.word = Signal(spec.columns*(width + 1))
+        self.word = Signal(spec.columns * (width + 1))
 
         # # #
 
@@ -47,11 +47,14 @@ class WeightInput(LiteXModule):
         cells = [Signal(width + 1, name=f"cell{column}") for column in range(spec.columns)]
         for column, encoder in enumerate(encoders):
             self.add_module(f"encoder{column}", encoder)
-            self.comb += [encoder.w.eq(arrived.data[8*column:8*column + 8]),
-                          cells[column].eq(Cat(operand(encoder.value), encoder.sign))]
+            self.comb += [
+                encoder.w.eq(arrived.data[8 * column : 8 * column + 8]),
+                cells[column].eq(Cat(operand(encoder.value), encoder.sign)),
+            ]
         self.comb += [self.sink.ready.eq(1), self.busy.eq(arrived.valid | self.write)]
         self.sync += [
-            arrived.valid.eq(self.sink.valid), self.write.eq(arrived.valid),
+            arrived.valid.eq(self.sink.valid),
+            self.write.eq(arrived.valid),
             If(self.sink.valid, arrived.row.eq(self.sink.row), arrived.data.eq(self.sink.data)),
             If(arrived.valid, self.row.eq(arrived.row), self.word.eq(layout(cells))),
         ]
@@ -82,19 +85,23 @@ class WeightMemory(LiteXModule):
 
         inner = log2_int(spec.or_width)
         for group in range(spec.groups):
-            memory = Memory(self.width*spec.columns, spec.or_width, name=f"weights{group}")
+            memory = Memory(self.width * spec.columns, spec.or_width, name=f"weights{group}")
             mine = source.row[inner:] == group if spec.groups > 1 else 1
             write = memory.get_port(write_capable=True)
             read = memory.get_port(mode=READ_FIRST)
             self.specials += memory, write, read
-            self.comb += [write.adr.eq(source.row[:inner]), write.we.eq(source.write & mine),
-                          write.dat_w.eq(source.word), read.adr.eq(self.region)]
+            self.comb += [
+                write.adr.eq(source.row[:inner]),
+                write.we.eq(source.write & mine),
+                write.dat_w.eq(source.word),
+                read.adr.eq(self.region),
+            ]
             self.words.append(read.dat_r)
 
     def cell(self, group: int, column: int):
         """A new signal: operand and sign (top bit) that a group's memory reads for a column."""
         cell = Signal(self.width)
-        self.comb += cell.eq(self.words[group][column*self.width:(column + 1)*self.width])
+        self.comb += cell.eq(self.words[group][column * self.width : (column + 1) * self.width])
         return cell
 
 
@@ -105,8 +112,8 @@ class SlicedWeightMemory(WeightMemory):
 
     def slices(self, group: int):
         """Bit k of every column's operand that a group's memory reads; signs last."""
-        columns = len(self.words[group])//self.width
-        return [self.words[group][k*columns:(k + 1)*columns] for k in range(self.width)]
+        columns = len(self.words[group]) // self.width
+        return [self.words[group][k * columns : (k + 1) * columns] for k in range(self.width)]
 
 
 class WeightRegisters(LiteXModule):
@@ -124,12 +131,16 @@ class WeightRegisters(LiteXModule):
         self.input = source = WeightInput(spec, encoders, width, operand, by_bit)
         self.sink = source.sink
         self.busy = source.busy
-        self.slices = [[Signal(spec.columns, name=f"weights{row}_bit{k}")
-                        for k in range(width + 1)] for row in range(spec.rows)]
+        self.slices = [
+            [Signal(spec.columns, name=f"weights{row}_bit{k}") for k in range(width + 1)]
+            for row in range(spec.rows)
+        ]
 
         # # #
 
-        new = [source.word[k*spec.columns:(k + 1)*spec.columns] for k in range(width + 1)]
+        new = [source.word[k * spec.columns : (k + 1) * spec.columns] for k in range(width + 1)]
         for row, slices in enumerate(self.slices):
-            self.sync += If(source.write & (source.row == row),
-                            *[bits.eq(slice_) for bits, slice_ in zip(slices, new, strict=True)])
+            self.sync += If(
+                source.write & (source.row == row),
+                *[bits.eq(slice_) for bits, slice_ in zip(slices, new, strict=True)],
+            )

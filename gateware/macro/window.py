@@ -47,13 +47,14 @@ class Window(LiteXModule):
 
         for lane, encoder in enumerate(encoders):
             self.add_module(f"encoder{lane}", encoder)
-        written = Signal()                              # the last stage moves on
+        written = Signal()  # the last stage moves on
         self.comb += written.eq(~self.full | self.take)
         rotated, encoded = self._stages(encoders, written, "offset" in spec.signed)
         self._write(encoded, written, operand)
         self.comb += [
-            self.waiting.eq(self.full | (rotated.valid & rotated.last)
-                            | (encoded.valid & encoded.last)),
+            self.waiting.eq(
+                self.full | (rotated.valid & rotated.last) | (encoded.valid & encoded.last)
+            ),
             self.busy.eq(self.waiting | rotated.valid | encoded.valid | ~self.fresh),
         ]
 
@@ -62,8 +63,7 @@ class Window(LiteXModule):
         sink, block = self.sink, self.sink.row[3:]
         place = [("block", len(block)), ("low", 8), ("high", 8)]
         rotated = self.rotated = stream.Endpoint([*place, ("data", 64)])
-        encoded = self.encoded = stream.Endpoint([*place, ("value", 64), ("sign", 8),
-                                                  ("sum", 11)])
+        encoded = self.encoded = stream.Endpoint([*place, ("value", 64), ("sign", 8), ("sum", 11)])
         used, lanes, wrapped = Signal(8), Signal(64), Signal(8)
         data = [Signal(64, name=f"rotated{k}") for k in range(4)]
         mask = [Signal(8, name=f"used{k}") for k in range(4)]
@@ -73,44 +73,71 @@ class Window(LiteXModule):
             *[data[k + 1].eq(rotate_step(data[k], sink.row[k], 8 << k)) for k in range(3)],
             *[mask[k + 1].eq(rotate_step(mask[k], sink.row[k], 1 << k)) for k in range(3)],
             wrapped.eq(Cat(*[sink.row[:3] > lane for lane in range(7)])),
-            used.eq(mask[3]), lanes.eq(data[3]),
+            used.eq(mask[3]),
+            lanes.eq(data[3]),
             rotated.ready.eq(~encoded.valid | written),
             sink.ready.eq(~rotated.valid | rotated.ready),
         ]
-        total = signed_sum([Mux((rotated.low | rotated.high)[lane],
-                                rotated.data[8*lane:8*lane + 8] ^ 0x80, 0) for lane in range(8)])
+        total = signed_sum(
+            [
+                Mux(
+                    (rotated.low | rotated.high)[lane],
+                    rotated.data[8 * lane : 8 * lane + 8] ^ 0x80,
+                    0,
+                )
+                for lane in range(8)
+            ]
+        )
         for lane, encoder in enumerate(encoders):
-            self.comb += encoder.x.eq(rotated.data[8*lane:8*lane + 8])
+            self.comb += encoder.x.eq(rotated.data[8 * lane : 8 * lane + 8])
         self.sync += [
-            If(sink.ready, rotated.valid.eq(sink.valid), rotated.last.eq(sink.last),
-               rotated.block.eq(block), rotated.data.eq(lanes),
-               rotated.low.eq(used & ~wrapped), rotated.high.eq(used & wrapped)),
-            If(rotated.ready, encoded.valid.eq(rotated.valid), encoded.last.eq(rotated.last),
-               encoded.block.eq(rotated.block),
-               encoded.low.eq(rotated.low), encoded.high.eq(rotated.high),
-               encoded.value.eq(Cat(*[encoder.value for encoder in encoders])),
-               encoded.sign.eq(Cat(*[encoder.sign for encoder in encoders])),
-               *([encoded.sum.eq(total)] if summed else [])),
+            If(
+                sink.ready,
+                rotated.valid.eq(sink.valid),
+                rotated.last.eq(sink.last),
+                rotated.block.eq(block),
+                rotated.data.eq(lanes),
+                rotated.low.eq(used & ~wrapped),
+                rotated.high.eq(used & wrapped),
+            ),
+            If(
+                rotated.ready,
+                encoded.valid.eq(rotated.valid),
+                encoded.last.eq(rotated.last),
+                encoded.block.eq(rotated.block),
+                encoded.low.eq(rotated.low),
+                encoded.high.eq(rotated.high),
+                encoded.value.eq(Cat(*[encoder.value for encoder in encoders])),
+                encoded.sign.eq(Cat(*[encoder.sign for encoder in encoders])),
+                *([encoded.sum.eq(total)] if summed else []),
+            ),
         ]
         return rotated, encoded
 
     def _write(self, encoded, written, operand):
         """The last stage: into the bank that is not in use."""
-        self.fresh = fresh = Signal(reset=1)            # the next beat opens a window
+        self.fresh = fresh = Signal(reset=1)  # the next beat opens a window
         store = self.store
-        width = len(store.values)//BEAT_ROWS
+        width = len(store.values) // BEAT_ROWS
         for lane in range(BEAT_ROWS):
-            value = store.values[lane*width:(lane + 1)*width]
-            self.comb += value.eq(Cat(operand(encoded.value[8*lane:8*lane + 8]),
-                                      encoded.sign[lane]))
+            value = store.values[lane * width : (lane + 1) * width]
+            self.comb += value.eq(
+                Cat(operand(encoded.value[8 * lane : 8 * lane + 8]), encoded.sign[lane])
+            )
         self.comb += [
-            store.target.eq(store.bank ^ ~self.take), store.write.eq(encoded.valid & written),
-            store.fresh.eq(fresh), store.block.eq(encoded.block),
-            store.low.eq(encoded.low), store.high.eq(encoded.high),
+            store.target.eq(store.bank ^ ~self.take),
+            store.write.eq(encoded.valid & written),
+            store.fresh.eq(fresh),
+            store.block.eq(encoded.block),
+            store.low.eq(encoded.low),
+            store.high.eq(encoded.high),
         ]
         self.sync += [
             If(self.take, self.full.eq(0), store.bank.eq(~store.bank)),
-            If(store.write,
-               self.activation_sum.eq(Mux(fresh, 0, self.activation_sum) + encoded.sum),
-               fresh.eq(encoded.last), self.full.eq(encoded.last)),
+            If(
+                store.write,
+                self.activation_sum.eq(Mux(fresh, 0, self.activation_sum) + encoded.sum),
+                fresh.eq(encoded.last),
+                self.full.eq(encoded.last),
+            ),
         ]

@@ -11,6 +11,20 @@ from dscim.gateware.specs.sequence import MAXIMAL_TAPS, SequenceSpec
 from dscim.gateware.specs.soc import SocSpec
 from dscim.gateware.specs.tables import TABLES, describe, table_gain, table_sequence
 
-__all__ = ["MAXIMAL_TAPS", "MAX_DEPTH", "TABLES", "VARIANTS", "LayerSpec", "MacroSpec",
-           "ProductSpec", "SequenceSpec", "SocSpec", "Spec", "SpecError", "default_macro",
-           "describe", "table_gain", "table_sequence"]
+__all__ = [
+    "MAXIMAL_TAPS",
+    "MAX_DEPTH",
+    "TABLES",
+    "VARIANTS",
+    "LayerSpec",
+    "MacroSpec",
+    "ProductSpec",
+    "SequenceSpec",
+    "SocSpec",
+    "Spec",
+    "SpecError",
+    "default_macro",
+    "describe",
+    "table_gain",
+    "table_sequence",
+]

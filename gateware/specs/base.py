@@ -39,8 +39,11 @@ class Spec:
         require(isinstance(data, dict), f"{cls.__name__} needs a JSON object, not {data!r}.")
         fields = {f.name: f for f in dataclasses.fields(cls)}
         unknown = sorted(set(data) - set(fields))
-        require(not unknown, f"{cls.__name__} has no field {', '.join(unknown)}; "
-                             f"its fields are {', '.join(fields)}.")
+        require(
+            not unknown,
+            f"{cls.__name__} has no field {', '.join(unknown)}; "
+            f"its fields are {', '.join(fields)}.",
+        )
         values = {}
         for name, value in data.items():
             values[name] = _revive(fields[name].type, value)

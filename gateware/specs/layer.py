@@ -42,41 +42,63 @@ class LayerSpec(Spec):
     single_rounding: bool = False
 
     def __post_init__(self) -> None:
-        sizes = {"input": self.input, "outputs": (self.outputs,), "kernel": self.kernel,
-                 "stride": self.stride}
+        sizes = {
+            "input": self.input,
+            "outputs": (self.outputs,),
+            "kernel": self.kernel,
+            "stride": self.stride,
+        }
         for name, values in sizes.items():
-            require(all(1 <= value <= MAX_SIDE for value in values),
-                    f"The layer's {name} {values} has a size outside 1..{MAX_SIDE}.")
+            require(
+                all(1 <= value <= MAX_SIDE for value in values),
+                f"The layer's {name} {values} has a size outside 1..{MAX_SIDE}.",
+            )
         pads = (*self.padding[0], *self.padding[1])
-        require(all(0 <= pad <= MAX_SIDE for pad in pads),
-                f"The layer's padding {self.padding} is outside 0..{MAX_SIDE}.")
-        require(self.input_zero in INT8 and self.output_zero in INT8,
-                f"Zero points {self.input_zero} and {self.output_zero} must be int8.")
+        require(
+            all(0 <= pad <= MAX_SIDE for pad in pads),
+            f"The layer's padding {self.padding} is outside 0..{MAX_SIDE}.",
+        )
+        require(
+            self.input_zero in INT8 and self.output_zero in INT8,
+            f"Zero points {self.input_zero} and {self.output_zero} must be int8.",
+        )
         low, high = self.clamp
-        require(low in INT8 and high in INT8 and low <= high,
-                f"Clamp {self.clamp} is not an increasing pair of int8.")
-        require(self.depth <= MAX_DEPTH,
-                f"A window of {self.depth} inputs is more than {MAX_DEPTH}, beyond which 32 bits "
-                "could wrap; split the layer's input channels.")
+        require(
+            low in INT8 and high in INT8 and low <= high,
+            f"Clamp {self.clamp} is not an increasing pair of int8.",
+        )
+        require(
+            self.depth <= MAX_DEPTH,
+            f"A window of {self.depth} inputs is more than {MAX_DEPTH}, beyond which 32 bits "
+            "could wrap; split the layer's input channels.",
+        )
         if self.depthwise:
             self._check_depthwise()
-        require(min(self._room()) >= 0,
-                f"A kernel of {self.kernel} is larger than the padded input of {self.input} with "
-                f"padding {self.padding}.")
+        require(
+            min(self._room()) >= 0,
+            f"A kernel of {self.kernel} is larger than the padded input of {self.input} with "
+            f"padding {self.padding}.",
+        )
 
     def _check_depthwise(self) -> None:
         channels = self.input[2]
-        require(self.outputs % channels == 0,
-                f"A depthwise layer of {channels} channels cannot have {self.outputs} outputs; "
-                f"it needs a multiple of {channels}.")
-        require(self.product.exact or self.product.signed == "split",
-                "A depthwise layer runs in the signed mode split only, not in offset: there a "
-                "cell off the diagonal would fire.")
+        require(
+            self.outputs % channels == 0,
+            f"A depthwise layer of {channels} channels cannot have {self.outputs} outputs; "
+            f"it needs a multiple of {channels}.",
+        )
+        require(
+            self.product.exact or self.product.signed == "split",
+            "A depthwise layer runs in the signed mode split only, not in offset: there a "
+            "cell off the diagonal would fire.",
+        )
 
     def _room(self) -> tuple[int, int]:
         (top, bottom), (left, right) = self.padding
-        return (self.input[0] + top + bottom - self.kernel[0],
-                self.input[1] + left + right - self.kernel[1])
+        return (
+            self.input[0] + top + bottom - self.kernel[0],
+            self.input[1] + left + right - self.kernel[1],
+        )
 
     @property
     def depth(self) -> int:

@@ -40,19 +40,29 @@ class MacroSpec(Spec):
 
     def __post_init__(self) -> None:
         check_or_width(self.or_width)
-        require(self.form in FORMS,
-                f"Macro form {self.form!r} is unknown; choose one of {', '.join(FORMS)}.")
-        require(self.rows > 0 and self.rows % self.or_width == 0 and self.rows <= 512,
-                f"A macro of {self.rows} rows cannot be cut into OR groups of {self.or_width}; "
-                f"choose a multiple of {self.or_width} up to 512.")
-        require(is_power_of_two(self.columns) and self.columns <= 256,
-                f"{self.columns} columns are not a power of two up to 256.")
-        require(bool(self.signed) and set(self.signed) <= set(SIGNED_MODES),
-                f"Signed modes {self.signed} are not one or both of {', '.join(SIGNED_MODES)}.")
+        require(
+            self.form in FORMS,
+            f"Macro form {self.form!r} is unknown; choose one of {', '.join(FORMS)}.",
+        )
+        require(
+            self.rows > 0 and self.rows % self.or_width == 0 and self.rows <= 512,
+            f"A macro of {self.rows} rows cannot be cut into OR groups of {self.or_width}; "
+            f"choose a multiple of {self.or_width} up to 512.",
+        )
+        require(
+            is_power_of_two(self.columns) and self.columns <= 256,
+            f"{self.columns} columns are not a power of two up to 256.",
+        )
+        require(
+            bool(self.signed) and set(self.signed) <= set(SIGNED_MODES),
+            f"Signed modes {self.signed} are not one or both of {', '.join(SIGNED_MODES)}.",
+        )
         most = self._most_lanes()
-        require(is_power_of_two(self.lanes) and self.lanes <= most,
-                f"{self.lanes} lanes do not fit the form {self.form} with the sequence "
-                f"{self.sequence.kind}; choose a power of two from 1 to {most}.")
+        require(
+            is_power_of_two(self.lanes) and self.lanes <= most,
+            f"{self.lanes} lanes do not fit the form {self.form} with the sequence "
+            f"{self.sequence.kind}; choose a power of two from 1 to {most}.",
+        )
 
     def _most_lanes(self) -> int:
         if self.form == "array":
@@ -92,9 +102,11 @@ class MacroSpec(Spec):
         if product.signed not in self.signed:
             return f"The macro has the signed modes {self.signed}, not {product.signed}."
         if product.samples > self.most_samples:
-            return (f"Stream length {product.length} has {product.samples} samples a row, but the "
-                    f"macro's {self.lanes} lanes hold {self.most_samples} of its table; build it "
-                    "with one lane, or choose a shorter stream.")
+            return (
+                f"Stream length {product.length} has {product.samples} samples a row, but the "
+                f"macro's {self.lanes} lanes hold {self.most_samples} of its table; build it "
+                "with one lane, or choose a shorter stream."
+            )
         if self.form == "array" and product.length % self.lanes:
             return f"Stream length {product.length} is not a multiple of {self.lanes} lanes."
         return None

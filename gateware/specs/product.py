@@ -15,22 +15,26 @@ MAX_DEPTH = 32767
 
 def region_side(or_width: int) -> int:
     """S: the side of a region in steps of an operand; 64 for G = 16, 32 for G = 64."""
-    return 256 // int(or_width ** 0.5)
+    return 256 // int(or_width**0.5)
 
 
 def check_or_width(or_width: int) -> None:
     """Raises SpecError unless `or_width` is 16 or 64."""
-    require(or_width in VARIANTS.values(),
-            f"OR width {or_width} is not built; choose 16 (ds-cim1) or 64 (ds-cim2).")
+    require(
+        or_width in VARIANTS.values(),
+        f"OR width {or_width} is not built; choose 16 (ds-cim1) or 64 (ds-cim2).",
+    )
 
 
 def check_length(length: int, or_width: int) -> None:
     """Raises SpecError unless L = n*G with n a power of two from 1 to S."""
     side = region_side(or_width)
     samples = length // or_width
-    require(length % or_width == 0 and is_power_of_two(samples) and samples <= side,
-            f"Stream length {length} is not allowed with OR width {or_width}; choose "
-            f"{or_width} times a power of two, from {or_width} to {or_width * side}.")
+    require(
+        length % or_width == 0 and is_power_of_two(samples) and samples <= side,
+        f"Stream length {length} is not allowed with OR width {or_width}; choose "
+        f"{or_width} times a power of two, from {or_width} to {or_width * side}.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,18 +62,24 @@ class ProductSpec(Spec):
         check_length(self.length, self.or_width)
         refused = None if self.exact else self.sequence.refusal(self.samples)
         require(refused is None, str(refused))
-        require(self.signed in SIGNED_MODES,
-                f"Signed mode {self.signed!r} is unknown; choose offset or split.")
-        require(self.activation_shift in range(4),
-                f"Activation shift {self.activation_shift} is outside 0..3.")
-        require(self.signed == "split" or self.activation_shift == 0,
-                f"Activation shift {self.activation_shift} needs the signed mode split; "
-                "offset has none.")
+        require(
+            self.signed in SIGNED_MODES,
+            f"Signed mode {self.signed!r} is unknown; choose offset or split.",
+        )
+        require(
+            self.activation_shift in range(4),
+            f"Activation shift {self.activation_shift} is outside 0..3.",
+        )
+        require(
+            self.signed == "split" or self.activation_shift == 0,
+            f"Activation shift {self.activation_shift} needs the signed mode split; "
+            "offset has none.",
+        )
 
     @property
     def root(self) -> int:
         """q: regions along one side of the sample square."""
-        return int(self.or_width ** 0.5)
+        return int(self.or_width**0.5)
 
     @property
     def side(self) -> int:

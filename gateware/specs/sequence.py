@@ -13,8 +13,24 @@ KINDS = ("counter", "lfsr", "table")
 Table = tuple[int, tuple[tuple[int, int], ...]]
 """One entry of a table: by how many bits less a hit counts, and a region's points (p, q)."""
 
-MAXIMAL_TAPS = (0x8E, 0x95, 0x96, 0xA6, 0xAF, 0xB1, 0xB2, 0xB4,
-                0xB8, 0xC3, 0xC6, 0xD4, 0xE1, 0xE7, 0xF3, 0xFA)
+MAXIMAL_TAPS = (
+    0x8E,
+    0x95,
+    0x96,
+    0xA6,
+    0xAF,
+    0xB1,
+    0xB2,
+    0xB4,
+    0xB8,
+    0xC3,
+    0xC6,
+    0xD4,
+    0xE1,
+    0xE7,
+    0xF3,
+    0xFA,
+)
 """The sixteen tap masks with which an 8-bit Galois LFSR has period 255."""
 
 DEFAULT_TAPS = (0x95, 0x95)
@@ -51,38 +67,51 @@ class SequenceSpec(Spec):
     table: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
-        require(self.kind in KINDS,
-                f"Sequence {self.kind!r} is unknown; choose one of {', '.join(KINDS)}.")
+        require(
+            self.kind in KINDS,
+            f"Sequence {self.kind!r} is unknown; choose one of {', '.join(KINDS)}.",
+        )
         self._check_table()
         if self.kind != "lfsr":
-            require(not self.taps and not self.seeds,
-                    f"The {self.kind} sequence has no taps or seeds, but taps {self.taps} and "
-                    f"seeds {self.seeds} were given; leave them out or choose the sequence lfsr.")
+            require(
+                not self.taps and not self.seeds,
+                f"The {self.kind} sequence has no taps or seeds, but taps {self.taps} and "
+                f"seeds {self.seeds} were given; leave them out or choose the sequence lfsr.",
+            )
             return
         object.__setattr__(self, "taps", tuple(self.taps) or DEFAULT_TAPS)
         object.__setattr__(self, "seeds", tuple(self.seeds) or DEFAULT_SEEDS)
-        require(len(self.taps) == 2 and len(self.seeds) == 2,
-                f"An lfsr sequence takes two taps and two seeds (activation, weight), not "
-                f"{self.taps} and {self.seeds}.")
+        require(
+            len(self.taps) == 2 and len(self.seeds) == 2,
+            f"An lfsr sequence takes two taps and two seeds (activation, weight), not "
+            f"{self.taps} and {self.seeds}.",
+        )
         for taps in self.taps:
-            require(taps in MAXIMAL_TAPS,
-                    f"Taps {taps:#x} do not give an 8-bit LFSR of period 255; choose one of "
-                    f"{' '.join(f'{value:#x}' for value in MAXIMAL_TAPS)}.")
+            require(
+                taps in MAXIMAL_TAPS,
+                f"Taps {taps:#x} do not give an 8-bit LFSR of period 255; choose one of "
+                f"{' '.join(f'{value:#x}' for value in MAXIMAL_TAPS)}.",
+            )
         for seed in self.seeds:
             require(1 <= seed <= 255, f"Seed {seed} is outside 1..255; zero would never move.")
 
     def _check_table(self) -> None:
-        require(bool(self.table) == (self.kind == "table"),
-                f"The sequence {self.kind} {'needs a' if self.kind == 'table' else 'has no'} "
-                "table of thresholds.")
+        require(
+            bool(self.table) == (self.kind == "table"),
+            f"The sequence {self.kind} {'needs a' if self.kind == 'table' else 'has no'} "
+            "table of thresholds.",
+        )
         for place, (shift, points) in enumerate(self.table):
-            require(len(points) == 1 << place and all(len(point) == 2 for point in points),
-                    f"Entry {place} of a table has {1 << place} points of two thresholds (p, q) "
-                    "each.")
+            require(
+                len(points) == 1 << place and all(len(point) == 2 for point in points),
+                f"Entry {place} of a table has {1 << place} points of two thresholds (p, q) each.",
+            )
             flat = [value for point in points for value in point]
             require(shift in range(4), f"A table's shift of {shift} is outside 0..3.")
-            require(all(value in range(256) for value in flat) and flat[::2] == sorted(flat[::2]),
-                    f"The thresholds of {len(points)} points are not within 0..255, p rising.")
+            require(
+                all(value in range(256) for value in flat) and flat[::2] == sorted(flat[::2]),
+                f"The thresholds of {len(points)} points are not within 0..255, p rising.",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As for any spec, but without a table where there is none: as older files have it."""
@@ -92,8 +121,10 @@ class SequenceSpec(Spec):
     def refusal(self, samples: int) -> str | None:
         """Why there are no `samples` points a region, as one sentence; None where there are."""
         if self.kind == "table" and samples > self.most_samples:
-            return (f"The table has points for up to {self.most_samples} samples a row, not "
-                    f"{samples}; choose a shorter stream.")
+            return (
+                f"The table has points for up to {self.most_samples} samples a row, not "
+                f"{samples}; choose a shorter stream."
+            )
         return None
 
     @property
@@ -111,8 +142,13 @@ class SequenceSpec(Spec):
         or_width: G, 16 or 64; length: L = n*G with n a power of two from 1 to S.
         """
         if self.kind == "lfsr":
-            return np.stack([_lfsr_states(taps, seed, length)
-                             for taps, seed in zip(self.taps, self.seeds, strict=True)], axis=1)
+            return np.stack(
+                [
+                    _lfsr_states(taps, seed, length)
+                    for taps, seed in zip(self.taps, self.seeds, strict=True)
+                ],
+                axis=1,
+            )
         if self.kind == "table":
             return self._table_points(length, or_width)
         return _counter_points(length, or_width)
@@ -122,7 +158,7 @@ class SequenceSpec(Spec):
         refused = self.refusal(length // or_width)
         if refused:
             raise SpecError(refused)
-        root = int(or_width ** 0.5)
+        root = int(or_width**0.5)
         u, region = np.divmod(np.arange(length), or_width)
         held = np.array(self.table[(length // or_width).bit_length() - 1][1]) // root
         return np.stack(np.divmod(region, root), axis=1) * (256 // root) + held[u]
@@ -136,7 +172,7 @@ def _lfsr_states(taps: int, seed: int, length: int) -> npt.NDArray[np.int64]:
 
 
 def _counter_points(length: int, or_width: int) -> npt.NDArray[np.int64]:
-    root = int(or_width ** 0.5)
+    root = int(or_width**0.5)
     side = 256 // root
     samples = length // or_width
     step = side // samples

@@ -36,22 +36,34 @@ class SocSpec(Spec):
     descriptors: int = 256
 
     def __post_init__(self) -> None:
-        limits = {"activation_words": (64, 1 << 16), "weight_rows": (16, 1 << 16),
-                  "channels": (16, 4096), "strip": (2, 4096), "requant_lanes": (1, 2),
-                  "descriptors": (1, 2048)}
+        limits = {
+            "activation_words": (64, 1 << 16),
+            "weight_rows": (16, 1 << 16),
+            "channels": (16, 4096),
+            "strip": (2, 4096),
+            "requant_lanes": (1, 2),
+            "descriptors": (1, 2048),
+        }
         for name, (least, most) in limits.items():
             value = getattr(self, name)
-            require(is_power_of_two(value) and least <= value <= most,
-                    f"The device's {name} of {value} is not a power of two from {least} to "
-                    f"{most}.")
-        require(self.macro.columns >= BUS_BYTES,
-                f"A macro of {self.macro.columns} columns is too narrow for the device's bus of "
-                f"{BUS_BYTES} bytes; choose {BUS_BYTES} columns or more.")
-        require(self.weight_rows >= self.macro.rows,
-                f"A weight memory of {self.weight_rows} rows does not hold one row tile of the "
-                f"macro's {self.macro.rows} rows.")
-        require(not (self.exact and self.macro.form == "exact"),
-                "The device's macro is exact already; leave the second exact macro out.")
+            require(
+                is_power_of_two(value) and least <= value <= most,
+                f"The device's {name} of {value} is not a power of two from {least} to {most}.",
+            )
+        require(
+            self.macro.columns >= BUS_BYTES,
+            f"A macro of {self.macro.columns} columns is too narrow for the device's bus of "
+            f"{BUS_BYTES} bytes; choose {BUS_BYTES} columns or more.",
+        )
+        require(
+            self.weight_rows >= self.macro.rows,
+            f"A weight memory of {self.weight_rows} rows does not hold one row tile of the "
+            f"macro's {self.macro.rows} rows.",
+        )
+        require(
+            not (self.exact and self.macro.form == "exact"),
+            "The device's macro is exact already; leave the second exact macro out.",
+        )
 
     @property
     def macros(self) -> tuple[MacroSpec, ...]:

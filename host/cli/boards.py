@@ -21,9 +21,21 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     report = report_of(options)
     boards = [find_board(name) for name in board_names()]
-    report.table(["board", "device", ">LUT", ">block RAM", "macro", ">lanes", ">MHz", "links",
-                  "memory: unused", "made here"],
-                 [_row(board, device) for board in boards for device in board.devices])
+    report.table(
+        [
+            "board",
+            "device",
+            ">LUT",
+            ">block RAM",
+            "macro",
+            ">lanes",
+            ">MHz",
+            "links",
+            "memory: unused",
+            "made here",
+        ],
+        [_row(board, device) for board in boards for device in board.devices],
+    )
     built = read_reports()
     if built:
         report.say("Built, each by the command in boards/reports/BOARD.json, with its minutes:")
@@ -39,18 +51,36 @@ def _row(board: Board, device: str) -> tuple[str, ...]:
     part = board.parts[device]
     links = f"uart @{board.baud}" + (", Ethernet" if board.ethernet else "")
     macro = board.spec[device].macro
-    return (board.name, device, f"{part.lut4}", f"{part.block_ram}",
-            f"{macro.rows} x {macro.columns} {macro.form}", f"{macro.lanes}",
-            f"{board.clock/1e6:g}", links, board.memory,
-            "bitstream" if board.built else "sources")
+    return (
+        board.name,
+        device,
+        f"{part.lut4}",
+        f"{part.block_ram}",
+        f"{macro.rows} x {macro.columns} {macro.form}",
+        f"{macro.lanes}",
+        f"{board.clock / 1e6:g}",
+        links,
+        board.memory,
+        "bitstream" if board.built else "sources",
+    )
 
 
 def _facts(board: Board) -> dict[str, Any]:
-    return {"board": board.name, "title": board.title,
-            "links": ["uart", "ethernet"] if board.ethernet else ["uart"],
-            "memory": board.memory, "clock": board.clock, "baud": board.baud,
-            "built": board.built, "notes": board.notes,
-            "devices": {device: {"part": dataclasses.asdict(board.parts[device]),
-                                 "spec": board.spec[device].to_json(),
-                                 "spec_hash": f"{board.spec[device].hash:08x}"}
-                        for device in board.devices}}
+    return {
+        "board": board.name,
+        "title": board.title,
+        "links": ["uart", "ethernet"] if board.ethernet else ["uart"],
+        "memory": board.memory,
+        "clock": board.clock,
+        "baud": board.baud,
+        "built": board.built,
+        "notes": board.notes,
+        "devices": {
+            device: {
+                "part": dataclasses.asdict(board.parts[device]),
+                "spec": board.spec[device].to_json(),
+                "spec_hash": f"{board.spec[device].hash:08x}",
+            }
+            for device in board.devices
+        },
+    }

@@ -19,9 +19,12 @@ from dscim.host.fpga.bitstream.build import Builder, Order
 MEGA = 1e6
 SEEDS = range(1, 101)
 
-MEMORIES = {"weight_rows": "of the weight memory", "channels": "whose parameters are held",
-            "activation_words": "of 8 bytes of the activation memory",
-            "descriptors": "that are held at once"}
+MEMORIES = {
+    "weight_rows": "of the weight memory",
+    "channels": "whose parameters are held",
+    "activation_words": "of 8 bytes of the activation memory",
+    "descriptors": "that are held at once",
+}
 """Sizes of memories, by their names in `SocSpec`."""
 
 
@@ -30,13 +33,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("board", metavar="BOARD", help="a name of `dscim boards`")
     add_setup(parser)
     effort = parser.add_argument_group("effort")
-    effort.add_argument("--seeds", type=int, default=1, metavar="N",
-                        help="places to try; the fastest is kept (default 1)")
-    effort.add_argument("--allow-slow", action="store_true",
-                        help="where timing is missed, lower the clock to what was reached and "
-                             "build again")
-    parser.add_argument("--output", type=Path, metavar="FOLDER",
-                        help="default build/BOARD, with the bitstream, report.json and logs")
+    effort.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="places to try; the fastest is kept (default 1)",
+    )
+    effort.add_argument(
+        "--allow-slow",
+        action="store_true",
+        help="where timing is missed, lower the clock to what was reached and build again",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="default build/BOARD, with the bitstream, report.json and logs",
+    )
     add_report(parser)
 
 
@@ -46,32 +60,44 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", metavar="D", help="the board's FPGA, as 85F")
     group.add_argument("--rows", type=int, metavar="R", help="of the macro")
     group.add_argument("--columns", type=int, metavar="C", help="of the macro")
-    group.add_argument("--form", choices=[form for form in FORMS if form != "exact"],
-                       help="of the macro")
+    group.add_argument(
+        "--form", choices=[form for form in FORMS if form != "exact"], help="of the macro"
+    )
     group.add_argument("--lanes", type=int, metavar="P", help="points a cycle")
     group.add_argument("--variant", choices=list(VARIANTS), help="ds-cim1 or ds-cim2")
-    group.add_argument("--exact", action="store_true",
-                       help="an exact macro beside the stochastic one")
+    group.add_argument(
+        "--exact", action="store_true", help="an exact macro beside the stochastic one"
+    )
     for name, what in MEMORIES.items():
         group.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=what)
     group.add_argument("--clock", type=float, metavar="MHZ", help="of the device")
     group.add_argument("--baud", type=int, metavar="B", help="of the UART")
-    group.add_argument("--ip", metavar="A", help=f"on Ethernet, where the board has it "
-                                                 f"(default {IP})")
+    group.add_argument(
+        "--ip", metavar="A", help=f"on Ethernet, where the board has it (default {IP})"
+    )
     group.add_argument("--mac", metavar="A", help=f"on Ethernet (default {MAC})")
     group.add_argument("--no-ethernet", action="store_true", help="a UART alone")
-    group.add_argument("--scope", action="store_true",
-                       help="with LiteScope on the engine's and the macro's signals")
+    group.add_argument(
+        "--scope",
+        action="store_true",
+        help="with LiteScope on the engine's and the macro's signals",
+    )
 
 
 def setup_for(options: argparse.Namespace) -> Setup:
     """The setup that the options of `add_setup` ask for; SpecError where it cannot be."""
     board = find_board(options.board)
     device = board.device(options.device)
-    clock = board.clock if options.clock is None else options.clock*MEGA
-    return Setup(board, device, _spec(board, device, options), float(clock),
-                 board.baud if options.baud is None else options.baud, _address(board, options),
-                 options.scope)
+    clock = board.clock if options.clock is None else options.clock * MEGA
+    return Setup(
+        board,
+        device,
+        _spec(board, device, options),
+        float(clock),
+        board.baud if options.baud is None else options.baud,
+        _address(board, options),
+        options.scope,
+    )
 
 
 def _address(board: Board, options: argparse.Namespace) -> Address | None:
@@ -99,10 +125,15 @@ def _spec(board: Board, device: str, options: argparse.Namespace) -> SocSpec:
     for name in ("rows", "columns", "lanes"):
         if getattr(options, name) is not None:
             changes[name] = getattr(options, name)
-    memories = {name: getattr(options, name) for name in MEMORIES
-                if getattr(options, name) is not None}
-    return dataclasses.replace(spec, macro=dataclasses.replace(macro, **changes),
-                               exact=options.exact or spec.exact, **memories)
+    memories = {
+        name: getattr(options, name) for name in MEMORIES if getattr(options, name) is not None
+    }
+    return dataclasses.replace(
+        spec,
+        macro=dataclasses.replace(macro, **changes),
+        exact=options.exact or spec.exact,
+        **memories,
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -112,19 +143,23 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     report = report_of(options)
     setup = setup_for(options)
-    folder = options.output or Path("build")/setup.board.name
+    folder = options.output or Path("build") / setup.board.name
     macro = setup.spec.macro
-    report.say(f"{setup.board.title}, {setup.board.parts[setup.device].name}: {macro.rows} x "
-               f"{macro.columns} {macro.form}, G = {macro.or_width}, {macro.lanes} lanes, "
-               f"{setup.clock/MEGA:g} MHz, spec {setup.spec.hash:08x}")
+    report.say(
+        f"{setup.board.title}, {setup.board.parts[setup.device].name}: {macro.rows} x "
+        f"{macro.columns} {macro.form}, G = {macro.or_width}, {macro.lanes} lanes, "
+        f"{setup.clock / MEGA:g} MHz, spec {setup.spec.hash:08x}"
+    )
     order = Order(setup, folder, options.seeds, options.allow_slow, _command(options))
     with report.progress() as tick:
         facts = Builder(order, report.say, tick).build()
     if facts["built"]:
         _print(report, facts, folder)
     else:
-        report.say(f"Sources and the vendor's script are in '{folder}'. No bitstream was built: "
-                   f"{setup.board.notes}")
+        report.say(
+            f"Sources and the vendor's script are in '{folder}'. No bitstream was built: "
+            f"{setup.board.notes}"
+        )
     save_json(options.json, facts)
     return 0
 
@@ -132,8 +167,24 @@ def run(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace) -> str:
     """The command line that builds the same again, wherever its files go."""
     words = ["dscim", "build", options.board]
-    for name in ("device", "rows", "columns", "form", "lanes", "variant", "exact", *MEMORIES,
-                 "clock", "baud", "ip", "mac", "no_ethernet", "scope", "seeds", "allow_slow"):
+    for name in (
+        "device",
+        "rows",
+        "columns",
+        "form",
+        "lanes",
+        "variant",
+        "exact",
+        *MEMORIES,
+        "clock",
+        "baud",
+        "ip",
+        "mac",
+        "no_ethernet",
+        "scope",
+        "seeds",
+        "allow_slow",
+    ):
         value = getattr(options, name)
         if value not in (None, False) and (name, value) != ("seeds", 1):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
@@ -141,18 +192,31 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _print(report: Report, facts: dict[str, Any], folder: Path) -> None:
-    rows = [(name.replace("_", " "), f"{count['used']}", f"{count['available']}",
-             f"{100*count['used']/max(1, count['available']):.0f} %")
-            for name, count in facts["cells"].items()]
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{count['used']}",
+            f"{count['available']}",
+            f"{100 * count['used'] / max(1, count['available']):.0f} %",
+        )
+        for name, count in facts["cells"].items()
+    ]
     report.table(["", ">used", ">there are", ">"], rows)
-    report.table(["clock", ">asked, MHz", ">reached, MHz"],
-                 [(name, f"{clock['asked_mhz']:.2f}", f"{clock['reached_mhz']:.2f}")
-                  for name, clock in facts["clocks"].items()])
+    report.table(
+        ["clock", ">asked, MHz", ">reached, MHz"],
+        [
+            (name, f"{clock['asked_mhz']:.2f}", f"{clock['reached_mhz']:.2f}")
+            for name, clock in facts["clocks"].items()
+        ],
+    )
     for clock, path in facts["worst_paths"].items():
         report.detail(f"worst path of {clock}: {path}")
-    seconds = ", ".join(f"{name.replace('_', ' ')} {value:.1f} s"
-                        for name, value in facts["seconds"].items())
+    seconds = ", ".join(
+        f"{name.replace('_', ' ')} {value:.1f} s" for name, value in facts["seconds"].items()
+    )
     report.say(f"{seconds}; " + ", ".join(f"{n} {v}" for n, v in facts["versions"].items()))
-    report.say(f"'{folder/facts['bitstream']}' meets timing; spec {facts['spec_hash']}. "
-               f"Load it: dscim load {facts['board']}"
-               + ("" if folder == Path("build")/facts["board"] else f" --input {folder}"))
+    report.say(
+        f"'{folder / facts['bitstream']}' meets timing; spec {facts['spec_hash']}. "
+        f"Load it: dscim load {facts['board']}"
+        + ("" if folder == Path("build") / facts["board"] else f" --input {folder}")
+    )

@@ -18,13 +18,22 @@ def add_dataset(parser: argparse.ArgumentParser, option: bool = True) -> None:
         group.add_argument("--dataset", required=True, metavar="NAME", help=names)
     else:
         group.add_argument("dataset", metavar="NAME", help=names)
-    group.add_argument("--data", type=Path, metavar="FOLDER",
-                       help="where its files are (default: DSCIM_DATA)")
-    group.add_argument("--mean", type=_numbers, metavar="M[,M,M]",
-                       help="mean of the pixels as 0..1, for each channel or all (default: what "
-                            "the network file says)")
-    group.add_argument("--std", type=_numbers, metavar="S[,S,S]",
-                       help="their deviation: a real input is (pixel / 255 - mean) / std")
+    group.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where its files are (default: DSCIM_DATA)"
+    )
+    group.add_argument(
+        "--mean",
+        type=_numbers,
+        metavar="M[,M,M]",
+        help="mean of the pixels as 0..1, for each channel or all (default: what "
+        "the network file says)",
+    )
+    group.add_argument(
+        "--std",
+        type=_numbers,
+        metavar="S[,S,S]",
+        help="their deviation: a real input is (pixel / 255 - mean) / std",
+    )
 
 
 def dataset_of(options: argparse.Namespace, network: Network) -> Dataset:
@@ -40,8 +49,9 @@ def input_of(options: argparse.Namespace, network: Network) -> Input:
         return Input.of(network)
     if min(options.std) <= 0:
         raise UserError(f"--std {min(options.std)} is not above 0.")
-    return dataclasses.replace(Input(options.mean, options.std), scale=network.scale,
-                               zero=network.zero)
+    return dataclasses.replace(
+        Input(options.mean, options.std), scale=network.scale, zero=network.zero
+    )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

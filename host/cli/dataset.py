@@ -15,13 +15,25 @@ from dscim.host.network import file_hash, load
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim dataset`."""
     add_dataset(parser, option=False)
-    parser.add_argument("--network", type=Path, required=True, metavar="NETWORK",
-                        help="the network file that takes the images")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="X.npy",
-                        help="(N, H, W, C) int8, as `dscim run` takes it")
+    parser.add_argument(
+        "--network",
+        type=Path,
+        required=True,
+        metavar="NETWORK",
+        help="the network file that takes the images",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="X.npy",
+        help="(N, H, W, C) int8, as `dscim run` takes it",
+    )
     parser.add_argument("--labels", type=Path, metavar="Y.npy", help="(N,) class numbers")
-    parser.add_argument("--part", choices=["test", "train"], default="test",
-                        help="which images (default test)")
+    parser.add_argument(
+        "--part", choices=["test", "train"], default="test", help="which images (default test)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N")
     add_report(parser)
 
@@ -34,11 +46,13 @@ def run(options: argparse.Namespace) -> int:
         check_writable(path)
     report, network = report_of(options), load(options.network)
     data = dataset_of(options, network)
-    images = getattr(data, f"{options.part}_images")[:options.limit]
-    labels = getattr(data, f"{options.part}_labels")[:options.limit]
+    images = getattr(data, f"{options.part}_images")[: options.limit]
+    labels = getattr(data, f"{options.part}_labels")[: options.limit]
     if images.shape[1:] != network.shape:
-        raise UserError(f"the network {network.name!r} takes {network.shape}, but the images of "
-                        f"{data.name} are {images.shape[1:]}.")
+        raise UserError(
+            f"the network {network.name!r} takes {network.shape}, but the images of "
+            f"{data.name} are {images.shape[1:]}."
+        )
     if not len(images):
         raise UserError(f"{data.name} has no {options.part} images.")
     given = input_of(options, network)
@@ -46,7 +60,15 @@ def run(options: argparse.Namespace) -> int:
     if options.labels:
         save_array(options.labels, labels.astype(np.int64))
     report.say(f"'{options.output}' written: {len(images)} images of {data.name}")
-    save_json(options.json, {"data": data.name, "part": options.part, "images": len(images),
-                             "network_sha256": file_hash(options.network),
-                             "mean": given.mean, "std": given.std})
+    save_json(
+        options.json,
+        {
+            "data": data.name,
+            "part": options.part,
+            "images": len(images),
+            "network_sha256": file_hash(options.network),
+            "mean": given.mean,
+            "std": given.std,
+        },
+    )
     return 0

@@ -31,10 +31,16 @@ RUNS = ((TUNED, STOCHASTIC), (EXACT, dataclasses.replace(STOCHASTIC, exact=True)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim demo`."""
-    parser.add_argument("--images", type=int, default=8, metavar="N",
-                        help="how many of the shipped images (default 8)")
-    parser.add_argument("--simulators", type=int, metavar="M",
-                        help="how many at once (default: one a core)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=8,
+        metavar="N",
+        help="how many of the shipped images (default 8)",
+    )
+    parser.add_argument(
+        "--simulators", type=int, metavar="M", help="how many at once (default: one a core)"
+    )
     add_target(parser, "sim")
     add_report(parser)
 
@@ -50,11 +56,15 @@ def run(options: argparse.Namespace) -> int:
     runs: list[NetworkRun] = []
     links: list[Link] = []
     start = time.monotonic()
-    with (_saved(options, runs, links, labels),
-          Pool.open(count, lambda: open_device(options, spec, report)) as pool):
+    with (
+        _saved(options, runs, links, labels),
+        Pool.open(count, lambda: open_device(options, spec, report)) as pool,
+    ):
         links += [device.link for device in pool.devices]
-        report.say(f"{len(images)} images on {count} x {options.target}, macro of "
-                   f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}")
+        report.say(
+            f"{len(images)} images on {count} x {options.target}, macro of "
+            f"{spec.macro.rows} x {spec.macro.columns}, spec {spec.hash:08x}"
+        )
         for place, (network, (_, arithmetic)) in enumerate(zip(networks, RUNS, strict=True), 1):
             report.say(f"\nRun {place} of {len(RUNS)}: {network.name}, {describe(arithmetic)}")
             runs.append(NetworkRun(pool.devices, network, arithmetic, images))
@@ -62,8 +72,10 @@ def run(options: argparse.Namespace) -> int:
     report.say("")
     _classes(runs, labels, report)
     running = sum(layer.seconds for work in runs for layer in work.layers)
-    report.say(f"\n{running / len(images) / len(runs):.2f} s an image on the {options.target} "
-               f"target, {time.monotonic() - start:.1f} s in all")
+    report.say(
+        f"\n{running / len(images) / len(runs):.2f} s an image on the {options.target} "
+        f"target, {time.monotonic() - start:.1f} s in all"
+    )
     return 0 if layers.conclude(runs, report) else FAILED
 
 
@@ -78,19 +90,22 @@ def _simulators(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _saved(options: argparse.Namespace, runs: list[NetworkRun], links: list[Link],
-           labels: Int64) -> Iterator[None]:
+def _saved(
+    options: argparse.Namespace, runs: list[NetworkRun], links: list[Link], labels: Int64
+) -> Iterator[None]:
     """Writes --json at the end, also of what was done before a failure; `links`: of each device."""
     try:
         yield
     finally:
         if any(work.layers for work in runs):
             result: dict[str, Any] = {
-                "target": options.target, "labels": labels.tolist(),
+                "target": options.target,
+                "labels": labels.tolist(),
                 "outputs_compared": sum(work.compared for work in runs),
                 "all_agree": len(runs) == len(RUNS) and all(work.holds for work in runs),
                 "links": [dataclasses.asdict(link.statistics) for link in links],
-                "runs": [layers.to_json(work, labels) for work in runs]}
+                "runs": [layers.to_json(work, labels) for work in runs],
+            }
             save_json(options.json, result)
 
 
@@ -99,11 +114,17 @@ def _classes(runs: list[NetworkRun], labels: Int64, report: Report) -> None:
     names = runs[0].network.classes
     said = [predictions(work.outputs) for work in runs if work.outputs is not None]
     titles = [describe(work.arithmetic) for work in runs]
-    rows = [(str(image), names[label], *(_said(names, int(classes[image]), int(label))
-                                         for classes in said))
-            for image, label in enumerate(labels)]
-    rows.append(("", "accuracy", *(f"{100 * (classes == labels).mean():.2f} %"
-                                   for classes in said)))
+    rows = [
+        (
+            str(image),
+            names[label],
+            *(_said(names, int(classes[image]), int(label)) for classes in said),
+        )
+        for image, label in enumerate(labels)
+    ]
+    rows.append(
+        ("", "accuracy", *(f"{100 * (classes == labels).mean():.2f} %" for classes in said))
+    )
     report.table([">image", "label", *titles], rows)
 
 

@@ -22,10 +22,14 @@ def run(options: argparse.Namespace) -> int:
     report.table(["tool", "found", "serves", "for", "mend with"], [_row(f) for f in findings])
     missing = [f.tool for f in findings if f.required and not f.serves]
     report.say("")
-    report.say(f"Missing for `dscim demo`: {', '.join(missing)}." if missing else
-               "Everything that `dscim demo` needs is here.")
-    save_json(options.json, {"ready": ready(findings),
-                             "tools": [dataclasses.asdict(f) for f in findings]})
+    report.say(
+        f"Missing for `dscim demo`: {', '.join(missing)}."
+        if missing
+        else "Everything that `dscim demo` needs is here."
+    )
+    save_json(
+        options.json, {"ready": ready(findings), "tools": [dataclasses.asdict(f) for f in findings]}
+    )
     return 0 if ready(findings) else FAILED
 
 

@@ -72,8 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    parser = Parser(prog="dscim", description="Digital stochastic compute-in-memory: an FPGA "
-                    "prototype flow whose every layer is checked against numpy, bit for bit.")
+    parser = Parser(
+        prog="dscim",
+        description="Digital stochastic compute-in-memory: an FPGA "
+        "prototype flow whose every layer is checked against numpy, bit for bit.",
+    )
     parser.add_argument("--version", action="version", version=f"dscim {version('dscim')}")
     commands = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
     called = next((word for word in given if not word.startswith("-")), None)
@@ -93,4 +96,5 @@ def _reported() -> tuple[type[Exception], ...]:
     """The errors that are one sentence for the user; imported late, for they bring in numpy."""
     from dscim.errors import SimulationError  # noqa: PLC0415
     from dscim.gateware.specs import SpecError  # noqa: PLC0415
+
     return UserError, SpecError, SimulationError

@@ -18,14 +18,25 @@ NAME_WIDTH = 40
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim import`."""
-    parser.add_argument("file", type=Path, metavar="FILE",
-                        help="a .tflite (full-integer INT8) or .onnx (QDQ) file")
-    parser.add_argument("-o", "--output", type=Path, metavar="NETWORK", required=True,
-                        help="the network file to write (.npz)")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a .tflite (full-integer INT8) or .onnx (QDQ) file"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="NETWORK",
+        required=True,
+        help="the network file to write (.npz)",
+    )
     parser.add_argument("--name", help="the network's name; default: the file's")
-    parser.add_argument("--compare", type=Path, metavar="INPUTS.npy",
-                        help="(N, H, W, C) int8, the network's own input integers: compare every "
-                             "node with LiteRT's reference kernels or onnxruntime")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="INPUTS.npy",
+        help="(N, H, W, C) int8, the network's own input integers: compare every "
+        "node with LiteRT's reference kernels or onnxruntime",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="compare only the first N inputs")
     add_report(parser)
 
@@ -43,17 +54,32 @@ def run(options: argparse.Namespace) -> int:
     report.table(COLUMNS, _rows(imported))
     for line in _remarks(imported):
         report.say(line)
-    report.say(f"{options.output}: {network.name}, {len(network.nodes)} nodes, input "
-               f"{'x'.join(map(str, network.shape))} int8, real = {network.scale:.6g} * "
-               f"(integer - {network.zero})")
+    report.say(
+        f"{options.output}: {network.name}, {len(network.nodes)} nodes, input "
+        f"{'x'.join(map(str, network.shape))} int8, real = {network.scale:.6g} * "
+        f"(integer - {network.zero})"
+    )
     results = _compared(options, imported, report)
-    save_json(options.json, {
-        "network": str(options.output), "sha256": file_hash(options.output),
-        "nodes": [{"name": node.name, "kind": type(node).__name__,
-                   "output": network.shapes()[node.name],
-                   "tensor": imported.sources[node.name]} for node in network.nodes],
-        "saturated_weights": imported.saturated, "rounded_otherwise": imported.rounded,
-        "notes": list(imported.notes), "compared": [each.to_json() for each in results]})
+    save_json(
+        options.json,
+        {
+            "network": str(options.output),
+            "sha256": file_hash(options.output),
+            "nodes": [
+                {
+                    "name": node.name,
+                    "kind": type(node).__name__,
+                    "output": network.shapes()[node.name],
+                    "tensor": imported.sources[node.name],
+                }
+                for node in network.nodes
+            ],
+            "saturated_weights": imported.saturated,
+            "rounded_otherwise": imported.rounded,
+            "notes": list(imported.notes),
+            "compared": [each.to_json() for each in results],
+        },
+    )
     allowed = 1 if imported.rounded or _is_onnx(imported) else 0
     return 0 if all(each.greatest <= allowed for each in results[:-1]) else FAILED
 
@@ -65,17 +91,37 @@ def _compared(options: argparse.Namespace, imported: Imported, report: Report) -
     images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"))
     name = "onnxruntime" if _is_onnx(imported) else "LiteRT's reference kernels"
     with report.progress() as step:
-        results = compare(options.file.read_bytes(), imported, images[:options.limit],
-                          lambda done, total: step(name, done, total))
-    report.table(("node", ">outputs", ">differing", ">share", ">by at most"), [
-        (each.name, str(each.outputs), str(each.differing),
-         f"{100 * each.differing / each.outputs:.4f} %", str(each.greatest)) for each in results])
+        results = compare(
+            options.file.read_bytes(),
+            imported,
+            images[: options.limit],
+            lambda done, total: step(name, done, total),
+        )
+    report.table(
+        ("node", ">outputs", ">differing", ">share", ">by at most"),
+        [
+            (
+                each.name,
+                str(each.outputs),
+                str(each.differing),
+                f"{100 * each.differing / each.outputs:.4f} %",
+                str(each.greatest),
+            )
+            for each in results
+        ],
+    )
     nodes = results[:-1]
-    differing, outputs = (sum(getattr(each, what) for each in nodes)
-                          for what in ("differing", "outputs"))
-    report.say(f"{outputs} outputs of {len(nodes)} nodes were compared with {name}: "
-               + (f"{differing} differ, by {max(each.greatest for each in nodes)} at most."
-                  if differing else "all agree."))
+    differing, outputs = (
+        sum(getattr(each, what) for each in nodes) for what in ("differing", "outputs")
+    )
+    report.say(
+        f"{outputs} outputs of {len(nodes)} nodes were compared with {name}: "
+        + (
+            f"{differing} differ, by {max(each.greatest for each in nodes)} at most."
+            if differing
+            else "all agree."
+        )
+    )
     return results
 
 
@@ -85,16 +131,22 @@ def _is_onnx(imported: Imported) -> bool:
 
 def _rows(imported: Imported) -> list[tuple[str, ...]]:
     shapes = imported.network.shapes()
-    return [(node.name, type(node).__name__,
-             " + ".join("x".join(map(str, shapes[name])) for name in node.inputs),
-             "x".join(map(str, shapes[node.name])),
-             str(node.weights.size) if isinstance(node, Weighted) else "-",
-             _short(imported.sources[node.name])) for node in imported.network.nodes]
+    return [
+        (
+            node.name,
+            type(node).__name__,
+            " + ".join("x".join(map(str, shapes[name])) for name in node.inputs),
+            "x".join(map(str, shapes[node.name])),
+            str(node.weights.size) if isinstance(node, Weighted) else "-",
+            _short(imported.sources[node.name]),
+        )
+        for node in imported.network.nodes
+    ]
 
 
 def _short(name: str) -> str:
     """The end of a tensor's name: what tells it from others."""
-    return name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH:]}"
+    return name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}"
 
 
 def _remarks(imported: Imported) -> list[str]:
@@ -102,12 +154,17 @@ def _remarks(imported: Imported) -> list[str]:
     lines = list(imported.notes)
     if imported.saturated:
         total = sum(imported.saturated.values())
-        weights = sum(node.weights.size for node in imported.network.nodes
-                      if isinstance(node, Weighted))
-        lines.append(f"{total} of {weights} weights are -128, which the signed mode split takes "
-                     f"for -127 (in {', '.join(imported.saturated)}); exact products do not.")
+        weights = sum(
+            node.weights.size for node in imported.network.nodes if isinstance(node, Weighted)
+        )
+        lines.append(
+            f"{total} of {weights} weights are -128, which the signed mode split takes "
+            f"for -127 (in {', '.join(imported.saturated)}); exact products do not."
+        )
     for name, share in imported.rounded.items():
-        lines.append(f"{name}: the file's kernel scales with 53 bits and the engine with 31; of "
-                     f"the sums that it can reach, a share of {share:.1g} rounds to the next "
-                     "integer.")
+        lines.append(
+            f"{name}: the file's kernel scales with 53 bits and the engine with 31; of "
+            f"the sums that it can reach, a share of {share:.1g} rounds to the next "
+            "integer."
+        )
     return lines

@@ -30,8 +30,10 @@ def carry_out(run: NetworkRun, report: Report) -> None:
     except (UserError, SimulationError, KeyboardInterrupt):
         if run.layers:
             done = sum(layer.images for layer in run.layers)
-            report.say(f"Stopped after {done} of {run.total * len(run.images)} layers of "
-                       f"{len(run.images)} images; done so far:")
+            report.say(
+                f"Stopped after {done} of {run.total * len(run.images)} layers of "
+                f"{len(run.images)} images; done so far:"
+            )
             _table(run, report)
         raise
     report.say("")
@@ -41,16 +43,22 @@ def carry_out(run: NetworkRun, report: Report) -> None:
 def to_json(run: NetworkRun, labels: Int64 | None) -> dict[str, Any]:
     """A run as JSON, complete or not; predictions and accuracy (0 to 1) of a complete one."""
     result: dict[str, Any] = {
-        "network": run.network.name, "images": len(run.images),
-        "settings": run.arithmetic.to_json(), "complete": run.outputs is not None}
+        "network": run.network.name,
+        "images": len(run.images),
+        "settings": run.arithmetic.to_json(),
+        "complete": run.outputs is not None,
+    }
     if run.outputs is not None:
         result |= classes(run.outputs, labels)
     return result | {
-        "outputs_compared": run.compared, "outputs_differing": run.differing,
-        "end_to_end_agrees": run.end_to_end, "compared": run.program.watched,
+        "outputs_compared": run.compared,
+        "outputs_differing": run.differing,
+        "end_to_end_agrees": run.end_to_end,
+        "compared": run.program.watched,
         "loads_an_image": 0 if run.program.resident else len(run.program.loads),
         "bytes_loaded": sum(load.bytes for load in run.program.loads),
-        "layers": [layer.to_json() for layer in run.layers]}
+        "layers": [layer.to_json() for layer in run.layers],
+    }
 
 
 def classes(outputs: Int8, labels: Int64 | None) -> dict[str, Any]:
@@ -72,12 +80,16 @@ def conclude(runs: Sequence[NetworkRun], report: Report) -> bool:
     """The last line: how many layer outputs were compared and whether all agree. True if so."""
     for run in runs:
         if not run.end_to_end:
-            report.say(f"The outputs of {run.network.name} ({describe(run.arithmetic)}) DIFFER "
-                       "from the emulator's run of the whole network.")
+            report.say(
+                f"The outputs of {run.network.name} ({describe(run.arithmetic)}) DIFFER "
+                "from the emulator's run of the whole network."
+            )
     compared = sum(run.compared for run in runs)
     differing = sum(run.differing for run in runs)
-    report.say(f"{compared} layer outputs were compared with the numpy reference: "
-               + (f"{differing} DIFFER." if differing else "all agree."))
+    report.say(
+        f"{compared} layer outputs were compared with the numpy reference: "
+        + (f"{differing} DIFFER." if differing else "all agree.")
+    )
     return all(run.holds for run in runs)
 
 
@@ -97,19 +109,25 @@ def _agreement(result: LayerResult) -> str:
 
 
 def _table(run: NetworkRun, report: Report) -> None:
-    rows = [(layer.name, _shape(layer), *_counted(layer.counters), _agreement(layer))
-            for layer in run.layers]
+    rows = [
+        (layer.name, _shape(layer), *_counted(layer.counters), _agreement(layer))
+        for layer in run.layers
+    ]
     share = f"{run.compared - run.differing} of {run.compared} agree"
     rows.append(("all", "", *_counted(run.counters), share))
     report.table(COLUMNS, rows)
     counters, images = run.counters, len(run.images)
     busy = counters.cycles_busy
     if busy:
-        waits = (f"{100 * counters.cycles_weights / busy:.1f} % waiting for weights, "
-                 f"{100 * counters.cycles_activations / busy:.1f} % for activations, "
-                 f"{100 * counters.cycles_vector / busy:.1f} % adds and pools")
-        report.say(f"{busy / images:.0f} cycles an image ({waits}), and "
-                   f"{counters.cycles_link / images:.0f} idle for the link")
+        waits = (
+            f"{100 * counters.cycles_weights / busy:.1f} % waiting for weights, "
+            f"{100 * counters.cycles_activations / busy:.1f} % for activations, "
+            f"{100 * counters.cycles_vector / busy:.1f} % adds and pools"
+        )
+        report.say(
+            f"{busy / images:.0f} cycles an image ({waits}), and "
+            f"{counters.cycles_link / images:.0f} idle for the link"
+        )
         rate = (busy + counters.cycles_link) / sum(layer.seconds for layer in run.layers)
         report.say(f"{rate / 1e6:.2f} million cycles a second and device")
     report.say(f"{counters.bytes_written} bytes written to the device, {counters.bytes_read} read")
@@ -126,8 +144,10 @@ def _splitting(run: NetworkRun) -> list[str]:
         lines.append(f"Cut into row strips, for their tensors do not fit at once: {named}.")
     if not program.resident:
         size = sum(load.bytes for load in program.loads)
-        lines.append(f"The weights do not fit at once: {len(program.loads)} loads, {size} bytes "
-                     "for every image.")
+        lines.append(
+            f"The weights do not fit at once: {len(program.loads)} loads, {size} bytes "
+            "for every image."
+        )
     return lines
 
 

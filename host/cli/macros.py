@@ -22,15 +22,25 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     report = report_of(options)
     model, placed = SizeModel(), read_placed()
-    sides = [side(*contender, model, placed)
-             for contender in contenders(options.rows, options.columns)]
+    sides = [
+        side(*contender, model, placed) for contender in contenders(options.rows, options.columns)
+    ]
     report.say(f"Macros of {options.rows} x {options.columns} alone on an ECP5-85F, speed grade 8")
     report.table(COLUMNS, [cells(one) for one in sides])
-    report.say("cycles: of a product of all rows and columns. 'Yosys': synthesised, without place "
-               "and route; 'model': estimated from smaller ones; '-': not placed and routed here. "
-               "A product of DS-CIM is an estimate, an exact one is exact.")
-    save_json(options.json, [dataclasses.asdict(one) | {
-        "products_per_cycle_and_1000_lut4": one.per_kilo_lut,
-        "giga_products_per_second": one.giga_products} for one in sides])
+    report.say(
+        "cycles: of a product of all rows and columns. 'Yosys': synthesised, without place "
+        "and route; 'model': estimated from smaller ones; '-': not placed and routed here. "
+        "A product of DS-CIM is an estimate, an exact one is exact."
+    )
+    save_json(
+        options.json,
+        [
+            dataclasses.asdict(one)
+            | {
+                "products_per_cycle_and_1000_lut4": one.per_kilo_lut,
+                "giga_products_per_second": one.giga_products,
+            }
+            for one in sides
+        ],
+    )
     return 0
-

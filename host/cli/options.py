@@ -16,8 +16,10 @@ from dscim.host.device import Device
 from dscim.host.device.target import SIMULATORS, Presence, open_target
 from dscim.host.link.statistics import LinkStatistics
 
-TARGETS = ("ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (over its Ethernet), "
-           "uart:PORT[@BAUD], eth:ADDRESS[:PORT] or, unchecked on the way, bone:PORT[@BAUD]")
+TARGETS = (
+    "ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (over its Ethernet), "
+    "uart:PORT[@BAUD], eth:ADDRESS[:PORT] or, unchecked on the way, bone:PORT[@BAUD]"
+)
 
 MOST_WAIT = 86400
 
@@ -28,10 +30,10 @@ def add_arithmetic(parser: argparse.ArgumentParser) -> None:
     """Adds what chooses the product's arithmetic; an option left out keeps the default."""
     group = _add_points(parser)
     group.add_argument("--length", type=int, metavar="L", help="stream length (default 256)")
-    group.add_argument("--signed", choices=list(SIGNED_MODES),
-                       help="signed mode (default split)")
-    group.add_argument("--exact", action="store_true",
-                       help="the exact INT8 macro instead of the stochastic one")
+    group.add_argument("--signed", choices=list(SIGNED_MODES), help="signed mode (default split)")
+    group.add_argument(
+        "--exact", action="store_true", help="the exact INT8 macro instead of the stochastic one"
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -43,59 +45,92 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def _add_points(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("arithmetic")
-    group.add_argument("--variant", choices=list(VARIANTS),
-                       help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)")
-    group.add_argument("--sequence", choices=list(KINDS),
-                       help="where the sample points lie (default counter)")
-    group.add_argument("--table", choices=list(TABLES),
-                       help="thresholds of the sequence table, by the operands that they were made "
-                            "for (default gaussian); -scaled: with a gain afterwards, as "
-                            "calibration gives it")
-    group.add_argument("--taps", type=_pair, metavar="A,W",
-                       help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95")
+    group.add_argument(
+        "--variant",
+        choices=list(VARIANTS),
+        help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)",
+    )
+    group.add_argument(
+        "--sequence", choices=list(KINDS), help="where the sample points lie (default counter)"
+    )
+    group.add_argument(
+        "--table",
+        choices=list(TABLES),
+        help="thresholds of the sequence table, by the operands that they were made "
+        "for (default gaussian); -scaled: with a gain afterwards, as "
+        "calibration gives it",
+    )
+    group.add_argument(
+        "--taps",
+        type=_pair,
+        metavar="A,W",
+        help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95",
+    )
     group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")
     return group
 
 
 def add_target(parser: argparse.ArgumentParser, default: str) -> None:
     """Adds --target, --trace, and what to do when another host is at the target."""
-    parser.add_argument("--target", default=default, metavar="T",
-                        help=f"{TARGETS}; default {default}")
+    parser.add_argument(
+        "--target", default=default, metavar="T", help=f"{TARGETS}; default {default}"
+    )
     add_trace(parser)
-    parser.add_argument("--wait", type=float, default=Presence.wait, metavar="SECONDS",
-                        help="for another host to leave a uart: or eth: target "
-                             f"(default {Presence.wait:g})")
-    parser.add_argument("--take-over", action="store_true",
-                        help="end another host's session on a uart: or eth: target")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=Presence.wait,
+        metavar="SECONDS",
+        help=f"for another host to leave a uart: or eth: target (default {Presence.wait:g})",
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="end another host's session on a uart: or eth: target",
+    )
 
 
 def add_trace(parser: argparse.ArgumentParser) -> None:
     """Adds --trace."""
-    parser.add_argument("--trace", type=_window, metavar="FROM:TO",
-                        help="keep these cycles of the simulator as dscim.fst, with dscim.gtkw")
+    parser.add_argument(
+        "--trace",
+        type=_window,
+        metavar="FROM:TO",
+        help="keep these cycles of the simulator as dscim.fst, with dscim.gtkw",
+    )
 
 
-def open_device(options: argparse.Namespace, spec: SocSpec, report: Report,
-                scope: bool = False) -> Device:
+def open_device(
+    options: argparse.Namespace, spec: SocSpec, report: Report, scope: bool = False
+) -> Device:
     """The target that the options of `add_target` ask for; with `scope` a simulator has one."""
     if options.trace and options.target not in SIMULATORS:
-        raise UserError(f"--trace needs the target sim, not {options.target!r}, which has no "
-                        "cycles.")
+        raise UserError(
+            f"--trace needs the target sim, not {options.target!r}, which has no cycles."
+        )
     if not 0 <= options.wait <= MOST_WAIT:
         raise UserError(f"--wait {options.wait:g} is outside 0..{MOST_WAIT} seconds.")
     presence = Presence(options.wait, options.take_over)
-    return open_target(options.target, spec, trace=options.trace, report=report.say,
-                       presence=presence, scope=scope)
+    return open_target(
+        options.target, spec, trace=options.trace, report=report.say, presence=presence, scope=scope
+    )
 
 
 def add_macro(parser: argparse.ArgumentParser) -> None:
     """Adds what shapes the macro."""
     group = parser.add_argument_group("macro")
-    group.add_argument("--form", choices=["selected", "array"], default="selected",
-                       help="selected (one row of a group a cycle, default) or array (the "
-                            "paper's circuit)")
-    group.add_argument("--lanes", type=int, metavar="P",
-                       help="points a cycle (default: selected with counter 256/G, else 1)")
+    group.add_argument(
+        "--form",
+        choices=["selected", "array"],
+        default="selected",
+        help="selected (one row of a group a cycle, default) or array (the paper's circuit)",
+    )
+    group.add_argument(
+        "--lanes",
+        type=int,
+        metavar="P",
+        help="points a cycle (default: selected with counter 256/G, else 1)",
+    )
     group.add_argument("--rows", type=int, default=128, metavar="R", help="default 128")
     group.add_argument("--columns", type=int, default=32, metavar="C", help="default 32")
 
@@ -115,10 +150,13 @@ def product_spec(options: argparse.Namespace, default: ProductSpec | None = None
             changes[name] = getattr(options, name)
     if changes.get("signed") == "offset":
         changes["activation_shift"] = 0
-    asked = any(getattr(options, name) is not None
-                for name in ("variant", "length", "signed", "sequence", "table"))
-    return dataclasses.replace(default, exact=options.exact or (default.exact and not asked),
-                               **changes)
+    asked = any(
+        getattr(options, name) is not None
+        for name in ("variant", "length", "signed", "sequence", "table")
+    )
+    return dataclasses.replace(
+        default, exact=options.exact or (default.exact and not asked), **changes
+    )
 
 
 def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> SocSpec:
@@ -128,15 +166,21 @@ def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> 
     device. SpecError where the macro cannot be.
     """
     macro = default_macro(product.or_width, product.sequence)
-    if product.samples > macro.most_samples:            # a table's long streams: point by point
+    if product.samples > macro.most_samples:  # a table's long streams: point by point
         macro = dataclasses.replace(macro, lanes=1)
     if options is None:
         return SocSpec(macro=macro)
     lanes = options.lanes
     if lanes is None:
         lanes = macro.lanes if options.form == "selected" else 1
-    macro = MacroSpec(rows=options.rows, columns=options.columns, or_width=product.or_width,
-                      form=options.form, lanes=lanes, sequence=product.sequence)
+    macro = MacroSpec(
+        rows=options.rows,
+        columns=options.columns,
+        or_width=product.or_width,
+        form=options.form,
+        lanes=lanes,
+        sequence=product.sequence,
+    )
     spec = SocSpec(macro=macro, requant_lanes=max(1, min(2, options.columns)))
     spec.macro_for(product)
     return spec
@@ -145,8 +189,10 @@ def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> 
 def _sequence(options: argparse.Namespace, default: SequenceSpec) -> SequenceSpec:
     kind = options.sequence or ("table" if options.table else default.kind)
     if options.table and kind != "table":
-        raise UserError(f"--table {options.table} is of the sequence table, not {kind}; leave one "
-                        "of --sequence and --table out.")
+        raise UserError(
+            f"--table {options.table} is of the sequence table, not {kind}; leave one "
+            "of --sequence and --table out."
+        )
     if kind == "table":
         chosen = options.table or DEFAULT_TABLE
         kept = default if default.table and not options.table else table_sequence(chosen)
@@ -159,7 +205,8 @@ def _window(text: str) -> tuple[int, int]:
     start, colon, stop = text.partition(":")
     if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no window of cycles; write FROM:TO with FROM < TO")
+            f"{text!r} is no window of cycles; write FROM:TO with FROM < TO"
+        )
     return int(start), int(stop)
 
 
@@ -168,7 +215,8 @@ def _pair(text: str) -> tuple[int, int]:
         first, second = (int(part, 0) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not two numbers with a comma between") from None
+            f"{text!r} is not two numbers with a comma between"
+        ) from None
     return first, second
 
 
@@ -188,7 +236,9 @@ def report_of(options: argparse.Namespace) -> Report:
 def say_link(counted: LinkStatistics, report: Report) -> None:
     """One line of what crossed a link, where anything did."""
     if counted.bytes_sent or counted.bytes_received:
-        report.say(f"On the line {counted.bytes_sent} bytes out, {counted.bytes_received} in; "
-                   f"{counted.frames_sent} frames sent, {counted.resends} of them again, "
-                   f"{counted.damaged} damaged on the way back; round trip "
-                   f"{1e3 * counted.round_trip:.2f} ms")
+        report.say(
+            f"On the line {counted.bytes_sent} bytes out, {counted.bytes_received} in; "
+            f"{counted.frames_sent} frames sent, {counted.resends} of them again, "
+            f"{counted.damaged} damaged on the way back; round trip "
+            f"{1e3 * counted.round_trip:.2f} ms"
+        )

@@ -11,11 +11,16 @@ from dscim.host.research.prune.table import CostTable
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
     """Adds --budget and --costs."""
-    parser.add_argument("--budget", action="append", required=True, metavar="NAME=LIMIT",
-                        help=f"{', '.join(MEASURES)}; a number, or 50%% of the full network; "
-                             "several at once")
-    parser.add_argument("--costs", type=Path, metavar="TABLE.json",
-                        help="the cost table, for cycles and memory")
+    parser.add_argument(
+        "--budget",
+        action="append",
+        required=True,
+        metavar="NAME=LIMIT",
+        help=f"{', '.join(MEASURES)}; a number, or 50%% of the full network; several at once",
+    )
+    parser.add_argument(
+        "--costs", type=Path, metavar="TABLE.json", help="the cost table, for cycles and memory"
+    )
 
 
 def limits_of(given: list[str], where: Space, table: CostTable | None) -> dict[str, int]:
@@ -27,8 +32,10 @@ def limits_of(given: list[str], where: Space, table: CostTable | None) -> dict[s
         if name in limits:
             raise UserError(f"--budget {text} limits {name} twice; give it once.")
         if name not in full:
-            raise UserError(f"--budget {text} needs --costs; build one with `dscim prune table "
-                            f"--space {where.name}`.")
+            raise UserError(
+                f"--budget {text} needs --costs; build one with `dscim prune table "
+                f"--space {where.name}`."
+            )
         limits[name] = int(number * (full[name] / 100 if percent else 1))
     return limits
 
@@ -38,8 +45,10 @@ def parse(text: str) -> tuple[str, float, bool]:
     name, equals, value = text.partition("=")
     number = value.removesuffix("%")
     if name not in MEASURES or not equals or not _is_positive(number):
-        raise UserError(f"--budget {text} is none; write NAME=LIMIT with {', '.join(MEASURES)} "
-                        "and a number, or a number with % of the full network.")
+        raise UserError(
+            f"--budget {text} is none; write NAME=LIMIT with {', '.join(MEASURES)} "
+            "and a number, or a number with % of the full network."
+        )
     return name, float(number), value != number
 
 

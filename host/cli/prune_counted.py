@@ -22,8 +22,9 @@ TOLERANCE = 0.02
 """By which part counted cycles may be off the predicted ones."""
 
 
-def count(results: list[dict[str, Any]], where: Space, options: argparse.Namespace,
-          report: Report) -> bool:
+def count(
+    results: list[dict[str, Any]], where: Space, options: argparse.Namespace, report: Report
+) -> bool:
     """Runs the network of each result on the target, and adds "counted" to the result.
 
     Prints a line each. True where all layers are equal, all cycles within TOLERANCE of what the
@@ -48,21 +49,33 @@ def _counted(device: Device, network: Network) -> dict[str, Any]:
     run = NetworkRun([device], network, network.arithmetic, image.astype(np.int8))
     for _ in run.execute(lambda *_: None):
         pass
-    return {"cycles": run.counters.cycles_busy, "layers": len(run.layers),
-            "outputs_compared": run.compared, "outputs_differing": run.differing,
-            "holds": run.holds}
+    return {
+        "cycles": run.counters.cycles_busy,
+        "layers": len(run.layers),
+        "outputs_compared": run.compared,
+        "outputs_differing": run.differing,
+        "holds": run.holds,
+    }
 
 
 def _line(each: dict[str, Any]) -> str:
     counted, wanted = each["counted"], each["costs"]["cycles"]
-    equal = (f"{counted['layers']} layers equal to the reference" if counted["holds"]
-             else f"{counted['outputs_differing']} outputs differ from the reference")
-    return (f"{Path(each['file']).stem}: {counted['cycles']} cycles counted, {wanted} predicted "
-            f"({100 * (counted['cycles'] / wanted - 1):+.2f} %); {equal}")
+    equal = (
+        f"{counted['layers']} layers equal to the reference"
+        if counted["holds"]
+        else f"{counted['outputs_differing']} outputs differ from the reference"
+    )
+    return (
+        f"{Path(each['file']).stem}: {counted['cycles']} cycles counted, {wanted} predicted "
+        f"({100 * (counted['cycles'] / wanted - 1):+.2f} %); {equal}"
+    )
 
 
 def _good(each: dict[str, Any]) -> bool:
     counted, wanted = each["counted"], each["costs"]["cycles"]
     limit = each.get("budget", {}).get("cycles", counted["cycles"])
-    return (counted["holds"] and abs(counted["cycles"] - wanted) <= TOLERANCE * wanted
-            and counted["cycles"] <= limit)
+    return (
+        counted["holds"]
+        and abs(counted["cycles"] - wanted) <= TOLERANCE * wanted
+        and counted["cycles"] <= limit
+    )

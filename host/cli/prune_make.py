@@ -25,22 +25,46 @@ BUDGETS = ("cycles=50%", "cycles=25%")
 def add_make(parser: argparse.ArgumentParser) -> None:
     """Adds --make and its options."""
     group = parser.add_argument_group("making what is missing")
-    group.add_argument("--make", action="store_true",
-                       help="first train, search and retrain what is not there yet")
-    group.add_argument("--budget", action="append", metavar="NAME=LIMIT",
-                       help="budgets of --make (default cycles=50%% and cycles=25%%)")
-    group.add_argument("--training-seeds", default="1,2,3", metavar="S,S,...",
-                       help="of --make's retrainings (default 1,2,3)")
-    group.add_argument("--jobs", type=int, default=1, metavar="N",
-                       help="commands that --make runs at a time (default 1)")
-    group.add_argument("--scheduler", metavar="ADDRESS",
-                       help="--make runs them by the workers of this Dask scheduler, who see "
-                            "the same folders")
-    for name, what in (("data", "of all steps with data"), ("train", "of `prune train`"),
-                       ("search", "of `prune search`"), ("select", "of `prune select`"),
-                       ("retrain", "of `prune retrain`")):
-        group.add_argument(f"--{name}-options", default="", metavar="TEXT",
-                           help=f"further options {what}, in one word, for --make")
+    group.add_argument(
+        "--make", action="store_true", help="first train, search and retrain what is not there yet"
+    )
+    group.add_argument(
+        "--budget",
+        action="append",
+        metavar="NAME=LIMIT",
+        help="budgets of --make (default cycles=50%% and cycles=25%%)",
+    )
+    group.add_argument(
+        "--training-seeds",
+        default="1,2,3",
+        metavar="S,S,...",
+        help="of --make's retrainings (default 1,2,3)",
+    )
+    group.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="commands that --make runs at a time (default 1)",
+    )
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="--make runs them by the workers of this Dask scheduler, who see the same folders",
+    )
+    for name, what in (
+        ("data", "of all steps with data"),
+        ("train", "of `prune train`"),
+        ("search", "of `prune search`"),
+        ("select", "of `prune select`"),
+        ("retrain", "of `prune retrain`"),
+    ):
+        group.add_argument(
+            f"--{name}-options",
+            default="",
+            metavar="TEXT",
+            help=f"further options {what}, in one word, for --make",
+        )
 
 
 def make(options: argparse.Namespace, report: Report) -> None:
@@ -58,9 +82,15 @@ def make(options: argparse.Namespace, report: Report) -> None:
     except OSError as error:
         raise UserError(f"--work '{options.work}' can be no folder: {error.strerror}.") from error
     what = Experiment(
-        options.space, options.work.absolute(), budgets, options.training_seeds,
-        *(tuple(shlex.split(getattr(options, f"{name}_options")))
-          for name in ("data", "train", "search", "select", "retrain")))
+        options.space,
+        options.work.absolute(),
+        budgets,
+        options.training_seeds,
+        *(
+            tuple(shlex.split(getattr(options, f"{name}_options")))
+            for name in ("data", "train", "search", "select", "retrain")
+        ),
+    )
     with ExitStack() as stack:
         runner: Jobs | Cluster[Piece, int] = Jobs(options.jobs)
         if options.scheduler is not None:
@@ -92,5 +122,7 @@ def _judge(piece: Piece, status: int) -> None:
         raise KeyboardInterrupt
     if status or not piece.output.exists():
         said = log_of(piece).read_text(errors="replace").strip().rpartition("\n")[2]
-        raise UserError(f"`dscim prune {piece.arguments[0]}` for '{piece.output}' failed: {said} "
-                        f"(all of it in '{log_of(piece)}'); the same command goes on from there.")
+        raise UserError(
+            f"`dscim prune {piece.arguments[0]}` for '{piece.output}' failed: {said} "
+            f"(all of it in '{log_of(piece)}'); the same command goes on from there."
+        )

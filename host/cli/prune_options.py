@@ -26,9 +26,14 @@ def add_space(parser: argparse.ArgumentParser) -> None:
 
 def add_structure(parser: argparse.ArgumentParser) -> None:
     """Adds --encoding."""
-    parser.add_argument("--encoding", required=True, type=numbers, metavar="ID,ID,...",
-                        help="ratio ids, 0..30 each, the ratio is (10 + 3 ID) %%; mobilenet-v2: "
-                             "18 outputs, then 17 middles; FULL: nothing is pruned")
+    parser.add_argument(
+        "--encoding",
+        required=True,
+        type=numbers,
+        metavar="ID,ID,...",
+        help="ratio ids, 0..30 each, the ratio is (10 + 3 ID) %%; mobilenet-v2: "
+        "18 outputs, then 17 middles; FULL: nothing is pruned",
+    )
 
 
 def structure_of(options: argparse.Namespace, where: Space) -> Structure:
@@ -39,48 +44,67 @@ def structure_of(options: argparse.Namespace, where: Space) -> Structure:
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Adds what names a data set, and how much of it is held out for the search."""
     group = parser.add_argument_group("data")
-    group.add_argument("--dataset", metavar="NAME",
-                       help=f"{', '.join(datasets.NAMES)} (default: the space's own)")
-    group.add_argument("--data", type=Path, metavar="FOLDER",
-                       help="where its files are (default: DSCIM_DATA)")
-    group.add_argument("--held-out", type=int, metavar="N",
-                       help="training images kept for the search (default: the space's plan)")
+    group.add_argument(
+        "--dataset", metavar="NAME", help=f"{', '.join(datasets.NAMES)} (default: the space's own)"
+    )
+    group.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where its files are (default: DSCIM_DATA)"
+    )
+    group.add_argument(
+        "--held-out",
+        type=int,
+        metavar="N",
+        help="training images kept for the search (default: the space's plan)",
+    )
 
 
-def data_of(options: argparse.Namespace, where: Space
-            ) -> tuple[str, Path | None, int, Input]:
+def data_of(options: argparse.Namespace, where: Space) -> tuple[str, Path | None, int, Input]:
     """Data set, its folder, held-out images, and how a network takes pixels."""
     name, given = DATA[where.image]
     held_out = plan_of(where.name).held_out if options.held_out is None else options.held_out
     return options.dataset or name, options.data, held_out, given
 
 
-def add_schedule(parser: argparse.ArgumentParser, defaults: str = "the space's plan",
-                 seeded: bool = True) -> None:
+def add_schedule(
+    parser: argparse.ArgumentParser, defaults: str = "the space's plan", seeded: bool = True
+) -> None:
     """Adds what changes a training's schedule.
 
     defaults: in words. seeded: with --seed; a step that trains with several has its own option.
     """
     group = parser.add_argument_group(f"training (defaults: {defaults})")
     for name, kind, what in (
-            ("epochs", int, "epochs"), ("batch", int, "images a step"),
-            ("rate", float, "first rate"), ("images", int, "images an epoch"),
-            ("decay", float, "weight decay"), ("smoothing", float, "of the labels"),
-            ("reach", int, "pixels by which images are shifted")):
+        ("epochs", int, "epochs"),
+        ("batch", int, "images a step"),
+        ("rate", float, "first rate"),
+        ("images", int, "images an epoch"),
+        ("decay", float, "weight decay"),
+        ("smoothing", float, "of the labels"),
+        ("reach", int, "pixels by which images are shifted"),
+    ):
         group.add_argument(f"--{name}", type=kind, help=what)
     if seeded:
         group.add_argument("--seed", type=int, help="of order, augmentation and structures")
     group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
-    group.add_argument("--readers", type=int, default=0,
-                       help="processes that read the images of a folder ahead (default 0)")
+    group.add_argument(
+        "--readers",
+        type=int,
+        default=0,
+        help="processes that read the images of a folder ahead (default 0)",
+    )
 
 
 def schedule_of(options: argparse.Namespace, default: Schedule) -> Schedule:
     """The schedule that the options of `add_schedule` ask for."""
     names = [field.name for field in dataclasses.fields(Schedule)]
-    return dataclasses.replace(default, **{
-        name: value for name, value in vars(options).items()
-        if name in names and value is not None})
+    return dataclasses.replace(
+        default,
+        **{
+            name: value
+            for name, value in vars(options).items()
+            if name in names and value is not None
+        },
+    )
 
 
 def need_torch(options: argparse.Namespace) -> None:
@@ -89,8 +113,9 @@ def need_torch(options: argparse.Namespace) -> None:
     try:
         import torch  # noqa: PLC0415
     except ImportError as error:
-        raise UserError("this step of pruning needs torch: install it with "
-                        "`pip install dscim[train]`.") from error
+        raise UserError(
+            "this step of pruning needs torch: install it with `pip install dscim[train]`."
+        ) from error
     if options.threads < 1 or getattr(options, "readers", 0) < 0:
         raise UserError(f"--threads {options.threads} must be 1 or more, --readers 0 or more.")
     torch.set_num_threads(options.threads)
@@ -104,7 +129,8 @@ def numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not whole numbers with commas between") from None
+            f"{text!r} is not whole numbers with commas between"
+        ) from None
 
 
 def read_found(path: Path, where: Space) -> dict[str, Any]:

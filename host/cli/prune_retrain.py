@@ -30,21 +30,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim prune retrain`."""
     add_space(parser)
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--encoding", type=numbers, metavar="ID,ID,...",
-                       help="ratio ids; FULL: nothing is pruned")
-    which.add_argument("--found", type=Path, metavar="FOUND.json",
-                       help="the best of a search")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.npz",
-                        help="the network for DS-CIM; beside it NAME-int8.npz, NAME.pt2, "
-                             "NAME.onnx, NAME.json, and a checkpoint for each seed")
-    parser.add_argument("--training-seeds", type=numbers, default=(1,), metavar="S,S,...",
-                        help="a training for each (default 1)")
-    parser.add_argument("--method", default="search", metavar="NAME",
-                        help="how the structure was found, for the report (default search)")
-    parser.add_argument("--costs", type=Path, metavar="TABLE.json",
-                        help="the cost table, so that the result says the cycles")
-    parser.add_argument("--test", type=int, default=10_000, metavar="N",
-                        help="only the first N test images (default 10000)")
+    which.add_argument(
+        "--encoding", type=numbers, metavar="ID,ID,...", help="ratio ids; FULL: nothing is pruned"
+    )
+    which.add_argument("--found", type=Path, metavar="FOUND.json", help="the best of a search")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="NAME.npz",
+        help="the network for DS-CIM; beside it NAME-int8.npz, NAME.pt2, "
+        "NAME.onnx, NAME.json, and a checkpoint for each seed",
+    )
+    parser.add_argument(
+        "--training-seeds",
+        type=numbers,
+        default=(1,),
+        metavar="S,S,...",
+        help="a training for each (default 1)",
+    )
+    parser.add_argument(
+        "--method",
+        default="search",
+        metavar="NAME",
+        help="how the structure was found, for the report (default search)",
+    )
+    parser.add_argument(
+        "--costs",
+        type=Path,
+        metavar="TABLE.json",
+        help="the cost table, so that the result says the cycles",
+    )
+    parser.add_argument(
+        "--test",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="only the first N test images (default 10000)",
+    )
     add_data(parser)
     add_schedule(parser, seeded=False)
     add_arithmetic(parser)
@@ -56,8 +80,10 @@ def run(options: argparse.Namespace) -> int:
     where = space(options.space)
     structure, origin = _structure(options, where)
     if options.output.suffix != ".npz" or options.test < 1 or not options.training_seeds:
-        raise UserError(f"--output {options.output} must end in .npz, --test {options.test} be 1 "
-                        "or more, --training-seeds name one or more.")
+        raise UserError(
+            f"--output {options.output} must end in .npz, --test {options.test} be 1 "
+            "or more, --training-seeds name one or more."
+        )
     for path in (options.output, options.json):
         check_writable(path)
     need_torch(options)
@@ -70,27 +96,47 @@ def run(options: argparse.Namespace) -> int:
     costs = Budget(where, {}, table).costs(structure)
     product = product_spec(options)
     if table is not None and table.product != product:
-        raise UserError(f"'{options.costs}' has the cycles of {describe(table.product)}, not of "
-                        f"{describe(product)}; build a table with the same options.")
+        raise UserError(
+            f"'{options.costs}' has the cycles of {describe(table.product)}, not of "
+            f"{describe(product)}; build a table with the same options."
+        )
     name, folder, _, given = data_of(options, where)
     schedule = schedule_of(options, plan_of(where.name).scratch)
-    report.say(f"{where.name} {','.join(map(str, where.encode(structure)))}: "
-               + ", ".join(f"{value} {key}" for key, value in costs.items()))
+    report.say(
+        f"{where.name} {','.join(map(str, where.encode(structure)))}: "
+        + ", ".join(f"{value} {key}" for key, value in costs.items())
+    )
     with together(), report.progress() as step:
-        done = Retraining(where, structure, name, folder, given, schedule, options.training_seeds,
-                          options.test, product).run(options.output,
-                                                     Telling(report.say, step, options.readers))
-    if not done:                                        # not the first of torchrun's processes
+        done = Retraining(
+            where,
+            structure,
+            name,
+            folder,
+            given,
+            schedule,
+            options.training_seeds,
+            options.test,
+            product,
+        ).run(options.output, Telling(report.say, step, options.readers))
+    if not done:  # not the first of torchrun's processes
         return 0
-    result = {"space": where.name, "method": options.method,
-              "encoding": where.encode(structure), "costs": costs, **origin,
-              "schedule": dataclasses.asdict(schedule), **done}
+    result = {
+        "space": where.name,
+        "method": options.method,
+        "encoding": where.encode(structure),
+        "costs": costs,
+        **origin,
+        "schedule": dataclasses.asdict(schedule),
+        **done,
+    }
     save_json(options.output.with_suffix(".json"), result)
     save_json(options.json, result)
-    report.say(f"float {100 * done['mean']:.2f} % (deviation {100 * done['deviation']:.2f}, "
-               f"{len(done['seeds'])} seeds); first seed: INT8 {100 * done['int8']:.2f} %, "
-               f"{describe(product)} {100 * done['dscim']:.2f} %, calibrated; "
-               f"'{options.output}' written")
+    report.say(
+        f"float {100 * done['mean']:.2f} % (deviation {100 * done['deviation']:.2f}, "
+        f"{len(done['seeds'])} seeds); first seed: INT8 {100 * done['int8']:.2f} %, "
+        f"{describe(product)} {100 * done['dscim']:.2f} %, calibrated; "
+        f"'{options.output}' written"
+    )
     return 0
 
 
@@ -104,5 +150,9 @@ def _structure(options: argparse.Namespace, where: Space) -> tuple[Structure, di
     given = read_found(options.found, where)
     return where.decode(tuple(given["found"][0]["encoding"])), {
         "budget": given["budget"],
-        "search": {name: given[name] for name in ("settings", "random", "fitness", "selection")
-                   if name in given}}
+        "search": {
+            name: given[name]
+            for name in ("settings", "random", "fitness", "selection")
+            if name in given
+        },
+    }

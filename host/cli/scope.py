@@ -23,17 +23,40 @@ SECONDS = 20.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim scope`."""
     add_target(parser, "sim")
-    parser.add_argument("--build", type=Path, metavar="FOLDER",
-                        help="of `dscim build --scope`: the device that was built there")
-    parser.add_argument("--trigger", type=_condition, action="append", metavar="PROBE=VALUE",
-                        help="all must hold in one cycle (default start=1); the probes: "
-                             + ", ".join(f"{probe.name} ({probe.meaning})" for probe in PROBES))
-    parser.add_argument("--before", type=int, default=16, metavar="N",
-                        help=f"samples kept from before it, of {TAKEN} (default 16)")
-    parser.add_argument("--output", type=Path, default=Path("scope.vcd"), metavar="FILE",
-                        help="default scope.vcd, for GTKWave")
-    parser.add_argument("--seed", type=int, metavar="S",
-                        help="of the operands of the product that runs (default: a new one)")
+    parser.add_argument(
+        "--build",
+        type=Path,
+        metavar="FOLDER",
+        help="of `dscim build --scope`: the device that was built there",
+    )
+    parser.add_argument(
+        "--trigger",
+        type=_condition,
+        action="append",
+        metavar="PROBE=VALUE",
+        help="all must hold in one cycle (default start=1); the probes: "
+        + ", ".join(f"{probe.name} ({probe.meaning})" for probe in PROBES),
+    )
+    parser.add_argument(
+        "--before",
+        type=int,
+        default=16,
+        metavar="N",
+        help=f"samples kept from before it, of {TAKEN} (default 16)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("scope.vcd"),
+        metavar="FILE",
+        help="default scope.vcd, for GTKWave",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="S",
+        help="of the operands of the product that runs (default: a new one)",
+    )
     add_device(parser)
     add_report(parser)
 
@@ -53,13 +76,16 @@ def run(options: argparse.Namespace) -> int:
         try:
             scope.arm(look)
         except Refused as error:
-            raise UserError(f"The device has no LiteScope ({error}); build it with --scope."
-                            ) from error
+            raise UserError(
+                f"The device has no LiteScope ({error}); build it with --scope."
+            ) from error
         _run_product(device, seed)
         samples = scope.wait(SECONDS)
     save_text(options.output, vcd(samples))
-    report.say(f"'{options.output}' has {len(samples)} cycles, the macro at work in "
-               f"{int(column(samples, 'computing').sum())} of them (seed {seed}).")
+    report.say(
+        f"'{options.output}' has {len(samples)} cycles, the macro at work in "
+        f"{int(column(samples, 'computing').sum())} of them (seed {seed})."
+    )
     return 0
 
 
@@ -68,8 +94,13 @@ def _run_product(device: Device, seed: int) -> None:
     macro, random = device.spec.macro, np.random.default_rng(seed)
     x = random.integers(-128, 128, (4, macro.rows + 1)).astype(np.int8)
     w = random.integers(-127, 128, (macro.rows + 1, macro.columns)).astype(np.int8)
-    product = ProductSpec(macro.or_width, macro.or_width*macro.most_samples, macro.sequence,
-                          macro.signed[-1], exact=macro.form == "exact")
+    product = ProductSpec(
+        macro.or_width,
+        macro.or_width * macro.most_samples,
+        macro.sequence,
+        macro.signed[-1],
+        exact=macro.form == "exact",
+    )
     device.multiply(x, w, product)
 
 
@@ -80,4 +111,5 @@ def _condition(text: str) -> tuple[str, int]:
         return name, int(value, 0)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no condition; write PROBE=VALUE, as busy=1") from error
+            f"{text!r} is no condition; write PROBE=VALUE, as busy=1"
+        ) from error

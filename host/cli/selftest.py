@@ -26,11 +26,15 @@ from dscim.host.fpga.bitstream.build import FACTS
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim selftest`."""
     add_target(parser, "sim")
-    parser.add_argument("--build", type=Path, metavar="FOLDER",
-                        help="of `dscim build`: the device that was built there, instead of the "
-                             "options below")
-    parser.add_argument("--seed", type=int, metavar="S",
-                        help="of the operands (default: a new one)")
+    parser.add_argument(
+        "--build",
+        type=Path,
+        metavar="FOLDER",
+        help="of `dscim build`: the device that was built there, instead of the options below",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="S", help="of the operands (default: a new one)"
+    )
     add_device(parser)
     add_report(parser)
 
@@ -50,11 +54,21 @@ def run(options: argparse.Namespace) -> int:
             report.say(f"{finding.name:12}{'holds' if finding.holds else 'FAILS'}: {finding.seen}")
         counted = dataclasses.asdict(device.link.statistics)
     holds = all(finding.holds for finding in findings)
-    report.say(f"{options.target} {'is right' if holds else 'is NOT right'} (seed {seed}, spec "
-               f"{spec.hash:08x}).")
-    save_json(options.json, {"target": options.target, "seed": seed, "holds": holds,
-                             "spec_hash": f"{spec.hash:08x}", "link": counted,
-                             "checks": [dataclasses.asdict(finding) for finding in findings]})
+    report.say(
+        f"{options.target} {'is right' if holds else 'is NOT right'} (seed {seed}, spec "
+        f"{spec.hash:08x})."
+    )
+    save_json(
+        options.json,
+        {
+            "target": options.target,
+            "seed": seed,
+            "holds": holds,
+            "spec_hash": f"{spec.hash:08x}",
+            "link": counted,
+            "checks": [dataclasses.asdict(finding) for finding in findings],
+        },
+    )
     return 0 if holds else FAILED
 
 
@@ -64,7 +78,9 @@ def described(options: argparse.Namespace) -> SocSpec:
     if folder is None:
         return soc_for(product_spec(options), options)
     try:
-        return SocSpec.from_json(json.loads((folder/FACTS).read_text())["spec"])
+        return SocSpec.from_json(json.loads((folder / FACTS).read_text())["spec"])
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"'{folder}' holds no report.json of `dscim build`; run the build first, "
-                        "or describe the device by the options.") from error
+        raise UserError(
+            f"'{folder}' holds no report.json of `dscim build`; run the build first, "
+            "or describe the device by the options."
+        ) from error

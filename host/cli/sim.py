@@ -20,10 +20,15 @@ REPORT_SECONDS = 1.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dscim sim`."""
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
-    parser.add_argument("--ethernet", action="store_true",
-                        help="with the SoC's Ethernet, on UDP ports of 127.0.0.1")
-    parser.add_argument("--csr-csv", type=Path, metavar="FILE",
-                        help="write the register map for LiteX's tools (litex_cli --csr-csv)")
+    parser.add_argument(
+        "--ethernet", action="store_true", help="with the SoC's Ethernet, on UDP ports of 127.0.0.1"
+    )
+    parser.add_argument(
+        "--csr-csv",
+        type=Path,
+        metavar="FILE",
+        help="write the register map for LiteX's tools (litex_cli --csr-csv)",
+    )
     add_device(parser)
     add_trace(parser)
     parser.add_argument("--quiet", action="store_true", help="print the port and errors only")
@@ -43,9 +48,11 @@ def run(options: argparse.Namespace) -> int:
     with Simulator(design, port=options.port, window=window, say=report.say) as served:
         Report().say(f"socket://127.0.0.1:{served.port}")
         _say_ports(served.udp)
-        report.say(f"The UART of the SoC with the spec {spec.hash:08x} (frames and UARTBone): "
-                   f"{spec.macro.form} macro of {spec.macro.rows} x {spec.macro.columns}; "
-                   "Ctrl-C ends it.")
+        report.say(
+            f"The UART of the SoC with the spec {spec.hash:08x} (frames and UARTBone): "
+            f"{spec.macro.form} macro of {spec.macro.rows} x {spec.macro.columns}; "
+            "Ctrl-C ends it."
+        )
         while True:
             time.sleep(REPORT_SECONDS)
             report.detail(_line(served.ask()))
@@ -59,5 +66,7 @@ def _say_ports(udp: dict[int, int]) -> None:
 
 
 def _line(status: Status) -> str:
-    return (f"{status.cycles} cycles, {status.rate / 1e6:.2f} million a second, "
-            f"{status.received} bytes in, {status.sent} out")
+    return (
+        f"{status.cycles} cycles, {status.rate / 1e6:.2f} million a second, "
+        f"{status.received} bytes in, {status.sent} out"
+    )

@@ -14,5 +14,16 @@ from dscim.host.compile.program import (
     Write,
 )
 
-__all__ = ["Action", "Command", "Compute", "Load", "Multiply", "Program", "Read", "Run", "Stage",
-           "Write", "plan"]
+__all__ = [
+    "Action",
+    "Command",
+    "Compute",
+    "Load",
+    "Multiply",
+    "Program",
+    "Read",
+    "Run",
+    "Stage",
+    "Write",
+    "plan",
+]

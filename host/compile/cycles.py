@@ -73,8 +73,10 @@ def _shared(spec: SocSpec, layer: LayerSpec, sharing: Sharing, residual: bool = 
     """Busy cycles where windows are shared so."""
     layer = shared(layer, sharing)
     macro = spec.macros[spec.macro_for(layer.product)]
-    made = [_descriptor(spec, layer, macro, tiles, outputs, residual)
-            for tiles, outputs in _descriptors(spec, layer, sharing.windows)]
+    made = [
+        _descriptor(spec, layer, macro, tiles, outputs, residual)
+        for tiles, outputs in _descriptors(spec, layer, sharing.windows)
+    ]
     return sum(made) + len(made) - 1
 
 
@@ -90,22 +92,28 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
     return _vector(spec, layer, taps + 1, taps + POOL_FETCH)
 
 
-def _descriptors(spec: SocSpec, layer: LayerSpec, windows: int
-                 ) -> Iterator[tuple[tuple[RowTile, ...], range]]:
+def _descriptors(
+    spec: SocSpec, layer: LayerSpec, windows: int
+) -> Iterator[tuple[tuple[RowTile, ...], range]]:
     """Row tiles and output channels of each descriptor of a layer, so many of whose windows stand
     one behind the other in a row tile."""
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.depthwise:
         for channels in depthwise_tiles(spec, layer):
             inputs = (channels.start % WORD_BYTES, len(channels))
-            tiles = (_turned(*inputs, taps) if taps * len(channels) <= spec.macro.rows
-                     else _straight(*inputs, taps, spec.macro.rows))
+            tiles = (
+                _turned(*inputs, taps)
+                if taps * len(channels) <= spec.macro.rows
+                else _straight(*inputs, taps, spec.macro.rows)
+            )
             yield tiles, depthwise_outputs(layer, channels)
         return
     groups = column_groups(layer.depth, layer.outputs, spec)
     if not groups:
-        raise UserError(f"a layer of {layer.depth} inputs a product does not fit the device's "
-                        f"{spec.weight_rows} rows of weight memory; build a device with more.")
+        raise UserError(
+            f"a layer of {layer.depth} inputs a product does not fit the device's "
+            f"{spec.weight_rows} rows of weight memory; build a device with more."
+        )
     tiles = _straight(0, layer.input[2], taps, spec.macro.rows)
     if windows > 1:
         rows = stacked_rows(layer.depth, windows, spec.macro.or_width)
@@ -127,8 +135,10 @@ def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, .
     begins = (row % rows == 0) | (np.diff(word, prepend=-1) != 0)
     starts = row[::rows]
     beats = np.add.reduceat(begins.astype(np.int64), starts)
-    return tuple(RowTile(min(rows, inputs * taps - int(start)), int(count), int(count), 0)
-                 for start, count in zip(starts, beats, strict=True))
+    return tuple(
+        RowTile(min(rows, inputs * taps - int(start)), int(count), int(count), 0)
+        for start, count in zip(starts, beats, strict=True)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -145,8 +155,14 @@ def _turned(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
     return (RowTile(inputs * taps, cycles, max(cycles, out), out + TRANSPOSE),)
 
 
-def _descriptor(spec: SocSpec, layer: LayerSpec, macro: MacroSpec, tiles: tuple[RowTile, ...],
-                outputs: range, residual: bool) -> int:
+def _descriptor(
+    spec: SocSpec,
+    layer: LayerSpec,
+    macro: MacroSpec,
+    tiles: tuple[RowTile, ...],
+    outputs: range,
+    residual: bool,
+) -> int:
     """Busy cycles of one descriptor of products."""
     product = macro.cycles(layer.product)
     fetch = 2 + FETCH + _stages(macro) + product
@@ -157,12 +173,18 @@ def _descriptor(spec: SocSpec, layer: LayerSpec, macro: MacroSpec, tiles: tuple[
             for place, tile in enumerate(tiles):
                 final = place == len(tiles) - 1
                 words = ceil_div(columns, WORD_BYTES) if final and residual else 0
-                clock.row_tile(fetch + tile.rows + tile.beats + tile.first, pixels,
-                               max(product, tile.period + words, LEAST_PERIOD),
-                               drain if final else 0)
+                clock.row_tile(
+                    fetch + tile.rows + tile.beats + tile.first,
+                    pixels,
+                    max(product, tile.period + words, LEAST_PERIOD),
+                    drain if final else 0,
+                )
     last = (len(outputs) - 1) % spec.macro.columns + 1
-    return (clock.now + ADDITION * residual
-            + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes))
+    return (
+        clock.now
+        + ADDITION * residual
+        + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes)
+    )
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:

@@ -37,8 +37,9 @@ class Lowering:
         self._packed: dict[tuple[int, int, int], Arrays] = {}
         self._shared: dict[tuple[int, int, Sharing], _Columns] = {}
 
-    def commands(self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
-                 ) -> list[Command]:
+    def commands(
+        self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
+    ) -> list[Command]:
         """What computes `node` from an input of `shape`, all tensors in the activation memory.
 
         bases: of the tensors. add: then of a Conv or Depthwise, its sum with the tensor at
@@ -62,10 +63,8 @@ class Lowering:
         made = []
         for outputs in column_groups(len(columns.matrix), layer.outputs, self.spec):
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
-            fields = layer_fields(self.spec, layer, place, outputs=outputs,
-                                  windows=sharing.windows)
-            made.append(Command(fields, self._arrays(node, outputs, columns.part(outputs),
-                                                     layer)))
+            fields = layer_fields(self.spec, layer, place, outputs=outputs, windows=sharing.windows)
+            made.append(Command(fields, self._arrays(node, outputs, columns.part(outputs), layer)))
         return made
 
     def _columns(self, node: Conv, layer: LayerSpec, sharing: Sharing) -> "_Columns":
@@ -73,14 +72,19 @@ class Lowering:
         key = id(node.weights), id(node.bias), sharing
         if key not in self._shared:
             matrix = shared_matrix(node.weights, layer, sharing, self.spec.macro.or_width)
-            self._shared[key] = _Columns(matrix, *(
-                np.tile(values, sharing.pixels)
-                for values in (node.bias, node.multiplier, node.shift)))
+            self._shared[key] = _Columns(
+                matrix,
+                *(
+                    np.tile(values, sharing.pixels)
+                    for values in (node.bias, node.multiplier, node.shift)
+                ),
+            )
         return self._shared[key]
 
     def _depthwise(self, node: Depthwise, layer: LayerSpec, bases: Bases) -> list[Command]:
-        LayerParameters(node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier,
-                        node.shift)
+        LayerParameters(
+            node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier, node.shift
+        )
         each = layer.outputs // layer.input[2]
         made = []
         for channels in depthwise_tiles(self.spec, layer):
@@ -88,13 +92,18 @@ class Lowering:
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
             fields = depthwise_fields(self.spec, layer, channels, place)
             chosen = slice(outputs.start, outputs.stop)
-            columns = _Columns(depthwise_matrix(node.weights, channels, each), node.bias[chosen],
-                               node.multiplier[chosen], node.shift[chosen])
+            columns = _Columns(
+                depthwise_matrix(node.weights, channels, each),
+                node.bias[chosen],
+                node.multiplier[chosen],
+                node.shift[chosen],
+            )
             made.append(Command(fields, self._arrays(node, outputs, columns, layer)))
         return made
 
-    def _arrays(self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
-                ) -> Arrays:
+    def _arrays(
+        self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
+    ) -> Arrays:
         """The columns of the node's `outputs`, packed."""
         key = id(node.weights), id(node.bias), outputs.start
         if key not in self._packed:
@@ -103,7 +112,8 @@ class Lowering:
                 bias = bias + column_corrections(columns.matrix, layer.product, layer.input_zero)
             self._packed[key] = Arrays(
                 pack_weights(columns.matrix, self.spec.macro.columns),
-                pack_parameters(bias, columns.multiplier, columns.shift))
+                pack_parameters(bias, columns.multiplier, columns.shift),
+            )
         return self._packed[key]
 
 
@@ -119,5 +129,6 @@ class _Columns:
     def part(self, outputs: range) -> "_Columns":
         """Those of some outputs."""
         chosen = slice(outputs.start, outputs.stop)
-        return _Columns(self.matrix[:, chosen], self.bias[chosen], self.multiplier[chosen],
-                        self.shift[chosen])
+        return _Columns(
+            self.matrix[:, chosen], self.bias[chosen], self.multiplier[chosen], self.shift[chosen]
+        )

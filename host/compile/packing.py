@@ -44,13 +44,17 @@ def shared(layer: LayerSpec, sharing: Sharing) -> LayerSpec:
     Its kernel is over all of them, or that of one where they are apart.
     """
     down, across = layer.stride
-    return dataclasses.replace(layer, outputs=sharing.pixels * layer.outputs,
-                               kernel=(layer.kernel[0], _width(layer, sharing)),
-                               stride=(down, sharing.pixels * across))
+    return dataclasses.replace(
+        layer,
+        outputs=sharing.pixels * layer.outputs,
+        kernel=(layer.kernel[0], _width(layer, sharing)),
+        stride=(down, sharing.pixels * across),
+    )
 
 
-def shared_matrix(weights: npt.NDArray[np.int8], layer: LayerSpec, sharing: Sharing, group: int
-                  ) -> npt.NDArray[np.int8]:
+def shared_matrix(
+    weights: npt.NDArray[np.int8], layer: LayerSpec, sharing: Sharing, group: int
+) -> npt.NDArray[np.int8]:
     """(rows, pixels*N), pixel after pixel, for weights (N, KH, KW, C) of `layer`.
 
     group: rows of an OR group.
@@ -62,12 +66,12 @@ def shared_matrix(weights: npt.NDArray[np.int8], layer: LayerSpec, sharing: Shar
         matrix = np.zeros((rows, sharing.pixels, outputs), np.int8)
         for pixel in pixels:
             first = pixel * _whole(depth, group)
-            matrix[first:first + depth, pixel] = weights.reshape(outputs, -1).T
+            matrix[first : first + depth, pixel] = weights.reshape(outputs, -1).T
         return matrix.reshape(rows, -1)
     wide = np.zeros((height, _width(layer, sharing), channels, sharing.pixels, outputs), np.int8)
     for pixel in pixels:
         first = pixel * layer.stride[1]
-        wide[:, first:first + width, :, pixel] = weights.transpose(1, 2, 3, 0)
+        wide[:, first : first + width, :, pixel] = weights.transpose(1, 2, 3, 0)
     return wide.reshape(-1, sharing.pixels * outputs)
 
 

@@ -26,8 +26,9 @@ HOST_KINDS = (Pad, Reshape, Softmax)
 """Kinds of nodes for which the engine has no operation."""
 
 
-def plan(network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: bool = False
-         ) -> Program:
+def plan(
+    network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: bool = False
+) -> Program:
     """What a device of `spec` does with an image of `network` by `arithmetic`.
 
     watched: the output of every node is read, not that of the last alone.
@@ -36,24 +37,25 @@ def plan(network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: b
     planner = _Planner(network, arithmetic, spec, watched)
     for place, node in enumerate(network.nodes):
         planner.add(node)
-        planner.forget(network.nodes[place + 1:])
+        planner.forget(network.nodes[place + 1 :])
     planner.close_segment()
-    return Program(network, arithmetic, spec, watched, tuple(planner.stages), planner.strips,
-                   planner.added)
+    return Program(
+        network, arithmetic, spec, watched, tuple(planner.stages), planner.strips, planner.added
+    )
 
 
 class _Planner:
     """The state between two nodes: what lies where, and the segment that is being filled."""
 
-    def __init__(self, network: Network, arithmetic: ProductSpec, spec: SocSpec, watched: bool
-                 ) -> None:
+    def __init__(
+        self, network: Network, arithmetic: ProductSpec, spec: SocSpec, watched: bool
+    ) -> None:
         self.stages: list[Stage] = []
         self.strips: dict[str, int] = {}
         self._arithmetic, self._spec = arithmetic, spec
         self._lowering = Lowering(arithmetic, spec)
         self._shapes = network.shapes()
-        self._kept = {node.name for node in network.nodes} if watched \
-            else {network.nodes[-1].name}
+        self._kept = {node.name for node in network.nodes} if watched else {network.nodes[-1].name}
         self._residuals = residuals(network)
         self.added: dict[str, str] = {}
         self._space = Space(spec.activation_words)
@@ -71,10 +73,11 @@ class _Planner:
             self._actions.append(Compute(node))
             self._on_host.add(node.name)
         elif isinstance(node, Conv) and not column_groups(
-                node.layer(shape, self._arithmetic).depth, node.outputs, self._spec):
+            node.layer(shape, self._arithmetic).depth, node.outputs, self._spec
+        ):
             self._multiply(node)
         elif node.name in self.added.values():
-            pass                                        # its product's drain has done it
+            pass  # its product's drain has done it
         elif self._run_added(node):
             pass
         elif self._make_room(node.inputs, (node.name,)):
@@ -157,8 +160,9 @@ class _Planner:
         other, watched = other_input(add, node.name), node.name in self._kept
         outputs = (add.name, node.name) if watched else (add.name,)
         needed = sum(tensor_words(self._shapes[name]) for name in {*node.inputs, other, *outputs})
-        if needed > self._spec.activation_words \
-                or not self._make_room((*node.inputs, other), outputs):
+        if needed > self._spec.activation_words or not self._make_room(
+            (*node.inputs, other), outputs
+        ):
             return False
         shape, place = self._shapes[node.inputs[0]], self._on_device
         bases = Bases(place[node.inputs[0]], place[add.name], place[other])
@@ -170,8 +174,11 @@ class _Planner:
         return True
 
     def _run_whole(self, node: Node) -> None:
-        bases = Bases(self._on_device[node.inputs[0]], self._on_device[node.name],
-                      self._on_device[node.inputs[-1]])
+        bases = Bases(
+            self._on_device[node.inputs[0]],
+            self._on_device[node.name],
+            self._on_device[node.inputs[-1]],
+        )
         shape = self._shapes[node.inputs[0]]
         self._run(node, self._lowering.commands(node, shape, bases))
 
@@ -182,7 +189,8 @@ class _Planner:
         if not parts:
             raise UserError(
                 f"node {node.name!r} needs more than the {self._spec.activation_words} words of "
-                "activation memory for a single row of its output; build a device with more.")
+                "activation memory for a single row of its output; build a device with more."
+            )
         self.strips[node.name] = len(parts)
         for part in parts:
             self._run_strip(node, shape, part)
@@ -196,8 +204,7 @@ class _Planner:
         for place, name in enumerate(names):
             self._actions.append(Write(name, size * place, part.input.start, part.input.stop))
         self._run(node, self._lowering.commands(part.node, (height, *shape[1:]), bases))
-        self._actions.append(
-            Read(node.name, bases.output, part.output.start, part.output.stop))
+        self._actions.append(Read(node.name, bases.output, part.output.start, part.output.stop))
 
     def _multiply(self, node: Conv) -> None:
         """A window deeper than the weight memory: products in pieces that the host adds up."""
@@ -218,8 +225,10 @@ class _Planner:
                 self.close_segment()
                 count, place = 0, self._segment.place(command)
                 if place is None:
-                    raise UserError(f"node {node.name!r} does not fit the device's memories; "
-                                    "build a device with more.")
+                    raise UserError(
+                        f"node {node.name!r} does not fit the device's memories; "
+                        "build a device with more."
+                    )
             first = first if count else place
             count += 1
         self._actions.append(Run(first, count, aside))

@@ -134,11 +134,11 @@ class Program:
     @property
     def resident(self) -> bool:
         """All weights fit the device at once: they are loaded once for all images."""
-        return (len(self.loads) <= 1
-                and not any(isinstance(action, Multiply) for action in self.actions))
+        return len(self.loads) <= 1 and not any(
+            isinstance(action, Multiply) for action in self.actions
+        )
 
     @property
     def on_host(self) -> frozenset[str]:
         """Names of the nodes that the host computes."""
-        return frozenset(action.node.name for action in self.actions
-                         if isinstance(action, Compute))
+        return frozenset(action.node.name for action in self.actions if isinstance(action, Compute))

@@ -17,8 +17,11 @@ def residuals(network: Network) -> dict[str, Add]:
         if not isinstance(node, Add) or not _fits(node):
             continue
         last = max(node.inputs, key=lambda name: places.get(name, -1))
-        if last in places and isinstance(network.nodes[places[last]], Weighted) \
-                and _takers(network, last) == 1:
+        if (
+            last in places
+            and isinstance(network.nodes[places[last]], Weighted)
+            and _takers(network, last) == 1
+        ):
             found[last] = node
     return found
 

@@ -37,8 +37,12 @@ class Segment:
 
     def load(self) -> Load:
         """The action that brings the segment into the device."""
-        return Load(*(np.concatenate(parts) if parts else np.zeros(0, np.uint32)
-                      for parts in (self.weights, self.parameters, self.descriptors)))
+        return Load(
+            *(
+                np.concatenate(parts) if parts else np.zeros(0, np.uint32)
+                for parts in (self.weights, self.parameters, self.descriptors)
+            )
+        )
 
     def _place_arrays(self, arrays: Arrays | None, modulo: int) -> tuple[int, int] | None:
         """(weight_base, parameter_base) of the arrays; None when they do not fit.
@@ -53,8 +57,10 @@ class Segment:
         rows = sum(map(len, self.weights)) // row_words
         channel = sum(map(len, self.parameters)) // PARAMETER_WORDS
         gap = (modulo - channel) % 8
-        if (rows + len(arrays.weights) // row_words > self.spec.weight_rows
-                or channel + gap + len(arrays.parameters) // PARAMETER_WORDS > self.spec.channels):
+        if (
+            rows + len(arrays.weights) // row_words > self.spec.weight_rows
+            or channel + gap + len(arrays.parameters) // PARAMETER_WORDS > self.spec.channels
+        ):
             return None
         self.weights.append(arrays.weights)
         self.parameters += [np.zeros(gap * PARAMETER_WORDS, np.uint32), arrays.parameters]

@@ -40,8 +40,10 @@ def strip(node: Node, shape: Shape, output: range) -> Strip:
 def words(node: Node, shape: Shape, part: Strip) -> tuple[int, int]:
     """Words of the activation memory that a strip's input and output take, each."""
     output = node.output_shape([shape] * node.arity)
-    return (tensor_words((len(part.input), *shape[1:])),
-            tensor_words((len(part.output), *output[1:])))
+    return (
+        tensor_words((len(part.input), *shape[1:])),
+        tensor_words((len(part.output), *output[1:])),
+    )
 
 
 def strips(node: Node, shape: Shape, room: int) -> list[Strip]:
@@ -52,9 +54,13 @@ def strips(node: Node, shape: Shape, room: int) -> list[Strip]:
     rows = node.output_shape([shape] * node.arity)[0]
     for count in range(1, rows + 1):
         step = -(-rows // count)
-        parts = [strip(node, shape, range(first, min(first + step, rows)))
-                 for first in range(0, rows, step)]
-        if all(node.arity * taken + made <= room for taken, made in
-               (words(node, shape, part) for part in parts)):
+        parts = [
+            strip(node, shape, range(first, min(first + step, rows)))
+            for first in range(0, rows, step)
+        ]
+        if all(
+            node.arity * taken + made <= room
+            for taken, made in (words(node, shape, part) for part in parts)
+        ):
             return parts
     return []

@@ -82,8 +82,9 @@ class Controller:
             if not status["busy"]:
                 break
             if time.monotonic() > deadline:
-                raise LinkError(f"The device is still busy after {START_SECONDS:.0f} s; "
-                                "it hangs, restart it.")
+                raise LinkError(
+                    f"The device is still busy after {START_SECONDS:.0f} s; it hangs, restart it."
+                )
         error = ErrorCode(status["error"])
         if error:
             raise UserError(f"The device refused descriptor {status['place']}: {error.text}")
@@ -91,8 +92,9 @@ class Controller:
     def counted(self) -> Counters:
         """What the device counted, and what crossed the link, since the last call or opening."""
         values = self._read_counters()
-        counted = Counters(**dict(zip(registers.COUNTERS, map(int, values - self._seen),
-                                      strict=True)))          # whole after a wrap of 32 bits
+        counted = Counters(
+            **dict(zip(registers.COUNTERS, map(int, values - self._seen), strict=True))
+        )  # whole after a wrap of 32 bits
         moved, self._moved, self._seen = self._moved, Counters(), values
         return counted + moved
 
@@ -100,15 +102,21 @@ class Controller:
         names = ("magic", "protocol", "spec_hash")
         found = dict(zip(names, self._link.read(registers.address("magic"), 3), strict=True))
         if found["magic"] != registers.MAGIC:
-            raise UserError(f"What answers is no dscim device: it reads {found['magic']:#010x} "
-                            f"where {registers.MAGIC:#010x} is due.")
+            raise UserError(
+                f"What answers is no dscim device: it reads {found['magic']:#010x} "
+                f"where {registers.MAGIC:#010x} is due."
+            )
         if found["protocol"] != registers.PROTOCOL:
-            raise UserError(f"The device speaks protocol {found['protocol']}, this host "
-                            f"{registers.PROTOCOL}; rebuild the device or use its own host.")
+            raise UserError(
+                f"The device speaks protocol {found['protocol']}, this host "
+                f"{registers.PROTOCOL}; rebuild the device or use its own host."
+            )
         if found["spec_hash"] != self.spec.hash:
-            raise UserError(f"The device was built from spec {found['spec_hash']:08x}, but "
-                            f"{self.spec.hash:08x} is asked for; rebuild it, or give the "
-                            "options that it was built with.")
+            raise UserError(
+                f"The device was built from spec {found['spec_hash']:08x}, but "
+                f"{self.spec.hash:08x} is asked for; rebuild it, or give the "
+                "options that it was built with."
+            )
 
     def _read_counters(self) -> Words:
         return self._read(registers.address(registers.COUNTERS[0]), len(registers.COUNTERS))

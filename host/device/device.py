@@ -28,7 +28,6 @@ from dscim.progress import Tick
 __all__ = ["Counters", "Device", "Int8", "LayerParameters", "LayerRun", "ProductRun"]
 
 
-
 @dataclasses.dataclass(frozen=True)
 class LayerRun:
     """What a layer gave: outputs (N, out_h, out_w, outputs) int8, int32 when raw."""
@@ -48,17 +47,26 @@ class ProductRun:
 class Device(Controller):
     """A device that runs layers and products. Opening, closing: see `Controller`."""
 
-    def run_layer(self, layer: LayerSpec, parameters: LayerParameters, x: Int8,
-                  progress: Tick | None = None, *, depth: int | None = None,
-                  raw: bool = False) -> LayerRun:
+    def run_layer(
+        self,
+        layer: LayerSpec,
+        parameters: LayerParameters,
+        x: Int8,
+        progress: Tick | None = None,
+        *,
+        depth: int | None = None,
+        raw: bool = False,
+    ) -> LayerRun:
         """Runs a layer on x (N, H, W, C) int8, image by image; weights are uploaded once.
 
         depth: only the first so many inputs of each window count. raw: int32 sums in product
         units, bias included, instead of int8. progress(done, total) is called for each image.
         """
         if x.ndim != 4 or x.shape[1:] != layer.input or x.dtype != np.int8:
-            raise UserError(f"The layer takes int8 inputs of shape (N, {layer.input}), not "
-                            f"{x.dtype} of {x.shape}.")
+            raise UserError(
+                f"The layer takes int8 inputs of shape (N, {layer.input}), not "
+                f"{x.dtype} of {x.shape}."
+            )
         fields = layer_fields(self.spec, layer, depth=depth, raw=raw)
         self.counted()
         self._upload(layer, parameters, fields)
@@ -71,8 +79,14 @@ class Device(Controller):
                 progress(index + 1, len(x))
         return LayerRun(outputs, self.counted())
 
-    def multiply(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int = 0,
-                 progress: Tick | None = None) -> ProductRun:
+    def multiply(
+        self,
+        x: Int8,
+        w: Int8,
+        product: ProductSpec,
+        zero_point: int = 0,
+        progress: Tick | None = None,
+    ) -> ProductRun:
         """sum((x - z) * w) for x (M, K) and w (K, N) int8, of any size, as `product` computes it.
 
         What does not fit the memories at once is cut into pieces whose sums add up; the cuts
@@ -82,14 +96,17 @@ class Device(Controller):
         macro = self.spec.macro
         values = np.zeros((x.shape[0], w.shape[1]), np.int64)
         deepest = self._deepest(w.shape[0])
-        widest = min(w.shape[1], self.spec.channels,
-                     self.spec.weight_rows // deepest * macro.columns)
+        widest = min(
+            w.shape[1], self.spec.channels, self.spec.weight_rows // deepest * macro.columns
+        )
         most = self.spec.activation_words // (pixel_words(deepest) + pixel_words(widest, True))
         most = min(most, MAX_SIDE)
-        pieces = [(slice(m, m + most), slice(k, k + deepest), slice(n, n + widest))
-                  for k in range(0, w.shape[0], deepest)
-                  for n in range(0, w.shape[1], widest)
-                  for m in range(0, x.shape[0], most)]
+        pieces = [
+            (slice(m, m + most), slice(k, k + deepest), slice(n, n + widest))
+            for k in range(0, w.shape[0], deepest)
+            for n in range(0, w.shape[1], widest)
+            for m in range(0, x.shape[0], most)
+        ]
         total = Counters()
         for done, (m, k, n) in enumerate(pieces, 1):
             run = self._piece(x[m, k], w[k, n], product, zero_point)
@@ -112,19 +129,25 @@ class Device(Controller):
     def _piece(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int) -> LayerRun:
         """One 1x1 layer over the rows of x as a column of pixels, raw."""
         outputs = w.shape[1]
-        layer = LayerSpec((len(x), 1, x.shape[1]), outputs, input_zero=zero_point,
-                          product=product)
+        layer = LayerSpec((len(x), 1, x.shape[1]), outputs, input_zero=zero_point, product=product)
         nothing = np.zeros(outputs, np.int32)
         weights = w.T.reshape(outputs, 1, 1, -1)
-        return self.run_layer(layer, LayerParameters(weights, nothing, nothing, nothing),
-                              x[None, :, None, :], raw=True)
+        return self.run_layer(
+            layer,
+            LayerParameters(weights, nothing, nothing, nothing),
+            x[None, :, None, :],
+            raw=True,
+        )
 
-    def _upload(self, layer: LayerSpec, parameters: LayerParameters, fields: dict[str, int]
-                ) -> None:
-        matrix = weight_matrix(parameters.weights)[:fields["depth"]]
+    def _upload(
+        self, layer: LayerSpec, parameters: LayerParameters, fields: dict[str, int]
+    ) -> None:
+        matrix = weight_matrix(parameters.weights)[: fields["depth"]]
         bias = parameters.bias.astype(np.int64)
         if not layer.product.exact:
             bias = bias + column_corrections(matrix, layer.product, layer.input_zero)
-        self.load(pack_weights(matrix, self.spec.macro.columns),
-                  pack_parameters(bias, parameters.multiplier, parameters.shift),
-                  np.array(descriptor.pack(fields), np.uint32))
+        self.load(
+            pack_weights(matrix, self.spec.macro.columns),
+            pack_parameters(bias, parameters.multiplier, parameters.shift),
+            np.array(descriptor.pack(fields), np.uint32),
+        )

@@ -15,7 +15,7 @@ from dscim.host.link.base import Link
 TAKEN = SAMPLES - 8
 """Samples of one look; the rest is on its way through LiteScope's queues."""
 
-SETTLED = 4*SAMPLES
+SETTLED = 4 * SAMPLES
 """Cycles in which LiteScope has emptied its memory and refilled what comes before the trigger."""
 
 
@@ -31,8 +31,7 @@ class Look:
 
     def __post_init__(self) -> None:
         if not 0 <= self.before < TAKEN:
-            raise UserError(f"{self.before} samples before the trigger are outside "
-                            f"0..{TAKEN - 1}.")
+            raise UserError(f"{self.before} samples before the trigger are outside 0..{TAKEN - 1}.")
         _pattern(self.trigger)
 
 
@@ -48,9 +47,14 @@ class Scope:
         for name in ("trigger_enable", "storage_enable", "mux_value", "subsampler_value"):
             self._write(name, 0)
         self._pass(SETTLED)
-        for name, word in (("trigger_mem_mask", mask), ("trigger_mem_value", value),
-                           ("trigger_mem_write", 1), ("storage_offset", look.before),
-                           ("storage_length", TAKEN), ("storage_enable", 1)):
+        for name, word in (
+            ("trigger_mem_mask", mask),
+            ("trigger_mem_value", value),
+            ("trigger_mem_write", 1),
+            ("storage_offset", look.before),
+            ("storage_length", TAKEN),
+            ("storage_enable", 1),
+        ):
             self._write(name, word)
         self._pass(SETTLED)
         self._write("trigger_enable", 1)
@@ -62,14 +66,17 @@ class Scope:
         deadline = time.monotonic() + seconds
         while not self._read("storage_done"):
             if time.monotonic() > deadline:
-                raise UserError(f"The trigger was not met in {seconds:g} s; choose another "
-                                "--trigger.")
+                raise UserError(
+                    f"The trigger was not met in {seconds:g} s; choose another --trigger."
+                )
         before = self._troubles()
         samples = [self._read("storage_mem_data") for _ in range(TAKEN)]
-        self._read("storage_done")      # behind whatever comes twice
+        self._read("storage_done")  # behind whatever comes twice
         if self._troubles() != before:
-            raise LinkError("The line lost or doubled frames while samples were read, of which "
-                            "some are gone; look again.")
+            raise LinkError(
+                "The line lost or doubled frames while samples were read, of which "
+                "some are gone; look again."
+            )
         return np.array(samples, np.uint32)
 
     def _troubles(self) -> int:
@@ -98,8 +105,10 @@ def _pattern(trigger: Mapping[str, int]) -> tuple[int, int]:
         try:
             bit, width = place(name)
         except KeyError as error:
-            raise UserError(f"There is no probe {name!r}; choose one of "
-                            f"{', '.join(probe.name for probe in PROBES)}.") from error
+            raise UserError(
+                f"There is no probe {name!r}; choose one of "
+                f"{', '.join(probe.name for probe in PROBES)}."
+            ) from error
         if not 0 <= wanted < 1 << width:
             raise UserError(f"Probe {name} has {width} bits and is never {wanted}.")
         mask |= ((1 << width) - 1) << bit
@@ -118,8 +127,18 @@ def vcd(samples: Words) -> str:
     keys = {probe.name: chr(ord("!") + index) for index, probe in enumerate(PROBES)}
     head = ["$timescale 1ns $end", "$scope module dscim $end"]
     head += [f"$var wire {probe.width} {keys[probe.name]} {probe.name} $end" for probe in PROBES]
-    return "\n".join([*head, "$upscope $end", "$enddefinitions $end",
-                      *_changes(samples, keys), f"#{10*len(samples)}"]) + "\n"
+    return (
+        "\n".join(
+            [
+                *head,
+                "$upscope $end",
+                "$enddefinitions $end",
+                *_changes(samples, keys),
+                f"#{10 * len(samples)}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _changes(samples: Words, keys: Mapping[str, str]) -> Iterator[str]:
@@ -129,9 +148,10 @@ def _changes(samples: Words, keys: Mapping[str, str]) -> Iterator[str]:
         now = {probe.name: int(column(sample, probe.name)) for probe in PROBES}
         changed = [probe for probe in PROBES if now[probe.name] != last.get(probe.name)]
         if changed:
-            yield f"#{10*index}"
+            yield f"#{10 * index}"
         for probe in changed:
             bits = f"{now[probe.name]:b}"
-            yield (f"b{bits} {keys[probe.name]}" if probe.width > 1
-                   else f"{bits}{keys[probe.name]}")
+            yield (
+                f"b{bits} {keys[probe.name]}" if probe.width > 1 else f"{bits}{keys[probe.name]}"
+            )
         last = now

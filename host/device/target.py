@@ -43,9 +43,15 @@ class Presence:
     take_over: bool = False
 
 
-def open_target(name: str, spec: SocSpec, *, trace: tuple[int, int] | None = None,
-                report: Callable[[str], None] | None = None, presence: Presence | None = None,
-                scope: bool = False) -> Device:
+def open_target(
+    name: str,
+    spec: SocSpec,
+    *,
+    trace: tuple[int, int] | None = None,
+    report: Callable[[str], None] | None = None,
+    presence: Presence | None = None,
+    scope: bool = False,
+) -> Device:
     """The device called `name`, built from `spec`; close it, or use it as a context manager.
 
     name:     "ref" (numpy), "sim" (a simulator of its own, started and ended with the device),
@@ -116,8 +122,10 @@ def _port(scheme: str, place: str) -> tuple[str, int]:
     if not at:
         port, rate = place, str(DEFAULT_BAUD)
     if not port or not rate.isdecimal() or not int(rate):
-        raise UserError(f"Target '{scheme}:{place}' names no port and baud rate; write "
-                        f"{scheme}:/dev/ttyUSB0@1000000, or without @ for {DEFAULT_BAUD} baud.")
+        raise UserError(
+            f"Target '{scheme}:{place}' names no port and baud rate; write "
+            f"{scheme}:/dev/ttyUSB0@1000000, or without @ for {DEFAULT_BAUD} baud."
+        )
     return port, int(rate)
 
 
@@ -127,9 +135,11 @@ def _address(place: str) -> tuple[str, int]:
     if not colon:
         port = str(FRAMES_PORT)
     if not address or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise UserError(f"Target 'eth:{place}' names no address and port; write "
-                        f"eth:192.168.1.50, or eth:192.168.1.50:PORT for another than "
-                        f"{FRAMES_PORT}.")
+        raise UserError(
+            f"Target 'eth:{place}' names no address and port; write "
+            f"eth:192.168.1.50, or eth:192.168.1.50:PORT for another than "
+            f"{FRAMES_PORT}."
+        )
     return address, int(port)
 
 
@@ -156,8 +166,13 @@ def _ethernet(address: str, port: int, spec: SocSpec, presence: Presence) -> Lin
 def _frames(carrier: "Carrier", spec: SocSpec, presence: Presence) -> Link:
     from dscim.host.link.session import FrameLink  # noqa: PLC0415
 
-    return FrameLink(carrier, timeout=TIMEOUT, wait=presence.wait,
-                     take_over=presence.take_over, memories=memory_ranges(spec))
+    return FrameLink(
+        carrier,
+        timeout=TIMEOUT,
+        wait=presence.wait,
+        take_over=presence.take_over,
+        memories=memory_ranges(spec),
+    )
 
 
 def _uartbone(port: str, rate: int, spec: SocSpec) -> Link:
@@ -166,8 +181,13 @@ def _uartbone(port: str, rate: int, spec: SocSpec) -> Link:
     return UartLink(port, baudrate=rate, probe=PROBE, memories=memory_ranges(spec))
 
 
-def _simulator(name: str, spec: SocSpec, trace: tuple[int, int] | None,
-               report: Callable[[str], None], scope: bool) -> Link:
+def _simulator(
+    name: str,
+    spec: SocSpec,
+    trace: tuple[int, int] | None,
+    report: Callable[[str], None],
+    scope: bool,
+) -> Link:
     from dscim.host.link import sim  # noqa: PLC0415 - who simulates needs it
     from dscim.sim.server import Window  # noqa: PLC0415
     from dscim.sim.soc import soc_design  # noqa: PLC0415
@@ -175,5 +195,9 @@ def _simulator(name: str, spec: SocSpec, trace: tuple[int, int] | None,
     window = Window(*trace, Path("dscim.fst")) if trace else None
     ethernet = name == "sim+eth"
     over = sim.over_datagrams if ethernet else sim.over_frames
-    return sim.SimLink(soc_design(spec, ethernet, scope), over(memories=memory_ranges(spec)),
-                       window=window, say=report)
+    return sim.SimLink(
+        soc_design(spec, ethernet, scope),
+        over(memories=memory_ranges(spec)),
+        window=window,
+        say=report,
+    )

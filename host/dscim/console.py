@@ -35,8 +35,7 @@ class Report:
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", PIPED_WIDTH))
-        self._out = Console(quiet=quiet, width=width, highlight=False, markup=False,
-                            emoji=False)
+        self._out = Console(quiet=quiet, width=width, highlight=False, markup=False, emoji=False)
         self._aside = Console(quiet=quiet, stderr=True, highlight=False, markup=False)
         self._verbose = verbose
 
@@ -53,8 +52,11 @@ class Report:
         """A table; a column's title that begins with '>' aligns it to the right."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for title in columns:
-            table.add_column(title.lstrip(">"), overflow="fold",
-                             justify="right" if title.startswith(">") else "left")
+            table.add_column(
+                title.lstrip(">"),
+                overflow="fold",
+                justify="right" if title.startswith(">") else "left",
+            )
         for row in rows:
             table.add_row(*row)
         self._out.print(table)
@@ -62,9 +64,16 @@ class Report:
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:
         """A bar with rate and remaining time on a terminal; yields `step(what, done, total)`."""
-        bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(),
-                       MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
-                       console=self._aside, transient=True, disable=not self._aside.is_terminal)
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=self._aside,
+            transient=True,
+            disable=not self._aside.is_terminal,
+        )
         with bar:
             tasks: dict[str, TaskID] = {}
 
@@ -74,4 +83,5 @@ class Report:
                         bar.update(past, visible=False)
                     tasks[what] = bar.add_task(what, total=total)
                 bar.update(tasks[what], completed=done, total=total)
+
             yield step

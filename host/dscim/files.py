@@ -34,8 +34,10 @@ def load_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
     """The first `count` class numbers of the integer array in `path`; UserError if it is short."""
     array = load_array(path)
     if array.dtype.kind not in "iu" or array.ndim != 1 or len(array) < count:
-        raise UserError(f"'{path}' holds {array.dtype} of the shape {array.shape}; labels are "
-                        f"integers, one for each of the {count} inputs.")
+        raise UserError(
+            f"'{path}' holds {array.dtype} of the shape {array.shape}; labels are "
+            f"integers, one for each of the {count} inputs."
+        )
     return array[:count].astype(np.int64)
 
 

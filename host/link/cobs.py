@@ -38,7 +38,7 @@ def decode(code: bytes) -> bytes:
         following = place + code[place]
         if following > end:
             raise DamagedFrame("A code that ends too early.")
-        parts.append(code[place + 1:following])
+        parts.append(code[place + 1 : following])
         if following - place <= RUN and following < end:
             parts.append(b"\0")
         place = following
@@ -62,8 +62,8 @@ class Splitter:
         What is longer than any frame is cut short: it is none, and nothing grows without bound.
         """
         *whole, kept = (self._kept + data).split(b"\0")
-        self._kept = kept[:MOST_CODE + 1]
-        return [piece[:MOST_CODE + 1] for piece in whole if piece]
+        self._kept = kept[: MOST_CODE + 1]
+        return [piece[: MOST_CODE + 1] for piece in whole if piece]
 
     @property
     def kept(self) -> int:

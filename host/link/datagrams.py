@@ -91,10 +91,20 @@ class DatagramCarrier:
 
     def bone_word(self, address: int) -> int | None:
         """See Carrier. LiteEth's Etherbone answers to its own port number, so that is ours too."""
-        asked = ETHERBONE.pack(ETHERBONE_MAGIC, ETHERBONE_VERSION, ETHERBONE_SIZES, 0,
-                               0, ETHERBONE_BYTES, 0, 1, address, address)
+        asked = ETHERBONE.pack(
+            ETHERBONE_MAGIC,
+            ETHERBONE_VERSION,
+            ETHERBONE_SIZES,
+            0,
+            0,
+            ETHERBONE_BYTES,
+            0,
+            1,
+            address,
+            address,
+        )
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as bone, suppress(OSError):
-            with suppress(OSError):     # taken: a simulator answers to any
+            with suppress(OSError):  # taken: a simulator answers to any
                 bone.bind(("", self._bone[1]))
             bone.settimeout(ETHERBONE_SECONDS)
             bone.connect(self._bone)

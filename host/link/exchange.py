@@ -39,11 +39,16 @@ class Exchange:
         self._counted = counted
         self._line = 2 * FRAME_BYTES * carrier.byte_seconds
         self._flights = Flights()
-        self._newest = 0        # the first turn of the latest one whose own answer has come
-        self._heard = 0.0       # when the last answer came
+        self._newest = 0  # the first turn of the latest one whose own answer has come
+        self._heard = 0.0  # when the last answer came
 
-    def run(self, requests: Iterator[Frame], most: int, span: int,
-            answer: Callable[[Frame, Frame], bool]) -> None:
+    def run(
+        self,
+        requests: Iterator[Frame],
+        most: int,
+        span: int,
+        answer: Callable[[Frame, Frame], bool],
+    ) -> None:
         """Sends every request until `answer(request, frame)` is true for one of its answers.
 
         At most `most` are in flight, and none that is `span` or more ahead of the first open one.
@@ -68,8 +73,10 @@ class Exchange:
             if self.answered != before:
                 progress = now
             elif now - progress > self.timeout:
-                raise LinkError(f"{self._carrier.name} did not answer for {self.timeout:g} s: "
-                                f"{len(self._flights)} frames have no answer.")
+                raise LinkError(
+                    f"{self._carrier.name} did not answer for {self.timeout:g} s: "
+                    f"{len(self._flights)} frames have no answer."
+                )
             self._resend(now)
 
     @property
@@ -81,8 +88,10 @@ class Exchange:
     def _room(self, index: int, request: Frame, most: int, span: int) -> bool:
         first = self._flights.first
         return first is None or (
-            len(self._flights) < most and index - first.index < span
-            and self._flights.load + cost_of(request) <= self._carrier.bytes_in_flight)
+            len(self._flights) < most
+            and index - first.index < span
+            and self._flights.load + cost_of(request) <= self._carrier.bytes_in_flight
+        )
 
     def _send(self, batch: list[Flight]) -> None:
         if not batch:
@@ -125,8 +134,7 @@ class Exchange:
                 return False
             raise Refused(frame, flight.request, self._carrier.name)
         known = False
-        if flight and frame.kind == flight.request.kind | ANSWER \
-                and answer(flight.request, frame):
+        if flight and frame.kind == flight.request.kind | ANSWER and answer(flight.request, frame):
             self._done(flight)
             known = True
         if frame.kind == Kind.WRITTEN and some.kind == Kind.WRITE:
@@ -183,11 +191,14 @@ class Exchange:
         lost = list(takewhile(lambda flight: flight.turns[1] < passed, self._flights))
         late: list[Flight] = []
         if self._next_due() <= now and not (stream and lost):
-            late = [flight for flight in islice(self._flights, len(lost), None)
-                    if self._due(flight) <= now]
+            late = [
+                flight
+                for flight in islice(self._flights, len(lost), None)
+                if self._due(flight) <= now
+            ]
         if stream and late:
             late = [min(late, key=lambda flight: flight.index)]
-            self._heard = now       # the others wait for what becomes of it
+            self._heard = now  # the others wait for what becomes of it
         for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
             self.size.lost()
         self._send(lost + late)

@@ -18,12 +18,16 @@ class Refused(LinkError):
         self.reason = int(frame.words[0])
         self.frame = frame
         place = f"{request.count} words at {request.address:#x}"
-        why = {Reason.ADDRESS: f"{place} are not what frames may reach",
-               Reason.LOCKED: f"{place} are memory, which is not read while the engine runs",
-               Reason.SESSION: "its session is over",
-               Reason.BUSY: "another host's session is open"}
-        said = next((text for reason, text in why.items() if reason == self.reason),
-                    f"reason {self.reason} for kind {request.kind}")
+        why = {
+            Reason.ADDRESS: f"{place} are not what frames may reach",
+            Reason.LOCKED: f"{place} are memory, which is not read while the engine runs",
+            Reason.SESSION: "its session is over",
+            Reason.BUSY: "another host's session is open",
+        }
+        said = next(
+            (text for reason, text in why.items() if reason == self.reason),
+            f"reason {self.reason} for kind {request.kind}",
+        )
         super().__init__(f"{name} refused a frame: {said}.")
 
 
@@ -46,8 +50,8 @@ class Flights:
 
     def __init__(self) -> None:
         self.load = self.repeated = 0
-        self._by_sequence: dict[int, Flight] = {}   # in the order of requests
-        self._by_turn: dict[int, Flight] = {}       # by the last turn, in order
+        self._by_sequence: dict[int, Flight] = {}  # in the order of requests
+        self._by_turn: dict[int, Flight] = {}  # by the last turn, in order
         self._turn = 0
 
     def __len__(self) -> int:
@@ -93,9 +97,12 @@ class Flights:
 
     def before(self, missing: int) -> list[Flight]:
         """Those with sequence numbers before `missing`, modulo SEQUENCES."""
-        return list(takewhile(
-            lambda flight: (missing - flight.request.sequence - 1) % SEQUENCES < SEQUENCES // 2,
-            self._by_sequence.values()))
+        return list(
+            takewhile(
+                lambda flight: (missing - flight.request.sequence - 1) % SEQUENCES < SEQUENCES // 2,
+                self._by_sequence.values(),
+            )
+        )
 
     def clear(self) -> None:
         """Nothing is on its way any more."""

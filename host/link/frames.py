@@ -50,8 +50,10 @@ class Frame:
     def encode(self) -> bytes:
         """The frame's bytes with its check; ValueError where the data are no 0..255 words."""
         if len(self.data) % 4 or self.count > MOST_WORDS or bool(self.data and self.asked):
-            raise ValueError(f"{len(self.data)} bytes and {self.asked} words asked are not "
-                             f"0..{MOST_WORDS} words of 4.")
+            raise ValueError(
+                f"{len(self.data)} bytes and {self.asked} words asked are not "
+                f"0..{MOST_WORDS} words of 4."
+            )
         header = HEADER.pack(self.kind, self.count, self.sequence, self.session, self.address)
         return header + self.data + CHECK.pack(zlib.crc32(self.data, zlib.crc32(header)))
 
@@ -61,10 +63,10 @@ class Frame:
         if len(raw) < OVERHEAD:
             raise DamagedFrame(f"{len(raw)} bytes are no frame.")
         kind, count, sequence, session, address = HEADER.unpack_from(raw)
-        data = raw[HEADER.size:-CHECK.size]
+        data = raw[HEADER.size : -CHECK.size]
         if len(data) != (0 if kind == Kind.READ else 4 * count):
             raise DamagedFrame(f"{len(raw)} bytes are no frame of {count} words.")
-        if zlib.crc32(raw[:-CHECK.size]) != CHECK.unpack_from(raw, len(raw) - CHECK.size)[0]:
+        if zlib.crc32(raw[: -CHECK.size]) != CHECK.unpack_from(raw, len(raw) - CHECK.size)[0]:
             raise DamagedFrame(f"A frame of {len(raw)} bytes fails its check.")
         return cls(kind, sequence, session, address, data, count if kind == Kind.READ else 0)
 

@@ -75,9 +75,11 @@ class Opening:
                 return self._opened(answer)
             reason = int(answer.words[0])
             if reason == Reason.BUSY and now - begun >= wait:
-                raise Busy(f"{carrier.name} is in use by another host; wait for its end "
-                           f"(--wait SECONDS) or end its session (--take-over). If that host "
-                           f"died, the device is free after {answer.address} more cycles.")
+                raise Busy(
+                    f"{carrier.name} is in use by another host; wait for its end "
+                    f"(--wait SECONDS) or end its session (--take-over). If that host "
+                    f"died, the device is free after {answer.address} more cycles."
+                )
             if reason not in (Reason.BUSY, Reason.SESSION):
                 raise LinkError(f"{carrier.name} refused to open a session: reason {reason}.")
             self._renumber(take_over)
@@ -89,8 +91,9 @@ class Opening:
         self._numbers += 1
         while True:
             self._session = secrets.randbits(32)
-            frame = Frame(Kind.OPEN, secrets.randbits(16), self._session,
-                          TAKE_OVER if take_over else 0)
+            frame = Frame(
+                Kind.OPEN, secrets.randbits(16), self._session, TAKE_OVER if take_over else 0
+            )
             self._raw = frame.encode()
             if self._session and self._carrier.harmless(self._raw):
                 return
@@ -106,8 +109,9 @@ class Opening:
             if frame.encode() == self._raw:
                 self._echoes += 1
             elif frame.session == self._session and (
-                    (frame.kind == Kind.OPENED and frame.count >= 4)
-                    or (frame.kind == Kind.REFUSED and frame.count == 1)):
+                (frame.kind == Kind.OPENED and frame.count >= 4)
+                or (frame.kind == Kind.REFUSED and frame.count == 1)
+            ):
                 return frame
         return None
 
@@ -118,24 +122,38 @@ class Opening:
     def _opened(self, answer: Frame) -> Opened:
         boot, spec_hash, window, lease, *more = (int(word) for word in answer.words)
         self._counted.sessions += 1
-        return Opened(self._session, boot, spec_hash, max(1, window), lease,
-                      more[0] if more else 0, self._numbers)
+        return Opened(
+            self._session,
+            boot,
+            spec_hash,
+            max(1, window),
+            lease,
+            more[0] if more else 0,
+            self._numbers,
+        )
 
     def _what_is_there(self, count: int) -> str:
         name = self._carrier.name
         if self._echoes:
-            return (f"{name} only sends back what it is sent: its two lines are joined, or "
-                    "something there echoes; no device answers.")
+            return (
+                f"{name} only sends back what it is sent: its two lines are joined, or "
+                "something there echoes; no device answers."
+            )
         word = self._carrier.bone_word(registers.address("magic"))
         if word is not None:
             return f"{name} {_bone(word, self._carrier.bone)}"
         if count:
-            return (f"{name} sent {count} bytes, but none that answer: another baud rate than the "
-                    "device's, or another device." if self._carrier.stream else
-                    f"{name} sent {count} bytes, but none that answer: something else has this "
-                    "port.")
-        return (f"{name} is silent: no byte came for {self._sends} requests to open a session; "
-                "is the device on, loaded, and connected there?")
+            return (
+                f"{name} sent {count} bytes, but none that answer: another baud rate than the "
+                "device's, or another device."
+                if self._carrier.stream
+                else f"{name} sent {count} bytes, but none that answer: something else has this "
+                "port."
+            )
+        return (
+            f"{name} is silent: no byte came for {self._sends} requests to open a session; "
+            "is the device on, loaded, and connected there?"
+        )
 
 
 def end_session(carrier: Carrier, session: int, counted: LinkStatistics) -> bool:
@@ -166,8 +184,13 @@ def received(carrier: Carrier, until: float, counted: LinkStatistics) -> Iterato
 def _bone(word: int, bone: str) -> str:
     """What a LiteX SoC without frames is, by the word that its bridge reads for `magic`."""
     if word == registers.MAGIC:
-        way = (", or use the target bone:PORT, which checks nothing on the way"
-               if bone == StreamCarrier.bone else "")
+        way = (
+            ", or use the target bone:PORT, which checks nothing on the way"
+            if bone == StreamCarrier.bone
+            else ""
+        )
         return f"is a dscim device that knows no frames, only LiteX's {bone}: rebuild it{way}."
-    return (f"answers LiteX's {bone}, but is no dscim device: it reads {word:#010x} where "
-            f"{registers.MAGIC:#010x} is due.")
+    return (
+        f"answers LiteX's {bone}, but is no dscim device: it reads {word:#010x} where "
+        f"{registers.MAGIC:#010x} is due."
+    )

@@ -23,12 +23,15 @@ class SerialTransport(Stream):
         in_time = int(BRIDGE_SECONDS / 2 / self.byte_seconds) // 4
         self.words_per_command = max(1, min(BRIDGE_WORDS, in_time))
         try:
-            self._port = serial.serial_for_url(target, baudrate, timeout=POLL_SECONDS,
-                                               exclusive=True)
+            self._port = serial.serial_for_url(
+                target, baudrate, timeout=POLL_SECONDS, exclusive=True
+            )
         except (OSError, ValueError) as error:  # SerialException is an OSError
             if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.EBUSY):
-                raise Taken(f"Serial port '{target}' is in use by another program of this machine; "
-                            "wait for its end (--wait SECONDS) or end it.") from None
+                raise Taken(
+                    f"Serial port '{target}' is in use by another program of this machine; "
+                    "wait for its end (--wait SECONDS) or end it."
+                ) from None
             raise LinkError(f"Serial port '{target}' does not open: {error}.") from None
 
     def send(self, data: bytes) -> None:
@@ -55,7 +58,7 @@ class SerialTransport(Stream):
                         return came
                 if time.monotonic() >= deadline:
                     return b""
-        except (OSError, TypeError) as error:   # TypeError: pyserial's port closed under it
+        except (OSError, TypeError) as error:  # TypeError: pyserial's port closed under it
             raise self._failed(error) from None
 
     def close(self) -> None:

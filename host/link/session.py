@@ -36,8 +36,15 @@ class FrameLink:
     Raises LinkError; Busy when another host is there. Not for several threads.
     """
 
-    def __init__(self, carrier: Carrier, *, timeout: float = 5.0, wait: float = 0.0,
-                 take_over: bool = False, memories: Sequence[range] = ()) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        *,
+        timeout: float = 5.0,
+        wait: float = 0.0,
+        take_over: bool = False,
+        memories: Sequence[range] = (),
+    ) -> None:
         self._carrier = carrier
         self._timeout = timeout
         self._memories = memories
@@ -46,7 +53,8 @@ class FrameLink:
         self._written = self._named = 0
         try:
             self.opened = Opening(carrier, self._counted).open(
-                take_over=take_over, wait=wait, timeout=timeout)
+                take_over=take_over, wait=wait, timeout=timeout
+            )
         except BaseException:
             carrier.close()
             raise
@@ -67,15 +75,16 @@ class FrameLink:
         def requests(start: int) -> Iterator[Frame]:
             while start < count:
                 size = min(self._exchange.size.words, count - start)
-                yield Frame(Kind.READ, self._name(), self.opened.session, address + 4 * start,
-                            asked=size)
+                yield Frame(
+                    Kind.READ, self._name(), self.opened.session, address + 4 * start, asked=size
+                )
                 start += size
 
         def answer(request: Frame, frame: Frame) -> bool:
             if frame.address != request.address or frame.count != request.count:
                 return False
             start = request.address - address
-            data[start:start + len(frame.data)] = frame.data
+            data[start : start + len(frame.data)] = frame.data
             return True
 
         self._carry(address, requests, answer, self._carrier.reads_in_flight, harmless=True)
@@ -92,16 +101,20 @@ class FrameLink:
         def requests(start: int) -> Iterator[Frame]:
             while start < len(words):
                 size = min(self._exchange.size.words, len(words) - start)
-                yield Frame(Kind.WRITE, self._written, self.opened.session, address + 4 * start,
-                            data[4 * start:4 * (start + size)])
+                yield Frame(
+                    Kind.WRITE,
+                    self._written,
+                    self.opened.session,
+                    address + 4 * start,
+                    data[4 * start : 4 * (start + size)],
+                )
                 self._written = (self._written + 1) % SEQUENCES
                 start += size
 
         end = address + 4 * len(words)
         memory = any(part.start <= address and end <= part.stop for part in self._memories)
         try:
-            self._carry(address, requests, lambda request, frame: True, SEQUENCES,
-                        harmless=memory)
+            self._carry(address, requests, lambda request, frame: True, SEQUENCES, harmless=memory)
         except BaseException as error:
             self._end(str(error) if isinstance(error, LinkError) else "A write was broken off.")
             raise
@@ -116,8 +129,14 @@ class FrameLink:
         self._named = (self._named + 1) % SEQUENCES
         return self._named
 
-    def _carry(self, address: int, requests: Callable[[int], Iterator[Frame]], answer: Answer,
-               most: int, harmless: bool) -> None:
+    def _carry(
+        self,
+        address: int,
+        requests: Callable[[int], Iterator[Frame]],
+        answer: Answer,
+        most: int,
+        harmless: bool,
+    ) -> None:
         """Has all requests from word 0 on answered, in as many sessions as their leases take."""
         if self._ended is not None:
             raise LinkError(f"The link to {self._carrier.name} has ended: {self._ended}")
@@ -131,12 +150,17 @@ class FrameLink:
                 exchange = self._exchange
                 first = exchange.first_open
                 assert first is not None
-                untouched = exchange.certain and not exchange.answered \
+                untouched = (
+                    exchange.certain
+                    and not exchange.answered
                     and first.sequence == refusal.frame.sequence
+                )
                 self._resume(harmless or untouched)
                 start = (first.address - address) // 4
-        raise LinkError(f"{self._carrier.name} lost {MOST_RESUMES} sessions in one transfer; "
-                        f"its lease of {self.opened.lease} cycles is too short.")
+        raise LinkError(
+            f"{self._carrier.name} lost {MOST_RESUMES} sessions in one transfer; "
+            f"its lease of {self.opened.lease} cycles is too short."
+        )
 
     def _resume(self, harmless: bool) -> None:
         """A new session after the device did not know the last. Raises LinkError with the cause
@@ -150,14 +174,20 @@ class FrameLink:
         self._written = 0
         between = (self.opened.sessions - before.sessions) % (1 << 32)
         if self.opened.boot != before.boot:
-            raise self._over(f"The device at {name} was reset or reloaded in the middle of the "
-                             "session: what was written to it may be gone; begin anew.")
+            raise self._over(
+                f"The device at {name} was reset or reloaded in the middle of the "
+                "session: what was written to it may be gone; begin anew."
+            )
         if between > self.opened.numbers:
-            raise self._over(f"Another host has taken {name} over, or was there after this one's "
-                             "lease had run out: what was written may have changed; begin anew.")
+            raise self._over(
+                f"Another host has taken {name} over, or was there after this one's "
+                "lease had run out: what was written may have changed; begin anew."
+            )
         if not harmless:
-            raise self._over(f"The lease of {name} ran out in the middle of a write to "
-                             "registers: whether it was written is not known; begin anew.")
+            raise self._over(
+                f"The lease of {name} ran out in the middle of a write to "
+                "registers: whether it was written is not known; begin anew."
+            )
 
     def _over(self, reason: str) -> LinkError:
         self._end(reason)
@@ -168,5 +198,5 @@ class FrameLink:
         if self._ended is not None:
             return
         self._ended = reason
-        with suppress(LinkError):   # the way is gone: the lease ends the session
+        with suppress(LinkError):  # the way is gone: the lease ends the session
             end_session(self._carrier, self.opened.session, self._counted)

@@ -53,15 +53,17 @@ def over_datagrams(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) 
     return connect
 
 
-def over_uartbone(*, probe: tuple[int, int], memories: Sequence[range] = (),
-                  timeout: float = TIMEOUT) -> Connect:
+def over_uartbone(
+    *, probe: tuple[int, int], memories: Sequence[range] = (), timeout: float = TIMEOUT
+) -> Connect:
     """Over LiteX's UARTBone; the options are those of UartLink."""
 
     def connect(simulator: Simulator) -> Link:
         patience = int(1.1 * BRIDGE_SECONDS * simulator.design.clk_freq)
         settle = partial(simulator.pass_cycles, patience)
-        return UartLink(_target(simulator), timeout=timeout, probe=probe, memories=memories,
-                        settle=settle)
+        return UartLink(
+            _target(simulator), timeout=timeout, probe=probe, memories=memories, settle=settle
+        )
 
     return connect
 

@@ -85,5 +85,7 @@ class SocketTransport(Stream):
         """One client at a time: a connection that is closed before a byte came is a second one."""
         if self.bytes_received:
             return LinkError(f"{self.name} closed the connection; is it running?")
-        return Taken(f"{self.name} closed the connection: another host has it (--wait SECONDS "
-                     "waits for its end), or it ended.")
+        return Taken(
+            f"{self.name} closed the connection: another host has it (--wait SECONDS "
+            "waits for its end), or it ended."
+        )

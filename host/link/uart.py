@@ -57,8 +57,9 @@ class UartLink:
     @property
     def statistics(self) -> LinkStatistics:
         """Bytes alone: UARTBone has no frames, and nothing of it can be seen to be damaged."""
-        return LinkStatistics(bytes_sent=self._transport.bytes_sent,
-                              bytes_received=self._transport.bytes_received)
+        return LinkStatistics(
+            bytes_sent=self._transport.bytes_sent, bytes_received=self._transport.bytes_received
+        )
 
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""

@@ -9,7 +9,29 @@ from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.weighted import Conv, Depthwise, Weighted
 
-__all__ = ["INPUT", "KINDS", "Add", "AveragePool", "Conv", "Depthwise", "Evaluator", "MaxPool",
-           "Mean", "Network", "Node", "Pad", "Requantise", "Reshape", "Shape", "Softmax",
-           "Weighted", "check_images", "file_hash", "host_node", "load", "predictions", "run",
-           "save"]
+__all__ = [
+    "INPUT",
+    "KINDS",
+    "Add",
+    "AveragePool",
+    "Conv",
+    "Depthwise",
+    "Evaluator",
+    "MaxPool",
+    "Mean",
+    "Network",
+    "Node",
+    "Pad",
+    "Requantise",
+    "Reshape",
+    "Shape",
+    "Softmax",
+    "Weighted",
+    "check_images",
+    "file_hash",
+    "host_node",
+    "load",
+    "predictions",
+    "run",
+    "save",
+]

@@ -46,27 +46,37 @@ def unzip_arrays(data: bytes) -> dict[str, Array]:
         members = archive.infolist()
         total = sum(member.file_size for member in members)
         most = min(MOST_BYTES, SMALL + RATIO * len(data))
-        require(len(members) <= MOST_MEMBERS and total <= most,
-                f"Its {len(members)} members unpack to {total} bytes; of an archive of "
-                f"{len(data)} bytes, at most {MOST_MEMBERS} and {most} are read.")
-        require(all(member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-                    for member in members),
-                "It is packed by another method than deflate.")
-        return {member.filename.removesuffix(".npy"): read_array(archive.read(member))
-                for member in members}
+        require(
+            len(members) <= MOST_MEMBERS and total <= most,
+            f"Its {len(members)} members unpack to {total} bytes; of an archive of "
+            f"{len(data)} bytes, at most {MOST_MEMBERS} and {most} are read.",
+        )
+        require(
+            all(
+                member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                for member in members
+            ),
+            "It is packed by another method than deflate.",
+        )
+        return {
+            member.filename.removesuffix(".npy"): read_array(archive.read(member))
+            for member in members
+        }
 
 
 def read_array(raw: bytes) -> Array:
     """The array in the bytes of a .npy file; ValueError where they are not one, no more no less."""
     file = io.BytesIO(raw)
     version = np.lib.format.read_magic(file)
-    header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-              else np.lib.format.read_array_header_2_0)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, fortran, dtype = header(file)
     count = int(np.prod(shape, dtype=object))
     start = file.tell()
-    if dtype.hasobject or min(shape, default=1) < 0 or \
-            count * dtype.itemsize != len(raw) - start:
+    if dtype.hasobject or min(shape, default=1) < 0 or count * dtype.itemsize != len(raw) - start:
         raise ValueError(f"an array of {dtype} and shape {shape} is not {len(raw) - start} bytes")
     values: Array = np.frombuffer(raw, dtype, count, start).copy()
     return values.reshape(shape, order="F" if fortran else "C")

@@ -35,28 +35,37 @@ class Evaluator:
     threads:    how many work at once; None: as `dscim.host.golden.emulator.parallel` says.
     """
 
-    def __init__(self, network: Network, arithmetic: ProductSpec | None = None,
-                 rows: int = ROWS, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        arithmetic: ProductSpec | None = None,
+        rows: int = ROWS,
+        threads: int | None = None,
+    ) -> None:
         self.network, self._threads = network, threads
         self._layers: dict[str, PreparedNode] = {
             node.name: prepare(layer, node.weights, node.bias, node.multiplier, node.shift, rows)
-            for node, layer in network.layers(arithmetic)}
-        self._tables = {node.name: _table(node) for node in network.nodes
-                        if isinstance(node, POINTWISE)}
+            for node, layer in network.layers(arithmetic)
+        }
+        self._tables = {
+            node.name: _table(node) for node in network.nodes if isinstance(node, POINTWISE)
+        }
         self._uses = Counter(name for node in network.nodes for name in node.inputs)
 
     def with_layers_of(self, other: "Evaluator", names: Collection[str]) -> "Evaluator":
         """This evaluator, but with the layers `names` as `other`, of the same network, has them."""
         mixed = copy.copy(self)
-        mixed._layers = {name: (other if name in names else self)._layers[name]
-                         for name in self._layers}
+        mixed._layers = {
+            name: (other if name in names else self)._layers[name] for name in self._layers
+        }
         return mixed
 
     def wrapped(self, wrap: Callable[[Weighted, PreparedNode], PreparedNode]) -> "Evaluator":
         """This evaluator with every product's layer replaced by what `wrap` makes of it."""
         mixed = copy.copy(self)
-        mixed._layers = {node.name: wrap(node, self._layers[node.name])
-                         for node, _ in self.network.layers()}
+        mixed._layers = {
+            node.name: wrap(node, self._layers[node.name]) for node, _ in self.network.layers()
+        }
         return mixed
 
     def nodes(self, images: Int8) -> dict[str, Int8]:
@@ -83,8 +92,11 @@ class Evaluator:
         check_images(self.network, images)
         if not len(images):
             raise UserError("no images were given: the network needs at least one.")
-        return np.concatenate(over_images(
-            lambda part: self._last(images[part]), len(images), BATCH, step, self._threads))
+        return np.concatenate(
+            over_images(
+                lambda part: self._last(images[part]), len(images), BATCH, step, self._threads
+            )
+        )
 
     def _last(self, images: Int8) -> Int8:
         """The last node's output at one go; every other tensor goes as soon as it may."""
@@ -118,7 +130,8 @@ def check_images(network: Network, images: npt.NDArray[np.generic]) -> Int8:
     if images.dtype != np.int8 or images.shape[1:] != network.shape:
         raise UserError(
             f"the images are {images.dtype} of shape {images.shape}, but the network takes int8 "
-            f"of shape (N, {', '.join(map(str, network.shape))}).")
+            f"of shape (N, {', '.join(map(str, network.shape))})."
+        )
     return images.astype(np.int8, copy=False)
 
 
@@ -126,6 +139,7 @@ def host_node(node: Node, inputs: list[Int8]) -> Int8:
     """The output of a node that needs no macro: any but a convolution."""
     kernel = KERNELS.get(type(node))
     if kernel is None:
-        raise UserError(f"node {node.name!r} of kind {type(node).__name__} is not the host's to "
-                        "run.")
+        raise UserError(
+            f"node {node.name!r} of kind {type(node).__name__} is not the host's to run."
+        )
     return np.clip(kernel(node, *inputs), *node.clamp).astype(np.int8)

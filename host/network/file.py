@@ -39,8 +39,20 @@ so that equal networks keep their bytes."""
 MOST_NODES = 10_000
 """The most nodes of a network that is read."""
 
-DAMAGE = (SpecError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
-          AttributeError, ArithmeticError, EOFError, OSError, RuntimeError, MemoryError)
+DAMAGE = (
+    SpecError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+)
 """What zipfile, zlib, numpy and json raise for damaged files, NotImplementedError among them."""
 
 
@@ -69,8 +81,10 @@ def load(path: Path) -> Network:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UserError(f"'{path}' is no network file: its header does not say {FORMAT!r}.")
     if header.get("version") != VERSION:
-        raise UserError(f"'{path}' has version {str(header.get('version'))[:20]!r} of the network "
-                        f"format, but this program reads version {VERSION}: export it again.")
+        raise UserError(
+            f"'{path}' has version {str(header.get('version'))[:20]!r} of the network "
+            f"format, but this program reads version {VERSION}: export it again."
+        )
     try:
         return _network(header, arrays)
     except DAMAGE as error:
@@ -91,9 +105,16 @@ def file_hash(path: Path) -> str:
 def pack(network: Network) -> bytes:
     """The bytes of the network file."""
     header: dict[str, Any] = {
-        "format": FORMAT, "version": VERSION, "name": network.name, "shape": network.shape,
-        "scale": network.scale, "zero": network.zero, "classes": network.classes,
-        "arithmetic": network.arithmetic.to_json(), "provenance": network.provenance, "nodes": [],
+        "format": FORMAT,
+        "version": VERSION,
+        "name": network.name,
+        "shape": network.shape,
+        "scale": network.scale,
+        "zero": network.zero,
+        "classes": network.classes,
+        "arithmetic": network.arithmetic.to_json(),
+        "provenance": network.provenance,
+        "nodes": [],
     }
     arrays: dict[str, npt.NDArray[Any]] = {}
     for index, node in enumerate(network.nodes):
@@ -111,8 +132,10 @@ def pack(network: Network) -> bytes:
 
 def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Network:
     """The network that header and arrays describe."""
-    fields = {name: _tuples(header[name]) for name in
-              ("name", "shape", "scale", "zero", "classes", "provenance")}
+    fields = {
+        name: _tuples(header[name])
+        for name in ("name", "shape", "scale", "zero", "classes", "provenance")
+    }
     check_fields("The header", Network, fields)
     count = len(header["nodes"])
     require(count <= MOST_NODES, f"It has {count} nodes; {MOST_NODES} are the most.")
@@ -120,10 +143,14 @@ def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Net
     for name, array in arrays.items():
         index, _, field = name.partition(".")
         held.setdefault(index, {})[field] = array
-    nodes = tuple(_node(index, plain, held.pop(str(index), {}))
-                  for index, plain in enumerate(header["nodes"]))
-    network = Network(**fields | {"scale": float(fields["scale"])}, nodes=nodes,
-                      arithmetic=ProductSpec.from_json(header["arithmetic"]))
+    nodes = tuple(
+        _node(index, plain, held.pop(str(index), {})) for index, plain in enumerate(header["nodes"])
+    )
+    network = Network(
+        **fields | {"scale": float(fields["scale"])},
+        nodes=nodes,
+        arithmetic=ProductSpec.from_json(header["arithmetic"]),
+    )
     held.pop("header")
     require(not held, f"It holds arrays of no node: {', '.join(sorted(held))[:80]}.")
     return network
@@ -132,8 +159,10 @@ def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Net
 def _node(index: int, plain: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Node:
     """Node `index`: the fields of its object, and its arrays."""
     if plain.get("kind") not in KINDS:
-        raise SpecError(f"Node {index} is of the unknown kind {str(plain.get('kind'))[:40]!r}; "
-                        f"this program knows {', '.join(KINDS)}.")
+        raise SpecError(
+            f"Node {index} is of the unknown kind {str(plain.get('kind'))[:40]!r}; "
+            f"this program knows {', '.join(KINDS)}."
+        )
     kind = KINDS[plain["kind"]]
     fields = {name: _tuples(value) for name, value in plain.items() if name != "kind"} | arrays
     check_fields(f"Node {index}", kind, fields)

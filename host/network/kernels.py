@@ -19,7 +19,8 @@ def add(node: Add, first: Int8, second: Int8) -> Array:
     """Both inputs widened, brought to one scale, added and brought to the output's."""
     total = np.zeros(first.shape, np.int64)
     for x, zero, multiplier, shift in zip(
-            (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False):
+        (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False
+    ):
         total += scaled((x.astype(np.int64) - zero) << node.left_shift, multiplier, shift, False)
     return scaled(total, node.multipliers[2], node.shifts[2], False) + node.output_zero
 
@@ -79,12 +80,20 @@ def _padded(x: Array, padding: Padding, value: int) -> Array:
 def _windows(node: AveragePool | MaxPool, x: Array, fill: int) -> Array:
     """The windows of x (N, H, W, C), padded with `fill`: (N, out_h, out_w, C, KH, KW)."""
     view = np.lib.stride_tricks.sliding_window_view(
-        _padded(x, node.padding, fill), node.kernel, axis=(1, 2))
-    strided: Array = view[:, ::node.stride[0], ::node.stride[1]]
+        _padded(x, node.padding, fill), node.kernel, axis=(1, 2)
+    )
+    strided: Array = view[:, :: node.stride[0], :: node.stride[1]]
     return strided
 
 
 KERNELS: dict[type[Node], Callable[..., Array]] = {
-    Add: add, AveragePool: average_pool, MaxPool: max_pool, Mean: mean, Pad: pad,
-    Requantise: requantise, Reshape: reshape, Softmax: softmax}
+    Add: add,
+    AveragePool: average_pool,
+    MaxPool: max_pool,
+    Mean: mean,
+    Pad: pad,
+    Requantise: requantise,
+    Reshape: reshape,
+    Softmax: softmax,
+}
 """The function of each kind of node that needs no macro."""

@@ -45,16 +45,21 @@ class Network:
         _check_quantity(f"Network {self.name!r}", self.scale, self.zero)
         zeros = {INPUT: self.zero}
         for node in self.nodes:
-            require(bool(node.name) and node.name not in zeros,
-                    f"The node name {node.name!r} is empty or taken.")
+            require(
+                bool(node.name) and node.name not in zeros,
+                f"The node name {node.name!r} is empty or taken.",
+            )
             for given in node.inputs:
-                require(given in zeros,
-                        f"Node {node.name!r} takes {given!r}, which no earlier node is.")
+                require(
+                    given in zeros, f"Node {node.name!r} takes {given!r}, which no earlier node is."
+                )
             _check(node, tuple(zeros[given] for given in node.inputs))
             zeros[node.name] = node.output_zero
         channels = self.shapes()[self.nodes[-1].name][2]
-        require(len(self.classes) in (0, channels),
-                f"{len(self.classes)} class names do not fit an output of {channels} channels.")
+        require(
+            len(self.classes) in (0, channels),
+            f"{len(self.classes)} class names do not fit an output of {channels} channels.",
+        )
 
     def shapes(self) -> dict[str, Shape]:
         """(height, width, channels) of INPUT and of every node's output."""
@@ -66,8 +71,7 @@ class Network:
             shapes[node.name] = shape
         return shapes
 
-    def layers(self, arithmetic: ProductSpec | None = None
-               ) -> Iterator[tuple[Weighted, LayerSpec]]:
+    def layers(self, arithmetic: ProductSpec | None = None) -> Iterator[tuple[Weighted, LayerSpec]]:
         """The convolutions, depthwise ones too, in order, each with its layer.
 
         arithmetic: the product of each; None: the network's own.
@@ -80,29 +84,38 @@ class Network:
 
 def _check(node: Node, zeros: tuple[int, ...]) -> None:
     """Raises SpecError unless the node's numbers fit each other and its inputs' zero points."""
-    require(len(zeros) == node.arity,
-            f"Node {node.name!r} has {len(zeros)} inputs, not {node.arity}.")
+    require(
+        len(zeros) == node.arity, f"Node {node.name!r} has {len(zeros)} inputs, not {node.arity}."
+    )
     low, high = node.clamp
-    require(-128 <= low <= high <= 127 and -128 <= node.output_zero <= 127,
-            f"Node {node.name!r} has the clamp {node.clamp} and the output zero point "
-            f"{node.output_zero}, not all within -128..127.")
+    require(
+        -128 <= low <= high <= 127 and -128 <= node.output_zero <= 127,
+        f"Node {node.name!r} has the clamp {node.clamp} and the output zero point "
+        f"{node.output_zero}, not all within -128..127.",
+    )
     _check_quantity(f"Node {node.name!r}", node.output_scale, node.output_zero)
     node.check()
     own = node.zeros()
-    require(all(wanted in (None, given) for wanted, given in zip(own, zeros, strict=True)),
-            f"Node {node.name!r} expects the zero points {own}, but its inputs have {zeros}.")
+    require(
+        all(wanted in (None, given) for wanted, given in zip(own, zeros, strict=True)),
+        f"Node {node.name!r} expects the zero points {own}, but its inputs have {zeros}.",
+    )
 
 
 def _check_quantity(what: str, scale: float, zero: int) -> None:
     """Raises SpecError unless integers of this scale and zero point stand for something."""
-    require(isfinite(scale) and scale > 0 and -128 <= zero <= 127,
-            f"{what} has the scale {scale} and the zero point {zero}; a scale is above 0, a zero "
-            "point within -128..127.")
+    require(
+        isfinite(scale) and scale > 0 and -128 <= zero <= 127,
+        f"{what} has the scale {scale} and the zero point {zero}; a scale is above 0, a zero "
+        "point within -128..127.",
+    )
 
 
 def _check_size(what: str, tensor: str, shape: Shape) -> None:
     """Raises SpecError for a tensor that is empty or that no memory holds."""
     height, width, channels = shape
-    require(min(shape) >= 1 and height * width * channels <= MAX_VALUES,
-            f"{what} has an {tensor} of {shape}; sizes begin at 1, and at most {MAX_VALUES} "
-            "values fit.")
+    require(
+        min(shape) >= 1 and height * width * channels <= MAX_VALUES,
+        f"{what} has an {tensor} of {shape}; sizes begin at 1, and at most {MAX_VALUES} "
+        "values fit.",
+    )

@@ -54,21 +54,29 @@ def check_scaling(name: str, multiplier: npt.ArrayLike, shift: npt.ArrayLike) ->
     """Raises SpecError for a multiplier or shift that TensorFlow Lite's kernels cannot take."""
     multipliers: npt.NDArray[Any] = np.asarray(multiplier, np.int64)
     shifts: npt.NDArray[Any] = np.asarray(shift, np.int64)
-    require(bool(((multipliers >= 0) & (multipliers < 1 << 31)).all()
-                 and (abs(shifts) <= 31).all()),
-            f"Node {name!r} has a multiplier below 0 or a shift beyond 31.")
+    require(
+        bool(((multipliers >= 0) & (multipliers < 1 << 31)).all() and (abs(shifts) <= 31).all()),
+        f"Node {name!r} has a multiplier below 0 or a shift beyond 31.",
+    )
 
 
 def pooled_shape(node: Any, shape: Shape) -> Shape:
     """The shape that a pool, with its kernel, stride and padding, makes of `shape`."""
-    require(min(*node.kernel, *node.stride) >= 1 and min(map(min, node.padding)) >= 0,
-            f"Node {node.name!r} has the kernel {node.kernel}, the stride {node.stride} and the "
-            f"padding {node.padding}; sizes begin at 1, paddings at 0.")
-    sides = [(size + sum(pad) - kernel) // stride + 1 for size, pad, kernel, stride in
-             zip(shape[:2], node.padding, node.kernel, node.stride, strict=True)]
+    require(
+        min(*node.kernel, *node.stride) >= 1 and min(map(min, node.padding)) >= 0,
+        f"Node {node.name!r} has the kernel {node.kernel}, the stride {node.stride} and the "
+        f"padding {node.padding}; sizes begin at 1, paddings at 0.",
+    )
+    sides = [
+        (size + sum(pad) - kernel) // stride + 1
+        for size, pad, kernel, stride in zip(
+            shape[:2], node.padding, node.kernel, node.stride, strict=True
+        )
+    ]
     require(min(sides) >= 1, f"Node {node.name!r} pools {node.kernel} out of {shape[:2]}.")
-    require(all(max(pad) < kernel for pad, kernel in
-                zip(node.padding, node.kernel, strict=True)),
-            f"Node {node.name!r} has windows of padding alone: its padding {node.padding} is as "
-            f"large as its kernel {node.kernel}.")
+    require(
+        all(max(pad) < kernel for pad, kernel in zip(node.padding, node.kernel, strict=True)),
+        f"Node {node.name!r} has windows of padding alone: its padding {node.padding} is as "
+        f"large as its kernel {node.kernel}.",
+    )
     return sides[0], sides[1], shape[2]

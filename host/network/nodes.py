@@ -5,6 +5,19 @@ from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.weighted import Conv, Depthwise
 
-KINDS: dict[str, type[Node]] = {kind.__name__: kind for kind in (
-    Conv, Depthwise, Add, AveragePool, MaxPool, Mean, Pad, Requantise, Reshape, Softmax)}
+KINDS: dict[str, type[Node]] = {
+    kind.__name__: kind
+    for kind in (
+        Conv,
+        Depthwise,
+        Add,
+        AveragePool,
+        MaxPool,
+        Mean,
+        Pad,
+        Requantise,
+        Reshape,
+        Softmax,
+    )
+}
 """Every kind of node by its name in a network file."""

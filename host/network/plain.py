@@ -31,13 +31,14 @@ class Add(Node):
     def check(self) -> None:
         """Raises SpecError unless the integers are those of an addition."""
         check_scaling(self.name, self.multipliers, self.shifts)
-        require(0 <= self.left_shift <= 22,
-                f"Node {self.name!r} widens by {self.left_shift} bits, not 0..22.")
+        require(
+            0 <= self.left_shift <= 22,
+            f"Node {self.name!r} widens by {self.left_shift} bits, not 0..22.",
+        )
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
         """That of both inputs."""
-        require(shapes[0] == shapes[1],
-                f"Node {self.name!r} adds tensors of the shapes {shapes}.")
+        require(shapes[0] == shapes[1], f"Node {self.name!r} adds tensors of the shapes {shapes}.")
         return shapes[0]
 
 
@@ -62,8 +63,11 @@ class Requantise(Node):
     def check(self) -> None:
         """Raises SpecError unless the scaling is one and nothing leaves 32 bits."""
         check_scaling(self.name, self.multiplier, self.shift)
-        require(self.shift <= 22, f"Node {self.name!r} shifts left by {self.shift} bits, not "
-                                  "at most 22, beyond which 32 bits overflow.")
+        require(
+            self.shift <= 22,
+            f"Node {self.name!r} shifts left by {self.shift} bits, not "
+            "at most 22, beyond which 32 bits overflow.",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +79,10 @@ class Pad(Node):
     def output_shape(self, shapes: list[Shape]) -> Shape:
         """Larger by the padding."""
         (top, bottom), (left, right) = self.padding
-        require(min(top, bottom, left, right) >= 0,
-                f"Node {self.name!r} has the padding {self.padding}; paddings begin at 0.")
+        require(
+            min(top, bottom, left, right) >= 0,
+            f"Node {self.name!r} has the padding {self.padding}; paddings begin at 0.",
+        )
         height, width, channels = shapes[0]
         return height + top + bottom, width + left + right, channels
 
@@ -90,9 +96,11 @@ class Reshape(Node):
     def output_shape(self, shapes: list[Shape]) -> Shape:
         """The new shape, which holds as many values as the old one."""
         count = np.prod(shapes[0], dtype=object)
-        require(np.prod(self.shape, dtype=object) == count and min(self.shape) >= 1,
-                f"Node {self.name!r} makes {self.shape} of {shapes[0]}, which holds another "
-                "count of values.")
+        require(
+            np.prod(self.shape, dtype=object) == count and min(self.shape) >= 1,
+            f"Node {self.name!r} makes {self.shape} of {shapes[0]}, which holds another "
+            "count of values.",
+        )
         return self.shape
 
 
@@ -113,10 +121,19 @@ class Softmax(Node):
 
     def check(self) -> None:
         """Raises SpecError unless the table is one of falling powers from 1."""
-        good = (self.table.dtype == np.float32 and self.table.shape == (256,)
-                and self.table[0] == 1 and bool(((self.table >= 0) & (self.table <= 1)).all()))
-        require(good, f"Node {self.name!r} has no table of 256 float32 from 1 down to 0, but "
-                      f"{self.table.dtype} of shape {self.table.shape}.")
-        require(self.output_scale >= 2.0**-10,
-                f"Node {self.name!r} has the output scale {self.output_scale}, but a probability "
-                "in 8 bits has 1/256.")
+        good = (
+            self.table.dtype == np.float32
+            and self.table.shape == (256,)
+            and self.table[0] == 1
+            and bool(((self.table >= 0) & (self.table <= 1)).all())
+        )
+        require(
+            good,
+            f"Node {self.name!r} has no table of 256 float32 from 1 down to 0, but "
+            f"{self.table.dtype} of shape {self.table.shape}.",
+        )
+        require(
+            self.output_scale >= 2.0**-10,
+            f"Node {self.name!r} has the output scale {self.output_scale}, but a probability "
+            "in 8 bits has 1/256.",
+        )

@@ -64,7 +64,9 @@ class Mean(Node):
     def output_shape(self, shapes: list[Shape]) -> Shape:
         """One position; its sum must stay within 32 bits."""
         height, width, channels = shapes[0]
-        require(height * width < 1 << 23,
-                f"Node {self.name!r} sums {height * width} positions; 32 bits hold those of "
-                f"{(1 << 23) - 1}.")
+        require(
+            height * width < 1 << 23,
+            f"Node {self.name!r} sums {height * width} positions; 32 bits hold those of "
+            f"{(1 << 23) - 1}.",
+        )
         return 1, 1, channels

@@ -20,18 +20,24 @@ def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
     multiplier = np.where(carried, 1 << 30, multiplier)
     shift = shift + carried
     lost = shift < -31
-    return (np.where(lost, 0, multiplier).astype(np.int32),
-            np.where(lost, 0, shift).astype(np.int32))
+    return (
+        np.where(lost, 0, multiplier).astype(np.int32),
+        np.where(lost, 0, shift).astype(np.int32),
+    )
 
 
-def add_factors(first: float, second: float, output: float, left_shift: int = 20
-                ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def add_factors(
+    first: float, second: float, output: float, left_shift: int = 20
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Multipliers and shifts of an Add (first input, second input, output) from its scales."""
     twice = 2 * max(first, second)
     multipliers, shifts = quantise_multiplier(
-        [first / twice, second / twice, twice / (output * (1 << left_shift))])
-    return ((int(multipliers[0]), int(multipliers[1]), int(multipliers[2])),
-            (int(shifts[0]), int(shifts[1]), int(shifts[2])))
+        [first / twice, second / twice, twice / (output * (1 << left_shift))]
+    )
+    return (
+        (int(multipliers[0]), int(multipliers[1]), int(multipliers[2])),
+        (int(shifts[0]), int(shifts[1]), int(shifts[2])),
+    )
 
 
 def mean_factors(real: float, count: int) -> tuple[int, int]:

@@ -35,8 +35,10 @@ def shipped_images(count: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int
             with np.load(path, allow_pickle=False) as archive:
                 images, labels = archive["images"], archive["labels"]
         except OSError as error:
-            raise UserError(f"The images '{path}' that ship with dscim cannot be read "
-                            f"({error.strerror}); install dscim again.") from error
+            raise UserError(
+                f"The images '{path}' that ship with dscim cannot be read "
+                f"({error.strerror}); install dscim again."
+            ) from error
     if not 1 <= count <= len(images):
         raise UserError(f"{count} images are outside 1..{len(images)}, which ship with dscim.")
     return as_integers(images[:count]), labels[:count].astype(np.int64)

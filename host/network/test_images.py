@@ -23,5 +23,11 @@ def as_integers(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
 def write(data: Dataset, path: Path) -> None:
     """Write the first images of the test set; equal data give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(zip_arrays({"images": data.test_images[:COUNT, :, :, 0],
-                                 "labels": data.test_labels[:COUNT].astype(np.uint8)}))
+    path.write_bytes(
+        zip_arrays(
+            {
+                "images": data.test_images[:COUNT, :, :, 0],
+                "labels": data.test_labels[:COUNT].astype(np.uint8),
+            }
+        )
+    )

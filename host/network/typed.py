@@ -14,9 +14,11 @@ def check_fields(what: str, kind: type, values: dict[str, Any]) -> None:
     """Raises SpecError unless each of `values` that is a field of `kind` has the field's type."""
     for name, hint in _hints(kind).items():
         if name in values:
-            require(conforms(values[name], hint),
-                    f"{what} has the field {name} of {str(values[name])[:60]!r}, which is not "
-                    f"{getattr(hint, '__name__', None) or hint}.")
+            require(
+                conforms(values[name], hint),
+                f"{what} has the field {name} of {str(values[name])[:60]!r}, which is not "
+                f"{getattr(hint, '__name__', None) or hint}.",
+            )
 
 
 def conforms(value: Any, hint: Any) -> bool:

@@ -19,8 +19,9 @@ def stretched(network: ProductSpec, activation_shift: int, stretch: int) -> Prod
     In signed mode offset there is no shift; a stream is as long as it can be at most.
     """
     shift = activation_shift if network.signed == "split" else 0
-    return replace(network, activation_shift=shift,
-                   length=min(network.length * stretch, network.longest))
+    return replace(
+        network, activation_shift=shift, length=min(network.length * stretch, network.longest)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,19 +71,28 @@ class Weighted(Node):
 
     def check_arrays(self, axes: str, dimensions: int) -> None:
         """Raises SpecError unless the arrays have their shapes, types and ranges."""
-        require(self.weights.dtype == np.int8 and self.weights.ndim == dimensions,
-                f"Node {self.name!r} has weights {self.weights.dtype} of shape "
-                f"{self.weights.shape}, not {axes} int8.")
+        require(
+            self.weights.dtype == np.int8 and self.weights.ndim == dimensions,
+            f"Node {self.name!r} has weights {self.weights.dtype} of shape "
+            f"{self.weights.shape}, not {axes} int8.",
+        )
         for what in ("bias", "multiplier", "shift"):
             array = getattr(self, what)
-            require(array.dtype == np.int32 and array.shape == (self.outputs,),
-                    f"Node {self.name!r} has a {what} {array.dtype} of shape {array.shape}, not "
-                    f"one int32 for each of {self.outputs} outputs.")
+            require(
+                array.dtype == np.int32 and array.shape == (self.outputs,),
+                f"Node {self.name!r} has a {what} {array.dtype} of shape {array.shape}, not "
+                f"one int32 for each of {self.outputs} outputs.",
+            )
         check_scaling(self.name, self.multiplier, self.shift)
-        require(self.activation_shift in range(4),
-                f"Node {self.name!r} has the activation shift {self.activation_shift}, not 0..3.")
-        require(self.stretch in STRETCHES, f"Node {self.name!r} has a stream stretched by "
-                                           f"{self.stretch}, not by one of {STRETCHES}.")
+        require(
+            self.activation_shift in range(4),
+            f"Node {self.name!r} has the activation shift {self.activation_shift}, not 0..3.",
+        )
+        require(
+            self.stretch in STRETCHES,
+            f"Node {self.name!r} has a stream stretched by "
+            f"{self.stretch}, not by one of {STRETCHES}.",
+        )
 
     def arithmetic(self, network: ProductSpec) -> ProductSpec:
         """`network`'s arithmetic with the activation shift and the stretch of this node."""
@@ -109,12 +119,23 @@ class Conv(Weighted):
     def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
         """The convolution on an input of `shape` by `arithmetic`."""
         outputs, height, width, channels = self.weights.shape
-        require(channels == shape[2], f"Node {self.name!r} has weights for {channels} channels, "
-                                      f"but its input has {shape[2]}.")
+        require(
+            channels == shape[2],
+            f"Node {self.name!r} has weights for {channels} channels, "
+            f"but its input has {shape[2]}.",
+        )
         return LayerSpec(
-            shape, outputs, (height, width), self.stride, self.padding, self.input_zero,
-            self.output_zero, self.clamp, self.arithmetic(arithmetic),
-            single_rounding=self.single_rounding)
+            shape,
+            outputs,
+            (height, width),
+            self.stride,
+            self.padding,
+            self.input_zero,
+            self.output_zero,
+            self.clamp,
+            self.arithmetic(arithmetic),
+            single_rounding=self.single_rounding,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +157,21 @@ class Depthwise(Weighted):
     def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
         """The depthwise convolution on an input of `shape` by `arithmetic`, split or exact."""
         height, width, outputs = self.weights.shape
-        require(shape[2] > 0 and outputs % shape[2] == 0,
-                f"Node {self.name!r} has weights for {outputs} outputs, no multiple of the "
-                f"{shape[2]} channels of its input.")
+        require(
+            shape[2] > 0 and outputs % shape[2] == 0,
+            f"Node {self.name!r} has weights for {outputs} outputs, no multiple of the "
+            f"{shape[2]} channels of its input.",
+        )
         return LayerSpec(
-            shape, outputs, (height, width), self.stride, self.padding, self.input_zero,
-            self.output_zero, self.clamp, self.arithmetic(arithmetic), True,
-            self.single_rounding)
+            shape,
+            outputs,
+            (height, width),
+            self.stride,
+            self.padding,
+            self.input_zero,
+            self.output_zero,
+            self.clamp,
+            self.arithmetic(arithmetic),
+            True,
+            self.single_rounding,
+        )

@@ -27,8 +27,11 @@ from dscim.gateware.specs import TABLES, ProductSpec, SpecError, describe, table
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 from dscim.host.research.calibrate import calibrate
 
-ARITHMETICS = tuple(ProductSpec(or_width, length) for or_width, lengths in (
-    (16, (64, 128, 256, 1024)), (64, (64, 128, 256))) for length in lengths)
+ARITHMETICS = tuple(
+    ProductSpec(or_width, length)
+    for or_width, lengths in ((16, (64, 128, 256, 1024)), (64, (64, 128, 256)))
+    for length in lengths
+)
 """DS-CIM1 and DS-CIM2 at the lengths of the table."""
 
 COLUMNS = ("arithmetic", ">as is", ">calibrated", ">fine-tuned")
@@ -56,8 +59,9 @@ class Table:
 
     def exact(self) -> dict[str, Any]:
         """The row of the exact product."""
-        return self._row(dataclasses.replace(self.network.arithmetic, exact=True,
-                                             activation_shift=0))
+        return self._row(
+            dataclasses.replace(self.network.arithmetic, exact=True, activation_shift=0)
+        )
 
     def row(self, arithmetic: ProductSpec) -> dict[str, Any]:
         """The row of a stochastic product, accuracies 0 to 1."""
@@ -68,16 +72,24 @@ class Table:
         for path in self.tuned:
             other, digest = load(path), file_hash(path)
             if other.arithmetic == arithmetic and row.get("fine_tuned_sha256") != digest:
-                row |= {"fine_tuned": accuracy(other, arithmetic, self.images, self.labels),
-                        "fine_tuned_file": path.name, "fine_tuned_sha256": digest}
+                row |= {
+                    "fine_tuned": accuracy(other, arithmetic, self.images, self.labels),
+                    "fine_tuned_file": path.name,
+                    "fine_tuned_sha256": digest,
+                }
         return row
 
     def _row(self, arithmetic: ProductSpec) -> dict[str, Any]:
         """What is known of a row, at least the network as it is."""
         known = self.known.get(arithmetic)
-        return dict(known) if known else {
-            "settings": arithmetic.to_json(),
-            "as_is": accuracy(self.network, arithmetic, self.images, self.labels)}
+        return (
+            dict(known)
+            if known
+            else {
+                "settings": arithmetic.to_json(),
+                "as_is": accuracy(self.network, arithmetic, self.images, self.labels),
+            }
+        )
 
 
 def main() -> int:
@@ -91,11 +103,17 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dscim dev accuracy", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="dscim dev accuracy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("network", type=Path, metavar="NETWORK", help="for the exact product")
-    for name, text in (("train", "inputs for calibration"), ("test", "inputs to report on"),
-                       ("labels", "their class numbers")):
+    for name, text in (
+        ("train", "inputs for calibration"),
+        ("test", "inputs to report on"),
+        ("labels", "their class numbers"),
+    ):
         parser.add_argument(f"--{name}", type=Path, required=True, help=text)
     parser.add_argument("--tuned", type=Path, nargs="*", default=[], help="fine-tuned networks")
     parser.add_argument("--calibration", type=int, default=256, help="inputs (default 256)")
@@ -114,26 +132,42 @@ def _table(options: argparse.Namespace, report: Report) -> None:
     for path in options.tuned:
         load(path)  # a wrong file is told at once
     images = load_int8(options.test, "a network's input", axes)
-    labels = load_labels(options.labels, len(images))[:options.limit]
-    train = load_int8(options.train, "a network's input", axes)[:options.calibration]
-    images = images[:options.limit]
-    facts = {"network": network.name, "network_sha256": file_hash(options.network),
-             "calibration_inputs": len(train), "images": len(images),
-             "inputs_sha256": _digest(train, images, labels)}
+    labels = load_labels(options.labels, len(images))[: options.limit]
+    train = load_int8(options.train, "a network's input", axes)[: options.calibration]
+    images = images[: options.limit]
+    facts = {
+        "network": network.name,
+        "network_sha256": file_hash(options.network),
+        "calibration_inputs": len(train),
+        "images": len(images),
+        "inputs_sha256": _digest(train, images, labels),
+    }
     table = Table(network, options.tuned, train, images, labels, _known(options.json, facts))
     found = [table.exact()]
-    arithmetics = [dataclasses.replace(one, sequence=table_sequence(options.table))
-                   if options.table else one for one in ARITHMETICS]
+    arithmetics = [
+        dataclasses.replace(one, sequence=table_sequence(options.table)) if options.table else one
+        for one in ARITHMETICS
+    ]
     for place, arithmetic in enumerate(arithmetics, 1):
         began = time.monotonic()
         found.append(table.row(arithmetic))
         save_json(options.json, facts | {"rows": found})
-        report.say(f"[{place}/{len(arithmetics)}] {describe(arithmetic)}: "
-                   f"{time.monotonic() - began:.0f} s")
-    report.table(COLUMNS, [(
-        describe(ProductSpec.from_json(row["settings"])),
-        *(f"{100 * row[name]:.2f} %" if name in row else "-"
-          for name in ("as_is", "calibrated", "fine_tuned"))) for row in found])
+        report.say(
+            f"[{place}/{len(arithmetics)}] {describe(arithmetic)}: {time.monotonic() - began:.0f} s"
+        )
+    report.table(
+        COLUMNS,
+        [
+            (
+                describe(ProductSpec.from_json(row["settings"])),
+                *(
+                    f"{100 * row[name]:.2f} %" if name in row else "-"
+                    for name in ("as_is", "calibrated", "fine_tuned")
+                ),
+            )
+            for row in found
+        ],
+    )
 
 
 def _digest(*arrays: npt.NDArray[np.generic]) -> str:

@@ -35,9 +35,12 @@ from dscim.host.network.shipped import EXACT, shipped_network
 
 SPECS = {
     "exact INT8": ProductSpec(exact=True),
-    "DS-CIM1 L = 64": ProductSpec(16, 64), "DS-CIM1 L = 256": ProductSpec(16, 256),
-    "DS-CIM1 L = 1024": ProductSpec(16, 1024), "DS-CIM2 L = 64": ProductSpec(64, 64),
-    "DS-CIM2 L = 256": ProductSpec(64, 256)}
+    "DS-CIM1 L = 64": ProductSpec(16, 64),
+    "DS-CIM1 L = 256": ProductSpec(16, 256),
+    "DS-CIM1 L = 1024": ProductSpec(16, 1024),
+    "DS-CIM2 L = 64": ProductSpec(64, 64),
+    "DS-CIM2 L = 256": ProductSpec(64, 256),
+}
 
 AIMS = {"DS-CIM1 L = 256": 10.0, "DS-CIM2 L = 64": 2.0}
 """At most so many times the float32 products."""
@@ -64,12 +67,16 @@ class Bench:
             yield name, self._sum(spec, self._emulated)
         for name, spec in SPECS.items():
             if not spec.exact:
-                yield f"{name}, numpy matrix form", self._sum(
-                    spec, functools.partial(self._product, MATRIX_WINDOWS, _matrix_form))
+                yield (
+                    f"{name}, numpy matrix form",
+                    self._sum(spec, functools.partial(self._product, MATRIX_WINDOWS, _matrix_form)),
+                )
         for name, spec in SPECS.items():
             if not spec.exact:
-                yield f"{name}, bit streams", self._sum(
-                    spec, functools.partial(self._product, STREAM_WINDOWS, _bit_streams))
+                yield (
+                    f"{name}, bit streams",
+                    self._sum(spec, functools.partial(self._product, STREAM_WINDOWS, _bit_streams)),
+                )
 
     def _sum(self, spec: ProductSpec, way: Callable[..., float]) -> float:
         """All layers' seconds an image by one way."""
@@ -84,15 +91,22 @@ class Bench:
         unrolled = windows(x, layer).reshape(-1, layer.depth).astype(np.float32)
         matrix = weight_matrix(node.weights).astype(np.float32)
         out = np.empty((len(unrolled), layer.outputs), np.float32)
-        return self._shared(lambda part: np.matmul(unrolled[part], matrix, out=out[part]),
-                            len(unrolled))
+        return self._shared(
+            lambda part: np.matmul(unrolled[part], matrix, out=out[part]), len(unrolled)
+        )
 
     def _emulated(self, node: Weighted, layer: LayerSpec, x: npt.NDArray[np.int8]) -> float:
         made = prepare(layer, node.weights, node.bias, node.multiplier, node.shift)
         return self._shared(lambda part: made.run(x[part]), len(x))
 
-    def _product(self, count: int, way: Callable[..., Callable[[npt.NDArray[np.int8]], Any]],
-                 node: Weighted, layer: LayerSpec, x: npt.NDArray[np.int8]) -> float:
+    def _product(
+        self,
+        count: int,
+        way: Callable[..., Callable[[npt.NDArray[np.int8]], Any]],
+        node: Weighted,
+        layer: LayerSpec,
+        x: npt.NDArray[np.int8],
+    ) -> float:
         unrolled = windows(x[:1], layer).reshape(-1, layer.depth)
         pixels = len(unrolled) * self.images
         run, some = way(weight_matrix(node.weights), layer), unrolled[:count]
@@ -109,13 +123,15 @@ class Bench:
         return min(found[1:])
 
 
-def _matrix_form(matrix: npt.NDArray[np.int8], layer: LayerSpec
-                 ) -> Callable[[npt.NDArray[np.int8]], Any]:
+def _matrix_form(
+    matrix: npt.NDArray[np.int8], layer: LayerSpec
+) -> Callable[[npt.NDArray[np.int8]], Any]:
     return PreparedWeights(matrix, layer.product, layer.input_zero).product
 
 
-def _bit_streams(matrix: npt.NDArray[np.int8], layer: LayerSpec
-                 ) -> Callable[[npt.NDArray[np.int8]], Any]:
+def _bit_streams(
+    matrix: npt.NDArray[np.int8], layer: LayerSpec
+) -> Callable[[npt.NDArray[np.int8]], Any]:
     return lambda x: bitstream.product(x, matrix, layer.product, layer.input_zero)
 
 
@@ -132,15 +148,27 @@ def measure(network: Network, options: argparse.Namespace, console: Console) -> 
         aim = f"at most {AIMS[name]:g}" if name in AIMS else ""
         table.add_row(name, f"{1e3 * value:.3f}", f"{value / base:.2f}", aim)
     console.print(table)
-    gains = {name: seconds[f"{name}, bit streams"] / seconds[name]
-             for name, spec in SPECS.items() if not spec.exact}
-    console.print("against bit streams, faster by: "
-                  + ", ".join(f"{name} {gain:.0f}" for name, gain in gains.items()))
+    gains = {
+        name: seconds[f"{name}, bit streams"] / seconds[name]
+        for name, spec in SPECS.items()
+        if not spec.exact
+    }
+    console.print(
+        "against bit streams, faster by: "
+        + ", ".join(f"{name} {gain:.0f}" for name, gain in gains.items())
+    )
     left = [node.name for node, layer in network.layers() if layer.depthwise]
-    return {"network": network.name, "images": options.images, "seconds": seconds,
-            "times_float32": {name: value / base for name, value in seconds.items()},
-            "faster_than_bit_streams": gains, "aims": AIMS, "depthwise_left_out": left,
-            "threads": thread_count(), "seed": options.seed}
+    return {
+        "network": network.name,
+        "images": options.images,
+        "seconds": seconds,
+        "times_float32": {name: value / base for name, value in seconds.items()},
+        "faster_than_bit_streams": gains,
+        "aims": AIMS,
+        "depthwise_left_out": left,
+        "threads": thread_count(),
+        "seed": options.seed,
+    }
 
 
 def main() -> int:
@@ -148,8 +176,9 @@ def main() -> int:
     if os.environ.get(ONE_THREAD) != "1":  # numpy reads it when it is loaded: start again
         os.environ[ONE_THREAD] = "1"
         os.execv(sys.executable, sys.orig_argv)
-    parser = argparse.ArgumentParser(prog="python -m dscim.host.research.emulation",
-                                     description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m dscim.host.research.emulation", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("networks", nargs="*", type=Path, metavar="NETWORK")
     parser.add_argument("--images", type=int, default=16, help="images at a time (default 16)")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions (default 3)")
@@ -160,8 +189,10 @@ def main() -> int:
     try:
         check_writable(options.json)
         networks = [load(path) for path in options.networks] or [shipped_network(EXACT)]
-        console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
-                      f"numpy {np.__version__}; seed {options.seed}")
+        console.print(
+            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
+            f"numpy {np.__version__}; seed {options.seed}"
+        )
         if why_no_kernel():
             console.print(why_no_kernel())
         save_json(options.json, [measure(network, options, console) for network in networks])

@@ -56,8 +56,9 @@ class LossReport:
         return dataclasses.asdict(self)
 
 
-def loss_report(network: Network, arithmetic: ProductSpec, images: Int8, labels: Int64 | None,
-                step: Progress) -> LossReport:
+def loss_report(
+    network: Network, arithmetic: ProductSpec, images: Int8, labels: Int64 | None, step: Progress
+) -> LossReport:
     """The report on images (N, H, W, C) int8, by the emulator; arithmetic is not exact.
 
     labels: (N,) classes, or None: then the exact network's answers are what is right.
@@ -67,8 +68,8 @@ def loss_report(network: Network, arithmetic: ProductSpec, images: Int8, labels:
     names = [node.name for node in network.nodes if isinstance(node, Weighted)]
 
     def answers(evaluator: Evaluator, what: str) -> Int64:
-        return predictions(evaluator.outputs(
-            images, lambda done, total: step(what, done, total)))
+        return predictions(evaluator.outputs(images, lambda done, total: step(what, done, total)))
+
     wanted = answers(exact, "exact")
     right = wanted if labels is None else labels
     score = float((answers(now, "as it is") == right).mean())
@@ -76,26 +77,35 @@ def loss_report(network: Network, arithmetic: ProductSpec, images: Int8, labels:
     nodes = _nodes(now, images[:GLANCED])
     layers = []
     for name in names:
-        alone = float((answers(now.with_layers_of(exact, {name}), f"{name} exact") == right)
-                      .mean())
+        alone = float((answers(now.with_layers_of(exact, {name}), f"{name} exact") == right).mean())
         share = (alone - score) / (best - score) if best > score else None
         layers.append(LayerLoss(name, *_judged(network, arithmetic, name, nodes, alone, share)))
-    return LossReport("agreement with exact" if labels is None else "accuracy", best, score,
-                      tuple(layers))
+    return LossReport(
+        "agreement with exact" if labels is None else "accuracy", best, score, tuple(layers)
+    )
 
 
 def _nodes(evaluator: Evaluator, images: Int8) -> dict[str, Int8]:
     """Every node's output, and the input."""
     parts = over_images(lambda part: evaluator.nodes(images[part]), len(images), BATCH)
-    return {INPUT: images,
-            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}}
+    return {
+        INPUT: images,
+        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+    }
 
 
-def _judged(network: Network, arithmetic: ProductSpec, name: str, nodes: dict[str, Int8],
-            alone: float, share: float | None) -> tuple[float, float, float | None, str]:
+def _judged(
+    network: Network,
+    arithmetic: ProductSpec,
+    name: str,
+    nodes: dict[str, Int8],
+    alone: float,
+    share: float | None,
+) -> tuple[float, float, float | None, str]:
     """The fields of a LayerLoss but the name."""
-    node, layer = next((node, layer) for node, layer in network.layers(arithmetic)
-                       if node.name == name)
+    node, layer = next(
+        (node, layer) for node, layer in network.layers(arithmetic) if node.name == name
+    )
     x = nodes[node.inputs[0]]
     windows = windows_at(x, layer, sample(PIXELS, layer, len(x), 0))
     trial = Trial(node, layer, windows)
@@ -138,10 +148,13 @@ class Trial:
             gains[f"L = {longer.length}"] = self.snr(longer) - now
         except SpecError:  # no stream is longer
             pass
-        helpful = sorted(((gain, what) for what, gain in gains.items() if gain >= WORTH),
-                         reverse=True)
-        return ", ".join(f"{what}: {gain:+.1f} dB" for gain, what in helpful[:2]) or \
-            "nothing of this kind"
+        helpful = sorted(
+            ((gain, what) for what, gain in gains.items() if gain >= WORTH), reverse=True
+        )
+        return (
+            ", ".join(f"{what}: {gain:+.1f} dB" for gain, what in helpful[:2])
+            or "nothing of this kind"
+        )
 
     def _sums(self, product: ProductSpec) -> Floats:
         return products(self._windows, self._layer, self._node.weights, product)
@@ -150,5 +163,4 @@ class Trial:
     def _weight(self) -> Floats:
         """Squares of the steps of the output that a product unit of each channel makes."""
         shift = self._node.shift.astype(np.float64) - 31
-        return np.square(np.ldexp(self._node.multiplier.astype(np.float64),
-                                  shift.astype(np.int64)))
+        return np.square(np.ldexp(self._node.multiplier.astype(np.float64), shift.astype(np.int64)))

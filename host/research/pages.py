@@ -20,7 +20,10 @@ from dscim.host.research.prune import results as pruned
 from dscim.host.research.studies import results as studies
 
 KINDS: dict[str, Callable[[str], str]] = {
-    "study": studies.shown, "table": builds.shown, "pruned": pruned.shown}
+    "study": studies.shown,
+    "table": builds.shown,
+    "pruned": pruned.shown,
+}
 """What makes the Markdown of a block of that kind, by its name."""
 
 BLOCK = re.compile(rf"(<!-- ({'|'.join(KINDS)}) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,8 +36,9 @@ def rendered(text: str) -> str:
 
 def main() -> int:
     """Checks or writes the blocks of pages; 1 where one differs, 2 for a misuse."""
-    parser = argparse.ArgumentParser(prog="python -m dscim.host.research.pages",
-                                     description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m dscim.host.research.pages", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE")
     parser.add_argument("--write", action="store_true", help="write the blocks instead")
     options = parser.parse_args()
@@ -44,8 +48,10 @@ def main() -> int:
         print(f"dscim: {error}", file=sys.stderr)
         return 2
     for page in differ:
-        print(f"dscim: the tables in '{page}' are not those of the kept results; run with "
-              "--write.", file=sys.stderr)
+        print(
+            f"dscim: the tables in '{page}' are not those of the kept results; run with --write.",
+            file=sys.stderr,
+        )
     return 1 if differ else 0
 
 

@@ -13,15 +13,19 @@ class FreeStore:
     def __init__(self, spec: MacroSpec):
         self.store = self
         self.width = log2_int(spec.side) + 1
-        self.operands = Signal(spec.rows*self.width, name_override="operands")
-        self.weights = Signal(spec.rows*self.width*spec.columns, name_override="weights")
-        places = [self.weights[k*spec.columns:(k + 1)*spec.columns]
-                  for k in range(spec.rows*self.width)]
-        self.slices = [places[row*self.width:(row + 1)*self.width] for row in range(spec.rows)]
+        self.operands = Signal(spec.rows * self.width, name_override="operands")
+        self.weights = Signal(spec.rows * self.width * spec.columns, name_override="weights")
+        places = [
+            self.weights[k * spec.columns : (k + 1) * spec.columns]
+            for k in range(spec.rows * self.width)
+        ]
+        self.slices = [
+            places[row * self.width : (row + 1) * self.width] for row in range(spec.rows)
+        ]
 
     def row(self, row: int):
         """Operand and sign of a row."""
-        return self.operands[row*self.width:(row + 1)*self.width]
+        return self.operands[row * self.width : (row + 1) * self.width]
 
 
 class FreeGroups(Array):
@@ -34,33 +38,44 @@ class FreeGroups(Array):
         self.spec = spec
         self.cd_sys = ClockDomain("sys", reset_less=True)
         self.window = self.store = store = FreeStore(spec)
-        self.points = Signal(16*spec.lanes, name_override="points")
-        points = [(self.points[16*p:16*p + 8], self.points[16*p + 8:16*p + 16])
-                  for p in range(spec.lanes)]
+        self.points = Signal(16 * spec.lanes, name_override="points")
+        points = [
+            (self.points[16 * p : 16 * p + 8], self.points[16 * p + 8 : 16 * p + 16])
+            for p in range(spec.lanes)
+        ]
         self.slices = PointSlices(points, spec.side, spec.columns)
         if shared:
             self.slices.region_w[3] = self.slices.region_w[2]
         group = self._group(0)
-        width = spec.lanes*spec.columns
-        self.rows = Signal(spec.or_width*width, name_override="rows")
+        width = spec.lanes * spec.columns
+        self.rows = Signal(spec.or_width * width, name_override="rows")
         self.positive = Signal(width, name_override="positive")
         self.negative = Signal(width, name_override="negative")
-        self.comb += [self.rows.eq(Cat(*[row.bits for row in group.rows])),
-                      self.positive.eq(group.positive), self.negative.eq(group.negative)]
-        self.ios = {store.operands, store.weights, self.points, self.rows, self.positive,
-                    self.negative}
+        self.comb += [
+            self.rows.eq(Cat(*[row.bits for row in group.rows])),
+            self.positive.eq(group.positive),
+            self.negative.eq(group.negative),
+        ]
+        self.ios = {
+            store.operands,
+            store.weights,
+            self.points,
+            self.rows,
+            self.positive,
+            self.negative,
+        }
 
 
 def checker(spec: MacroSpec) -> str:
     """At most one row of the group fires for a point, and OR is the sum of the rows' bits."""
-    width, bits = spec.lanes*spec.columns, log2_int(spec.side) + 1
+    width, bits = spec.lanes * spec.columns, log2_int(spec.side) + 1
     return f"""
 module proof(input clk);
-  wire [{width*spec.or_width - 1}:0] rows;
+  wire [{width * spec.or_width - 1}:0] rows;
   wire [{width - 1}:0] positive, negative;
-  (* anyconst *) reg [{spec.rows*bits - 1}:0] operands;
-  (* anyconst *) reg [{spec.rows*bits*spec.columns - 1}:0] weights;
-  (* anyconst *) reg [{16*spec.lanes - 1}:0] points;
+  (* anyconst *) reg [{spec.rows * bits - 1}:0] operands;
+  (* anyconst *) reg [{spec.rows * bits * spec.columns - 1}:0] weights;
+  (* anyconst *) reg [{16 * spec.lanes - 1}:0] points;
   design dut(.operands(operands), .weights(weights), .points(points), .rows(rows),
              .positive(positive), .negative(negative));
   genvar place;

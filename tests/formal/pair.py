@@ -18,17 +18,17 @@ class Driver(LiteXModule):
     """
 
     def __init__(self, macro, weights, window):
-        rows, width = macro.spec.rows, 8*macro.spec.columns
+        rows, width = macro.spec.rows, 8 * macro.spec.columns
         self.done = Signal()
         self.counts = Signal.like(macro.products.counts)
         self.sum = Signal.like(macro.products.activation_sum)
 
         # # #
 
-        row, beat = Signal(max=rows + 1), Signal(max=rows//BEAT_ROWS + 1)
-        words = Array([weights[width*r:width*(r + 1)] for r in range(rows)])
-        beats = Array([window[64*b:64*(b + 1)] for b in range(rows//BEAT_ROWS)])
-        last = rows//BEAT_ROWS - 1
+        row, beat = Signal(max=rows + 1), Signal(max=rows // BEAT_ROWS + 1)
+        words = Array([weights[width * r : width * (r + 1)] for r in range(rows)])
+        beats = Array([window[64 * b : 64 * (b + 1)] for b in range(rows // BEAT_ROWS)])
+        last = rows // BEAT_ROWS - 1
         self.comb += [
             macro.weights.valid.eq(row != rows),
             macro.weights.row.eq(row),
@@ -43,7 +43,8 @@ class Driver(LiteXModule):
         self.sync += [
             If(macro.weights.valid & macro.weights.ready, row.eq(row + 1)),
             If(macro.activations.valid & macro.activations.ready, beat.eq(beat + 1)),
-            If(macro.products.valid & ~self.done,
+            If(
+                macro.products.valid & ~self.done,
                 self.done.eq(1),
                 self.counts.eq(macro.products.counts),
                 self.sum.eq(macro.products.activation_sum),
@@ -64,8 +65,13 @@ class Pair(LiteXModule):
     def __init__(self, first, second, samples_log2: int, later: int | None = None):
         spec = first.spec
         self.cd_sys = ClockDomain("sys", reset_less=True)
-        widths = {"weights": 8*spec.rows*spec.columns, "window": 8*spec.rows, "offset": 1,
-                  "zero_point": 8, "activation_shift": 2}
+        widths = {
+            "weights": 8 * spec.rows * spec.columns,
+            "window": 8 * spec.rows,
+            "offset": 1,
+            "zero_point": 8,
+            "activation_shift": 2,
+        }
         self.inputs = {name: Signal(width, name_override=name) for name, width in widths.items()}
         self.done = Signal(name_override="done")
         self.equal = Signal(name_override="equal")
@@ -80,13 +86,18 @@ class Pair(LiteXModule):
             self.add_module(f"{name}_macro", macro)
             self.add_module(f"{name}_driver", driver)
             drivers.append(driver)
-            self.comb += [getattr(macro, port).eq(self.inputs[port])
-                          for port in ("offset", "zero_point", "activation_shift")]
+            self.comb += [
+                getattr(macro, port).eq(self.inputs[port])
+                for port in ("offset", "zero_point", "activation_shift")
+            ]
             self.comb += macro.samples_log2.eq(samples_log2)
         one, two = drivers
-        self.comb += [self.done.eq(one.done & two.done),
-                      self.equal.eq((one.counts == two.counts)
-                                    & ((one.sum == two.sum) | ~self.inputs["offset"]))]
+        self.comb += [
+            self.done.eq(one.done & two.done),
+            self.equal.eq(
+                (one.counts == two.counts) & ((one.sum == two.sum) | ~self.inputs["offset"])
+            ),
+        ]
         self.comb += self.running.eq(1)
         if later is not None:
             before = delay(self, first.counters.counts, later)
@@ -98,8 +109,10 @@ def checker(pair: Pair, depth: int) -> str:
 
     That the counters run alike is asserted too where they do: it leads the solver there.
     """
-    free = "".join(f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
-                   for name, signal in pair.inputs.items())
+    free = "".join(
+        f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
+        for name, signal in pair.inputs.items()
+    )
     ports = ", ".join(f".{name}({name})" for name in pair.inputs)
     return f"""
 module proof(input clk);

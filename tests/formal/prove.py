@@ -63,7 +63,8 @@ def prove(name: str, module, ios: set, checker: str, depth: int, timeout: int = 
     folder.mkdir(parents=True)
     (folder / "design.v").write_text(to_verilog(module, ios, name="design").text)
     (folder / "proof.sv").write_text(checker)
-    (folder / "proof.sby").write_text(textwrap.dedent(f"""\
+    (folder / "proof.sby").write_text(
+        textwrap.dedent(f"""\
         [options]
         mode bmc
         depth {depth}
@@ -78,10 +79,17 @@ def prove(name: str, module, ios: set, checker: str, depth: int, timeout: int = 
         [files]
         design.v
         proof.sv
-        """))
-    done = subprocess.run([BIN / "yowasp-sby", "-f", "proof.sby"], cwd=folder, text=True,
-                          env=_environment(), capture_output=True, check=False)
-    if done.returncode not in (0, 2):                   # 2: an assertion fails
+        """)
+    )
+    done = subprocess.run(
+        [BIN / "yowasp-sby", "-f", "proof.sby"],
+        cwd=folder,
+        text=True,
+        env=_environment(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode not in (0, 2):  # 2: an assertion fails
         raise RuntimeError(f"sby stopped with {done.returncode}:\n{done.stdout[-3000:]}")
     shutil.rmtree(folder, ignore_errors=True)
     return Verdict(done.returncode == 0, done.stdout)

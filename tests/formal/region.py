@@ -37,8 +37,12 @@ class FreeSamples(SelectedSamples):
         self.window = self.store = FreeRow(region_bits, activation, weight)
         self.sequencer = Record([("step", len(step)), ("active", 1), ("first", 1), ("last", 1)])
         self.results = Record([("done", 1), ("counts", self.count_width)])
-        self.comb += [self.sequencer.step.eq(step), self.sequencer.active.eq(1),
-                      self.sequencer.first.eq(1), self.sequencer.last.eq(1)]
+        self.comb += [
+            self.sequencer.step.eq(step),
+            self.sequencer.active.eq(1),
+            self.sequencer.first.eq(1),
+            self.sequencer.last.eq(1),
+        ]
         self._cells(region_bits, log2_int(spec.side) - log2_int(spec.lanes))
 
 
@@ -53,9 +57,13 @@ class OneByOne(CounterGenerator):
         bits = log2_int(self.side)
         r_a, r_w, hit = Signal(8), Signal(8), Signal()
         self._point((r_a, r_w), region, u, self.side)
-        half = len(region)//2
-        self.comb += hit.eq((r_a[bits:] == region[half:]) & (a > r_a[:bits])
-                            & (r_w[bits:] == region[:half]) & (w > r_w[:bits]))
+        half = len(region) // 2
+        self.comb += hit.eq(
+            (r_a[bits:] == region[half:])
+            & (a > r_a[:bits])
+            & (r_w[bits:] == region[:half])
+            & (w > r_w[:bits])
+        )
         return hit
 
 
@@ -71,8 +79,14 @@ class Region(LiteXModule):
         bits, region_bits = log2_int(spec.side), log2_int(spec.or_width)
         chunk_bits = bits - log2_int(spec.lanes)
         self.cd_sys = ClockDomain("sys", reset_less=True)
-        widths = {"a": bits, "w": bits, "a_sign": 1, "w_sign": 1,
-                  "step": region_bits + chunk_bits, "samples_log2": 3}
+        widths = {
+            "a": bits,
+            "w": bits,
+            "a_sign": 1,
+            "w_sign": 1,
+            "step": region_bits + chunk_bits,
+            "samples_log2": 3,
+        }
         self.inputs = {name: Signal(width, name_override=name) for name, width in widths.items()}
         a, w, a_sign, w_sign, step, samples_log2 = self.inputs.values()
         self.equal = Signal(name_override="equal")
@@ -83,9 +97,13 @@ class Region(LiteXModule):
 
         self.grid = grid = Grid(spec.side)
         activation, weight = Signal(bits + 1), Signal(bits + 2)
-        self.comb += [grid.samples_log2.eq(samples_log2),
-                      activation[:-1].eq(grid.level(a)), activation[-1].eq(a_sign),
-                      weight[:-1].eq(grid.scaled_level(w)), weight[-1].eq(w_sign)]
+        self.comb += [
+            grid.samples_log2.eq(samples_log2),
+            activation[:-1].eq(grid.level(a)),
+            activation[-1].eq(a_sign),
+            weight[:-1].eq(grid.scaled_level(w)),
+            weight[-1].eq(w_sign),
+        ]
         self.samples = samples = FreeSamples(spec, grid, step, activation, weight)
         self.points = points = OneByOne(grid, spec.side)
         region = Signal(region_bits)
@@ -110,8 +128,10 @@ class Region(LiteXModule):
 
 def checker(region: Region) -> str:
     """For every step that n has, the count is the sum of the samples' hits."""
-    free = "".join(f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
-                   for name, signal in region.inputs.items())
+    free = "".join(
+        f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
+        for name, signal in region.inputs.items()
+    )
     ports = ", ".join(f".{name}({name})" for name in region.inputs)
     return f"""
 module proof(input clk);

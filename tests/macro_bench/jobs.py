@@ -48,15 +48,23 @@ def beats(window: dict[int, int], rng: np.random.Generator) -> list[Beat]:
 def full_beats(window: dict[int, int]) -> list[Beat]:
     """A window of all its rows in as few beats as there can be."""
     rows = sorted(window)
-    pieces = [rows[k:k + 8] for k in range(0, len(rows), 8)]
-    return [Beat(piece[0], len(piece), piece[-1] == rows[-1],
-                 bytes(window[row] & 0xff for row in piece)) for piece in pieces]
+    pieces = [rows[k : k + 8] for k in range(0, len(rows), 8)]
+    return [
+        Beat(
+            piece[0], len(piece), piece[-1] == rows[-1], bytes(window[row] & 0xFF for row in piece)
+        )
+        for piece in pieces
+    ]
 
 
 def _beat(rows, window, last, rng) -> Beat:
     rubbish = rng.integers(0, 256, 8 - len(rows)).tolist()
-    return Beat(rows[0] if rows else 0, len(rows), last,
-                bytes([*(window[row] & 0xff for row in rows), *rubbish]))
+    return Beat(
+        rows[0] if rows else 0,
+        len(rows),
+        last,
+        bytes([*(window[row] & 0xFF for row in rows), *rubbish]),
+    )
 
 
 def expected(spec: MacroSpec, tile: Tile) -> list[tuple[int, list[int]]]:
@@ -72,15 +80,16 @@ def expected(spec: MacroSpec, tile: Tile) -> list[tuple[int, list[int]]]:
     return [(int(s), [int(n) for n in row]) for s, row in zip(sums, counts, strict=True)]
 
 
-def _stochastic(product: ProductSpec, x: Array, used: npt.NDArray[np.bool_], w: Array,
-                zero_point: int) -> Array:
+def _stochastic(
+    product: ProductSpec, x: Array, used: npt.NDArray[np.bool_], w: Array, zero_point: int
+) -> Array:
     """Counts by AND and sum over every point of the sequence, which OR must not change."""
     if product.signed == "offset":
         a, sign_a, b, sign_b = x + 128, np.ones_like(x), w + 128, np.ones_like(w)
     else:
         d = x - zero_point
         a, sign_a = np.minimum(np.abs(d) << product.activation_shift, 255), np.where(d < 0, -1, 1)
-        b, sign_b = 2*np.minimum(np.abs(w), 127), np.where(w < 0, -1, 1)
+        b, sign_b = 2 * np.minimum(np.abs(w), 127), np.where(w < 0, -1, 1)
     a = np.where(used, a, 0)
     root, side, shift = product.root, product.side, product.operand_shift
     i, j = np.divmod(np.arange(x.shape[1]) % product.or_width, root)
@@ -88,7 +97,7 @@ def _stochastic(product: ProductSpec, x: Array, used: npt.NDArray[np.bool_], w: 
     for r_a, r_w in product.sequence.points(product.length, product.or_width):
         x_a = (r_a // side == i) & ((a >> shift) > r_a % side)
         x_w = (r_w // side == j)[:, None] & ((b >> shift) > r_w % side)
-        total += (x_a*sign_a) @ (x_w*sign_b)
+        total += (x_a * sign_a) @ (x_w * sign_b)
     return total
 
 
@@ -103,8 +112,9 @@ def operands(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> npt
     return values.astype(np.int8)
 
 
-def random_tile(spec: MacroSpec, product: ProductSpec, windows: int,
-                rng: np.random.Generator) -> Tile:
+def random_tile(
+    spec: MacroSpec, product: ProductSpec, windows: int, rng: np.random.Generator
+) -> Tile:
     """A tile of random and extreme operands: whole windows, one row, ragged ends, empty ones."""
     kinds = ["random", "random", "low", "high", "zero", "sparse"]
     weights = operands(str(rng.choice(kinds)), (spec.rows, spec.columns), rng)

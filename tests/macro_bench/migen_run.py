@@ -13,8 +13,14 @@ def run_migen(macro: Macro, tiles: list[Tile], seed: int, stall: int) -> Outcome
     outcome = Outcome([], [])
     windows = sum(len(tile.windows) for tile in tiles)
     rng = np.random.default_rng(seed)
-    run_simulation(macro, [_feed(macro, commands(tiles, seed), rng, stall),
-                           _take(macro, outcome, windows, rng, stall), _watch(macro, outcome)])
+    run_simulation(
+        macro,
+        [
+            _feed(macro, commands(tiles, seed), rng, stall),
+            _take(macro, outcome, windows, rng, stall),
+            _watch(macro, outcome),
+        ],
+    )
     return outcome
 
 
@@ -49,9 +55,13 @@ def _take(macro, outcome, windows, rng, stall):
     waited, ready = 0, 0
     while len(outcome.products) < windows:
         if ready and (yield macro.products.valid):
-            counts = (yield macro.products.counts)
-            outcome.products.append(((yield macro.products.activation_sum),
-                                     _signed(counts, macro.count_width, macro.spec.columns)))
+            counts = yield macro.products.counts
+            outcome.products.append(
+                (
+                    (yield macro.products.activation_sum),
+                    _signed(counts, macro.count_width, macro.spec.columns),
+                )
+            )
             outcome.at.append(outcome.cycles)
             waited = 0
         waited += 1
@@ -65,11 +75,11 @@ def _take(macro, outcome, windows, rng, stall):
 def _watch(macro, outcome):
     while True:
         outcome.cycles += 1
-        outcome.computing += (yield macro.computing)
+        outcome.computing += yield macro.computing
         outcome.violations += (yield macro.monitor.violation) if hasattr(macro, "monitor") else 0
         yield
 
 
 def _signed(word: int, width: int, columns: int) -> list[int]:
-    values = [word >> width*column & (1 << width) - 1 for column in range(columns)]
+    values = [word >> width * column & (1 << width) - 1 for column in range(columns)]
     return [value - (value >> width - 1 << width) for value in values]

@@ -35,8 +35,12 @@ class Outcome:
 def configuration(tile: Tile) -> tuple[int, int, int, int]:
     """samples_log2, offset, zero_point, activation_shift."""
     product = tile.product
-    return (product.samples.bit_length() - 1, int(product.signed == "offset"), tile.zero_point,
-            product.activation_shift)
+    return (
+        product.samples.bit_length() - 1,
+        int(product.signed == "offset"),
+        tile.zero_point,
+        product.activation_shift,
+    )
 
 
 def commands(tiles: list[Tile], seed: int, full: bool = False) -> list[tuple]:
@@ -91,21 +95,40 @@ def verilated(macro: Macro, name: str, say=lambda text: None) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "bench.v"
         source.write_text(verilog.text)
-        return verilate(name, [source, HERE / "bench.cpp"], "bench", files=verilog.files, say=say,
-                        flags=["-CFLAGS", f"-DCOLUMNS={macro.spec.columns}",
-                               "-CFLAGS", f"-DCOUNT_WIDTH={macro.count_width}"])
+        return verilate(
+            name,
+            [source, HERE / "bench.cpp"],
+            "bench",
+            files=verilog.files,
+            say=say,
+            flags=[
+                "-CFLAGS",
+                f"-DCOLUMNS={macro.spec.columns}",
+                "-CFLAGS",
+                f"-DCOUNT_WIDTH={macro.count_width}",
+            ],
+        )
 
 
-def run_verilated(model: Path, spec: MacroSpec, tiles: list[Tile], seed: int, stall: int,
-                  full: bool = False) -> Outcome:
+def run_verilated(
+    model: Path, spec: MacroSpec, tiles: list[Tile], seed: int, stall: int, full: bool = False
+) -> Outcome:
     """Runs tiles through a model; stall: per cent of cycles; full: densest beats."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "commands"
-        path.write_text("\n".join(" ".join(part.hex() if isinstance(part, bytes) else str(part)
-                                           for part in command)
-                                  for command in commands(tiles, seed, full)) + "\n")
-        done = subprocess.run([str(model), str(path), str(seed), str(stall)], check=True,
-                              capture_output=True, text=True)
+        path.write_text(
+            "\n".join(
+                " ".join(part.hex() if isinstance(part, bytes) else str(part) for part in command)
+                for command in commands(tiles, seed, full)
+            )
+            + "\n"
+        )
+        done = subprocess.run(
+            [str(model), str(path), str(seed), str(stall)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     outcome = Outcome([], [])
     for line in done.stdout.splitlines():
         kind, *words = line.split()

@@ -40,8 +40,9 @@ class Bench:
             times[place] = time.perf_counter() - start
             if word != registers.MAGIC:
                 raise LinkError(f"The identifier reads {word:#010x}, not {registers.MAGIC:#010x}.")
-        return Latency(rounds, float(times.min()), float(np.median(times)),
-                       float(np.quantile(times, 0.99)))
+        return Latency(
+            rounds, float(times.min()), float(np.median(times)), float(np.quantile(times, 0.99))
+        )
 
     def transfers(self, total: int, step: Progress) -> dict[str, Rate]:
         """Writes, reads and loops back `total` bytes each, and verifies every word.
@@ -50,9 +51,11 @@ class Bench:
         their twin. loop-back: random words, written, then read at once, at random places and in
         random sizes; its bytes count both ways. LinkError names a wrong word.
         """
-        return {"write": self._sum("write", total, step, self._write),
-                "read": self._sum("read", total, step, self._read),
-                "loop-back": self._sum("loop-back", 2 * total, step, self._loop)}
+        return {
+            "write": self._sum("write", total, step, self._write),
+            "read": self._sum("read", total, step, self._read),
+            "loop-back": self._sum("loop-back", 2 * total, step, self._loop),
+        }
 
     def _sum(self, name: str, total: int, step: Progress, act: Callable[[int], Rate]) -> Rate:
         done = Rate(0, 0.0, 0, 0.0)
@@ -71,8 +74,9 @@ class Bench:
     def _read(self, most: int) -> Rate:
         address, words = self._source.make(-(-most // 4))
         found: list[Words] = []
-        rate = self._timed(4 * len(words), lambda: found.append(
-            self._device.link.read(address, len(words))))
+        rate = self._timed(
+            4 * len(words), lambda: found.append(self._device.link.read(address, len(words)))
+        )
         verify(address, words, found[0])
         return rate
 

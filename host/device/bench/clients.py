@@ -60,7 +60,7 @@ def remote(opener: Opener) -> Opener:
                 yield client
             finally:
                 client.close()
-                comm.close()    # ends what the server may still wait for
+                comm.close()  # ends what the server may still wait for
                 server.socket.shutdown(socket.SHUT_RDWR)
                 thread.join()
                 server.socket.close()
@@ -70,5 +70,5 @@ def remote(opener: Opener) -> Opener:
 
 def _serve(server: RemoteServer) -> None:
     """Until its socket is shut down. (Its own `start` makes threads that nothing ends.)"""
-    with suppress(Exception):   # whatever the client behind it raises when it is closed
+    with suppress(Exception):  # whatever the client behind it raises when it is closed
         server._serve_thread()

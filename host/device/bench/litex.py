@@ -28,6 +28,7 @@ FEW_BYTES = 1 << 14
 MOST_SECONDS = 60.0
 """After which no more is asked of a client."""
 
+
 @dataclasses.dataclass(frozen=True)
 class Theirs:
     """What a client of LiteX's did.
@@ -59,13 +60,16 @@ class LitexBench:
         """Writes and reads up to `total` bytes by the client on the wire, and remotely."""
         name, opener = ("CommUDP", udp) if self._link.simulator.udp else ("CommUART", uart)
         few = min(total, FEW_BYTES)
-        return [self._sum(name, "write", MOST_RECORD, total, opener, step),
-                self._sum(name, "write", 1, few, opener, step),
-                self._sum(name, "read", MOST_RECORD, total, opener, step),
-                self._sum("RemoteClient", "read", REMOTE_RECORD, few, remote(opener), step)]
+        return [
+            self._sum(name, "write", MOST_RECORD, total, opener, step),
+            self._sum(name, "write", 1, few, opener, step),
+            self._sum(name, "read", MOST_RECORD, total, opener, step),
+            self._sum("RemoteClient", "read", REMOTE_RECORD, few, remote(opener), step),
+        ]
 
-    def _sum(self, client: str, what: str, record: int, total: int, opener: Opener, step: Progress
-             ) -> Theirs:
+    def _sum(
+        self, client: str, what: str, record: int, total: int, opener: Opener, step: Progress
+    ) -> Theirs:
         act = self._written if what == "write" else self._read
         rate, wrong, failed = Rate(0, 0.0, 0, 0.0), 0, ""
         while rate.bytes < total and rate.seconds < MOST_SECONDS and not failed:
@@ -74,17 +78,21 @@ class LitexBench:
             words = self._random.integers(0, 1 << 32, count, dtype=np.uint32)
             part, found, failed = act(words, record, opener)
             rate += dataclasses.replace(part, bytes=4 * len(found))
-            wrong += int(np.count_nonzero(found != words[:len(found)]))
+            wrong += int(np.count_nonzero(found != words[: len(found)]))
         step(f"{client} {what}", total, total)
         return Theirs(client, what, record, rate, wrong, failed)
 
     def _written(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words, str]:
         """Written by the client; then one word is read, so that it is known to be over."""
-        with self._link.lent() as simulator, opener(simulator) as client, \
-                Watched(client) as watched:
+        with (
+            self._link.lent() as simulator,
+            opener(simulator) as client,
+            Watched(client) as watched,
+        ):
+
             def write() -> None:
                 for first in range(0, len(words), record):
-                    watched.write(BASE + 4 * first, words[first:first + record].tolist())
+                    watched.write(BASE + 4 * first, words[first : first + record].tolist())
                 watched.read(BASE + 4 * (len(words) - 1), 1)
 
             rate, failed = _timed(simulator, write)
@@ -93,13 +101,16 @@ class LitexBench:
     def _read(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words, str]:
         self._link.write(BASE, words)
         found: list[int] = []
-        with self._link.lent() as simulator, opener(simulator) as client, \
-                Watched(client) as watched:
+        with (
+            self._link.lent() as simulator,
+            opener(simulator) as client,
+            Watched(client) as watched,
+        ):
+
             def read() -> None:
                 until = time.monotonic() + MOST_SECONDS
                 while (first := len(found)) < len(words) and time.monotonic() < until:
-                    found.extend(watched.read(BASE + 4 * first,
-                                              min(record, len(words) - first)))
+                    found.extend(watched.read(BASE + 4 * first, min(record, len(words) - first)))
 
             rate, failed = _timed(simulator, read)
         return rate, np.array(found, np.uint32), failed

@@ -32,8 +32,12 @@ class Rate:
     cpu: float
 
     def __add__(self, other: "Rate") -> "Rate":
-        return Rate(self.bytes + other.bytes, self.seconds + other.seconds,
-                    self.cycles + other.cycles, self.cpu + other.cpu)
+        return Rate(
+            self.bytes + other.bytes,
+            self.seconds + other.seconds,
+            self.cycles + other.cycles,
+            self.cpu + other.cpu,
+        )
 
     @property
     def per_second(self) -> float:
@@ -62,6 +66,8 @@ def verify(address: int, expected: Words, found: Words) -> None:
     wrong = np.flatnonzero(expected != found)
     if len(wrong):
         place = int(wrong[0])
-        raise LinkError(f"{len(wrong)} of {len(expected)} words are wrong, the first at "
-                        f"{address + 4 * place:#x}: {found[place]:#010x} instead of "
-                        f"{expected[place]:#010x}.")
+        raise LinkError(
+            f"{len(wrong)} of {len(expected)} words are wrong, the first at "
+            f"{address + 4 * place:#x}: {found[place]:#010x} instead of "
+            f"{expected[place]:#010x}."
+        )

@@ -26,13 +26,19 @@ class Source:
     def __init__(self, device: Controller, random: np.random.Generator) -> None:
         spec = device.spec
         self._device, self._random = device, random
-        self._outputs = min(MOST_OUTPUTS, spec.channels,
-                            spec.weight_rows // DEPTH * spec.macro.columns)
+        self._outputs = min(
+            MOST_OUTPUTS, spec.channels, spec.weight_rows // DEPTH * spec.macro.columns
+        )
         most = spec.activation_words // (pixel_words(DEPTH) + pixel_words(self._outputs, True))
         self._pixels = min(most, MAX_SIDE)
         macro = spec.macro
-        self._product = ProductSpec(macro.or_width, macro.or_width, macro.sequence,
-                                    macro.signed[0], exact=macro.form == "exact")
+        self._product = ProductSpec(
+            macro.or_width,
+            macro.or_width,
+            macro.sequence,
+            macro.signed[0],
+            exact=macro.form == "exact",
+        )
 
     def make(self, count: int) -> tuple[int, Words]:
         """Has the device make `count` words or some more, or as many as fit: their address
@@ -45,9 +51,11 @@ class Source:
         if not self._product.exact:
             bias = bias + column_corrections(w, self._product, 0)
         fields = layer_fields(self._device.spec, layer, raw=True)
-        self._device.load(pack_weights(w, self._device.spec.macro.columns),
-                          pack_parameters(bias, np.zeros_like(bias), np.zeros_like(bias)),
-                          np.array(descriptor.pack(fields), np.uint32))
+        self._device.load(
+            pack_weights(w, self._device.spec.macro.columns),
+            pack_parameters(bias, np.zeros_like(bias), np.zeros_like(bias)),
+            np.array(descriptor.pack(fields), np.uint32),
+        )
         self._device.write_tensor(0, x[:, None, :])
         self._device.start(0, 1)
         base = tensor_words(layer.input) * WORD_BYTES

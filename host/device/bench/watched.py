@@ -47,14 +47,18 @@ class Watched:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._ends.set()
         self._thread.join()
 
     def _watch(self) -> None:
         while not self._ends.wait(TICK):
             if time.monotonic() - self._since > STALLED_SECONDS:
-                with suppress(Exception):   # its own `close` may fail under its own call
+                with suppress(Exception):  # its own `close` may fail under its own call
                     self._client.close()
                 return

@@ -30,16 +30,19 @@ class Difference:
     reference: int
 
     def __str__(self) -> str:
-        return (f"image {self.image}, pixel {self.pixel}, channel {self.channel}, {self.place}: "
-                f"the device says {self.device}, the reference {self.reference}")
+        return (
+            f"image {self.image}, pixel {self.pixel}, channel {self.channel}, {self.place}: "
+            f"the device says {self.device}, the reference {self.reference}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""
         return dataclasses.asdict(self)
 
 
-def first_difference(device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8,
-                     seen: Difference) -> Difference:
+def first_difference(
+    device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8, seen: Difference
+) -> Difference:
     """The difference `seen` with the row tile after which the sums differ.
 
     x: the layer's input (1, H, W, C), which is run again on `device`, with fewer and fewer row
@@ -54,8 +57,13 @@ def first_difference(device: Device, layer: LayerSpec, parameters: LayerParamete
     return dataclasses.replace(seen, place=place)
 
 
-def _row_tile(device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8,
-              output: tuple[int, int, int]) -> str:
+def _row_tile(
+    device: Device,
+    layer: LayerSpec,
+    parameters: LayerParameters,
+    x: Int8,
+    output: tuple[int, int, int],
+) -> str:
     """By bisection: a row tile before which the sums of `output` agree and after which not."""
     rows = device.spec.macro.rows
     tiles = -(-layer.depth // rows)
@@ -74,8 +82,9 @@ def _row_tile(device: Device, layer: LayerSpec, parameters: LayerParameters, x: 
     return f"row tile {bad - 1} of 0..{tiles - 1}"
 
 
-def _prefix_sum(layer: LayerSpec, parameters: LayerParameters, x: Int8,
-                output: tuple[int, int, int], depth: int) -> int:
+def _prefix_sum(
+    layer: LayerSpec, parameters: LayerParameters, x: Int8, output: tuple[int, int, int], depth: int
+) -> int:
     """The reference's sum of one output over the first `depth` inputs of its window, with bias."""
     y, column, channel = output
     window = windows(x, layer)[0, y, column, :depth]

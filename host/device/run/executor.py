@@ -54,7 +54,9 @@ class Executor:
                 self.device.load(action.weights, action.parameters, action.descriptors)
                 self._loaded = action
         elif isinstance(action, Write):
-            self.device.write_tensor(action.base, tensors[action.tensor][action.first:action.last])
+            self.device.write_tensor(
+                action.base, tensors[action.tensor][action.first : action.last]
+            )
         elif isinstance(action, Run):
             if action.aside:
                 state.counters[node.name] += self._run_aside(action)
@@ -80,16 +82,18 @@ class Executor:
         shape = self._shapes[action.tensor]
         tensor = tensors.setdefault(action.tensor, np.zeros(shape, np.int8))
         rows = (action.last - action.first, *shape[1:])
-        tensor[action.first:action.last] = self.device.read_tensor(action.base, rows)
+        tensor[action.first : action.last] = self.device.read_tensor(action.base, rows)
 
     def _multiply(self, node: Conv, tensors: dict[str, Int8]) -> Counters:
         """A deep convolution as products of its unrolled windows."""
         x = tensors[node.inputs[0]]
         layer = node.layer(self._shapes[node.inputs[0]], self.program.arithmetic)
         unrolled = windows(x[None], layer).reshape(-1, layer.depth)
-        run = self.device.multiply(unrolled, weight_matrix(node.weights), layer.product,
-                                   layer.input_zero)
+        run = self.device.multiply(
+            unrolled, weight_matrix(node.weights), layer.product, layer.input_zero
+        )
         sums = run.values.reshape(layer.output) + node.bias
-        tensors[node.name] = requantise(sums, node.multiplier, node.shift, layer.output_zero,
-                                        layer.clamp, layer.single_rounding)
+        tensors[node.name] = requantise(
+            sums, node.multiplier, node.shift, layer.output_zero, layer.clamp, layer.single_rounding
+        )
         return run.counters

@@ -31,8 +31,15 @@ class NetworkRun:
     equals the emulator's own run of the whole network.
     """
 
-    def __init__(self, devices: Sequence[Device], network: Network, arithmetic: ProductSpec,
-                 images: Int8, *, compare: bool = True) -> None:
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        network: Network,
+        arithmetic: ProductSpec,
+        images: Int8,
+        *,
+        compare: bool = True,
+    ) -> None:
         """images: (N, H, W, C) int8 in the network's own input integers; UserError otherwise.
 
         devices: of one spec. compare: every node's output is read and held against the
@@ -45,7 +52,7 @@ class NetworkRun:
         self.total = len(network.nodes)
         self.outputs: Int8 | None = None
         self.end_to_end: bool | None = None
-        self._devices = devices[:len(images)]
+        self._devices = devices[: len(images)]
         self._reference = Evaluator(network, arithmetic, devices[0].spec.macro.rows)
         self._results = self._blank()
         self._finals: dict[int, Int8] = {}
@@ -58,8 +65,10 @@ class NetworkRun:
     def execute(self, step: Progress) -> Iterator[LayerResult]:
         """Runs all images; yields each node when every image has passed it and was compared."""
         events: SimpleQueue[Event] = SimpleQueue()
-        threads = [Thread(target=self._work, args=(place, device, events), daemon=True)
-                   for place, device in enumerate(self._devices)]
+        threads = [
+            Thread(target=self._work, args=(place, device, events), daemon=True)
+            for place, device in enumerate(self._devices)
+        ]
         for thread in threads:
             thread.start()
         wrong: dict[str, tuple[int, Int8]] = {}
@@ -102,10 +111,17 @@ class NetworkRun:
     def _blank(self) -> dict[str, LayerResult]:
         shapes, on_host = self.network.shapes(), self.program.on_host
         products = {add: product for product, add in self.program.added.items()}
-        return {node.name: LayerResult(
-            node, shapes[node.inputs[0]], shapes[node.name], node.name not in on_host,
-            self.program.strips.get(node.name, 1), products.get(node.name, ""))
-            for node in self.network.nodes}
+        return {
+            node.name: LayerResult(
+                node,
+                shapes[node.inputs[0]],
+                shapes[node.name],
+                node.name not in on_host,
+                self.program.strips.get(node.name, 1),
+                products.get(node.name, ""),
+            )
+            for node in self.network.nodes
+        }
 
     def _work(self, place: int, device: Device, events: "SimpleQueue[Event]") -> None:
         """A device's share of the images, every node reported when it is done."""
@@ -123,10 +139,12 @@ class NetworkRun:
             nonlocal since
             events.put((image, node, state, time.monotonic() - since))
             since = time.monotonic()
+
         executor.run(self.images[image], done)
 
-    def _record(self, event: tuple[int, Node, ImageRun, float],
-                wrong: dict[str, tuple[int, Int8]]) -> LayerResult:
+    def _record(
+        self, event: tuple[int, Node, ImageRun, float], wrong: dict[str, tuple[int, Int8]]
+    ) -> LayerResult:
         """Adds a node of an image to its result; a first difference goes to `wrong` with x."""
         image, node, state, seconds = event
         result = self._results[node.name]
@@ -145,8 +163,13 @@ class NetworkRun:
             if len(places) and (node.name not in wrong or image < wrong[node.name][0]):
                 y, column, channel = map(int, places[0])
                 result.first = Difference(
-                    image, (y, column), channel, type(node).__name__,
-                    int(found[y, column, channel]), int(expected[y, column, channel]))
+                    image,
+                    (y, column),
+                    channel,
+                    type(node).__name__,
+                    int(found[y, column, channel]),
+                    int(expected[y, column, channel]),
+                )
                 wrong[node.name] = image, inputs[0]
         return result
 
@@ -166,7 +189,8 @@ class NetworkRun:
         """Holds the network's outputs against the emulator's run of the whole network."""
         outputs = np.stack([self._finals[image] for image in range(len(self.images))])
         whole = self._reference.outputs(
-            self.images, lambda done, total: step("the whole network by the emulator", done, total))
+            self.images, lambda done, total: step("the whole network by the emulator", done, total)
+        )
         differing = int((outputs != whole).sum())
         last = self._results[self.network.nodes[-1].name]
         if not last.compared:

@@ -60,12 +60,21 @@ class LayerResult:
     def to_json(self) -> dict[str, Any]:
         """The node as one object of the report's list `layers`."""
         return {
-            "name": self.name, "kind": type(self.node).__name__, "input": self.input,
-            "output": self.output, "kernel": self.kernel, "stride": self.stride,
-            "on_device": self.on_device, "strips": self.strips, "product": self.product,
+            "name": self.name,
+            "kind": type(self.node).__name__,
+            "input": self.input,
+            "output": self.output,
+            "kernel": self.kernel,
+            "stride": self.stride,
+            "on_device": self.on_device,
+            "strips": self.strips,
+            "product": self.product,
             "images": self.images,
-            "outputs_compared": self.compared, "outputs_differing": self.differing,
+            "outputs_compared": self.compared,
+            "outputs_differing": self.differing,
             "agrees": not self.differing if self.compared else None,
             "macro_use": self.macro_use,
             "first_difference": self.first.to_json() if self.first else None,
-            "seconds": self.seconds, **dataclasses.asdict(self.counters)}
+            "seconds": self.seconds,
+            **dataclasses.asdict(self.counters),
+        }

@@ -77,16 +77,19 @@ class Builder:
                 tries -= 1
                 if not tries or missed.timing.worst.name != SYS:
                     raise
-                setup = lowered(setup, missed.timing.worst.reached*MEGA*SLOWER)
-                self._say(f"{missed} Trying {setup.clock/MEGA:.2f} MHz.")
+                setup = lowered(setup, missed.timing.worst.reached * MEGA * SLOWER)
+                self._say(f"{missed} Trying {setup.clock / MEGA:.2f} MHz.")
 
-    def _build(self, setup: Setup, family: Family, tools: list[Tool], part: Part
-               ) -> dict[str, Any]:
+    def _build(self, setup: Setup, family: Family, tools: list[Tool], part: Part) -> dict[str, Any]:
         made = elaborated(setup, self._say)
         built = Flow(family, tools, part, self._say, self._tick).run(made, self.order.seeds)
-        facts = {"command": self.order.command} | _identity(setup) | {"built": True} | (
-            built.facts()) | {
-            "versions": {tool.name: tool.version for tool in tools} | _versions()}
+        facts = (
+            {"command": self.order.command}
+            | _identity(setup)
+            | {"built": True}
+            | (built.facts())
+            | {"versions": {tool.name: tool.version for tool in tools} | _versions()}
+        )
         _hand_over(self.order.folder, built, facts)
         return facts
 
@@ -95,17 +98,27 @@ class Builder:
         setup = self.order.setup
         made = elaborated(setup, self._say, steps=1)
         for path in made.folder.iterdir():
-            _replace(path, self.order.folder/path.name)
-        facts = {"command": self.order.command} | _identity(setup) | {
-            "built": False, "clocks": made.clocks}
-        _write(self.order.folder/FACTS, json.dumps(facts, indent=2) + "\n")
+            _replace(path, self.order.folder / path.name)
+        facts = (
+            {"command": self.order.command}
+            | _identity(setup)
+            | {"built": False, "clocks": made.clocks}
+        )
+        _write(self.order.folder / FACTS, json.dumps(facts, indent=2) + "\n")
         return facts
 
 
 def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
     """The sources of `setup`, from the cache or made."""
-    described = [setup.board.name, setup.device, json.dumps(setup.spec.to_json()),
-                 f"{setup.clock}", f"{setup.baud}", f"{setup.address}", f"{setup.scope}"]
+    described = [
+        setup.board.name,
+        setup.device,
+        json.dumps(setup.spec.to_json()),
+        f"{setup.clock}",
+        f"{setup.baud}",
+        f"{setup.address}",
+        f"{setup.scope}",
+    ]
     home = cache_folder() / f"sources-{digest([*_versions().values(), *described, *_code()])}"
     label = f"[1/{steps}] elaboration"
     cached = home.exists()
@@ -115,10 +128,11 @@ def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
         start = time.monotonic()
         with build_beside(home) as beside:
             clocks = elaborate(setup, beside).clocks
-            (beside/"made.json").write_text(json.dumps(
-                {"clocks": clocks, "seconds": time.monotonic() - start}))
+            (beside / "made.json").write_text(
+                json.dumps({"clocks": clocks, "seconds": time.monotonic() - start})
+            )
     os.utime(home)
-    made = json.loads((home/"made.json").read_text())
+    made = json.loads((home / "made.json").read_text())
     say(f"{label}: {made['seconds']:.1f} s" + (", kept from before" if cached else ""))
     return Elaborated(home, made["clocks"], made["seconds"])
 
@@ -140,21 +154,28 @@ def _code() -> list[str | bytes]:
 
 def _identity(setup: Setup) -> dict[str, Any]:
     """What says which device this is."""
-    return {"board": setup.board.name, "device": setup.device,
-            "part": setup.board.parts[setup.device].name, "spec_hash": f"{setup.spec.hash:08x}",
-            "spec": setup.spec.to_json(), "baud": setup.baud, "scope": setup.scope,
-            "ip": setup.address and setup.address.ip, "mac": setup.address and setup.address.mac}
+    return {
+        "board": setup.board.name,
+        "device": setup.device,
+        "part": setup.board.parts[setup.device].name,
+        "spec_hash": f"{setup.spec.hash:08x}",
+        "spec": setup.spec.to_json(),
+        "baud": setup.baud,
+        "scope": setup.scope,
+        "ip": setup.address and setup.address.ip,
+        "mac": setup.address and setup.address.mac,
+    }
 
 
 def _hand_over(folder: Path, built: Built, facts: dict[str, Any]) -> None:
     """Puts logs, bitstream and facts into `folder`; the facts, last, make the bitstream valid."""
-    (folder/FACTS).unlink(missing_ok=True)
+    (folder / FACTS).unlink(missing_ok=True)
     for name, path in built.logs().items():
-        _replace(path, folder/name)
+        _replace(path, folder / name)
     bitstream = built.bitstream
-    _replace(bitstream, folder/bitstream.name)
+    _replace(bitstream, folder / bitstream.name)
     facts["sha256"] = hashlib.sha256(bitstream.read_bytes()).hexdigest()
-    _write(folder/FACTS, json.dumps(facts, indent=2) + "\n")
+    _write(folder / FACTS, json.dumps(facts, indent=2) + "\n")
 
 
 def _replace(source: Path, target: Path) -> None:
@@ -184,14 +205,16 @@ def _alone(folder: Path) -> Iterator[None]:
     """Holds the folder; UserError where it cannot be made or another build holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder/".lock").open("w")
+        lock = (folder / ".lock").open("w")
     except OSError as error:
-        raise UserError(f"'{folder}' cannot be made: {error.strerror}; choose another --output."
-                        ) from error
+        raise UserError(
+            f"'{folder}' cannot be made: {error.strerror}; choose another --output."
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(f"Another build is at work in '{folder}'; wait for it, or choose "
-                            "another --output.") from error
+            raise UserError(
+                f"Another build is at work in '{folder}'; wait for it, or choose another --output."
+            ) from error
         yield

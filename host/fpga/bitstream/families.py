@@ -43,16 +43,23 @@ class Family:
 
     def script(self, more: str = "") -> str:
         """Yosys's script: cells as JSON, and their count. more: options of the synthesis."""
-        return (f"read_verilog {TOP}.v; {self.synthesis}{more} -top {TOP} -json {TOP}.json; "
-                "tee -q -o cells.json stat -json")
+        return (
+            f"read_verilog {TOP}.v; {self.synthesis}{more} -top {TOP} -json {TOP}.json; "
+            "tee -q -o cells.json stat -json"
+        )
 
 
 REPORT = "timing.json"
 
 _SIZES = {"12F": "12k", "25F": "25k", "45F": "45k", "85F": "85k"}
 _KINDS = {"LFE5U": "", "LFE5UM": "um-", "LFE5UM5G": "um5g-"}
-_PACKAGES = {"256": "CABGA256", "285": "CSFBGA285", "381": "CABGA381", "554": "CABGA554",
-             "756": "CABGA756"}
+_PACKAGES = {
+    "256": "CABGA256",
+    "285": "CSFBGA285",
+    "381": "CABGA381",
+    "554": "CABGA554",
+    "756": "CABGA756",
+}
 
 
 def ecp5_flags(part: Part) -> list[str]:
@@ -68,9 +75,24 @@ def _place_ecp5(part: Part, clocks: dict[str, float], seed: int) -> list[str]:
     Placer and router were chosen by measurement on ecpix5: of 128 x 32 the wires were a sixth
     shorter when refinement began, and the router ends in minutes.
     """
-    return [*ecp5_flags(part), "--json", f"{TOP}.json", "--lpf", f"{TOP}.lpf", "--textcfg",
-            f"{TOP}.config", "--report", REPORT, "--timing-allow-fail", "--seed", str(seed),
-            "--placer", "static", "--router", "router2"]
+    return [
+        *ecp5_flags(part),
+        "--json",
+        f"{TOP}.json",
+        "--lpf",
+        f"{TOP}.lpf",
+        "--textcfg",
+        f"{TOP}.config",
+        "--report",
+        REPORT,
+        "--timing-allow-fail",
+        "--seed",
+        str(seed),
+        "--placer",
+        "static",
+        "--router",
+        "router2",
+    ]
 
 
 def _pack_ecp5(part: Part) -> list[str]:
@@ -82,33 +104,77 @@ GOWIN_FAMILY = "GW2A-18C"
 
 def _place_gowin(part: Part, clocks: dict[str, float], seed: int) -> list[str]:
     """Without a word it aims at 12 MHz: it is told the fastest clock."""
-    fastest = max(clocks.values())/1e6
-    return ["--device", part.name, "--vopt", f"family={GOWIN_FAMILY}", "--vopt", f"cst={TOP}.cst",
-            "--json", f"{TOP}.json", "--write", f"{TOP}.routed.json", "--top", TOP,
-            "--report", REPORT, "--timing-allow-fail", "--freq", f"{fastest:g}",
-            "--seed", str(seed)]
+    fastest = max(clocks.values()) / 1e6
+    return [
+        "--device",
+        part.name,
+        "--vopt",
+        f"family={GOWIN_FAMILY}",
+        "--vopt",
+        f"cst={TOP}.cst",
+        "--json",
+        f"{TOP}.json",
+        "--write",
+        f"{TOP}.routed.json",
+        "--top",
+        TOP,
+        "--report",
+        REPORT,
+        "--timing-allow-fail",
+        "--freq",
+        f"{fastest:g}",
+        "--seed",
+        str(seed),
+    ]
 
 
 def _pack_gowin(part: Part) -> list[str]:
-    return ["-d", GOWIN_FAMILY, "-o", f"{TOP}.fs", "--mspi_as_gpio", "--sspi_as_gpio",
-            "--ready_as_gpio", "--done_as_gpio", f"{TOP}.routed.json"]
+    return [
+        "-d",
+        GOWIN_FAMILY,
+        "-o",
+        f"{TOP}.fs",
+        "--mspi_as_gpio",
+        "--sspi_as_gpio",
+        "--ready_as_gpio",
+        "--done_as_gpio",
+        f"{TOP}.routed.json",
+    ]
 
 
 FAMILIES: dict[str, Family] = {
     "ecp5": Family(
-        kinds=(YOSYS, NEXTPNR_ECP5, ECPPACK), synthesis="synth_ecp5 -nowidelut -abc9",
-        constraints=f"{TOP}.lpf", place=_place_ecp5, routed=f"{TOP}.config", pack=_pack_ecp5,
+        kinds=(YOSYS, NEXTPNR_ECP5, ECPPACK),
+        synthesis="synth_ecp5 -nowidelut -abc9",
+        constraints=f"{TOP}.lpf",
+        place=_place_ecp5,
+        routed=f"{TOP}.config",
+        pack=_pack_ecp5,
         bitstream=f"{TOP}.bit",
-        cells={"lut4": ("TRELLIS_COMB",), "flip_flops": ("TRELLIS_FF",),
-               "block_ram": ("DP16KD",), "multipliers": ("MULT18X18D",)},
-        tables={"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}),
+        cells={
+            "lut4": ("TRELLIS_COMB",),
+            "flip_flops": ("TRELLIS_FF",),
+            "block_ram": ("DP16KD",),
+            "multipliers": ("MULT18X18D",),
+        },
+        tables={"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4},
+    ),
     "gowin": Family(
-        kinds=(YOSYS, NEXTPNR_GOWIN, GOWIN_PACK), synthesis="synth_gowin -nowidelut",
-        constraints=f"{TOP}.cst", place=_place_gowin, routed=f"{TOP}.routed.json",
-        pack=_pack_gowin, bitstream=f"{TOP}.fs",
-        cells={"lut4": ("LUT4", "ALU"), "flip_flops": ("DFF",), "block_ram": ("BSRAM",),
-               "multipliers": ("MULT9X9", "MULT18X18")},
-        tables={"LUT4": 1, "LUT3": 1, "LUT2": 1, "LUT1": 1, "ALU": 1}),
+        kinds=(YOSYS, NEXTPNR_GOWIN, GOWIN_PACK),
+        synthesis="synth_gowin -nowidelut",
+        constraints=f"{TOP}.cst",
+        place=_place_gowin,
+        routed=f"{TOP}.routed.json",
+        pack=_pack_gowin,
+        bitstream=f"{TOP}.fs",
+        cells={
+            "lut4": ("LUT4", "ALU"),
+            "flip_flops": ("DFF",),
+            "block_ram": ("BSRAM",),
+            "multipliers": ("MULT9X9", "MULT18X18"),
+        },
+        tables={"LUT4": 1, "LUT3": 1, "LUT2": 1, "LUT1": 1, "ALU": 1},
+    ),
 }
 """The families whose bitstreams are built here."""
 
@@ -118,6 +184,8 @@ def used(family: Family, utilization: dict[str, Any]) -> dict[str, dict[str, int
     counted = {}
     for name, kinds in family.cells.items():
         rows = [utilization[kind] for kind in kinds if kind in utilization]
-        counted[name] = {"used": sum(row["used"] for row in rows),
-                         "available": rows[0]["available"] if rows else 0}
+        counted[name] = {
+            "used": sum(row["used"] for row in rows),
+            "available": rows[0]["available"] if rows else 0,
+        }
     return counted

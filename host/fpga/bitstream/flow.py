@@ -62,26 +62,37 @@ class Built:
     @property
     def bitstream(self) -> Path:
         """The file that is loaded."""
-        return self.packed.folder/self.family.bitstream
+        return self.packed.folder / self.family.bitstream
 
     def logs(self) -> dict[str, Path]:
         """What the tools said, by the names under which it is kept."""
-        return {"synthesis.log": self.netlist.folder/LOG,
-                "place.log": self.routed.done.folder/LOG,
-                "packing.log": self.packed.folder/LOG,
-                "timing.json": self.routed.done.folder/REPORT}
+        return {
+            "synthesis.log": self.netlist.folder / LOG,
+            "place.log": self.routed.done.folder / LOG,
+            "packing.log": self.packed.folder / LOG,
+            "timing.json": self.routed.done.folder / REPORT,
+        }
 
     def facts(self) -> dict[str, Any]:
         """Cells, clocks, paths and seconds, as JSON values."""
         timing = self.routed.timing
-        seconds = {"elaboration": self.made.seconds, "synthesis": self.netlist.seconds,
-                   "place_and_route": self.routed.done.seconds, "packing": self.packed.seconds}
-        return {"bitstream": self.family.bitstream, "seed": self.routed.seed,
-                "clocks": {clock.name: {"asked_mhz": clock.asked, "reached_mhz": clock.reached}
-                           for clock in timing.clocks},
-                "worst_paths": {path.clock: str(path) for path in timing.paths},
-                "cells": used(self.family, self.routed.report["utilization"]),
-                "seconds": {name: round(value, 1) for name, value in seconds.items()}}
+        seconds = {
+            "elaboration": self.made.seconds,
+            "synthesis": self.netlist.seconds,
+            "place_and_route": self.routed.done.seconds,
+            "packing": self.packed.seconds,
+        }
+        return {
+            "bitstream": self.family.bitstream,
+            "seed": self.routed.seed,
+            "clocks": {
+                clock.name: {"asked_mhz": clock.asked, "reached_mhz": clock.reached}
+                for clock in timing.clocks
+            },
+            "worst_paths": {path.clock: str(path) for path in timing.paths},
+            "cells": used(self.family, self.routed.report["utilization"]),
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        }
 
 
 class Flow:
@@ -90,8 +101,15 @@ class Flow:
     tools: for the family's kinds, in order. synthesis: more options of it.
     """
 
-    def __init__(self, family: Family, tools: list[Tool], part: Part, say: Say, tick: Progress,
-                 synthesis: str = "") -> None:
+    def __init__(
+        self,
+        family: Family,
+        tools: list[Tool],
+        part: Part,
+        say: Say,
+        tick: Progress,
+        synthesis: str = "",
+    ) -> None:
         self._family, self._part, self._say, self._tick = family, part, say, tick
         self._yosys, self._nextpnr, self._packer = tools
         self._script = family.script(synthesis)
@@ -108,18 +126,34 @@ class Flow:
         if not best.timing.met:
             raise TimingMissed(best.timing.verdict(), best.timing)
         family = self._family
-        packed = self._run(Step(
-            "packing", f"[4/{STEPS}] packing", self._packer, tuple(family.pack(self._part)),
-            {family.routed: best.done.folder/family.routed}, (family.bitstream,), 20))
+        packed = self._run(
+            Step(
+                "packing",
+                f"[4/{STEPS}] packing",
+                self._packer,
+                tuple(family.pack(self._part)),
+                {family.routed: best.done.folder / family.routed},
+                (family.bitstream,),
+                20,
+            )
+        )
         return Built(made, netlist, best, packed, family)
 
     def synthesise(self, made: Elaborated) -> Done:
         """Cells as JSON; UserError where they are more than the part has."""
         contents = {path.name: path for path in made.folder.glob("*.init")}
-        netlist = self._run(Step(
-            "synthesis", f"[2/{STEPS}] synthesis", self._yosys, ("-p", self._script),
-            {f"{TOP}.v": made.folder/f"{TOP}.v"} | contents, (f"{TOP}.json", "cells.json"), 120))
-        counts = json.loads((netlist.folder/"cells.json").read_text())["design"]
+        netlist = self._run(
+            Step(
+                "synthesis",
+                f"[2/{STEPS}] synthesis",
+                self._yosys,
+                ("-p", self._script),
+                {f"{TOP}.v": made.folder / f"{TOP}.v"} | contents,
+                (f"{TOP}.json", "cells.json"),
+                120,
+            )
+        )
+        counts = json.loads((netlist.folder / "cells.json").read_text())["design"]
         self._check_room(counts["num_cells_by_type"])
         return netlist
 
@@ -127,25 +161,40 @@ class Flow:
         """One place and route, judged."""
         family = self._family
         try:
-            done = self._run(Step(
-                "place", f"[3/{STEPS}] place and route, seed {seed} of {seeds}", self._nextpnr,
-                tuple(family.place(self._part, made.clocks, seed)),
-                {f"{TOP}.json": netlist.folder/f"{TOP}.json",
-                 family.constraints: made.folder/family.constraints},
-                (family.routed, REPORT), 600))
+            done = self._run(
+                Step(
+                    "place",
+                    f"[3/{STEPS}] place and route, seed {seed} of {seeds}",
+                    self._nextpnr,
+                    tuple(family.place(self._part, made.clocks, seed)),
+                    {
+                        f"{TOP}.json": netlist.folder / f"{TOP}.json",
+                        family.constraints: made.folder / family.constraints,
+                    },
+                    (family.routed, REPORT),
+                    600,
+                )
+            )
         except UserError as error:
             if FULL not in str(error):
                 raise
             raise UserError(f"{str(error).removesuffix('.')}; {SMALLER}.") from error
-        report = json.loads((done.folder/REPORT).read_text())
+        report = json.loads((done.folder / REPORT).read_text())
         try:
-            timing = judge(report, made.clocks, aliases(
-                json.loads((netlist.folder/f"{TOP}.json").read_text()), TOP, made.clocks))
+            timing = judge(
+                report,
+                made.clocks,
+                aliases(json.loads((netlist.folder / f"{TOP}.json").read_text()), TOP, made.clocks),
+            )
         except ReportError as error:
-            raise UserError(f"{error} See {done.folder/LOG}.") from error
-        self._say("      " + ", ".join(
-            f"{clock.name} {clock.reached:.1f} MHz ({clock.asked:.1f} asked)"
-            for clock in timing.clocks))
+            raise UserError(f"{error} See {done.folder / LOG}.") from error
+        self._say(
+            "      "
+            + ", ".join(
+                f"{clock.name} {clock.reached:.1f} MHz ({clock.asked:.1f} asked)"
+                for clock in timing.clocks
+            )
+        )
         return Routed(seed, done, timing, report)
 
     def _run(self, step: Step) -> Done:
@@ -155,9 +204,12 @@ class Flow:
         """UserError where the cells alone are more than the part has."""
         part = self._part
         blocks = dict.fromkeys(("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP"), 1)
-        for name, costs, room in (("four-input tables", self._family.tables, part.lut4),
-                                  ("block RAMs", blocks, part.block_ram)):
-            needed = sum(cost*counts.get(kind, 0) for kind, cost in costs.items())
+        for name, costs, room in (
+            ("four-input tables", self._family.tables, part.lut4),
+            ("block RAMs", blocks, part.block_ram),
+        ):
+            needed = sum(cost * counts.get(kind, 0) for kind, cost in costs.items())
             if needed > room:
-                raise UserError(f"The device needs {needed} {name} and {part.name} has {room}; "
-                                f"{SMALLER}.")
+                raise UserError(
+                    f"The device needs {needed} {name} and {part.name} has {room}; {SMALLER}."
+                )

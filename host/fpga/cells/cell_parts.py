@@ -18,5 +18,7 @@ class FixedCell(Part):
 
     def __init__(self, samples: int):
         super().__init__(a=samples, w=samples, sign=1, positive=samples, negative=samples)
-        self.comb += [self.positive.eq(self.a & self.w & ~Replicate(self.sign, samples)),
-                      self.negative.eq(self.a & self.w & Replicate(self.sign, samples))]
+        self.comb += [
+            self.positive.eq(self.a & self.w & ~Replicate(self.sign, samples)),
+            self.negative.eq(self.a & self.w & Replicate(self.sign, samples)),
+        ]

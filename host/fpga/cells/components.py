@@ -39,8 +39,14 @@ class Generator(Part):
         side = region_side(or_width)
         self.prng = prng = build_prng(SequenceSpec("lfsr"), or_width, lanes)
         self.slices = slices = PointSlices(prng.points, side, 1)
-        self.ports += [prng.restart, prng.advance, *slices.region_a, *slices.region_w,
-                       *slices.within_a, *slices.within_w]
+        self.ports += [
+            prng.restart,
+            prng.advance,
+            *slices.region_a,
+            *slices.region_w,
+            *slices.within_a,
+            *slices.within_w,
+        ]
 
 
 class Comparator(Part):
@@ -48,10 +54,14 @@ class Comparator(Part):
 
     def __init__(self, or_width: int, lanes: int):
         bits = log2_int(region_side(or_width))
-        super().__init__(operand=bits, region=lanes, out=lanes,
-                         **{f"within{k}": lanes for k in range(bits)})
-        above = greater(self, [Replicate(self.operand[k], lanes) for k in range(bits)],
-                        [getattr(self, f"within{k}") for k in range(bits)])
+        super().__init__(
+            operand=bits, region=lanes, out=lanes, **{f"within{k}": lanes for k in range(bits)}
+        )
+        above = greater(
+            self,
+            [Replicate(self.operand[k], lanes) for k in range(bits)],
+            [getattr(self, f"within{k}") for k in range(bits)],
+        )
         self.comb += self.out.eq(self.region & above)
 
 
@@ -61,37 +71,67 @@ class FixedComparators(Part):
     def __init__(self, or_width: int, samples: int):
         side = region_side(or_width)
         super().__init__(operand=log2_int(side), out=samples)
-        self.comb += self.out.eq(Cat(*[self.operand > (2*k + 1)*side//(2*samples)
-                                       for k in range(samples)]))
+        self.comb += self.out.eq(
+            Cat(*[self.operand > (2 * k + 1) * side // (2 * samples) for k in range(samples)])
+        )
 
 
 class Gates(Part):
     """A group's AND gates, signs and the two OR trees: one column, P lanes."""
 
     def __init__(self, or_width: int, lanes: int):
-        super().__init__(activations=or_width*lanes, weights=or_width*lanes, signs=or_width,
-                         positive=lanes, negative=lanes)
-        bits = [self.activations[r*lanes:(r + 1)*lanes] & self.weights[r*lanes:(r + 1)*lanes]
-                for r in range(or_width)]
+        super().__init__(
+            activations=or_width * lanes,
+            weights=or_width * lanes,
+            signs=or_width,
+            positive=lanes,
+            negative=lanes,
+        )
+        bits = [
+            self.activations[r * lanes : (r + 1) * lanes]
+            & self.weights[r * lanes : (r + 1) * lanes]
+            for r in range(or_width)
+        ]
         self.comb += [
-            self.positive.eq(any_of([bit & ~Replicate(sign, lanes)
-                                     for bit, sign in zip(bits, self.signs, strict=True)])),
-            self.negative.eq(any_of([bit & Replicate(sign, lanes)
-                                     for bit, sign in zip(bits, self.signs, strict=True)]))]
+            self.positive.eq(
+                any_of(
+                    [
+                        bit & ~Replicate(sign, lanes)
+                        for bit, sign in zip(bits, self.signs, strict=True)
+                    ]
+                )
+            ),
+            self.negative.eq(
+                any_of(
+                    [
+                        bit & Replicate(sign, lanes)
+                        for bit, sign in zip(bits, self.signs, strict=True)
+                    ]
+                )
+            ),
+        ]
 
 
 class Counter(Part):
     """A column's counter: ones of all groups and lanes, up and down, added over cycles."""
 
     def __init__(self, groups: int, lanes: int, width: int = 14):
-        super().__init__(up=groups*lanes, down=groups*lanes, valid=1, first=1, count=width)
-        up, down = (Signal(max=groups*lanes + 1) for _ in range(2))
-        self.comb += [total.eq(count_columns(self, [bits[g*lanes:(g + 1)*lanes]
-                                                    for g in range(groups)], 1)[0])
-                      for total, bits in ((up, self.up), (down, self.down))]
-        self.counter = counter = ColumnCounters([[up, -down]], groups*lanes, width)
-        self.comb += [counter.valid.eq(self.valid), counter.first.eq(self.first),
-                      self.count.eq(counter.counts[0])]
+        super().__init__(up=groups * lanes, down=groups * lanes, valid=1, first=1, count=width)
+        up, down = (Signal(max=groups * lanes + 1) for _ in range(2))
+        self.comb += [
+            total.eq(
+                count_columns(self, [bits[g * lanes : (g + 1) * lanes] for g in range(groups)], 1)[
+                    0
+                ]
+            )
+            for total, bits in ((up, self.up), (down, self.down))
+        ]
+        self.counter = counter = ColumnCounters([[up, -down]], groups * lanes, width)
+        self.comb += [
+            counter.valid.eq(self.valid),
+            counter.first.eq(self.first),
+            self.count.eq(counter.counts[0]),
+        ]
 
 
 class Nand(Part):
@@ -107,18 +147,18 @@ class Multiplier(Part):
 
     def __init__(self):
         super().__init__(a=(8, True), w=(8, True), out=(16, True))
-        self.comb += self.out.eq(self.a*self.w)
+        self.comb += self.out.eq(self.a * self.w)
 
 
 class AdderTree(Part):
     """A column's exact adder tree over R signed terms, and its register."""
 
     def __init__(self, rows: int, width: int):
-        super().__init__(terms=rows*width, total=(width + log2_int(rows), True))
+        super().__init__(terms=rows * width, total=(width + log2_int(rows), True))
         terms = []
         for row in range(rows):
             term = Signal((width, True))
-            self.comb += term.eq(self.terms[row*width:(row + 1)*width])
+            self.comb += term.eq(self.terms[row * width : (row + 1) * width])
             terms.append(term)
         self.sync += self.total.eq(signed_sum(terms))
 
@@ -139,8 +179,11 @@ class SerialAccumulator(Part):
 
 def transistors(part: Part) -> float:
     """CMOS transistors of a part as Yosys estimates them; FileNotFoundError without Yosys."""
-    found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; "
-                              "opt_clean; tee -q -o {OUT} stat -json -tech cmos")
+    found = synthesised(
+        part,
+        "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; "
+        "opt_clean; tee -q -o {OUT} stat -json -tech cmos",
+    )
     return float(json.loads(found)["design"]["estimated_num_transistors"])
 
 
@@ -149,10 +192,13 @@ def library_area(part: Part, library: Path) -> float:
     do, FileNotFoundError without Yosys."""
     # read alone first, for a part may need little of it, and `tee -q` is silent about errors too
     run_yosys("module none; endmodule", "read_liberty -lib {LIB}; tee -q -o {OUT} log", library)
-    found = synthesised(part, "dfflegalize -cell $_DFF_P_ 01; opt_clean; dfflibmap -liberty {LIB}; "
-                              "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
-                        library)
-    area = re.search(r"Chip area for .*: ([0-9.e+]+)", found)   # JSON has it in newer Yosys alone
+    found = synthesised(
+        part,
+        "dfflegalize -cell $_DFF_P_ 01; opt_clean; dfflibmap -liberty {LIB}; "
+        "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
+        library,
+    )
+    area = re.search(r"Chip area for .*: ([0-9.e+]+)", found)  # JSON has it in newer Yosys alone
     if area is None:
         raise ValueError("it found no areas.")
     return float(area[1])

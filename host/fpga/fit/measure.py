@@ -22,14 +22,21 @@ from dscim.host.fpga.bitstream.step import Step, run_step
 from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
 from dscim.host.fpga.fit.design import Design, device
 
-TABLE = Path(__file__).parent/"sizes.json"
+TABLE = Path(__file__).parent / "sizes.json"
 COMMAND = "python -m dscim.host.fpga.fit.measure"
-KINDS = ((16, "selected", 16), (16, "exact", 1), (64, "selected", 4), (16, "array", 1),
-         (64, "array", 1), (16, "selected", 1))
+KINDS = (
+    (16, "selected", 16),
+    (16, "exact", 1),
+    (64, "selected", 4),
+    (16, "array", 1),
+    (64, "array", 1),
+    (16, "selected", 1),
+)
 """G, form and lanes of the macros that are measured."""
 
 SIZES = ((1, 4), (2, 4), (1, 8), (2, 8))
 """Groups and columns in which they are; the model has as many factors."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -45,7 +52,7 @@ class Measured:
     @property
     def lut4(self) -> int:
         """Tables, as nextpnr counts them: those of carries and distributed RAM with the rest."""
-        return sum(cost*self.cells.get(kind, 0) for kind, cost in FAMILIES["ecp5"].tables.items())
+        return sum(cost * self.cells.get(kind, 0) for kind, cost in FAMILIES["ecp5"].tables.items())
 
     @property
     def flip_flops(self) -> int:
@@ -66,17 +73,38 @@ class Measured:
 def read_table(path: Path = TABLE) -> list[Measured]:
     """All that was measured."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [Measured(Design.from_json(row["design"]), row["cells"], row["seconds"], row["yosys"],
-                     row.get("note", "")) for row in rows]
+    return [
+        Measured(
+            Design.from_json(row["design"]),
+            row["cells"],
+            row["seconds"],
+            row["yosys"],
+            row.get("note", ""),
+        )
+        for row in rows
+    ]
 
 
 def write_table(rows: list[Measured], path: Path = TABLE) -> None:
     """Replaces the table, whole or not at all."""
-    text = json.dumps({"command": COMMAND, "rows": [
-        {"name": row.design.name, "lut4": row.lut4, "design": row.design.to_json(),
-         "cells": row.cells, "seconds": row.seconds, "yosys": row.yosys,
-         **({"note": row.note} if row.note else {})} for row in rows]},
-        indent=1)
+    text = json.dumps(
+        {
+            "command": COMMAND,
+            "rows": [
+                {
+                    "name": row.design.name,
+                    "lut4": row.lut4,
+                    "design": row.design.to_json(),
+                    "cells": row.cells,
+                    "seconds": row.seconds,
+                    "yosys": row.yosys,
+                    **({"note": row.note} if row.note else {}),
+                }
+                for row in rows
+            ],
+        },
+        indent=1,
+    )
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text + "\n")
     os.replace(beside, path)
@@ -89,25 +117,49 @@ def synthesise(design: Design) -> Measured:
     script = f"read_verilog {top}.v; {ways} -top {top}; tee -q -o cells.json stat -json"
     yosys = find_tool(YOSYS)
     with tempfile.TemporaryDirectory() as name:
-        step = Step("sizes", design.name, yosys, ("-q", "-p", script),
-                    design.sources(Path(name)), ("cells.json",), 120)
+        step = Step(
+            "sizes",
+            design.name,
+            yosys,
+            ("-q", "-p", script),
+            design.sources(Path(name)),
+            ("cells.json",),
+            120,
+        )
         done = run_step(step, lambda _: None, lambda *_: None)
-    cells = json.loads((done.folder/"cells.json").read_text())["design"]["num_cells_by_type"]
+    cells = json.loads((done.folder / "cells.json").read_text())["design"]["num_cells_by_type"]
     return Measured(design, cells, round(done.seconds, 1), f"{yosys.name} {yosys.version}")
 
 
 def wanted() -> list[Design]:
     """What the model needs: every kind of macro in some sizes, and devices around small ones."""
-    macros = [Design(MacroSpec(groups*width, columns, width, form, lanes))
-              for width, form, lanes in KINDS for groups, columns in SIZES]
-    tables = [dataclasses.replace(macro, multipliers=False) for macro in macros
-              if macro.macro.form == "exact"]
+    macros = [
+        Design(MacroSpec(groups * width, columns, width, form, lanes))
+        for width, form, lanes in KINDS
+        for groups, columns in SIZES
+    ]
+    tables = [
+        dataclasses.replace(macro, multipliers=False)
+        for macro in macros
+        if macro.macro.form == "exact"
+    ]
     small = MacroSpec(rows=16, columns=4)
-    devices = [device(small), device(small, ethernet=True),
-               Design(SMALL.macro, SMALL, board="colorlight_i5"), Design(LARGE.macro, LARGE),
-               Design(LARGE.macro, LARGE, ethernet=True)]
-    return macros[:8] + tables + macros[8:16] + side_by_side()[:1] + devices + macros[16:] + (
-        side_by_side()[1:])
+    devices = [
+        device(small),
+        device(small, ethernet=True),
+        Design(SMALL.macro, SMALL, board="colorlight_i5"),
+        Design(LARGE.macro, LARGE),
+        Design(LARGE.macro, LARGE, ethernet=True),
+    ]
+    return (
+        macros[:8]
+        + tables
+        + macros[8:16]
+        + side_by_side()[:1]
+        + devices
+        + macros[16:]
+        + (side_by_side()[1:])
+    )
 
 
 def side_by_side() -> list[Design]:
@@ -137,8 +189,10 @@ def main() -> None:
 
 
 def _line(row: Measured) -> str:
-    return (f"{row.design.name:76}{row.lut4:7} LUT4 {row.flip_flops:6} FF {row.block_ram:4} "
-            f"block RAM {row.multipliers:3} multipliers, {row.seconds:.0f} s")
+    return (
+        f"{row.design.name:76}{row.lut4:7} LUT4 {row.flip_flops:6} FF {row.block_ram:4} "
+        f"block RAM {row.multipliers:3} multipliers, {row.seconds:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -21,11 +21,28 @@ def _builds() -> Table:
 def _estimates() -> Table:
     """Estimated beside built."""
     rows = built(SizeModel())
-    return ("build", ">LUT4", ">estimated", ">off", ">block RAM", ">estimated", ">multipliers",
-            ">estimated"), [
-        (f"`{one.name}`", f"{one.lut4}", f"{one.estimate.lut4}", f"{100*one.off:+.1f} %",
-         f"{one.block_ram}", f"{one.estimate.block_ram}", f"{one.multipliers}",
-         f"{one.estimate.multipliers}") for one in rows]
+    return (
+        "build",
+        ">LUT4",
+        ">estimated",
+        ">off",
+        ">block RAM",
+        ">estimated",
+        ">multipliers",
+        ">estimated",
+    ), [
+        (
+            f"`{one.name}`",
+            f"{one.lut4}",
+            f"{one.estimate.lut4}",
+            f"{100 * one.off:+.1f} %",
+            f"{one.block_ram}",
+            f"{one.estimate.block_ram}",
+            f"{one.multipliers}",
+            f"{one.estimate.multipliers}",
+        )
+        for one in rows
+    ]
 
 
 def _macros() -> Table:
@@ -35,7 +52,10 @@ def _macros() -> Table:
 
 
 TABLES: dict[str, Callable[[], Table]] = {
-    "builds": _builds, "estimates": _estimates, "macros": _macros}
+    "builds": _builds,
+    "estimates": _estimates,
+    "macros": _macros,
+}
 """By the block's name."""
 
 

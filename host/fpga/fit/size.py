@@ -38,8 +38,11 @@ class SizeModel:
     """Estimates sizes; `rows` is what was synthesised and `builds` what was built, with its tables,
     by default those of the project."""
 
-    def __init__(self, rows: Sequence[Measured] | None = None,
-                 builds: Sequence[tuple[Design, int]] | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Measured] | None = None,
+        builds: Sequence[tuple[Design, int]] | None = None,
+    ) -> None:
         self.rows = read_table() if rows is None else list(rows)
         self._builds = list(read_builds() if builds is None else builds)
 
@@ -47,8 +50,11 @@ class SizeModel:
         """The size of `design` in a bitstream, for a device, or synthesised, for a macro alone;
         UserError for a kind of macro of which nothing was measured."""
         size = self.synthesised(design)
-        return size if design.device is None else dataclasses.replace(
-            size, lut4=round(size.lut4*self.packing))
+        return (
+            size
+            if design.device is None
+            else dataclasses.replace(size, lut4=round(size.lut4 * self.packing))
+        )
 
     def without(self, design: Design) -> "SizeModel":
         """The model as it was before `design` was built."""
@@ -57,19 +63,23 @@ class SizeModel:
     @cached_property
     def packing(self) -> float:
         """Tables in a bitstream for one of Yosys's; 1 where nothing was built."""
-        ratios = [lut4/self.synthesised(design).lut4 for design, lut4 in self._builds]
+        ratios = [lut4 / self.synthesised(design).lut4 for design, lut4 in self._builds]
         return float(np.mean(ratios)) if ratios else 1.0
 
     def synthesised(self, design: Design) -> Size:
         """The size that Yosys will tell; UserError as for `estimate`."""
         macros = design.device.macros if design.device else (design.macro,)
-        lut4 = sum(self._macro(dataclasses.replace(design, macro=macro, device=None))
-                   for macro in macros)
+        lut4 = sum(
+            self._macro(dataclasses.replace(design, macro=macro, device=None)) for macro in macros
+        )
         if design.device is None:
             return Size(round(lut4), macro_blocks(design.macro), _multipliers(design))
         lut4 += float(_around(design) @ self._around_factors)
-        return Size(round(lut4), block_rams(design.device) + round(self._link_blocks(design)),
-                    _multipliers(design))
+        return Size(
+            round(lut4),
+            block_rams(design.device) + round(self._link_blocks(design)),
+            _multipliers(design),
+        )
 
     @property
     def knows_ethernet(self) -> bool:
@@ -81,7 +91,8 @@ class SizeModel:
         if factors is None:
             raise UserError(
                 f"Of macros like {design.name} none was synthesised yet, so there is no estimate; "
-                f"add one to `wanted` and run `{COMMAND}`.")
+                f"add one to `wanted` and run `{COMMAND}`."
+            )
         return float(_inside(design) @ factors)
 
     @cached_property
@@ -89,8 +100,12 @@ class SizeModel:
         """The factors of `_inside`, by kind of macro."""
         alone = [row for row in self.rows if row.design.device is None]
         kinds = {_kind(row.design) for row in alone}
-        return {kind: _fit([row for row in alone if _kind(row.design) == kind], _inside,
-                           lambda row: row.lut4) for kind in kinds}
+        return {
+            kind: _fit(
+                [row for row in alone if _kind(row.design) == kind], _inside, lambda row: row.lut4
+            )
+            for kind in kinds
+        }
 
     @cached_property
     def _devices(self) -> list[Measured]:
@@ -99,52 +114,70 @@ class SizeModel:
     @cached_property
     def _around_factors(self) -> Float64:
         """The factors of `_around`."""
+
         def around(row: Measured) -> float:
             assert row.design.device is not None
-            return row.lut4 - sum(self._macro(dataclasses.replace(row.design, macro=macro,
-                                                                  device=None))
-                                  for macro in row.design.device.macros)
+            return row.lut4 - sum(
+                self._macro(dataclasses.replace(row.design, macro=macro, device=None))
+                for macro in row.design.device.macros
+            )
+
         return _fit(self._devices, _around, around)
 
     def _link_blocks(self, design: Design) -> float:
         """Blocks that the links take, with or without Ethernet, as the measured devices tell."""
-        like = [row.block_ram - block_rams(row.design.device) for row in self._devices
-                if row.design.device and row.design.ethernet == design.ethernet]
+        like = [
+            row.block_ram - block_rams(row.design.device)
+            for row in self._devices
+            if row.design.device and row.design.ethernet == design.ethernet
+        ]
         return float(np.median(like)) if like else 0.0
 
 
 def _multipliers(design: Design) -> int:
     macros = design.device.macros if design.device else (design.macro,)
-    cells = sum(macro.columns*(macro.rows if design.parallel else macro.groups)
-                for macro in macros if macro.form == "exact")
-    around = (SETUP_MULTIPLIERS + LANE_MULTIPLIERS*design.device.requant_lanes
-              if design.device else 0)
+    cells = sum(
+        macro.columns * (macro.rows if design.parallel else macro.groups)
+        for macro in macros
+        if macro.form == "exact"
+    )
+    around = (
+        SETUP_MULTIPLIERS + LANE_MULTIPLIERS * design.device.requant_lanes if design.device else 0
+    )
     return (cells if design.multipliers else 0) + around
 
 
 def _kind(design: Design) -> Kind:
     """What macros must have in common for one set of factors."""
     macro = design.macro
-    return (macro.form, macro.or_width, macro.lanes, macro.sequence.kind, design.parallel,
-            design.multipliers)
+    return (
+        macro.form,
+        macro.or_width,
+        macro.lanes,
+        macro.sequence.kind,
+        design.parallel,
+        design.multipliers,
+    )
 
 
 def _inside(design: Design) -> Float64:
     """What the tables of a macro are a sum over; one group alone needs nothing to choose by."""
     groups, columns = design.macro.groups, design.macro.columns
-    return np.array([groups*columns, groups, columns, 1.0, float(groups == 1)])
+    return np.array([groups * columns, groups, columns, 1.0, float(groups == 1)])
 
 
 def _around(design: Design) -> Float64:
     """What the tables around the macros are a sum over."""
     assert design.device is not None
-    return np.array([1.0, design.device.macro.columns, design.device.requant_lanes,
-                     float(design.ethernet)])
+    return np.array(
+        [1.0, design.device.macro.columns, design.device.requant_lanes, float(design.ethernet)]
+    )
 
 
-def _fit(rows: list[Measured], features: Callable[[Design], Float64],
-         value: Callable[[Measured], float]) -> Float64:
+def _fit(
+    rows: list[Measured], features: Callable[[Design], Float64], value: Callable[[Measured], float]
+) -> Float64:
     """Factors of least relative squares."""
     matrix = np.array([features(row.design) for row in rows])
     values = np.array([value(row) for row in rows])
-    return np.linalg.lstsq(matrix/values[:, None], np.ones(len(rows)), rcond=None)[0]
+    return np.linalg.lstsq(matrix / values[:, None], np.ones(len(rows)), rcond=None)[0]

@@ -50,8 +50,9 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
     shapes = network.shapes()
     pieces = {action.node.name for action in program.actions if isinstance(action, Multiply)}
     layers = []
-    elsewhere = {name: "on the host" for name in program.on_host} \
-        | {add: f"by {product}" for product, add in program.added.items()}
+    elsewhere = {name: "on the host" for name in program.on_host} | {
+        add: f"by {product}" for product, add in program.added.items()
+    }
     for node in network.nodes:
         shape = shapes[node.inputs[0]]
         count = program.strips.get(node.name, 1)
@@ -62,12 +63,25 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
             assert isinstance(node, Conv | Depthwise)
             cycles = product_cycles(spec, node.layer(shape, arithmetic), residual=True)
         elif node.name not in elsewhere:
-            parts = ([(part.node, (len(part.input), *shape[1:]))
-                      for part in strips(node, shape, spec.activation_words)]
-                     if count > 1 else [(node, shape)])
+            parts = (
+                [
+                    (part.node, (len(part.input), *shape[1:]))
+                    for part in strips(node, shape, spec.activation_words)
+                ]
+                if count > 1
+                else [(node, shape)]
+            )
             cycles = sum(_cycles(spec, arithmetic, *part) for part in parts)
-        layers.append(LayerSpeed(node.name, type(node).__name__, shapes[node.name], cycles, count,
-                                 elsewhere.get(node.name, "")))
+        layers.append(
+            LayerSpeed(
+                node.name,
+                type(node).__name__,
+                shapes[node.name],
+                cycles,
+                count,
+                elsewhere.get(node.name, ""),
+            )
+        )
     return Speed(tuple(layers), program.resident, sum(_crossing(program)))
 
 
@@ -77,7 +91,7 @@ def _crossing(program: Program) -> Iterable[int]:
     for action in program.actions:
         if isinstance(action, Write | Read):
             _, width, channels = shapes[action.tensor]
-            yield (action.last - action.first)*width*-(-channels//8)*8
+            yield (action.last - action.first) * width * -(-channels // 8) * 8
         if isinstance(action, Load) and not program.resident:
             yield action.bytes
 

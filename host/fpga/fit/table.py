@@ -21,13 +21,22 @@ class Row:
     @property
     def off(self) -> float:
         """The estimate's error of the tables, as a part of what they are."""
-        return self.estimate.lut4/self.lut4 - 1
+        return self.estimate.lut4 / self.lut4 - 1
 
 
 def compare(model: SizeModel) -> list[Row]:
     """Every design of the model's table, and every build whose report the project has."""
-    synthesised = [Row(row.design.name, row.yosys, row.lut4, row.block_ram, row.multipliers,
-                       model.synthesised(row.design)) for row in model.rows]
+    synthesised = [
+        Row(
+            row.design.name,
+            row.yosys,
+            row.lut4,
+            row.block_ram,
+            row.multipliers,
+            model.synthesised(row.design),
+        )
+        for row in model.rows
+    ]
     return [*built(model), *synthesised]
 
 
@@ -39,7 +48,14 @@ def built(model: SizeModel) -> list[Row]:
             continue
         cells = {name: count["used"] for name, count in facts["cells"].items()}
         made = design.built(facts)
-        rows.append(Row(facts["command"], f"nextpnr for {facts['part']}", cells["lut4"],
-                        cells["block_ram"], cells["multipliers"],
-                        model.without(made).estimate(made)))
+        rows.append(
+            Row(
+                facts["command"],
+                f"nextpnr for {facts['part']}",
+                cells["lut4"],
+                cells["block_ram"],
+                cells["multipliers"],
+                model.without(made).estimate(made),
+            )
+        )
     return rows

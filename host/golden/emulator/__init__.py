@@ -5,5 +5,13 @@ from dscim.host.golden.emulator.layer import EmulatedLayer, PreparedNode, estima
 from dscim.host.golden.emulator.parallel import over_images
 from dscim.host.golden.emulator.pointwise import PointwiseTable
 
-__all__ = ["EmulatedLayer", "PointwiseTable", "PreparedNode", "estimate", "kernel", "over_images",
-           "prepare", "why_no_kernel"]
+__all__ = [
+    "EmulatedLayer",
+    "PointwiseTable",
+    "PreparedNode",
+    "estimate",
+    "kernel",
+    "over_images",
+    "prepare",
+    "why_no_kernel",
+]

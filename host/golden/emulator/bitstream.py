@@ -23,8 +23,9 @@ BATCH_BITS = 1 << 22
 def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """sum((x - z) * w) as `spec` computes it, in product units: (M, N) for (M, K) and (K, N)."""
     batch = max(1, BATCH_BITS // w.size)
-    parts = [_counts(x[start:start + batch], w, spec, zero_point)
-             for start in range(0, len(x), batch)]
+    parts = [
+        _counts(x[start : start + batch], w, spec, zero_point) for start in range(0, len(x), batch)
+    ]
     estimate = np.concatenate(parts) << spec.decode_shift
     if spec.signed == "offset":
         a = encode_activations(x, spec, zero_point)[0]
@@ -49,8 +50,9 @@ def _counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int) -> Int64:
     return counts
 
 
-def _rows(magnitude: Int64, sign: Int64, spec: ProductSpec
-          ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+def _rows(
+    magnitude: Int64, sign: Int64, spec: ProductSpec
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Shrunk operands and signs (M, K) as (M, groups, G); rows that are not used hold 0."""
     fill = ((0, 0), (0, -magnitude.shape[1] % spec.or_width))
     level = np.pad((magnitude >> spec.operand_shift).astype(np.uint8), fill)

@@ -39,19 +39,30 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
         return "The emulator computes in numpy, as DSCIM_KERNEL=none asks for."
     compiler = shutil.which("g++")
     if compiler is None:
-        return ("The emulator computes in numpy, many times slower: there is no g++ to compile "
-                "its kernel with; install one (apt-get install g++).")
+        return (
+            "The emulator computes in numpy, many times slower: there is no g++ to compile "
+            "its kernel with; install one (apt-get install g++)."
+        )
     try:
         library = ctypes.CDLL(str(_built(compiler, plain=wish == "plain")))
     except (SimulationError, OSError) as error:
         return f"The emulator computes in numpy, many times slower: {error}"
     for function in (library.dscim_run, library.dscim_sums, library.dscim_estimates):
         function.restype = None
-        function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
-                             ctypes.c_void_p]
+        function.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_int64,
+            ctypes.c_int64,
+            ctypes.c_void_p,
+        ]
     library.dscim_descend.restype = None
     library.dscim_descend.argtypes = [
-        ctypes.c_void_p, *[ctypes.c_int64] * 4, *[ctypes.c_void_p] * 7, ctypes.c_float]
+        ctypes.c_void_p,
+        *[ctypes.c_int64] * 4,
+        *[ctypes.c_void_p] * 7,
+        ctypes.c_float,
+    ]
     return library
 
 

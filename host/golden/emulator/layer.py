@@ -19,18 +19,42 @@ BLOCK, HALF = 32, 16
 """Outputs of a block of weights; the last block may be half of one."""
 
 NUMBERS = (
-    "height", "width", "channels", "out_height", "out_width", "outputs", "kernel_height",
-    "kernel_width", "stride_y", "stride_x", "top", "left", "input_zero", "output_zero", "low",
-    "high", "kind", "has_signs", "chunks", "byte_rows", "decode_shift", "has_offset", "wide",
-    "single_rounding", "padded")
+    "height",
+    "width",
+    "channels",
+    "out_height",
+    "out_width",
+    "outputs",
+    "kernel_height",
+    "kernel_width",
+    "stride_y",
+    "stride_x",
+    "top",
+    "left",
+    "input_zero",
+    "output_zero",
+    "low",
+    "high",
+    "kind",
+    "has_signs",
+    "chunks",
+    "byte_rows",
+    "decode_shift",
+    "has_offset",
+    "wide",
+    "single_rounding",
+    "padded",
+)
 ARRAYS = ("codes", "signs", "luts", "offsets", "factors", "constants", "multipliers", "shifts")
 
 
 class Description(ctypes.Structure):
     """`struct Layer` of kernel.cpp."""
 
-    _fields_ = [*((name, ctypes.c_int32) for name in NUMBERS),
-                *((name, ctypes.c_void_p) for name in ARRAYS)]
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in NUMBERS),
+        *((name, ctypes.c_void_p) for name in ARRAYS),
+    ]
 
 
 class PreparedNode(Protocol):
@@ -45,9 +69,14 @@ class PreparedNode(Protocol):
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
 
 
-def prepare(layer: LayerSpec, weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32],
-            multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32], rows: int = ROWS
-            ) -> PreparedNode:
+def prepare(
+    layer: LayerSpec,
+    weights: npt.NDArray[np.int8],
+    bias: npt.NDArray[np.int32],
+    multiplier: npt.NDArray[np.int32],
+    shift: npt.NDArray[np.int32],
+    rows: int = ROWS,
+) -> PreparedNode:
     """The layer made ready for the kernel, or for numpy where there is none: the same bits.
 
     weights: OHWI int8, of a depthwise layer (KH, KW, outputs); bias (product units),
@@ -57,8 +86,11 @@ def prepare(layer: LayerSpec, weights: npt.NDArray[np.int8], bias: npt.NDArray[n
     arrays = weights, bias, multiplier, shift
     if kernel() is not None:
         return EmulatedLayer(layer, *arrays, rows)
-    return PreparedDepthwise(layer, *arrays, rows) if layer.depthwise else \
-        PreparedLayer(layer, *arrays)
+    return (
+        PreparedDepthwise(layer, *arrays, rows)
+        if layer.depthwise
+        else PreparedLayer(layer, *arrays)
+    )
 
 
 def estimate(node: PreparedNode, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
@@ -71,9 +103,15 @@ def estimate(node: PreparedNode, x: npt.NDArray[np.int8]) -> npt.NDArray[np.floa
 class EmulatedLayer:
     """A layer with its weights made ready for the kernel. Threads may share it."""
 
-    def __init__(self, layer: LayerSpec, weights: npt.NDArray[np.int8],
-                 bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.int32],
-                 shift: npt.NDArray[np.int32], rows: int = ROWS) -> None:
+    def __init__(
+        self,
+        layer: LayerSpec,
+        weights: npt.NDArray[np.int8],
+        bias: npt.NDArray[np.int32],
+        multiplier: npt.NDArray[np.int32],
+        shift: npt.NDArray[np.int32],
+        rows: int = ROWS,
+    ) -> None:
         """See `prepare`; the kernel must be there."""
         library = kernel()
         if library is None:
@@ -104,11 +142,13 @@ class EmulatedLayer:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
         return self._call(self._library.dscim_run, x, np.dtype(np.int8))
 
-    def _call(self, function: Any, x: npt.NDArray[np.int8], dtype: np.dtype[Any]
-              ) -> npt.NDArray[Any]:
+    def _call(
+        self, function: Any, x: npt.NDArray[np.int8], dtype: np.dtype[Any]
+    ) -> npt.NDArray[Any]:
         if x.dtype != np.int8 or x.shape[1:] != self.layer.input:
-            raise ValueError(f"the layer takes int8 of shape (N, {self.layer.input}), not "
-                             f"{x.dtype} of {x.shape}")
+            raise ValueError(
+                f"the layer takes int8 of shape (N, {self.layer.input}), not {x.dtype} of {x.shape}"
+            )
         x = np.ascontiguousarray(x)
         out = np.empty((len(x), *self.layer.output), dtype)
         pixels = len(x) * self.layer.output[0] * self.layer.output[1]
@@ -126,10 +166,13 @@ class EmulatedLayer:
         self._arrays["luts"] = tables.luts
         self._arrays["offsets"] = (tables.rows * tables.luts[0].size).astype(np.uint32)
         self._numbers |= {
-            "kind": COUNTED, "has_signs": int(tables.signs is not None),
-            "chunks": len(tables.codes), "byte_rows": tables.byte_rows,
+            "kind": COUNTED,
+            "has_signs": int(tables.signs is not None),
+            "chunks": len(tables.codes),
+            "byte_rows": tables.byte_rows,
             "decode_shift": product.decode_shift,
-            "has_offset": int(product.signed == "offset")}
+            "has_offset": int(product.signed == "offset"),
+        }
         return column_corrections(matrix, product, self.layer.input_zero)
 
     def _exact(self, matrix: npt.NDArray[np.int8]) -> Int64:
@@ -154,17 +197,20 @@ class EmulatedLayer:
         self._numbers |= {"kind": DEPTHWISE, "decode_shift": product.decode_shift}
         return np.zeros(layer.outputs, np.int64)
 
-    def _requantisation(self, constants: Int64, multiplier: npt.NDArray[np.int32],
-                        shift: npt.NDArray[np.int32]) -> None:
+    def _requantisation(
+        self, constants: Int64, multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32]
+    ) -> None:
         """Sets the constants and factors of each output, up to a multiple of HALF."""
         most = self.layer.depth << 17  # a product is at most 2**16, its estimate and parts too
         reach = (np.abs(constants) + most) << np.maximum(shift, 0).astype(np.int64)
         padded = _padded(len(constants))
-        for name, values, dtype in (("constants", constants, np.int64),
-                                    ("multipliers", multiplier, np.int32),
-                                    ("shifts", shift, np.int32)):
+        for name, values, dtype in (
+            ("constants", constants, np.int64),
+            ("multipliers", multiplier, np.int32),
+            ("shifts", shift, np.int32),
+        ):
             array = np.zeros(padded, dtype)
-            array[:len(values)] = values
+            array[: len(values)] = values
             self._arrays[name] = array
         self._numbers |= {"padded": padded, "wide": int(bool((reach >= 1 << 31).any()))}
 
@@ -174,13 +220,24 @@ def _geometry(layer: LayerSpec) -> dict[str, int]:
     height, width, channels = layer.input
     down, across, outputs = layer.output
     return {
-        "height": height, "width": width, "channels": channels, "out_height": down,
-        "out_width": across, "outputs": outputs, "kernel_height": layer.kernel[0],
-        "kernel_width": layer.kernel[1], "stride_y": layer.stride[0],
-        "stride_x": layer.stride[1], "top": layer.padding[0][0], "left": layer.padding[1][0],
-        "input_zero": layer.input_zero, "output_zero": layer.output_zero,
-        "low": layer.clamp[0], "high": layer.clamp[1],
-        "single_rounding": int(layer.single_rounding)}
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "out_height": down,
+        "out_width": across,
+        "outputs": outputs,
+        "kernel_height": layer.kernel[0],
+        "kernel_width": layer.kernel[1],
+        "stride_y": layer.stride[0],
+        "stride_x": layer.stride[1],
+        "top": layer.padding[0][0],
+        "left": layer.padding[1][0],
+        "input_zero": layer.input_zero,
+        "output_zero": layer.output_zero,
+        "low": layer.clamp[0],
+        "high": layer.clamp[1],
+        "single_rounding": int(layer.single_rounding),
+    }
 
 
 def _padded(outputs: int) -> int:
@@ -193,4 +250,4 @@ def _blocks(values: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     padded = np.full((depth, _padded(outputs)), -128, np.int8)
     padded[:, :outputs] = values
     starts = range(0, padded.shape[1], BLOCK)
-    return np.concatenate([padded[:, start:start + BLOCK].ravel() for start in starts])
+    return np.concatenate([padded[:, start : start + BLOCK].ravel() for start in starts])

@@ -19,12 +19,16 @@ def thread_count() -> int:
     wish = os.environ.get(THREADS, "")
     if wish.isdecimal() and int(wish) > 0:
         return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else \
-        os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def over_images(work: Callable[[slice], Result], count: int, batch: int, step: Tick | None = None,
-                   threads: int | None = None) -> list[Result]:
+def over_images(
+    work: Callable[[slice], Result],
+    count: int,
+    batch: int,
+    step: Tick | None = None,
+    threads: int | None = None,
+) -> list[Result]:
     """`work` of every batch of `count` images, in order, by several threads.
 
     work: takes the batch as a slice of the images; it must release the interpreter to gain, as

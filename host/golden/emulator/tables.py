@@ -17,7 +17,6 @@ NOTHING = -128
 """The code of a weight that exceeds no threshold: the kernel's look-up gives 0."""
 
 
-
 @dataclasses.dataclass(frozen=True)
 class CountTables:
     """The counts of every row of a product with constant weights.
@@ -39,8 +38,9 @@ class CountTables:
 def count_tables(w: Int8, spec: ProductSpec, zero_point: int) -> CountTables:
     """The tables of w (K, N) int8 for activations with the zero point z; spec is not exact."""
     thresholds = _chunks(spec)
-    distinct, owner = np.unique(thresholds.reshape(-1, *thresholds.shape[2:]), axis=0,
-                                return_inverse=True)
+    distinct, owner = np.unique(
+        thresholds.reshape(-1, *thresholds.shape[2:]), axis=0, return_inverse=True
+    )
     region = np.arange(len(w)) % spec.or_width
     rows = owner.reshape(thresholds.shape[:2])[:, region]
     magnitude, sign = encode_weights(w, spec)
@@ -66,14 +66,15 @@ def _chunks(spec: ProductSpec) -> npt.NDArray[np.uint8]:
     count = -(-points.shape[2] // CHUNK)
     parts = np.full((count, len(points), 2, min(points.shape[2], CHUNK)), NEVER, np.uint8)
     for chunk in range(count):
-        part = points[:, :, chunk * CHUNK:(chunk + 1) * CHUNK]
+        part = points[:, :, chunk * CHUNK : (chunk + 1) * CHUNK]
         order = np.argsort(part[:, 1], axis=1, kind="stable")
-        parts[chunk, :, :, :part.shape[2]] = np.take_along_axis(part, order[:, None], axis=2)
+        parts[chunk, :, :, : part.shape[2]] = np.take_along_axis(part, order[:, None], axis=2)
     return parts
 
 
-def _codes(level: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], table: npt.NDArray[np.int64]
-           ) -> Int8:
+def _codes(
+    level: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], table: npt.NDArray[np.int64]
+) -> Int8:
     """(K, N): how many thresholds of its row's table each weight exceeds, less 1; or NOTHING.
 
     level: (K, N) in steps of the region. q: (tables, m). table: (K,).
@@ -84,8 +85,13 @@ def _codes(level: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], table: npt.ND
     return code[table[:, None], level]
 
 
-def _lut(p: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], spec: ProductSpec, zero_point: int,
-         mirrored: int) -> Int8:
+def _lut(
+    p: npt.NDArray[np.uint8],
+    q: npt.NDArray[np.uint8],
+    spec: ProductSpec,
+    zero_point: int,
+    mirrored: int,
+) -> Int8:
     """(256, 16): by activation byte, by code, the signed count of the points (p, q).
 
     Code c stands for the first c + 1 points, q rising. mirrored: codes from this one on stand
@@ -97,7 +103,7 @@ def _lut(p: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], spec: ProductSpec, 
     fires &= q != NEVER
     counts = fires.cumsum(axis=1) * sign[:, None]
     lut = np.zeros((256, CHUNK), np.int8)
-    lut[:, :counts.shape[1]] = counts
+    lut[:, : counts.shape[1]] = counts
     if mirrored:
-        lut[:, mirrored:2 * mirrored] = -counts[:, :mirrored]
+        lut[:, mirrored : 2 * mirrored] = -counts[:, :mirrored]
     return lut

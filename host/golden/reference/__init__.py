@@ -9,5 +9,14 @@ from dscim.host.golden.reference.requantise import (
     scaled,
 )
 
-__all__ = ["PreparedLayer", "PreparedWeights", "multiply_by_quantized_multiplier",
-           "multiply_rounding_once", "product", "requantise", "scaled", "weight_matrix", "windows"]
+__all__ = [
+    "PreparedLayer",
+    "PreparedWeights",
+    "multiply_by_quantized_multiplier",
+    "multiply_rounding_once",
+    "product",
+    "requantise",
+    "scaled",
+    "weight_matrix",
+    "windows",
+]

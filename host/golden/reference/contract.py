@@ -16,8 +16,9 @@ from dscim.host.golden.reference.operands import (
 )
 
 
-def row_bits(operand: Int64, coordinate: int, region: Int64, spec: ProductSpec
-             ) -> npt.NDArray[np.bool_]:
+def row_bits(
+    operand: Int64, coordinate: int, region: Int64, spec: ProductSpec
+) -> npt.NDArray[np.bool_]:
     """x_a or x_w for one point: region gating and comparison.
 
     operand: a' or w' with rows last; coordinate: r_a or r_w; region: (rows,) i or j.
@@ -26,8 +27,9 @@ def row_bits(operand: Int64, coordinate: int, region: Int64, spec: ProductSpec
     return inside & (operand >> spec.operand_shift > coordinate % spec.side)
 
 
-def counts(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
-           zero_point: int = 0) -> Int64:
+def counts(
+    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0
+) -> Int64:
     """N: the group bits counted over L points, (M, N) for x (M, K) and w (K, N) int8."""
     a, a_sign = encode_activations(x, spec, zero_point)
     b, b_sign = encode_weights(w, spec)
@@ -40,14 +42,15 @@ def counts(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
         for start in range(0, depth, spec.or_width):
             group = slice(start, start + spec.or_width)
             fired = a_bits[:, None, group] & b_bits[None, :, group]
-            negative = (a_sign[:, None, group] != b_sign.T[None, :, group])
+            negative = a_sign[:, None, group] != b_sign.T[None, :, group]
             total += (fired & ~negative).any(axis=2)
             total -= (fired & negative).any(axis=2).astype(np.int64)
     return total
 
 
-def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
-            zero_point: int = 0) -> Int64:
+def product(
+    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0
+) -> Int64:
     """The estimate of sum((x - z) * w) in product units, (M, N), for x (M, K) and w (K, N)."""
     estimate = counts(x, w, spec, zero_point) << spec.decode_shift
     if spec.signed == "offset":

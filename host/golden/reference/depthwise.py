@@ -30,8 +30,9 @@ def tap_rows(taps: int, channels: int, rows: int = ROWS) -> Int64:
     return place % rows
 
 
-def tap_table(w: npt.NDArray[np.int8], row: Int64, spec: ProductSpec, zero_point: int
-              ) -> npt.NDArray[np.int32]:
+def tap_table(
+    w: npt.NDArray[np.int8], row: Int64, spec: ProductSpec, zero_point: int
+) -> npt.NDArray[np.int32]:
     """(cells, 256): what each cell gives for the activations -128..127, in product units.
 
     w: (cells,) int8. row: (cells,) its row in a tile. Signed mode split, or exact.
@@ -56,12 +57,17 @@ def depthwise_windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[
     """(N, out_h, out_w, taps, C) for x (N, H, W, C); padded positions hold the zero point."""
     padded = np.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.input_zero)
     view = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
-    view = view[:, ::layer.stride[0], ::layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+    view = view[:, :: layer.stride[0], :: layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
     return view.reshape(*view.shape[:3], layer.depth, layer.input[2])
 
 
-def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
-            zero_point: int = 0, rows: int = ROWS) -> Int64:
+def product(
+    x: npt.NDArray[np.int8],
+    w: npt.NDArray[np.int8],
+    spec: ProductSpec,
+    zero_point: int = 0,
+    rows: int = ROWS,
+) -> Int64:
     """sum over taps of (x - z) * w as `spec` computes it, in product units: (M, outputs).
 
     x: (M, taps, C) int8; w: (taps, outputs) int8, where output o takes channel o*C/outputs;
@@ -84,9 +90,15 @@ def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
 class PreparedDepthwise:
     """A depthwise layer with its arrays, for many inputs; as `PreparedLayer` for others."""
 
-    def __init__(self, layer: LayerSpec, weights: npt.NDArray[np.int8],
-                 bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.int32],
-                 shift: npt.NDArray[np.int32], rows: int = ROWS) -> None:
+    def __init__(
+        self,
+        layer: LayerSpec,
+        weights: npt.NDArray[np.int8],
+        bias: npt.NDArray[np.int32],
+        multiplier: npt.NDArray[np.int32],
+        shift: npt.NDArray[np.int32],
+        rows: int = ROWS,
+    ) -> None:
         """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,); rows: R."""
         self.layer = layer
         self._weights = weights.reshape(layer.depth, layer.outputs)
@@ -96,12 +108,22 @@ class PreparedDepthwise:
     def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
         unrolled = depthwise_windows(x, self.layer)
-        sums = product(unrolled.reshape(-1, *unrolled.shape[3:]), self._weights,
-                       self.layer.product, self.layer.input_zero, self._rows)
+        sums = product(
+            unrolled.reshape(-1, *unrolled.shape[3:]),
+            self._weights,
+            self.layer.product,
+            self.layer.input_zero,
+            self._rows,
+        )
         return sums.reshape(*unrolled.shape[:3], -1) + self._bias
 
     def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
-        return requantise(self.accumulate(x), self._multiplier, self._shift,
-                          self.layer.output_zero, self.layer.clamp,
-                          self.layer.single_rounding)
+        return requantise(
+            self.accumulate(x),
+            self._multiplier,
+            self._shift,
+            self.layer.output_zero,
+            self.layer.clamp,
+            self.layer.single_rounding,
+        )

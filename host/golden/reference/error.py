@@ -36,4 +36,4 @@ def uniform_rmse(spec: ProductSpec, rows: int = 128) -> float:
     repeat = rows // spec.or_width
     mean = repeat * errors.mean(axis=(1, 2)).sum()
     variance = repeat * errors.var(axis=(1, 2)).sum()
-    return float(100 * np.sqrt(variance + mean ** 2) / (rows * 65536))
+    return float(100 * np.sqrt(variance + mean**2) / (rows * 65536))

@@ -29,9 +29,14 @@ def weight_matrix(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 class PreparedLayer:
     """A layer with its weights made ready, for many inputs."""
 
-    def __init__(self, layer: LayerSpec, weights: npt.NDArray[np.int8],
-                 bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.int32],
-                 shift: npt.NDArray[np.int32]) -> None:
+    def __init__(
+        self,
+        layer: LayerSpec,
+        weights: npt.NDArray[np.int8],
+        bias: npt.NDArray[np.int32],
+        multiplier: npt.NDArray[np.int32],
+        shift: npt.NDArray[np.int32],
+    ) -> None:
         """weights: OHWI int8; bias (product units), multiplier (Q31), shift: (outputs,)."""
         self.layer = layer
         self._weights = PreparedWeights(weight_matrix(weights), layer.product, layer.input_zero)
@@ -46,6 +51,11 @@ class PreparedLayer:
 
     def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
-        return requantise(self.accumulate(x), self._multiplier, self._shift,
-                          self.layer.output_zero, self.layer.clamp,
-                          self.layer.single_rounding)
+        return requantise(
+            self.accumulate(x),
+            self._multiplier,
+            self._shift,
+            self.layer.output_zero,
+            self.layer.clamp,
+            self.layer.single_rounding,
+        )

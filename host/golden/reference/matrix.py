@@ -42,7 +42,7 @@ def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
     held = [points[owner == row] % spec.side for row in range(spec.or_width)]
     table = np.full((2, spec.or_width, max(map(len, held))), NEVER, np.uint8)
     for row, local in enumerate(held):
-        table[:, row, :len(local)] = local.T
+        table[:, row, : len(local)] = local.T
     table.flags.writeable = False
     return table
 
@@ -71,7 +71,7 @@ class PreparedWeights:
     def product(self, x: npt.NDArray[np.int8]) -> Int64:
         """sum((x - z) * w) in product units, (M, N) int64, for x (M, K) int8."""
         block = max(1, BLOCK_BYTES // (4 * self.depth))
-        parts = [self._block(x[start:start + block]) for start in range(0, len(x), block)]
+        parts = [self._block(x[start : start + block]) for start in range(0, len(x), block)]
         return np.concatenate(parts) if parts else np.zeros((0, self.columns), np.int64)
 
     def _block(self, x: npt.NDArray[np.int8]) -> Int64:
@@ -96,8 +96,9 @@ class PreparedWeights:
         return estimate + self._constant
 
 
-def _activation_tables(spec: ProductSpec, zero_point: int) -> tuple[
-        npt.NDArray[np.uint8], npt.NDArray[np.float32], Int64]:
+def _activation_tables(
+    spec: ProductSpec, zero_point: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], Int64]:
     """What becomes of an activation, by its bits as uint8: level in its region, sign, a'."""
     operands = np.arange(256, dtype=np.uint8).view(np.int8)
     magnitude, sign = encode_activations(operands, spec, zero_point)
@@ -105,8 +106,9 @@ def _activation_tables(spec: ProductSpec, zero_point: int) -> tuple[
     return level, sign.astype(np.float32), magnitude
 
 
-def product(x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec,
-            zero_point: int = 0) -> Int64:
+def product(
+    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0
+) -> Int64:
     """sum((x - z) * w) as `spec` computes it, in product units: (M, N) int64.
 
     x: (M, K) int8; w: (K, N) int8; zero_point: z, int8. With `spec.exact` the true integers.

@@ -7,8 +7,9 @@ from dscim.arrays import Int64
 from dscim.gateware.specs import ProductSpec
 
 
-def encode_activations(x: npt.NDArray[np.int8], spec: ProductSpec,
-                       zero_point: int) -> tuple[Int64, Int64]:
+def encode_activations(
+    x: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int
+) -> tuple[Int64, Int64]:
     """a' in 0..255 and its sign (+1 or -1) for int8 activations of any shape.
 
     offset: a' = x + 128, always +1; the zero point is left to an exact correction.
@@ -29,8 +30,7 @@ def encode_weights(w: npt.NDArray[np.int8], spec: ProductSpec) -> tuple[Int64, I
     return 2 * np.minimum(np.abs(wide), 127), np.where(wide < 0, -1, 1)
 
 
-def column_corrections(w: npt.NDArray[np.int8], spec: ProductSpec,
-                       zero_point: int) -> Int64:
+def column_corrections(w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int) -> Int64:
     """What a column's constant of the weights adds to its estimate, in product units, (N,).
 
     offset: -128*sum(w') + 16384*K - z*sum(w); split: nothing.

@@ -24,8 +24,7 @@ def rounding_divide_by_pot(x: Int64, exponent: Int64) -> Int64:
     return (x >> exponent) + ((x & mask) > threshold)
 
 
-def multiply_by_quantized_multiplier(x: Int64, multiplier: Int64, shift: Int64
-                                     ) -> Int64:
+def multiply_by_quantized_multiplier(x: Int64, multiplier: Int64, shift: Int64) -> Int64:
     """x * multiplier * 2**(shift - 31) as TensorFlow Lite computes it, with double rounding.
 
     multiplier: 0..2**31-1 (Q31); shift: positive is a left shift, which must not leave int32.
@@ -43,16 +42,22 @@ def multiply_rounding_once(x: Int64, multiplier: Int64, shift: Int64) -> Int64:
     return rounding_divide_by_pot((x << left) * multiplier, 31 + right)
 
 
-def scaled(x: Int64, multiplier: npt.ArrayLike, shift: npt.ArrayLike, single_rounding: bool
-           ) -> Int64:
+def scaled(
+    x: Int64, multiplier: npt.ArrayLike, shift: npt.ArrayLike, single_rounding: bool
+) -> Int64:
     """x * multiplier * 2**(shift - 31), rounded once or, as gemmlowp does, twice."""
     scale = multiply_rounding_once if single_rounding else multiply_by_quantized_multiplier
     return scale(x, np.asarray(multiplier, np.int64), np.asarray(shift, np.int64))
 
 
-def requantise(accumulator: Int64, multiplier: npt.ArrayLike, shift: npt.ArrayLike,
-               output_zero: int, clamp: tuple[int, int], single_rounding: bool = False
-               ) -> npt.NDArray[np.int8]:
+def requantise(
+    accumulator: Int64,
+    multiplier: npt.ArrayLike,
+    shift: npt.ArrayLike,
+    output_zero: int,
+    clamp: tuple[int, int],
+    single_rounding: bool = False,
+) -> npt.NDArray[np.int8]:
     """int8 outputs of 32-bit sums in product units, bias included, channels last.
 
     multiplier, shift: a number each, or one for each channel (the last axis). single_rounding:

@@ -25,8 +25,10 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
     """Does what the accepted descriptor `f` says; returns the products that a macro finished."""
     operation = Operation(f["operation"])
     if operation is Operation.ADD:
-        x, y = (_tensor(memories, f, f[f"{name}_base"]).reshape(-1, f["inputs"])
-                for name in ("input", "second"))
+        x, y = (
+            _tensor(memories, f, f[f"{name}_base"]).reshape(-1, f["inputs"])
+            for name in ("input", "second")
+        )
         _write(memories, f, _sum(f, x, y))
         return 0
     if operation in VECTOR:
@@ -36,12 +38,21 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
     else:
         bias, multiplier, shift = _parameters(memories, f)
         sums = _product(spec, operation, memories, f) + bias
-        products = len(sums) * ceil_div(f["depth"], spec.macro.rows) \
+        products = (
+            len(sums)
+            * ceil_div(f["depth"], spec.macro.rows)
             * ceil_div(f["outputs"], spec.macro.columns)
+        )
     values: npt.NDArray[np.int32] | npt.NDArray[np.int8] = sums.astype(np.int32)
     if not f["raw"]:
-        values = requantise(sums, multiplier, shift, f["output_zero"],
-                            (f["clamp_low"], f["clamp_high"]), bool(f["single_rounding"]))
+        values = requantise(
+            sums,
+            multiplier,
+            shift,
+            f["output_zero"],
+            (f["clamp_low"], f["clamp_high"]),
+            bool(f["single_rounding"]),
+        )
     if f["residual"]:
         values = _sum(f, values, _residual(memories, f))
     _write(memories, f, values)
@@ -51,22 +62,26 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
 def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields) -> Int64:
     """(pixels, outputs): sums in product units, without the bias."""
     macro = spec.macros[f["macro"]]
-    product = ProductSpec(macro.or_width, macro.or_width << f["samples_log2"], macro.sequence,
-                          "offset" if f["offset"] else "split", f["activation_shift"],
-                          macro.form == "exact")
+    product = ProductSpec(
+        macro.or_width,
+        macro.or_width << f["samples_log2"],
+        macro.sequence,
+        "offset" if f["offset"] else "split",
+        f["activation_shift"],
+        macro.form == "exact",
+    )
     windows, _ = _windows(memories, f)
     if operation is Operation.DEPTHWISE:
         windows = windows.transpose(0, 2, 1)
     matrix = _weights(spec, memories, f)
-    unrolled = _together(macro, f, windows.reshape(len(windows), -1))[:, :f["depth"]]
+    unrolled = _together(macro, f, windows.reshape(len(windows), -1))[:, : f["depth"]]
     sums = PreparedWeights(matrix, product, f["input_zero"]).product(unrolled)
     if not product.exact:  # the host has folded the columns' constants into the bias
         sums -= column_corrections(matrix, product, f["input_zero"])
     return sums
 
 
-def _together(macro: MacroSpec, f: Fields, windows: npt.NDArray[np.int8]
-              ) -> npt.NDArray[np.int8]:
+def _together(macro: MacroSpec, f: Fields, windows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """(pixels, K) as the rows of windows of 1 << windows_log2 pixels: each pixel's begin with an
     OR group; rows between them are unused, which is what an input of the zero point does."""
     if not f["windows_log2"]:
@@ -93,34 +108,42 @@ def _pool(operation: Operation, memories: Memories, f: Fields) -> Int64:
 
 def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[np.int8]:
     """An add of its two int8 inputs: each brought to the scale of the sum, and that scaled."""
-    total = sum(multiply_by_quantized_multiplier(
-        (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
-        np.array(f[f"{name}_multiplier"]), np.array(f[f"{name}_shift"]))
-        for name, x in zip(("first", "second"), inputs, strict=True))
-    return requantise(np.asarray(total), np.array(f["output_multiplier"]),
-                      np.array(f["output_shift"]), f["sum_zero"], (f["sum_low"], f["sum_high"]))
+    total = sum(
+        multiply_by_quantized_multiplier(
+            (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
+            np.array(f[f"{name}_multiplier"]),
+            np.array(f[f"{name}_shift"]),
+        )
+        for name, x in zip(("first", "second"), inputs, strict=True)
+    )
+    return requantise(
+        np.asarray(total),
+        np.array(f["output_multiplier"]),
+        np.array(f["output_shift"]),
+        f["sum_zero"],
+        (f["sum_low"], f["sum_high"]),
+    )
 
 
 def _residual(memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
     """(pixels, outputs): what lies at `second_base` as the output does at `output_base`."""
     pixel = pixel_words(f["output_channels"]) * WORD_BYTES
     pixels = f["output_height"] * f["output_width"]
-    held = memories["activations"].view(np.int8)[f["second_base"] * WORD_BYTES:][:pixels * pixel]
+    held = memories["activations"].view(np.int8)[f["second_base"] * WORD_BYTES :][: pixels * pixel]
     first = f["output_channel"]
-    return held.reshape(pixels, pixel)[:, first:first + f["outputs"]]
+    return held.reshape(pixels, pixel)[:, first : first + f["outputs"]]
 
 
 def _tensor(memories: Memories, f: Fields, base: int) -> npt.NDArray[np.int8]:
     """(height, width, inputs): the channels that are read of the input at `base`."""
     height, width = f["input_height"], f["input_width"]
     pixel = pixel_words(f["input_channels"]) * WORD_BYTES
-    held = memories["activations"].view(np.int8)[base * WORD_BYTES:][:height * width * pixel]
+    held = memories["activations"].view(np.int8)[base * WORD_BYTES :][: height * width * pixel]
     first = f["input_channel"]
-    return held.reshape(height, width, pixel)[:, :, first:first + f["inputs"]]
+    return held.reshape(height, width, pixel)[:, :, first : first + f["inputs"]]
 
 
-def _windows(memories: Memories, f: Fields
-             ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+def _windows(memories: Memories, f: Fields) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """(pixels, taps, inputs), the zero point where it is padding, and (pixels, taps): inside."""
     places, insides = [], []
     sizes = {"height": f["output_height"], "width": f["output_width"] << f["windows_log2"]}
@@ -141,22 +164,23 @@ def _weights(spec: SocSpec, memories: Memories, f: Fields) -> npt.NDArray[np.int
     columns = spec.macro.columns
     tiles = ceil_div(f["outputs"], columns)
     rows = memories["weights"].view(np.int8).reshape(-1, columns)
-    tiled = rows[f["weight_base"]:][:tiles * f["depth"]].reshape(tiles, f["depth"], columns)
-    return tiled.transpose(1, 0, 2).reshape(f["depth"], -1)[:, :f["outputs"]]
+    tiled = rows[f["weight_base"] :][: tiles * f["depth"]].reshape(tiles, f["depth"], columns)
+    return tiled.transpose(1, 0, 2).reshape(f["depth"], -1)[:, : f["outputs"]]
 
 
 def _parameters(memories: Memories, f: Fields) -> Int64:
     """(3, outputs): bias, multiplier, shift."""
     table = memories["parameters"].view(np.int32).reshape(-1, PARAMETER_WORDS)
-    return table[f["parameter_base"]:][:f["outputs"], :3].T.astype(np.int64)
+    return table[f["parameter_base"] :][: f["outputs"], :3].T.astype(np.int64)
 
 
-def _write(memories: Memories, f: Fields,
-           values: npt.NDArray[np.int32] | npt.NDArray[np.int8]) -> None:
+def _write(
+    memories: Memories, f: Fields, values: npt.NDArray[np.int32] | npt.NDArray[np.int8]
+) -> None:
     """(pixels, outputs) into their channels of the output; all other bytes stay."""
     pixel = pixel_words(f["output_channels"], bool(f["raw"])) * WORD_BYTES
     start = f["output_base"] * WORD_BYTES
-    room = memories["activations"].view(np.uint8)[start:start + len(values) * pixel]
+    room = memories["activations"].view(np.uint8)[start : start + len(values) * pixel]
     first = f["output_channel"] * values.itemsize
     octets = np.ascontiguousarray(values).view(np.uint8)
-    room.reshape(len(values), pixel)[:, first:first + octets.shape[1]] = octets
+    room.reshape(len(values), pixel)[:, first : first + octets.shape[1]] = octets

@@ -16,7 +16,7 @@ class LineTwin:
     def __init__(self, twin: Twin, bone: Callable[[bytes], bytes] = lambda data: b"") -> None:
         self.twin = twin
         self._bone = bone
-        self._inside: bytearray | None = None   # of a frame: its code so far
+        self._inside: bytearray | None = None  # of a frame: its code so far
 
     def answer(self, data: bytes) -> bytes:
         """The bytes that answer these."""

@@ -38,9 +38,17 @@ class Twin:
     locked: whether a READ of these byte addresses must wait for the engine.
     """
 
-    def __init__(self, link: Link, regions: Sequence[range], *, spec_hash: int = 0,
-                 window: int = WINDOW, lease: int = 0, clock: Callable[[], int] = lambda: 0,
-                 locked: Callable[[range], bool] = lambda place: False) -> None:
+    def __init__(
+        self,
+        link: Link,
+        regions: Sequence[range],
+        *,
+        spec_hash: int = 0,
+        window: int = WINDOW,
+        lease: int = 0,
+        clock: Callable[[], int] = lambda: 0,
+        locked: Callable[[range], bool] = lambda place: False,
+    ) -> None:
         self.window = window
         self.lease = lease
         self._link = link
@@ -54,11 +62,11 @@ class Twin:
         """What the button does; the memories behind the link stay."""
         self.counters = TwinCounters()
         self._boot = 0
-        self._session = 0           # the open one, 0 for none
-        self._ended = 0             # the one that ended last
+        self._session = 0  # the open one, 0 for none
+        self._ended = 0  # the one that ended last
         self._renewed = 0
-        self._first = 0             # the first missing WRITE
-        self._applied: set[int] = set()     # those after it
+        self._first = 0  # the first missing WRITE
+        self._applied: set[int] = set()  # those after it
 
     @property
     def open(self) -> bool:
@@ -89,9 +97,13 @@ class Twin:
         return answer.encode() if answer else None
 
     def _answer(self, frame: Frame) -> Frame | None:
-        known = {Kind.OPEN: self._opens, Kind.CLOSE: self._closes,
-                 Kind.WRITE: self._writes, Kind.READ: self._reads}
-        act = known.get(frame.kind)     # type: ignore[call-overload]
+        known = {
+            Kind.OPEN: self._opens,
+            Kind.CLOSE: self._closes,
+            Kind.WRITE: self._writes,
+            Kind.READ: self._reads,
+        }
+        act = known.get(frame.kind)  # type: ignore[call-overload]
         if act is None or (frame.kind in (Kind.OPEN, Kind.CLOSE) and frame.data):
             return _refuse(frame, Reason.KIND)
         answer: Frame | None = act(frame)
@@ -105,8 +117,7 @@ class Twin:
                 left = self.lease - (self._clock() - self._renewed) if self.lease else 0
                 return dataclasses.replace(_refuse(frame, Reason.BUSY), address=left)
             self._begin(frame.session)
-        said = [self._boot, self._spec_hash, self.window, self.lease,
-                self.counters.sessions_opened]
+        said = [self._boot, self._spec_hash, self.window, self.lease, self.counters.sessions_opened]
         return _reply(frame, Kind.OPENED, data=data_of(np.array(said, np.uint32)))
 
     def _begin(self, session: int) -> None:
@@ -132,8 +143,9 @@ class Twin:
         """Why the place of a WRITE or READ is refused."""
         place = range(frame.address, frame.address + 4 * frame.count)
         if place.start % 4 or not any(
-                region.start <= place.start < region.stop and place.stop <= region.stop
-                for region in self._regions):
+            region.start <= place.start < region.stop and place.stop <= region.stop
+            for region in self._regions
+        ):
             return Reason.ADDRESS
         if frame.kind == Kind.READ and self._locked(place):
             return Reason.LOCKED
@@ -174,5 +186,6 @@ def _reply(frame: Frame, kind: Kind, *, address: int = 0, data: bytes = b"") -> 
 
 
 def _refuse(frame: Frame, reason: Reason) -> Frame:
-    return _reply(frame, Kind.REFUSED, address=frame.address,
-                  data=data_of(np.array([reason], np.uint32)))
+    return _reply(
+        frame, Kind.REFUSED, address=frame.address, data=data_of(np.array([reason], np.uint32))
+    )

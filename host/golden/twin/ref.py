@@ -22,11 +22,15 @@ class ModelLink:
 
     def __init__(self, spec: SocSpec) -> None:
         self.spec = spec
-        self._memories = {name: np.zeros(size // 4, np.uint32)
-                          for name, size in memory_sizes(spec).items()}
+        self._memories = {
+            name: np.zeros(size // 4, np.uint32) for name, size in memory_sizes(spec).items()
+        }
         self._registers = {register.name: 0 for register in registers.REGISTERS}
-        self._registers |= {"magic": registers.MAGIC, "protocol": registers.PROTOCOL,
-                            "spec_hash": spec.hash}
+        self._registers |= {
+            "magic": registers.MAGIC,
+            "protocol": registers.PROTOCOL,
+            "spec_hash": spec.hash,
+        }
 
     @property
     def statistics(self) -> LinkStatistics:
@@ -37,7 +41,7 @@ class ModelLink:
         """See `dscim.host.link.base.Link`."""
         first = (address - registers.BANK_BASE) // 4
         if 0 <= first < len(registers.REGISTERS):
-            return np.array(list(self._registers.values())[first:first + count], np.uint32)
+            return np.array(list(self._registers.values())[first : first + count], np.uint32)
         return self._window(address, count).copy()
 
     def write(self, address: int, words: Words) -> None:
@@ -54,7 +58,7 @@ class ModelLink:
         for name, base in registers.MEMORY_BASES.items():
             first = (address - base) // 4
             if first >= 0 and first + count <= len(self._memories[name]):
-                return self._memories[name][first:first + count]
+                return self._memories[name][first : first + count]
         raise LinkError(f"No memory of the device holds {count} words at {address:#x}.")
 
     def _control(self, control: dict[str, int]) -> None:

@@ -6,12 +6,30 @@ from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
-SIZES = ("input_height", "input_width", "input_channels", "inputs", "outputs", "output_height",
-         "output_width", "output_channels", "kernel_height", "kernel_width", "stride_y",
-         "stride_x", "depth")
+SIZES = (
+    "input_height",
+    "input_width",
+    "input_channels",
+    "inputs",
+    "outputs",
+    "output_height",
+    "output_width",
+    "output_channels",
+    "kernel_height",
+    "kernel_width",
+    "stride_y",
+    "stride_x",
+    "depth",
+)
 
-ADD = {"kernel_height": 1, "kernel_width": 2, "stride_y": 1, "stride_x": 1, "origin_y": 0,
-       "origin_x": 0}
+ADD = {
+    "kernel_height": 1,
+    "kernel_width": 2,
+    "stride_y": 1,
+    "stride_x": 1,
+    "origin_y": 0,
+    "origin_x": 0,
+}
 """What these fields are in every add."""
 
 
@@ -23,34 +41,49 @@ def refusal(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
     if f["operation"] not in set(Operation) or not _may_add(f):
         return ErrorCode.OPERATION
     if f["operation"] in VECTOR:
-        return (_vector_geometry(f) or _windows(spec, f) or _widening(f) or _activations(spec, f)
-                or ErrorCode.NONE)
+        return (
+            _vector_geometry(f)
+            or _windows(spec, f)
+            or _widening(f)
+            or _activations(spec, f)
+            or ErrorCode.NONE
+        )
     if f["macro"] >= len(spec.macros):
         return ErrorCode.MACRO
-    return (_arithmetic(spec.macros[f["macro"]], f) or _product_geometry(spec, f)
-            or _windows(spec, f) or _widening(f) or _activations(spec, f) or _products(spec, f)
-            or ErrorCode.NONE)
+    return (
+        _arithmetic(spec.macros[f["macro"]], f)
+        or _product_geometry(spec, f)
+        or _windows(spec, f)
+        or _widening(f)
+        or _activations(spec, f)
+        or _products(spec, f)
+        or ErrorCode.NONE
+    )
 
 
 def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
     if macro.form == "exact":
         return None
     length = macro.or_width << f["samples_log2"]
-    if (1 << f["samples_log2"] > macro.most_samples
-            or (macro.form == "array" and length < macro.lanes)):
+    if 1 << f["samples_log2"] > macro.most_samples or (
+        macro.form == "array" and length < macro.lanes
+    ):
         return ErrorCode.LENGTH
     mode = "offset" if f["offset"] else "split"
-    if mode not in macro.signed or (f["offset"] and (
-            f["activation_shift"] or f["operation"] == Operation.DEPTHWISE)):
+    if mode not in macro.signed or (
+        f["offset"] and (f["activation_shift"] or f["operation"] == Operation.DEPTHWISE)
+    ):
         return ErrorCode.SIGNED_MODE
     return None
 
 
 def _fits(f: dict[str, int]) -> bool:
     """No size is zero, and the channels are among those of a pixel."""
-    return (all(f[name] for name in SIZES)
-            and f["input_channel"] + f["inputs"] <= f["input_channels"]
-            and f["output_channel"] + f["outputs"] <= f["output_channels"])
+    return (
+        all(f[name] for name in SIZES)
+        and f["input_channel"] + f["inputs"] <= f["input_channels"]
+        and f["output_channel"] + f["outputs"] <= f["output_channels"]
+    )
 
 
 def _product_geometry(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
@@ -99,17 +132,22 @@ def _windows(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
         return None
     window = f["kernel_height"] * f["kernel_width"] * f["inputs"]
     rows = (pixels - 1) * ceil_div(window, spec.macro.or_width) * spec.macro.or_width + window
-    if (f["operation"] != Operation.PRODUCT or f["offset"] or f["depth"] != rows
-            or rows > spec.macro.rows
-            or pixels * f["output_width"] not in BY_NAME["output_width"].limits):
+    if (
+        f["operation"] != Operation.PRODUCT
+        or f["offset"]
+        or f["depth"] != rows
+        or rows > spec.macro.rows
+        or pixels * f["output_width"] not in BY_NAME["output_width"].limits
+    ):
         return ErrorCode.GEOMETRY
     return None
 
 
 def _activations(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
     inputs = f["input_height"] * f["input_width"] * pixel_words(f["input_channels"])
-    outputs = f["output_height"] * f["output_width"] \
-        * pixel_words(f["output_channels"], bool(f["raw"]))
+    outputs = (
+        f["output_height"] * f["output_width"] * pixel_words(f["output_channels"], bool(f["raw"]))
+    )
     ends = [f["input_base"] + inputs]
     if _adds(f):
         ends.append(f["second_base"] + (inputs if f["operation"] == Operation.ADD else outputs))
@@ -124,7 +162,8 @@ def _products(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
     weights = f["depth"] * ceil_div(f["outputs"], spec.macro.columns)
     if f["weight_base"] + weights > spec.weight_rows:
         return ErrorCode.WEIGHT_MEMORY
-    if (f["parameter_base"] - f["output_channel"]) % 8 \
-            or f["parameter_base"] + f["outputs"] > spec.channels:
+    if (f["parameter_base"] - f["output_channel"]) % 8 or f["parameter_base"] + f[
+        "outputs"
+    ] > spec.channels:
         return ErrorCode.PARAMETER_MEMORY
     return None

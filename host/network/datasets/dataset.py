@@ -23,15 +23,21 @@ class Dataset:
     test_labels: Int64
 
     def __post_init__(self) -> None:
-        for images, labels in ((self.train_images, self.train_labels),
-                               (self.test_images, self.test_labels)):
+        for images, labels in (
+            (self.train_images, self.train_labels),
+            (self.test_images, self.test_labels),
+        ):
             if images.ndim != 4 or labels.shape != images.shape[:1]:
-                raise UserError(f"{self.name} has images of the shape {images.shape} and labels "
-                                f"of the shape {labels.shape}, not (N, H, W, C) and (N,).")
+                raise UserError(
+                    f"{self.name} has images of the shape {images.shape} and labels "
+                    f"of the shape {labels.shape}, not (N, H, W, C) and (N,)."
+                )
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
-                raise UserError(f"{self.name} has the labels {labels.min()}..{labels.max()}, "
-                                f"but its {len(self.classes)} classes are "
-                                f"0..{len(self.classes) - 1}.")
+                raise UserError(
+                    f"{self.name} has the labels {labels.min()}..{labels.max()}, "
+                    f"but its {len(self.classes)} classes are "
+                    f"0..{len(self.classes) - 1}."
+                )
 
     @property
     def shape(self) -> tuple[int, int, int]:

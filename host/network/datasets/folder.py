@@ -53,18 +53,29 @@ def listing(folder: Path | None) -> Listing:
     """
     root = named_folder(folder)
     if root is None or not root.is_dir():
-        raise UserError(f"there is no folder of images '{root or ''}': name one with --data or "
-                        f"{VARIABLE}.")
+        raise UserError(
+            f"there is no folder of images '{root or ''}': name one with --data or {VARIABLE}."
+        )
     split = all((root / part).is_dir() for part in ("train", "test"))
     places = {part: root / part if split else root for part in ("train", "test")}
-    classes = tuple(sorted({entry.name for place in places.values() for entry in place.iterdir()
-                            if entry.is_dir() and _files(entry)}))
+    classes = tuple(
+        sorted(
+            {
+                entry.name
+                for place in places.values()
+                for entry in place.iterdir()
+                if entry.is_dir() and _files(entry)
+            }
+        )
+    )
     found = {part: _labelled(place, classes) for part, place in places.items()}
     if not split:
         found["train"] = []
     if not found["test"]:
-        raise UserError(f"'{root}' holds no images: put them into one folder a class, or begin "
-                        "their names with the class number.")
+        raise UserError(
+            f"'{root}' holds no images: put them into one folder a class, or begin "
+            "their names with the class number."
+        )
     if not classes:
         highest = max(label for _, label in found["test"])
         classes = tuple(str(number) for number in range(highest + 1))
@@ -79,13 +90,18 @@ def _files(folder: Path) -> list[Path]:
 def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
     """Every image with its label: of its folder, or of its own name where there are none."""
     if classes:
-        return [(path, label) for label, name in enumerate(classes)
-                if (folder / name).is_dir() for path in _files(folder / name)]
+        return [
+            (path, label)
+            for label, name in enumerate(classes)
+            if (folder / name).is_dir()
+            for path in _files(folder / name)
+        ]
     numbered = [(path, re.match(r"\d+", path.name)) for path in _files(folder)]
     for path, number in numbered:
         if number is None or len(number[0]) > 6:
-            raise UserError(f"'{path}' does not begin with a class number, and lies in no "
-                            "folder of a class.")
+            raise UserError(
+                f"'{path}' does not begin with a class number, and lies in no folder of a class."
+            )
     return [(path, int(number[0])) for path, number in numbered if number]
 
 
@@ -122,6 +138,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image  # noqa: PLC0415
     except ImportError as error:
-        raise UserError("reading image files needs Pillow: install it with `pip install "
-                        "dscim[images]`.") from error
+        raise UserError(
+            "reading image files needs Pillow: install it with `pip install dscim[images]`."
+        ) from error
     return Image

@@ -11,8 +11,18 @@ from dscim.errors import UserError
 from dscim.host.network.datasets.dataset import Dataset
 from dscim.host.network.datasets.locate import find
 
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 """Names of Fashion-MNIST's classes, by label."""
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -24,16 +34,25 @@ FIRST = "train-images-idx3-ubyte"
 
 def fashion_mnist(folder: Path | None) -> Dataset:
     """Fashion-MNIST, images (N, 28, 28, 1); UserError names what is missing or damaged."""
-    place = find(folder, ("fashion-mnist", "FashionMNIST/raw"), FIRST,
-                 "install the Debian package dataset-fashion-mnist, or take the four IDX files "
-                 "from github.com/zalandoresearch/fashion-mnist", (DEBIAN,))
+    place = find(
+        folder,
+        ("fashion-mnist", "FashionMNIST/raw"),
+        FIRST,
+        "install the Debian package dataset-fashion-mnist, or take the four IDX files "
+        "from github.com/zalandoresearch/fashion-mnist",
+        (DEBIAN,),
+    )
     return _four_files("Fashion-MNIST", FASHION, place)
 
 
 def mnist(folder: Path | None) -> Dataset:
     """MNIST, images (N, 28, 28, 1); UserError names what is missing or damaged."""
-    place = find(folder, ("mnist", "MNIST/raw"), FIRST,
-                 "take MNIST's four IDX files from yann.lecun.com/exdb/mnist")
+    place = find(
+        folder,
+        ("mnist", "MNIST/raw"),
+        FIRST,
+        "take MNIST's four IDX files from yann.lecun.com/exdb/mnist",
+    )
     return _four_files("MNIST", tuple("0123456789"), place)
 
 
@@ -57,16 +76,26 @@ def read_idx(path: Path) -> UInt8:
 
 def _four_files(name: str, classes: tuple[str, ...], folder: Path) -> Dataset:
     """The data set whose four files are in `folder`."""
-    parts = [read_idx(_file(folder, f"{part}-{kind}")) for part in ("train", "t10k")
-             for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
+    parts = [
+        read_idx(_file(folder, f"{part}-{kind}"))
+        for part in ("train", "t10k")
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
+    ]
     for images, labels in (parts[:2], parts[2:]):
         if images.ndim != 3 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
             raise UserError(
                 f"the images in {folder} have shape {images.shape} and the labels {labels.shape}, "
-                f"not (N, 28, 28) and (N,): take {name}'s own four IDX files.")
+                f"not (N, 28, 28) and (N,): take {name}'s own four IDX files."
+            )
     train, train_labels, test, test_labels = parts
-    return Dataset(name, classes, train[..., None], train_labels.astype(np.int64),
-                   test[..., None], test_labels.astype(np.int64))
+    return Dataset(
+        name,
+        classes,
+        train[..., None],
+        train_labels.astype(np.int64),
+        test[..., None],
+        test_labels.astype(np.int64),
+    )
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -74,5 +103,6 @@ def _file(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
-    raise UserError(f"there is no {name} or {name}.gz in {folder}: its four IDX files belong "
-                    "together.")
+    raise UserError(
+        f"there is no {name} or {name}.gz in {folder}: its four IDX files belong together."
+    )

@@ -15,8 +15,9 @@ def named_folder(folder: Path | None) -> Path | None:
     return folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
 
 
-def find(folder: Path | None, inside: Sequence[str], wanted: str, advice: str,
-         usual: Sequence[Path] = ()) -> Path:
+def find(
+    folder: Path | None, inside: Sequence[str], wanted: str, advice: str, usual: Sequence[Path] = ()
+) -> Path:
     """The folder that holds the file `wanted` (or `wanted`.gz).
 
     folder: the option; without it the one in DSCIM_DATA, then the `usual` ones. In each the
@@ -30,5 +31,7 @@ def find(folder: Path | None, inside: Sequence[str], wanted: str, advice: str,
             if any((place / name).is_file() for name in (wanted, f"{wanted}.gz")):
                 return place
     looked = " or ".join(f"'{root}'" for root in roots) or "any folder"
-    raise UserError(f"there is no {wanted} in {looked}: {advice}, and name its folder with --data "
-                    f"or {VARIABLE}.")
+    raise UserError(
+        f"there is no {wanted} in {looked}: {advice}, and name its folder with --data "
+        f"or {VARIABLE}."
+    )

@@ -22,8 +22,9 @@ FOLDER = "folder"
 NAMES = (*DATASETS, FOLDER)
 
 
-def load(name: str, folder: Path | None = None,
-         shape: tuple[int, int, int] = (224, 224, 3)) -> Dataset:
+def load(
+    name: str, folder: Path | None = None, shape: tuple[int, int, int] = (224, 224, 3)
+) -> Dataset:
     """The data set `name`; UserError when there is no such one, or its files miss or are damaged.
 
     folder: where its files are; without it DSCIM_DATA says so. shape: (H, W, C) that images of

@@ -48,17 +48,23 @@ class Input:
         for std in (1.0, 1 / 255):
             if network.zero == -128 and abs(network.scale * 255 * std - 1) < 0.02:
                 return cls((0.0,), (std,), network.scale, network.zero)
-        raise UserError(f"the network {network.name!r} takes integers of the scale "
-                        f"{network.scale:.6g} around {network.zero}, which does not tell how its "
-                        "pixels were prepared: give --mean and --std.")
+        raise UserError(
+            f"the network {network.name!r} takes integers of the scale "
+            f"{network.scale:.6g} around {network.zero}, which does not tell how its "
+            "pixels were prepared: give --mean and --std."
+        )
 
     def reals(self, channels: int) -> npt.NDArray[np.float64]:
         """What each pixel value stands for in each channel, (channels, 256)."""
         if not {len(self.mean), len(self.std)} <= {1, channels}:
-            raise UserError(f"{len(self.mean)} means and {len(self.std)} deviations do not fit "
-                            f"images of {channels} channels.")
-        mean, std = (np.broadcast_to(np.array(v, np.float64)[:, None], (channels, 1))
-                     for v in (self.mean, self.std))
+            raise UserError(
+                f"{len(self.mean)} means and {len(self.std)} deviations do not fit "
+                f"images of {channels} channels."
+            )
+        mean, std = (
+            np.broadcast_to(np.array(v, np.float64)[:, None], (channels, 1))
+            for v in (self.mean, self.std)
+        )
         return (np.arange(256) / 255 - mean) / std
 
     def table(self, channels: int) -> npt.NDArray[np.int8]:

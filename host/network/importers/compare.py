@@ -26,12 +26,17 @@ class Compared:
 
     def to_json(self) -> dict[str, Any]:
         """As an object of the report."""
-        return {"name": self.name, "outputs": self.outputs, "differing": self.differing,
-                "greatest": self.greatest}
+        return {
+            "name": self.name,
+            "outputs": self.outputs,
+            "differing": self.differing,
+            "greatest": self.greatest,
+        }
 
 
-def compare(data: bytes, imported: Imported, images: Int8, step: Callable[[int, int], None]
-            ) -> list[Compared]:
+def compare(
+    data: bytes, imported: Imported, images: Int8, step: Callable[[int, int], None]
+) -> list[Compared]:
     """Every node that the runtime has integers of; the last entry is the network end to end.
 
     data: the file. images: (N, H, W, C) int8, the network's own. step: called with the images
@@ -45,7 +50,7 @@ def compare(data: bytes, imported: Imported, images: Int8, step: Callable[[int, 
     running = runtime(imported)(data, imported, images)
     while batch := list(islice(running, BATCH)):
         theirs = {name: np.stack([each[name] for each in batch]) for name in batch[0]}
-        ours = evaluator.nodes(images[done:done + len(batch)])
+        ours = evaluator.nodes(images[done : done + len(batch)])
         for node in network.nodes:
             made = evaluator.node(node, [theirs[name] for name in node.inputs])
             if node.name in theirs:

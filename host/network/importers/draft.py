@@ -40,8 +40,9 @@ class Draft:
         self.sources[node.name] = source
         return node.name
 
-    def finish(self, name: str, output: str, notes: Iterable[str], file: dict[str, Any]
-               ) -> "Imported":
+    def finish(
+        self, name: str, output: str, notes: Iterable[str], file: dict[str, Any]
+    ) -> "Imported":
         """The import that ends with the node `output`, of the exact arithmetic; folded, checked.
 
         file: what provenance says of the file. Raises UserError when nothing is computed, or a
@@ -55,19 +56,32 @@ class Draft:
         rounded = {key: value for key, value in self.rounded.items() if key in kept}
         provenance = {"import": {**file, "tensors": sources, "rounded": rounded}}
         quantity = self.quantities[INPUT]
-        network = Network(name, self.shapes[INPUT], quantity.scale, quantity.zero, nodes, (),
-                          ProductSpec(exact=True), provenance)
+        network = Network(
+            name,
+            self.shapes[INPUT],
+            quantity.scale,
+            quantity.zero,
+            nodes,
+            (),
+            ProductSpec(exact=True),
+            provenance,
+        )
         for made, shape in network.shapes().items():
             if shape != self.shapes[made]:
-                raise UserError(f"{made!r} makes a tensor of {shape}, but the file says "
-                                f"{self.shapes[made]} (height, width, channels).")
+                raise UserError(
+                    f"{made!r} makes a tensor of {shape}, but the file says "
+                    f"{self.shapes[made]} (height, width, channels)."
+                )
         return Imported(network, tuple(notes), sources, saturated(network), rounded)
 
 
 def saturated(network: Network) -> dict[str, int]:
     """How many weights of each node are -128, which the signed mode split takes for -127."""
-    counts = {node.name: int(np.count_nonzero(node.weights == -128))
-              for node in network.nodes if isinstance(node, Weighted)}
+    counts = {
+        node.name: int(np.count_nonzero(node.weights == -128))
+        for node in network.nodes
+        if isinstance(node, Weighted)
+    }
     return {name: count for name, count in counts.items() if count}
 
 

@@ -21,8 +21,7 @@ def fold(nodes: Iterable[Node], shapes: Mapping[str, Shape], output: str) -> tup
 def fold_pads(nodes: list[Node]) -> list[Node]:
     """A Pad goes into the convolution that is all that reads it: both fill in the zero point."""
     readers = Counter(name for node in nodes for name in node.inputs)
-    pads = {node.name: node for node in nodes
-            if isinstance(node, Pad) and readers[node.name] == 1}
+    pads = {node.name: node for node in nodes if isinstance(node, Pad) and readers[node.name] == 1}
     return [_padded(node, pads.get(node.inputs[0])) for node in nodes]
 
 
@@ -51,8 +50,10 @@ def _padded(node: Node, pad: Pad | None) -> Node:
     if pad is None or not isinstance(node, Weighted):
         return node
     own = node.padding
-    padding: Padding = tuple((before + first, after + second) for (before, after), (first, second)
-                             in zip(pad.padding, own, strict=True))  # type: ignore[assignment]
+    padding: Padding = tuple(
+        (before + first, after + second)
+        for (before, after), (first, second) in zip(pad.padding, own, strict=True)
+    )  # type: ignore[assignment]
     return replace(node, inputs=pad.inputs, padding=padding)
 
 
@@ -63,8 +64,11 @@ def _unreshaped(node: Node, sources: Mapping[str, str], shapes: Mapping[str, Sha
         source = sources[source]
     if isinstance(node, Reshape):
         return replace(node, inputs=(source,))
-    if (isinstance(node, Conv) and _fully_connected(node, shapes)
-            and max(shapes[source]) <= MAX_SIDE):
+    if (
+        isinstance(node, Conv)
+        and _fully_connected(node, shapes)
+        and max(shapes[source]) <= MAX_SIDE
+    ):
         weights = node.weights.reshape(len(node.weights), *shapes[source])
         return replace(node, inputs=(source,), weights=weights)
     return node
@@ -72,5 +76,4 @@ def _unreshaped(node: Node, sources: Mapping[str, str], shapes: Mapping[str, Sha
 
 def _fully_connected(node: Conv, shapes: Mapping[str, Shape]) -> bool:
     """True for a kernel as large as its unpadded input."""
-    return (node.weights.shape[1:] == shapes[node.inputs[0]]
-            and node.padding == ((0, 0), (0, 0)))
+    return node.weights.shape[1:] == shapes[node.inputs[0]] and node.padding == ((0, 0), (0, 0))

@@ -14,8 +14,16 @@ from dscim.host.network.importers.draft import Imported
 LIMIT = 1 << 29
 """The most bytes of a file that is read: a network of 512 MB is none for a macro."""
 
-DAMAGE = (struct.error, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
-          MemoryError, RecursionError)
+DAMAGE = (
+    struct.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RecursionError,
+)
 """What libraries raise for bytes that only look like a file of their format."""
 
 
@@ -27,9 +35,12 @@ def import_file(path: Path, name: str | None = None) -> Imported:
     """
     data = _bytes(path)
     try:
-        with np.errstate(all="ignore"):     # what is no number is looked for, and refused
-            return _importer(path, data)(data, name or path.stem, {
-                "file": path.name, "sha256": hashlib.sha256(data).hexdigest()})
+        with np.errstate(all="ignore"):  # what is no number is looked for, and refused
+            return _importer(path, data)(
+                data,
+                name or path.stem,
+                {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()},
+            )
     except UserError as error:
         raise UserError(f"'{path}' cannot be imported: {_printable(str(error))}") from error
     except (SpecError, *DAMAGE) as error:
@@ -48,13 +59,17 @@ def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, str]],
     try:
         if data[4:8] == b"TFL3" or path.suffix.lower() == ".tflite":
             from dscim.host.network.importers import tflite_int8  # noqa: PLC0415
+
             return tflite_int8.import_bytes
         if path.suffix.lower() == ".onnx":
             from dscim.host.network.importers import onnx_qdq  # noqa: PLC0415
+
             return onnx_qdq.import_bytes
     except ImportError as error:
-        raise UserError(f"its format needs the Python package {error.name!r}; install it with "
-                        "`pip install 'dscim[import]'`.") from error
+        raise UserError(
+            f"its format needs the Python package {error.name!r}; install it with "
+            "`pip install 'dscim[import]'`."
+        ) from error
     raise UserError("its format is not known; give a .tflite (INT8) or .onnx (QDQ) file.")
 
 

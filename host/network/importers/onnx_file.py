@@ -12,8 +12,13 @@ from dscim.arrays import Array
 from dscim.errors import UserError
 
 MOST_OPERATORS = 100_000
-DTYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8, onnx.TensorProto.UINT8,
-          onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+DTYPES = (
+    onnx.TensorProto.FLOAT,
+    onnx.TensorProto.INT8,
+    onnx.TensorProto.UINT8,
+    onnx.TensorProto.INT32,
+    onnx.TensorProto.INT64,
+)
 """The types of constants that are read."""
 
 
@@ -66,38 +71,53 @@ def read(data: bytes) -> Graph:
             operators.append(operator)
     inputs = [item for item in graph.input if item.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
-        raise UserError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs; a network "
-                        "has 1 of each.")
+        raise UserError(
+            f"it has {len(inputs)} inputs and {len(graph.output)} outputs; a network has 1 of each."
+        )
     return Graph(tuple(operators), constants, _input(inputs[0]), graph.output[0].name)
 
 
 def constant(tensor: Any) -> Array:
     """A constant's values, as many as its shape says; UserError where they are not in the file."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise UserError(f"the constant {tensor.name!r} is in another file; save the network as "
-                        "one file, without external data.")
+        raise UserError(
+            f"the constant {tensor.name!r} is in another file; save the network as "
+            "one file, without external data."
+        )
     if tensor.data_type not in DTYPES:
         kinds = {value: name for name, value in onnx.TensorProto.DataType.items()}
-        raise UserError(f"the constant {tensor.name!r} is of type "
-                        f"{kinds.get(tensor.data_type, tensor.data_type)}; float, int8, uint8, "
-                        "int32 and int64 are known.")
+        raise UserError(
+            f"the constant {tensor.name!r} is of type "
+            f"{kinds.get(tensor.data_type, tensor.data_type)}; float, int8, uint8, "
+            "int32 and int64 are known."
+        )
     count = int(np.prod([int(size) for size in tensor.dims], dtype=object))
     size = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
-    held = len(tensor.raw_data) // size if tensor.HasField("raw_data") else max(
-        len(tensor.float_data), len(tensor.int32_data), len(tensor.int64_data))
+    held = (
+        len(tensor.raw_data) // size
+        if tensor.HasField("raw_data")
+        else max(len(tensor.float_data), len(tensor.int32_data), len(tensor.int64_data))
+    )
     if min(tensor.dims, default=1) < 0 or count != held:
-        raise UserError(f"the file is damaged: the constant {tensor.name!r} of shape "
-                        f"{tuple(tensor.dims)} has {held} values.")
+        raise UserError(
+            f"the file is damaged: the constant {tensor.name!r} of shape "
+            f"{tuple(tensor.dims)} has {held} values."
+        )
     values: Array = numpy_helper.to_array(tensor)
     return values
 
 
 def _operator(index: int, node: Any) -> Operator:
     if node.domain not in ("", "ai.onnx", "com.microsoft"):
-        raise UserError(f"operator {index} ({node.op_type}) is of the domain {node.domain!r}, "
-                        "which is not known.")
-    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute
-                  if not item.ref_attr_name}
+        raise UserError(
+            f"operator {index} ({node.op_type}) is of the domain {node.domain!r}, "
+            "which is not known."
+        )
+    attributes = {
+        item.name: onnx.helper.get_attribute_value(item)
+        for item in node.attribute
+        if not item.ref_attr_name
+    }
     return Operator(index, node.op_type, tuple(node.input), tuple(node.output), attributes)
 
 

@@ -18,18 +18,35 @@ def pad(walk: Walk, operator: Operator) -> Value:
     pads = operator.attributes.get("pads")
     if walk.given(operator, 1):
         pads = walk.numbers(operator, 1, "pads").ravel().tolist()
-    value = walk.numbers(operator, 2, "value") if walk.given(operator, 2) else \
-        np.array(operator.attributes.get("value", 0.0))
+    value = (
+        walk.numbers(operator, 2, "value")
+        if walk.given(operator, 2)
+        else np.array(operator.attributes.get("value", 0.0))
+    )
     mode = operator.attributes.get("mode", b"constant")
-    if pads is None or len(pads) != 8 or any(pads[i] for i in (0, 1, 4, 5)) or min(pads) < 0 \
-            or mode != b"constant" or value.any() or walk.given(operator, 3):
-        walk.refuse(operator, f"pads by {pads} in the mode {mode.decode()!r}; only height and "
-                              "width can be padded, with 0")
+    if (
+        pads is None
+        or len(pads) != 8
+        or any(pads[i] for i in (0, 1, 4, 5))
+        or min(pads) < 0
+        or mode != b"constant"
+        or value.any()
+        or walk.given(operator, 3)
+    ):
+        walk.refuse(
+            operator,
+            f"pads by {pads} in the mode {mode.decode()!r}; only height and "
+            "width can be padded, with 0",
+        )
     padding: Padding = ((int(pads[2]), int(pads[6])), (int(pads[3]), int(pads[7])))
     height, width, channels = given.layout.shape
     shape = (height + sum(padding[0]), width + sum(padding[1]), channels)
-    return Simple((given,), Layout(shape), make=lambda fields: Pad(**fields, padding=padding),
-                  own=given.quantity)
+    return Simple(
+        (given,),
+        Layout(shape),
+        make=lambda fields: Pad(**fields, padding=padding),
+        own=given.quantity,
+    )
 
 
 def flatten(walk: Walk, operator: Operator) -> Value:
@@ -43,8 +60,11 @@ def reshape(walk: Walk, operator: Operator) -> Value:
     """Reshape, Squeeze and Unsqueeze that make one dimension of all, or an image of one."""
     if operator.kind == "Reshape":
         if walk.given(operator, 1) and operator.inputs[1] not in walk.values:
-            walk.refuse(operator, f"has a shape {operator.inputs[1]!r} that is computed; export "
-                                  "with fixed sizes, or simplify the graph first")
+            walk.refuse(
+                operator,
+                f"has a shape {operator.inputs[1]!r} that is computed; export "
+                "with fixed sizes, or simplify the graph first",
+            )
         sizes = walk.numbers(operator, 1, "shape").ravel().tolist()
         return _moved(walk, operator, lambda layout: _reshaped(walk, operator, layout, sizes))
     return _moved(walk, operator, lambda layout: _squeezed(walk, operator, layout))
@@ -63,6 +83,7 @@ def transpose(walk: Walk, operator: Operator) -> Value:
         if layout.flat:
             walk.refuse(operator, "transposes a flat tensor")
         return Layout(layout.shape, "".join(layout.order[axis - 1] for axis in order[1:]))
+
     return _moved(walk, operator, turned)
 
 
@@ -72,8 +93,12 @@ def _moved(walk: Walk, operator: Operator, change: Callable[[Layout], Layout]) -
     layout = change(given.layout)
     if layout.shape == given.layout.shape:
         return Activation(given.name, given.quantity, layout)
-    return Simple((given,), layout, own=given.quantity,
-                  make=lambda fields: Reshape(**fields, shape=layout.shape))
+    return Simple(
+        (given,),
+        layout,
+        own=given.quantity,
+        make=lambda fields: Reshape(**fields, shape=layout.shape),
+    )
 
 
 def _reshaped(walk: Walk, operator: Operator, layout: Layout, sizes: Sequence[int]) -> Layout:
@@ -86,8 +111,10 @@ def _reshaped(walk: Walk, operator: Operator, layout: Layout, sizes: Sequence[in
     if rest.count(-1) == 1 and known and count % known == 0:
         rest[rest.index(-1)] = count // known
     if len(rest) not in (1, 3) or min(rest) < 1 or math.prod(rest) != count:
-        walk.refuse(operator, f"is of {layout.shape} to {list(sizes)}; one dimension of all, or "
-                              "an image, is known")
+        walk.refuse(
+            operator,
+            f"is of {layout.shape} to {list(sizes)}; one dimension of all, or an image, is known",
+        )
     if len(rest) == 1:
         return Layout(layout.shape, layout.order, True)
     shape = (rest[1], rest[2], rest[0])
@@ -102,8 +129,10 @@ def _squeezed(walk: Walk, operator: Operator, layout: Layout) -> Layout:
     if walk.given(operator, 1):
         axes = walk.numbers(operator, 1, "axes").ravel().tolist()
     if layout.shape[:2] != (1, 1) or sorted(int(axis) % 4 for axis in axes or ()) != [2, 3]:
-        walk.refuse(operator, f"is over the axes {axes} of {layout.shape}; only a height and "
-                              "width of 1 are known")
+        walk.refuse(
+            operator,
+            f"is over the axes {axes} of {layout.shape}; only a height and width of 1 are known",
+        )
     return Layout(layout.shape, flat=operator.kind == "Squeeze")
 
 
@@ -111,6 +140,9 @@ def _image(walk: Walk, operator: Operator, layout: Layout, shape: Shape) -> Shap
     """The image's shape, where its integers lie as they do now."""
     in_order = layout.shape[:2] == (1, 1) or layout.order == "hwc" or layout.shape[2] == 1
     if not in_order or (shape[2] != 1 and shape[:2] != (1, 1)):
-        walk.refuse(operator, f"is of {layout.shape} to an image of {shape}, which would move "
-                              "its channels; reshape before the network")
+        walk.refuse(
+            operator,
+            f"is of {layout.shape} to an image of {shape}, which would move "
+            "its channels; reshape before the network",
+        )
     return shape

@@ -27,14 +27,23 @@ def add(walk: Walk, operator: Operator) -> Value:
             return biased(walk, operator, value, walk.numbers(operator, other, "summand"))
     first, second = walk.activation(operator), walk.activation(operator, 1)
     if first.layout != second.layout:
-        walk.refuse(operator, f"adds tensors of {first.layout.shape} and {second.layout.shape}; "
-                              "broadcasting is not known")
+        walk.refuse(
+            operator,
+            f"adds tensors of {first.layout.shape} and {second.layout.shape}; "
+            "broadcasting is not known",
+        )
 
     def make(fields: dict[str, Any]) -> Add:
-        multipliers, shifts = add_factors(first.quantity.scale, second.quantity.scale,
-                                          fields["output_scale"])
-        return Add(**fields, input_zeros=(first.quantity.zero, second.quantity.zero),
-                   multipliers=multipliers, shifts=shifts)
+        multipliers, shifts = add_factors(
+            first.quantity.scale, second.quantity.scale, fields["output_scale"]
+        )
+        return Add(
+            **fields,
+            input_zeros=(first.quantity.zero, second.quantity.zero),
+            multipliers=multipliers,
+            shifts=shifts,
+        )
+
     return Simple((first, second), first.layout, make=make)
 
 
@@ -60,8 +69,11 @@ def softmax(walk: Walk, operator: Operator) -> Value:
     given = walk.activation(operator)
     axis = int(operator.attributes.get("axis", -1))
     if given.layout.shape[:2] != (1, 1) or axis not in (1, -1):
-        walk.refuse(operator, f"is over axis {axis} of {given.layout.shape}; only the channels of "
-                              "one position are known")
+        walk.refuse(
+            operator,
+            f"is over axis {axis} of {given.layout.shape}; only the channels of "
+            "one position are known",
+        )
     table = softmax_table(given.quantity.scale)
     return Simple((given,), given.layout, make=lambda fields: Softmax(**fields, table=table))
 
@@ -82,16 +94,37 @@ def _bounded(walk: Walk, operator: Operator, low: float | None, high: float | No
 
     def make(fields: dict[str, Any]) -> Requantise:
         multiplier, shift = quantise_multiplier([given.quantity.scale / fields["output_scale"]])
-        return Requantise(**fields, input_zero=given.quantity.zero,
-                          multiplier=int(multiplier[0]), shift=int(shift[0]),
-                          single_rounding=True)
+        return Requantise(
+            **fields,
+            input_zero=given.quantity.zero,
+            multiplier=int(multiplier[0]),
+            shift=int(shift[0]),
+            single_rounding=True,
+        )
+
     return Simple((given,), given.layout, low, high, make=make)
 
 
 OPERATORS: dict[str, Callable[[Walk, Operator], Value]] = {
-    "Conv": conv, "Gemm": gemm, "MatMul": gemm, "BatchNormalization": batch_normalization,
-    "Add": add, "Relu": relu, "Clip": clip, "MaxPool": max_pool, "AveragePool": average_pool,
-    "GlobalAveragePool": global_average_pool, "ReduceMean": reduce_mean, "Pad": pad,
-    "Flatten": flatten, "Reshape": reshape, "Squeeze": reshape, "Unsqueeze": reshape,
-    "Transpose": transpose, "Softmax": softmax, "Identity": same, "Dropout": same}
+    "Conv": conv,
+    "Gemm": gemm,
+    "MatMul": gemm,
+    "BatchNormalization": batch_normalization,
+    "Add": add,
+    "Relu": relu,
+    "Clip": clip,
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
+    "GlobalAveragePool": global_average_pool,
+    "ReduceMean": reduce_mean,
+    "Pad": pad,
+    "Flatten": flatten,
+    "Reshape": reshape,
+    "Squeeze": reshape,
+    "Unsqueeze": reshape,
+    "Transpose": transpose,
+    "Softmax": softmax,
+    "Identity": same,
+    "Dropout": same,
+}
 """The operators by their names, beside QuantizeLinear and DequantizeLinear."""

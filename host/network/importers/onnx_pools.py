@@ -14,8 +14,9 @@ def max_pool(walk: Walk, operator: Operator) -> Value:
     """MaxPool; its node keeps the input's scale."""
     given = walk.image(operator)
     geometry, layout = _pool(walk, operator, given)
-    return Simple((given,), layout, make=lambda fields: MaxPool(**fields, **geometry),
-                  own=given.quantity)
+    return Simple(
+        (given,), layout, make=lambda fields: MaxPool(**fields, **geometry), own=given.quantity
+    )
 
 
 def average_pool(walk: Walk, operator: Operator) -> Value:
@@ -27,8 +28,9 @@ def average_pool(walk: Walk, operator: Operator) -> Value:
         walk.refuse(operator, "counts padding; set count_include_pad to 0")
     if not padded and layout.shape[:2] == (1, 1) and geometry["kernel"] == given.layout.shape[:2]:
         return _mean(given, layout)
-    return Simple((given,), layout, make=lambda fields: AveragePool(**fields, **geometry),
-                  own=given.quantity)
+    return Simple(
+        (given,), layout, make=lambda fields: AveragePool(**fields, **geometry), own=given.quantity
+    )
 
 
 def global_average_pool(walk: Walk, operator: Operator) -> Value:
@@ -55,12 +57,19 @@ def _pool(walk: Walk, operator: Operator, given: Activation) -> tuple[dict[str, 
     height, width, channels = given.layout.shape
     kernel = [int(size) for size in operator.attributes.get("kernel_shape", ())]
     if len(kernel) != 2 or min(kernel) < 1 or len(operator.outputs) != 1:
-        walk.refuse(operator, f"has the kernel {kernel} and {len(operator.outputs)} outputs; a "
-                              "pool over an image is known")
+        walk.refuse(
+            operator,
+            f"has the kernel {kernel} and {len(operator.outputs)} outputs; a "
+            "pool over an image is known",
+        )
     geometry = window(walk, operator, (kernel[0], kernel[1]), (height, width))
     if operator.attributes.get("ceil_mode", 0):
-        spare = [(size + sum(pad) - k) % s for size, pad, k, s in zip(
-            (height, width), geometry["padding"], kernel, geometry["stride"], strict=True)]
+        spare = [
+            (size + sum(pad) - k) % s
+            for size, pad, k, s in zip(
+                (height, width), geometry["padding"], kernel, geometry["stride"], strict=True
+            )
+        ]
         if any(spare):
             walk.refuse(operator, "rounds its size up (ceil_mode); pad before it instead")
     high, wide = sides((height, width), (kernel[0], kernel[1]), geometry)
@@ -74,6 +83,12 @@ def _mean(given: Activation, layout: Layout) -> Pending:
     def make(fields: dict[str, Any]) -> Mean:
         real = given.quantity.scale / fields["output_scale"] / (height * width)
         multiplier, shift = quantise_multiplier([real])
-        return Mean(**fields, input_zero=given.quantity.zero, multiplier=int(multiplier[0]),
-                    shift=int(shift[0]), single_rounding=True)
+        return Mean(
+            **fields,
+            input_zero=given.quantity.zero,
+            multiplier=int(multiplier[0]),
+            shift=int(shift[0]),
+            single_rounding=True,
+        )
+
     return Simple((given,), layout, make=make)

@@ -28,12 +28,20 @@ def conv(walk: Walk, operator: Operator) -> Pending:
     height, width, channels = given.layout.shape
     outputs, held, high, wide = weights.shape
     group = int(operator.attributes.get("group", 1))
-    if not ((group == 1 and held == channels)
-            or (group == channels and held == 1 and outputs % channels == 0)):
-        walk.refuse(operator, f"has {group} groups for {channels} channels and weights of shape "
-                              f"{weights.shape}; one group, or one a channel, is known")
-    geometry = {key: value for key, value in
-                window(walk, operator, (high, wide), (height, width)).items() if key != "kernel"}
+    if not (
+        (group == 1 and held == channels)
+        or (group == channels and held == 1 and outputs % channels == 0)
+    ):
+        walk.refuse(
+            operator,
+            f"has {group} groups for {channels} channels and weights of shape "
+            f"{weights.shape}; one group, or one a channel, is known",
+        )
+    geometry = {
+        key: value
+        for key, value in window(walk, operator, (high, wide), (height, width)).items()
+        if key != "kernel"
+    }
     shape = (*sides((height, width), (high, wide), geometry), outputs)
     packed = weights[:, 0] if group == channels and channels > 1 else weights.transpose(0, 2, 3, 1)
     return _product(walk, operator, given, Layout(shape), packed, scale, geometry)
@@ -42,8 +50,10 @@ def conv(walk: Walk, operator: Operator) -> Pending:
 def gemm(walk: Walk, operator: Operator) -> Pending:
     """Gemm and MatMul of a flat activation with constant weights, in H, W, C order here."""
     given = walk.activation(operator)
-    kinds = {name: operator.attributes.get(name, default) for name, default in
-             (("alpha", 1.0), ("beta", 1.0), ("transA", 0))}
+    kinds = {
+        name: operator.attributes.get(name, default)
+        for name, default in (("alpha", 1.0), ("beta", 1.0), ("transA", 0))
+    }
     if kinds != {"alpha": 1.0, "beta": 1.0, "transA": 0}:
         walk.refuse(operator, f"has {kinds}; only 1, 1 and 0 are known")
     height, width, channels = given.layout.shape
@@ -53,28 +63,36 @@ def gemm(walk: Walk, operator: Operator) -> Pending:
     weights, scale = _weights(walk, operator, 0 if turned else 1, 2)
     weights = weights if turned else weights.T
     if weights.shape[1] != height * width * channels:
-        walk.refuse(operator, f"has weights for {weights.shape[1]} of "
-                              f"{height * width * channels} inputs")
+        walk.refuse(
+            operator, f"has weights for {weights.shape[1]} of {height * width * channels} inputs"
+        )
     order = given.layout.order
     kernel = weights.reshape(len(weights), *given.layout.sizes)
     kernel = kernel.transpose(0, *(1 + order.index(letter) for letter in "hwc"))
-    return _product(walk, operator, given, Layout((1, 1, len(weights)), flat=True), kernel, scale,
-                    {})
+    return _product(
+        walk, operator, given, Layout((1, 1, len(weights)), flat=True), kernel, scale, {}
+    )
 
 
 def batch_normalization(walk: Walk, operator: Operator) -> Pending:
     """BatchNormalization of a product that is not quantised yet: a gain and an offset."""
     value = walk.value(operator, 0)
     if not isinstance(value, Product) or (value.low, value.high) != (None, None):
-        walk.refuse(operator, "does not follow a Conv or Gemm directly; fold it before the "
-                              "network is quantised")
+        walk.refuse(
+            operator,
+            "does not follow a Conv or Gemm directly; fold it before the network is quantised",
+        )
     gain, shift, mean, variance = (
         walk.numbers(operator, position, "parameter").astype(np.float64).ravel()
-        for position in range(1, 5))
+        for position in range(1, 5)
+    )
     gain = gain / np.sqrt(variance + float(operator.attributes.get("epsilon", 1e-5)))
     offset = shift - mean * gain
-    if gain.shape != value.gain.shape or offset.shape != gain.shape \
-            or not (np.isfinite(gain).all() and np.isfinite(offset).all()):
+    if (
+        gain.shape != value.gain.shape
+        or offset.shape != gain.shape
+        or not (np.isfinite(gain).all() and np.isfinite(offset).all())
+    ):
         walk.refuse(operator, "has parameters that are no numbers, or not one a channel")
     return replace(value, gain=value.gain * gain, offset=value.offset * gain + offset)
 
@@ -87,8 +105,11 @@ def biased(walk: Walk, operator: Operator, value: Product, bias: npt.NDArray[Any
     axis = 1 if value.layout.order == "chw" else rank - 1
     fits = len(full) == rank and full[axis] in (1, outputs) and bias.size == full[axis]
     if not fits or (value.low, value.high) != (None, None):
-        walk.refuse(operator, f"adds a constant of shape {bias.shape} to {outputs} channels; one "
-                              "value a channel, before any activation function, is known")
+        walk.refuse(
+            operator,
+            f"adds a constant of shape {bias.shape} to {outputs} channels; one "
+            "value a channel, before any activation function, is known",
+        )
     return replace(value, offset=value.offset + bias.astype(np.float64).ravel())
 
 
@@ -96,16 +117,19 @@ def window(walk: Walk, operator: Operator, kernel: Pair, sizes: Pair) -> dict[st
     """Kernel, stride and padding of a window over an image of `sizes`."""
     attributes = operator.attributes
     if attributes.get("kernel_shape", list(kernel)) != list(kernel):
-        walk.refuse(operator, f"has the kernel {attributes['kernel_shape']}, but weights of "
-                              f"{kernel}")
+        walk.refuse(
+            operator, f"has the kernel {attributes['kernel_shape']}, but weights of {kernel}"
+        )
     if any(int(factor) != 1 for factor in attributes.get("dilations", [])):
         walk.refuse(operator, f"is dilated by {attributes['dilations']}, which is not known")
     stride = _pair(walk, operator, attributes.get("strides", [1, 1]), "strides")
     scheme = attributes.get("auto_pad", b"NOTSET").decode()
     pads = [int(pad) for pad in attributes.get("pads", [0] * 4)]
     if scheme in ("SAME_UPPER", "SAME_LOWER"):
-        both = [max((-(-size // s) - 1) * s + k - size, 0)
-                for size, s, k in zip(sizes, stride, kernel, strict=True)]
+        both = [
+            max((-(-size // s) - 1) * s + k - size, 0)
+            for size, s, k in zip(sizes, stride, kernel, strict=True)
+        ]
         less = [total // 2 for total in both]
         more = [total - half for total, half in zip(both, less, strict=True)]
         pads = less + more if scheme == "SAME_UPPER" else more + less
@@ -121,8 +145,10 @@ def sides(sizes: Pair, kernel: Pair, geometry: dict[str, Any]) -> Pair:
     """Height and width that windows make of an image of `sizes`."""
     (top, bottom), (left, right) = geometry["padding"]
     down, across = geometry["stride"]
-    return ((sizes[0] + top + bottom - kernel[0]) // down + 1,
-            (sizes[1] + left + right - kernel[1]) // across + 1)
+    return (
+        (sizes[0] + top + bottom - kernel[0]) // down + 1,
+        (sizes[1] + left + right - kernel[1]) // across + 1,
+    )
 
 
 def _pair(walk: Walk, operator: Operator, values: Any, what: str) -> Pair:
@@ -131,41 +157,71 @@ def _pair(walk: Walk, operator: Operator, values: Any, what: str) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def _weights(walk: Walk, operator: Operator, axis: int, rank: int
-             ) -> tuple[npt.NDArray[np.int8], Float64]:
+def _weights(
+    walk: Walk, operator: Operator, axis: int, rank: int
+) -> tuple[npt.NDArray[np.int8], Float64]:
     """The weights as int8 with a zero point of 0, and the scale of each output along `axis`."""
     value = walk.value(operator, 1, "weights")
     if not isinstance(value, Fixed):
         what = "real numbers" if isinstance(value, Constant) else "not constant"
         walk.refuse(operator, f"has weights that are {what}; quantise them as constants of int8")
     if value.values.dtype != np.int8 or value.zero.any():
-        walk.refuse(operator, "has weights with a zero point, or not of 8 bits; quantise them "
-                              "symmetrically")
+        walk.refuse(
+            operator, "has weights with a zero point, or not of 8 bits; quantise them symmetrically"
+        )
     if value.values.ndim != rank or min(value.values.shape) < 1:
-        walk.refuse(operator, f"has weights of shape {value.values.shape}, not of {rank} "
-                              "dimensions; convolutions over images are known")
+        walk.refuse(
+            operator,
+            f"has weights of shape {value.values.shape}, not of {rank} "
+            "dimensions; convolutions over images are known",
+        )
     if value.scale.size > 1 and value.axis != axis:
-        walk.refuse(operator, f"has a scale for each of axis {value.axis} of its weights; one for "
-                              f"each output, axis {axis}, is needed")
+        walk.refuse(
+            operator,
+            f"has a scale for each of axis {value.axis} of its weights; one for "
+            f"each output, axis {axis}, is needed",
+        )
     return value.values, np.broadcast_to(value.scale, (value.values.shape[axis],))
 
 
-def _product(walk: Walk, operator: Operator, given: Activation, layout: Layout,
-             weights: npt.NDArray[np.int8], scale: Float64, geometry: dict[str, Any]) -> Product:
+def _product(
+    walk: Walk,
+    operator: Operator,
+    given: Activation,
+    layout: Layout,
+    weights: npt.NDArray[np.int8],
+    scale: Float64,
+    geometry: dict[str, Any],
+) -> Product:
     """The product with its bias, an int32 of the product's own scale as it is."""
     outputs: Shape = layout.shape
     step = given.quantity.scale * scale
     bias = np.zeros(outputs[2])
     if walk.given(operator, 2):
         value = walk.value(operator, 2, "bias")
-        if isinstance(value, Fixed) and value.values.dtype == np.int32 and not value.zero.any() \
-                and np.allclose(value.scale, step, rtol=1e-5, atol=0):
+        if (
+            isinstance(value, Fixed)
+            and value.values.dtype == np.int32
+            and not value.zero.any()
+            and np.allclose(value.scale, step, rtol=1e-5, atol=0)
+        ):
             bias = value.values.astype(np.float64).ravel()
         else:
             bias = walk.numbers(operator, 2, "bias").astype(np.float64).ravel() / step
         if bias.shape not in ((outputs[2],), (1,)) or not np.isfinite(bias).all():
-            walk.refuse(operator, f"has a bias of {bias.size} values for {outputs[2]} outputs, or "
-                                  "one that is no number")
+            walk.refuse(
+                operator,
+                f"has a bias of {bias.size} values for {outputs[2]} outputs, or "
+                "one that is no number",
+            )
         bias = np.broadcast_to(bias, (outputs[2],))
-    return Product((given,), layout, weights=weights, scale=scale, bias=bias,
-                   gain=np.ones(outputs[2]), offset=np.zeros(outputs[2]), geometry=geometry)
+    return Product(
+        (given,),
+        layout,
+        weights=weights,
+        scale=scale,
+        bias=bias,
+        gain=np.ones(outputs[2]),
+        offset=np.zeros(outputs[2]),
+        geometry=geometry,
+    )

@@ -21,16 +21,18 @@ SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
 
 HINTS = {
     "ConvTranspose": "a transposed convolution has no layer on the macro; upsample outside the "
-                     "network, or train with a resize before a Conv",
+    "network, or train with a resize before a Conv",
     "QLinearConv": "quantise in the QDQ format (QuantFormat.QDQ)",
     "QLinearMatMul": "quantise in the QDQ format (QuantFormat.QDQ)",
     "ConvInteger": "quantise statically in the QDQ format (quantize_static)",
     "MatMulInteger": "quantise statically in the QDQ format (quantize_static)",
     "DynamicQuantizeLinear": "quantise statically in the QDQ format (quantize_static)",
-    "Sigmoid": "end the network before it", "Concat": "join the branches by an Add",
+    "Sigmoid": "end the network before it",
+    "Concat": "join the branches by an Add",
     "Mul": "fold it into the weights before the network is quantised",
     "HardSwish": "train with Clip(0, 6) in its place",
-    "LeakyRelu": "train with Relu in its place"}
+    "LeakyRelu": "train with Relu in its place",
+}
 """What to do about some operators that are not known."""
 
 
@@ -44,8 +46,11 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
     output = _output(walk)
     assert walk.draft is not None
     if graph.input[1] == "FLOAT":
-        walk.notes.insert(0, "The file takes float32; the network takes the int8 that it makes "
-                             "of it (uint8 less 128).")
+        walk.notes.insert(
+            0,
+            "The file takes float32; the network takes the int8 that it makes "
+            "of it (uint8 less 128).",
+        )
     return walk.draft.finish(name, output.name, walk.notes, {"format": "ONNX QDQ", **file})
 
 
@@ -67,8 +72,10 @@ def _step(walk: Walk, operator: Operator) -> None:
         walk.values[operator.outputs[0]] = value
     else:
         hint = HINTS.get(operator.kind, "rewrite the network without it")
-        walk.refuse(operator, f"is not known; {hint}, or end the file before it (known are "
-                              f"{', '.join(OPERATORS)})")
+        walk.refuse(
+            operator,
+            f"is not known; {hint}, or end the file before it (known are {', '.join(OPERATORS)})",
+        )
 
 
 def _before_quantiser(walk: Walk, operator: Operator) -> None:
@@ -84,8 +91,11 @@ def _before_quantiser(walk: Walk, operator: Operator) -> None:
     elif operator.kind in ("Identity", "Dropout"):
         walk.start = (operator.outputs[0], layout)
         return
-    walk.refuse(operator, f"takes the input {walk.graph.input[0]!r} in real numbers; quantise it "
-                          "with a QuantizeLinear first")
+    walk.refuse(
+        operator,
+        f"takes the input {walk.graph.input[0]!r} in real numbers; quantise it "
+        "with a QuantizeLinear first",
+    )
 
 
 def input_layout(graph: Graph) -> Layout:
@@ -94,8 +104,10 @@ def input_layout(graph: Graph) -> Layout:
     if kind not in ("FLOAT", "INT8", "UINT8"):
         raise UserError(f"its input {name!r} is of type {kind}; float, int8 and uint8 are known.")
     if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1:
-        raise UserError(f"its input {name!r} has the dimensions {sizes}; N, C, H, W or N, K with "
-                        "sizes that are fixed (0: left open) is needed.")
+        raise UserError(
+            f"its input {name!r} has the dimensions {sizes}; N, C, H, W or N, K with "
+            "sizes that are fixed (0: left open) is needed."
+        )
     if len(sizes) == 2:
         return Layout((1, 1, sizes[1]), flat=True)
     if _turned(graph, name):
@@ -131,14 +143,20 @@ def _output(walk: Walk) -> Activation:
     value = walk.values.get(walk.graph.output)
     if isinstance(value, Activation):
         return value
-    last = next((operator for operator in reversed(walk.graph.operators)
-                 if walk.graph.output in operator.outputs), None)
+    last = next(
+        (
+            operator
+            for operator in reversed(walk.graph.operators)
+            if walk.graph.output in operator.outputs
+        ),
+        None,
+    )
     if last is None:
         raise UserError(f"nothing makes the output {walk.graph.output!r}.")
     if isinstance(value, Pending) and last.kind == "Softmax":
-        walk.notes.append("The file ends with a softmax in float32; the network's gives int8 of "
-                          "the scale 1/256 and the zero point -128.")
+        walk.notes.append(
+            "The file ends with a softmax in float32; the network's gives int8 of "
+            "the scale 1/256 and the zero point -128."
+        )
         return walk.materialise(last, value, Quantity(1 / 256, -128))
     walk.refuse(last, "ends the network in real numbers; put a QuantizeLinear after it")
-
-

@@ -25,8 +25,11 @@ def quantise(walk: Walk, operator: Operator) -> None:
         walk.values[made] = _fixed(walk, operator, walk.numbers(operator, 0, "input"))
         return
     quantity = _quantity(walk, operator, *_scale(walk, operator))
-    node = _rescaled(walk, operator, value, quantity) if isinstance(value, Activation) else \
-        walk.materialise(operator, value, quantity)
+    node = (
+        _rescaled(walk, operator, value, quantity)
+        if isinstance(value, Activation)
+        else walk.materialise(operator, value, quantity)
+    )
     walk.values[made] = node
     walk.named(node, made)
 
@@ -40,8 +43,11 @@ def dequantise(walk: Walk, operator: Operator) -> None:
     value = walk.value(operator, 0)
     if isinstance(value, Activation):
         scale, zero = _scale(walk, operator)
-        quantity = value.quantity if not walk.given(operator, 2) and \
-            scale[0] == value.quantity.scale else _quantity(walk, operator, scale, zero)
+        quantity = (
+            value.quantity
+            if not walk.given(operator, 2) and scale[0] == value.quantity.scale
+            else _quantity(walk, operator, scale, zero)
+        )
         if quantity != value.quantity:
             walk.refuse(operator, f"reads integers of {value.quantity} as {quantity}")
     elif isinstance(value, Constant):
@@ -68,14 +74,25 @@ def _rescaled(walk: Walk, operator: Operator, value: Activation, quantity: Quant
         return value
     assert walk.draft is not None
     finer = value.quantity.scale / quantity.scale
-    if finer >= 2 and any(node.name == value.name and isinstance(node, AveragePool)
-                          for node in walk.draft.nodes):
-        walk.refuse(operator, f"makes the scale of an average {finer:.3g} times finer after it is "
-                              "rounded; give it the scale of the pool's input")
+    if finer >= 2 and any(
+        node.name == value.name and isinstance(node, AveragePool) for node in walk.draft.nodes
+    ):
+        walk.refuse(
+            operator,
+            f"makes the scale of an average {finer:.3g} times finer after it is "
+            "rounded; give it the scale of the pool's input",
+        )
     multiplier, shift = quantise_multiplier([finer])
-    node = Requantise(f"scale_{operator.index}", (value.name,), quantity.zero, quantity.scale,
-                      input_zero=value.quantity.zero, multiplier=int(multiplier[0]),
-                      shift=int(shift[0]), single_rounding=True)
+    node = Requantise(
+        f"scale_{operator.index}",
+        (value.name,),
+        quantity.zero,
+        quantity.scale,
+        input_zero=value.quantity.zero,
+        multiplier=int(multiplier[0]),
+        shift=int(shift[0]),
+        single_rounding=True,
+    )
     walk.draft.add(node, value.layout.shape, operator.outputs[0])
     return Activation(node.name, quantity, value.layout)
 
@@ -86,14 +103,18 @@ def _scale(walk: Walk, operator: Operator, kind: Any = np.uint8) -> tuple[Array,
     kind: the type of the integers where no zero point tells it.
     """
     scale = walk.numbers(operator, 1, "scale").astype(np.float32).astype(np.float64).ravel()
-    zero = walk.numbers(operator, 2, "zero point") if walk.given(operator, 2) else \
-        np.zeros(1, kind)
+    zero = walk.numbers(operator, 2, "zero point") if walk.given(operator, 2) else np.zeros(1, kind)
     if zero.dtype not in (np.int8, np.uint8, np.int32):
         walk.refuse(operator, f"is of type {zero.dtype}; int8 and uint8 are known")
-    if not (np.isfinite(scale).all() and (scale > 0).all() and scale.size
-            and zero.size in (1, scale.size)):
-        walk.refuse(operator, "has scales that are no numbers above 0, or other than its zero "
-                              "points")
+    if not (
+        np.isfinite(scale).all()
+        and (scale > 0).all()
+        and scale.size
+        and zero.size in (1, scale.size)
+    ):
+        walk.refuse(
+            operator, "has scales that are no numbers above 0, or other than its zero points"
+        )
     shifted = zero.astype(np.int64).ravel() - (128 if zero.dtype == np.uint8 else 0)
     return scale, np.broadcast_to(shifted, scale.shape)
 

@@ -140,18 +140,28 @@ class Product(Pending):
         factor = given.scale * self.scale * np.abs(self.gain) / output
         none = factor < 2.0**-31
         factor = np.where(none, 2.0**-16, factor)
-        bias = np.rint(np.where(none, 0, self.bias) * np.sign(self.gain)
-                       + self.offset / output / factor)
-        require(bool((np.abs(bias) < 2.0**31).all()),
-                f"Node {fields['name']!r} has a bias of {np.abs(bias).max():.3g} steps of its "
-                "product, beyond 32 bits; its weights are too small for it.")
+        bias = np.rint(
+            np.where(none, 0, self.bias) * np.sign(self.gain) + self.offset / output / factor
+        )
+        require(
+            bool((np.abs(bias) < 2.0**31).all()),
+            f"Node {fields['name']!r} has a bias of {np.abs(bias).max():.3g} steps of its "
+            "product, beyond 32 bits; its weights are too small for it.",
+        )
         multiplier, shift = quantise_multiplier(factor)
         shape = (-1,) + (1,) * (self.weights.ndim - 1)
-        weights = (self.weights * np.where(none, 0, np.sign(self.gain)).astype(np.int8)
-                   .reshape(shape)).astype(np.int8)
-        common = {**fields, "bias": bias.astype(np.int32), "multiplier": multiplier,
-                  "shift": shift, "single_rounding": True, "input_zero": given.zero,
-                  **self.geometry}
+        weights = (
+            self.weights * np.where(none, 0, np.sign(self.gain)).astype(np.int8).reshape(shape)
+        ).astype(np.int8)
+        common = {
+            **fields,
+            "bias": bias.astype(np.int32),
+            "multiplier": multiplier,
+            "shift": shift,
+            "single_rounding": True,
+            "input_zero": given.zero,
+            **self.geometry,
+        }
         if self.weights.ndim == 3:
             return Depthwise(**common, weights=weights.transpose(1, 2, 0))
         return Conv(**common, weights=weights)

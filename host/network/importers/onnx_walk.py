@@ -27,8 +27,9 @@ class Walk:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.values: dict[str, Value] = {name: Constant(values) for name, values in
-                                         graph.constants.items()}
+        self.values: dict[str, Value] = {
+            name: Constant(values) for name, values in graph.constants.items()
+        }
         self.start: tuple[str, Layout] | None = None
         self.draft: Draft | None = None
         self.quantised: set[str] = set()
@@ -42,8 +43,12 @@ class Walk:
         """Input `position`; UserError where it is left out or nothing makes it."""
         name = operator.inputs[position] if position < len(operator.inputs) else ""
         if name not in self.values:
-            self.refuse(operator, f"has no {what}" if not name else
-                        f"takes {name!r}, which nothing before it makes in integers")
+            self.refuse(
+                operator,
+                f"has no {what}"
+                if not name
+                else f"takes {name!r}, which nothing before it makes in integers",
+            )
         return self.values[name]
 
     def given(self, operator: Operator, position: int) -> bool:
@@ -56,10 +61,16 @@ class Walk:
         if isinstance(value, Activation):
             return value
         if isinstance(value, Pending):
-            self.refuse(operator, f"takes {operator.inputs[position]!r} in real numbers; "
-                                  "quantise with a QuantizeLinear and a DequantizeLinear between")
-        self.refuse(operator, f"takes the constant {operator.inputs[position]!r}, where an "
-                              "activation is needed; fold constants before")
+            self.refuse(
+                operator,
+                f"takes {operator.inputs[position]!r} in real numbers; "
+                "quantise with a QuantizeLinear and a DequantizeLinear between",
+            )
+        self.refuse(
+            operator,
+            f"takes the constant {operator.inputs[position]!r}, where an "
+            "activation is needed; fold constants before",
+        )
 
     def image(self, operator: Operator) -> Activation:
         """The first input, which must be an image N, C, H, W."""
@@ -101,11 +112,15 @@ class Walk:
     def materialise(self, operator: Operator, value: Pending, quantity: Quantity) -> Activation:
         """The node that makes `value`, its output quantised."""
         assert self.draft is not None
-        taken = value.title in self.draft.shapes        # by another quantiser of the same value
+        taken = value.title in self.draft.shapes  # by another quantiser of the same value
         name = f"{value.title}_{operator.index}" if taken else value.title
-        fields = {"name": name, "inputs": tuple(given.name for given in value.inputs),
-                  "output_zero": quantity.zero, "output_scale": quantity.scale,
-                  "clamp": at(operator.place, lambda: clamp(quantity, value.low, value.high))}
+        fields = {
+            "name": name,
+            "inputs": tuple(given.name for given in value.inputs),
+            "output_zero": quantity.zero,
+            "output_scale": quantity.scale,
+            "clamp": at(operator.place, lambda: clamp(quantity, value.low, value.high)),
+        }
         node = at(operator.place, lambda: value.node(fields))
         self.draft.add(node, value.layout.shape, operator.outputs[0])
         return Activation(name, quantity, value.layout)

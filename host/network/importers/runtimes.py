@@ -21,8 +21,12 @@ Runtime = Callable[[bytes, Imported, Int8], Iterator[dict[str, Int8]]]
 def litert(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
     """LiteRT with its reference kernels and no delegate."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
-    runner = Interpreter(model_content=data, experimental_preserve_all_tensors=True,
-                         experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+
+    runner = Interpreter(
+        model_content=data,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+    )
     runner.allocate_tensors()
     entry = runner.get_input_details()[0]
     indices = {item["name"]: item["index"] for item in runner.get_tensor_details()}
@@ -31,8 +35,10 @@ def litert(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, 
         given = _outside(imported, image, np.dtype(entry["dtype"]))
         runner.set_tensor(entry["index"], given.reshape(entry["shape"]))
         runner.invoke()
-        yield {node: _inside(runner.get_tensor(indices[source])).reshape(shapes[node])
-               for node, source in imported.sources.items()}
+        yield {
+            node: _inside(runner.get_tensor(indices[source])).reshape(shapes[node])
+            for node, source in imported.sources.items()
+        }
 
 
 def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
@@ -42,18 +48,21 @@ def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[
 
     from dscim.host.network.importers.onnx_file import read  # noqa: PLC0415
     from dscim.host.network.importers.onnx_qdq import input_layout  # noqa: PLC0415
+
     graph = read(data)
     layout, shapes = input_layout(graph), imported.network.shapes()
     model = onnx.ModelProto.FromString(data)
     wanted = list(dict.fromkeys(imported.sources.values()))
     there = {item.name for item in model.graph.output} | {graph.input[0]}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted
-                              if name not in there)
+    model.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in wanted if name not in there
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    runner = onnxruntime.InferenceSession(model.SerializeToString(), options,
-                                          ["CPUExecutionProvider"])
+    runner = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, ["CPUExecutionProvider"]
+    )
     kind = {"FLOAT": "f4", "INT8": "i1", "UINT8": "u1"}[graph.input[1]]
     order = ["hwc".index(letter) for letter in layout.order]
     for image in images:
@@ -63,8 +72,11 @@ def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[
         names = [name for name in wanted if name != graph.input[0]]
         made = dict(zip(names, runner.run(names, {graph.input[0]: given}), strict=True))
         made.setdefault(graph.input[0], given)
-        yield {node: _image(_inside(made[source]), shapes[node])
-               for node, source in imported.sources.items() if made[source].dtype.kind in "iu"}
+        yield {
+            node: _image(_inside(made[source]), shapes[node])
+            for node, source in imported.sources.items()
+            if made[source].dtype.kind in "iu"
+        }
 
 
 RUNTIMES: dict[str, Runtime] = {"TensorFlow Lite INT8": litert, "ONNX QDQ": onnxruntime}
@@ -79,11 +91,14 @@ def runtime(imported: Imported) -> Runtime:
         try:
             yield from made(data, imported, images)
         except ImportError as error:
-            raise UserError(f"comparing needs the Python package {error.name!r}; install it with "
-                            "`pip install 'dscim[compare]'`.") from error
+            raise UserError(
+                f"comparing needs the Python package {error.name!r}; install it with "
+                "`pip install 'dscim[compare]'`."
+            ) from error
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise UserError(f"{made.__name__} does not run the file: {reason}.") from error
+
     return run
 
 

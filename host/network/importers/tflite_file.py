@@ -18,11 +18,14 @@ from dscim.errors import UserError
 Options = TypeVar("Options")
 
 TYPES = {value: name for name, value in vars(tflite.TensorType).items() if name.isupper()}
-OPERATORS = {value: name for name, value in vars(tflite.BuiltinOperator).items()
-             if name.isupper()}
+OPERATORS = {value: name for name, value in vars(tflite.BuiltinOperator).items() if name.isupper()}
 DTYPES: dict[str, np.dtype[Any]] = {
-    "INT8": np.dtype("i1"), "UINT8": np.dtype("u1"), "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"), "FLOAT32": np.dtype("<f4")}
+    "INT8": np.dtype("i1"),
+    "UINT8": np.dtype("u1"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FLOAT32": np.dtype("<f4"),
+}
 """The types whose constants are read."""
 
 DAMAGE = (struct.error, TypeError, ValueError, IndexError, OverflowError, AttributeError)
@@ -95,19 +98,28 @@ def _graph(data: bytes) -> Graph:
     if graphs != 1:
         raise UserError(f"it holds {graphs} graphs; a network is one, without control flow.")
     graph = model.Subgraphs(0)
-    tensors = tuple(_tensor(data, model, graph.Tensors(index))
-                    for index in range(_count(data, graph.TensorsLength())))
-    operators = tuple(_operator(data, model, graph.Operators(index), index, len(tensors))
-                      for index in range(_count(data, graph.OperatorsLength())))
-    return Graph(tensors, operators, _indices(graph.InputsAsNumpy(), len(tensors)),
-                 _indices(graph.OutputsAsNumpy(), len(tensors)))
+    tensors = tuple(
+        _tensor(data, model, graph.Tensors(index))
+        for index in range(_count(data, graph.TensorsLength()))
+    )
+    operators = tuple(
+        _operator(data, model, graph.Operators(index), index, len(tensors))
+        for index in range(_count(data, graph.OperatorsLength()))
+    )
+    return Graph(
+        tensors,
+        operators,
+        _indices(graph.InputsAsNumpy(), len(tensors)),
+        _indices(graph.OutputsAsNumpy(), len(tensors)),
+    )
 
 
 def _count(data: bytes, length: int) -> int:
     """A vector's length when the file can hold as many 4-byte entries."""
     if not 0 <= length <= len(data) // 4:
-        raise UserError(f"the file is damaged: a list of {length} entries cannot be in "
-                        f"{len(data)} bytes.")
+        raise UserError(
+            f"the file is damaged: a list of {length} entries cannot be in {len(data)} bytes."
+        )
     return length
 
 
@@ -154,8 +166,10 @@ def _values(data: bytes, model: Any, raw: Any, kind: str, shape: tuple[int, ...]
         return None
     count = int(np.prod(shape, dtype=object))
     if min(shape, default=1) < 0 or count * DTYPES[kind].itemsize != content.size:
-        raise UserError(f"the file is damaged: a constant of shape {shape} and type {kind} has "
-                        f"{content.size} bytes.")
+        raise UserError(
+            f"the file is damaged: a constant of shape {shape} and type {kind} has "
+            f"{content.size} bytes."
+        )
     values: Array = content.view(DTYPES[kind])
     return values.reshape(shape)
 
@@ -163,13 +177,19 @@ def _values(data: bytes, model: Any, raw: Any, kind: str, shape: tuple[int, ...]
 def _operator(data: bytes, model: Any, raw: Any, index: int, tensors: int) -> Operator:
     opcode = raw.OpcodeIndex()
     if not 0 <= opcode < _count(data, model.OperatorCodesLength()):
-        raise UserError(f"the file is damaged: operator code {opcode} of "
-                        f"{model.OperatorCodesLength()}.")
+        raise UserError(
+            f"the file is damaged: operator code {opcode} of {model.OperatorCodesLength()}."
+        )
     code = model.OperatorCodes(opcode)
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
     name = OPERATORS.get(number, f"number {number}")
     if name == "CUSTOM":
         name = f"CUSTOM {(code.CustomCode() or b'').decode()}"
-    return Operator(index, name, _indices(raw.InputsAsNumpy(), tensors),
-                    _indices(raw.OutputsAsNumpy(), tensors), raw.BuiltinOptions(),
-                    raw.BuiltinOptionsType())
+    return Operator(
+        index,
+        name,
+        _indices(raw.InputsAsNumpy(), tensors),
+        _indices(raw.OutputsAsNumpy(), tensors),
+        raw.BuiltinOptions(),
+        raw.BuiltinOptionsType(),
+    )

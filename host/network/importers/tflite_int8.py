@@ -16,9 +16,13 @@ SHAPED = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 HINTS = {
     "TRANSPOSE_CONV": "replace it by an upsampling outside the network",
     "CONCATENATION": "join the branches by an ADD",
-    "MUL": "fold it into the weights before it", "SUB": "fold it into a bias",
-    "LOGISTIC": "end the network before it", "HARD_SWISH": "train with RELU6 in its place",
-    "LEAKY_RELU": "train with RELU in its place", "PRELU": "train with RELU in its place"}
+    "MUL": "fold it into the weights before it",
+    "SUB": "fold it into a bias",
+    "LOGISTIC": "end the network before it",
+    "HARD_SWISH": "train with RELU6 in its place",
+    "LEAKY_RELU": "train with RELU in its place",
+    "PRELU": "train with RELU in its place",
+}
 """What to do about some operators that are not known."""
 
 
@@ -33,13 +37,17 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
         handle = OPERATORS.get(operator.name)
         if handle is None:
             hint = HINTS.get(operator.name, "rewrite the network without it")
-            walk.refuse(operator, f"is not known; {hint}, or end the file before it (known are "
-                                  f"{', '.join(OPERATORS)})")
+            walk.refuse(
+                operator,
+                f"is not known; {hint}, or end the file before it (known are "
+                f"{', '.join(OPERATORS)})",
+            )
         handle(walk, operator)
     if last not in walk.names:
         raise UserError(f"nothing makes the output {graph.tensors[last].name!r}.")
-    return walk.draft.finish(name, walk.names[last], _notes(graph, last), {
-        "format": "TensorFlow Lite INT8", **file})
+    return walk.draft.finish(
+        name, walk.names[last], _notes(graph, last), {"format": "TensorFlow Lite INT8", **file}
+    )
 
 
 def _start(graph: Graph) -> tuple[Walk, set[int]]:
@@ -52,17 +60,23 @@ def _start(graph: Graph) -> tuple[Walk, set[int]]:
     if tensor.kind == "FLOAT32":
         readers = [operator for operator in graph.operators if index in operator.inputs]
         if not readers or any(operator.name != "QUANTIZE" for operator in readers):
-            raise UserError(f"its input {tensor.name!r} is FLOAT32 and not quantised; convert "
-                            "the network to full-integer INT8.")
+            raise UserError(
+                f"its input {tensor.name!r} is FLOAT32 and not quantised; convert "
+                "the network to full-integer INT8."
+            )
         quantisers = {operator.index for operator in readers}
         aliases = [made for operator in readers for made in operator.outputs]
         tensor = graph.tensors[aliases[0]]
     place = f"the input {tensor.name!r}"
-    kinds = {(graph.tensors[i].kind, graph.tensors[i].scale.tobytes(),
-              graph.tensors[i].zero.tobytes()) for i in aliases}
+    kinds = {
+        (graph.tensors[i].kind, graph.tensors[i].scale.tobytes(), graph.tensors[i].zero.tobytes())
+        for i in aliases
+    }
     if tensor.kind not in ("INT8", "UINT8") or len(tensor.scale) != 1 or len(kinds) != 1:
-        raise UserError(f"{place} is {tensor.kind} with {len(tensor.scale)} scales; convert the "
-                        "network to full-integer INT8.")
+        raise UserError(
+            f"{place} is {tensor.kind} with {len(tensor.scale)} scales; convert the "
+            "network to full-integer INT8."
+        )
     zero = int(tensor.zero[0]) - (128 if tensor.kind == "UINT8" else 0)
     quantity = at(place, lambda: Quantity(float(tensor.scale[0]), zero))
     batch = tensor.shape[0] if tensor.shape else 1

@@ -21,17 +21,25 @@ INTEGERS = ("INT32", "INT64")
 
 def add(walk: Walk, operator: Operator) -> None:
     """ADD of two activations of one shape."""
-    activation = operator.options(tflite.AddOptions).FusedActivationFunction() \
-        if operator.table is not None else 0
+    activation = (
+        operator.options(tflite.AddOptions).FusedActivationFunction()
+        if operator.table is not None
+        else 0
+    )
     fields = walk.fields(operator, activation, 2)
     shapes = [walk.draft.shapes[name] for name in fields["inputs"]]
     if shapes[0] != shapes[1]:
-        walk.refuse(operator, f"adds tensors of {shapes[0]} and {shapes[1]}; broadcasting is not "
-                              "known")
+        walk.refuse(
+            operator, f"adds tensors of {shapes[0]} and {shapes[1]}; broadcasting is not known"
+        )
     first, second = (walk.draft.quantities[name] for name in fields["inputs"])
     multipliers, shifts = add_factors(first.scale, second.scale, fields["output_scale"])
-    walk.add(operator, Add(**fields, input_zeros=(first.zero, second.zero),
-                           multipliers=multipliers, shifts=shifts))
+    walk.add(
+        operator,
+        Add(
+            **fields, input_zeros=(first.zero, second.zero), multipliers=multipliers, shifts=shifts
+        ),
+    )
 
 
 def pool_2d(walk: Walk, operator: Operator) -> None:
@@ -40,8 +48,14 @@ def pool_2d(walk: Walk, operator: Operator) -> None:
     walk.kept(operator)
     kernel = (int(options.FilterHeight()), int(options.FilterWidth()))
     kind = AveragePool if operator.name == "AVERAGE_POOL_2D" else MaxPool
-    walk.add(operator, kind(**walk.fields(operator, options.FusedActivationFunction()),
-                            kernel=kernel, **window(walk, operator, kernel, options)))
+    walk.add(
+        operator,
+        kind(
+            **walk.fields(operator, options.FusedActivationFunction()),
+            kernel=kernel,
+            **window(walk, operator, kernel, options),
+        ),
+    )
 
 
 def mean(walk: Walk, operator: Operator) -> None:
@@ -49,8 +63,11 @@ def mean(walk: Walk, operator: Operator) -> None:
     rank = len(walk.tensor(operator, 0, "input").shape)
     axes = {int(axis) % rank for axis in _integers(walk, operator, 1, "axes")}
     if axes != set(range(1, rank - 1)):
-        walk.refuse(operator, f"is over the axes {sorted(axes)} of {rank}; only the mean over "
-                              "height and width is known")
+        walk.refuse(
+            operator,
+            f"is over the axes {sorted(axes)} of {rank}; only the mean over "
+            "height and width is known",
+        )
     fields = walk.fields(operator)
     given = walk.draft.quantities[fields["inputs"][0]]
     height, width, _ = walk.draft.shapes[fields["inputs"][0]]
@@ -65,8 +82,9 @@ def pad(walk: Walk, operator: Operator) -> None:
     assert values is not None
     rank = len(walk.tensor(operator, 0, "input").shape)
     if values.shape != (rank, 2) or values.min() < 0 or values[[0, -1]].any():
-        walk.refuse(operator, f"has the padding {values.tolist()}; only height and width can be "
-                              "padded")
+        walk.refuse(
+            operator, f"has the padding {values.tolist()}; only height and width can be padded"
+        )
     if operator.name == "PADV2":
         value = walk.constant(operator, 2, "value", ("INT8",)).values
         if value is None or value.size != 1 or value.item() != walk.output(operator)[1].zero:
@@ -108,8 +126,15 @@ def quantize(walk: Walk, operator: Operator) -> None:
         walk.names[operator.outputs[0]] = source
         return
     multiplier, shift = quantise_multiplier([before.scale / after.scale])
-    node = Requantise(f"quantize_{operator.index}", (source,), after.zero, after.scale,
-                      input_zero=before.zero, multiplier=int(multiplier[0]), shift=int(shift[0]))
+    node = Requantise(
+        f"quantize_{operator.index}",
+        (source,),
+        after.zero,
+        after.scale,
+        input_zero=before.zero,
+        multiplier=int(multiplier[0]),
+        shift=int(shift[0]),
+    )
     walk.names[operator.outputs[0]] = walk.draft.add(node, walk.shape(operator, made), made.name)
 
 
@@ -119,8 +144,12 @@ def activation(walk: Walk, operator: Operator) -> None:
     fields = walk.fields(operator, kind)
     given = walk.draft.quantities[fields["inputs"][0]]
     multiplier, shift = quantise_multiplier([given.scale / fields["output_scale"]])
-    walk.add(operator, Requantise(**fields, input_zero=given.zero, multiplier=int(multiplier[0]),
-                                  shift=int(shift[0])))
+    walk.add(
+        operator,
+        Requantise(
+            **fields, input_zero=given.zero, multiplier=int(multiplier[0]), shift=int(shift[0])
+        ),
+    )
 
 
 def _integers(walk: Walk, operator: Operator, position: int, what: str) -> list[int]:
@@ -130,10 +159,22 @@ def _integers(walk: Walk, operator: Operator, position: int, what: str) -> list[
 
 
 OPERATORS: dict[str, Callable[[Walk, Operator], None]] = {
-    "CONV_2D": conv_2d, "DEPTHWISE_CONV_2D": depthwise_conv_2d,
-    "FULLY_CONNECTED": fully_connected, "ADD": add, "AVERAGE_POOL_2D": pool_2d,
-    "MAX_POOL_2D": pool_2d, "MEAN": mean, "PAD": pad, "PADV2": pad, "RESHAPE": reshape,
-    "SQUEEZE": reshape, "EXPAND_DIMS": reshape, "SOFTMAX": softmax, "QUANTIZE": quantize,
-    "RELU": activation, "RELU6": activation, "RELU_N1_TO_1": activation}
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "FULLY_CONNECTED": fully_connected,
+    "ADD": add,
+    "AVERAGE_POOL_2D": pool_2d,
+    "MAX_POOL_2D": pool_2d,
+    "MEAN": mean,
+    "PAD": pad,
+    "PADV2": pad,
+    "RESHAPE": reshape,
+    "SQUEEZE": reshape,
+    "EXPAND_DIMS": reshape,
+    "SOFTMAX": softmax,
+    "QUANTIZE": quantize,
+    "RELU": activation,
+    "RELU6": activation,
+    "RELU_N1_TO_1": activation,
+}
 """The operators by their names in the schema."""
-

@@ -21,13 +21,21 @@ def conv_2d(walk: Walk, operator: Operator) -> None:
     assert weights.values is not None
     channels = walk.draft.shapes[walk.source(operator)][2]
     if weights.shape[3] != channels:
-        walk.refuse(operator, f"has weights for {weights.shape[3]} of {channels} channels; "
-                              "grouped convolutions are not known")
+        walk.refuse(
+            operator,
+            f"has weights for {weights.shape[3]} of {channels} channels; "
+            "grouped convolutions are not known",
+        )
     _undilated(walk, operator, options)
-    walk.add(operator, Conv(
-        **walk.fields(operator, options.FusedActivationFunction()), weights=weights.values,
-        **_scaling(walk, operator, weights, weights.shape[0]),
-        **window(walk, operator, weights.shape[1:3], options)))
+    walk.add(
+        operator,
+        Conv(
+            **walk.fields(operator, options.FusedActivationFunction()),
+            weights=weights.values,
+            **_scaling(walk, operator, weights, weights.shape[0]),
+            **window(walk, operator, weights.shape[1:3], options),
+        ),
+    )
 
 
 def depthwise_conv_2d(walk: Walk, operator: Operator) -> None:
@@ -38,14 +46,23 @@ def depthwise_conv_2d(walk: Walk, operator: Operator) -> None:
     channels = walk.draft.shapes[walk.source(operator)][2]
     outputs = weights.shape[3]
     if weights.shape[0] != 1 or outputs % channels:
-        walk.refuse(operator, f"has weights of shape {weights.shape} for {channels} channels; "
-                              "(1, height, width, a multiple of the channels) is needed")
+        walk.refuse(
+            operator,
+            f"has weights of shape {weights.shape} for {channels} channels; "
+            "(1, height, width, a multiple of the channels) is needed",
+        )
     _undilated(walk, operator, options)
-    fields = {**walk.fields(operator, options.FusedActivationFunction()),
-              **_scaling(walk, operator, weights, outputs),
-              **window(walk, operator, weights.shape[1:3], options)}
-    walk.add(operator, Conv(**fields, weights=weights.values.transpose(3, 1, 2, 0))
-             if channels == 1 else Depthwise(**fields, weights=weights.values[0]))
+    fields = {
+        **walk.fields(operator, options.FusedActivationFunction()),
+        **_scaling(walk, operator, weights, outputs),
+        **window(walk, operator, weights.shape[1:3], options),
+    }
+    walk.add(
+        operator,
+        Conv(**fields, weights=weights.values.transpose(3, 1, 2, 0))
+        if channels == 1
+        else Depthwise(**fields, weights=weights.values[0]),
+    )
 
 
 def fully_connected(walk: Walk, operator: Operator) -> None:
@@ -65,12 +82,23 @@ def fully_connected(walk: Walk, operator: Operator) -> None:
     elif depth == shape[2]:
         kernel = (1, 1, depth)
     else:
-        walk.refuse(operator, f"has {depth} weights an output for an input of {shape}; the whole "
-                              "input's or its channels' count is needed")
+        walk.refuse(
+            operator,
+            f"has {depth} weights an output for an input of {shape}; the whole "
+            "input's or its channels' count is needed",
+        )
     scaling, wrong = _rounded_once(
-        walk, operator, weights, _scaling(walk, operator, weights, outputs))
-    walk.add(operator, Conv(**fields, weights=weights.values.reshape(outputs, *kernel),
-                            **scaling, single_rounding=True))
+        walk, operator, weights, _scaling(walk, operator, weights, outputs)
+    )
+    walk.add(
+        operator,
+        Conv(
+            **fields,
+            weights=weights.values.reshape(outputs, *kernel),
+            **scaling,
+            single_rounding=True,
+        ),
+    )
     if wrong:
         walk.draft.rounded[fields["name"]] = wrong
 
@@ -84,8 +112,11 @@ def _weights(walk: Walk, operator: Operator, rank: int, axis: int) -> Tensor:
         walk.refuse(operator, "has weights with a zero point; convert with symmetric weights")
     per_channel = tensor.axis == axis and len(tensor.scale) == tensor.shape[axis]
     if len(tensor.scale) != 1 and not per_channel:
-        walk.refuse(operator, f"has {len(tensor.scale)} scales on axis {tensor.axis} of weights "
-                              f"of shape {tensor.shape}; one, or one for each output, is needed")
+        walk.refuse(
+            operator,
+            f"has {len(tensor.scale)} scales on axis {tensor.axis} of weights "
+            f"of shape {tensor.shape}; one, or one for each output, is needed",
+        )
     if not (np.isfinite(tensor.scale).all() and (tensor.scale >= 0).all()):
         walk.refuse(operator, "has a scale of its weights that is no number from 0 up")
     return tensor
@@ -94,21 +125,32 @@ def _weights(walk: Walk, operator: Operator, rank: int, axis: int) -> Tensor:
 def _scaling(walk: Walk, operator: Operator, weights: Tensor, outputs: int) -> dict[str, Any]:
     """Bias, multiplier, shift and input zero point."""
     given = walk.draft.quantities[walk.source(operator)]
-    real = np.broadcast_to(product_factors(
-        given.scale, weights.scale, walk.output(operator)[1].scale), (outputs,))
+    real = np.broadcast_to(
+        product_factors(given.scale, weights.scale, walk.output(operator)[1].scale), (outputs,)
+    )
     multiplier, shift = quantise_multiplier(real)
-    return {"bias": _bias(walk, operator, outputs), "multiplier": multiplier, "shift": shift,
-            "input_zero": given.zero}
+    return {
+        "bias": _bias(walk, operator, outputs),
+        "multiplier": multiplier,
+        "shift": shift,
+        "input_zero": given.zero,
+    }
 
 
-def _rounded_once(walk: Walk, operator: Operator, weights: Tensor, scaling: dict[str, Any]
-                  ) -> tuple[dict[str, Any], float]:
+def _rounded_once(
+    walk: Walk, operator: Operator, weights: Tensor, scaling: dict[str, Any]
+) -> tuple[dict[str, Any], float]:
     """The scaling of a fully connected layer, which rounds once, and the share of the sums of the
     worst scale that the engine rounds to another integer."""
     assert weights.values is not None
-    real = np.broadcast_to(product_factors(
-        walk.draft.quantities[walk.source(operator)].scale, weights.scale,
-        walk.output(operator)[1].scale), scaling["bias"].shape)
+    real = np.broadcast_to(
+        product_factors(
+            walk.draft.quantities[walk.source(operator)].scale,
+            weights.scale,
+            walk.output(operator)[1].scale,
+        ),
+        scaling["bias"].shape,
+    )
     least, most = reach(weights.values, scaling["bias"], scaling["input_zero"])
     worst = 0.0
     for value in np.unique(real):
@@ -141,5 +183,8 @@ def _reshaped(walk: Walk, fields: dict[str, Any], shape: tuple[int, int, int]) -
     """A Reshape of the input of `fields`, for a layer that its sides would not fit."""
     source = fields["inputs"][0]
     given = walk.draft.quantities[source]
-    return walk.draft.add(Reshape(f"{fields['name']}_input", (source,), given.zero, given.scale,
-                                  shape=shape), shape, walk.draft.sources[source])
+    return walk.draft.add(
+        Reshape(f"{fields['name']}_input", (source,), given.zero, given.scale, shape=shape),
+        shape,
+        walk.draft.sources[source],
+    )

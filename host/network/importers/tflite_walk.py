@@ -18,7 +18,8 @@ ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
     tflite.ActivationFunctionType.NONE: (None, None),
     tflite.ActivationFunctionType.RELU: (0, None),
     tflite.ActivationFunctionType.RELU6: (0, 6),
-    tflite.ActivationFunctionType.RELU_N1_TO_1: (-1, 1)}
+    tflite.ActivationFunctionType.RELU_N1_TO_1: (-1, 1),
+}
 """The fused activations and the bounds that they keep real values within."""
 
 
@@ -47,15 +48,19 @@ class Walk:
             self.refuse(operator, f"has no {what}")
         return self.graph.tensors[operator.inputs[position]]
 
-    def constant(self, operator: Operator, position: int, what: str,
-                 kinds: Sequence[str] = ("INT32",)) -> Tensor:
+    def constant(
+        self, operator: Operator, position: int, what: str, kinds: Sequence[str] = ("INT32",)
+    ) -> Tensor:
         """A constant input of one of the types `kinds`."""
         tensor = self.tensor(operator, position, what)
         if tensor.values is None or tensor.kind not in kinds:
             constant = "a constant" if tensor.values is not None else "not a constant"
-            self.refuse(operator, f"has a {what} {tensor.name!r} that is {constant} of type "
-                                  f"{tensor.kind}; a constant of type {' or '.join(kinds)} is "
-                                  "needed")
+            self.refuse(
+                operator,
+                f"has a {what} {tensor.name!r} that is {constant} of type "
+                f"{tensor.kind}; a constant of type {' or '.join(kinds)} is "
+                "needed",
+            )
         return tensor
 
     def source(self, operator: Operator, position: int = 0) -> str:
@@ -63,21 +68,29 @@ class Walk:
         tensor = self.tensor(operator, position, "input")
         name = self.names.get(operator.inputs[position])
         if name is None:
-            hint = "fold the constant into a bias" if tensor.values is not None else \
-                "operators must come in order"
-            self.refuse(operator, f"takes {tensor.name!r}, which no operator before it makes "
-                                  f"({hint})")
+            hint = (
+                "fold the constant into a bias"
+                if tensor.values is not None
+                else "operators must come in order"
+            )
+            self.refuse(
+                operator, f"takes {tensor.name!r}, which no operator before it makes ({hint})"
+            )
         self.quantity(operator, tensor)
         return name
 
-    def quantity(self, operator: Operator, tensor: Tensor, kinds: Sequence[str] = ("INT8",)
-                 ) -> Quantity:
+    def quantity(
+        self, operator: Operator, tensor: Tensor, kinds: Sequence[str] = ("INT8",)
+    ) -> Quantity:
         """What the integers of an activation stand for; uint8 is shifted by 128."""
         if tensor.kind not in kinds or len(tensor.scale) != 1:
             scales = f"{len(tensor.scale)} scales" if tensor.kind in kinds else "no INT8"
-            self.refuse(operator, f"has the tensor {tensor.name!r} of type {tensor.kind} with "
-                                  f"{scales}; convert the network to full-integer INT8 with one "
-                                  "scale an activation")
+            self.refuse(
+                operator,
+                f"has the tensor {tensor.name!r} of type {tensor.kind} with "
+                f"{scales}; convert the network to full-integer INT8 with one "
+                "scale an activation",
+            )
         zero = int(tensor.zero[0]) - (128 if tensor.kind == "UINT8" else 0)
         return at(self.place(operator), lambda: Quantity(float(tensor.scale[0]), zero))
 
@@ -96,12 +109,19 @@ class Walk:
         """Name, inputs, output quantity and clamp of the node for an operator."""
         _, quantity, _ = self.output(operator)
         if activation not in ACTIVATIONS:
-            self.refuse(operator, f"has the fused activation {activation}, which is not known; "
-                                  "NONE, RELU, RELU6 and RELU_N1_TO_1 are")
+            self.refuse(
+                operator,
+                f"has the fused activation {activation}, which is not known; "
+                "NONE, RELU, RELU6 and RELU_N1_TO_1 are",
+            )
         bounds = at(self.place(operator), lambda: clamp(quantity, *ACTIVATIONS[activation]))
-        return {"name": f"{operator.name.lower()}_{operator.index}",
-                "inputs": tuple(self.source(operator, i) for i in range(inputs)),
-                "output_zero": quantity.zero, "output_scale": quantity.scale, "clamp": bounds}
+        return {
+            "name": f"{operator.name.lower()}_{operator.index}",
+            "inputs": tuple(self.source(operator, i) for i in range(inputs)),
+            "output_zero": quantity.zero,
+            "output_scale": quantity.scale,
+            "clamp": bounds,
+        }
 
     def add(self, operator: Operator, node: Node) -> None:
         """Takes in the node that makes the operator's output."""
@@ -112,16 +132,21 @@ class Walk:
         """UserError unless the output has the scale and zero point of the input."""
         given = self.draft.quantities[self.source(operator)]
         if self.output(operator)[1] != given:
-            self.refuse(operator, f"changes scale or zero point ({given} to "
-                                  f"{self.output(operator)[1]}); it only moves integers")
+            self.refuse(
+                operator,
+                f"changes scale or zero point ({given} to "
+                f"{self.output(operator)[1]}); it only moves integers",
+            )
 
 
 def image_shape(place: str, tensor: Tensor, batch: int) -> Shape:
     """(height, width, channels) of a tensor (N, C), (N, W, C) or (N, H, W, C)."""
     rank = len(tensor.shape)
     if not 2 <= rank <= 4 or tensor.shape[0] != batch or min(tensor.shape) < 1:
-        raise UserError(f"{place} has the tensor {tensor.name!r} of shape {tensor.shape}; an "
-                        f"activation has 2 to 4 dimensions, the first is the batch of {batch}.")
+        raise UserError(
+            f"{place} has the tensor {tensor.name!r} of shape {tensor.shape}; an "
+            f"activation has 2 to 4 dimensions, the first is the batch of {batch}."
+        )
     height, width, channels = (*(1,) * (4 - rank), *tensor.shape[1:])
     return height, width, channels
 
@@ -152,7 +177,7 @@ def foldable(shape: Shape) -> Shape:
     count = int(np.prod(shape, dtype=object))
     if max(shape) <= MAX_SIDE:
         return shape
-    width = next((side for side in range(-(-count // MAX_SIDE), MAX_SIDE + 1)
-                  if count % side == 0), 1)
+    width = next(
+        (side for side in range(-(-count // MAX_SIDE), MAX_SIDE + 1) if count % side == 0), 1
+    )
     return 1, width, count // width
-

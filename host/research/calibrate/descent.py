@@ -34,23 +34,34 @@ class Descent:
             taps = x.reshape(points, -1, channels)
             rows = tap_rows(layer.depth, channels)
             each = layer.outputs // channels
-            self._parts = [(np.ascontiguousarray(taps[:, :, c].T), levels.tables_of(rows[:, c]),
-                            slice(c * each, (c + 1) * each)) for c in range(channels)]
+            self._parts = [
+                (
+                    np.ascontiguousarray(taps[:, :, c].T),
+                    levels.tables_of(rows[:, c]),
+                    slice(c * each, (c + 1) * each),
+                )
+                for c in range(channels)
+            ]
         else:
             lines = np.ascontiguousarray(x.reshape(points, -1).T)
             tables = levels.tables_of(np.arange(len(lines)))
-            self._parts = [(lines, tables, slice(start, min(start + BLOCK, layer.outputs)))
-                           for start in range(0, layer.outputs, BLOCK)]
+            self._parts = [
+                (lines, tables, slice(start, min(start + BLOCK, layer.outputs)))
+                for start in range(0, layer.outputs, BLOCK)
+            ]
 
     def sweep(self, level: Int64, wanted: Floats, gain: Floats, residual: Floats) -> None:
         """Improves level (K, O) once, row by row; residual (P, O) is what is too much.
 
         wanted: (K, O) weights, in the levels' values, that moving away from costs. gain: (O,).
         """
+
         def part(x: Int8, tables: Int64, outputs: slice) -> None:
             mine = np.ascontiguousarray(level[:, outputs])
-            single = [np.ascontiguousarray(array, np.float32) for array in (
-                wanted[:, outputs], gain[outputs], residual[:, outputs])]
+            single = [
+                np.ascontiguousarray(array, np.float32)
+                for array in (wanted[:, outputs], gain[outputs], residual[:, outputs])
+            ]
             _sweep(self.levels, x, tables, mine, *single)
             level[:, outputs] = mine
 
@@ -59,23 +70,48 @@ class Descent:
                 done.result()
 
 
-def _sweep(levels: Levels, x: Int8, tables: Int64, level: Int64, wanted: Float32, gain: Float32,
-           residual: Float32) -> None:
+def _sweep(
+    levels: Levels,
+    x: Int8,
+    tables: Int64,
+    level: Int64,
+    wanted: Float32,
+    gain: Float32,
+    residual: Float32,
+) -> None:
     """One sweep over rows x (K, P), by the kernel where there is one."""
     library = kernel()
     if library is None:
         for row, table in enumerate(tables):
-            _best_levels(x[row], levels, levels.tables[table], level[row], wanted[row], gain,
-                         residual)
+            _best_levels(
+                x[row], levels, levels.tables[table], level[row], wanted[row], gain, residual
+            )
         return
     library.dscim_descend(
-        x.ctypes.data, *x.shape, level.shape[1], len(levels.values), levels.tables.ctypes.data,
-        tables.ctypes.data, levels.values.ctypes.data, level.ctypes.data, wanted.ctypes.data,
-        gain.ctypes.data, residual.ctypes.data, RIDGE)
+        x.ctypes.data,
+        *x.shape,
+        level.shape[1],
+        len(levels.values),
+        levels.tables.ctypes.data,
+        tables.ctypes.data,
+        levels.values.ctypes.data,
+        level.ctypes.data,
+        wanted.ctypes.data,
+        gain.ctypes.data,
+        residual.ctypes.data,
+        RIDGE,
+    )
 
 
-def _best_levels(x: Int8, levels: Levels, table: Float32, level: Int64, wanted: Float32,
-                 gain: Float32, residual: Float32) -> None:
+def _best_levels(
+    x: Int8,
+    levels: Levels,
+    table: Float32,
+    level: Int64,
+    wanted: Float32,
+    gain: Float32,
+    residual: Float32,
+) -> None:
     """Sets one row's level (O,) to the best for each output and corrects the residual (P, O)."""
     seen, inverse = np.unique(x, return_inverse=True)
     chosen = (inverse.ravel() == np.arange(len(seen))[:, None]).astype(np.float32)
@@ -85,8 +121,9 @@ def _best_levels(x: Int8, levels: Levels, table: Float32, level: Int64, wanted: 
     power = np.diag(gram)
     stay = RIDGE * power.max() / levels.values[-1] ** 2
     away = np.square(levels.values - wanted[:, None])
-    cost = 2 * gain[:, None] * ((chosen @ residual).T @ table) \
-        + gain[:, None] ** 2 * (power - 2 * gram[level] + stay * away)
+    cost = 2 * gain[:, None] * ((chosen @ residual).T @ table) + gain[:, None] ** 2 * (
+        power - 2 * gram[level] + stay * away
+    )
     best = cost.argmin(axis=1)
     residual += ((table[:, best] - table[:, level]) * gain)[inverse.ravel()]
     level[:] = best

@@ -1,6 +1,5 @@
 """Gain and bias of each channel, by least squares; a ReLU after it is known about."""
 
-
 import numpy as np
 
 from dscim.arrays import Floats
@@ -19,8 +18,9 @@ def aims(predicted: Floats, target: Floats, floor: Floats | None) -> Floats:
     return np.where(target > floor, target, np.minimum(predicted, floor))
 
 
-def gain_and_bias(sums: Floats, target: Floats, floor: Floats | None, start: Floats
-                  ) -> tuple[Floats, Floats]:
+def gain_and_bias(
+    sums: Floats, target: Floats, floor: Floats | None, start: Floats
+) -> tuple[Floats, Floats]:
     """(O,) gain and bias with which sums (P, O) come nearest to target (P, O).
 
     floor: (P, O) or (1, 1), below which all is alike; None: there is no such thing.
@@ -29,8 +29,11 @@ def gain_and_bias(sums: Floats, target: Floats, floor: Floats | None, start: Flo
     gain = np.array(start, sums.dtype)
     bias = target.mean(axis=0) - gain * sums.mean(axis=0)
     for _ in range(1 if floor is None else ROUNDS):
-        counts = np.ones(sums.shape, sums.dtype) if floor is None else \
-            ((target > floor) | (sums * gain + bias > floor)).astype(sums.dtype)
+        counts = (
+            np.ones(sums.shape, sums.dtype)
+            if floor is None
+            else ((target > floor) | (sums * gain + bias > floor)).astype(sums.dtype)
+        )
         gain, bias = _weighted(sums, above(target, floor), counts, LEAST_GAIN * start)
     return gain, bias
 

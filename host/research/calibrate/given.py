@@ -25,8 +25,9 @@ class Given:
     W, C) int8, the input too. passing: see `families`.
     """
 
-    def __init__(self, network: Network, images: Int8, spec: ProductSpec, seed: int,
-                 cycles: int | None) -> None:
+    def __init__(
+        self, network: Network, images: Int8, spec: ProductSpec, seed: int, cycles: int | None
+    ) -> None:
         """spec: of every layer, its stream stretched as the layer says; cycles: a budget for an
         image, under which the layers' streams are stretched first; seed: of sampled pixels."""
         self.network, self.spec, self._seed = network, spec, seed
@@ -47,13 +48,17 @@ class Given:
 
     def readers(self, members: set[str]) -> list[Node]:
         """The nodes outside `members` that read one of them."""
-        return [node for node in self.network.nodes if members & set(node.inputs)
-                and node.name not in members]
+        return [
+            node
+            for node in self.network.nodes
+            if members & set(node.inputs) and node.name not in members
+        ]
 
     def glanced(self, readers: list[Weighted]) -> int:
         """Images that hold GLANCE pixels of each of these layers, or all."""
-        least = min((int(np.prod(self.layers[reader.name].output[:2])) for reader in readers),
-                    default=1)
+        least = min(
+            (int(np.prod(self.layers[reader.name].output[:2])) for reader in readers), default=1
+        )
         return min(len(self.exact[INPUT]), -(-GLANCE // least))
 
     def between(self, first: str, last: str) -> list[Node]:
@@ -84,10 +89,20 @@ class Given:
         for node, layer in self.network.layers(self.spec):
             places = self.places(node, GLANCE, len(self.exact[INPUT]))
             x = windows_at(self.exact[node.inputs[0]], layer, places)
-            lengths = [self.spec.length << step for step in range(len(STRETCHES))
-                       if self.spec.length << step <= self.spec.longest]
+            lengths = [
+                self.spec.length << step
+                for step in range(len(STRETCHES))
+                if self.spec.length << step <= self.spec.longest
+            ]
             aim = self.aim(node, places)
-            found[node.name] = np.array([layer_noise(
-                Task(node, layer, dataclasses.replace(self.spec, length=length), x, *aim), x,
-                Rescaling(1.0, layer.input_zero)) for length in lengths])
+            found[node.name] = np.array(
+                [
+                    layer_noise(
+                        Task(node, layer, dataclasses.replace(self.spec, length=length), x, *aim),
+                        x,
+                        Rescaling(1.0, layer.input_zero),
+                    )
+                    for length in lengths
+                ]
+            )
         return found

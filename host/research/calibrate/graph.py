@@ -46,8 +46,9 @@ def real_factor(multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> npt.NDArray[
 
 def add_inputs(node: Add) -> tuple[float, float]:
     """By how many steps of the output a step of each input moves a sum."""
-    first, second, output = real_factor(node.multipliers, node.shifts) * \
-        np.array([1, 1, 2.0 ** node.left_shift])
+    first, second, output = real_factor(node.multipliers, node.shifts) * np.array(
+        [1, 1, 2.0**node.left_shift]
+    )
     return float(first * output), float(second * output)
 
 
@@ -63,8 +64,11 @@ def rescaled_output(node: Node, to: Rescaling) -> dict[str, Any]:
         low = LOWEST
     if node.clamp[1] >= HIGHEST:
         high = HIGHEST
-    return {"output_zero": to.zero, "output_scale": node.output_scale / to.scale,
-            "clamp": (low, high)}
+    return {
+        "output_zero": to.zero,
+        "output_scale": node.output_scale / to.scale,
+        "clamp": (low, high),
+    }
 
 
 def _moved(limit: int, zero: int, to: Rescaling) -> int:
@@ -77,17 +81,24 @@ def rescaled(node: Node, given: list[Rescaling], to: Rescaling) -> Node:
     if isinstance(node, PASSING):
         return dataclasses.replace(node, **fields)
     if isinstance(node, Add):
-        factors = [factor * to.scale / tensor.scale
-                   for factor, tensor in zip(add_inputs(node), given, strict=True)]
+        factors = [
+            factor * to.scale / tensor.scale
+            for factor, tensor in zip(add_inputs(node), given, strict=True)
+        ]
         multipliers, shifts = add_factors(factors[0], factors[1], 1.0, node.left_shift)
         return dataclasses.replace(
-            node, **fields, input_zeros=(given[0].zero, given[1].zero),
-            multipliers=multipliers, shifts=shifts)
+            node,
+            **fields,
+            input_zeros=(given[0].zero, given[1].zero),
+            multipliers=multipliers,
+            shifts=shifts,
+        )
     if isinstance(node, Mean | Requantise):
         factor = real_factor(node.multiplier, node.shift) * to.scale / given[0].scale
         multiplier, shift = quantise_multiplier(factor)
-        return dataclasses.replace(node, **fields, input_zero=given[0].zero,
-                                   multiplier=int(multiplier), shift=int(shift))
+        return dataclasses.replace(
+            node, **fields, input_zero=given[0].zero, multiplier=int(multiplier), shift=int(shift)
+        )
     return node
 
 
@@ -105,16 +116,18 @@ def families(network: Network) -> dict[str, list[Node]]:
 def fixed_scale(network: Network, members: set[str]) -> bool:
     """Whether the tensors `members` must keep their scale: an output, or a softmax's input."""
     return network.nodes[-1].name in members or any(
-        isinstance(node, Softmax) and members & set(node.inputs) for node in network.nodes)
+        isinstance(node, Softmax) and members & set(node.inputs) for node in network.nodes
+    )
 
 
-def requantised(node: Weighted, gain: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]
-                ) -> dict[str, Any]:
+def requantised(
+    node: Weighted, gain: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]
+) -> dict[str, Any]:
     """bias, multiplier and shift of gain * sum + bias (in steps of the output), both (O,).
 
     A channel that gives nothing, neither gain nor bias, has neither.
     """
-    gain = np.maximum(gain, np.abs(bias) / 2.0 ** 30)
+    gain = np.maximum(gain, np.abs(bias) / 2.0**30)
     multiplier, shift = quantise_multiplier(gain)
     units = np.divide(bias, gain, out=np.zeros_like(gain), where=gain > 0)
     return {"bias": np.rint(units).astype(np.int32), "multiplier": multiplier, "shift": shift}

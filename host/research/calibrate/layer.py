@@ -132,5 +132,11 @@ def tuned(task: Task, start: Chosen) -> Chosen:
             descent.sweep(level, wanted, gain, residual)
             weights = as_weights(task.node, descent.levels.weights[level])
     wrong = error(predicted, task.target, task.floor)
-    return dataclasses.replace(start, weights=weights, gain=gain, bias=bias, error=wrong,
-                               power=power(task.target, task.floor))
+    return dataclasses.replace(
+        start,
+        weights=weights,
+        gain=gain,
+        bias=bias,
+        error=wrong,
+        power=power(task.target, task.floor),
+    )

@@ -25,8 +25,10 @@ def cycles(layer: LayerSpec) -> int:
     tiles, columns = -(-layer.depth // macro.rows), outputs
     if layer.depthwise:
         together = min(layer.input[2], max(1, macro.rows // layer.depth))
-        tiles, columns = tiles * -(-layer.input[2] // together), together * \
-            (outputs // layer.input[2])
+        tiles, columns = (
+            tiles * -(-layer.input[2] // together),
+            together * (outputs // layer.input[2]),
+        )
     return height * width * tiles * -(-columns // macro.columns) * macro.cycles(layer.product)
 
 
@@ -44,26 +46,42 @@ def _taken(layer: LayerSpec) -> LayerSpec:
 
 def stretched(network: Network, name: str, stretch: int) -> Network:
     """The network with the stream of one layer so many times as long as the network's."""
-    return dataclasses.replace(network, nodes=tuple(
-        dataclasses.replace(node, stretch=stretch)
-        if node.name == name and isinstance(node, Weighted) else node for node in network.nodes))
+    return dataclasses.replace(
+        network,
+        nodes=tuple(
+            dataclasses.replace(node, stretch=stretch)
+            if node.name == name and isinstance(node, Weighted)
+            else node
+            for node in network.nodes
+        ),
+    )
 
 
-def lengthened(network: Network, arithmetic: ProductSpec, budget: int,
-               noises: dict[str, npt.NDArray[np.float64]]) -> Network:
+def lengthened(
+    network: Network,
+    arithmetic: ProductSpec,
+    budget: int,
+    noises: dict[str, npt.NDArray[np.float64]],
+) -> Network:
     """The network with streams as long as `budget` cycles an image allow.
 
     noises: of each layer, its error's share of its power at each doubling of the length, from the
     network's own length on. The doubling that takes away most noise a cycle comes first.
     UserError when not even the network's own length fits.
     """
-    network = dataclasses.replace(network, nodes=tuple(
-        dataclasses.replace(node, stretch=1) if isinstance(node, Weighted) else node
-        for node in network.nodes))
+    network = dataclasses.replace(
+        network,
+        nodes=tuple(
+            dataclasses.replace(node, stretch=1) if isinstance(node, Weighted) else node
+            for node in network.nodes
+        ),
+    )
     spent = network_cycles(network, arithmetic)
     if spent > budget:
-        raise UserError(f"--cycles {budget} is less than the {spent} cycles an image that streams "
-                        f"of {arithmetic.length} take; give more, or a smaller --length.")
+        raise UserError(
+            f"--cycles {budget} is less than the {spent} cycles an image that streams "
+            f"of {arithmetic.length} take; give more, or a smaller --length."
+        )
     steps = dict.fromkeys(noises, 0)
     while True:
         best, chosen = 0.0, None

@@ -31,13 +31,19 @@ class Levels:
         self.values, self.weights = weight_levels(spec)
         thresholds = region_thresholds(spec).transpose(1, 0, 2)
         _, first, owner = np.unique(
-            thresholds.reshape(len(thresholds), -1), axis=0, return_index=True,
-            return_inverse=True)
+            thresholds.reshape(len(thresholds), -1), axis=0, return_index=True, return_inverse=True
+        )
         self._table_of = owner.ravel().astype(np.int64)
         self._width = spec.or_width
-        self.tables = np.ascontiguousarray(np.stack([
-            tap_table(self.weights, np.full(len(self.weights), row), spec, zero_point).T
-            for row in first]), np.float32)
+        self.tables = np.ascontiguousarray(
+            np.stack(
+                [
+                    tap_table(self.weights, np.full(len(self.weights), row), spec, zero_point).T
+                    for row in first
+                ]
+            ),
+            np.float32,
+        )
 
     def tables_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The table of each of these rows of a product."""

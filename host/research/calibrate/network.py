@@ -20,9 +20,15 @@ MEMORY = 1 << 30
 """Bytes of tensors that are held at most."""
 
 
-def calibrate(network: Network, images: Int8, arithmetic: ProductSpec, *, seed: int = 0,
-              cycles: int | None = None,
-              say: Callable[[LayerReport], None] = lambda report: None) -> Network:
+def calibrate(
+    network: Network,
+    images: Int8,
+    arithmetic: ProductSpec,
+    *,
+    seed: int = 0,
+    cycles: int | None = None,
+    say: Callable[[LayerReport], None] = lambda report: None,
+) -> Network:
     """`network` with the integers that come nearest to its exact self on `images`.
 
     network: for the exact product; where it was tuned for another arithmetic, its own is lost.
@@ -34,13 +40,16 @@ def calibrate(network: Network, images: Int8, arithmetic: ProductSpec, *, seed: 
     UserError for images that are none of this network, or an exact arithmetic.
     """
     images = check(network, images, arithmetic)
-    images = images[:usable(network, len(images))]
+    images = images[: usable(network, len(images))]
     spec = dataclasses.replace(arithmetic, activation_shift=0)
     walk = Walk(network, images, spec, seed, say, cycles)
     made = walk.run()
-    told = {"images": len(images), "seed": seed,
-            "images_sha256": hashlib.sha256(images.tobytes()).hexdigest(),
-            "layers": [dataclasses.asdict(report) for report in walk.reports]}
+    told = {
+        "images": len(images),
+        "seed": seed,
+        "images_sha256": hashlib.sha256(images.tobytes()).hexdigest(),
+        "layers": [dataclasses.asdict(report) for report in walk.reports],
+    }
     return dataclasses.replace(made, provenance={**network.provenance, "calibrate": told})
 
 

@@ -39,8 +39,9 @@ def products(x: Int8, layer: LayerSpec, weights: Int8, spec: ProductSpec) -> Flo
     weights: as the node of `layer` has them.
     """
     nothing = np.zeros(layer.outputs, np.int32)
-    small = dataclasses.replace(layer, input=x.shape[1:], stride=(1, 1),
-                                padding=((0, 0), (0, 0)), product=spec)
+    small = dataclasses.replace(
+        layer, input=x.shape[1:], stride=(1, 1), padding=((0, 0), (0, 0)), product=spec
+    )
     made = prepare(small, weights, nothing, nothing, nothing)
     return made.accumulate(x)[:, 0, 0].astype(np.float32)
 

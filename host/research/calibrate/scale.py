@@ -30,8 +30,7 @@ def quantised(values: Floats, to: Rescaling) -> Int8:
     return np.clip(np.rint(values * np.float32(to.scale)) + to.zero, -128, 127).astype(np.int8)
 
 
-def best_scale(values: Floats, zero: int, layers: list[Consumer], summed: list[float]
-               ) -> Rescaling:
+def best_scale(values: Floats, zero: int, layers: list[Consumer], summed: list[float]) -> Rescaling:
     """The rescaling by which the readers of a tensor lose least.
 
     values: the tensor in steps of the given network above its zero point. zero: z'.

@@ -43,8 +43,15 @@ class LayerReport:
 class Walk:
     """The state of a calibration: what both networks give so far, and the new nodes."""
 
-    def __init__(self, network: Network, images: Int8, spec: ProductSpec, seed: int,
-                 say: Callable[[LayerReport], None], cycles: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        images: Int8,
+        spec: ProductSpec,
+        seed: int,
+        say: Callable[[LayerReport], None],
+        cycles: int | None = None,
+    ) -> None:
         """See `Given`; say: called for each layer when it is chosen."""
         self.given = Given(network, images, spec, seed, cycles)
         self.network, self.spec, self.say = self.given.network, spec, say
@@ -77,25 +84,43 @@ class Walk:
         task = self._task(node, layer)
         chosen = choose(task)
         self._report(node, chosen, source)
-        spec = dataclasses.replace(self.given.product(node),
-                                   activation_shift=chosen.activation_shift)
+        spec = dataclasses.replace(
+            self.given.product(node), activation_shift=chosen.activation_shift
+        )
         zeros = np.zeros(node.outputs, np.int32)
-        sums = prepare(dataclasses.replace(layer, product=spec), chosen.weights, zeros, zeros,
-                       zeros)
+        sums = prepare(
+            dataclasses.replace(layer, product=spec), chosen.weights, zeros, zeros, zeros
+        )
         x = self.now[node.inputs[0]]
-        values = np.concatenate(over_images(
-            lambda part: sums.accumulate(x[part]).astype(np.float32) * chosen.gain + chosen.bias,
-            len(x), BATCH))
+        values = np.concatenate(
+            over_images(
+                lambda part: (
+                    sums.accumulate(x[part]).astype(np.float32) * chosen.gain + chosen.bias
+                ),
+                len(x),
+                BATCH,
+            )
+        )
         to = self._scale(node, np.maximum(values, 0) if has_relu(node) else values)
         gain, bias = (array.astype(np.float64) * to.scale for array in (chosen.gain, chosen.bias))
         new = dataclasses.replace(
-            node, weights=chosen.weights, activation_shift=chosen.activation_shift,
-            input_zero=source.zero, **requantised(node, gain, bias),
-            **rescaled_output(node, to))
-        made = prepare(new.layer(self.network.shapes()[node.inputs[0]], self.spec), new.weights,
-                       new.bias, new.multiplier, new.shift)
-        self.now[node.name] = np.concatenate(over_images(
-            lambda part: made.run(x[part]), len(x), BATCH))
+            node,
+            weights=chosen.weights,
+            activation_shift=chosen.activation_shift,
+            input_zero=source.zero,
+            **requantised(node, gain, bias),
+            **rescaled_output(node, to),
+        )
+        made = prepare(
+            new.layer(self.network.shapes()[node.inputs[0]], self.spec),
+            new.weights,
+            new.bias,
+            new.multiplier,
+            new.shift,
+        )
+        self.now[node.name] = np.concatenate(
+            over_images(lambda part: made.run(x[part]), len(x), BATCH)
+        )
         return new
 
     def _plain(self, node: Node) -> Node:
@@ -103,9 +128,10 @@ class Walk:
         given = [self.scales[name] for name in node.inputs]
         values: Floats | None = None
         if isinstance(node, Add):
-            terms = [np.float32(factor / scale.scale)
-                     * (self.now[name].astype(np.float32) - scale.zero) for factor, scale, name in
-                     zip(add_inputs(node), given, node.inputs, strict=True)]
+            terms = [
+                np.float32(factor / scale.scale) * (self.now[name].astype(np.float32) - scale.zero)
+                for factor, scale, name in zip(add_inputs(node), given, node.inputs, strict=True)
+            ]
             values = np.maximum(terms[0] + terms[1], 0 if has_relu(node) else -np.inf)
         to = self._scale(node, values)
         return rescaled(node, given, to)
@@ -118,31 +144,45 @@ class Walk:
             to = Rescaling(1.0, zero)
         else:
             zero = -128 if has_relu(node) else zero
-            readers = [reader for reader in self.given.readers(members)
-                       if isinstance(reader, Weighted)]
+            readers = [
+                reader for reader in self.given.readers(members) if isinstance(reader, Weighted)
+            ]
             images = self.given.glanced(readers)
             values = values[:images]
             layers = [self._consumer(reader, node, images) for reader in readers]
-            summed = [self._share(reader, node, values) for reader in self.given.readers(members)
-                      if isinstance(reader, Add)]
+            summed = [
+                self._share(reader, node, values)
+                for reader in self.given.readers(members)
+                if isinstance(reader, Add)
+            ]
             to = best_scale(values, zero, layers, summed) if layers else Rescaling(1.0, zero)
         self.scales[node.name] = to
         return to
 
     def _share(self, reader: Add, node: Node, values: Floats) -> float:
         """How the power of `values` compares with that of the sum that it enters."""
-        factor = add_inputs(reader)[reader.inputs.index(node.name)] \
-            if node.name in reader.inputs else 0.0
+        factor = (
+            add_inputs(reader)[reader.inputs.index(node.name)]
+            if node.name in reader.inputs
+            else 0.0
+        )
         total = max(float(self.exact[reader.name].astype(np.float32).var()), 1e-12)
-        return factor ** 2 * float(values.var()) / total
+        return factor**2 * float(values.var()) / total
 
     def _consumer(self, reader: Weighted, node: Node, images: int) -> Consumer:
         """A layer that reads `node`, perhaps through nodes that pass its scale on."""
         places = self.given.places(reader, GLANCE, images)
         target, floor, unit = self.given.aim(reader, places)
         nothing = np.zeros((0, 1, 1, 1), np.int8)  # its windows come with each scale
-        task = Task(reader, self.layers[reader.name], self.given.product(reader), nothing, target,
-                    floor, unit)
+        task = Task(
+            reader,
+            self.layers[reader.name],
+            self.given.product(reader),
+            nothing,
+            target,
+            floor,
+            unit,
+        )
         between = self.given.between(node.name, reader.inputs[0])
 
         def windows(x: Int8, zero: int) -> Int8:
@@ -150,6 +190,7 @@ class Walk:
                 x = host_node(rescaled(step, [], Rescaling(1.0, zero)), [x])
             layer = dataclasses.replace(self.layers[reader.name], input_zero=zero)
             return windows_at(x, layer, places)
+
         return Consumer(task, windows)
 
     def _task(self, node: Weighted, layer: LayerSpec) -> Task:
@@ -161,8 +202,9 @@ class Walk:
         scale = np.float32(self.scales[node.inputs[0]].scale)
         return Task(node, layer, self.given.product(node), x, target, floor, unit / scale)
 
-    def _with_the_sum(self, node: Weighted, places: Places, target: Floats, floor: Floats | None
-                      ) -> tuple[Floats, Floats | None]:
+    def _with_the_sum(
+        self, node: Weighted, places: Places, target: Floats, floor: Floats | None
+    ) -> tuple[Floats, Floats | None]:
         """The target that also makes up for what the other input of a sum lacks, and its floor.
 
         So it is where `node` enters nothing but one sum whose other input is known. Where that
@@ -185,7 +227,8 @@ class Walk:
 
     def _report(self, node: Weighted, chosen: Chosen, source: Rescaling) -> None:
         snr = float(-10 * np.log10(max(chosen.noise, 1e-12)))
-        report = LayerReport(node.name, self.given.product(node).length, chosen.activation_shift,
-                             source.scale, snr)
+        report = LayerReport(
+            node.name, self.given.product(node).length, chosen.activation_shift, source.scale, snr
+        )
         self.reports.append(report)
         self.say(report)

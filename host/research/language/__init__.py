@@ -5,5 +5,14 @@ from dscim.host.research.language.llama import Llama, Multiply, plain
 from dscim.host.research.language.model_file import ADVICE, find_model, load_model
 from dscim.host.research.language.tokenizer import Tokenizer
 
-__all__ = ["ADVICE", "Aligned", "AlignedWeights", "Llama", "Multiply", "Tokenizer", "find_model",
-           "load_model", "plain"]
+__all__ = [
+    "ADVICE",
+    "Aligned",
+    "AlignedWeights",
+    "Llama",
+    "Multiply",
+    "Tokenizer",
+    "find_model",
+    "load_model",
+    "plain",
+]

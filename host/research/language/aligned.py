@@ -26,11 +26,12 @@ def rotated(values: Float32) -> Float32:
     """
     parts = []
     for start in range(0, values.shape[1], ROWS):
-        part = values[:, start:start + ROWS]
+        part = values[:, start : start + ROWS]
         size = part.shape[1]
         if size & (size - 1):
-            raise ValueError(f"A tile of {size} inputs has no Hadamard matrix; it takes a power "
-                             "of two.")
+            raise ValueError(
+                f"A tile of {size} inputs has no Hadamard matrix; it takes a power of two."
+            )
         turn = np.ones((1, 1), np.float32)
         while len(turn) < size:
             turn = np.block([[turn, turn], [turn, -turn]])
@@ -43,8 +44,9 @@ class Tiles:
 
     def __init__(self, values: Float32) -> None:
         numbers, self._scale = to_fp8(values)
-        self._parts = [align(numbers[:, start:start + ROWS])
-                       for start in range(0, numbers.shape[1], ROWS)]
+        self._parts = [
+            align(numbers[:, start : start + ROWS]) for start in range(0, numbers.shape[1], ROWS)
+        ]
 
     def __iter__(self) -> Iterator[tuple[Int8, Int]]:
         """Each tile's mantissas (M, up to ROWS), and the power of two of each row (M, 1)."""
@@ -58,8 +60,9 @@ class AlignedWeights:
     def __init__(self, weights: Float32, spec: ProductSpec) -> None:
         """spec: of the mantissas' product; K is at most 32,767 in all."""
         self._gain = np.float32(1 if spec.exact else table_gain(spec.sequence, spec.samples))
-        self._tiles = [(_prepared(mantissas, spec), exponent.T)
-                       for mantissas, exponent in Tiles(weights)]
+        self._tiles = [
+            (_prepared(mantissas, spec), exponent.T) for mantissas, exponent in Tiles(weights)
+        ]
 
     def product(self, x: Float32) -> Float32:
         """x @ weights.T for x (M, K): tiles' estimates are scaled and added in float32, and get
@@ -72,6 +75,7 @@ class AlignedWeights:
                 sums = estimate(node, mantissas[part, None, None, :])[:, 0, 0, :]
                 total = total + np.ldexp(sums, exponent[part] + shared)
             return np.asarray(self._gain * total, np.float32)
+
         return np.concatenate(over_images(rows, len(x), BATCH))
 
 

@@ -22,8 +22,15 @@ class BlockRun:
     products: int = 0
 
 
-def run_block(device: Device, model: Llama, tokens: Int64, spec: ProductSpec, block: int = 0,
-              matrices: tuple[str, ...] = MATRICES, turned: bool = False) -> BlockRun:
+def run_block(
+    device: Device,
+    model: Llama,
+    tokens: Int64,
+    spec: ProductSpec,
+    block: int = 0,
+    matrices: tuple[str, ...] = MATRICES,
+    turned: bool = False,
+) -> BlockRun:
     """Each tile of each of a block's matrices, multiplied on the device and by the reference.
 
     tokens: (T,), whose own activations (of the float model) enter. turned: see `rotated`.

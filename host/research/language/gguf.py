@@ -18,13 +18,25 @@ from dscim.errors import UserError
 BLOCK = 32
 """Weights of a block of Q8_0 and Q4_1."""
 
-SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q",
-           11: "<q", 12: "<d"}
+SCALARS = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
 STRING, ARRAY = 8, 9
 
 BLOCKS: dict[int, tuple[str, Any]] = {
     3: ("Q4_1", [("scale", "<f2"), ("least", "<f2"), ("values", "u1", BLOCK // 2)]),
-    8: ("Q8_0", [("scale", "<f2"), ("values", "i1", BLOCK)])}
+    8: ("Q8_0", [("scale", "<f2"), ("values", "i1", BLOCK)]),
+}
 """Quantised types: the fields of a block."""
 
 
@@ -40,10 +52,18 @@ class GgufFile:
                 self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._at = 0
             self._read_head()
-        except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError,
-                struct.error) as error:
-            raise UserError(f"'{path}' is no GGUF file that can be read ({error}); give one of "
-                            "version 2 or 3.") from error
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            LookupError,
+            ArithmeticError,
+            RecursionError,
+            struct.error,
+        ) as error:
+            raise UserError(
+                f"'{path}' is no GGUF file that can be read ({error}); give one of version 2 or 3."
+            ) from error
 
     def tensor(self, name: str) -> Float32:
         """The tensor as float32, rows first; UserError where it is not there or of another type."""
@@ -51,8 +71,10 @@ class GgufFile:
             raise UserError(f"'{self.path}' has no tensor {name!r}; it must hold a LLaMA.")
         shape, kind, offset = self._tensors[name]
         if kind != 0 and kind not in BLOCKS:
-            raise UserError(f"Tensor {name!r} of '{self.path}' has GGUF's type {kind}; F32, Q8_0 "
-                            "and Q4_1 are read: convert the file.")
+            raise UserError(
+                f"Tensor {name!r} of '{self.path}' has GGUF's type {kind}; F32, Q8_0 "
+                "and Q4_1 are read: convert the file."
+            )
         count = math.prod(shape)
         try:
             if kind == 0:
@@ -60,8 +82,9 @@ class GgufFile:
             blocks = np.frombuffer(self._data, np.dtype(BLOCKS[kind][1]), count // BLOCK, offset)
             return _values(BLOCKS[kind][0], blocks).reshape(shape)
         except (ValueError, OverflowError) as error:
-            raise UserError(f"Tensor {name!r} of '{self.path}' does not lie in the file: it is "
-                            "cut, or damaged.") from error
+            raise UserError(
+                f"Tensor {name!r} of '{self.path}' does not lie in the file: it is cut, or damaged."
+            ) from error
 
     def _read_head(self) -> None:
         if self._data[:4] != b"GGUF":
@@ -80,11 +103,12 @@ class GgufFile:
             found[name] = (shape, self._scalar("<I"), self._scalar("<Q"))
         unit = self.metadata.get("general.alignment", 32)
         start = -(-self._at // unit) * unit
-        self._tensors = {name: (shape, kind, start + offset)
-                         for name, (shape, kind, offset) in found.items()}
+        self._tensors = {
+            name: (shape, kind, start + offset) for name, (shape, kind, offset) in found.items()
+        }
 
     def _scalar(self, form: str) -> Any:
-        value, = struct.unpack_from(form, self._data, self._at)
+        (value,) = struct.unpack_from(form, self._data, self._at)
         self._at += struct.calcsize(form)
         return value
 
@@ -93,7 +117,7 @@ class GgufFile:
         if length > len(self._data) - self._at:
             raise ValueError("a string is longer than the file")
         self._at += length
-        return self._data[self._at - length:self._at].decode()
+        return self._data[self._at - length : self._at].decode()
 
     def _value(self, kind: int) -> Any:
         if kind == STRING:

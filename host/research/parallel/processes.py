@@ -48,9 +48,13 @@ class Workers(Generic[Task, Result]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        if error is not None:                           # Ctrl-C, perhaps while workers start
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:  # Ctrl-C, perhaps while workers start
             for worker in set(active_children()) - self._others:
                 worker.terminate()
         self._close()
@@ -75,8 +79,9 @@ class Workers(Generic[Task, Result]):
         Those at which a worker may have died go alone, so that it shows which it was.
         """
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._count, get_context("spawn"), _prepare,
-                                             (self._make,))
+            self._pool = ProcessPoolExecutor(
+                self._count, get_context("spawn"), _prepare, (self._make,)
+            )
         suspects = [task for task, deaths in left.items() if deaths]
         queue, width = (suspects, 1) if suspects else ([*left], self._count)
         waiting: dict[Future[Result], Task] = {}
@@ -95,8 +100,9 @@ class Workers(Generic[Task, Result]):
             for task in waiting.values():
                 left[task] += 1
                 if left[task] > MOST_DEATHS:
-                    raise UserError(f"workers died {left[task]} times at {task}; see whether "
-                                    "memory is short.") from error
+                    raise UserError(
+                        f"workers died {left[task]} times at {task}; see whether memory is short."
+                    ) from error
 
     def _close(self) -> None:
         if self._pool is not None:

@@ -10,5 +10,14 @@ from dscim.host.research.prune.operations import Operation, operations
 from dscim.host.research.prune.space import RATIOS, Space, Structure
 from dscim.host.research.prune.spaces import SPACES, space
 
-__all__ = ["RATIOS", "SPACES", "Operation", "Space", "Structure", "macs", "operations",
-           "parameters", "space"]
+__all__ = [
+    "RATIOS",
+    "SPACES",
+    "Operation",
+    "Space",
+    "Structure",
+    "macs",
+    "operations",
+    "parameters",
+    "space",
+]

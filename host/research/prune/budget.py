@@ -11,8 +11,12 @@ from dscim.host.research.prune.operations import operations
 from dscim.host.research.prune.space import RATIOS, Space, Structure
 from dscim.host.research.prune.table import CostTable
 
-MEASURES = {"macs": "multiply-accumulates", "parameters": "parameters",
-            "cycles": "DS-CIM cycles", "memory": "bytes of on-chip memory"}
+MEASURES = {
+    "macs": "multiply-accumulates",
+    "parameters": "parameters",
+    "cycles": "DS-CIM cycles",
+    "memory": "bytes of on-chip memory",
+}
 """What can be limited, and what its numbers are."""
 
 
@@ -23,19 +27,28 @@ class Budget:
     Raises UserError, with the smallest possible value, for a limit that no structure meets.
     """
 
-    def __init__(self, space: Space, limits: Mapping[str, int], table: CostTable | None = None,
-                 spec: SocSpec | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        limits: Mapping[str, int],
+        table: CostTable | None = None,
+        spec: SocSpec | None = None,
+    ) -> None:
         self.space, self.limits, self.table = space, dict(limits), table
         self._spec = spec or (table.spec if table else SocSpec())
         if "cycles" in limits and table is None:
-            raise UserError("a budget of cycles needs a cost table; build one with "
-                            f"`dscim prune table --space {space.name}`.")
+            raise UserError(
+                "a budget of cycles needs a cost table; build one with "
+                f"`dscim prune table --space {space.name}`."
+            )
         self.costs = lru_cache(maxsize=1 << 16)(self._costs)
         for name, limit in self.limits.items():
             least = self.costs(self._cheapest[name])[name]
             if limit < least:
-                raise UserError(f"the budget of {limit} {MEASURES[name]} cannot be met: "
-                                f"{space.name} takes at least {least}.")
+                raise UserError(
+                    f"the budget of {limit} {MEASURES[name]} cannot be met: "
+                    f"{space.name} takes at least {least}."
+                )
 
     def holds(self, structure: Structure) -> bool:
         """Is the structure within every limit?"""
@@ -48,7 +61,7 @@ class Budget:
         that is too much.
         """
         for ratio_id in range(structure[gene] + 1, RATIOS):
-            other = (*structure[:gene], ratio_id, *structure[gene + 1:])
+            other = (*structure[:gene], ratio_id, *structure[gene + 1 :])
             over = next(self._over(other), None)
             if over is None:
                 return other
@@ -62,14 +75,20 @@ class Budget:
             known = {"cycles": self.table.total(self.space, structure)}
         else:
             known = self.costs(structure)
-        return (name for name in sorted(self.limits, key="cycles".__eq__)
-                if known[name] > self.limits[name])
+        return (
+            name
+            for name in sorted(self.limits, key="cycles".__eq__)
+            if known[name] > self.limits[name]
+        )
 
     def _costs(self, structure: Structure) -> dict[str, int]:
         """What the structure costs: every measure that is known, for one image."""
         done = operations(self.space, structure)
-        known = {"macs": cost.macs(done), "parameters": cost.parameters(done),
-                 "memory": memory(self._spec, done)}
+        known = {
+            "macs": cost.macs(done),
+            "parameters": cost.parameters(done),
+            "memory": memory(self._spec, done),
+        }
         if self.table is not None:
             known["cycles"] = self.table.total(self.space, structure)
         return known
@@ -92,8 +111,10 @@ class Budget:
             if self.holds(structure):
                 return structure
         least = {name: self.costs(each)[name] for name, each in self._cheapest.items()}
-        raise UserError(f"the budgets {self.limits} can each be met (at least {least}), but no "
-                        "structure was found that meets them together; raise one.")
+        raise UserError(
+            f"the budgets {self.limits} can each be met (at least {least}), but no "
+            "structure was found that meets them together; raise one."
+        )
 
     def uniform(self) -> Structure:
         """The widest structure with one ratio for all widths; UserError where none fits."""
@@ -101,8 +122,9 @@ class Budget:
             structure = (ratio_id,) * self.space.genes
             if self.holds(structure):
                 return structure
-        raise UserError(f"no uniform scaling of {self.space.name} is within {self.limits}; "
-                        "raise the budget.")
+        raise UserError(
+            f"no uniform scaling of {self.space.name} is within {self.limits}; raise the budget."
+        )
 
     def widest(self, path: Callable[[float], Structure], most: float) -> float:
         """The greatest place t in 0..most whose structure path(t) holds, as bisection finds it.

@@ -46,11 +46,13 @@ class Cache:
             text = path.read_text() if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"'{path}' cannot be read: {error}.") from error
-        whole = text[:text.rfind("\n") + 1]
+        whole = text[: text.rfind("\n") + 1]
         lines = whole.splitlines()
         if lines and lines[0] != self._header:
-            raise UserError(f"'{path}' belongs to another search: it says {lines[0][:200]}; "
-                            "remove it or give another folder.")
+            raise UserError(
+                f"'{path}' belongs to another search: it says {lines[0][:200]}; "
+                "remove it or give another folder."
+            )
         try:
             for line in lines[1:]:
                 genes, fitness = json.loads(line)

@@ -15,12 +15,17 @@ def weights(layer: LayerSpec) -> int:
 
 def macs(operations: Iterable[Operation]) -> int:
     """Multiply-accumulates of the convolutions and of the classifier, for one image."""
-    return sum(weights(each.layer) * each.layer.output[0] * each.layer.output[1]
-               for each in operations if each.kind in WITH_WEIGHTS)
+    return sum(
+        weights(each.layer) * each.layer.output[0] * each.layer.output[1]
+        for each in operations
+        if each.kind in WITH_WEIGHTS
+    )
 
 
 def parameters(operations: Iterable[Operation]) -> int:
     """Weights, a factor and a bias of each batch norm's channel, the classifier's biases."""
-    return sum(weights(each.layer)
-               + each.layer.outputs * (2 if each.kind is Kind.CONVOLUTION else 1)
-               for each in operations if each.kind in WITH_WEIGHTS)
+    return sum(
+        weights(each.layer) + each.layer.outputs * (2 if each.kind is Kind.CONVOLUTION else 1)
+        for each in operations
+        if each.kind in WITH_WEIGHTS
+    )

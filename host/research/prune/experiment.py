@@ -43,12 +43,13 @@ class Experiment:
         return self.work / "table.json"
 
     def waves(self) -> Iterator[list[Piece]]:
-        """The pieces; those of a list need what the lists before it make, and nothing of its own.
-        """
+        """The pieces; those of a list need only what the lists before it make."""
         yield [self._piece("table.json", "table", "-o", str(self.table))]
         yield [self._net("net"), self._net("shared", "--shared")]
-        yield [*(self._search(method, budget) for budget in self.budgets for method in METHODS),
-               self._retraining("full", "full", "--encoding", "FULL")]
+        yield [
+            *(self._search(method, budget) for budget in self.budgets for method in METHODS),
+            self._retraining("full", "full", "--encoding", "FULL"),
+        ]
         yield [self._selection(method, budget) for budget in self.budgets for method in METHODS]
         yield [piece for budget in self.budgets for piece in self._retrainings(budget)]
 
@@ -63,36 +64,79 @@ class Experiment:
     def _retrainings(self, budget: str) -> Iterator[Piece]:
         """What every method found, and the widest uniform scaling where there is one."""
         for method in METHODS:
-            yield self._retraining(method, _stem(method, budget), "--found",
-                                   str(self.selected(method, budget)))
+            yield self._retraining(
+                method, _stem(method, budget), "--found", str(self.selected(method, budget))
+            )
         uniform = json.loads(self.found("search", budget).read_text())["uniform"]
         if uniform is not None:
-            yield self._retraining("uniform", _stem("uniform", budget), "--encoding",
-                                   ",".join(map(str, uniform["encoding"])))
+            yield self._retraining(
+                "uniform",
+                _stem("uniform", budget),
+                "--encoding",
+                ",".join(map(str, uniform["encoding"])),
+            )
 
     def _retraining(self, method: str, stem: str, *which: str) -> Piece:
         """The retraining of a structure; its result is STEM.json."""
         return self._piece(
-            f"{stem}.json", "retrain", *which, "-o", str(self.work / f"{stem}.npz"),
-            "--costs", str(self.table), "--method", method, "--training-seeds",
-            self.seeds, *self.common, *self.scratch)
+            f"{stem}.json",
+            "retrain",
+            *which,
+            "-o",
+            str(self.work / f"{stem}.npz"),
+            "--costs",
+            str(self.table),
+            "--method",
+            method,
+            "--training-seeds",
+            self.seeds,
+            *self.common,
+            *self.scratch,
+        )
 
     def _net(self, name: str, *more: str) -> Piece:
-        return self._piece(f"{name}.json", "train", "-o", str(self.work / f"{name}.pt"), *more,
-                           "--json", str(self.work / f"{name}.json"), *self.common,
-                           *self.training)
+        return self._piece(
+            f"{name}.json",
+            "train",
+            "-o",
+            str(self.work / f"{name}.pt"),
+            *more,
+            "--json",
+            str(self.work / f"{name}.json"),
+            *self.common,
+            *self.training,
+        )
 
     def _search(self, method: str, budget: str) -> Piece:
         path, (net, *more) = self.found(method, budget), METHODS[method]
         return self._piece(
-            path.name, "search", "--net", str(self.work / f"{net}.pt"), "-o", str(path),
-            "--costs", str(self.table), "--budget", budget, *self.common,
-            *self.searching, *more)
+            path.name,
+            "search",
+            "--net",
+            str(self.work / f"{net}.pt"),
+            "-o",
+            str(path),
+            "--costs",
+            str(self.table),
+            "--budget",
+            budget,
+            *self.common,
+            *self.searching,
+            *more,
+        )
 
     def _selection(self, method: str, budget: str) -> Piece:
         path = self.selected(method, budget)
-        return self._piece(path.name, "select", "--found", str(self.found(method, budget)), "-o",
-                           str(path), *self.common, *self.selecting)
+        return self._piece(
+            path.name,
+            "select",
+            "--found",
+            str(self.found(method, budget)),
+            "-o",
+            str(path),
+            *self.common,
+            *self.selecting,
+        )
 
     def _piece(self, file: str, step: str, *more: str) -> Piece:
         return Piece(self.work / file, (step, "--space", self.space, *more))

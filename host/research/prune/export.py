@@ -22,8 +22,9 @@ def save_torch(net: PlainNet, path: Path) -> None:
     """Writes an exported program, `torch.export.load(path).module()`: (N, C, H, W) -> logits."""
     height, width, channels = net.space.image
     batch = torch.export.Dim("batch")
-    program = torch.export.export(net.eval(), (torch.zeros(2, channels, height, width),),
-                                  dynamic_shapes=({0: batch},))
+    program = torch.export.export(
+        net.eval(), (torch.zeros(2, channels, height, width),), dynamic_shapes=({0: batch},)
+    )
     beside = path.with_name(f".part-{path.name}")
     torch.export.save(program, beside)
     os.replace(beside, path)
@@ -38,20 +39,26 @@ def save_onnx(net: PlainNet, path: Path) -> None:
         import onnx  # noqa: PLC0415
         from onnx import helper, numpy_helper  # noqa: PLC0415
     except ImportError as error:
-        raise UserError("an ONNX file needs onnx: install it with `pip install dscim[import]`."
-                        ) from error
+        raise UserError(
+            "an ONNX file needs onnx: install it with `pip install dscim[import]`."
+        ) from error
     height, width, channels = net.space.image
     arrays = {name: value.detach().numpy() for name, value in _arrays(net)}
-    nodes = [helper.make_node(kind, given, [made], **attributes)
-             for kind, given, made, attributes in _nodes(net)]
+    nodes = [
+        helper.make_node(kind, given, [made], **attributes)
+        for kind, given, made, attributes in _nodes(net)
+    ]
     real = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
-        nodes, "pruned", [helper.make_tensor_value_info("input", real,
-                                                        ["N", channels, height, width])],
+        nodes,
+        "pruned",
+        [helper.make_tensor_value_info("input", real, ["N", channels, height, width])],
         [helper.make_tensor_value_info("output", real, ["N", net.space.classes])],
-        [numpy_helper.from_array(value, name) for name, value in arrays.items()])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
-                              ir_version=IR_VERSION)
+        [numpy_helper.from_array(value, name) for name, value in arrays.items()],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    )
     onnx.checker.check_model(model)
     beside = path.with_name(f".part-{path.name}")
     beside.write_bytes(model.SerializeToString())
@@ -90,8 +97,12 @@ def _nodes(net: PlainNet) -> Iterator[Node]:
             yield "GlobalAveragePool", list(each.inputs), "mean.picture", {}
             yield "Flatten", ["mean.picture"], "mean", {}
         else:
-            yield ("Gemm", ["mean", "classifier.weight", "classifier.bias"], "output",
-                   {"transB": 1})
+            yield (
+                "Gemm",
+                ["mean", "classifier.weight", "classifier.bias"],
+                "output",
+                {"transB": 1},
+            )
         if each.activation:
             bounds = ["low", "high"] if each.activation == "relu6" else []
             yield CLIPS[each.activation], [inner, *bounds], each.name, {}
@@ -101,15 +112,31 @@ def _convolution(net: PlainNet, each: Operation, made: str) -> Iterator[Node]:
     """A convolution and its batch norm."""
     norm = net.sites[each.name.replace(".", "_")].norm
     groups = each.layer.outputs if each.layer.depthwise else 1
-    yield ("Conv", [each.inputs[0], f"{each.name}.weight"], f"{each.name}.product",
-           _window(each) | {"group": groups})
-    yield ("BatchNormalization", [f"{each.name}.product", *(
-        f"{each.name}.norm.{name}" for name in ("weight", "bias", "running_mean", "running_var"))],
-        made, {"epsilon": norm.eps})
+    yield (
+        "Conv",
+        [each.inputs[0], f"{each.name}.weight"],
+        f"{each.name}.product",
+        _window(each) | {"group": groups},
+    )
+    yield (
+        "BatchNormalization",
+        [
+            f"{each.name}.product",
+            *(
+                f"{each.name}.norm.{name}"
+                for name in ("weight", "bias", "running_mean", "running_var")
+            ),
+        ],
+        made,
+        {"epsilon": norm.eps},
+    )
 
 
 def _window(each: Operation) -> dict[str, Any]:
     """Kernel, strides and padding as ONNX has them."""
     (top, bottom), (left, right) = each.layer.padding
-    return {"kernel_shape": list(each.layer.kernel), "strides": list(each.layer.stride),
-            "pads": [top, left, bottom, right]}
+    return {
+        "kernel_shape": list(each.layer.kernel),
+        "strides": list(each.layer.stride),
+        "pads": [top, left, bottom, right],
+    }

@@ -63,21 +63,35 @@ class Trial:
 
     def facts(self) -> dict[str, Any]:
         """JSON values that decide what a trial gives."""
-        return {"space": self.space, "dataset": self.dataset, "held_out": self.held_out,
-                "schedule": asdict(replace(self.schedule, seed=0)), "seeds": list(self.seeds)}
+        return {
+            "space": self.space,
+            "dataset": self.dataset,
+            "held_out": self.held_out,
+            "schedule": asdict(replace(self.schedule, seed=0)),
+            "seeds": list(self.seeds),
+        }
 
     def __call__(self) -> Fitness:
         """The trial; with one thread each, all processes round alike."""
         torch.set_num_threads(self.threads)
         where = space(self.space)
         parts = parts_of(self.dataset, self.folder, where, self.held_out)
-        parts = replace(parts, held_images=parts.held_images[:self.held_out])  # read from files
+        parts = replace(parts, held_images=parts.held_images[: self.held_out])  # read from files
         quiet = Telling(lambda _: None, readers=self.readers)
 
         def trial(structure: Structure) -> float:
             name = f"{self.stem.name}-{'.'.join(map(str, structure))}"
-            return mean(from_scratch(
-                where, structure, parts, replace(self.schedule, seed=seed), self.given,
-                self.stem.with_name(f"{name}-seed{seed}.pt"), quiet)[1] for seed in self.seeds)
+            return mean(
+                from_scratch(
+                    where,
+                    structure,
+                    parts,
+                    replace(self.schedule, seed=seed),
+                    self.given,
+                    self.stem.with_name(f"{name}-seed{seed}.pt"),
+                    quiet,
+                )[1]
+                for seed in self.seeds
+            )
 
         return trial

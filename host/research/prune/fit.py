@@ -36,8 +36,16 @@ class Telling:
 SILENT = Telling(lambda _: None)
 
 
-def fit(model: nn.Module, loss: Loss, images: Images, labels: Tensor, schedule: Schedule,
-        checkpoint: Path, facts: dict[str, Any], telling: Telling = SILENT) -> dict[str, Any]:
+def fit(
+    model: nn.Module,
+    loss: Loss,
+    images: Images,
+    labels: Tensor,
+    schedule: Schedule,
+    checkpoint: Path,
+    facts: dict[str, Any],
+    telling: Telling = SILENT,
+) -> dict[str, Any]:
     """Trains by `schedule`, or goes on from `checkpoint`; returns the last checkpoint.
 
     model: on `together.device()`. images: uint8 (N, H, W, C), labels: (N,). facts: JSON values of
@@ -46,26 +54,45 @@ def fit(model: nn.Module, loss: Loss, images: Images, labels: Tensor, schedule: 
     state, on the CPU. Processes that train together leave it to the first to write and to tell.
     """
     telling = SILENT if together.rank() else telling
-    optimiser = torch.optim.SGD(model.parameters(), schedule.rate, schedule.momentum,
-                                weight_decay=schedule.decay, nesterov=True)
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        schedule.rate,
+        schedule.momentum,
+        weight_decay=schedule.decay,
+        nesterov=True,
+    )
     state = _begun(checkpoint, {"facts": facts, "schedule": asdict(schedule)})
     if state["epoch"]:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-    together.wait()                                     # nobody writes while others still read
+    together.wait()  # nobody writes while others still read
     telling.say(f"seed {schedule.seed}, epoch {state['epoch']} done")
     for epoch in range(state["epoch"], schedule.epochs):
         began, cpu = time.monotonic(), time.process_time()
         mean = _epoch(model, optimiser, loss, (images, labels), schedule, epoch, telling)
-        state["history"].append({"loss": mean, "seconds": time.monotonic() - began,
-                                 "cpu_seconds": time.process_time() - cpu})
+        state["history"].append(
+            {
+                "loss": mean,
+                "seconds": time.monotonic() - began,
+                "cpu_seconds": time.process_time() - cpu,
+            }
+        )
         if not together.rank():
-            save(state | {"epoch": epoch + 1, "model": _on_cpu(model.state_dict()),
-                          "optimiser": optimiser.state_dict()}, checkpoint)
+            save(
+                state
+                | {
+                    "epoch": epoch + 1,
+                    "model": _on_cpu(model.state_dict()),
+                    "optimiser": optimiser.state_dict(),
+                },
+                checkpoint,
+            )
         seconds = state["history"][-1]["seconds"]
-        telling.say(f"epoch {epoch + 1}/{schedule.epochs}: loss {mean:.4f}, "
-                    f"{_steps(schedule, images) * schedule.batch / seconds:.0f} images/s, "
-                    f"{seconds * (schedule.epochs - epoch - 1):.0f} s left")
+        telling.say(
+            f"epoch {epoch + 1}/{schedule.epochs}: loss {mean:.4f}, "
+            f"{_steps(schedule, images) * schedule.batch / seconds:.0f} images/s, "
+            f"{seconds * (schedule.epochs - epoch - 1):.0f} s left"
+        )
     together.wait()
     model.cpu().eval()
     return restore(checkpoint)
@@ -82,8 +109,10 @@ def _begun(checkpoint: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     state = restore(checkpoint)
     for name, value in wanted.items():
         if state.get(name) != value:
-            raise UserError(f"'{checkpoint}' has another {name}, {state.get(name)}, not {value}: "
-                            "remove it or give another name.")
+            raise UserError(
+                f"'{checkpoint}' has another {name}, {state.get(name)}, not {value}: "
+                "remove it or give another name."
+            )
     return state
 
 
@@ -92,16 +121,23 @@ def _steps(schedule: Schedule, images: Images) -> int:
     return max(1, min(schedule.images or len(images), len(images)) // schedule.batch)
 
 
-def _epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
-           data: tuple[Images, Tensor], schedule: Schedule, epoch: int, telling: Telling) -> float:
+def _epoch(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loss: Loss,
+    data: tuple[Images, Tensor],
+    schedule: Schedule,
+    epoch: int,
+    telling: Telling,
+) -> float:
     """One epoch; the mean loss. All chance comes from the seed, the epoch and the step."""
     images, labels = data
     steps = _steps(schedule, images)
     generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + epoch)
     order = torch.randperm(len(labels), generator=generator)
     mine = together.share(schedule.batch)
-    chosen = [batch[mine] for batch in order[:steps * schedule.batch].split(schedule.batch)]
-    if together.rank():                                 # every process augments in its own way
+    chosen = [batch[mine] for batch in order[: steps * schedule.batch].split(schedule.batch)]
+    if together.rank():  # every process augments in its own way
         generator.manual_seed((schedule.seed * 1_000_003 + epoch) * 1_009 + together.rank())
     model.train()
     total = 0.0
@@ -111,8 +147,11 @@ def _epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
             group["lr"] = rate
         optimiser.zero_grad()
         shown = augment(batch, schedule, generator).to(together.device())
-        value = loss(shown, labels[chosen[step]].to(together.device()),
-                     np.random.default_rng((schedule.seed, epoch, step)))
+        value = loss(
+            shown,
+            labels[chosen[step]].to(together.device()),
+            np.random.default_rng((schedule.seed, epoch, step)),
+        )
         value.backward()
         optimiser.step()
         total += value.item()

@@ -48,10 +48,16 @@ class Measure:
 
     def facts(self) -> dict[str, Any]:
         """JSON values that decide a fitness."""
-        return {"space": self.space, "dataset": self.dataset, "held_out": self.held_out,
-                "validation": self.validation, "batches": self.batches, "batch": self.batch,
-                "calibration": self.calibration if self.product else None,
-                "product": self.product.to_json() if self.product else None}
+        return {
+            "space": self.space,
+            "dataset": self.dataset,
+            "held_out": self.held_out,
+            "validation": self.validation,
+            "batches": self.batches,
+            "batch": self.batch,
+            "calibration": self.calibration if self.product else None,
+            "product": self.product.to_json() if self.product else None,
+        }
 
     def __call__(self) -> Fitness:
         """The fitness; torch then uses one thread, so that all processes round alike."""
@@ -59,23 +65,24 @@ class Measure:
         where = space(self.space)
         net, given = load_pruning_net(where, self.checkpoint)
         parts = parts_of(self.dataset, self.folder, where, self.held_out)
-        shown = parts.images[:self.batches * self.batch]
+        shown = parts.images[: self.batches * self.batch]
         batches = [real(given, batch) for batch in shown.split(self.batch)]
-        images, labels = parts.held_images[:self.validation], parts.held_labels[:self.validation]
+        images, labels = parts.held_images[: self.validation], parts.held_labels[: self.validation]
 
         def fitness(structure: Structure) -> float:
             plain = net.export(structure)
             recalibrate(plain, batches)
             if self.product is None:
                 return accuracy(plain, given, images, labels)
-            network = integers(plain, given, shown[:self.calibration], self.product)
+            network = integers(plain, given, shown[: self.calibration], self.product)
             return emulated(network, given, images, labels)
 
         return fitness
 
 
-def integers(plain: PlainNet, given: Input, shown: Tensor, product: ProductSpec,
-             name: str = "candidate") -> Network:
+def integers(
+    plain: PlainNet, given: Input, shown: Tensor, product: ProductSpec, name: str = "candidate"
+) -> Network:
     """The network in integers for an arithmetic, without training.
 
     shown: training images, uint8; they choose the ranges, and the scales and shifts for a

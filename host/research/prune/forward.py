@@ -8,16 +8,24 @@ from torch import Tensor, nn
 from dscim.host.research.prune.space import Site, Space
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "": lambda x: x, "relu": torch.relu, "relu6": nn.functional.relu6}
+    "": lambda x: x,
+    "relu": torch.relu,
+    "relu6": nn.functional.relu6,
+}
 """An activation by its name in a declaration."""
 
 
-def forward(space: Space, x: Tensor, convolve: Callable[[Site, Tensor], Tensor],
-            classify: Callable[[Tensor], Tensor]) -> Tensor:
+def forward(
+    space: Space,
+    x: Tensor,
+    convolve: Callable[[Site, Tensor], Tensor],
+    classify: Callable[[Tensor], Tensor],
+) -> Tensor:
     """(N, C, H, W) -> (N, classes) logits.
 
     convolve: a site's convolution and batch norm, of a tensor; classify: (N, features) -> logits.
     """
+
     def run(site: Site, given: Tensor) -> Tensor:
         return ACTIVATIONS[site.activation](convolve(site, given))
 

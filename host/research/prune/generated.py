@@ -58,8 +58,9 @@ class GeneratedSite(nn.Module):
         self.site = site
         self.generator = source(site, inputs.base, outputs.base)
         ids = range(RATIOS) if outputs.gene is not None else range(RATIOS - 1, RATIOS)
-        self.norms = nn.ModuleDict({
-            str(k): nn.BatchNorm2d(outputs.channels(k), affine=site.affine) for k in ids})
+        self.norms = nn.ModuleDict(
+            {str(k): nn.BatchNorm2d(outputs.channels(k), affine=site.affine) for k in ids}
+        )
 
     def weights(self, code: Tensor, channels: tuple[int, ...]) -> Tensor:
         """The weights for these widths; code: the ratio of each width of the space."""
@@ -74,8 +75,9 @@ class GeneratedSite(nn.Module):
 
     def convolve(self, x: Tensor, weights: Tensor) -> Tensor:
         """The convolution of x."""
-        return conv2d(x, weights, None, self.site.stride, padding(self.site), 1,
-                      groups(self.site, x.shape[1]))
+        return conv2d(
+            x, weights, None, self.site.stride, padding(self.site), 1, groups(self.site, x.shape[1])
+        )
 
 
 class PruningNet(nn.Module):
@@ -87,8 +89,9 @@ class PruningNet(nn.Module):
     def __init__(self, space: Space, source: type[nn.Module] = Generator) -> None:
         super().__init__()
         self.space = space
-        self.sites = nn.ModuleDict({key(site): GeneratedSite(site, space, source)
-                                    for site in space.sites()})
+        self.sites = nn.ModuleDict(
+            {key(site): GeneratedSite(site, space, source) for site in space.sites()}
+        )
         self.classifier = nn.Linear(space.widths[space.features].base, space.classes)
 
     def forward(self, x: Tensor, structure: Structure) -> Tensor:
@@ -102,7 +105,7 @@ class PruningNet(nn.Module):
             return result
 
         def classify(given: Tensor) -> Tensor:
-            return linear(given, self.classifier.weight[:, :given.shape[1]], self.classifier.bias)
+            return linear(given, self.classifier.weight[:, : given.shape[1]], self.classifier.bias)
 
         return forward(self.space, x, convolve, classify)
 
@@ -119,13 +122,11 @@ class PruningNet(nn.Module):
             to = plain.sites[name]
             to.conv.weight.copy_(made.weights(code, channels))
             to.norm.load_state_dict(made.norm(ids).state_dict(), strict=False)
-        plain.classifier.weight.copy_(
-            self.classifier.weight[:, :plain.classifier.weight.shape[1]])
+        plain.classifier.weight.copy_(self.classifier.weight[:, : plain.classifier.weight.shape[1]])
         plain.classifier.bias.copy_(self.classifier.bias)
         return plain.train(self.training)
 
 
 def _code(ratio_ids: tuple[int, ...], like: Tensor) -> Tensor:
     """The ratios 0.1..1 of all widths, of the type and on the device of `like`."""
-    return torch.tensor([percent(k) / 100 for k in ratio_ids], dtype=like.dtype,
-                        device=like.device)
+    return torch.tensor([percent(k) / 100 for k in ratio_ids], dtype=like.dtype, device=like.device)

@@ -70,12 +70,25 @@ def load(dataset: str, folder: Path | None, where: Space) -> Data:
         data = _listed(folder, where)
     else:
         held = datasets.load(dataset, folder, where.image)
-        data = Data(held.name, held.classes, *(torch.tensor(array) for array in (
-            held.train_images, held.train_labels, held.test_images, held.test_labels)))
+        data = Data(
+            held.name,
+            held.classes,
+            *(
+                torch.tensor(array)
+                for array in (
+                    held.train_images,
+                    held.train_labels,
+                    held.test_images,
+                    held.test_labels,
+                )
+            ),
+        )
     shape = tuple(data.images.shape[-3:])
     if shape != where.image or len(data.classes) != where.classes:
-        raise UserError(f"{data.name} has images of {shape} and {len(data.classes)} classes; "
-                        f"{where.name} takes {where.image} and {where.classes}.")
+        raise UserError(
+            f"{data.name} has images of {shape} and {len(data.classes)} classes; "
+            f"{where.name} takes {where.image} and {where.classes}."
+        )
     return data
 
 
@@ -87,12 +100,15 @@ def parts_of(dataset: str, folder: Path | None, where: Space, held_out: int) -> 
     data = load(dataset, folder, where)
     count = len(data.labels)
     if not 0 <= held_out <= count // 2:
-        raise UserError(f"{held_out} held-out images are not 0 up to half of the {count} "
-                        f"training images of {data.name}.")
+        raise UserError(
+            f"{held_out} held-out images are not 0 up to half of the {count} "
+            f"training images of {data.name}."
+        )
     order = np.random.default_rng(Recipe(0, 0.0, 0).split_seed).permutation(count)
-    kept, held = order[:count - held_out], order[count - held_out:]
-    return Split(_some(data.images, kept), data.labels[kept], _some(data.images, held),
-                 data.labels[held])
+    kept, held = order[: count - held_out], order[count - held_out :]
+    return Split(
+        _some(data.images, kept), data.labels[kept], _some(data.images, held), data.labels[held]
+    )
 
 
 def batches(images: Images, chosen: Sequence[Tensor], readers: int) -> Iterator[Tensor]:
@@ -101,8 +117,12 @@ def batches(images: Images, chosen: Sequence[Tensor], readers: int) -> Iterator[
     readers: processes that read files ahead, 0 for none; they change nothing but the time.
     """
     if isinstance(images, Pictures):
-        yield from DataLoader(images, batch_sampler=[each.tolist() for each in chosen],
-                              num_workers=readers, collate_fn=_as_it_is)
+        yield from DataLoader(
+            images,
+            batch_sampler=[each.tolist() for each in chosen],
+            num_workers=readers,
+            collate_fn=_as_it_is,
+        )
     else:
         yield from (images[each] for each in chosen)
 
@@ -119,10 +139,13 @@ def _listed(folder: Path | None, where: Space) -> Data:
     """The files of a folder; UserError without training images."""
     found = listing(folder)
     if not found.train:
-        raise UserError(f"'{folder}' has no training images: put them into train/CLASS and "
-                        "test/CLASS.")
+        raise UserError(
+            f"'{folder}' has no training images: put them into train/CLASS and test/CLASS."
+        )
     sides = []
     for part in (found.train, found.test):
-        sides += [Pictures([path for path, _ in part], where.image),
-                  torch.tensor([label for _, label in part])]
+        sides += [
+            Pictures([path for path, _ in part], where.image),
+            torch.tensor([label for _, label in part]),
+        ]
     return Data(found.name, found.classes, *sides)

@@ -51,5 +51,9 @@ def make_run() -> Callable[[Piece], int]:
 def _begun(piece: Piece) -> subprocess.Popen[bytes]:
     """The process of a piece, which tells its log file."""
     with log_of(piece).open("ab") as log:
-        return subprocess.Popen([sys.executable, "-c", PROGRAM, "prune", *piece.arguments],
-                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "prune", *piece.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )

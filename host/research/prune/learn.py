@@ -24,8 +24,15 @@ SOURCES: dict[str, type[nn.Module]] = {"generated": Generator, "shared": Shared}
 """Where the weights of a PruningNet come from; "shared" is the baseline."""
 
 
-def pruning_net(where: Space, source: str, parts: Split, schedule: Schedule, given: Input,
-                checkpoint: Path, telling: Telling = SILENT) -> PruningNet:
+def pruning_net(
+    where: Space,
+    source: str,
+    parts: Split,
+    schedule: Schedule,
+    given: Input,
+    checkpoint: Path,
+    telling: Telling = SILENT,
+) -> PruningNet:
     """Trains the PruningNet, or goes on: a random structure for every batch."""
     torch.manual_seed(schedule.seed)
     net = PruningNet(where, SOURCES[source]).to(together.device())
@@ -47,16 +54,24 @@ def load_pruning_net(where: Space, checkpoint: Path) -> tuple[PruningNet, Input]
     state = restore(checkpoint)
     facts = state.get("facts", {})
     if facts.get("space") != where.name or facts.get("source") not in SOURCES:
-        raise UserError(f"'{checkpoint}' is no PruningNet of {where.name}, but of {facts}; train "
-                        f"one with `dscim prune train --space {where.name}`.")
+        raise UserError(
+            f"'{checkpoint}' is no PruningNet of {where.name}, but of {facts}; train "
+            f"one with `dscim prune train --space {where.name}`."
+        )
     net = PruningNet(where, SOURCES[facts["source"]])
     net.load_state_dict(state["model"])
     return net.eval(), Input(**facts["input"])
 
 
-def from_scratch(where: Space, structure: Structure, data: Split, schedule: Schedule,
-                 given: Input, checkpoint: Path, telling: Telling = SILENT
-                 ) -> tuple[PlainNet, float]:
+def from_scratch(
+    where: Space,
+    structure: Structure,
+    data: Split,
+    schedule: Schedule,
+    given: Input,
+    checkpoint: Path,
+    telling: Telling = SILENT,
+) -> tuple[PlainNet, float]:
     """Trains the plain network of a structure, or goes on; it and its accuracy, 0 to 1.
 
     data: all training images, and those that it is tested on as the held-out ones.

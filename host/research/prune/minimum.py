@@ -25,8 +25,11 @@ def minimum(terms: Sequence[Term], genes: int) -> tuple[int, Structure]:
         gene = min(open_genes, key=lambda g: (len(_neighbours(left, g)), g))
         others = tuple(sorted(_neighbours(left, gene)))
         own = [term for term in left if gene in term[0]]
-        total = reduce(np.add, (_spread(term, (*others, gene)) for term in own),
-                       np.zeros((1,) * len(others) + (RATIOS,), np.int64))
+        total = reduce(
+            np.add,
+            (_spread(term, (*others, gene)) for term in own),
+            np.zeros((1,) * len(others) + (RATIOS,), np.int64),
+        )
         left = [term for term in left if gene not in term[0]]
         left.append((others, total.min(axis=-1)))
         steps.append((gene, others, total))

@@ -37,9 +37,20 @@ def cycles(spec: SocSpec, operation: Operation) -> int:
     layer = operation.layer
     if tensor_words(layer.input) + 2 * tensor_words(layer.output) <= spec.activation_words:
         return product_cycles(spec, layer, residual=True)
-    add = Operation("add", Kind.ADD, ("", ""), replace(
-        layer, input=layer.output, kernel=(1, 1), stride=(1, 1), padding=((0, 0), (0, 0)),
-        depthwise=True), ())
+    add = Operation(
+        "add",
+        Kind.ADD,
+        ("", ""),
+        replace(
+            layer,
+            input=layer.output,
+            kernel=(1, 1),
+            stride=(1, 1),
+            padding=((0, 0), (0, 0)),
+            depthwise=True,
+        ),
+        (),
+    )
     return own + sum(add_cycles(spec, part) for part in _pieces(spec, add))
 
 
@@ -55,7 +66,7 @@ def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
     constant, peak = 0, 0
     for place, each in enumerate(operations):
         words[each.name] = tensor_words(each.layer.output)
-        if each.kind is Kind.ADD:                       # its convolution's outputs are nowhere
+        if each.kind is Kind.ADD:  # its convolution's outputs are nowhere
             del words[operations[place - 1].name]
         peak = max(peak, sum(words.values()))
         words = {name: size for name, size in words.items() if last.get(name, 0) > place}
@@ -70,8 +81,10 @@ def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
     if not layer.depthwise:
         rows = window_rows(layer, best_sharing(spec, layer), spec.macro.or_width)
         return rows * ceil_div(channels(spec, layer), spec.macro.columns)
-    return sum(layer.depth * len(tile) * ceil_div(len(tile), spec.macro.columns)
-               for tile in depthwise_tiles(spec, layer))
+    return sum(
+        layer.depth * len(tile) * ceil_div(len(tile), spec.macro.columns)
+        for tile in depthwise_tiles(spec, layer)
+    )
 
 
 def channels(spec: SocSpec, layer: LayerSpec) -> int:
@@ -94,12 +107,23 @@ def _pieces(spec: SocSpec, operation: Operation) -> list[LayerSpec]:
         return [layer]
     parts = strips(_blank(operation), layer.input, spec.activation_words)
     if not parts:
-        raise UserError(f"{operation.name!r} on {layer.input} does not fit the device's "
-                        f"{spec.activation_words} words of activation memory, not even one row "
-                        "of its output; build a device with more.")
-    return [LayerSpec((len(part.input), *layer.input[1:]), layer.outputs, layer.kernel,
-                      layer.stride, getattr(part.node, "padding", layer.padding),
-                      product=layer.product, depthwise=layer.depthwise) for part in parts]
+        raise UserError(
+            f"{operation.name!r} on {layer.input} does not fit the device's "
+            f"{spec.activation_words} words of activation memory, not even one row "
+            "of its output; build a device with more."
+        )
+    return [
+        LayerSpec(
+            (len(part.input), *layer.input[1:]),
+            layer.outputs,
+            layer.kernel,
+            layer.stride,
+            getattr(part.node, "padding", layer.padding),
+            product=layer.product,
+            depthwise=layer.depthwise,
+        )
+        for part in parts
+    ]
 
 
 def _blank(operation: Operation) -> Node:
@@ -111,9 +135,14 @@ def _blank(operation: Operation) -> Node:
     if operation.kind in (Kind.MEAN, Kind.MAX_POOL):
         return MaxPool(*common, kernel=layer.kernel, stride=layer.stride, padding=layer.padding)
     zeros = np.broadcast_to(np.int32(0), layer.outputs)
-    integers: dict[str, Any] = {"bias": zeros, "multiplier": zeros, "shift": zeros,
-                                "input_zero": 0,
-                                "stride": layer.stride, "padding": layer.padding}
+    integers: dict[str, Any] = {
+        "bias": zeros,
+        "multiplier": zeros,
+        "shift": zeros,
+        "input_zero": 0,
+        "stride": layer.stride,
+        "padding": layer.padding,
+    }
     if layer.depthwise:
         return Depthwise(*common, weights=_zeros(*layer.kernel, layer.outputs), **integers)
     return Conv(*common, weights=_zeros(layer.outputs, *layer.kernel, layer.input[2]), **integers)

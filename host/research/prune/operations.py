@@ -73,9 +73,21 @@ class _Walk:
         name, shape = self._at
         places = (site.inputs,) if site.depthwise else (site.inputs, site.outputs)
         pad = (site.kernel // 2,) * 2
-        self._add(site.name, Kind.CONVOLUTION, (name,), LayerSpec(
-            shape, self._channels[site.outputs], (site.kernel,) * 2, (site.stride,) * 2,
-            (pad, pad), depthwise=site.depthwise), places, site.activation)
+        self._add(
+            site.name,
+            Kind.CONVOLUTION,
+            (name,),
+            LayerSpec(
+                shape,
+                self._channels[site.outputs],
+                (site.kernel,) * 2,
+                (site.stride,) * 2,
+                (pad, pad),
+                depthwise=site.depthwise,
+            ),
+            places,
+            site.activation,
+        )
 
     def _sum(self, block: Block, start: tuple[str, Shape]) -> None:
         name, shape = self._at
@@ -83,26 +95,53 @@ class _Walk:
         for site in block.shortcut or ():
             self._convolution(site)
         self.done[-1] = replace(self.done[-1], summed=True)
-        self._add(f"{block.path[0].name.rpartition('.')[0]}.add", Kind.ADD, (name, self._at[0]),
-                  LayerSpec(shape, shape[2], depthwise=True), (block.path[-1].outputs,),
-                  block.activation)
+        self._add(
+            f"{block.path[0].name.rpartition('.')[0]}.add",
+            Kind.ADD,
+            (name, self._at[0]),
+            LayerSpec(shape, shape[2], depthwise=True),
+            (block.path[-1].outputs,),
+            block.activation,
+        )
 
     def _pool(self, site: Site) -> None:
         given, shape = self._at
-        self._add(f"{site.name}.pool", Kind.MAX_POOL, (given,), LayerSpec(
-            shape, shape[2], (3, 3), (2, 2), ((1, 1), (1, 1)), depthwise=True), (site.outputs,))
+        self._add(
+            f"{site.name}.pool",
+            Kind.MAX_POOL,
+            (given,),
+            LayerSpec(shape, shape[2], (3, 3), (2, 2), ((1, 1), (1, 1)), depthwise=True),
+            (site.outputs,),
+        )
 
     def _end(self) -> None:
         """The mean over the picture, and the classifier."""
         height, width, channels = self._at[1]
         places = (self._space.features,)
-        self._add("mean", Kind.MEAN, (self._at[0],), LayerSpec(
-            self._at[1], channels, (height, width), depthwise=True), places)
-        self._add("classifier", Kind.CLASSIFIER, ("mean",),
-                  LayerSpec((1, 1, channels), self._space.classes), places)
+        self._add(
+            "mean",
+            Kind.MEAN,
+            (self._at[0],),
+            LayerSpec(self._at[1], channels, (height, width), depthwise=True),
+            places,
+        )
+        self._add(
+            "classifier",
+            Kind.CLASSIFIER,
+            ("mean",),
+            LayerSpec((1, 1, channels), self._space.classes),
+            places,
+        )
 
-    def _add(self, name: str, kind: Kind, inputs: tuple[str, ...], layer: LayerSpec,
-             places: tuple[int, ...], activation: str = "") -> None:
+    def _add(
+        self,
+        name: str,
+        kind: Kind,
+        inputs: tuple[str, ...],
+        layer: LayerSpec,
+        places: tuple[int, ...],
+        activation: str = "",
+    ) -> None:
         self.done.append(Operation(name, kind, inputs, layer, places, activation))
         self._at = name, layer.output
 
@@ -111,5 +150,6 @@ def resized(operation: Operation, channels: tuple[int, ...]) -> Operation:
     """The operation with other channels: one number for each of its places."""
     layer = operation.layer
     outputs = layer.outputs if operation.kind is Kind.CLASSIFIER else channels[-1]
-    return replace(operation, layer=replace(
-        layer, input=(*layer.input[:2], channels[0]), outputs=outputs))
+    return replace(
+        operation, layer=replace(layer, input=(*layer.input[:2], channels[0]), outputs=outputs)
+    )

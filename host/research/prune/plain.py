@@ -12,8 +12,15 @@ class PlainSite(nn.Module):
 
     def __init__(self, site: Site, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, site.kernel, site.stride, padding(site),
-                              groups=groups(site, inputs), bias=False)
+        self.conv = nn.Conv2d(
+            inputs,
+            outputs,
+            site.kernel,
+            site.stride,
+            padding(site),
+            groups=groups(site, inputs),
+            bias=False,
+        )
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,12 +40,16 @@ class PlainNet(nn.Module):
         super().__init__()
         self.space, self.structure = space, structure
         channels = space.channels(structure)
-        self.sites = nn.ModuleDict({
-            key(site): PlainSite(site, channels[site.inputs], channels[site.outputs])
-            for site in space.sites()})
+        self.sites = nn.ModuleDict(
+            {
+                key(site): PlainSite(site, channels[site.inputs], channels[site.outputs])
+                for site in space.sites()
+            }
+        )
         self.classifier = nn.Linear(channels[space.features], space.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, classes) logits."""
-        return forward(self.space, x, lambda site, given: self.sites[key(site)](given),
-                       self.classifier)
+        return forward(
+            self.space, x, lambda site, given: self.sites[key(site)](given), self.classifier
+        )

@@ -15,8 +15,12 @@ def losses(history: Sequence[Mapping[str, float]], title: str, path: Path) -> No
     _save(figure, path)
 
 
-def front(methods: Mapping[str, Sequence[tuple[float, float, float]]], measure: str, title: str,
-          path: Path) -> None:
+def front(
+    methods: Mapping[str, Sequence[tuple[float, float, float]]],
+    measure: str,
+    title: str,
+    path: Path,
+) -> None:
     """Accuracy in percent against a cost, a colour a method, and the Pareto front of all.
 
     methods: (cost, mean accuracy, deviation), 0 to 1, by the method's name.
@@ -24,11 +28,22 @@ def front(methods: Mapping[str, Sequence[tuple[float, float, float]]], measure: 
     figure, axes = _figure(path)
     for name, points in methods.items():
         costs, means, spreads = zip(*points, strict=True)
-        axes.errorbar(costs, [100 * mean for mean in means], [100 * s for s in spreads],
-                      fmt="o", capsize=3, label=name)
+        axes.errorbar(
+            costs,
+            [100 * mean for mean in means],
+            [100 * s for s in spreads],
+            fmt="o",
+            capsize=3,
+            label=name,
+        )
     best = pareto([(cost, mean) for points in methods.values() for cost, mean, _ in points])
-    axes.plot([cost for cost, _ in best], [100 * mean for _, mean in best], "k--",
-              linewidth=0.8, label="Pareto front")
+    axes.plot(
+        [cost for cost, _ in best],
+        [100 * mean for _, mean in best],
+        "k--",
+        linewidth=0.8,
+        label="Pareto front",
+    )
     axes.set(title=title, xlabel=measure, ylabel="accuracy (%)")
     axes.legend()
     _save(figure, path)
@@ -48,8 +63,10 @@ def _figure(path: Path) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
-        raise UserError("plots need matplotlib: install it with `pip install dscim[studies]`, or "
-                        "leave --plot out.") from error
+        raise UserError(
+            "plots need matplotlib: install it with `pip install dscim[studies]`, or "
+            "leave --plot out."
+        ) from error
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"'{path}' is no plot; give a name that ends in .png, .svg or .pdf.")
     figure = Figure(figsize=(7, 4.5), layout="constrained")

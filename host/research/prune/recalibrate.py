@@ -24,7 +24,7 @@ def recalibrate(net: nn.Module, batches: Sequence[Tensor]) -> None:
     kept = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None                            # torch's way to say: cumulative
+        norm.momentum = None  # torch's way to say: cumulative
     net.train()
     for batch in batches:
         net(batch)
@@ -37,6 +37,8 @@ def recalibrate(net: nn.Module, batches: Sequence[Tensor]) -> None:
 def accuracy(net: nn.Module, given: Input, images: Tensor, labels: Tensor) -> float:
     """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the network names."""
     net.eval()
-    right = [net(real(given, batch)).argmax(1) == truth for batch, truth in
-             zip(images.split(BATCH), labels.split(BATCH), strict=True)]
+    right = [
+        net(real(given, batch)).argmax(1) == truth
+        for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True)
+    ]
     return float(torch.cat(right).float().mean())

@@ -17,16 +17,25 @@ def bottleneck_net(name: str, image: Shape, classes: int, stem: int, plan: Plan)
     stride is that of the 3x3 convolution.
     """
     free = len(plan)
-    outputs = tuple(Width(base, gene if gene < free else None)
-                    for gene, base in enumerate((stem, *(stage[0] for stage in plan))))
+    outputs = tuple(
+        Width(base, gene if gene < free else None)
+        for gene, base in enumerate((stem, *(stage[0] for stage in plan)))
+    )
     bases = [base // NARROWING for base, count, _ in plan for _ in range(count)]
     middles = tuple(Width(base, free + k) for k, base in enumerate(bases))
     blocks = [Block((Site("stem", 0, 1, 7, 2, code=(1,)),), pool=True)]
     middle = 1 + len(outputs)
     for stage, (_, count, stride) in enumerate(plan, 1):
         for index in range(count):
-            blocks.append(_bottleneck(f"stage{stage}.{index}", stage if index == 0 else stage + 1,
-                                      stage + 1, middle, 1 if index else stride))
+            blocks.append(
+                _bottleneck(
+                    f"stage{stage}.{index}",
+                    stage if index == 0 else stage + 1,
+                    stage + 1,
+                    middle,
+                    1 if index else stride,
+                )
+            )
             middle += 1
     widths = (Width(image[2]), *outputs, *middles)
     return Space(name, image, classes, widths, tuple(blocks), tuple(range(free + len(middles))))
@@ -35,9 +44,11 @@ def bottleneck_net(name: str, image: Shape, classes: int, stem: int, plan: Plan)
 def _bottleneck(name: str, inputs: int, outputs: int, middle: int, stride: int) -> Block:
     """1x1, 3x3, 1x1; the shortcut is a convolution where the stage begins."""
     code = (middle, inputs, outputs)
-    path = (Site(f"{name}.reduce", inputs, middle, 1, 1, code),
-            Site(f"{name}.spatial", middle, middle, 3, stride, code),
-            Site(f"{name}.widen", middle, outputs, 1, 1, code, ""))
+    path = (
+        Site(f"{name}.reduce", inputs, middle, 1, 1, code),
+        Site(f"{name}.spatial", middle, middle, 3, stride, code),
+        Site(f"{name}.widen", middle, outputs, 1, 1, code, ""),
+    )
     return Block(path, _shortcut(name, inputs, outputs, stride, code), "relu")
 
 
@@ -55,8 +66,9 @@ def basic_net(name: str, image: Shape, classes: int, plan: Plan) -> Space:
     for stage, (_, count, stride) in enumerate(plan, 1):
         for index in range(count):
             inputs = max(1, stage - 1) if index == 0 else stage
-            blocks.append(_basic(f"stage{stage}.{index}", inputs, stage, middle,
-                                 1 if index else stride))
+            blocks.append(
+                _basic(f"stage{stage}.{index}", inputs, stage, middle, 1 if index else stride)
+            )
             middle += 1
     widths = (Width(image[2]), *outputs, *middles)
     return Space(name, image, classes, widths, tuple(blocks), tuple(range(len(widths) - 1)))
@@ -65,13 +77,16 @@ def basic_net(name: str, image: Shape, classes: int, plan: Plan) -> Space:
 def _basic(name: str, inputs: int, outputs: int, middle: int, stride: int) -> Block:
     """3x3, 3x3; the shortcut is a convolution where the width changes."""
     code = (middle, inputs, outputs)
-    path = (Site(f"{name}.first", inputs, middle, 3, stride, code),
-            Site(f"{name}.second", middle, outputs, 3, 1, code, ""))
+    path = (
+        Site(f"{name}.first", inputs, middle, 3, stride, code),
+        Site(f"{name}.second", middle, outputs, 3, 1, code, ""),
+    )
     return Block(path, _shortcut(name, inputs, outputs, stride, code), "relu")
 
 
-def _shortcut(name: str, inputs: int, outputs: int, stride: int, code: tuple[int, ...]
-              ) -> tuple[Site, ...]:
+def _shortcut(
+    name: str, inputs: int, outputs: int, stride: int, code: tuple[int, ...]
+) -> tuple[Site, ...]:
     """Nothing but the block's input inside a stage, else a 1x1 convolution of it."""
     if inputs == outputs:
         return ()

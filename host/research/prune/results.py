@@ -7,12 +7,28 @@ from typing import Any
 from dscim.errors import UserError
 from dscim.markdown import markdown
 
-METHODS = {"full": "full network", "search": "evolutionary search", "random": "random search",
-           "shared": "search by shared weights", "uniform": "uniform scaling"}
+METHODS = {
+    "full": "full network",
+    "search": "evolutionary search",
+    "random": "random search",
+    "shared": "search by shared weights",
+    "uniform": "uniform scaling",
+}
 """In the table's order."""
 
-HEAD = ("budget, cycles", "method", ">finalists", ">MMACs", ">cycles", ">counted", ">accuracy",
-        ">deviation", ">seeds", ">INT8", ">DS-CIM1, L = 256")
+HEAD = (
+    "budget, cycles",
+    "method",
+    ">finalists",
+    ">MMACs",
+    ">cycles",
+    ">counted",
+    ">accuracy",
+    ">deviation",
+    ">seeds",
+    ">INT8",
+    ">DS-CIM1, L = 256",
+)
 
 
 def shown(name: str) -> str:
@@ -23,13 +39,16 @@ def shown(name: str) -> str:
     """
     path = resources.files("dscim.host") / "data" / f"pruned-{name}.json"
     if not path.is_file():
-        raise UserError(f"There are no results of pruning {name!r} to show; run `dscim prune "
-                        f"report --space {name} ... --json host/data/pruned-{name}.json`.")
+        raise UserError(
+            f"There are no results of pruning {name!r} to show; run `dscim prune "
+            f"report --space {name} ... --json host/data/pruned-{name}.json`."
+        )
     found, order = json.loads(path.read_text())["results"], list(METHODS)
     budgets = {_stem(each): each["budget"]["cycles"] for each in found if each["budget"]}
     rows = [(budgets.get(_stem(each)), each) for each in found]
-    rows.sort(key=lambda row: (-(row[0] or row[1]["costs"]["cycles"]),
-                               order.index(row[1]["method"])))
+    rows.sort(
+        key=lambda row: (-(row[0] or row[1]["costs"]["cycles"]), order.index(row[1]["method"]))
+    )
     return markdown(HEAD, [_row(budget, each) for budget, each in rows])
 
 
@@ -40,8 +59,16 @@ def _stem(each: dict[str, Any]) -> str:
 
 def _row(budget: int | None, each: dict[str, Any]) -> list[str]:
     finalists = each.get("search", {}).get("selection", {}).get("finalists", "-")
-    return [f"{budget:,}" if budget else "-", METHODS[each["method"]], str(finalists),
-            f"{each['costs']['macs'] / 1e6:.2f}", f"{each['costs']['cycles']:,}",
-            f"{each['counted']['cycles']:,}", f"{100 * each['mean']:.2f} %",
-            f"{100 * each['deviation']:.2f}", str(len(each["seeds"])),
-            f"{100 * each['int8']:.2f} %", f"{100 * each['dscim']:.2f} %"]
+    return [
+        f"{budget:,}" if budget else "-",
+        METHODS[each["method"]],
+        str(finalists),
+        f"{each['costs']['macs'] / 1e6:.2f}",
+        f"{each['costs']['cycles']:,}",
+        f"{each['counted']['cycles']:,}",
+        f"{100 * each['mean']:.2f} %",
+        f"{100 * each['deviation']:.2f}",
+        str(len(each["seeds"])),
+        f"{100 * each['int8']:.2f} %",
+        f"{100 * each['dscim']:.2f} %",
+    ]

@@ -49,40 +49,63 @@ class Retraining:
         product, NAME.pt2 and NAME.onnx the float network, NAME-seed1.pt ... the checkpoints.
         """
         data = load(self.dataset, self.folder, self.where)
-        parts = Split(data.images, data.labels, data.test_images[:self.test],
-                      data.test_labels[:self.test])
+        parts = Split(
+            data.images, data.labels, data.test_images[: self.test], data.test_labels[: self.test]
+        )
         floats, first = [], None
         for seed in self.seeds:
             checkpoint = output.with_name(f"{output.stem}-seed{seed}.pt")
-            net, right = from_scratch(self.where, self.structure, parts, dataclasses.replace(
-                self.schedule, seed=seed), self.given, checkpoint, telling)
-            telling.say(f"seed {seed}: {100 * right:.2f} % of {len(parts.held_labels)} test "
-                        f"images of {data.name}")
+            net, right = from_scratch(
+                self.where,
+                self.structure,
+                parts,
+                dataclasses.replace(self.schedule, seed=seed),
+                self.given,
+                checkpoint,
+                telling,
+            )
+            telling.say(
+                f"seed {seed}: {100 * right:.2f} % of {len(parts.held_labels)} test "
+                f"images of {data.name}"
+            )
             floats.append(right)
             first = first or net
         assert first is not None
-        if together.rank():                             # the first process writes for all
+        if together.rank():  # the first process writes for all
             return {}
-        result = {"dataset": data.name, "test_images": len(parts.held_labels),
-                  "seeds": list(self.seeds), "float": floats, "mean": mean(floats),
-                  "deviation": stdev(floats) if len(floats) > 1 else 0.0}
+        result = {
+            "dataset": data.name,
+            "test_images": len(parts.held_labels),
+            "seeds": list(self.seeds),
+            "float": floats,
+            "mean": mean(floats),
+            "deviation": stdev(floats) if len(floats) > 1 else 0.0,
+        }
         return result | self._integers(first, parts, data.classes, output)
 
-    def _integers(self, net: PlainNet, parts: Split, classes: tuple[str, ...], output: Path
-                  ) -> dict[str, Any]:
+    def _integers(
+        self, net: PlainNet, parts: Split, classes: tuple[str, ...], output: Path
+    ) -> dict[str, Any]:
         """Writes the networks in integers and the float ones; their accuracies."""
         accuracies = {}
-        facts = {"pruned": {"space": self.where.name, "dataset": self.dataset,
-                            "encoding": list(self.where.encode(self.structure))}}
+        facts = {
+            "pruned": {
+                "space": self.where.name,
+                "dataset": self.dataset,
+                "encoding": list(self.where.encode(self.structure)),
+            }
+        }
         exact = dataclasses.replace(self.product, exact=True, activation_shift=0)
-        for name, path, product in (("int8", output.with_name(f"{output.stem}-int8.npz"), exact),
-                                    ("dscim", output, self.product)):
+        for name, path, product in (
+            ("int8", output.with_name(f"{output.stem}-int8.npz"), exact),
+            ("dscim", output, self.product),
+        ):
             network = integers(net, self.given, parts.images[:CALIBRATION], product, path.stem)
-            network = dataclasses.replace(network, classes=classes,
-                                          provenance=network.provenance | facts)
+            network = dataclasses.replace(
+                network, classes=classes, provenance=network.provenance | facts
+            )
             save(network, path)
             accuracies[name] = emulated(network, self.given, parts.held_images, parts.held_labels)
         save_torch(net, output.with_suffix(".pt2"))
         save_onnx(net, output.with_suffix(".onnx"))
-        return accuracies | {"product": self.product.to_json(),
-                             "network_sha256": file_hash(output)}
+        return accuracies | {"product": self.product.to_json(), "network_sha256": file_hash(output)}

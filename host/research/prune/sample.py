@@ -33,26 +33,33 @@ class Sampler:
         """
         return self._gather(count, self._near)
 
-    def mutations(self, parents: Sequence[Structure], count: int, rate: float
-                  ) -> list[Structure]:
+    def mutations(self, parents: Sequence[Structure], count: int, rate: float) -> list[Structure]:
         """Up to `count` parents with each gene changed to another value at this rate."""
+
         def mutate() -> Structure:
             parent = parents[int(self._rng.integers(len(parents)))]
-            return tuple(self._other(gene) if self._rng.random() < rate else gene
-                         for gene in parent)
+            return tuple(
+                self._other(gene) if self._rng.random() < rate else gene for gene in parent
+            )
+
         return self._gather(count, mutate)
 
     def crossovers(self, parents: Sequence[Structure], count: int) -> list[Structure]:
         """Up to `count` structures whose genes come from one or other of two parents."""
+
         def cross() -> Structure:
             one, other = self._rng.choice(len(parents), 2, replace=False)
             mask = self._rng.random(self._genes) < 0.5
-            return tuple(a if first else b for a, b, first in
-                         zip(parents[one], parents[other], mask, strict=True))
+            return tuple(
+                a if first else b
+                for a, b, first in zip(parents[one], parents[other], mask, strict=True)
+            )
+
         return self._gather(count, cross) if len(parents) > 1 else []
 
-    def _gather(self, count: int, draw: Callable[[], Structure], tries: int = 20
-                ) -> list[Structure]:
+    def _gather(
+        self, count: int, draw: Callable[[], Structure], tries: int = 20
+    ) -> list[Structure]:
         """New structures within the budget, from at most `tries` draws for each."""
         made: list[Structure] = []
         for _ in range(count * tries):
@@ -80,7 +87,7 @@ class Sampler:
                 structure, raised = wider, True
             else:
                 left.remove(gene)
-            if not left and raised:                     # cycles may have fallen behind a gene
+            if not left and raised:  # cycles may have fallen behind a gene
                 left, raised = list(range(self._genes)), False
         return structure
 

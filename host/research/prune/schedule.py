@@ -30,14 +30,18 @@ class Schedule:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch) < 1 or (self.images is not None
-                                                and self.images < self.batch):
-            raise UserError(f"{self.epochs} epochs of {self.images} images in batches of "
-                            f"{self.batch} train nothing; give 1 epoch or more, and no batch "
-                            "larger than the images.")
+        if min(self.epochs, self.batch) < 1 or (
+            self.images is not None and self.images < self.batch
+        ):
+            raise UserError(
+                f"{self.epochs} epochs of {self.images} images in batches of "
+                f"{self.batch} train nothing; give 1 epoch or more, and no batch "
+                "larger than the images."
+            )
         if not self.rate > 0 or self.seed < 0:
-            raise UserError(f"the rate {self.rate} must be above 0, the seed {self.seed} not "
-                            "below it.")
+            raise UserError(
+                f"the rate {self.rate} must be above 0, the seed {self.seed} not below it."
+            )
 
     def rate_at(self, part: float) -> float:
         """The rate when `part` of all steps, 0 up to below 1, are done."""
@@ -62,12 +66,19 @@ SMALL = Plan(Schedule(30, 128, 0.1, images=20_000), Schedule(15, 64, 0.1, images
 """For the networks of 28x28 and 32x32 images, on a CPU."""
 
 PLANS = {
-    "mobilenet-v1": Plan(Schedule(64, 512, 0.25, augment="crop"),
-                         Schedule(256, 1024, 0.5, augment="crop"), 50_000),
-    "mobilenet-v2": Plan(Schedule(64, 512, 0.25, decay=0.0, augment="crop"),
-                         Schedule(256, 1024, 0.5, augment="crop"), 50_000),
-    "resnet-50": Plan(Schedule(32, 256, 0.1, QUARTERS, decay=1e-4, augment="crop"),
-                      Schedule(128, 512, 0.2, QUARTERS, decay=1e-4, augment="crop"), 50_000),
+    "mobilenet-v1": Plan(
+        Schedule(64, 512, 0.25, augment="crop"), Schedule(256, 1024, 0.5, augment="crop"), 50_000
+    ),
+    "mobilenet-v2": Plan(
+        Schedule(64, 512, 0.25, decay=0.0, augment="crop"),
+        Schedule(256, 1024, 0.5, augment="crop"),
+        50_000,
+    ),
+    "resnet-50": Plan(
+        Schedule(32, 256, 0.1, QUARTERS, decay=1e-4, augment="crop"),
+        Schedule(128, 512, 0.2, QUARTERS, decay=1e-4, augment="crop"),
+        50_000,
+    ),
 }
 """The published constants (section 4 of the paper's code: ImageNet)."""
 

@@ -41,12 +41,15 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("population", "iterations", "parents"):
             if getattr(self, name) < 1:
-                raise UserError(f"a search with {name} of {getattr(self, name)} finds nothing; "
-                                "give 1 or more.")
+                raise UserError(
+                    f"a search with {name} of {getattr(self, name)} finds nothing; give 1 or more."
+                )
         if min(self.mutations, self.crossovers) < 0 or not 0 < self.rate <= 1 or self.seed < 0:
-            raise UserError(f"mutations {self.mutations} and crossovers {self.crossovers} must "
-                            f"not be negative, the rate {self.rate} be above 0 up to 1, the "
-                            f"seed {self.seed} 0 or more.")
+            raise UserError(
+                f"mutations {self.mutations} and crossovers {self.crossovers} must "
+                f"not be negative, the rate {self.rate} be above 0 up to 1, the "
+                f"seed {self.seed} 0 or more."
+            )
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,13 @@ class Found:
     iteration: int
 
 
-
-
-def evolve(budget: Budget, settings: Settings, workers: Judges, cache: Cache,
-           step: Progress = lambda *_: None) -> list[Found]:
+def evolve(
+    budget: Budget,
+    settings: Settings,
+    workers: Judges,
+    cache: Cache,
+    step: Progress = lambda *_: None,
+) -> list[Found]:
     """Searches; every structure evaluated, the best first. step(what, done, total) as it goes.
 
     UserError where the budget leaves no structure.
@@ -70,16 +76,30 @@ def evolve(budget: Budget, settings: Settings, workers: Judges, cache: Cache,
     seen: set[Structure] = set()
     for iteration in range(settings.iterations):
         sampler = Sampler(budget, np.random.default_rng((settings.seed, iteration)), seen)
-        parents = [each.structure for each in found[:settings.parents]]
+        parents = [each.structure for each in found[: settings.parents]]
         drawn = _offspring(sampler, parents, settings)
         drawn += sampler.random(settings.population - len(drawn))
-        found = _with(found, drawn, iteration, workers, cache, _count(
-            step, iteration * settings.population, settings.iterations * settings.population))
+        found = _with(
+            found,
+            drawn,
+            iteration,
+            workers,
+            cache,
+            _count(
+                step, iteration * settings.population, settings.iterations * settings.population
+            ),
+        )
     return found
 
 
-def sample(budget: Budget, count: int, seed: int, workers: Judges, cache: Cache,
-           step: Progress = lambda *_: None) -> list[Found]:
+def sample(
+    budget: Budget,
+    count: int,
+    seed: int,
+    workers: Judges,
+    cache: Cache,
+    step: Progress = lambda *_: None,
+) -> list[Found]:
     """Random search: `count` random structures near the budget, the best first."""
     drawn = Sampler(budget, np.random.default_rng((seed, 0)), set()).random(count)
     return _with([], drawn, 0, workers, cache, _count(step, 0, count))
@@ -90,8 +110,9 @@ def _count(step: Progress, before: int, total: int) -> Callable[[int], None]:
     return lambda done: step("structures", before + done, total)
 
 
-def _offspring(sampler: Sampler, parents: Sequence[Structure], settings: Settings
-               ) -> list[Structure]:
+def _offspring(
+    sampler: Sampler, parents: Sequence[Structure], settings: Settings
+) -> list[Structure]:
     """Mutations and crossovers of the parents; none where there are none."""
     if not parents:
         return []
@@ -100,14 +121,19 @@ def _offspring(sampler: Sampler, parents: Sequence[Structure], settings: Setting
     return made + sampler.crossovers(parents, most)
 
 
-def _with(found: list[Found], drawn: list[Structure], iteration: int, workers: Judges,
-          cache: Cache, done: Callable[[int], None]) -> list[Found]:
+def _with(
+    found: list[Found],
+    drawn: list[Structure],
+    iteration: int,
+    workers: Judges,
+    cache: Cache,
+    done: Callable[[int], None],
+) -> list[Found]:
     """`found` and the structures drawn, evaluated or known, the best first.
 
     Equal ones are in the order of their genes, so that no order of evaluation shows.
     """
-    known = {structure: cache.known[structure] for structure in drawn
-             if structure in cache.known}
+    known = {structure: cache.known[structure] for structure in drawn if structure in cache.known}
     for structure, fitness in _fresh(workers, cache, drawn):
         known[structure] = fitness
         done(len(known))
@@ -117,10 +143,12 @@ def _with(found: list[Found], drawn: list[Structure], iteration: int, workers: J
     return sorted(found, key=lambda each: (-each.fitness, each.structure))
 
 
-def _fresh(workers: Judges, cache: Cache, drawn: list[Structure]
-           ) -> Iterator[tuple[Structure, float]]:
+def _fresh(
+    workers: Judges, cache: Cache, drawn: list[Structure]
+) -> Iterator[tuple[Structure, float]]:
     """Evaluates what the cache does not know, and adds it there."""
     for structure, fitness in workers.evaluate(
-            [structure for structure in drawn if structure not in cache.known]):
+        [structure for structure in drawn if structure not in cache.known]
+    ):
         cache.add(structure, fitness)
         yield structure, fitness

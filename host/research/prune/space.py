@@ -136,14 +136,19 @@ class Space:
     def decode(self, encoding: tuple[int, ...]) -> Structure:
         """The structure of a written encoding; UserError says what is wrong with it."""
         if len(encoding) != len(self.written):
-            raise UserError(f"the encoding has {len(encoding)} ratio ids; {self.name} takes "
-                            f"{len(self.written)}.")
+            raise UserError(
+                f"the encoding has {len(encoding)} ratio ids; {self.name} takes "
+                f"{len(self.written)}."
+            )
         structure: dict[int, int] = {}
         for place, (gene, ratio_id) in enumerate(zip(self.written, encoding, strict=True)):
             if ratio_id not in range(RATIOS):
-                raise UserError(f"ratio id {ratio_id} at place {place} of the encoding is outside "
-                                f"0..{FULL}.")
+                raise UserError(
+                    f"ratio id {ratio_id} at place {place} of the encoding is outside 0..{FULL}."
+                )
             if structure.setdefault(gene, ratio_id) != ratio_id:
-                raise UserError(f"ratio id {ratio_id} at place {place} of the encoding must be "
-                                f"{structure[gene]}: these widths meet at a shortcut.")
+                raise UserError(
+                    f"ratio id {ratio_id} at place {place} of the encoding must be "
+                    f"{structure[gene]}: these widths meet at a shortcut."
+                )
         return tuple(structure[gene] for gene in range(self.genes))

@@ -12,16 +12,37 @@ from dscim.host.research.prune.space import Space
 
 IMAGENET, CIFAR, FASHION = (224, 224, 3), (32, 32, 3), (28, 28, 1)
 
-V1 = ((32, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
-      (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1))
+V1 = (
+    (32, 2),
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+)
 """(base width, stride) of MobileNetV1's stem and blocks."""
 
 V1_SMALL = ((48, 2), (96, 2), (96, 1), (160, 2), (160, 1), (160, 1), (160, 1))
 """The same shape for images of 28x28 and 32x32. The picture shrinks early, so that a quarter of
 the full network's cycles on the default device can be met."""
 
-V2 = ((22, 1, 1, 1), (33, 2, 2, 6), (44, 3, 2, 6), (88, 4, 2, 6), (132, 3, 1, 6),
-      (224, 3, 2, 6), (448, 1, 1, 6))
+V2 = (
+    (22, 1, 1, 1),
+    (33, 2, 2, 6),
+    (44, 3, 2, 6),
+    (88, 4, 2, 6),
+    (132, 3, 1, 6),
+    (224, 3, 2, 6),
+    (448, 1, 1, 6),
+)
 """(base width, repeats, stride, expansion) of the stages of the 1.4x MobileNetV2."""
 
 RESNET50 = ((256, 3, 1), (512, 4, 2), (1024, 6, 2), (2048, 3, 2))
@@ -49,6 +70,9 @@ def space(name: str) -> Space:
     return SPACES[name](name)
 
 
-DATA = {IMAGENET: ("folder", Input.spanning(*ImageNet)), CIFAR: ("cifar10", Input()),
-        FASHION: ("fashion-mnist", Input())}
+DATA = {
+    IMAGENET: ("folder", Input.spanning(*ImageNet)),
+    CIFAR: ("cifar10", Input()),
+    FASHION: ("fashion-mnist", Input()),
+}
 """By a space's image: the data set it is for, and how its networks take pixels."""

@@ -25,7 +25,6 @@ from dscim.host.research.prune.space import RATIOS, Space, Structure
 FORMAT = "dscim cost table"
 
 
-
 @dataclass(frozen=True, eq=False)
 class Entry:
     """An operation's cycles over the widths that they depend on.
@@ -54,35 +53,53 @@ class CostTable:
     def total(self, where: Space, structure: Structure) -> int:
         """Cycles of a structure of the space `where`, for one image."""
         ids = [0 if width.gene is None else structure[width.gene] for width in where.widths]
-        return sum(int(entry.cycles[tuple(ids[place] for place in entry.places)])
-                   for entry in self.entries)
+        return sum(
+            int(entry.cycles[tuple(ids[place] for place in entry.places)]) for entry in self.entries
+        )
 
     def cheapest(self, where: Space) -> tuple[int, Structure]:
         """The fewest cycles that any structure takes, and a structure that takes them.
 
         Exact, by elimination gene by gene: more channels are not always more cycles.
         """
-        return minimum([(tuple(where.widths[place].gene for place in entry.places), entry.cycles)
-                        for entry in self.entries], where.genes)
+        return minimum(
+            [
+                (tuple(where.widths[place].gene for place in entry.places), entry.cycles)
+                for entry in self.entries
+            ],
+            where.genes,
+        )
 
     def save(self, path: Path) -> None:
         """Writes the file at once."""
-        save_json(path, {"format": FORMAT, "space": self.space, "spec": self.spec.to_json(),
-                         "product": self.product.to_json(),
-                         "entries": [{"name": entry.name, "places": entry.places,
-                                      "cycles": entry.cycles.tolist()}
-                                     for entry in self.entries]})
+        save_json(
+            path,
+            {
+                "format": FORMAT,
+                "space": self.space,
+                "spec": self.spec.to_json(),
+                "product": self.product.to_json(),
+                "entries": [
+                    {"name": entry.name, "places": entry.places, "cycles": entry.cycles.tolist()}
+                    for entry in self.entries
+                ],
+            },
+        )
 
 
-def build(where: Space, spec: SocSpec, product: ProductSpec,
-          step: Callable[[str, int, int], None] = lambda *_: None) -> CostTable:
+def build(
+    where: Space,
+    spec: SocSpec,
+    product: ProductSpec,
+    step: Callable[[str, int, int], None] = lambda *_: None,
+) -> CostTable:
     """The table of a space from the engine's cycle model; step(what, done, total) as it goes.
 
     UserError names the first operation that the device cannot run.
     """
     entries = []
     full = operations(where, where.full)
-    for each in full:                                   # what cannot run is said at once
+    for each in full:  # what cannot run is said at once
         cycles(spec, replace(each, layer=replace(each.layer, product=product)))
     for done, each in enumerate(full):
         step("operations", done, len(full))
@@ -94,11 +111,14 @@ def _entry(where: Space, each: Operation, spec: SocSpec, product: ProductSpec) -
     """An operation at all widths."""
     each = replace(each, layer=replace(each.layer, product=product))
     widths = [where.widths[place] for place in each.places]
-    sizes = [[width.channels(k) for k in range(RATIOS)] if width.gene is not None
-             else [width.base] for width in widths]
+    sizes = [
+        [width.channels(k) for k in range(RATIOS)] if width.gene is not None else [width.base]
+        for width in widths
+    ]
     values = [cycles(spec, resized(each, channels)) for channels in pairs(*sizes)]
-    return Entry(each.name, each.places,
-                 np.array(values, np.int64).reshape([len(size) for size in sizes]))
+    return Entry(
+        each.name, each.places, np.array(values, np.int64).reshape([len(size) for size in sizes])
+    )
 
 
 def load(path: Path, where: Space) -> CostTable:
@@ -110,15 +130,22 @@ def load(path: Path, where: Space) -> CostTable:
     except ValueError as error:
         raise UserError(f"'{path}' is no cost table: {error}.") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise UserError(f"'{path}' is no cost table: it does not say {FORMAT!r}; build one with "
-                        "`dscim prune table`.")
+        raise UserError(
+            f"'{path}' is no cost table: it does not say {FORMAT!r}; build one with "
+            "`dscim prune table`."
+        )
     if data.get("space") != where.name:
-        raise UserError(f"'{path}' is the cost table of {data.get('space')!r}, not of "
-                        f"{where.name!r}; build it with --space {where.name}.")
+        raise UserError(
+            f"'{path}' is the cost table of {data.get('space')!r}, not of "
+            f"{where.name!r}; build it with --space {where.name}."
+        )
     try:
-        return CostTable(where.name, SocSpec.from_json(data["spec"]),
-                         ProductSpec.from_json(data["product"]),
-                         tuple(_read(item, where) for item in data["entries"]))
+        return CostTable(
+            where.name,
+            SocSpec.from_json(data["spec"]),
+            ProductSpec.from_json(data["product"]),
+            tuple(_read(item, where) for item in data["entries"]),
+        )
     except (LookupError, TypeError, ValueError, SpecError) as error:
         raise UserError(f"'{path}' is a damaged cost table: {error}; build it again.") from error
 

@@ -57,8 +57,10 @@ def spread(net: nn.Module) -> nn.Module:
 def share(batch: int) -> slice:
     """This process's part of a batch; UserError where it cannot be cut in equal parts."""
     if batch % count():
-        raise UserError(f"a batch of {batch} images cannot be cut for {count()} processes; give "
-                        f"a multiple with --batch.")
+        raise UserError(
+            f"a batch of {batch} images cannot be cut for {count()} processes; give "
+            f"a multiple with --batch."
+        )
     return slice(rank(), None, count())
 
 

@@ -8,5 +8,4 @@ from dscim.host.research.studies.catalogue import NAMES, study
 from dscim.host.research.studies.runner import Outcome, run
 from dscim.host.research.studies.study import Aim, Cell, Column, Published, Row, Study
 
-__all__ = ["NAMES", "Aim", "Cell", "Column", "Outcome", "Published", "Row", "Study", "run",
-           "study"]
+__all__ = ["NAMES", "Aim", "Cell", "Column", "Outcome", "Published", "Row", "Study", "run", "study"]

@@ -47,21 +47,28 @@ class Meter:
     pins: dict[str, float] = dataclasses.field(default_factory=dict)
     transistors: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def run(self, component: str, instances: int, part: str, *arguments: int,
-            steps: Iterable[Mapping[str, Bits]]) -> list[dict[str, Bits]]:
+    def run(
+        self,
+        component: str,
+        instances: int,
+        part: str,
+        *arguments: int,
+        steps: Iterable[Mapping[str, Bits]],
+    ) -> list[dict[str, Bits]]:
         """Runs a part on (bits, instances) values of its ports; the ports of every step."""
         from dscim.host.fpga.cells.gates import Switching  # noqa: PLC0415 - Migen, slow to import
+
         nets = synthesised(part, *arguments)
         found, shown = Switching(nets, instances, WIRE), []
         for values in steps:
             ports = found.step(**{name: packed(bits) for name, bits in values.items()})
             shown.append({name: unpacked(nets, instances) for name, nets in ports.items()})
-        whole = len(shown) / found.counted              # for the steps that were not counted too
+        whole = len(shown) / found.counted  # for the steps that were not counted too
         self.pins[component] = self.pins.get(component, 0) + whole * found.toggled
-        self.pins["clock"] = (self.pins.get("clock", 0)
-                              + whole * 2 * CLOCK_PINS * found.clocked)
-        self.transistors[component] = (self.transistors.get(component, 0)
-                                       + instances * nets.transistors)
+        self.pins["clock"] = self.pins.get("clock", 0) + whole * 2 * CLOCK_PINS * found.clocked
+        self.transistors[component] = (
+            self.transistors.get(component, 0) + instances * nets.transistors
+        )
         return shown
 
 
@@ -70,14 +77,17 @@ def synthesised(part: str, *arguments: int) -> Any:
     """The netlist of a part of `components` or `cell_parts`."""
     from dscim.host.fpga.cells import cell_parts, components  # noqa: PLC0415 - Migen
     from dscim.host.fpga.cells.gates import netlist  # noqa: PLC0415 - Migen
+
     made = getattr(components, part, None) or getattr(cell_parts, part)
     return netlist(made(*arguments))
 
 
 def packed(bits: Bits) -> list[int]:
     """(bits, instances) as an int for each bit, instance 0 lowest."""
-    return [int.from_bytes(row.tobytes(), "little")
-            for row in np.packbits(bits, axis=1, bitorder="little")]
+    return [
+        int.from_bytes(row.tobytes(), "little")
+        for row in np.packbits(bits, axis=1, bitorder="little")
+    ]
 
 
 def unpacked(nets: list[int], instances: int) -> Bits:
@@ -100,11 +110,12 @@ class Streams:
         self.groups = operands.x.shape[1] // spec.or_width
         a, a_sign = encode_activations(operands.x, spec, operands.zero_point)
         w, w_sign = encode_weights(operands.w, spec)
-        self.levels_a = a >> spec.operand_shift         # (M, R)
-        self.levels_w = w >> spec.operand_shift         # (R, C)
+        self.levels_a = a >> spec.operand_shift  # (M, R)
+        self.levels_w = w >> spec.operand_shift  # (R, C)
         self.negative_a, self.negative_w = a_sign < 0, w_sign < 0
         self.points = spec.sequence.points(spec.length, spec.or_width).reshape(
-            self.cycles, COPIES, 2)
+            self.cycles, COPIES, 2
+        )
         row = np.arange(operands.x.shape[1]) % spec.or_width
         self.regions = row // spec.root, row % spec.root
 
@@ -126,8 +137,7 @@ class Streams:
 
     def x_w(self, cycle: int) -> Bits:
         """(R, C, P)."""
-        return (self.inside(1, cycle)[:, None]
-                & (self.levels_w[:, :, None] > self.within(1, cycle)))
+        return self.inside(1, cycle)[:, None] & (self.levels_w[:, :, None] > self.within(1, cycle))
 
     def negative(self, m: int) -> Bits:
         """(R, C): the product's sign."""

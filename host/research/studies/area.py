@@ -17,8 +17,16 @@ COPIES = ((1, 4), (1, 2, 4, 8, 16, 32, 64))
 SRAM = 6
 """Transistors of a bit of memory: a model, not a count."""
 
-PARTS = ("generator", "activation SNG", "weight SNG", "AND/OR", "counters", "multipliers", "adders",
-         "memory")
+PARTS = (
+    "generator",
+    "activation SNG",
+    "weight SNG",
+    "AND/OR",
+    "counters",
+    "multipliers",
+    "adders",
+    "memory",
+)
 
 
 def cells(quick: bool, library: Path | None = None) -> list[Cell]:
@@ -27,27 +35,40 @@ def cells(quick: bool, library: Path | None = None) -> list[Cell]:
     told = f", Yosys {yosys('area')}"
     if library is not None:
         told += f", {digest([library.read_bytes()])}"
-    found = [Cell(f"DS-CIM, G = {or_width}, {count} copies{told}",
-                  partial(_array, library, or_width, count))
-             for or_width in (16, 64) for count in copies]
-    found += [Cell(f"DS-CIM, G = {or_width}, fixed points{told}",
-                   partial(_fixed, library, or_width)) for or_width in (16, 64)]
-    return [*found, Cell(f"exact{told}", partial(_exact, library)),
-            Cell(f"exact, bit-serial{told}", partial(_serial, library))]
+    found = [
+        Cell(
+            f"DS-CIM, G = {or_width}, {count} copies{told}",
+            partial(_array, library, or_width, count),
+        )
+        for or_width in (16, 64)
+        for count in copies
+    ]
+    found += [
+        Cell(f"DS-CIM, G = {or_width}, fixed points{told}", partial(_fixed, library, or_width))
+        for or_width in (16, 64)
+    ]
+    return [
+        *found,
+        Cell(f"exact{told}", partial(_exact, library)),
+        Cell(f"exact, bit-serial{told}", partial(_serial, library)),
+    ]
 
 
 @cache
 def _size(library: Path | None, part: str, *arguments: int) -> float:
     """Transistors of a part of `dscim.host.fpga.cells.components`, or its area by a library."""
     from dscim.host.fpga.cells import components  # noqa: PLC0415 - Migen, slow to import
+
     made = getattr(components, part)(*arguments)
     try:
         if library is None:
             return components.transistors(made)
         return components.library_area(made, library)
     except ValueError as error:
-        raise UserError(f"Yosys cannot map to '{library}': {error} The file must hold a flip-flop, "
-                        "a buffer, an inverter, a NAND and a NOR.") from error
+        raise UserError(
+            f"Yosys cannot map to '{library}': {error} The file must hold a flip-flop, "
+            "a buffer, an inverter, a NAND and a NOR."
+        ) from error
 
 
 def _transistor(library: Path | None) -> float:
@@ -55,16 +76,32 @@ def _transistor(library: Path | None) -> float:
     return 1.0 if library is None else _size(library, "Nand") / 4
 
 
-def _row(library: Path | None, design: str, or_width: int | None, copies: int, cycles: float,
-         points: str, **parts: float) -> Row:
+def _row(
+    library: Path | None,
+    design: str,
+    or_width: int | None,
+    copies: int,
+    cycles: float,
+    points: str,
+    **parts: float,
+) -> Row:
     """parts: of the whole macro, by PARTS with underscores; memory is added."""
     named = {name: round(parts.get(name.replace(" ", "_").replace("/", "_"), 0)) for name in PARTS}
     named["memory"] = round(SRAM * 8 * ROWS * COLUMNS * _transistor(library))
     total = sum(named.values())
-    return {"design": design, "or_width": or_width, "copies": copies, "points": points,
-            "cycles": cycles, "total": total, "logic": total - named["memory"],
-            "per_product_rate": total * cycles / (ROWS * COLUMNS), "yosys": yosys("area"),
-            "unit": "transistors" if library is None else f"area of {library.name}", **named}
+    return {
+        "design": design,
+        "or_width": or_width,
+        "copies": copies,
+        "points": points,
+        "cycles": cycles,
+        "total": total,
+        "logic": total - named["memory"],
+        "per_product_rate": total * cycles / (ROWS * COLUMNS),
+        "yosys": yosys("area"),
+        "unit": "transistors" if library is None else f"area of {library.name}",
+        **named,
+    }
 
 
 def _array(library: Path | None, or_width: int, copies: int) -> Iterator[Row]:
@@ -74,11 +111,19 @@ def _array(library: Path | None, or_width: int, copies: int) -> Iterator[Row]:
     groups = ROWS // or_width
     size = partial(_size, library)
     comparator = scale * size("Comparator", or_width, lanes)
-    yield _row(library, _name(or_width), or_width, copies, LENGTH / copies, "any",
-               generator=size("Generator", or_width, copies), activation_SNG=ROWS * comparator,
-               weight_SNG=ROWS * COLUMNS * comparator,
-               AND_OR=groups * COLUMNS * scale * size("Gates", or_width, lanes),
-               counters=COLUMNS * size("Counter", groups, copies))
+    yield _row(
+        library,
+        _name(or_width),
+        or_width,
+        copies,
+        LENGTH / copies,
+        "any",
+        generator=size("Generator", or_width, copies),
+        activation_SNG=ROWS * comparator,
+        weight_SNG=ROWS * COLUMNS * comparator,
+        AND_OR=groups * COLUMNS * scale * size("Gates", or_width, lanes),
+        counters=COLUMNS * size("Counter", groups, copies),
+    )
 
 
 def _fixed(library: Path | None, or_width: int) -> Iterator[Row]:
@@ -88,29 +133,51 @@ def _fixed(library: Path | None, or_width: int) -> Iterator[Row]:
     samples, groups = copies // or_width, ROWS // or_width
     comparator = _size(library, "FixedComparators", or_width, samples)
     gates = 3 * 6 * ROWS * COLUMNS * samples * _transistor(library)  # AND, one for each sign
-    yield _row(library, _name(or_width), or_width, copies, 1, "fixed",
-               activation_SNG=ROWS * comparator, weight_SNG=ROWS * COLUMNS * comparator,
-               AND_OR=gates, counters=COLUMNS * _size(library, "Counter", groups, copies))
+    yield _row(
+        library,
+        _name(or_width),
+        or_width,
+        copies,
+        1,
+        "fixed",
+        activation_SNG=ROWS * comparator,
+        weight_SNG=ROWS * COLUMNS * comparator,
+        AND_OR=gates,
+        counters=COLUMNS * _size(library, "Counter", groups, copies),
+    )
 
 
 def _exact(library: Path | None) -> Iterator[Row]:
     """A multiplier for every cell and an adder tree for every column."""
-    yield _row(library, "exact INT8, parallel", None, 1, 1, "-",
-               multipliers=ROWS * COLUMNS * _size(library, "Multiplier"),
-               adders=COLUMNS * _tree(library, 16))
+    yield _row(
+        library,
+        "exact INT8, parallel",
+        None,
+        1,
+        1,
+        "-",
+        multipliers=ROWS * COLUMNS * _size(library, "Multiplier"),
+        adders=COLUMNS * _tree(library, 16),
+    )
 
 
 def _serial(library: Path | None) -> Iterator[Row]:
     """A bit of every activation a cycle: AND gates, an adder tree, shift and add."""
-    yield _row(library, "exact INT8, bit-serial", None, 1, 8, "-",
-               multipliers=6 * 8 * ROWS * COLUMNS * _transistor(library),
-               adders=COLUMNS * (_tree(library, 8) + _size(library, "SerialAccumulator", 15)))
+    yield _row(
+        library,
+        "exact INT8, bit-serial",
+        None,
+        1,
+        8,
+        "-",
+        multipliers=6 * 8 * ROWS * COLUMNS * _transistor(library),
+        adders=COLUMNS * (_tree(library, 8) + _size(library, "SerialAccumulator", 15)),
+    )
 
 
 def _tree(library: Path | None, width: int) -> float:
     """A column's tree of 128 terms: eight trees of 16, and one of their 8 sums."""
-    return (8 * _size(library, "AdderTree", 16, width)
-            + _size(library, "AdderTree", 8, width + 4))
+    return 8 * _size(library, "AdderTree", 16, width) + _size(library, "AdderTree", 8, width + 4)
 
 
 def _name(or_width: int) -> str:
@@ -127,46 +194,81 @@ def figure(drawing: Any, rows: Rows) -> None:
     left, right = drawing.subplots(1, 2)
     for style, design in (("C0-o", "DS-CIM1"), ("C1-s", "DS-CIM2")):
         mine = [row for row in rows if row["design"] == design and row["points"] == "any"]
-        left.plot([row["copies"] for row in mine],
-                  [row["total"] / mine[0]["total"] for row in mine], style, label=design)
+        left.plot(
+            [row["copies"] for row in mine],
+            [row["total"] / mine[0]["total"] for row in mine],
+            style,
+            label=design,
+        )
         for row in rows:
             if row["design"] == design and row["points"] != "any":
-                left.plot(row["copies"], row["total"] / mine[0]["total"], style[:2] + "^",
-                          markersize=9, label=f"{design}, fixed points, L = 64")
+                left.plot(
+                    row["copies"],
+                    row["total"] / mine[0]["total"],
+                    style[:2] + "^",
+                    markersize=9,
+                    label=f"{design}, fixed points, L = 64",
+                )
     left.plot((1, 64), (1, 2), "k:", label="1x more for 64 copies")
-    left.set(xscale="log", yscale="log", xlabel="copies", ylabel="area against one copy",
-             xticks=(1, 4, 16, 64), xticklabels=("1", "4", "16", "64"),
-             yticks=(1, 2, 4, 8, 16, 32), yticklabels=("1", "2", "4", "8", "16", "32"))
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="copies",
+        ylabel="area against one copy",
+        xticks=(1, 4, 16, 64),
+        xticklabels=("1", "4", "16", "64"),
+        yticks=(1, 2, 4, 8, 16, 32),
+        yticklabels=("1", "2", "4", "8", "16", "32"),
+    )
     left.minorticks_off()
     left.legend(fontsize=8)
     left.grid(alpha=0.3)
-    names = [f"{row['design']}, {row['copies']}{'' if row['points'] == 'any' else ' fixed'}"
-             if row["or_width"] else row["design"] for row in rows]
+    names = [
+        f"{row['design']}, {row['copies']}{'' if row['points'] == 'any' else ' fixed'}"
+        if row["or_width"]
+        else row["design"]
+        for row in rows
+    ]
     bottom = [0.0] * len(rows)
     for part in PARTS:
         right.barh(names, [row[part] / 1e6 for row in rows], left=bottom, label=part)
         bottom = [low + row[part] / 1e6 for low, row in zip(bottom, rows, strict=True)]
-    right.set(xlabel="million transistors (estimate)"
-              if rows[0]["unit"] == "transistors" else f"million of {rows[0]['unit']}")
+    right.set(
+        xlabel="million transistors (estimate)"
+        if rows[0]["unit"] == "transistors"
+        else f"million of {rows[0]['unit']}"
+    )
     right.tick_params(labelsize=7)
-    drawing.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4,
-                   fontsize=7)
+    drawing.legend(
+        *right.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7
+    )
 
 
 STUDY = Study(
-    name="area", title="One macro in gates",
+    name="area",
+    title="One macro in gates",
     question="128 rows, 32 columns, L = 256: transistors as Yosys estimates them for static CMOS "
-             "gates and flip-flops, part by part; a part is synthesised once and counted as often "
-             "as the macro has it, memory is a model of six transistors a bit. No layout, wires "
-             "or sizing: relative figures. Area per product rate: transistors times cycles over "
-             "128 x 32. With fixed points (counter or table, L = 64) each row needs only the "
-             "comparators of its own region, and the OR trees are wires. With `--liberty` areas in "
-             "that library's cells take the transistors' place, a bit of memory that of one "
-             "and a half of its NANDs.",
+    "gates and flip-flops, part by part; a part is synthesised once and counted as often "
+    "as the macro has it, memory is a model of six transistors a bit. No layout, wires "
+    "or sizing: relative figures. Area per product rate: transistors times cycles over "
+    "128 x 32. With fixed points (counter or table, L = 64) each row needs only the "
+    "comparators of its own region, and the OR trees are wires. With `--liberty` areas in "
+    "that library's cells take the transistors' place, a bit of memory that of one "
+    "and a half of its NANDs.",
     published=(Published("copies for about 1x more area", 64, "copies"),),
-    minutes=(1.5, 8), seeds={}, needs=partial(yosys, "area"),
-    columns=(Column("design", "design"), Column("copies", "copies"), Column("points", "points"),
-             Column("cycles", "cycles", "g"), *(Column(part, part, ",") for part in PARTS),
-             Column("total", "total", ","),
-             Column("per_product_rate", "per product rate", ",.0f")),
-    cells=cells, figure=figure, adapted=adapted)
+    minutes=(1.5, 8),
+    seeds={},
+    needs=partial(yosys, "area"),
+    columns=(
+        Column("design", "design"),
+        Column("copies", "copies"),
+        Column("points", "points"),
+        Column("cycles", "cycles", "g"),
+        *(Column(part, part, ",") for part in PARTS),
+        Column("total", "total", ","),
+        Column("per_product_rate", "per product rate", ",.0f"),
+    ),
+    cells=cells,
+    figure=figure,
+    adapted=adapted,
+)

@@ -5,8 +5,7 @@ import importlib
 from dscim.errors import UserError
 from dscim.host.research.studies.study import Study
 
-NAMES = ("rmse", "beyond", "saturation", "sparsity", "length", "area",
-         "energy", "faults", "models")
+NAMES = ("rmse", "beyond", "saturation", "sparsity", "length", "area", "energy", "faults", "models")
 """Every study, in the order of the paper's argument; each is STUDY in the module of its name."""
 
 

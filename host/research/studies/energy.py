@@ -30,9 +30,16 @@ OPERATIONS = 2 * ROWS * COLUMNS
 BITS = 64
 """1b x 1b operations of an INT8 one."""
 
-PARTS = {"generator": "PRNG", "activation SNG": "SNG a", "weight SNG": "SNG w",
-         "AND/OR": "AND/OR", "counters": "count", "multipliers": "mult.", "adders": "add",
-         "clock": "clock"}
+PARTS = {
+    "generator": "PRNG",
+    "activation SNG": "SNG a",
+    "weight SNG": "SNG w",
+    "AND/OR": "AND/OR",
+    "counters": "count",
+    "multipliers": "mult.",
+    "adders": "add",
+    "clock": "clock",
+}
 """The components, and their columns' titles."""
 
 LFSR = SequenceSpec("lfsr")
@@ -45,7 +52,8 @@ WAYS: dict[str, tuple[str, str, ProductSpec, int]] = {
     "DS-CIM1, fixed": ("DS-CIM1, fixed points", "fixed", ProductSpec(16, 64), 1),
     "DS-CIM2, fixed": ("DS-CIM2, fixed points", "fixed", ProductSpec(64, 64), 1),
     "parallel": ("exact INT8, parallel", "parallel", ProductSpec(exact=True), 1),
-    "serial": ("exact INT8, bit-serial", "serial", ProductSpec(exact=True), 8)}
+    "serial": ("exact INT8, bit-serial", "serial", ProductSpec(exact=True), 8),
+}
 """Title, design, arithmetic, cycles a product with 64 copies."""
 
 QUICK = ("DS-CIM2, L = 64", "DS-CIM2, fixed", "parallel")
@@ -56,15 +64,19 @@ def operands(products: int) -> tuple[Operands, int]:
     """The first row tile of a layer of the shipped ResNet-8, an image's windows in order; the
     layer's activation shift."""
     network = shipped_network(TUNED)
-    node, layer = next((node, layer) for node, layer in network.layers(network.arithmetic)
-                       if node.name == LAYER)
+    node, layer = next(
+        (node, layer) for node, layer in network.layers(network.arithmetic) if node.name == LAYER
+    )
     assert isinstance(node, Weighted)
     image, _ = shipped_images(1)
     x = Evaluator(network, threads=1).nodes(image)[node.inputs[0]]
     rows = windows(x, layer).reshape(-1, layer.depth)
-    middle = len(rows) // 2                             # not the padded border
-    tile = Operands(np.ascontiguousarray(rows[middle:middle + products, :ROWS]),
-                    weight_matrix(node.weights)[:ROWS, :COLUMNS], layer.input_zero)
+    middle = len(rows) // 2  # not the padded border
+    tile = Operands(
+        np.ascontiguousarray(rows[middle : middle + products, :ROWS]),
+        weight_matrix(node.weights)[:ROWS, :COLUMNS],
+        layer.input_zero,
+    )
     return tile, layer.product.activation_shift
 
 
@@ -75,15 +87,19 @@ def snr(spec: ProductSpec, tile: Operands) -> float | None:
     if spec.exact or not found.any():
         return None
     gain = (found * exact).sum() / (found**2).sum()
-    return float(10 * np.log10((exact**2).sum() / ((gain * found - exact)**2).sum()))
+    return float(10 * np.log10((exact**2).sum() / ((gain * found - exact) ** 2).sum()))
 
 
 def cells(quick: bool, inputs: Inputs) -> list[Cell]:
     """Each design at its lengths."""
     products = PRODUCTS[not quick]
-    return [Cell(f"{way}, {products} products, {inputs}, Yosys {yosys('energy')}",
-                 partial(_measured, way, products, inputs))
-            for way in (QUICK if quick else WAYS)]
+    return [
+        Cell(
+            f"{way}, {products} products, {inputs}, Yosys {yosys('energy')}",
+            partial(_measured, way, products, inputs),
+        )
+        for way in (QUICK if quick else WAYS)
+    ]
 
 
 def _measured(way: str, products: int, inputs: Inputs) -> Iterator[Row]:
@@ -96,23 +112,38 @@ def _measured(way: str, products: int, inputs: Inputs) -> Iterator[Row]:
     share = {part: meter.pins.get(part, 0.0) / products / (ROWS * COLUMNS) for part in PARTS}
     pins = sum(share.values())
     transistors = sum(meter.transistors.values())
-    yield {"design": title, "length": None if spec.exact else spec.length, "cycles": cycles,
-           "copies": 1 if spec.exact else COPIES, "layer": LAYER, "products": products,
-           "yosys": yosys("energy"),
-           "snr": snr(spec, tile), **share, "pins": pins, "transistors": transistors, **_absolute(
-               pins, transistors, cycles, inputs)}
+    yield {
+        "design": title,
+        "length": None if spec.exact else spec.length,
+        "cycles": cycles,
+        "copies": 1 if spec.exact else COPIES,
+        "layer": LAYER,
+        "products": products,
+        "yosys": yosys("energy"),
+        "snr": snr(spec, tile),
+        **share,
+        "pins": pins,
+        "transistors": transistors,
+        **_absolute(pins, transistors, cycles, inputs),
+    }
 
 
 def _absolute(pins: float, transistors: int, cycles: int, inputs: Inputs) -> Row:
     """What the model's inputs make of it, as INT8 operations and as 1b x 1b ones."""
     joule = pins * 0.5 * inputs.capacitance * 1e-15 * inputs.voltage**2 * ROWS * COLUMNS
     area = transistors * PITCH * inputs.node**2 * 1e-12  # mm^2
-    watt, density = (OPERATIONS / joule * 1e-12,
-                     OPERATIONS * inputs.megahertz * 1e6 / cycles / area * 1e-12)
+    watt, density = (
+        OPERATIONS / joule * 1e-12,
+        OPERATIONS * inputs.megahertz * 1e6 / cycles / area * 1e-12,
+    )
     given = dataclasses.asdict(inputs)
-    return {"tops_per_watt": watt, "tops_per_mm2": density, "tops_per_watt_1b": BITS * watt,
-            "tops_per_mm2_1b": BITS * density,
-            "model": {name: value for name, value in given.items() if name != "liberty"}}
+    return {
+        "tops_per_watt": watt,
+        "tops_per_mm2": density,
+        "tops_per_watt_1b": BITS * watt,
+        "tops_per_mm2_1b": BITS * density,
+        "model": {name: value for name, value in given.items() if name != "liberty"},
+    }
 
 
 def figure(drawing: Any, rows: Rows) -> None:
@@ -135,8 +166,9 @@ def figure(drawing: Any, rows: Rows) -> None:
         panel.grid(alpha=0.3, axis="x")
     panels[0].set_xlabel("pins toggled a product (model)")
     panels[1].set_xlabel("the same, enlarged")
-    drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
-                   fontsize=8)
+    drawing.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
+    )
 
 
 def adapted(inputs: Inputs) -> Study:
@@ -149,30 +181,43 @@ def _with(inputs: Inputs, quick: bool) -> list[Cell]:
 
 
 STUDY = Study(
-    name="energy", title="What switches",
+    name="energy",
+    title="What switches",
     question="The parts of a macro of 128 x 32 with 64 copies, synthesised to static CMOS gates by "
-             "Yosys and simulated without delays on consecutive windows of stage2.second of the "
-             "shipped ResNet-8; toggles are weighted with the input pins that a net drives (one "
-             "more for each pin's wire, one for the driver), a flip-flop's clock is four pins. "
-             "Few toggles can mean few hits: SNR is that of the same products. Weights stay; "
-             "reading and writing of memories, zero-point corrections, glitches, "
-             "clock trees and leakage are left out: a model, which shows how designs compare, "
-             "component by component. TOPS/W and TOPS/mm2 follow from the inputs (--node, "
-             "--voltage, --capacitance, --megahertz) that were chosen here and not fitted to "
-             "anything: beside the paper's figures, whose node, clock and "
-             "conditions are not known here, only the order of magnitude can be compared, and of "
-             "a logic core with no memory access against a whole macro.",
-    published=(Published("DS-CIM2, 1b x 1b, most likely at L = 64", 3566.1, "TOPS/W"),
-               Published("DS-CIM2, 1b x 1b, most likely at L = 64", 363.7, "TOPS/mm2"),
-               Published("the same as INT8, a 64th", 55.7, "TOPS/W", "computed"),
-               Published("the same as INT8, a 64th", 5.68, "TOPS/mm2", "computed")),
-    minutes=(0.5, 3), seeds={}, needs=partial(yosys, "energy"),
-    columns=(Column("design", "design"), Column("length", "L"), Column("cycles", "cycles"),
-             Column("snr", "SNR, dB", ".1f"),
-             *(Column(part, title, ",.1f") for part, title in PARTS.items()),
-             Column("pins", "pins", ",.1f"), Column("transistors", "transistors", ","),
-             Column("tops_per_watt", "TOPS/W", ",.1f"),
-             Column("tops_per_mm2", "TOPS/mm2", ",.2f"),
-             Column("tops_per_watt_1b", "1b TOPS/W", ",.0f"),
-             Column("tops_per_mm2_1b", "1b TOPS/mm2", ",.0f")),
-    cells=partial(_with, Inputs()), figure=figure, adapted=adapted)
+    "Yosys and simulated without delays on consecutive windows of stage2.second of the "
+    "shipped ResNet-8; toggles are weighted with the input pins that a net drives (one "
+    "more for each pin's wire, one for the driver), a flip-flop's clock is four pins. "
+    "Few toggles can mean few hits: SNR is that of the same products. Weights stay; "
+    "reading and writing of memories, zero-point corrections, glitches, "
+    "clock trees and leakage are left out: a model, which shows how designs compare, "
+    "component by component. TOPS/W and TOPS/mm2 follow from the inputs (--node, "
+    "--voltage, --capacitance, --megahertz) that were chosen here and not fitted to "
+    "anything: beside the paper's figures, whose node, clock and "
+    "conditions are not known here, only the order of magnitude can be compared, and of "
+    "a logic core with no memory access against a whole macro.",
+    published=(
+        Published("DS-CIM2, 1b x 1b, most likely at L = 64", 3566.1, "TOPS/W"),
+        Published("DS-CIM2, 1b x 1b, most likely at L = 64", 363.7, "TOPS/mm2"),
+        Published("the same as INT8, a 64th", 55.7, "TOPS/W", "computed"),
+        Published("the same as INT8, a 64th", 5.68, "TOPS/mm2", "computed"),
+    ),
+    minutes=(0.5, 3),
+    seeds={},
+    needs=partial(yosys, "energy"),
+    columns=(
+        Column("design", "design"),
+        Column("length", "L"),
+        Column("cycles", "cycles"),
+        Column("snr", "SNR, dB", ".1f"),
+        *(Column(part, title, ",.1f") for part, title in PARTS.items()),
+        Column("pins", "pins", ",.1f"),
+        Column("transistors", "transistors", ","),
+        Column("tops_per_watt", "TOPS/W", ",.1f"),
+        Column("tops_per_mm2", "TOPS/mm2", ",.2f"),
+        Column("tops_per_watt_1b", "1b TOPS/W", ",.0f"),
+        Column("tops_per_mm2_1b", "1b TOPS/mm2", ",.0f"),
+    ),
+    cells=partial(_with, Inputs()),
+    figure=figure,
+    adapted=adapted,
+)

@@ -28,15 +28,19 @@ PRODUCT_BITS = 16
 def cells(quick: bool) -> list[Cell]:
     """Each product and place of faults, all rates."""
     full = int(not quick)
-    return [Cell(f"{product}, {place}, {RATES[full]}, {IMAGES[full]} images, {TRIALS[full]} times",
-                 partial(_rates, product, place, full))
-            for product in ("ds-cim1", "exact INT8") for place in PLACES]
+    return [
+        Cell(
+            f"{product}, {place}, {RATES[full]}, {IMAGES[full]} images, {TRIALS[full]} times",
+            partial(_rates, product, place, full),
+        )
+        for product in ("ds-cim1", "exact INT8")
+        for place in PLACES
+    ]
 
 
 def _rates(product: str, place: str, full: int) -> Iterator[Row]:
     network = shipped_network(TUNED if product == "ds-cim1" else EXACT)
-    spec = dataclasses.replace(network.arithmetic, exact=product != "ds-cim1",
-                               activation_shift=0)
+    spec = dataclasses.replace(network.arithmetic, exact=product != "ds-cim1", activation_shift=0)
     images, labels = shipped_images(IMAGES[full])
     for rate in RATES[full]:
         right = []
@@ -44,24 +48,39 @@ def _rates(product: str, place: str, full: int) -> Iterator[Row]:
             rng = np.random.default_rng([SEED, trial, round(-np.log10(rate) * 10)])
             said = predictions(faulty(network, spec, place, rate, rng).outputs(images))
             right.append(float((said == labels).mean()))
-        yield {"product": product, "place": place, "rate": rate, "accuracy": float(np.mean(right)),
-               "lowest": min(right), "images": len(images), "trials": len(right), "seed": SEED}
+        yield {
+            "product": product,
+            "place": place,
+            "rate": rate,
+            "accuracy": float(np.mean(right)),
+            "lowest": min(right),
+            "images": len(images),
+            "trials": len(right),
+            "seed": SEED,
+        }
 
 
-def faulty(network: Network, spec: ProductSpec, place: str, rate: float,
-           rng: np.random.Generator) -> Evaluator:
+def faulty(
+    network: Network, spec: ProductSpec, place: str, rate: float, rng: np.random.Generator
+) -> Evaluator:
     """The network with every bit of a place of faults flipped with the probability `rate`.
 
     weights: flipped once, as memories hold them. activations: as they enter each product's
     window, anew for every image. streams: the bits of the OR trees, or of the exact products.
     """
     if place == "weights":
-        nodes = tuple(dataclasses.replace(node, weights=flipped(node.weights, rate, rng))
-                      if isinstance(node, Weighted) else node for node in network.nodes)
+        nodes = tuple(
+            dataclasses.replace(node, weights=flipped(node.weights, rate, rng))
+            if isinstance(node, Weighted)
+            else node
+            for node in network.nodes
+        )
         return Evaluator(dataclasses.replace(network, nodes=nodes), spec, threads=1)
-    wrap: Callable[[Weighted, PreparedNode], PreparedNode] = \
-        partial(FaultyInput, rate, rng) if place == "activations" else \
-        partial(FaultyStreams, rate, rng)
+    wrap: Callable[[Weighted, PreparedNode], PreparedNode] = (
+        partial(FaultyInput, rate, rng)
+        if place == "activations"
+        else partial(FaultyStreams, rate, rng)
+    )
     return Evaluator(network, spec, threads=1).wrapped(wrap)
 
 
@@ -76,8 +95,9 @@ def flipped(values: Int8, rate: float, rng: np.random.Generator) -> Int8:
 class FaultyInput:
     """A layer whose input's bits flip; a `PreparedNode`."""
 
-    def __init__(self, rate: float, rng: np.random.Generator, node: Weighted,
-                 inner: PreparedNode) -> None:
+    def __init__(
+        self, rate: float, rng: np.random.Generator, node: Weighted, inner: PreparedNode
+    ) -> None:
         self.layer, self._inner, self._rate, self._rng = inner.layer, inner, rate, rng
 
     def accumulate(self, x: Int8) -> Int64:
@@ -97,10 +117,16 @@ class FaultyStreams:
     16 bits of each product; whether a bit that flips was set is drawn evenly.
     """
 
-    def __init__(self, rate: float, rng: np.random.Generator, node: Weighted,
-                 inner: PreparedNode) -> None:
-        self.layer, self._inner, self._rate, self._rng, self._node = \
-            inner.layer, inner, rate, rng, node
+    def __init__(
+        self, rate: float, rng: np.random.Generator, node: Weighted, inner: PreparedNode
+    ) -> None:
+        self.layer, self._inner, self._rate, self._rng, self._node = (
+            inner.layer,
+            inner,
+            rate,
+            rng,
+            node,
+        )
         self._sides = [] if self.layer.product.exact else list(self._signed())
 
     def _signed(self) -> Iterator[tuple[PreparedNode, int, int]]:
@@ -121,8 +147,13 @@ class FaultyStreams:
     def run(self, x: Int8) -> Int8:
         """As `PreparedNode.run`."""
         node = self._node
-        return requantise(self.accumulate(x), node.multiplier, node.shift, self.layer.output_zero,
-                          self.layer.clamp)
+        return requantise(
+            self.accumulate(x),
+            node.multiplier,
+            node.shift,
+            self.layer.output_zero,
+            self.layer.clamp,
+        )
 
     def _stream_flips(self, x: Int8) -> Int64:
         """What the flips add to the signed counts."""
@@ -132,8 +163,11 @@ class FaultyStreams:
         for ready, side, sign in self._sides:
             some = np.where((x.astype(np.int16) - zero) * side > 0, x, zero).astype(np.int8)
             ones[sign] = ones[sign] + np.abs(ready.accumulate(some) >> product.decode_shift)
-        added = [self._rng.binomial(bits - ones[sign], self._rate)
-                 - self._rng.binomial(ones[sign], self._rate) for sign in (1, -1)]
+        added = [
+            self._rng.binomial(bits - ones[sign], self._rate)
+            - self._rng.binomial(ones[sign], self._rate)
+            for sign in (1, -1)
+        ]
         return np.asarray(added[0] - added[1], np.int64)
 
     def _product_flips(self, shape: tuple[int, ...]) -> Int64:
@@ -150,8 +184,13 @@ def figure(drawing: Any, rows: Rows) -> None:
     for panel, place in zip(drawing.subplots(1, 3, sharey=True), PLACES, strict=True):
         for style, product in (("C0-o", "ds-cim1"), ("C3--s", "exact INT8")):
             mine = [row for row in rows if (row["place"], row["product"]) == (place, product)]
-            panel.plot([row["rate"] for row in mine], [100 * row["accuracy"] for row in mine],
-                       style, label=product, markersize=4)
+            panel.plot(
+                [row["rate"] for row in mine],
+                [100 * row["accuracy"] for row in mine],
+                style,
+                label=product,
+                markersize=4,
+            )
         panel.set(title=f"bits of {place}", xscale="log", xlabel="share of bits flipped")
         panel.grid(alpha=0.3)
     panel.legend(fontsize=8)
@@ -159,15 +198,25 @@ def figure(drawing: Any, rows: Rows) -> None:
 
 
 STUDY = Study(
-    name="faults", title="Bits that flip",
+    name="faults",
+    title="Bits that flip",
     question="The shipped ResNet-8 for Fashion-MNIST, fine-tuned for DS-CIM1 at L = 256, and its "
-             "exact INT8 original, on shipped images. A flipped bit of a stream is worth one hit, "
-             "of an exact product up to half of its range; in weights and activations, which are "
-             "binary words in both, the products share the damage. Flips are random and "
-             "independent: a model of faults, not of a technology.",
-    published=(), minutes=(0.5, 9), seeds={"flips": SEED},
-    columns=(Column("product", "product"), Column("place", "bits of"),
-             Column("rate", "rate", ".0e"), Column("accuracy", "accuracy", ".2%"),
-             Column("lowest", "lowest", ".2%"), Column("images", "images"),
-             Column("trials", "trials")),
-    cells=cells, figure=figure)
+    "exact INT8 original, on shipped images. A flipped bit of a stream is worth one hit, "
+    "of an exact product up to half of its range; in weights and activations, which are "
+    "binary words in both, the products share the damage. Flips are random and "
+    "independent: a model of faults, not of a technology.",
+    published=(),
+    minutes=(0.5, 9),
+    seeds={"flips": SEED},
+    columns=(
+        Column("product", "product"),
+        Column("place", "bits of"),
+        Column("rate", "rate", ".0e"),
+        Column("accuracy", "accuracy", ".2%"),
+        Column("lowest", "lowest", ".2%"),
+        Column("images", "images"),
+        Column("trials", "trials"),
+    ),
+    cells=cells,
+    figure=figure,
+)

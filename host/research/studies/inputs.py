@@ -5,8 +5,12 @@ from pathlib import Path
 
 from dscim.errors import UserError
 
-LIMITS = {"node": (2, 250, "nm"), "voltage": (0.2, 3.0, "V"), "capacitance": (0.01, 10.0, "fF"),
-          "megahertz": (1, 5000, "MHz")}
+LIMITS = {
+    "node": (2, 250, "nm"),
+    "voltage": (0.2, 3.0, "V"),
+    "capacitance": (0.01, 10.0, "fF"),
+    "megahertz": (1, 5000, "MHz"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +33,11 @@ class Inputs:
         for name, (low, high, unit) in LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise UserError(f"The model's {name} {value:g} {unit} is outside {low:g}..{high:g} "
-                                f"{unit}.")
+                raise UserError(
+                    f"The model's {name} {value:g} {unit} is outside {low:g}..{high:g} {unit}."
+                )
         if self.liberty and not self.liberty.is_file():
-            raise UserError(f"There is no Liberty file '{self.liberty}'; give one of a standard "
-                            "cell library (.lib).")
+            raise UserError(
+                f"There is no Liberty file '{self.liberty}'; give one of a standard "
+                "cell library (.lib)."
+            )

@@ -14,12 +14,13 @@ from dscim.host.network import Network, load
 from dscim.host.research.calibrate.lengths import cycles
 from dscim.host.research.studies.study import Cell, Column, Published, Row, Rows, Study
 
-TABLES = {"Fashion-MNIST, ResNet-8": ("fashion-resnet8", "fashion-resnet8"),
-          "CIFAR-10 (JPEG), ResNet-8": ("cifar10-resnet8", "cifar10-resnet8"),
-          "CIFAR-10 (JPEG), ResNet-8, sequence table wide":
-              ("cifar10-resnet8-wide", "cifar10-resnet8"),
-          "CIFAR-10 (JPEG), MLPerf Tiny ResNet-8": ("mlperf-resnet8", None),
-          "250 photographs, MobileNetV2": ("imagenet-mobilenetv2", None)}
+TABLES = {
+    "Fashion-MNIST, ResNet-8": ("fashion-resnet8", "fashion-resnet8"),
+    "CIFAR-10 (JPEG), ResNet-8": ("cifar10-resnet8", "cifar10-resnet8"),
+    "CIFAR-10 (JPEG), ResNet-8, sequence table wide": ("cifar10-resnet8-wide", "cifar10-resnet8"),
+    "CIFAR-10 (JPEG), MLPerf Tiny ResNet-8": ("mlperf-resnet8", None),
+    "250 photographs, MobileNetV2": ("imagenet-mobilenetv2", None),
+}
 """The measured tables in host/data, and the network where it ships beside."""
 
 COPIES = 64
@@ -44,12 +45,17 @@ def _network(name: str) -> Iterator[Row]:
             network = load(path)
     for row in table["rows"]:
         spec = ProductSpec.from_json(row["settings"])
-        yield {"network": name, "images": table["images"],
-               "variant": "exact INT8" if spec.exact else
-               {16: "ds-cim1", 64: "ds-cim2"}[spec.or_width],
-               "length": None if spec.exact else spec.length,
-               **{field: row.get(field) for field in ("as_is", "calibrated", "fine_tuned")},
-               **(_cycles(network, spec) if network else {}), "file": f"{file}-table.json"}
+        yield {
+            "network": name,
+            "images": table["images"],
+            "variant": "exact INT8"
+            if spec.exact
+            else {16: "ds-cim1", 64: "ds-cim2"}[spec.or_width],
+            "length": None if spec.exact else spec.length,
+            **{field: row.get(field) for field in ("as_is", "calibrated", "fine_tuned")},
+            **(_cycles(network, spec) if network else {}),
+            "file": f"{file}-table.json",
+        }
 
 
 def _cycles(network: Network, spec: ProductSpec) -> Row:
@@ -61,14 +67,17 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]
     short = ProductSpec(16, 16)
-    asked = sum(cycles(dataclasses.replace(shared(layer, best_sharing(device, layer)),
-                                           product=short)) for layer in layers) \
-        // default_macro(short.or_width, short.sequence).cycles(short)
+    asked = sum(
+        cycles(dataclasses.replace(shared(layer, best_sharing(device, layer)), product=short))
+        for layer in layers
+    ) // default_macro(short.or_width, short.sequence).cycles(short)
     found = {"engine_cycles": sum(product_cycles(device, layer) for layer in layers)}
     if not spec.exact:
         array = MacroSpec(or_width=spec.or_width, form="array", lanes=COPIES)
-        found |= {"macro_cycles": asked * macro.cycles(spec),
-                  "array_cycles": asked * array.cycles(spec)}
+        found |= {
+            "macro_cycles": asked * macro.cycles(spec),
+            "array_cycles": asked * array.cycles(spec),
+        }
     return found
 
 
@@ -78,44 +87,71 @@ def figure(drawing: Any, rows: Rows) -> None:
         for place, name in enumerate(TABLES):
             mine = [row for row in rows if (row["network"], row["variant"]) == (name, variant)]
             for field, line in (("calibrated", "--o"), ("fine_tuned", "-s")):
-                shown = sorted((row["length"], 100 * row[field]) for row in mine
-                               if row[field] is not None)
+                shown = sorted(
+                    (row["length"], 100 * row[field]) for row in mine if row[field] is not None
+                )
                 if shown:
-                    panel.plot(*zip(*shown, strict=True), line, color=f"C{place}", markersize=4,
-                               label=f"{name}, {field.replace('_', '-')}")
+                    panel.plot(
+                        *zip(*shown, strict=True),
+                        line,
+                        color=f"C{place}",
+                        markersize=4,
+                        label=f"{name}, {field.replace('_', '-')}",
+                    )
             exact = next(row for row in rows if row["network"] == name)
             panel.axhline(100 * exact["as_is"], color=f"C{place}", linewidth=0.6, linestyle=":")
-        panel.plot((64, 128, 256), PAPER[variant], "k*-", markersize=11,
-                   label="paper, ResNet18 on CIFAR-10")
-        panel.set(title=variant, xscale="log", xlabel="stream length L",
-                  xticks=(64, 128, 256, 1024), xticklabels=("64", "128", "256", "1024"),
-                  ylabel="accuracy (%); dotted: exact INT8")
+        panel.plot(
+            (64, 128, 256),
+            PAPER[variant],
+            "k*-",
+            markersize=11,
+            label="paper, ResNet18 on CIFAR-10",
+        )
+        panel.set(
+            title=variant,
+            xscale="log",
+            xlabel="stream length L",
+            xticks=(64, 128, 256, 1024),
+            xticklabels=("64", "128", "256", "1024"),
+            ylabel="accuracy (%); dotted: exact INT8",
+        )
         panel.minorticks_off()
         panel.grid(alpha=0.3)
-    drawing.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2,
-                   fontsize=7)
+    drawing.legend(
+        *panel.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7
+    )
 
 
 STUDY = Study(
-    name="length", title="Accuracy and cycles over the stream length",
+    name="length",
+    title="Accuracy and cycles over the stream length",
     question="The zoo's networks as quantised, calibrated (no labels, no training) and fine-tuned, "
-             "sequence counter unless one is named, signed mode split. Accuracies are read from "
-             "host/data/*-table.json, which `dscim dev accuracy` measured on all test images "
-             " (the command is in host/data/README.md); cycles are computed: of the whole "
-             "engine by its cycle model, of the default macro, and of the paper's array with 64 "
-             "copies on the same products. Where a table cannot give so many samples at once, "
-             "device and macro take one a cycle. The networks are smaller than the paper's "
-             "ResNet18.",
-    published=tuple(Published(f"ResNet18 on CIFAR-10, {variant}, L = {length}", value, "%",
-                              "secondary source")
-                    for variant, values in PAPER.items()
-                    for length, value in zip((64, 128, 256), values, strict=True)),
-    minutes=(0.1, 0.1), seeds={},
-    columns=(Column("network", "network"), Column("variant", "product"), Column("length", "L"),
-             Column("images", "images"), Column("as_is", "as is", ".2%"),
-             Column("calibrated", "calibrated", ".2%"),
-             Column("fine_tuned", "fine-tuned", ".2%"),
-             Column("engine_cycles", "engine cycles", ","),
-             Column("macro_cycles", "macro cycles", ","),
-             Column("array_cycles", "64 copies", ",")),
-    cells=cells, figure=figure)
+    "sequence counter unless one is named, signed mode split. Accuracies are read from "
+    "host/data/*-table.json, which `dscim dev accuracy` measured on all test images "
+    " (the command is in host/data/README.md); cycles are computed: of the whole "
+    "engine by its cycle model, of the default macro, and of the paper's array with 64 "
+    "copies on the same products. Where a table cannot give so many samples at once, "
+    "device and macro take one a cycle. The networks are smaller than the paper's "
+    "ResNet18.",
+    published=tuple(
+        Published(f"ResNet18 on CIFAR-10, {variant}, L = {length}", value, "%", "secondary source")
+        for variant, values in PAPER.items()
+        for length, value in zip((64, 128, 256), values, strict=True)
+    ),
+    minutes=(0.1, 0.1),
+    seeds={},
+    columns=(
+        Column("network", "network"),
+        Column("variant", "product"),
+        Column("length", "L"),
+        Column("images", "images"),
+        Column("as_is", "as is", ".2%"),
+        Column("calibrated", "calibrated", ".2%"),
+        Column("fine_tuned", "fine-tuned", ".2%"),
+        Column("engine_cycles", "engine cycles", ","),
+        Column("macro_cycles", "macro cycles", ","),
+        Column("array_cycles", "64 copies", ","),
+    ),
+    cells=cells,
+    figure=figure,
+)

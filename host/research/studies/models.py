@@ -21,9 +21,16 @@ TOPICS = ("naming", "objects", "exceptions", "typesmapping")
 
 WINDOWS, TOKENS = (1, 4), (64, 128)
 
-PROMPTS = ("The capital of France is", "Water boils at a temperature of one hundred degrees",
-           "The opposite of hot is", "Once upon a", "Two plus two is equal to",
-           "The sun rises in the", "A week has seven", "The largest ocean on Earth is the")
+PROMPTS = (
+    "The capital of France is",
+    "Water boils at a temperature of one hundred degrees",
+    "The opposite of hot is",
+    "Once upon a",
+    "Two plus two is equal to",
+    "The sun rises in the",
+    "A week has seven",
+    "The largest ocean on Earth is the",
+)
 
 MODEL = "SmolLM2-135M, FP8 (E4M3)"
 
@@ -49,16 +56,20 @@ ARITHMETICS: dict[str, tuple[ProductSpec | None, bool, bool]] = {
     "DS-CIM2, L = 256, table, turned": (_ds_cim(64, 256, "gaussian"), True, False),
     "DS-CIM1, L = 256, table, turned": (_ds_cim(16, 256, "gaussian"), True, True),
     "DS-CIM1, L = 256, scaled table, turned": (_ds_cim(16, 256, "gaussian-scaled"), True, True),
-    "DS-CIM1, L = 1024, table, turned": (_ds_cim(16, 1024, "gaussian"), True, False)}
+    "DS-CIM1, L = 1024, table, turned": (_ds_cim(16, 1024, "gaussian"), True, False),
+}
 """Arithmetic (None: float32), whether tiles are turned by a Hadamard matrix, in --quick."""
 
-TABLES = {"MobileNetV2, 250 photographs": "imagenet-mobilenetv2",
-          "ResNet-8, CIFAR-10 (JPEG)": "cifar10-resnet8"}
+TABLES = {
+    "MobileNetV2, 250 photographs": "imagenet-mobilenetv2",
+    "ResNet-8, CIFAR-10 (JPEG)": "cifar10-resnet8",
+}
 
 NOT_RUN = {
     "ResNet18, CIFAR-10": "`dscim dev train all --experiment cifar10-resnet18` takes days "
-                          "on two cores; ResNet-8 stands for it",
-    "ResNet-50, ImageNet": "no weights in reach; `dscim import` takes a user's own as ONNX QDQ"}
+    "on two cores; ResNet-8 stands for it",
+    "ResNet-50, ImageNet": "no weights in reach; `dscim import` takes a user's own as ONNX QDQ",
+}
 """What the paper ran and this study did not, and why."""
 
 
@@ -70,8 +81,11 @@ def cells(quick: bool) -> list[Cell]:
     except UserError:
         return [Cell(f"{MODEL}, without its file", _missing), *found]
     shape = WINDOWS[not quick], TOKENS[not quick], 4 if quick else len(PROMPTS)
-    language = [Cell(f"{name}, {shape}", partial(_scored, name, *shape))
-                for name, (_, _, soon) in ARITHMETICS.items() if soon or not quick]
+    language = [
+        Cell(f"{name}, {shape}", partial(_scored, name, *shape))
+        for name, (_, _, soon) in ARITHMETICS.items()
+        if soon or not quick
+    ]
     if not quick:
         language.append(Cell("block 0 on the simulated SoC", _on_soc))
     return [*language, *found]
@@ -86,8 +100,10 @@ def _texts(windows: int, tokens: int, prompts: int) -> list[Any]:
     """Tokens of the windows, then those of the prompts."""
     _, tokenizer = load_model(find_model())
     texts = [tokenizer.encode(topics[name])[:tokens] for name in TOPICS[:windows]]
-    return [np.array(each) for each in
-            (*texts, *(tokenizer.encode(prompt) for prompt in PROMPTS[:prompts]))]
+    return [
+        np.array(each)
+        for each in (*texts, *(tokenizer.encode(prompt) for prompt in PROMPTS[:prompts]))
+    ]
 
 
 @cache
@@ -107,26 +123,40 @@ def _scored(name: str, windows: int, tokens: int, prompts: int) -> Iterator[Row]
     spec, turned, _ = ARITHMETICS[name]
     same = sum(a == b for a, b in zip(behind, wanted, strict=True))
     text = np.concatenate(_texts(windows, tokens, prompts)[:windows])
-    yield {"model": MODEL, "product": name, "perplexity": score.perplexity,
-           "agreement": score.agreement(truth), "prompts": f"{same} of {prompts}",
-           "positions": windows * tokens, "turned": turned,
-           "settings": None if spec is None else spec.to_json(),
-           "next_tokens": dict(zip(PROMPTS, behind, strict=False)),
-           "text": sha256(text.astype("<i4").tobytes()).hexdigest()[:16]}
+    yield {
+        "model": MODEL,
+        "product": name,
+        "perplexity": score.perplexity,
+        "agreement": score.agreement(truth),
+        "prompts": f"{same} of {prompts}",
+        "positions": windows * tokens,
+        "turned": turned,
+        "settings": None if spec is None else spec.to_json(),
+        "next_tokens": dict(zip(PROMPTS, behind, strict=False)),
+        "text": sha256(text.astype("<i4").tobytes()).hexdigest()[:16],
+    }
 
 
 def _on_soc() -> Iterator[Row]:
     """All seven matrices of the first block on the default device in Verilator."""
     from dscim.host.device.target import open_target  # noqa: PLC0415 - a simulator
     from dscim.host.research.language.device import run_block  # noqa: PLC0415 - a simulator
+
     model, _ = load_model(find_model())
     tokens = _texts(1, TOKENS[0], 1)[1][:4]
     with open_target("sim", SocSpec()) as device:
         run = run_block(device, model, tokens, _ds_cim(16, 256))
-    yield {"model": MODEL, "product": "DS-CIM1, L = 256", "sums": run.sums,
-           "differing": run.differing, "cycles": run.cycles, "products": run.products,
-           "positions": len(tokens), "note": f"block 0, its 7 matrices, on the simulated SoC: "
-           f"{run.differing} of {run.sums} sums of tiles differ from the reference"}
+    yield {
+        "model": MODEL,
+        "product": "DS-CIM1, L = 256",
+        "sums": run.sums,
+        "differing": run.differing,
+        "cycles": run.cycles,
+        "products": run.products,
+        "positions": len(tokens),
+        "note": f"block 0, its 7 matrices, on the simulated SoC: "
+        f"{run.differing} of {run.sums} sums of tiles differ from the reference",
+    }
 
 
 def _images() -> Iterator[Row]:
@@ -136,9 +166,12 @@ def _images() -> Iterator[Row]:
         for row in json.loads(path.read_text())["rows"]:
             spec = ProductSpec.from_json(row["settings"])
             variant = "DS-CIM1" if spec.or_width == 16 else "DS-CIM2"
-            yield {"model": model, "product": "exact INT8" if spec.exact else
-                   f"{variant}, L = {spec.length}", "settings": row["settings"],
-                   **{field: row.get(field) for field in ("as_is", "calibrated", "fine_tuned")}}
+            yield {
+                "model": model,
+                "product": "exact INT8" if spec.exact else f"{variant}, L = {spec.length}",
+                "settings": row["settings"],
+                **{field: row.get(field) for field in ("as_is", "calibrated", "fine_tuned")},
+            }
     for model, why in NOT_RUN.items():
         yield {"model": model, "product": "-", "note": f"not run: {why}"}
 
@@ -150,12 +183,17 @@ def figure(drawing: Any, rows: Rows) -> None:
         drawing.text(0.5, 0.5, "The language model was not run: its file is not here.", ha="center")
         return
     names = [row["product"] for row in mine]
-    colours = ["C2" if row["turned"] else "C1" if "DS-CIM" in row["product"] else "C0"
-               for row in mine]
+    colours = [
+        "C2" if row["turned"] else "C1" if "DS-CIM" in row["product"] else "C0" for row in mine
+    ]
     left, right = drawing.subplots(1, 2, sharey=True)
     bars = left.barh(names, [row["perplexity"] for row in mine], color=colours)
-    left.bar_label(bars, [format(row["perplexity"], ",.1f" if row["perplexity"] < 1e5 else ".1e")
-                          for row in mine], fontsize=7, padding=2)
+    left.bar_label(
+        bars,
+        [format(row["perplexity"], ",.1f" if row["perplexity"] < 1e5 else ".1e") for row in mine],
+        fontsize=7,
+        padding=2,
+    )
     left.set(xscale="log", xlabel="perplexity; dotted: chance")
     left.axvline(49152, color="k", linestyle=":", linewidth=0.8)
     left.margins(x=0.25)
@@ -168,21 +206,32 @@ def figure(drawing: Any, rows: Rows) -> None:
 
 
 STUDY = Study(
-    name="models", title="Networks of the paper's kinds",
+    name="models",
+    title="Networks of the paper's kinds",
     question="SmolLM2-135M-Instruct (as shipped in 4 bits, dequantised: the FP32 row) with weights "
-             "and activations of its seven matrices a block in FP8 (E4M3), mantissas aligned to "
-             "int8 by tiles of 128 rows as arXiv 2602.05743 does, multiplied exactly or by the "
-             "bit-exact emulator of DS-CIM, without calibration or training; attention's own "
-             "products, norms and the output are float32. Perplexity is of the first tokens of "
-             "pages of Python's documentation. Turned: each tile of both operands goes through a "
-             "Hadamard matrix first, which leaves products as they are and makes operands "
-             "Gaussian, as sequence table (gaussian) wants them; scaled table: gaussian-scaled, "
-             "with its gain. Networks of images are read from host/data/*-table.json. The paper "
-             "ran FP8 LLaMA-7B and INT8 ResNet50; its figures for them are not known here.",
-    published=(), minutes=(2, 16), seeds={},
-    columns=(Column("model", "model"), Column("product", "product"),
-             Column("perplexity", "perplexity", ",.2f"),
-             Column("agreement", "agreement", ".1%"), Column("prompts", "prompts"),
-             Column("as_is", "as is", ".2%"), Column("calibrated", "calibrated", ".2%"),
-             Column("fine_tuned", "fine-tuned", ".2%"), Column("note", "note")),
-    cells=cells, figure=figure)
+    "and activations of its seven matrices a block in FP8 (E4M3), mantissas aligned to "
+    "int8 by tiles of 128 rows as arXiv 2602.05743 does, multiplied exactly or by the "
+    "bit-exact emulator of DS-CIM, without calibration or training; attention's own "
+    "products, norms and the output are float32. Perplexity is of the first tokens of "
+    "pages of Python's documentation. Turned: each tile of both operands goes through a "
+    "Hadamard matrix first, which leaves products as they are and makes operands "
+    "Gaussian, as sequence table (gaussian) wants them; scaled table: gaussian-scaled, "
+    "with its gain. Networks of images are read from host/data/*-table.json. The paper "
+    "ran FP8 LLaMA-7B and INT8 ResNet50; its figures for them are not known here.",
+    published=(),
+    minutes=(2, 16),
+    seeds={},
+    columns=(
+        Column("model", "model"),
+        Column("product", "product"),
+        Column("perplexity", "perplexity", ",.2f"),
+        Column("agreement", "agreement", ".1%"),
+        Column("prompts", "prompts"),
+        Column("as_is", "as is", ".2%"),
+        Column("calibrated", "calibrated", ".2%"),
+        Column("fine_tuned", "fine-tuned", ".2%"),
+        Column("note", "note"),
+    ),
+    cells=cells,
+    figure=figure,
+)

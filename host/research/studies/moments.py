@@ -32,8 +32,7 @@ class Moments:
 
 
 def group_moments(points: npt.NDArray[np.integer], decode: float, a: Axis, w: Axis) -> Moments:
-    """Moments of one OR group. points: (2, G, m) local thresholds; decode: what a count is worth.
-    """
+    """Moments of one OR group. points: (2, G, m) local thresholds; decode: the value of a count."""
     p, q = points.astype(np.intp)
     mean = decode * (a.signed[p] * w.signed[q]).sum(axis=1)
     both = decode * (a.valued[p] * w.valued[q]).sum(axis=1)
@@ -44,15 +43,20 @@ def group_moments(points: npt.NDArray[np.integer], decode: float, a: Axis, w: Ax
     variance = square - mean**2
     covariance = both - mean * true
     true_variance = a.square * w.square - true**2
-    return Moments(float((mean - true).sum()),
-                   float((variance - 2 * covariance + true_variance).sum()),
-                   float(variance.sum()), float(covariance.sum()), len(p) * true_variance)
+    return Moments(
+        float((mean - true).sum()),
+        float((variance - 2 * covariance + true_variance).sum()),
+        float(variance.sum()),
+        float(covariance.sum()),
+        len(p) * true_variance,
+    )
 
 
 def moments(spec: ProductSpec, operands: Distribution, truncated: bool = False) -> Moments:
     """Moments of one OR group as `spec` computes it."""
-    return group_moments(region_thresholds(spec), float(1 << spec.decode_shift),
-                         *axes(spec, operands, truncated))
+    return group_moments(
+        region_thresholds(spec), float(1 << spec.decode_shift), *axes(spec, operands, truncated)
+    )
 
 
 def rms(groups: int, each: Moments) -> float:

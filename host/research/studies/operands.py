@@ -60,8 +60,9 @@ class Axis:
     square: float
 
 
-def axes(spec: ProductSpec, operands: Distribution, truncated: bool = False,
-         bits: int | None = None) -> tuple[Axis, Axis]:
+def axes(
+    spec: ProductSpec, operands: Distribution, truncated: bool = False, bits: int | None = None
+) -> tuple[Axis, Axis]:
     """The activations' axis and the weights'.
 
     The true value is x - z and w in split, a' and w' in offset, where the rest is exact.
@@ -77,13 +78,23 @@ def axes(spec: ProductSpec, operands: Distribution, truncated: bool = False,
     else:
         a_true, w_true = INTEGERS - operands.zero_point, INTEGERS
     shift = spec.operand_shift if bits is None else 8 - bits
-    return (_axis(a >> shift, a_sign, a_true, operands.activations),
-            _axis(w >> shift, w_sign, w_true, operands.weights))
+    return (
+        _axis(a >> shift, a_sign, a_true, operands.activations),
+        _axis(w >> shift, w_sign, w_true, operands.weights),
+    )
 
 
-def _axis(level: npt.NDArray[np.int64], sign: npt.NDArray[np.int64], true: npt.NDArray[np.int64],
-          probability: Float64) -> Axis:
+def _axis(
+    level: npt.NDArray[np.int64],
+    sign: npt.NDArray[np.int64],
+    true: npt.NDArray[np.int64],
+    probability: Float64,
+) -> Axis:
     above = level[None] > np.arange(256)[:, None]
-    return Axis(above @ probability, above @ (probability * sign),
-                above @ (probability * sign * true), float(probability @ true),
-                float(probability @ true**2))
+    return Axis(
+        above @ probability,
+        above @ (probability * sign),
+        above @ (probability * sign * true),
+        float(probability @ true),
+        float(probability @ true**2),
+    )

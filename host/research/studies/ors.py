@@ -24,8 +24,9 @@ groups' counts say of sum(a'w'), (vectors,)."""
 def plain(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator) -> Float64:
     """Every row has independent streams; rows that fire together count once."""
     shape = (*a.shape, length)
-    fired = (a[..., None] > rng.integers(0, 256, shape)) & (w[..., None] > rng.integers(
-        0, 256, shape))
+    fired = (a[..., None] > rng.integers(0, 256, shape)) & (
+        w[..., None] > rng.integers(0, 256, shape)
+    )
     return _ored(fired, or_width) * (FULL / length)
 
 
@@ -41,26 +42,39 @@ def remapped(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Gene
     return _ored(fired, or_width) * (or_width * FULL / length)
 
 
-WAYS: dict[str, Way] = {"plain OR": plain, "regions without remapping": gated,
-                        "DS-CIM (remapped)": remapped}
+WAYS: dict[str, Way] = {
+    "plain OR": plain,
+    "regions without remapping": gated,
+    "DS-CIM (remapped)": remapped,
+}
 
 
-def estimates(way: Way, a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator
-              ) -> Float64:
+def estimates(
+    way: Way, a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator
+) -> Float64:
     """`way` on all vectors, in bounded memory."""
-    return np.concatenate([way(a[start:start + BLOCK], w[start:start + BLOCK], or_width, length,
-                               rng) for start in range(0, len(a), BLOCK)])
+    return np.concatenate(
+        [
+            way(a[start : start + BLOCK], w[start : start + BLOCK], or_width, length, rng)
+            for start in range(0, len(a), BLOCK)
+        ]
+    )
 
 
-def way_cells(rows: Callable[[str, str, int], Iterator[Row]], variants: Iterable[str],
-              vectors: int) -> list[Cell]:
+def way_cells(
+    rows: Callable[[str, str, int], Iterator[Row]], variants: Iterable[str], vectors: int
+) -> list[Cell]:
     """A cell for each way and variant: rows(way, variant, vectors)."""
-    return [Cell(f"{name}, {variant}, {vectors} vectors", partial(rows, name, variant, vectors))
-            for variant in variants for name in WAYS]
+    return [
+        Cell(f"{name}, {variant}, {vectors} vectors", partial(rows, name, variant, vectors))
+        for variant in variants
+        for name in WAYS
+    ]
 
 
-def _gated(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator, shrink: int
-           ) -> npt.NDArray[np.bool_]:
+def _gated(
+    a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator, shrink: int
+) -> npt.NDArray[np.bool_]:
     """(vectors, ROWS, length) row bits: within the row's region and below both operands.
 
     shrink: 1, or the regions of a side: operands then count from their region's corner.

@@ -32,10 +32,13 @@ def new_figure(tall: bool = False) -> Any:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise UserError("Figures need matplotlib: pip install 'dscim[studies]', or leave "
-                        "--figure and --report out.") from error
+        raise UserError(
+            "Figures need matplotlib: pip install 'dscim[studies]', or leave "
+            "--figure and --report out."
+        ) from error
     if tall:
         from dscim.host.research.studies.tall import TallFigure  # noqa: PLC0415 - an extra
+
         return TallFigure()
     return Figure(figsize=SIZE, layout="constrained")
 
@@ -46,13 +49,15 @@ def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:
     tall: as `new_figure` has it.
     """
     import matplotlib  # noqa: PLC0415 - an extra
+
     figure = new_figure(tall)
     outcome.study.figure(figure, outcome.rows)
     packed = io.BytesIO()
     salt = f"{outcome.study.name}, {'tall' if tall else 'wide'}"
     with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
-        figure.savefig(packed, format=form, dpi=150,
-                       metadata={"Date": None} if form == "svg" else None)
+        figure.savefig(
+            packed, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None
+        )
     return packed.getvalue()
 
 

@@ -51,11 +51,15 @@ def save_page(path: Path | None, outcomes: Sequence[Outcome]) -> None:
 
 
 def _page(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    yield ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-           '<meta name="viewport" content="width=device-width, initial-scale=1">'
-           f"<title>DS-CIM: studies</title><style>{STYLE}</style></head><body>")
-    yield ("<h1>DS-CIM: tables and figures, computed</h1><p>Each part was computed by the command "
-           "that it names and stands beside the paper's values (arXiv 2601.06724).</p><nav>")
+    yield (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>DS-CIM: studies</title><style>{STYLE}</style></head><body>"
+    )
+    yield (
+        "<h1>DS-CIM: tables and figures, computed</h1><p>Each part was computed by the command "
+        "that it names and stands beside the paper's values (arXiv 2601.06724).</p><nav>"
+    )
     yield from (f'<a href="#{done.study.name}">{done.study.name}</a>' for done in outcomes)
     yield "</nav>"
     for done in outcomes:
@@ -68,16 +72,24 @@ def _section(done: Outcome) -> Iterator[str]:
     yield f'<section id="{study.name}"><h2>{escape(study.title)}</h2>'
     yield "<p>" + CODE.sub(r"<code>\1</code>", escape(study.question)) + "</p>"
     seeds = ", ".join(f"{what} {seed}" for what, seed in study.seeds.items()) or "none"
-    yield (f"<p><code>{escape(done.command)}</code>: {len(done.rows)} rows in {done.seconds:.0f} s"
-           f"{' (quick: fewer points than the full run)' if done.quick else ''}; "
-           f"seeds: {escape(seeds)}.</p>")
+    yield (
+        f"<p><code>{escape(done.command)}</code>: {len(done.rows)} rows in {done.seconds:.0f} s"
+        f"{' (quick: fewer points than the full run)' if done.quick else ''}; "
+        f"seeds: {escape(seeds)}.</p>"
+    )
     for name in ("wide", "tall"):
         svg = drawn(done, "svg", tall=name == "tall").decode()
-        yield f'<figure class="{name}">{svg[svg.index("<svg"):]}</figure>'
+        yield f'<figure class="{name}">{svg[svg.index("<svg") :]}</figure>'
     if facts["published"]:
-        yield "<ul>" + "".join(
-            f"<li>Published: {escape(each['what'])}: {each['value']:g} {escape(each['unit'])} "
-            f"({escape(each['source'])})</li>" for each in facts["published"]) + "</ul>"
+        yield (
+            "<ul>"
+            + "".join(
+                f"<li>Published: {escape(each['what'])}: {each['value']:g} {escape(each['unit'])} "
+                f"({escape(each['source'])})</li>"
+                for each in facts["published"]
+            )
+            + "</ul>"
+        )
     yield from _aims(facts["aims"])
     yield from _table(done)
     yield "</section>"
@@ -85,27 +97,40 @@ def _section(done: Outcome) -> Iterator[str]:
 
 def _aims(lines: Sequence[Row]) -> Iterator[str]:
     if lines:
-        yield "<ul>" + "".join(
-            f'<li>Aim: {escape(each["what"])}: {each["bound"]} {each["aim"]:g} '
-            f'{escape(each["unit"])}; measured {each["measured"]:.4g}: '
-            f'<span class="{"held" if each["held"] else "missed"}">'
-            f'{"held" if each["held"] else "missed"}</span></li>' for each in lines) + "</ul>"
+        yield (
+            "<ul>"
+            + "".join(
+                f"<li>Aim: {escape(each['what'])}: {each['bound']} {each['aim']:g} "
+                f"{escape(each['unit'])}; measured {each['measured']:.4g}: "
+                f'<span class="{"held" if each["held"] else "missed"}">'
+                f"{'held' if each['held'] else 'missed'}</span></li>"
+                for each in lines
+            )
+            + "</ul>"
+        )
 
 
 def _table(done: Outcome) -> Iterator[str]:
     columns, rows = done.study.columns, [row for row in done.rows if done.study.shown(row)]
-    number = [any(isinstance(row.get(column.field), int | float) for row in rows)
-              for column in columns]
+    number = [
+        any(isinstance(row.get(column.field), int | float) for row in rows) for column in columns
+    ]
     kind = [' class="number"' if each else "" for each in number]
     if len(rows) > LONG_TABLE:
         yield f"<details><summary>All {len(rows)} rows</summary>"
     yield '<div class="scroll"><table><thead><tr>'
-    yield "".join(f"<th{each}>{escape(column.title)}</th>"
-                  for column, each in zip(columns, kind, strict=True))
+    yield "".join(
+        f"<th{each}>{escape(column.title)}</th>" for column, each in zip(columns, kind, strict=True)
+    )
     yield "</tr></thead><tbody>"
     for row in rows:
-        yield "<tr>" + "".join(_cell(column.text(row), each) for column, each
-                               in zip(columns, kind, strict=True)) + "</tr>"
+        yield (
+            "<tr>"
+            + "".join(
+                _cell(column.text(row), each) for column, each in zip(columns, kind, strict=True)
+            )
+            + "</tr>"
+        )
     yield "</tbody></table></div>" + ("</details>" if len(rows) > LONG_TABLE else "")
 
 

@@ -65,8 +65,9 @@ def error_of(form: Form, points: Int64, decode: Float64) -> float:
     return quadratic - 2 * linear + form.square
 
 
-def best_points(form: Form, weights: Float64, decode: float | None, beginnings: int,
-                rng: np.random.Generator) -> PointSet:
+def best_points(
+    form: Form, weights: Float64, decode: float | None, beginnings: int, rng: np.random.Generator
+) -> PointSet:
     """The best point set of `beginnings` descents, each with as many throws.
 
     weights: (n,) of the points, all 1 for a plain count. decode: what a hit of weight 1 is
@@ -74,8 +75,9 @@ def best_points(form: Form, weights: Float64, decode: float | None, beginnings: 
     """
     best: PointSet | None = None
     for _ in range(beginnings):
-        found = _descended(form, rng.integers(0, len(form.a), (2, len(weights))), weights, decode,
-                           rng)
+        found = _descended(
+            form, rng.integers(0, len(form.a), (2, len(weights))), weights, decode, rng
+        )
         for _ in range(beginnings // 10):
             thrown = found.points.copy()
             picks = rng.integers(0, len(weights), KICKED)
@@ -99,8 +101,9 @@ def _less(one: PointSet, other: PointSet) -> bool:
     return one.error < other.error * (1 - 1e-9)
 
 
-def _descended(form: Form, points: Int64, weights: Float64, decode: float | None,
-               rng: np.random.Generator) -> PointSet:
+def _descended(
+    form: Form, points: Int64, weights: Float64, decode: float | None, rng: np.random.Generator
+) -> PointSet:
     p, q = points.copy()
     single = form.single
     worth = weights * (decode if decode is not None else form.square**0.5 * 4 / weights.sum())

@@ -22,9 +22,15 @@ Kept = dict[str, Any]
 """Of a cell: key, rows, and the seconds they took."""
 
 
-ROOTS = ("dscim.gateware", "dscim.gateware.macro", "dscim.gateware.specs",
-         "dscim.host.fpga.cells", "dscim.host.golden.reference",
-         "dscim.host.research.studies", "dscim.host.research.language")
+ROOTS = (
+    "dscim.gateware",
+    "dscim.gateware.macro",
+    "dscim.gateware.specs",
+    "dscim.host.fpga.cells",
+    "dscim.host.golden.reference",
+    "dscim.host.research.studies",
+    "dscim.host.research.language",
+)
 """Packages whose sources a kept cell depends on: with other sources it is computed again."""
 
 
@@ -42,11 +48,17 @@ class Outcome:
         study = self.study
         lines = (aim.line(self.rows) for aim in study.aims)
         return {
-            "study": study.name, "title": study.title, "question": study.question,
-            "command": self.command, "quick": self.quick, "seconds": round(self.seconds, 1),
+            "study": study.name,
+            "title": study.title,
+            "question": study.question,
+            "command": self.command,
+            "quick": self.quick,
+            "seconds": round(self.seconds, 1),
             "seeds": dict(study.seeds),
             "published": [dataclasses.asdict(each) for each in study.published],
-            "aims": [line for line in lines if line is not None], "rows": self.rows}
+            "aims": [line for line in lines if line is not None],
+            "rows": self.rows,
+        }
 
     @property
     def command(self) -> str:
@@ -58,8 +70,14 @@ Pool = Callable[[Make[str, Kept]], AbstractContextManager[Evaluator[str, Kept]]]
 """Gives what computes cells by their keys."""
 
 
-def run(study: Study, quick: bool, work: Path, step: Progress, pool: Pool = Workers,
-        inputs: Inputs | None = None) -> Outcome:
+def run(
+    study: Study,
+    quick: bool,
+    work: Path,
+    step: Progress,
+    pool: Pool = Workers,
+    inputs: Inputs | None = None,
+) -> Outcome:
     """The study's rows; cells that `work` holds from an earlier run are not computed again.
 
     work: a folder, made when missing. A run that is stopped loses only the cells it was at.
@@ -79,8 +97,12 @@ def run(study: Study, quick: bool, work: Path, step: Progress, pool: Pool = Work
             save_json(paths[key], kept)
             found[key] = kept
             step(study.name, len(found), len(keys))
-    return Outcome(study, quick, [row for key in keys for row in found[key]["rows"]],
-                   sum(found[key]["seconds"] for key in keys))
+    return Outcome(
+        study,
+        quick,
+        [row for key in keys for row in found[key]["rows"]],
+        sum(found[key]["seconds"] for key in keys),
+    )
 
 
 class Computing:
@@ -126,6 +148,9 @@ def _kept(path: Path, key: str) -> Kept | None:
 
 def _sources() -> list[bytes]:
     """The sources of ROOTS, as bytes."""
-    return [path.read_bytes() for root in ROOTS
-            for folder in importlib.import_module(root).__path__
-            for path in sorted(Path(folder).glob("*.py"))]
+    return [
+        path.read_bytes()
+        for root in ROOTS
+        for folder in importlib.import_module(root).__path__
+        for path in sorted(Path(folder).glob("*.py"))
+    ]

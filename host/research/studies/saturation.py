@@ -30,12 +30,19 @@ def _way(name: str, variant: str, vectors: int) -> Iterator[Row]:
         exact = (a * w).sum(axis=1)
         found = estimates(WAYS[name], a, w, or_width, length, rng)
         expected = exact.mean() / FULL / (ROWS / or_width)
-        yield {"way": name, "variant": variant, "length": length, "largest": size,
-               "density": float(exact.mean() / FULL / ROWS), "ones": float(expected),
-               "counted": float(found.mean() / FULL / (ROWS / or_width)),
-               "theory": _theory(name, float(expected), or_width),
-               "rmse": float(100 * np.sqrt(np.mean((found - exact) ** 2)) / (ROWS * FULL)),
-               "vectors": vectors, "seed": SEED}
+        yield {
+            "way": name,
+            "variant": variant,
+            "length": length,
+            "largest": size,
+            "density": float(exact.mean() / FULL / ROWS),
+            "ones": float(expected),
+            "counted": float(found.mean() / FULL / (ROWS / or_width)),
+            "theory": _theory(name, float(expected), or_width),
+            "rmse": float(100 * np.sqrt(np.mean((found - exact) ** 2)) / (ROWS * FULL)),
+            "vectors": vectors,
+            "seed": SEED,
+        }
 
 
 def _theory(name: str, ones: float, or_width: int) -> float:
@@ -52,30 +59,53 @@ def figure(drawing: Any, rows: Rows) -> None:
         most = max(row["ones"] for row in mine)
         panel.plot((0, most), (0, most), "k:", label="exact")
         ones = np.linspace(0, most, 100)
-        panel.plot(ones, [_theory("plain OR", each, VARIANTS[variant][0]) for each in ones],
-                   "C3--", linewidth=1, label="plain OR, theory")
+        panel.plot(
+            ones,
+            [_theory("plain OR", each, VARIANTS[variant][0]) for each in ones],
+            "C3--",
+            linewidth=1,
+            label="plain OR, theory",
+        )
         for style, name in zip(("C3o", "C1s", "C0^"), WAYS, strict=True):
             chosen = [row for row in mine if row["way"] == name]
-            panel.plot([row["ones"] for row in chosen], [row["counted"] for row in chosen], style,
-                       label=name, markersize=5)
-        panel.set(title=f"{variant}: OR of {VARIANTS[variant][0]} rows",
-                  xlabel="ones of a group at a point (expected)",
-                  ylabel="ones decoded from the OR")
+            panel.plot(
+                [row["ones"] for row in chosen],
+                [row["counted"] for row in chosen],
+                style,
+                label=name,
+                markersize=5,
+            )
+        panel.set(
+            title=f"{variant}: OR of {VARIANTS[variant][0]} rows",
+            xlabel="ones of a group at a point (expected)",
+            ylabel="ones decoded from the OR",
+        )
         panel.grid(alpha=0.3)
     panel.legend(fontsize=8)
 
 
 STUDY = Study(
-    name="saturation", title="1s saturation: what an OR counts",
+    name="saturation",
+    title="1s saturation: what an OR counts",
     question="128 rows of unsigned operands, uniform up to a largest value. An OR gate says at "
-             "most one at a sample point: where rows fire independently it saturates as soon as "
-             "their ones add up to about one. Regions alone avoid collisions but cut operands "
-             "off; remapping shrinks each operand into its row's region, so that the OR counts "
-             "every one, and decoding multiplies by the number of regions. Simulated with random "
-             "points; theory for rows of equal density.",
-    published=(), minutes=(0.2, 1.5), seeds={"operands and points": SEED},
-    columns=(Column("way", "way"), Column("variant", "variant"), Column("largest", "largest"),
-             Column("density", "density of ones", ".4f"), Column("ones", "ones a group", ".2f"),
-             Column("counted", "decoded", ".2f"), Column("theory", "theory", ".2f"),
-             Column("rmse", "RMSE %", ".2f")),
-    cells=cells, figure=figure)
+    "most one at a sample point: where rows fire independently it saturates as soon as "
+    "their ones add up to about one. Regions alone avoid collisions but cut operands "
+    "off; remapping shrinks each operand into its row's region, so that the OR counts "
+    "every one, and decoding multiplies by the number of regions. Simulated with random "
+    "points; theory for rows of equal density.",
+    published=(),
+    minutes=(0.2, 1.5),
+    seeds={"operands and points": SEED},
+    columns=(
+        Column("way", "way"),
+        Column("variant", "variant"),
+        Column("largest", "largest"),
+        Column("density", "density of ones", ".4f"),
+        Column("ones", "ones a group", ".2f"),
+        Column("counted", "decoded", ".2f"),
+        Column("theory", "theory", ".2f"),
+        Column("rmse", "RMSE %", ".2f"),
+    ),
+    cells=cells,
+    figure=figure,
+)

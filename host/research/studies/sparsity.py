@@ -28,11 +28,17 @@ def _way(name: str, variant: str, vectors: int) -> Iterator[Row]:
         a = np.where(rng.random(a.shape) < zeros / 100, 0, a)
         exact = (a * w).sum(axis=1)
         found = estimates(WAYS[name], a, w, or_width, length, rng)
-        yield {"way": name, "variant": variant, "length": length, "zeros": zeros,
-               "rmse": float(100 * np.sqrt(np.mean((found - exact) ** 2)) / (ROWS * FULL)),
-               "bias": float(100 * np.mean(found - exact) / (ROWS * FULL)),
-               "exact": float(100 * np.sqrt(np.mean(exact.astype(float) ** 2)) / (ROWS * FULL)),
-               "vectors": vectors, "seed": SEED}
+        yield {
+            "way": name,
+            "variant": variant,
+            "length": length,
+            "zeros": zeros,
+            "rmse": float(100 * np.sqrt(np.mean((found - exact) ** 2)) / (ROWS * FULL)),
+            "bias": float(100 * np.mean(found - exact) / (ROWS * FULL)),
+            "exact": float(100 * np.sqrt(np.mean(exact.astype(float) ** 2)) / (ROWS * FULL)),
+            "vectors": vectors,
+            "seed": SEED,
+        }
 
 
 def figure(drawing: Any, rows: Rows) -> None:
@@ -40,22 +46,42 @@ def figure(drawing: Any, rows: Rows) -> None:
     for panel, variant in zip(drawing.subplots(1, 2, sharey=True), VARIANTS, strict=True):
         for style, name in zip(("C3-o", "C1-s", "C0-^"), WAYS, strict=True):
             mine = [row for row in rows if (row["way"], row["variant"]) == (name, variant)]
-            panel.plot([row["zeros"] for row in mine], [row["rmse"] for row in mine], style,
-                       label=name)
-        panel.plot([row["zeros"] for row in mine], [row["exact"] for row in mine], "k:",
-                   label="the exact sum itself")
-        panel.set(title=f"{variant}, L = {VARIANTS[variant][1]}", yscale="log",
-                  xlabel="zero activations (%)", ylabel="RMSE (% of 128 x 65536)")
+            panel.plot(
+                [row["zeros"] for row in mine], [row["rmse"] for row in mine], style, label=name
+            )
+        panel.plot(
+            [row["zeros"] for row in mine],
+            [row["exact"] for row in mine],
+            "k:",
+            label="the exact sum itself",
+        )
+        panel.set(
+            title=f"{variant}, L = {VARIANTS[variant][1]}",
+            yscale="log",
+            xlabel="zero activations (%)",
+            ylabel="RMSE (% of 128 x 65536)",
+        )
         panel.grid(alpha=0.3)
     panel.legend(fontsize=8)
 
 
 STUDY = Study(
-    name="sparsity", title="OR accumulation of sparse operands",
+    name="sparsity",
+    title="OR accumulation of sparse operands",
     question="128 rows of unsigned 8-bit operands, a share of the activations zero, random points. "
-             "Sparse operands are what a plain OR needs; DS-CIM does not need them.",
-    published=(), minutes=(0.2, 2), seeds={"operands and points": SEED},
-    columns=(Column("way", "way"), Column("variant", "variant"), Column("length", "L"),
-             Column("zeros", "zeros %"), Column("rmse", "RMSE %", ".3f"),
-             Column("bias", "bias %", ".3f"), Column("exact", "exact sum, rms %", ".2f")),
-    cells=cells, figure=figure)
+    "Sparse operands are what a plain OR needs; DS-CIM does not need them.",
+    published=(),
+    minutes=(0.2, 2),
+    seeds={"operands and points": SEED},
+    columns=(
+        Column("way", "way"),
+        Column("variant", "variant"),
+        Column("length", "L"),
+        Column("zeros", "zeros %"),
+        Column("rmse", "RMSE %", ".3f"),
+        Column("bias", "bias %", ".3f"),
+        Column("exact", "exact sum, rms %", ".2f"),
+    ),
+    cells=cells,
+    figure=figure,
+)

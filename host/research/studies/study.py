@@ -64,8 +64,14 @@ class Aim:
         if value is None:
             return None
         held = value >= self.limit if self.at_least else value <= self.limit
-        return {"what": self.what, "aim": self.limit, "unit": self.unit, "measured": value,
-                "bound": "at least" if self.at_least else "at most", "held": bool(held)}
+        return {
+            "what": self.what,
+            "aim": self.limit,
+            "unit": self.unit,
+            "measured": value,
+            "bound": "at least" if self.at_least else "at most",
+            "held": bool(held),
+        }
 
 
 @dataclasses.dataclass(frozen=True)

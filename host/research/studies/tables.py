@@ -26,8 +26,12 @@ class Purpose:
     scaled: bool = False
 
 
-MADE_FOR = {"uniform": Purpose(UNIFORM), "gaussian": Purpose(GAUSSIAN), "wide": Purpose(WIDE),
-            "gaussian-scaled": Purpose(GAUSSIAN, scaled=True)}
+MADE_FOR = {
+    "uniform": Purpose(UNIFORM),
+    "gaussian": Purpose(GAUSSIAN),
+    "wide": Purpose(WIDE),
+    "gaussian-scaled": Purpose(GAUSSIAN, scaled=True),
+}
 
 ENTRIES = 7
 COARSE = 3
@@ -74,11 +78,14 @@ def _points(form: Form, spec: ProductSpec, scaled: bool, place: int) -> PointSet
     weights, begun = np.ones(spec.samples), BEGINNINGS[place]
     unit = float(1 << spec.decode_shift)
     if not scaled:
-        return min((best_points(form, weights, unit / (1 << shift), begun, rng)
-                    for shift in SHIFTS), key=lambda found: found.error)
+        return min(
+            (best_points(form, weights, unit / (1 << shift), begun, rng) for shift in SHIFTS),
+            key=lambda found: found.error,
+        )
     found = [rescaled(form, best_points(form, weights, unit * gain, begun, rng)) for gain in GAINS]
-    return min([best_points(form, weights, None, begun, rng), *found],
-               key=lambda found: found.error)
+    return min(
+        [best_points(form, weights, None, begun, rng), *found], key=lambda found: found.error
+    )
 
 
 def _lines(names: Sequence[str]) -> Iterator[str]:
@@ -89,8 +96,13 @@ def _lines(names: Sequence[str]) -> Iterator[str]:
         yield f'    "{name}": ('
         for each in made:
             text = ", ".join(map(str, each.points))
-            yield from textwrap.wrap(f"({each.shift}, ({text},)),", 90, initial_indent=" " * 8,
-                                     subsequent_indent=" " * 12, break_on_hyphens=False)
+            yield from textwrap.wrap(
+                f"({each.shift}, ({text},)),",
+                90,
+                initial_indent=" " * 8,
+                subsequent_indent=" " * 12,
+                break_on_hyphens=False,
+            )
         yield "    ),"
         gains[name] = [round(each.gain, 4) for each in made]
     for name in names:

@@ -9,6 +9,7 @@ from dscim.errors import UserError
 def yosys(study: str) -> str:
     """The version of Yosys that `study` counts gates with; UserError without one."""
     from dscim.host.fpga.cells.synthesis import yosys_version  # noqa: PLC0415 - Migen, slow to import
+
     try:
         return yosys_version()
     except FileNotFoundError as error:

@@ -33,9 +33,12 @@ class Builder:
         else:
             kind = self._kind(node)
             if kind not in self._handlers:
-                raise refusal(node, f"the operation {_title(kind)} has no integer form here; "
-                               "known are convolutions, linear layers, batch norm, ReLU, ReLU6, "
-                               "sums, pools, flatten and dropout")
+                raise refusal(
+                    node,
+                    f"the operation {_title(kind)} has no integer form here; "
+                    "known are convolutions, linear layers, batch norm, ReLU, ReLU6, "
+                    "sums, pools, flatten and dropout",
+                )
             self._handlers[kind](self, node)
 
     def _kind(self, node: fx.Node) -> Any:
@@ -79,8 +82,11 @@ class Builder:
         step = next((s for s in self.steps if s.name == self.given(node)), None)
         alone = len(node.args[0].users) == 1  # type: ignore[union-attr]
         if not isinstance(step, kinds) or not alone or step.bounds != NO_BOUNDS:
-            raise refusal(node, "it can only be folded into a convolution or a sum right before "
-                                 "it whose output nothing else takes")
+            raise refusal(
+                node,
+                "it can only be folded into a convolution or a sum right before "
+                "it whose output nothing else takes",
+            )
         return step
 
 

@@ -65,10 +65,14 @@ def observe(net: QuantisedNet, images: Tensor) -> dict[str, Observed]:
             sample = flat[:: max(1, len(flat) // max(1, wanted))].clone()
             low, high = flat.aminmax()
             seen.setdefault(name, []).append(Observed(low, high, sample))
-    return {name: Observed(torch.stack([part.low for part in parts]).min(),
-                           torch.stack([part.high for part in parts]).max(),
-                           torch.cat([part.values for part in parts]))
-            for name, parts in seen.items()}
+    return {
+        name: Observed(
+            torch.stack([part.low for part in parts]).min(),
+            torch.stack([part.high for part in parts]).max(),
+            torch.cat([part.values for part in parts]),
+        )
+        for name, parts in seen.items()
+    }
 
 
 def _read(net: QuantisedNet) -> set[str]:

@@ -46,5 +46,9 @@ def provenance(path: Path) -> dict[str, Any]:
     state = restore(path)
     spent = [entry.get("cpu_seconds") for entry in state["history"]]
     hours = round(sum(spent) / 3600, 3) if spent and None not in spent else None
-    return {"recipe": state["recipe"], "epochs": state["epoch"],
-            "cpu_hours": hours, "start": state.get("start")}
+    return {
+        "recipe": state["recipe"],
+        "epochs": state["epoch"],
+        "cpu_hours": hours,
+        "start": state.get("start"),
+    }

@@ -1,10 +1,10 @@
 """The command line of the training: one subcommand a step, each goes on where it stopped.
 
-    float      train the float network
-    export     write its network file, and images, into the package's data
-    quantise   a network file of published float weights, without any training
-    evaluate   accuracy of the networks of an experiment on all test images
-    all        every step of an experiment's plan, `dscim finetune` too
+float      train the float network
+export     write its network file, and images, into the package's data
+quantise   a network file of published float weights, without any training
+evaluate   accuracy of the networks of an experiment on all test images
+all        every step of an experiment's plan, `dscim finetune` too
 """
 
 import argparse
@@ -35,10 +35,17 @@ def main(arguments: list[str] | None = None) -> int:
 def run_all(options: argparse.Namespace) -> int:
     """`all`: every command of an experiment's plan, each with the options that it shares."""
     if options.experiment not in PLANS:
-        raise UserError(f"the experiment {options.experiment!r} has no plan; those with one are "
-                        f"{', '.join(PLANS)}.")
-    shared = ["--threads", str(options.threads), "--seed", str(options.seed),
-              *(["--data", str(options.data)] if options.data else [])]
+        raise UserError(
+            f"the experiment {options.experiment!r} has no plan; those with one are "
+            f"{', '.join(PLANS)}."
+        )
+    shared = [
+        "--threads",
+        str(options.threads),
+        "--seed",
+        str(options.seed),
+        *(["--data", str(options.data)] if options.data else []),
+    ]
     own = ["--experiment", options.experiment, "--work", str(options.work)]
     places = {"folder": options.folder or options.work}
     for line in PLANS[options.experiment]:
@@ -54,15 +61,22 @@ def run_all(options: argparse.Namespace) -> int:
 
 def _known(line: str, more: list[str]) -> list[str]:
     """Those of the options `more`, NAME=VALUE, that a command of the plan has itself."""
-    return [word for pair in more for name, _, value in [pair.partition("=")]
-            if f"--{name} " in line for word in (f"--{name}", value)]
+    return [
+        word
+        for pair in more
+        for name, _, value in [pair.partition("=")]
+        if f"--{name} " in line
+        for word in (f"--{name}", value)
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
     """The subcommands and their options."""
     parser = argparse.ArgumentParser(
-        prog="python -m dscim.host.research.training", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="python -m dscim.host.research.training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     step = _command(commands, "float", verbs.run_float, "train the float network")
     step.add_argument("--name", default="float", help="of the checkpoint")
@@ -74,14 +88,22 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--batch", type=int, default=128)
     step.add_argument("--smoothing", type=float, default=0.05, help="of the labels")
 
-    step = _command(commands, "export", verbs.run_export,
-                    "write the network file for the exact product, and the images")
+    step = _command(
+        commands,
+        "export",
+        verbs.run_export,
+        "write the network file for the exact product, and the images",
+    )
     step.add_argument("--name", required=True, help="of the network and its file")
     step.add_argument("--teacher", default="float", help="checkpoint of the float network")
     step.add_argument("--folder", type=Path, default=DATA, help="where the files go")
 
-    step = _command(commands, "quantise", verbs.run_quantise,
-                    "a network file of published weights, without any training")
+    step = _command(
+        commands,
+        "quantise",
+        verbs.run_quantise,
+        "a network file of published weights, without any training",
+    )
     step.add_argument("--name", required=True, help="of the network and its file")
     step.add_argument("--weights", type=Path, required=True, help="state dictionary, .pth")
     step.add_argument("--calibration", type=int, default=32, help="images that choose ranges")
@@ -89,8 +111,12 @@ def _parser() -> argparse.ArgumentParser:
 
     step = _command(commands, "all", run_all, "every command of the experiment's plan")
     step.add_argument("--folder", type=Path, help="where the networks go (default: --work)")
-    step.add_argument("more", nargs="*", metavar="NAME=VALUE",
-                      help="instead of the plan's own: epochs=1 images=64 ...")
+    step.add_argument(
+        "more",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="instead of the plan's own: epochs=1 images=64 ...",
+    )
 
     step = _command(commands, "evaluate", verbs.run_evaluate, "accuracy on the test set")
     step.add_argument("--folder", type=Path, default=DATA, help="where the files are")
@@ -98,18 +124,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str,
-             run: object, text: str) -> argparse.ArgumentParser:
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: object,
+    text: str,
+) -> argparse.ArgumentParser:
     """A subcommand with the options that all have."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--experiment", default="fashion-resnet8",
-                        help=f"{', '.join(EXPERIMENTS)} (the first)")
+    parser.add_argument(
+        "--experiment", default="fashion-resnet8", help=f"{', '.join(EXPERIMENTS)} (the first)"
+    )
     parser.add_argument("--data", type=Path, help="folder of the data set (else DSCIM_DATA)")
-    parser.add_argument("--work", type=Path, default=Path("build/training"),
-                        help="folder of the checkpoints")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/training"), help="folder of the checkpoints"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and order")
-    parser.add_argument("--held-out", type=int, default=5_000,
-                        help="training images by which the epoch is chosen")
+    parser.add_argument(
+        "--held-out", type=int, default=5_000, help="training images by which the epoch is chosen"
+    )
     parser.set_defaults(run=run)
     return parser

@@ -24,8 +24,17 @@ class ConvStep(Step):
 
     product: Product
 
-    def __init__(self, name: str, inputs: tuple[str, ...], bounds: Bounds, weight: Tensor,
-                 bias: Tensor, stride: Pair, padding: Padding, groups: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[str, ...],
+        bounds: Bounds,
+        weight: Tensor,
+        bias: Tensor,
+        stride: Pair,
+        padding: Padding,
+        groups: int = 1,
+    ) -> None:
         """weight: real, (O, C / groups, KH, KW). bias: real, (O,)."""
         super().__init__(name, inputs, bounds)
         outputs = len(weight)
@@ -90,30 +99,45 @@ class ConvStep(Step):
         sums = self.product.sums(x, written, values, signal.zero)
         unit = (-self.log_scale).exp()
         factor = signal.scale * self.weight_scale() * unit
-        return self.rounded(torch.addcmul((self.bias * unit)[:, None, None], sums,
-                                          factor[:, None, None]))
+        return self.rounded(
+            torch.addcmul((self.bias * unit)[:, None, None], sums, factor[:, None, None])
+        )
 
     def export(self, inputs: list[Signal]) -> Node:
         """The node, with the very integers of the forward pass."""
         kind = Depthwise if self.window.groups > 1 else Conv
         return kind(
-            self.name, self.inputs, output_scale=self.scale, **self._scaling(inputs[0].scale),
-            weights=self.window.weights(self.integers()[0]), input_zero=inputs[0].zero,
-            stride=self.window.stride, padding=self.padding,
-            activation_shift=self.activation_shift, stretch=self.stretch)
+            self.name,
+            self.inputs,
+            output_scale=self.scale,
+            **self._scaling(inputs[0].scale),
+            weights=self.window.weights(self.integers()[0]),
+            input_zero=inputs[0].zero,
+            stride=self.window.stride,
+            padding=self.padding,
+            activation_shift=self.activation_shift,
+            stretch=self.stretch,
+        )
 
     @torch.no_grad()
     def _scaling(self, input_scale: Tensor) -> dict[str, Any]:
         """What follows the product, as a node has it: bias in product units, and so on."""
         scale = input_scale * self.weight_scale()
-        multiplier, shift = quantise_multiplier(
-            (scale * (-self.log_scale).exp()).double().numpy())
-        bias = (self.bias / scale).double().clamp(-2**30, 2**30).round().int().numpy()
-        return {"bias": bias, "multiplier": multiplier, "shift": shift, "clamp": self.clamp,
-                "output_zero": self.zero}
+        multiplier, shift = quantise_multiplier((scale * (-self.log_scale).exp()).double().numpy())
+        bias = (self.bias / scale).double().clamp(-(2**30), 2**30).round().int().numpy()
+        return {
+            "bias": bias,
+            "multiplier": multiplier,
+            "shift": shift,
+            "clamp": self.clamp,
+            "output_zero": self.zero,
+        }
 
     def _padded(self, x: Tensor) -> Tensor:
         """The input with its padding around it, which is 0 in x - z as in real numbers."""
         (top, bottom), (left, right) = self.padding
-        return nn.functional.pad(x, (left, right, top, bottom)) if any(
-            (top, bottom, left, right)) else x
+        return (
+            nn.functional.pad(x, (left, right, top, bottom))
+            if any((top, bottom, left, right))
+            else x
+        )

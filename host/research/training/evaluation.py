@@ -56,9 +56,12 @@ def evaluate(experiment: str, data: Dataset, folder: Path, limit: int) -> list[d
         if "accuracy" not in entry:
             entry |= _measure(data, network, spec, count, console)
             _write(path, [result for result in results if "accuracy" in result], data)
-        console.print(f"[{index + 1}/{len(results)}] {file.name}: {_name(spec)}: "
-                      f"{100 * entry['accuracy']:.2f} %, {entry['seconds']:.0f} s",
-                      soft_wrap=True, markup=False)
+        console.print(
+            f"[{index + 1}/{len(results)}] {file.name}: {_name(spec)}: "
+            f"{100 * entry['accuracy']:.2f} %, {entry['seconds']:.0f} s",
+            soft_wrap=True,
+            markup=False,
+        )
     _write(path, results, data)
     return results
 
@@ -78,42 +81,64 @@ def pairs(experiment: str, folder: Path) -> Iterator[tuple[Path, Network, Produc
             yield file, base, ProductSpec(width, length)
 
 
-def _known(known: list[dict[str, Any]], file: Path, network: Network, spec: ProductSpec,
-           count: int) -> dict[str, Any]:
+def _known(
+    known: list[dict[str, Any]], file: Path, network: Network, spec: ProductSpec, count: int
+) -> dict[str, Any]:
     """The result of an earlier run on the same bits, else what is known before measuring."""
-    key = {"network": file.name, "sha256": file_hash(file), "arithmetic": spec.to_json(),
-           "tuned": network.provenance.get("finetune") is not None, "images": count}
+    key = {
+        "network": file.name,
+        "sha256": file_hash(file),
+        "arithmetic": spec.to_json(),
+        "tuned": network.provenance.get("finetune") is not None,
+        "images": count,
+    }
     for entry in known:
         if all(entry.get(name) == value for name, value in key.items()):
             return entry
     return key
 
 
-def _measure(data: Dataset, network: Network, spec: ProductSpec, count: int, console: Console
-             ) -> dict[str, Any]:
+def _measure(
+    data: Dataset, network: Network, spec: ProductSpec, count: int, console: Console
+) -> dict[str, Any]:
     """Accuracy and time of one network by one arithmetic."""
     images, labels = Input.of(network).integers(data.test_images[:count]), data.test_labels[:count]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("images, {task.speed:.0f}/s"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("images, {task.speed:.0f}/s"),
+        TimeRemainingColumn(),
+    )
     started = time.monotonic()
-    with Progress(*columns, console=console, transient=True,
-                  disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(_name(spec), total=len(images))
         outputs = Evaluator(network, spec).outputs(
-            images, lambda done, total: bar.update(task, completed=done, total=total))
+            images, lambda done, total: bar.update(task, completed=done, total=total)
+        )
     right = predictions(outputs) == labels
     wrong = np.flatnonzero(~right[:COUNT]).tolist()
-    return {"accuracy": float(np.mean(right)), "shipped_wrong": wrong,
-            "seconds": round(time.monotonic() - started, 1)}
+    return {
+        "accuracy": float(np.mean(right)),
+        "shipped_wrong": wrong,
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
 def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
     """Write the results beside `path`, then rename."""
     report = {
         "command": "python -m dscim.host.research.training evaluate",
-        "data": f"{data.name} test set", "images": len(data.test_labels), "shipped": COUNT,
-        "versions": {"dscim": version("dscim"), "numpy": np.__version__,
-                     "python": platform.python_version()},
+        "data": f"{data.name} test set",
+        "images": len(data.test_labels),
+        "shipped": COUNT,
+        "versions": {
+            "dscim": version("dscim"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
         "results": results,
     }
     beside = path.with_name(path.name + ".part")

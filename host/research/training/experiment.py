@@ -28,12 +28,15 @@ class Experiment:
     input: Input = Input()
 
 
-EXPERIMENTS = {experiment.name: experiment for experiment in (
-    Experiment("fashion-resnet8", "fashion-mnist", lambda: ResidualNet(1, 10, RESNET8)),
-    Experiment("cifar10-resnet8", "cifar10", lambda: ResidualNet(3, 10, RESNET8)),
-    Experiment("cifar10-resnet18", "cifar10", lambda: ResidualNet(3, 10, RESNET18)),
-    Experiment("imagenet-mobilenetv2", "folder", MobileNetV2, Input.spanning(*ImageNet)),
-)}
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment("fashion-resnet8", "fashion-mnist", lambda: ResidualNet(1, 10, RESNET8)),
+        Experiment("cifar10-resnet8", "cifar10", lambda: ResidualNet(3, 10, RESNET8)),
+        Experiment("cifar10-resnet18", "cifar10", lambda: ResidualNet(3, 10, RESNET18)),
+        Experiment("imagenet-mobilenetv2", "folder", MobileNetV2, Input.spanning(*ImageNet)),
+    )
+}
 """Every experiment by its name."""
 
 

@@ -20,8 +20,14 @@ BATCH = 128
 """Images at a time where nothing is trained."""
 
 
-def train(experiment: Experiment, data: Dataset, recipe: Recipe, checkpoint: Path,
-          start: Path | None = None, smoothing: float = 0.05) -> nn.Module:
+def train(
+    experiment: Experiment,
+    data: Dataset,
+    recipe: Recipe,
+    checkpoint: Path,
+    start: Path | None = None,
+    smoothing: float = 0.05,
+) -> nn.Module:
     """Train the float network, or go on; the epoch with the best held-out accuracy is kept.
 
     start: the checkpoint of another training to begin with. smoothing: of the labels.
@@ -30,8 +36,9 @@ def train(experiment: Experiment, data: Dataset, recipe: Recipe, checkpoint: Pat
     model = load(experiment, start) if start else blank(experiment)
     parts = split(data, recipe)
     criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
-    optimiser = torch.optim.SGD(model.parameters(), recipe.rate, MOMENTUM,
-                                weight_decay=WEIGHT_DECAY, nesterov=True)
+    optimiser = torch.optim.SGD(
+        model.parameters(), recipe.rate, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True
+    )
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         result: Tensor = criterion(model(inputs.real(experiment.input, images)), labels)
@@ -63,8 +70,10 @@ def published(experiment: Experiment, weights: Path) -> nn.Module:
     try:
         model.load_state_dict(torch.load(weights, weights_only=True))
     except Exception as error:  # whatever the bytes of another file happen to mean
-        raise UserError(f"'{weights}' does not hold the weights of {experiment.name}: "
-                        f"{(str(error) or repr(error)).splitlines()[0]}") from error
+        raise UserError(
+            f"'{weights}' does not hold the weights of {experiment.name}: "
+            f"{(str(error) or repr(error)).splitlines()[0]}"
+        ) from error
     return model.eval()
 
 

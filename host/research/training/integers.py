@@ -37,8 +37,7 @@ class _Rounded(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        passed = torch.ops.aten.hardtanh_backward(gradient, *context.saved_tensors,
-                                                  *context.bounds)
+        passed = torch.ops.aten.hardtanh_backward(gradient, *context.saved_tensors, *context.bounds)
         return passed, None, None
 
 

@@ -33,8 +33,16 @@ class AddStep(Step):
         """The node, with the very integers of the forward pass."""
         first, second = inputs
         multipliers, shifts = add_factors(float(first.scale), float(second.scale), self.scale)
-        return Add(self.name, self.inputs, self.zero, self.scale, self.clamp,
-                   input_zeros=(first.zero, second.zero), multipliers=multipliers, shifts=shifts)
+        return Add(
+            self.name,
+            self.inputs,
+            self.zero,
+            self.scale,
+            self.clamp,
+            input_zeros=(first.zero, second.zero),
+            multipliers=multipliers,
+            shifts=shifts,
+        )
 
 
 class RequantiseStep(Step):
@@ -49,15 +57,24 @@ class RequantiseStep(Step):
         surrogate = signal.value * signal.scale * (-self.log_scale).exp()
         with torch.no_grad():
             multiplier, shift = self._factors(signal)
-            whole = integers.multiply(signal.value.long(), torch.tensor(multiplier),
-                                      torch.tensor(shift))
+            whole = integers.multiply(
+                signal.value.long(), torch.tensor(multiplier), torch.tensor(shift)
+            )
         return self.quantised(whole, surrogate)
 
     def export(self, inputs: list[Signal]) -> Node:
         """The node, with the very integers of the forward pass."""
         multiplier, shift = self._factors(inputs[0])
-        return Requantise(self.name, self.inputs, self.zero, self.scale, self.clamp,
-                          input_zero=inputs[0].zero, multiplier=multiplier, shift=shift)
+        return Requantise(
+            self.name,
+            self.inputs,
+            self.zero,
+            self.scale,
+            self.clamp,
+            input_zero=inputs[0].zero,
+            multiplier=multiplier,
+            shift=shift,
+        )
 
     def _factors(self, given: Signal) -> Pair:
         """Multiplier and shift from the input's scale to the output's."""
@@ -68,8 +85,14 @@ class RequantiseStep(Step):
 class PoolStep(Step):
     """A pool over windows; scale and zero point stay the input's. Padding does not count."""
 
-    def __init__(self, name: str, inputs: tuple[str, ...], kernel: Pair, stride: Pair,
-                 padding: Padding = ((0, 0), (0, 0))) -> None:
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[str, ...],
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding = ((0, 0), (0, 0)),
+    ) -> None:
         super().__init__(name, inputs, NO_BOUNDS)
         self.kernel, self.stride, self.padding = kernel, stride, padding
         self.log_scale.requires_grad_(False)
@@ -86,8 +109,15 @@ class PoolStep(Step):
 
     def exported(self, kind: type[AveragePool] | type[MaxPool], given: Signal) -> Node:
         """The node of that kind."""
-        return kind(self.name, self.inputs, given.zero, float(given.scale), kernel=self.kernel,
-                    stride=self.stride, padding=self.padding)
+        return kind(
+            self.name,
+            self.inputs,
+            given.zero,
+            float(given.scale),
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+        )
 
 
 class AverageStep(PoolStep):
@@ -110,8 +140,9 @@ class AverageStep(PoolStep):
 
     def _sums(self, x: Tensor) -> Tensor:
         """The sum of each window."""
-        return nn.functional.avg_pool2d(self.padded(x, 0), self.kernel, self.stride,
-                                        divisor_override=1)
+        return nn.functional.avg_pool2d(
+            self.padded(x, 0), self.kernel, self.stride, divisor_override=1
+        )
 
     def _count(self, x: Tensor) -> Tensor:
         """The positions of each window that are no padding, float32 (1, 1, H', W')."""

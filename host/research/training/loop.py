@@ -78,8 +78,11 @@ def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> d
     model, optimiser = training.model, training.optimiser
     steps = min(recipe.images, len(parts.labels)) // recipe.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [group["lr"] for group in optimiser.param_groups],
-        total_steps=recipe.epochs * steps, pct_start=recipe.warm, cycle_momentum=False,
+        optimiser,
+        [group["lr"] for group in optimiser.param_groups],
+        total_steps=recipe.epochs * steps,
+        pct_start=recipe.warm,
+        cycle_momentum=False,
     )
     state = resume(checkpoint, recipe)
     moving = {"model": model, "optimiser": optimiser, "schedule": schedule}
@@ -89,20 +92,27 @@ def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> d
     average = Average(model, recipe.average)
     average.state |= state.get("average", {})
     average.steps = state["epoch"] * steps
-    training.say(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} "
-                 "done")
+    training.say(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} done")
     for epoch in range(state["epoch"], recipe.epochs):
         began, cpu = time.monotonic(), time.process_time()
         mean = _epoch(training, schedule, average, _batches(parts, recipe, steps, epoch))
         with average.applied() as averaged:
             accuracy = training.validate()
-        entry = {"loss": mean, "accuracy": accuracy,
-                 "seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
+        entry = {
+            "loss": mean,
+            "accuracy": accuracy,
+            "seconds": time.monotonic() - began,
+            "cpu_seconds": time.process_time() - cpu,
+        }
         state["history"].append(entry)
         if entry["accuracy"] >= max(past["accuracy"] for past in state["history"]):
             state["best"] = averaged
-        state |= {"epoch": epoch + 1, "recipe": asdict(recipe), "start": training.start,
-                  "average": average.state}
+        state |= {
+            "epoch": epoch + 1,
+            "recipe": asdict(recipe),
+            "start": training.start,
+            "average": average.state,
+        }
         save(state | {name: part.state_dict() for name, part in moving.items()}, checkpoint)
         training.say(_line(entry, epoch, recipe, steps))
     model.load_state_dict(state["best"])
@@ -110,8 +120,12 @@ def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> d
     return state
 
 
-def _epoch(training: Training, schedule: torch.optim.lr_scheduler.LRScheduler, average: Average,
-           batches: Iterator[tuple[Tensor, Tensor]]) -> float:
+def _epoch(
+    training: Training,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    average: Average,
+    batches: Iterator[tuple[Tensor, Tensor]],
+) -> float:
     """One step a batch; the mean loss. The model is left ready to evaluate."""
     values = []
     training.model.train()
@@ -129,19 +143,26 @@ def _epoch(training: Training, schedule: torch.optim.lr_scheduler.LRScheduler, a
 
 def _line(entry: dict[str, float], epoch: int, recipe: Recipe, steps: int) -> str:
     """One line on an epoch, with its rate and what is left."""
-    return (f"epoch {epoch + 1}/{recipe.epochs}: loss {entry['loss']:.4f}, held-out "
-            f"{100 * entry['accuracy']:.2f} %, {steps * recipe.batch / entry['seconds']:.0f} "
-            f"images/s, {entry['seconds'] * (recipe.epochs - epoch - 1):.0f} s left")
+    return (
+        f"epoch {epoch + 1}/{recipe.epochs}: loss {entry['loss']:.4f}, held-out "
+        f"{100 * entry['accuracy']:.2f} %, {steps * recipe.batch / entry['seconds']:.0f} "
+        f"images/s, {entry['seconds'] * (recipe.epochs - epoch - 1):.0f} s left"
+    )
 
 
-def _batches(parts: Split, recipe: Recipe, steps: int, epoch: int
-             ) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    parts: Split, recipe: Recipe, steps: int, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch's augmented batches, with a progress bar on a terminal; all chance is seeded."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000 + epoch)
     torch.manual_seed(recipe.seed * 1_000 + epoch)
     order = torch.randperm(len(parts.labels), generator=generator)
-    columns = (TextColumn("{task.description}"), BarColumn(),
-               TextColumn("{task.fields[rate]:.0f} images/s"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rate]:.0f} images/s"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(f"epoch {epoch + 1}/{recipe.epochs}", total=steps, rate=0.0)
         for step in range(steps):

@@ -2,20 +2,30 @@
 
 from torch import Tensor, nn
 
-BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
-          (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+BLOCKS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 """Expansion, output channels, repeats, stride of the first (paper: arXiv 1801.04381, table 2)."""
 
 STEM, HEAD = 32, 1280
 """Channels of the first and of the last convolution."""
 
 
-def conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
-              ) -> nn.Sequential:
+def conv_norm(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
     """A convolution without bias, batch norm and ReLU6."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs), nn.ReLU6())
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(),
+    )
 
 
 class InvertedResidual(nn.Module):
@@ -27,8 +37,11 @@ class InvertedResidual(nn.Module):
         expand = [conv_norm(inputs, inner)] if expansion > 1 else []
         self.shortcut = stride == 1 and inputs == outputs
         self.conv = nn.Sequential(
-            *expand, conv_norm(inner, inner, 3, stride, inner),
-            nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+            *expand,
+            conv_norm(inner, inner, 3, stride, inner),
+            nn.Conv2d(inner, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
@@ -45,8 +58,9 @@ class MobileNetV2(nn.Module):
         inputs = STEM
         for expansion, outputs, repeats, stride in BLOCKS:
             for index in range(repeats):
-                layers.append(InvertedResidual(inputs, outputs, stride if index == 0 else 1,
-                                               expansion))
+                layers.append(
+                    InvertedResidual(inputs, outputs, stride if index == 0 else 1, expansion)
+                )
                 inputs = outputs
         self.features = nn.Sequential(*layers, conv_norm(inputs, HEAD))
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(HEAD, classes))

@@ -16,10 +16,16 @@ from dscim.host.research.training.step import NO_BOUNDS, RELU, Bounds
 def _convolution(build: Builder, node: fx.Node) -> None:
     """nn.Conv2d, plain or depthwise."""
     conv = build.module(node)
-    if conv.groups not in (1, conv.in_channels) or conv.dilation != (1, 1) \
-            or conv.padding_mode != "zeros":
-        raise refusal(node, f"groups {conv.groups}, dilation {conv.dilation} and padding mode "
-                             f"{conv.padding_mode} are not all 1 (or the channels), 1 and zeros")
+    if (
+        conv.groups not in (1, conv.in_channels)
+        or conv.dilation != (1, 1)
+        or conv.padding_mode != "zeros"
+    ):
+        raise refusal(
+            node,
+            f"groups {conv.groups}, dilation {conv.dilation} and padding mode "
+            f"{conv.padding_mode} are not all 1 (or the channels), 1 and zeros",
+        )
     padding = conv.padding
     if isinstance(padding, str):
         total = [0 if padding == "valid" else size - 1 for size in conv.kernel_size]
@@ -27,8 +33,19 @@ def _convolution(build: Builder, node: fx.Node) -> None:
     else:
         down, across = ((size, size) for size in padding)
     bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
-    build.add(node, ConvStep(str(node.target), (build.given(node),), NO_BOUNDS, conv.weight, bias,
-                             conv.stride, (down, across), conv.groups))
+    build.add(
+        node,
+        ConvStep(
+            str(node.target),
+            (build.given(node),),
+            NO_BOUNDS,
+            conv.weight,
+            bias,
+            conv.stride,
+            (down, across),
+            conv.groups,
+        ),
+    )
 
 
 def _linear(build: Builder, node: fx.Node) -> None:
@@ -41,8 +58,18 @@ def _linear(build: Builder, node: fx.Node) -> None:
     height, width = shape[2:] if len(shape) == 4 else (1, 1)
     weight = linear.weight.reshape(linear.out_features, -1, height, width)
     bias = torch.zeros(linear.out_features) if linear.bias is None else linear.bias
-    build.add(node, ConvStep(str(node.target), (build.given(node),), NO_BOUNDS, weight, bias,
-                             (1, 1), ((0, 0), (0, 0))))
+    build.add(
+        node,
+        ConvStep(
+            str(node.target),
+            (build.given(node),),
+            NO_BOUNDS,
+            weight,
+            bias,
+            (1, 1),
+            ((0, 0), (0, 0)),
+        ),
+    )
 
 
 def _batch_norm(build: Builder, node: fx.Node) -> None:
@@ -51,8 +78,10 @@ def _batch_norm(build: Builder, node: fx.Node) -> None:
     factor = torch.ones(norm.num_features) if norm.weight is None else norm.weight
     offset = torch.zeros(norm.num_features) if norm.bias is None else norm.bias
     factor = factor / (norm.running_var + norm.eps).sqrt()
-    step.adopt(step.real_weight() * factor[:, None, None, None],
-               offset + (step.bias - norm.running_mean) * factor)
+    step.adopt(
+        step.real_weight() * factor[:, None, None, None],
+        offset + (step.bias - norm.running_mean) * factor,
+    )
     build.pass_on(node)
 
 
@@ -109,10 +138,19 @@ def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
         down, across = _pair(pool.padding)
         counted = getattr(pool, "count_include_pad", False) and (down or across)
         if pool.ceil_mode or counted or _pair(getattr(pool, "dilation", 1)) != (1, 1):
-            raise refusal(node, "a pool with ceil_mode, dilation or counted padding has no "
-                                 "integer form here")
-        build.add(node, kind(str(node.target), (build.given(node),), _pair(pool.kernel_size),
-                             _pair(pool.stride), ((down, down), (across, across))))
+            raise refusal(
+                node, "a pool with ceil_mode, dilation or counted padding has no integer form here"
+            )
+        build.add(
+            node,
+            kind(
+                str(node.target),
+                (build.given(node),),
+                _pair(pool.kernel_size),
+                _pair(pool.stride),
+                ((down, down), (across, across)),
+            ),
+        )
 
     return build_pool
 
@@ -121,8 +159,11 @@ def _flatten(build: Builder, node: fx.Node) -> None:
     """All but the first axis become one; a linear layer after it takes the picture itself."""
     shape = shape_of(node)
     if len(shape) != 2 or shape[0] != 1:
-        raise refusal(node, f"it makes the shape {shape} of {shape_of(node.args[0])}; only a "
-                             "flatten of all but the batch is known")
+        raise refusal(
+            node,
+            f"it makes the shape {shape} of {shape_of(node.args[0])}; only a "
+            "flatten of all but the batch is known",
+        )
     build.pass_on(node)
 
 
@@ -132,16 +173,21 @@ def _pair(value: Any) -> Pair:
 
 
 HANDLERS: dict[Any, Handler] = {
-    nn.Conv2d: _convolution, nn.Linear: _linear, nn.BatchNorm2d: _batch_norm,
+    nn.Conv2d: _convolution,
+    nn.Linear: _linear,
+    nn.BatchNorm2d: _batch_norm,
     **dict.fromkeys((nn.ReLU, torch.relu, nn.functional.relu, "relu"), _activation(RELU)),
     **dict.fromkeys((nn.ReLU6, nn.functional.relu6), _activation((0.0, 6.0))),
     nn.Hardtanh: _activation(None),
     **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), _add),
     **dict.fromkeys((torch.mean, "mean"), _mean),
     **dict.fromkeys((nn.AdaptiveAvgPool2d, nn.functional.adaptive_avg_pool2d), _adaptive),
-    nn.AvgPool2d: _pool(AverageStep), nn.MaxPool2d: _pool(MaxStep),
+    nn.AvgPool2d: _pool(AverageStep),
+    nn.MaxPool2d: _pool(MaxStep),
     **dict.fromkeys((nn.Flatten, torch.flatten, "flatten", "view", "reshape"), _flatten),
-    **dict.fromkeys((nn.Dropout, nn.Dropout2d, nn.Identity, nn.functional.dropout, "contiguous"),
-                    Builder.pass_on),
+    **dict.fromkeys(
+        (nn.Dropout, nn.Dropout2d, nn.Identity, nn.functional.dropout, "contiguous"),
+        Builder.pass_on,
+    ),
 }
 """What handles each operation."""

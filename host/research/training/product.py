@@ -38,19 +38,40 @@ class Window:
         """x (B, C, H, W) by w (O, C / groups, KH, KW)."""
         return nn.functional.conv2d(x, w, None, self.stride, 0, 1, self.groups)
 
-    def gradients(self, gradient: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool]
-                  ) -> tuple[Tensor | None, Tensor | None]:
+    def gradients(
+        self, gradient: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None]:
         """The gradients of x and of w, each where it is wanted, from that of `convolve`."""
         of_x, of_w, _ = torch.ops.aten.convolution_backward(
-            gradient, x, w, None, self.stride, (0, 0), (1, 1), False, (0, 0), self.groups,
-            (*wanted, False))
+            gradient,
+            x,
+            w,
+            None,
+            self.stride,
+            (0, 0),
+            (1, 1),
+            False,
+            (0, 0),
+            self.groups,
+            (*wanted, False),
+        )
         return of_x, of_w
 
     def layer(self, images: Int8, outputs: int, zero: int, spec: ProductSpec) -> LayerSpec:
         """The layer that it is on images (B, H, W, C) of the zero point `zero`."""
         _, height, width, channels = images.shape
-        return LayerSpec((height, width, channels), outputs, self.kernel, self.stride,
-                         ((0, 0), (0, 0)), zero, 0, (-128, 127), spec, depthwise=self.groups > 1)
+        return LayerSpec(
+            (height, width, channels),
+            outputs,
+            self.kernel,
+            self.stride,
+            ((0, 0), (0, 0)),
+            zero,
+            0,
+            (-128, 127),
+            spec,
+            depthwise=self.groups > 1,
+        )
 
     def weights(self, w: Tensor) -> Int8:
         """Integer weights (O, C / groups, KH, KW) in the order of a layer's kind."""
@@ -91,8 +112,13 @@ class Product:
         """As `sums`, of images (B, H, W, C) int8, without a gradient."""
         outputs = len(written)
         none = np.zeros(outputs, np.int32)
-        ready = prepare(self.window.layer(images, outputs, zero, self.spec),
-                        self.window.weights(written), none, none, none)
+        ready = prepare(
+            self.window.layer(images, outputs, zero, self.spec),
+            self.window.weights(written),
+            none,
+            none,
+            none,
+        )
         return _from_images(_threaded(lambda part: estimate(ready, part), images))
 
     def run(self, x: Tensor, written: Tensor, zero: int, fields: dict[str, Any]) -> Tensor:
@@ -102,10 +128,18 @@ class Product:
         and clamp, as a node has them.
         """
         images = _as_images(x, zero)
-        layer = replace(self.window.layer(images, len(written), zero, self.spec),
-                        output_zero=fields["output_zero"], clamp=fields["clamp"])
-        ready = prepare(layer, self.window.weights(written), fields["bias"],
-                        fields["multiplier"], fields["shift"])
+        layer = replace(
+            self.window.layer(images, len(written), zero, self.spec),
+            output_zero=fields["output_zero"],
+            clamp=fields["clamp"],
+        )
+        ready = prepare(
+            layer,
+            self.window.weights(written),
+            fields["bias"],
+            fields["multiplier"],
+            fields["shift"],
+        )
         return _from_images(_threaded(ready.run, images).astype(np.float32))
 
 
@@ -113,8 +147,9 @@ class _Product(torch.autograd.Function):
     """See `Product.sums`."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor, values: Tensor, written: Tensor, product: Product,
-                zero: int) -> Tensor:
+    def forward(
+        context: Any, x: Tensor, values: Tensor, written: Tensor, product: Product, zero: int
+    ) -> Tensor:
         images = _as_images(x, zero)
         context.images, context.product, context.zero = images, product, zero
         context.save_for_backward(values)
@@ -125,7 +160,8 @@ class _Product(torch.autograd.Function):
         spec, zero, images = context.product.spec, context.zero, context.images
         meant = _looked_up(activation_values(spec, zero), images)
         of_x, of_w = context.product.window.gradients(
-            gradient, meant, *context.saved_tensors, context.needs_input_grad[:2])
+            gradient, meant, *context.saved_tensors, context.needs_input_grad[:2]
+        )
         if spec.activation_shift and of_x is not None:  # where it saturates, nothing passes
             reach = np.abs(np.arange(-128, 128) - zero) <= 255 >> spec.activation_shift
             of_x = of_x * _looked_up(reach.astype(np.float32), images)
@@ -137,8 +173,14 @@ def _threaded(work: Callable[[Int8], npt.NDArray[Any]], images: Int8) -> npt.NDA
     threads = torch.get_num_threads()
     if threads == 1:
         return work(images)
-    return np.concatenate(over_images(lambda part: work(images[part]), len(images),
-                                      -(-len(images) // threads), threads=threads))
+    return np.concatenate(
+        over_images(
+            lambda part: work(images[part]),
+            len(images),
+            -(-len(images) // threads),
+            threads=threads,
+        )
+    )
 
 
 def _as_images(x: Tensor, zero: int) -> Int8:

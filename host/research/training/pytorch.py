@@ -20,8 +20,14 @@ from dscim.host.research.training.quantised import QuantisedNet
 from dscim.host.research.training.trace import trace
 
 
-def quantise(model: nn.Module, images: UInt8, name: str, given: Input | None = None,
-             classes: tuple[str, ...] = (), provenance: dict[str, Any] | None = None) -> Network:
+def quantise(
+    model: nn.Module,
+    images: UInt8,
+    name: str,
+    given: Input | None = None,
+    classes: tuple[str, ...] = (),
+    provenance: dict[str, Any] | None = None,
+) -> Network:
     """The network in integers, for the exact product.
 
     model: takes (B, C, H, W) float32, returns (B, outputs). images: uint8 (N, H, W, C), some
@@ -30,12 +36,17 @@ def quantise(model: nn.Module, images: UInt8, name: str, given: Input | None = N
     UserError names an operation that has no integer form.
     """
     if images.ndim != 4 or images.dtype != "uint8" or not len(images):
-        raise UserError(f"the images are {images.dtype} of shape {images.shape}, not one or more "
-                        "uint8 of (N, H, W, C).")
+        raise UserError(
+            f"the images are {images.dtype} of shape {images.shape}, not one or more "
+            "uint8 of (N, H, W, C)."
+        )
     _, height, width, channels = images.shape
     shape = (height, width, channels)
     net = QuantisedNet(trace(model, shape), ProductSpec(exact=True), given or Input()).eval()
     calibrate(net, torch.from_numpy(images))
-    facts = {"imported": "PyTorch module " + type(model).__name__, "torch": str(torch.__version__),
-             "calibration_images": len(images)}
+    facts = {
+        "imported": "PyTorch module " + type(model).__name__,
+        "torch": str(torch.__version__),
+        "calibration_images": len(images),
+    }
     return net.export(name, shape, classes, facts | (provenance or {}))

@@ -24,8 +24,7 @@ class QuantisedNet(nn.Module):
     given: how the network takes images.
     """
 
-    def __init__(self, steps: list[Step], spec: ProductSpec,
-                 given: Input = Input()) -> None:  # noqa: B008
+    def __init__(self, steps: list[Step], spec: ProductSpec, given: Input = Input()) -> None:  # noqa: B008
         super().__init__()
         self.steps, self.spec, self.given = nn.ModuleList(steps), spec, given
         for step in self.convolutions():
@@ -42,8 +41,11 @@ class QuantisedNet(nn.Module):
 
     def signals(self, images: Tensor) -> dict[str, Signal]:
         """Every signal by name, INPUT's included, for uint8 images (B, H, W, C)."""
-        known = {INPUT: Signal(inputs.integers(self.given, images), torch.tensor(self.given.scale),
-                               self.given.zero)}
+        known = {
+            INPUT: Signal(
+                inputs.integers(self.given, images), torch.tensor(self.given.scale), self.given.zero
+            )
+        }
         for step in self.steps:
             known[step.name] = step(*(known[name] for name in step.inputs))
         return known
@@ -64,15 +66,27 @@ class QuantisedNet(nn.Module):
             step.exact = exact
 
     @torch.no_grad()
-    def export(self, name: str, shape: tuple[int, int, int], classes: tuple[str, ...],
-               provenance: dict[str, Any]) -> Network:
+    def export(
+        self,
+        name: str,
+        shape: tuple[int, int, int],
+        classes: tuple[str, ...],
+        provenance: dict[str, Any],
+    ) -> Network:
         """The network in integers: its outputs are those of the forward pass, bit for bit.
 
         shape: (H, W, C) of the input. classes: a name for each output, or none.
         """
         signals = self.signals(torch.zeros((1, *shape), dtype=torch.uint8))
-        nodes = tuple(step.export([signals[given] for given in step.inputs])
-                      for step in self.steps)
+        nodes = tuple(step.export([signals[given] for given in step.inputs]) for step in self.steps)
         pixel = {"mean": list(self.given.mean), "std": list(self.given.std)}
-        return Network(name, shape, self.given.scale, self.given.zero, nodes, classes, self.spec,
-                       {"input": pixel, **provenance})
+        return Network(
+            name,
+            shape,
+            self.given.scale,
+            self.given.zero,
+            nodes,
+            classes,
+            self.spec,
+            {"input": pixel, **provenance},
+        )

@@ -22,9 +22,17 @@ from dscim.host.research.training.recipe import Recipe
 from dscim.host.research.training.revive import revive
 
 
-def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, recipe: Recipe,
-            checkpoint: Path, teacher: Network | None = None, calibration: int = 128,
-            say: Callable[[str], None] = print) -> tuple[Network, dict[str, Any]]:
+def retrain(
+    network: Network,
+    given: Input,
+    data: Dataset,
+    spec: ProductSpec,
+    recipe: Recipe,
+    checkpoint: Path,
+    teacher: Network | None = None,
+    calibration: int = 128,
+    say: Callable[[str], None] = print,
+) -> tuple[Network, dict[str, Any]]:
     """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
 
     A network of another arithmetic begins as it is or calibrated for `spec`, by which of the two
@@ -36,22 +44,32 @@ def retrain(network: Network, given: Input, data: Dataset, spec: ProductSpec, re
     _check(network, data)
     parts = split(data, recipe)
     if not len(parts.labels) or not len(parts.held_labels):
-        raise UserError(f"{data.name} has {len(data.train_labels)} training images, of which "
-                        f"{recipe.held_out} are held out: nothing is left to train or to choose "
-                        "by.")
+        raise UserError(
+            f"{data.name} has {len(data.train_labels)} training images, of which "
+            f"{recipe.held_out} are held out: nothing is left to train or to choose "
+            "by."
+        )
     before, begun = _beginning(network, given, parts, spec, (calibration, recipe.seed))
     net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
     say(f"{100 * before:.2f} % of the held-out images before any training")
-    tuning.finetune(net, _answers(teacher or network, given), parts, recipe, checkpoint,
-                    {"network": network.name, **begun.provenance}, say)
+    tuning.finetune(
+        net,
+        _answers(teacher or network, given),
+        parts,
+        recipe,
+        checkpoint,
+        {"network": network.name, **begun.provenance},
+        say,
+    )
     facts = {"data": data.name, "torch": str(torch.__version__), "finetune": provenance(checkpoint)}
     result = {"before": before, "after": _held_out(net, parts), **facts}
     tuned = net.export(network.name, network.shape, network.classes, network.provenance | facts)
     return tuned, result
 
 
-def _beginning(network: Network, given: Input, parts: Split, spec: ProductSpec,
-               calibration: tuple[int, int]) -> tuple[float, Network]:
+def _beginning(
+    network: Network, given: Input, parts: Split, spec: ProductSpec, calibration: tuple[int, int]
+) -> tuple[float, Network]:
     """What training begins with, and its accuracy, 0 to 1, on the held-out images.
 
     calibration: how many training images, and the seed.
@@ -62,17 +80,21 @@ def _beginning(network: Network, given: Input, parts: Split, spec: ProductSpec,
         images = given.integers(parts.images[:count].numpy())
         begun.append(calibrate(network, images, spec, seed=seed))
     nets = [QuantisedNet(revive(start), spec, given).eval() for start in begun]
-    return max(((_held_out(net, parts), start) for net, start in zip(nets, begun, strict=True)),
-               key=lambda pair: pair[0])
+    return max(
+        ((_held_out(net, parts), start) for net, start in zip(nets, begun, strict=True)),
+        key=lambda pair: pair[0],
+    )
 
 
 def _check(network: Network, data: Dataset) -> None:
     """Raises UserError when the network cannot be trained on these images."""
     outputs = network.shapes()[network.nodes[-1].name]
     if data.shape != network.shape or outputs != (1, 1, len(data.classes)):
-        raise UserError(f"the network {network.name!r} takes {network.shape} and answers "
-                        f"{outputs}, but {data.name} has images of {data.shape} in "
-                        f"{len(data.classes)} classes.")
+        raise UserError(
+            f"the network {network.name!r} takes {network.shape} and answers "
+            f"{outputs}, but {data.name} has images of {data.shape} in "
+            f"{len(data.classes)} classes."
+        )
 
 
 def _answers(network: Network, given: Input) -> Callable[[Tensor], Tensor]:

@@ -64,9 +64,16 @@ class _Reviver:
     def _visit(self, node: Node) -> None:
         """Handles one node."""
         handlers: dict[type[Node], Callable[[Any], None]] = {
-            Conv: self._weighted, Depthwise: self._weighted, Add: self._add,
-            AveragePool: self._pool, MaxPool: self._pool, Mean: self._mean, Pad: self._pad,
-            Requantise: self._requantise, Reshape: self._reshape}
+            Conv: self._weighted,
+            Depthwise: self._weighted,
+            Add: self._add,
+            AveragePool: self._pool,
+            MaxPool: self._pool,
+            Mean: self._mean,
+            Pad: self._pad,
+            Requantise: self._requantise,
+            Reshape: self._reshape,
+        }
         for given in node.inputs:
             if given in self._padded and not isinstance(node, Weighted):
                 raise _refusal(node, "takes a padded tensor, but is no convolution")
@@ -83,13 +90,22 @@ class _Reviver:
         factor = node.multiplier.astype(np.float64) * np.exp2(node.shift.astype(np.float64) - 31)
         real = factor * node.output_scale / scale
         pads = self._padded.get(given, NO_PADDING)
-        padding = tuple((own[0] + extra[0], own[1] + extra[1])
-                        for own, extra in zip(node.padding, pads, strict=True))
+        padding = tuple(
+            (own[0] + extra[0], own[1] + extra[1])
+            for own, extra in zip(node.padding, pads, strict=True)
+        )
         weights, groups = self._weights(node, given)
         unit = _tensor(real)
-        step = ConvStep(node.name, self._inputs(node), self._bounds(node),
-                        weights * unit[:, None, None, None], _tensor(node.bias * real * scale),
-                        node.stride, (padding[0], padding[1]), groups)
+        step = ConvStep(
+            node.name,
+            self._inputs(node),
+            self._bounds(node),
+            weights * unit[:, None, None, None],
+            _tensor(node.bias * real * scale),
+            node.stride,
+            (padding[0], padding[1]),
+            groups,
+        )
         step.hold(weights, unit)
         step.activation_shift, step.stretch = node.activation_shift, node.stretch
         self._add_step(node, step)
@@ -118,8 +134,9 @@ class _Reviver:
         if node.clamp != (-128, 127):
             raise _refusal(node, f"is a pool with the clamp {node.clamp}")
         kind = AverageStep if isinstance(node, AveragePool) else MaxStep
-        self._add_step(node, kind(node.name, self._inputs(node), node.kernel, node.stride,
-                                  node.padding))
+        self._add_step(
+            node, kind(node.name, self._inputs(node), node.kernel, node.stride, node.padding)
+        )
 
     def _mean(self, node: Mean) -> None:
         """The mean over the whole picture."""
@@ -161,8 +178,10 @@ class _Reviver:
         low, high = ((bound - node.output_zero) * node.output_scale for bound in node.clamp)
         if self._saturating:
             return low, high
-        return (None if node.clamp[0] == -128 != node.output_zero else low,
-                None if node.clamp[1] == 127 else high)
+        return (
+            None if node.clamp[0] == -128 != node.output_zero else low,
+            None if node.clamp[1] == 127 else high,
+        )
 
 
 def _tensor(array: npt.NDArray[Any]) -> Tensor:
@@ -172,5 +191,7 @@ def _tensor(array: npt.NDArray[Any]) -> Tensor:
 
 def _refusal(node: Node, reason: str) -> UserError:
     """The error that names a node which cannot be trained."""
-    return UserError(f"the node {node.name!r} {reason}: it has no trainable form; calibrate the "
-                     "network instead, or train it in PyTorch and import it from there.")
+    return UserError(
+        f"the node {node.name!r} {reason}: it has no trainable form; calibrate the "
+        "network instead, or train it in PyTorch and import it from there."
+    )

@@ -61,10 +61,14 @@ class Step(nn.Module):
     @property
     def clamp(self) -> tuple[int, int]:
         """Least and greatest output."""
-        low, high = (None if bound is None else self.zero + round(bound / self.scale)
-                     for bound in self.bounds)
-        return (-128 if low is None else min(max(low, -128), 127),
-                127 if high is None else min(max(high, -128), 127))
+        low, high = (
+            None if bound is None else self.zero + round(bound / self.scale)
+            for bound in self.bounds
+        )
+        return (
+            -128 if low is None else min(max(low, -128), 127),
+            127 if high is None else min(max(high, -128), 127),
+        )
 
     @property
     def scale(self) -> float:

@@ -27,13 +27,21 @@ Teacher = Callable[[Tensor], Tensor]
 """uint8 images (B, H, W, C) -> logits (B, classes)."""
 
 
-def finetune(net: QuantisedNet, teacher: Teacher, parts: Split, recipe: Recipe, checkpoint: Path,
-             origin: dict[str, Any], say: Callable[[str], None] = print) -> None:
+def finetune(
+    net: QuantisedNet,
+    teacher: Teacher,
+    parts: Split,
+    recipe: Recipe,
+    checkpoint: Path,
+    origin: dict[str, Any],
+    say: Callable[[str], None] = print,
+) -> None:
     """Fine-tune a calibrated network, or go on; the epoch with the best held-out accuracy is kept.
 
     origin: what is known of the network that it begins with. say: told one line an epoch. The
     held-out accuracy is that of the integers.
     """
+
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         net.round_as_kernels(False)
         return _loss(net(images), teacher(images), labels)
@@ -56,8 +64,10 @@ def accuracy(net: QuantisedNet, images: Tensor, labels: Tensor) -> float:
 
 def _loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     """The labels' cross entropy and the teacher's, softened, in the shares of LABELS."""
-    soft = nn.functional.cross_entropy(
-        student / TEMPERATURE, (teacher / TEMPERATURE).softmax(1)) * TEMPERATURE**2
+    soft = (
+        nn.functional.cross_entropy(student / TEMPERATURE, (teacher / TEMPERATURE).softmax(1))
+        * TEMPERATURE**2
+    )
     return LABELS * nn.functional.cross_entropy(student, labels) + (1 - LABELS) * soft
 
 
@@ -65,5 +75,6 @@ def _optimiser(net: QuantisedNet, rate: float) -> torch.optim.Optimizer:
     """Adam, with a rate of its own for everything that is not a weight."""
     weights = [p for name, p in net.named_parameters() if name.endswith(".weight")]
     others = [p for name, p in net.named_parameters() if not name.endswith(".weight")]
-    return torch.optim.Adam([{"params": weights, "lr": rate},
-                             {"params": others, "lr": rate * SCALE_RATE}])
+    return torch.optim.Adam(
+        [{"params": weights, "lr": rate}, {"params": others, "lr": rate * SCALE_RATE}]
+    )

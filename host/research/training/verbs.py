@@ -22,15 +22,25 @@ CALIBRATION = 512
 def run_float(options: argparse.Namespace) -> int:
     """`float`: train the float network."""
     what, data = _experiment(options)
-    recipe = Recipe(options.epochs, options.rate, options.seed, options.images, options.batch,
-                    options.reach, held_out=options.held_out)
+    recipe = Recipe(
+        options.epochs,
+        options.rate,
+        options.seed,
+        options.images,
+        options.batch,
+        options.reach,
+        held_out=options.held_out,
+    )
     start = _checkpoint(options, options.start) if options.start else None
     model = floating.train(
-        what, data, recipe, _checkpoint(options, options.name), start, options.smoothing)
+        what, data, recipe, _checkpoint(options, options.name), start, options.smoothing
+    )
     test = floating.accuracy(
-        what, model, torch.tensor(data.test_images), torch.tensor(data.test_labels))
-    print(f"float network: {100 * test:.2f} % of {len(data.test_labels)} test images of "
-          f"{data.name}")
+        what, model, torch.tensor(data.test_images), torch.tensor(data.test_labels)
+    )
+    print(
+        f"float network: {100 * test:.2f} % of {len(data.test_labels)} test images of {data.name}"
+    )
     return 0
 
 
@@ -40,8 +50,13 @@ def run_export(options: argparse.Namespace) -> int:
     teacher = _checkpoint(options, options.teacher)
     parts = split(data, Recipe(0, 0.0, options.seed, held_out=options.held_out))
     network = pytorch.quantise(
-        floating.load(what, teacher), parts.images[:CALIBRATION].numpy(), options.name,
-        what.input, data.classes, {"data": data.name, "float": provenance(teacher)})
+        floating.load(what, teacher),
+        parts.images[:CALIBRATION].numpy(),
+        options.name,
+        what.input,
+        data.classes,
+        {"data": data.name, "float": provenance(teacher)},
+    )
     save(network, options.folder / f"{options.name}.npz")
     if what.name == "fashion-resnet8":
         images.write(data, options.folder / "fashion-images.npz")
@@ -57,17 +72,24 @@ def run_quantise(options: argparse.Namespace) -> int:
     what, data = _experiment(options)
     model = floating.published(what, options.weights)
     pixels = data.test_images
-    chosen = pixels[::max(1, len(pixels) // options.calibration)]
-    network = pytorch.quantise(model, chosen, options.name, what.input, provenance={
-        "data": data.name, "weights_sha256": file_hash(options.weights)})
+    chosen = pixels[:: max(1, len(pixels) // options.calibration)]
+    network = pytorch.quantise(
+        model,
+        chosen,
+        options.name,
+        what.input,
+        provenance={"data": data.name, "weights_sha256": file_hash(options.weights)},
+    )
     save(network, options.folder / f"{options.name}.npz")
     whole = predictions(Evaluator(network).outputs(what.input.integers(pixels)))
     answer = floating.answers(what, model)
     real = torch.cat([answer(part).argmax(1) for part in torch.from_numpy(pixels).split(8)])
     save_array(options.folder / f"{options.name}-answers.npy", real.numpy())
-    print(f"{options.folder / options.name}.npz written: the integers answer as the float network "
-          f"does on {100 * float((real.numpy() == whole).mean()):.2f} % of {len(pixels)} images "
-          f"of {data.name}")
+    print(
+        f"{options.folder / options.name}.npz written: the integers answer as the float network "
+        f"does on {100 * float((real.numpy() == whole).mean()):.2f} % of {len(pixels)} images "
+        f"of {data.name}"
+    )
     return 0
 
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dscim.arrays import Words
-from dscim.host.golden.twin.line import LineTwin
-from dscim.host.golden.twin.link import Twin
+from dscim.host.golden.twin.link import LineTwin, Twin
 from dscim.host.link.carrier import StreamCarrier
 
 MEMORY = range(0x1000_0000, 0x1000_0000 + (1 << 20))

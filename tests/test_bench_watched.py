@@ -6,8 +6,8 @@ import time
 import pytest
 
 from dscim.errors import LinkError
-from dscim.host.device.bench import watched
-from dscim.host.device.bench.watched import Watched
+from dscim.host.device.bench import clients
+from dscim.host.device.bench.clients import Watched
 
 
 class Hanging:
@@ -28,7 +28,7 @@ class Hanging:
 
 
 def test_a_call_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(clients, "STALLED_SECONDS", 0.3)
     start = time.monotonic()
     with Watched(Hanging()) as client, pytest.raises(LinkError, match=r"Hanging failed.*port"):
         client.read(0, 1)

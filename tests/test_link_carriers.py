@@ -16,13 +16,11 @@ from dscim.gateware.layout import memory_ranges
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device import Device
 from dscim.host.device.target import Presence, open_target
-from dscim.host.golden.twin.line import LineTwin
-from dscim.host.golden.twin.link import Twin
+from dscim.host.golden.twin.link import LineTwin, Twin
 from dscim.host.golden.twin.ref import ModelLink
-from dscim.host.link import cobs
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
-from dscim.host.link.frames import Frame
+from dscim.host.link.frames import Frame, wire
 from dscim.host.link.session import FrameLink
 from dscim.host.link.transport import Taken, open_transport
 from dscim.sim.server import Simulator
@@ -150,7 +148,10 @@ def test_an_end_in_the_middle_is_told(place: Callable[[Answer], Iterator[str]], 
 
 
 def test_an_echo_is_named() -> None:
-    with served(lambda data: data) as target, pytest.raises(LinkError, match="only sends back"):
+    with (
+        served(lambda data: data) as target,
+        pytest.raises(LinkError, match="only echoes what it receives"),
+    ):
         connect(target)
 
 
@@ -163,7 +164,7 @@ def test_noise_is_named() -> None:
     random = np.random.default_rng(2)
     with (
         served(lambda data: random.bytes(500)) as target,
-        pytest.raises(LinkError, match=r"sent \d+ bytes, but none that answer"),
+        pytest.raises(LinkError, match=r"sent \d+ bytes, but no valid answer"),
     ):
         connect(target, timeout=1)
 
@@ -171,7 +172,7 @@ def test_noise_is_named() -> None:
 def test_uartbone_alone_is_named() -> None:
     with (
         Simulator(toy_soc.design()) as simulator,
-        pytest.raises(LinkError, match="answers LiteX's UARTBone, but is no dscim device"),
+        pytest.raises(LinkError, match="answers LiteX's UARTBone, but is not a dscim device"),
     ):
         connect(f"socket://127.0.0.1:{simulator.port}", timeout=1)
 
@@ -182,7 +183,7 @@ def test_a_dscim_device_without_frames_is_named() -> None:
         asked = bytes((2, 1)) + place.to_bytes(4, "big")
         return registers.MAGIC.to_bytes(4, "big") if data == asked else b""
 
-    with served(bone) as target, pytest.raises(LinkError, match=r"knows no frames.*bone:PORT"):
+    with served(bone) as target, pytest.raises(LinkError, match=r"without frames.*bone:PORT"):
         connect(target, timeout=1)
 
 
@@ -218,7 +219,7 @@ def test_a_udp_port_where_nobody_listens_is_silent() -> None:
         port = free.getsockname()[1]
     with pytest.raises(LinkError, match="is silent"):
         FrameLink(DatagramCarrier("127.0.0.1", port), timeout=0.5)
-    with pytest.raises(LinkError, match="no way"):
+    with pytest.raises(LinkError, match="cannot be reached"):
         FrameLink(DatagramCarrier("no-such-host.invalid", 1), timeout=0.5)
 
 
@@ -237,7 +238,7 @@ def test_foreign_frames_change_nothing() -> None:
             MEMORY.start,
             random.bytes(4 * int(random.integers(3))),
         )
-        return cobs.wire(frame.encode()) + line.answer(data)
+        return wire(frame.encode()) + line.answer(data)
 
     with served(strange) as target:
         link = connect(target)

@@ -12,11 +12,10 @@ import pytest
 from dscim.errors import LinkError
 from dscim.gateware.layout import memory_ranges
 from dscim.host.link.carrier import StreamCarrier
-from dscim.host.link.flight import Refused
+from dscim.host.link.frames import Refused
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
-from dscim.host.link.socket_transport import SocketTransport
-from dscim.host.link.transport import open_transport
+from dscim.host.link.transport import SocketTransport, open_transport
 from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 from tests.link_exercise import (
@@ -136,9 +135,9 @@ def test_a_lease_that_ran_out_is_opened_again(simulator: Simulator) -> None:
 
 def test_refusals_of_the_gateware(simulator: Simulator) -> None:
     link = connect(simulator, wait=TIMEOUT)
-    with pytest.raises(Refused, match="words at 0x50000000 are not what frames may reach"):
+    with pytest.raises(Refused, match="words at 0x50000000 are outside what frames may reach"):
         link.read(0x5000_0000, 3)
-    with pytest.raises(Refused, match="not what frames may reach"):
+    with pytest.raises(Refused, match="outside what frames may reach"):
         link.read(BASE + 4 * COUNT - 4, 2)
     exercise(link, 10, 4)
     with pytest.raises(Refused, match="0x50000000"):

@@ -111,7 +111,7 @@ def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
         times,
         lambda: Simulator(soc_design(SPEC, ethernet=True), udp=ports),
         connect,
-        "Nobody listens",
+        "Nothing listens",
     )
 
 
@@ -143,8 +143,8 @@ def test_a_plain_litex_soc_is_named() -> None:
         silent.bind(("127.0.0.1", 0))
         bone, echo = toy.udp[ETHERBONE_PORT], toy.udp[FRAMES_PORT]
         for port, words in (
-            (silent.getsockname()[1], "LiteX's Etherbone, but is no dscim device"),
-            (echo, "only sends back what it is sent"),
+            (silent.getsockname()[1], "LiteX's Etherbone, but is not a dscim device"),
+            (echo, "only echoes what it receives"),
         ):
             with pytest.raises(LinkError, match=words):
                 FrameLink(DatagramCarrier("127.0.0.1", port, bone), timeout=1)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind
 from dscim.host.golden.twin.link import Twin
-from dscim.host.link import cobs
-from dscim.host.link.frames import Frame
+from dscim.host.link.frames import Frame, wire
 from dscim.host.link.session import FrameLink
 from tests.link_faults import (
     MEMORY,
@@ -163,7 +162,7 @@ def test_forged_packets_raise_the_links_own_errors(packets: list[Packet]) -> Non
 
 
 @MANY
-@given(st.lists(BYTES | BYTES.map(cobs.wire), min_size=1, max_size=4))
+@given(st.lists(BYTES | BYTES.map(wire), min_size=1, max_size=4))
 def test_stray_bytes_on_a_line_change_no_word(stray: list[bytes]) -> None:
     clock = Clock()
     link = FrameLink(LineCarrier(HostileLine(clock, stray)), timeout=1)

@@ -8,8 +8,7 @@ import pytest
 from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind
 from dscim.host.golden.twin.link import Twin
-from dscim.host.link.flight import Refused
-from dscim.host.link.frames import Frame
+from dscim.host.link.frames import Frame, Refused
 from dscim.host.link.handshake import Busy
 from dscim.host.link.session import FrameLink
 from tests.link_faults import (
@@ -200,7 +199,7 @@ def test_who_was_there_meanwhile_is_told() -> None:
     first = FrameLink(bench.datagrams())
     bench.clock.seconds += 2
     FrameLink(bench.datagrams()).close()
-    with pytest.raises(LinkError, match="lease had run out"):
+    with pytest.raises(LinkError, match="lease had expired"):
         first.read(MEMORY.start, 1)
 
 

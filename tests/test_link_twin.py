@@ -12,10 +12,8 @@ from dscim.gateware import registers
 from dscim.gateware.layout import memory_sizes
 from dscim.gateware.link.protocol import LEASE_SECONDS, Kind, Reason
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.host.golden.twin.line import LineTwin
-from dscim.host.golden.twin.link import Twin
-from dscim.host.link import cobs
-from dscim.host.link.frames import Frame, data_of
+from dscim.host.golden.twin.link import LineTwin, Twin
+from dscim.host.link.frames import Frame, Splitter, cobs_decode, data_of, wire
 from dscim.sim.server import Simulator
 from dscim.sim.soc import CLK_FREQ, soc_design
 from tests.link_faults import Ledger
@@ -136,14 +134,14 @@ class Hosts:
 
     @staticmethod
     def _wire(frame: Frame) -> bytes:
-        return cobs.wire(frame.encode())
+        return wire(frame.encode())
 
 
 def frames_in(data: bytes) -> list[Frame]:
     """The frames of an answer, without what only the device can know."""
     found = []
-    for piece in cobs.Splitter().split(data):
-        frame = Frame.decode(cobs.decode(piece))
+    for piece in Splitter().split(data):
+        frame = Frame.decode(cobs_decode(piece))
         words = frame.words.copy()
         address = frame.address
         if frame.kind == Kind.OPENED:

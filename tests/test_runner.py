@@ -11,7 +11,7 @@ import pytest
 from dscim.errors import LinkError, UserError
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.device.counters import Counters
+from dscim.host.device.controller import Counters
 from dscim.host.device.run import NetworkRun, Pool
 from dscim.host.device.run.difference import REQUANTISATION
 from dscim.host.device.target import open_target

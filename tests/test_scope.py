@@ -12,7 +12,7 @@ from dscim.gateware.probes import PAGE, PROBES, REGISTERS, SAMPLES, place
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device.scope import TAKEN, Look, Scope, column, vcd
 from dscim.host.device.target import open_target
-from dscim.host.link.statistics import LinkStatistics
+from dscim.host.link.base import LinkStatistics
 from tests.commandline import assert_refused, contents, dscim
 
 pytest.importorskip("litescope")

@@ -7,7 +7,7 @@ from dscim.arrays import Int8, Int64
 from dscim.console import Report
 from dscim.errors import SimulationError, UserError
 from dscim.gateware.specs import describe
-from dscim.host.device.counters import Counters
+from dscim.host.device.controller import Counters
 from dscim.host.device.run import LayerResult, NetworkRun
 from dscim.host.network import predictions
 

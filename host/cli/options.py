@@ -14,7 +14,7 @@ from dscim.gateware.specs.sequence import KINDS
 from dscim.gateware.specs.tables import TABLES, table_sequence
 from dscim.host.device import Device
 from dscim.host.device.target import SIMULATORS, Presence, open_target
-from dscim.host.link.statistics import LinkStatistics
+from dscim.host.link.base import LinkStatistics
 
 TARGETS = (
     "ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (over its Ethernet), "

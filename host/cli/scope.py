@@ -14,7 +14,7 @@ from dscim.host.cli.options import add_device, add_report, add_target, open_devi
 from dscim.host.cli.selftest import described
 from dscim.host.device import Device
 from dscim.host.device.scope import TAKEN, Look, Scope, column, vcd
-from dscim.host.link.flight import Refused
+from dscim.host.link.frames import Refused
 
 SECONDS = 20.0
 """Until the trigger must have been met."""

@@ -1,5 +1,6 @@
 """The device's registers and memories behind a link: written, read, started, counted."""
 
+import dataclasses
 import time
 from typing import Self
 
@@ -12,11 +13,32 @@ from dscim.gateware.layout import Outputs, pack_activations, tensor_words, unpac
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
-from dscim.host.device.counters import Counters
 from dscim.host.link.base import Link
 
 START_SECONDS = 300.0
 """A start that takes longer than this is taken for a device that hangs."""
+
+
+@dataclasses.dataclass
+class Counters:
+    """What the device counted, and the bytes that crossed the link. They add up.
+
+    All but the bytes are the registers of these names; see `dscim.gateware.registers`.
+    """
+
+    cycles_busy: int = 0
+    cycles_computing: int = 0
+    cycles_weights: int = 0
+    cycles_activations: int = 0
+    cycles_vector: int = 0
+    cycles_link: int = 0
+    products: int = 0
+    bytes_written: int = 0
+    bytes_read: int = 0
+
+    def __add__(self, other: "Counters") -> "Counters":
+        fields = [f.name for f in dataclasses.fields(self)]
+        return Counters(*(getattr(self, name) + getattr(other, name) for name in fields))
 
 
 class Controller:

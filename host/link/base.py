@@ -1,21 +1,43 @@
 """What every link offers: words read from and written to the device's 32-bit bus."""
 
+import dataclasses
 from typing import Protocol
 
 from dscim.arrays import Words
-from dscim.host.link.statistics import LinkStatistics
+
+
+@dataclasses.dataclass
+class LinkStatistics:
+    """Counts since the link was opened, for a report or JSON.
+
+    bytes_sent, bytes_received: bytes on the line, including all framing.
+    resends: frames sent again. damaged: frames that failed their check.
+    foreign: valid frames that answer no request in flight, such as late duplicates and frames of
+        other sessions. sessions: sessions opened by this link.
+    round_trip: smoothed seconds from a frame to its answer; 0 before the first answer.
+    """
+
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    frames_sent: int = 0
+    frames_received: int = 0
+    resends: int = 0
+    damaged: int = 0
+    foreign: int = 0
+    sessions: int = 0
+    round_trip: float = 0.0
 
 
 class Link(Protocol):
-    """A way to the device's bus. Addresses are in bytes, multiples of 4; words are 32 bits.
+    """Access to the device's bus. Addresses are in bytes, multiples of 4; words are 32 bits.
 
-    Every call is bounded in time and either does all it was asked or raises
+    Every call is bounded in time. It either does all of its work or raises
     `dscim.errors.LinkError`; it never returns a value that the device did not send.
     """
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What crossed the link since it was opened."""
+        """Traffic since the link was opened."""
 
     def read(self, address: int, count: int) -> Words:
         """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""
@@ -24,10 +46,4 @@ class Link(Protocol):
         """Writes uint32 `words` of shape (n,) to `address`, `address + 4`, ...; n may be 0."""
 
     def close(self) -> None:
-        """Ends the link; what belongs to it (a simulator, a port) is released. Idempotent."""
-
-
-def check_place(address: int, count: int) -> None:
-    """ValueError unless `count` words at `address` are on the 32-bit bus."""
-    if address % 4 or count < 0 or not 0 <= address <= (1 << 32) - 4 * count:
-        raise ValueError(f"{count} words at {address:#x} are not on the bus of 32-bit addresses")
+        """Closes the link and releases what it owns (a simulator, a port). Idempotent."""

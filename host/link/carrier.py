@@ -1,41 +1,57 @@
-"""What carries frames: a stream of bytes with zeros between, or datagrams of one frame each."""
+"""Carriers of frames: what one offers, one over a stream of bytes, and the pace of frames on it."""
 
 import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from dscim.gateware.link.protocol import MOST_WORDS
-from dscim.host.link import cobs
-from dscim.host.link.frames import OVERHEAD, DamagedFrame
+from dscim.host.link.frames import OVERHEAD, DamagedFrame, Splitter, cobs_decode, wire
 from dscim.host.link.transport import BRIDGE_SECONDS, Transport
 
-FRAME_BYTES = len(cobs.wire(bytes(OVERHEAD))) + 4 * MOST_WORDS
-"""About the longest frame on a line."""
+FRAME_BYTES = len(wire(bytes(OVERHEAD))) + 4 * MOST_WORDS
+"""Approximate bytes of the longest frame on a UART."""
 
 DAMAGED = b""
-"""What `receive` gives in the place of bytes that are no frame's code."""
+"""What `receive` returns in place of bytes that are not valid COBS code."""
 
 LINE_SECONDS = 0.05
-"""How much of a serial line's time may be in flight: more than its adapter's latency."""
+"""Time on a serial line that may be in flight: longer than the latency of a USB adapter."""
 
 STREAM_BYTES = 1 << 16
-"""Bytes in flight where something holds them back: less than the buffers of a socket."""
+"""Bytes in flight where the receiver can hold the sender back: less than a socket buffers."""
 
+BONE_HEADER = 6
+"""Bytes of a UARTBone command without its data."""
 
-BONE_HEADER, BONE_SHIFT, BONE_COMMANDS, BONE_READ = 6, 3, range(1, 5), 2
-"""Bytes of a command of UARTBone without its data, zeros that go before an OPEN, commands."""
+BONE_SHIFT = 3
+"""Zeros sent before an OPEN; see `_greeting`."""
+
+BONE_COMMANDS, BONE_READ = range(1, 5), 2
+"""UARTBone's commands, and the one that reads."""
 
 BONE_SECONDS = 1.0
+"""How long to wait for UARTBone's answer."""
+
+FIRST_SECONDS = 0.25
+"""How long to wait for an answer before a round trip has been measured."""
+
+LONGEST_SECONDS = 0.1
+"""A frame that was lost several times is resent at least this often: noise on the line causes
+losses, not congestion."""
+
+MIN_SECONDS = {True: 0.03, False: 0.01}
+"""The shortest wait for an answer, on a stream and with datagrams: schedulers and adapters add
+latency."""
 
 
 class Carrier(Protocol):
-    """Frames both ways, unreliably. Every call is bounded; LinkError when the way is closed.
+    """Sends and receives frames, unreliably. Every call is bounded; LinkError when it is closed.
 
-    stream: bytes in order, whose bits may flip, rather than datagrams, which get lost whole.
-    byte_seconds: what a byte takes on the line, 0 where that is not known.
-    bytes_in_flight: of requests and answers together, as many as neither end loses.
+    stream: True for bytes in order whose bits may flip, False for datagrams, which are lost whole.
+    byte_seconds: seconds per byte on the line, 0 if unknown.
+    bytes_in_flight: bytes of requests and answers together that neither end loses.
     reads_in_flight: READ frames that may wait in the device.
-    bone: LiteX's own bridge on such a way.
+    bone: LiteX's own bridge on this kind of line.
     bytes_sent, bytes_received: counted on the line.
     """
 
@@ -55,38 +71,38 @@ class Carrier(Protocol):
         """See the class."""
 
     def now(self) -> float:
-        """Seconds of a clock that never goes back."""
+        """Seconds of a monotonic clock."""
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Sends each of `frames`, in this order."""
+        """Sends `frames` in order."""
 
     def harmless(self, frame: bytes) -> bool:
-        """Whether something else than a dscim device can take no harm from `greet`."""
+        """Whether `greet` with this frame is safe for a device that is not a dscim device."""
 
     def greet(self, frame: bytes) -> None:
-        """Sends a frame to what may be no dscim device."""
+        """Sends a frame to a device that may not be a dscim device."""
 
     def receive(self, wait: float, worth: int = 1) -> list[bytes]:
-        """What has come, after at most `wait` seconds; DAMAGED for what is no frame.
+        """The frames received, after at most `wait` seconds; DAMAGED in place of a damaged one.
 
-        worth: of fewer bytes nobody has a use yet; where it is cheap they wait for the others.
+        worth: bytes worth waking up for; where waiting is cheap, fewer do not end the wait.
         """
 
     def bone_word(self, address: int) -> int | None:
-        """What LiteX's own bridge reads at the byte `address`; None where none answers.
+        """The word that LiteX's own bridge reads at byte `address`; None if none answers.
 
-        Whatever is there takes no harm from it.
+        Safe for whatever else is connected.
         """
 
     def close(self) -> None:
-        """Releases the way. Idempotent."""
+        """Releases the line. Idempotent."""
 
 
 class StreamCarrier:
-    """Frames on a UART's bytes: 0x00, the frame's code, 0x00.
+    """A Carrier over a byte stream such as a UART: 0x00, the frame's COBS code, 0x00.
 
-    A serial line cannot hold the host back: what is in flight stays within the device's buffer,
-    1024 words of frames. A socket to a simulator holds back.
+    A serial line cannot hold the host back, so what is in flight stays within the device's buffer
+    of 1024 words. A socket to a simulator can.
     """
 
     stream = True
@@ -100,7 +116,7 @@ class StreamCarrier:
         self.bytes_in_flight = STREAM_BYTES
         if self.byte_seconds:
             self.bytes_in_flight = max(3 * FRAME_BYTES, int(LINE_SECONDS / self.byte_seconds))
-        self._splitter = cobs.Splitter()
+        self._splitter = Splitter()
 
     @property
     def bytes_sent(self) -> int:
@@ -118,10 +134,10 @@ class StreamCarrier:
 
     def send(self, frames: Sequence[bytes]) -> None:
         """See Carrier."""
-        self.transport.send(b"".join(map(cobs.wire, frames)))
+        self.transport.send(b"".join(map(wire, frames)))
 
     def harmless(self, frame: bytes) -> bool:
-        """Whether LiteX's UARTBone takes the greeting for commands that it does not know."""
+        """Whether LiteX's UARTBone sees only unknown commands in the greeting."""
         return all(command not in BONE_COMMANDS for command in _greeting(frame)[::BONE_HEADER])
 
     def greet(self, frame: bytes) -> None:
@@ -147,17 +163,69 @@ class StreamCarrier:
         self.transport.close()
 
 
-def _greeting(frame: bytes) -> bytes:
-    """The frame on a line, zeros before and after it, as whole headers of UARTBone's commands.
+class RoundTrip:
+    """Measures how long answers take, and decides how long to wait for one.
 
-    The zeros before shift the ones and twos of every OPEN's code away from the headers' beginnings.
+    The estimate of Jacobson and Karels (RFC 6298): smoothed mean and deviation, from frames that
+    were sent only once (Karn). stream: as in Carrier.
     """
-    data = bytes(BONE_SHIFT) + cobs.wire(frame)
+
+    def __init__(self, stream: bool) -> None:
+        self._least = MIN_SECONDS[stream]
+        self.seconds = 0.0
+        self._deviation = 0.0
+        self._known = False
+
+    def measured(self, seconds: float) -> None:
+        """Adds one measurement."""
+        if self._known:
+            self._deviation += (abs(seconds - self.seconds) - self._deviation) / 4
+            self.seconds += (seconds - self.seconds) / 8
+        else:
+            self.seconds, self._deviation, self._known = seconds, seconds / 2, True
+
+    def patience(self, sends: int) -> float:
+        """Seconds after which a frame sent `sends` times is sent again; longer each time."""
+        first = self.seconds + 4 * self._deviation if self._known else FIRST_SECONDS
+        longer: float = max(self._least, first) * 1.5 ** min(sends - 1, 20)
+        return min(longer, max(LONGEST_SECONDS, first))
+
+
+class FrameSize:
+    """`words` of data in the next frame: fewer on a stream that flips bits, else the maximum.
+
+    Growth and loss balance when about one frame in seven is lost.
+    """
+
+    MIN, FIRST = 4, 64
+
+    def __init__(self, stream: bool) -> None:
+        self.words = self.FIRST if stream else MOST_WORDS
+        self._adapts = stream
+
+    def arrived(self) -> None:
+        """A frame arrived at the first attempt."""
+        if self._adapts:
+            self.words = min(MOST_WORDS, self.words + max(1, self.words // 8))
+
+    def lost(self) -> None:
+        """A frame was lost."""
+        if self._adapts:
+            self.words = max(self.MIN, self.words // 2)
+
+
+def _greeting(frame: bytes) -> bytes:
+    """The frame on a line, with zeros before and after it, in whole UARTBone command headers.
+
+    The zeros before it shift the ones and twos in the code of every OPEN away from the positions
+    where UARTBone expects a command.
+    """
+    data = bytes(BONE_SHIFT) + wire(frame)
     return data + bytes(-len(data) % BONE_HEADER)
 
 
 def _decoded(piece: bytes) -> bytes:
     try:
-        return cobs.decode(piece)
+        return cobs_decode(piece)
     except DamagedFrame:
         return DAMAGED

@@ -1,4 +1,4 @@
-"""Frames as datagrams: a UDP port's end of the link."""
+"""A carrier of frames as UDP datagrams."""
 
 import select
 import socket
@@ -11,20 +11,20 @@ from dscim.errors import LinkError
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER = 1 << 20
-"""Bytes asked of the system for what has come and was not looked at."""
+"""Size of the receive buffer requested from the system, in bytes."""
 
 ETHERBONE = struct.Struct(">HBBIBBBBII")
-"""A record of one word: magic, version, sizes, padding; flags, byte enables, words written, words
-read; where the answer goes; an address, or the word."""
+"""An Etherbone record of one word: magic, version, sizes, padding; flags, byte enables, words
+written, words read; return address; an address, or the word."""
 
 ETHERBONE_MAGIC, ETHERBONE_VERSION, ETHERBONE_SIZES, ETHERBONE_BYTES = 0x4E6F, 0x10, 0x44, 0x0F
 ETHERBONE_SECONDS = 0.5
 
 
 class DatagramCarrier:
-    """A Carrier to the UDP port `port` of `host`, from a port of our own.
+    """A Carrier to the UDP port `port` of `host`.
 
-    etherbone: the port of LiteX's Etherbone there. Raises LinkError when there is no way.
+    etherbone: the port of LiteX's Etherbone there. Raises LinkError if `host` is unreachable.
     """
 
     stream = False
@@ -47,14 +47,14 @@ class DatagramCarrier:
             self._socket.connect((host, port))
         except OSError as error:
             self._socket.close()
-            raise LinkError(f"There is no way to {self.name}: {error.strerror or error}.") from None
+            raise LinkError(f"{self.name} cannot be reached: {error.strerror or error}.") from None
 
     def now(self) -> float:
         """See Carrier."""
         return time.monotonic()
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """See Carrier. What finds no room is lost, as on any network."""
+        """See Carrier. A datagram that finds no buffer space is lost, as on any network."""
         for frame in frames:
             try:
                 self.bytes_sent += self._socket.send(frame)
@@ -64,7 +64,7 @@ class DatagramCarrier:
                 self._failed(error)
 
     def harmless(self, frame: bytes) -> bool:
-        """Always: a datagram is for the port that it names."""
+        """Always: a datagram reaches only the port that it is addressed to."""
         return True
 
     def greet(self, frame: bytes) -> None:
@@ -72,7 +72,7 @@ class DatagramCarrier:
         self.send([frame])
 
     def receive(self, wait: float, worth: int = 1) -> list[bytes]:
-        """See Carrier. What is worth it ends the look for more, which would cost a call."""
+        """See Carrier. Returns once `worth` bytes are there: another look would cost a call."""
         frames: list[bytes] = []
         came = 0
         try:
@@ -90,8 +90,8 @@ class DatagramCarrier:
         return frames
 
     def bone_word(self, address: int) -> int | None:
-        """See Carrier. LiteEth's Etherbone answers to its own port number, so that is ours too."""
-        asked = ETHERBONE.pack(
+        """See Carrier. LiteEth's Etherbone answers to its own port number, so bind that one."""
+        request = ETHERBONE.pack(
             ETHERBONE_MAGIC,
             ETHERBONE_VERSION,
             ETHERBONE_SIZES,
@@ -104,11 +104,11 @@ class DatagramCarrier:
             address,
         )
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as bone, suppress(OSError):
-            with suppress(OSError):  # taken: a simulator answers to any
+            with suppress(OSError):  # in use: a simulator answers to any port
                 bone.bind(("", self._bone[1]))
             bone.settimeout(ETHERBONE_SECONDS)
             bone.connect(self._bone)
-            bone.send(asked)
+            bone.send(request)
             answer = bone.recv(self.LARGEST)
             if len(answer) == ETHERBONE.size:
                 magic, _, _, _, _, _, written, read, place, word = ETHERBONE.unpack(answer)
@@ -121,12 +121,12 @@ class DatagramCarrier:
         self._socket.close()
 
     def _failed(self, error: OSError) -> None:
-        """Raises LinkError, but not where a port is closed that may yet open.
+        """Raises LinkError, except for a closed port that may still open.
 
-        The refusal answers a datagram of before; once something has come it is the end.
+        ICMP's "refused" answers an earlier datagram; after the first answer it is an error.
         """
         if isinstance(error, ConnectionRefusedError):
             if self.bytes_received:
-                raise LinkError(f"Nobody listens at {self.name} any more.")
+                raise LinkError(f"Nothing listens at {self.name} any more.")
             return
-        raise LinkError(f"The way to {self.name} failed: {error}.")
+        raise LinkError(f"The connection to {self.name} failed: {error}.")

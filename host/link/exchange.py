@@ -1,59 +1,138 @@
-"""Many requests in flight, each sent again until it is answered."""
+"""Many requests in flight at once, each resent until it is answered."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
 
 from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind
-from dscim.host.link.carrier import FRAME_BYTES, Carrier
-from dscim.host.link.flight import Flight, Flights, Refused, copies, cost_of
-from dscim.host.link.frames import ANSWER, OVERHEAD, DamagedFrame, Frame
-from dscim.host.link.pace import FrameSize, RoundTrip
-from dscim.host.link.statistics import LinkStatistics
+from dscim.host.link.base import LinkStatistics
+from dscim.host.link.carrier import FRAME_BYTES, Carrier, FrameSize, RoundTrip
+from dscim.host.link.frames import ANSWER, OVERHEAD, SEQUENCES, DamagedFrame, Frame, Refused
 
 REORDERED = 3
 """Answers to later datagrams after which an earlier one counts as lost."""
 
 WAKE_PART = 4
-"""Of what is in flight, one in so many answered is enough to look at and to send more."""
+"""Answers to one in this many of the requests in flight are worth waking up for."""
 
-LEAST_SECONDS = {True: 0.03, False: 0.01}
-"""The shortest patience, with a stream and with datagrams: schedulers and adapters are slow."""
+MAX_COPIES = 4
+"""Copies of a frame sent at once, at most."""
+
+Answer = Callable[[Frame, Frame], bool]
+"""answer(request, frame): whether `frame` answers `request`; takes its data."""
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Flight:
+    """A request in flight.
+
+    index: its number in the run. cost: approximate bytes of request and answer. sends: how often
+    it was sent, last at `sent`. turns: numbers of its first and last sending, counted over all.
+    """
+
+    request: Frame
+    raw: bytes
+    index: int
+    cost: int
+    sends: int = 0
+    sent: float = 0.0
+    turns: tuple[int, int] = (0, 0)
+
+
+class InFlight:
+    """The requests in flight. load: their cost. repeated: how many were sent more than once."""
+
+    def __init__(self) -> None:
+        self.load = self.repeated = 0
+        self._by_sequence: dict[int, Flight] = {}  # in the order of requests
+        self._by_turn: dict[int, Flight] = {}  # by the last turn, in order
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._by_sequence)
+
+    def __iter__(self) -> Iterator[Flight]:
+        """In the order in which they were last sent."""
+        return iter(self._by_turn.values())
+
+    @property
+    def first(self) -> Flight | None:
+        """The earliest request."""
+        return next(iter(self._by_sequence.values()), None)
+
+    def get(self, sequence: int) -> Flight | None:
+        """The request with this sequence number."""
+        return self._by_sequence.get(sequence)
+
+    def add(self, request: Frame, index: int) -> Flight:
+        """Adds a request that is not sent yet."""
+        flight = Flight(request, request.encode(), index, cost_of(request))
+        self._by_sequence[request.sequence] = flight
+        self.load += flight.cost
+        return flight
+
+    def sent(self, flights: Iterable[Flight], now: float) -> None:
+        """Records that these were sent, or sent again."""
+        for flight in flights:
+            self._by_turn.pop(flight.turns[1], None)
+            self._turn += 1
+            flight.turns = (flight.turns[0] or self._turn, self._turn)
+            self._by_turn[self._turn] = flight
+            self.repeated += flight.sends == 1
+            flight.sends += 1
+            flight.sent = now
+
+    def finish(self, flight: Flight) -> None:
+        """Removes a request that is answered."""
+        del self._by_sequence[flight.request.sequence]
+        del self._by_turn[flight.turns[1]]
+        self.load -= flight.cost
+        self.repeated -= flight.sends > 1
+
+    def before(self, missing: int) -> list[Flight]:
+        """Those with sequence numbers before `missing`, modulo SEQUENCES."""
+        return list(
+            takewhile(
+                lambda flight: (missing - flight.request.sequence - 1) % SEQUENCES < SEQUENCES // 2,
+                self._by_sequence.values(),
+            )
+        )
+
+    def clear(self) -> None:
+        """Removes all requests."""
+        self._by_sequence.clear()
+        self._by_turn.clear()
+        self.load = self.repeated = 0
 
 
 class Exchange:
-    """The requests of one session over a carrier.
+    """The requests of one session over a carrier. Not thread-safe.
 
-    timeout: seconds without a new answer, after which it ends with LinkError. Not for threads.
-    answered: requests of the last `run` that were answered. certain: none of them was sent twice.
-    first_open: of those that it sent without an answer, the first; None when it ended well.
+    timeout: seconds without a new answer, after which `run` raises LinkError.
+    answered: requests of the last `run` that were answered. certain: none was sent twice.
+    first_open: its first request without an answer; None when all were answered.
     """
 
     def __init__(self, carrier: Carrier, timeout: float, counted: LinkStatistics) -> None:
         self.timeout = timeout
-        self.round_trip = RoundTrip(LEAST_SECONDS[carrier.stream])
+        self.round_trip = RoundTrip(carrier.stream)
         self.size = FrameSize(carrier.stream)
         self.answered = 0
         self.certain = True
         self._carrier = carrier
         self._counted = counted
         self._line = 2 * FRAME_BYTES * carrier.byte_seconds
-        self._flights = Flights()
-        self._newest = 0  # the first turn of the latest one whose own answer has come
-        self._heard = 0.0  # when the last answer came
+        self._flights = InFlight()
+        self._newest = 0  # the first turn of the latest request whose own answer arrived
+        self._latest = 0.0  # when the last answer arrived
 
-    def run(
-        self,
-        requests: Iterator[Frame],
-        most: int,
-        span: int,
-        answer: Callable[[Frame, Frame], bool],
-    ) -> None:
+    def run(self, requests: Iterator[Frame], most: int, span: int, answer: Answer) -> None:
         """Sends every request until `answer(request, frame)` is true for one of its answers.
 
-        At most `most` are in flight, and none that is `span` or more ahead of the first open one.
+        At most `most` are in flight, and none that is `span` or more after the first open one.
         Returns when all are answered. Raises Refused, or LinkError after `timeout` seconds
-        without progress; requests in flight may or may not have been carried out then.
+        without progress; the device may or may not have carried out the requests in flight.
         """
         self._flights.clear()
         self.answered = 0
@@ -68,7 +147,7 @@ class Exchange:
                 held = next(upcoming, None)
             self._send(batch)
             before = self.answered
-            self._listen(answer)
+            self._receive(answer)
             now = self._carrier.now()
             if self.answered != before:
                 progress = now
@@ -94,9 +173,13 @@ class Exchange:
         )
 
     def _send(self, batch: list[Flight]) -> None:
+        """Sends each request: once at first, in more copies the more often it was lost.
+
+        A request that is lost again and again holds up all others.
+        """
         if not batch:
             return
-        raw = [flight.raw for flight in batch for _ in range(copies(flight.sends))]
+        raw = [flight.raw for flight in batch for _ in range(min(1 + flight.sends, MAX_COPIES))]
         self._carrier.send(raw)
         again = len(raw) - sum(flight.sends == 0 for flight in batch)
         self._flights.sent(batch, self._carrier.now())
@@ -104,8 +187,8 @@ class Exchange:
         self._counted.frames_sent += len(raw)
         self._counted.resends += again
 
-    def _listen(self, answer: Callable[[Frame, Frame], bool]) -> None:
-        """Waits for answers until the first flight is due, and takes them."""
+    def _receive(self, answer: Answer) -> None:
+        """Waits for answers until the first request is overdue, and takes them."""
         wait = min(max(0.0, self._next_due() - self._carrier.now()), self.timeout)
         for raw in self._carrier.receive(wait, self._worth()):
             try:
@@ -118,13 +201,13 @@ class Exchange:
                 self._counted.foreign += 1
 
     def _worth(self) -> int:
-        """Bytes of answers that are worth waking for: a part of those in flight, one at least."""
+        """Bytes of answers worth waking up for: a part of those in flight, at least one answer."""
         first = self.first_open
         answer = OVERHEAD + (4 * first.count if first and first.kind == Kind.READ else 0)
         return answer * max(1, len(self._flights) // WAKE_PART)
 
-    def _take(self, frame: Frame, answer: Callable[[Frame, Frame], bool]) -> bool:
-        """Whether the frame answers what is in flight."""
+    def _take(self, frame: Frame, answer: Answer) -> bool:
+        """Whether the frame answers a request in flight."""
         some = self.first_open
         if some is None or frame.session != some.session:
             return False
@@ -138,14 +221,17 @@ class Exchange:
             self._done(flight)
             known = True
         if frame.kind == Kind.WRITTEN and some.kind == Kind.WRITE:
-            known |= self._finish_before(frame.address)
+            before = self._flights.before(frame.address)
+            for earlier in before:
+                self._finish(earlier)
+            known |= bool(before)
         return known
 
     def _done(self, flight: Flight) -> None:
-        """The flight's own answer has come: what it tells of time and of others is used."""
-        self._heard = self._carrier.now()
+        """Takes the time and the order of a request's own answer into account."""
+        self._latest = self._carrier.now()
         if flight.sends == 1:
-            self.round_trip.measured(self._heard - flight.sent)
+            self.round_trip.measured(self._latest - flight.sent)
             self._counted.round_trip = self.round_trip.seconds
             self.size.arrived()
         self._newest = max(self._newest, flight.turns[0])
@@ -155,34 +241,27 @@ class Exchange:
         self._flights.finish(flight)
         self.answered += 1
 
-    def _finish_before(self, missing: int) -> bool:
-        """Finishes the WRITEs before the first missing one; whether there were any."""
-        before = self._flights.before(missing)
-        for flight in before:
-            self._finish(flight)
-        return bool(before)
-
     def _due(self, flight: Flight) -> float:
-        """When the flight is late.
+        """When the request is overdue.
 
-        Every answer shows that the device is still at its queue; but a datagram that was sent
-        again is in no queue of frames that are all on their way.
+        Every answer shows that the device is still working through its queue, so it restarts the
+        wait; but a datagram sent again does not wait behind the others.
         """
         alone = flight.sends > 1 and not self._carrier.stream
-        since = flight.sent if alone else max(flight.sent, self._heard)
+        since = flight.sent if alone else max(flight.sent, self._latest)
         return since + self.round_trip.patience(flight.sends) + self._line
 
     def _next_due(self) -> float:
-        """When the first flight is late: where none was sent again, the one sent first."""
+        """When the first request is overdue; if none was resent, that is the one sent first."""
         if self._flights.repeated:
             return min(map(self._due, self._flights))
         return self._due(next(iter(self._flights)))
 
     def _resend(self, now: float) -> None:
-        """Sends again what was passed by answers to later frames, and what is late.
+        """Resends requests that are overdue or whose answer was overtaken by later ones.
 
-        In a stream only the first of those that are late: its answer will pass the others if
-        they are lost, and if they only wait in a queue it does not grow.
+        On a stream only the first of those overdue: if the others are lost too, its answer will
+        overtake them, and if they only wait in a queue, the queue does not grow.
         """
         if not self._flights:
             return
@@ -198,7 +277,12 @@ class Exchange:
             ]
         if stream and late:
             late = [min(late, key=lambda flight: flight.index)]
-            self._heard = now  # the others wait for what becomes of it
+            self._latest = now  # the others wait for its outcome
         for _ in range(len(lost) + sum(flight.sends > 1 for flight in late)):
             self.size.lost()
         self._send(lost + late)
+
+
+def cost_of(request: Frame) -> int:
+    """Approximate bytes of a request and its answer."""
+    return 2 * OVERHEAD + 4 * request.count

@@ -1,4 +1,4 @@
-"""How a session begins and ends, and what is said of a port where none does."""
+"""Opens and closes sessions, and diagnoses a port where no session opens."""
 
 import dataclasses
 import secrets
@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from dscim.errors import LinkError
 from dscim.gateware import registers
 from dscim.gateware.link.protocol import TAKE_OVER, Kind, Reason
+from dscim.host.link.base import LinkStatistics
 from dscim.host.link.carrier import Carrier, StreamCarrier
 from dscim.host.link.frames import DamagedFrame, Frame
-from dscim.host.link.statistics import LinkStatistics
 
 TRY_SECONDS = 0.25
-"""Between two OPENs: long enough that UARTBone gives up a command that swallowed the first."""
+"""Between two OPENs: long enough for UARTBone to drop a command that absorbed the first."""
 
 BUSY_SECONDS = 0.1
+"""Between two OPENs while another host's session is open; also the wait for CLOSED."""
+
 CLOSE_TRIES = 3
-FEWEST_SENDS = 3
-"""OPENs after which bytes that are no answer are named for what they are."""
+MIN_SENDS = 3
+"""OPENs that must all come back as an echo before the port is reported as one."""
 
 
 class Busy(LinkError):
@@ -26,9 +28,9 @@ class Busy(LinkError):
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """What the device said of a session; see the link's protocol.
+    """The device's answer to OPEN; see `gateware/link/README.md`.
 
-    numbers: session numbers that this host tried, for each may count as one of `sessions`.
+    numbers: session numbers that this host tried; the device may count each in `sessions`.
     """
 
     session: int
@@ -52,31 +54,31 @@ class Opening:
         self._session = 0
 
     def open(self, *, take_over: bool, wait: float, timeout: float) -> Opened:
-        """A new session.
+        """Opens a new session.
 
-        take_over: end another host's. wait: seconds to wait for another host's end, after which
-        it raises Busy. timeout: seconds without an answer, after which a LinkError names what is
-        there instead of a dscim device.
+        take_over: end another host's session. wait: seconds to wait until another host is done;
+        then Busy. timeout: seconds without an answer; then a LinkError that reports what was
+        found instead of a dscim device.
         """
         carrier = self._carrier
         before = carrier.bytes_received
-        begun = heard = carrier.now()
+        begun = latest = carrier.now()
         self._renumber(take_over)
         while True:
             answer = self._try()
             now = carrier.now()
             if answer is None:
-                echo = self._sends >= FEWEST_SENDS and self._echoes == self._sends
-                if echo or now - heard > timeout:
+                echo = self._sends >= MIN_SENDS and self._echoes == self._sends
+                if echo or now - latest > timeout:
                     raise LinkError(self._what_is_there(carrier.bytes_received - before))
                 continue
-            heard = now
+            latest = now
             if answer.kind == Kind.OPENED:
                 return self._opened(answer)
             reason = int(answer.words[0])
             if reason == Reason.BUSY and now - begun >= wait:
                 raise Busy(
-                    f"{carrier.name} is in use by another host; wait for its end "
+                    f"{carrier.name} is in use by another host; wait until it is done "
                     f"(--wait SECONDS) or end its session (--take-over). If that host "
                     f"died, the device is free after {answer.address} more cycles."
                 )
@@ -87,7 +89,7 @@ class Opening:
                 self._pause(BUSY_SECONDS)
 
     def _renumber(self, take_over: bool) -> None:
-        """A session number that nobody had."""
+        """Chooses a new random session number."""
         self._numbers += 1
         while True:
             self._session = secrets.randbits(32)
@@ -99,7 +101,7 @@ class Opening:
                 return
 
     def _try(self) -> Frame | None:
-        """Sends OPEN; what answers it within TRY_SECONDS."""
+        """Sends OPEN; returns its answer, None if there is none within TRY_SECONDS."""
         self._carrier.greet(self._raw)
         self._counted.frames_sent += 1
         self._counted.resends += self._sends > 0
@@ -136,28 +138,28 @@ class Opening:
         name = self._carrier.name
         if self._echoes:
             return (
-                f"{name} only sends back what it is sent: its two lines are joined, or "
-                "something there echoes; no device answers."
+                f"{name} only echoes what it receives; no device answers. "
+                "Its two lines may be connected to each other."
             )
         word = self._carrier.bone_word(registers.address("magic"))
         if word is not None:
             return f"{name} {_bone(word, self._carrier.bone)}"
         if count:
             return (
-                f"{name} sent {count} bytes, but none that answer: another baud rate than the "
-                "device's, or another device."
+                f"{name} sent {count} bytes, but no valid answer: the baud rate does not match, "
+                "or it is another device."
                 if self._carrier.stream
-                else f"{name} sent {count} bytes, but none that answer: something else has this "
+                else f"{name} sent {count} bytes, but no valid answer: another service uses this "
                 "port."
             )
         return (
-            f"{name} is silent: no byte came for {self._sends} requests to open a session; "
-            "is the device on, loaded, and connected there?"
+            f"{name} is silent: it did not answer {self._sends} requests to open a session; "
+            "is the device powered, configured and connected there?"
         )
 
 
 def end_session(carrier: Carrier, session: int, counted: LinkStatistics) -> bool:
-    """Closes the session; whether the device said so."""
+    """Closes the session; returns whether the device confirmed it."""
     raw = Frame(Kind.CLOSE, 0, session, 0).encode()
     for _ in range(CLOSE_TRIES):
         carrier.send([raw])
@@ -169,7 +171,7 @@ def end_session(carrier: Carrier, session: int, counted: LinkStatistics) -> bool
 
 
 def received(carrier: Carrier, until: float, counted: LinkStatistics) -> Iterator[Frame]:
-    """The right frames that come before `until`."""
+    """The valid frames received before `until`."""
     while (left := until - carrier.now()) > 0:
         for raw in carrier.receive(left):
             try:
@@ -182,15 +184,15 @@ def received(carrier: Carrier, until: float, counted: LinkStatistics) -> Iterato
 
 
 def _bone(word: int, bone: str) -> str:
-    """What a LiteX SoC without frames is, by the word that its bridge reads for `magic`."""
+    """Describes a LiteX SoC without frames, by the word that its bridge reads for `magic`."""
     if word == registers.MAGIC:
         way = (
-            ", or use the target bone:PORT, which checks nothing on the way"
+            ", or use the target bone:PORT, whose transfers are unchecked"
             if bone == StreamCarrier.bone
             else ""
         )
-        return f"is a dscim device that knows no frames, only LiteX's {bone}: rebuild it{way}."
+        return f"is a dscim device without frames, with LiteX's {bone} only: rebuild it{way}."
     return (
-        f"answers LiteX's {bone}, but is no dscim device: it reads {word:#010x} where "
-        f"{registers.MAGIC:#010x} is due."
+        f"answers LiteX's {bone}, but is not a dscim device: read {word:#010x}, "
+        f"expected {registers.MAGIC:#010x}."
     )

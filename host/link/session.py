@@ -1,4 +1,4 @@
-"""The device's bus in frames: nothing lost, nothing invented, nothing written twice."""
+"""The device's bus over frames: no word is lost, invented or written twice."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -8,32 +8,28 @@ import numpy as np
 from dscim.arrays import Words
 from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind, Reason
-from dscim.host.link.base import check_place
+from dscim.host.link.base import LinkStatistics
 from dscim.host.link.carrier import Carrier
-from dscim.host.link.exchange import Exchange
-from dscim.host.link.flight import Refused
-from dscim.host.link.frames import SEQUENCES, Frame, data_of, words_of
+from dscim.host.link.exchange import Answer, Exchange
+from dscim.host.link.frames import SEQUENCES, Frame, Refused, check_place, data_of, words_of
 from dscim.host.link.handshake import Busy, Opening, end_session
-from dscim.host.link.statistics import LinkStatistics
 
-MOST_RESUMES = 20
-"""Sessions that one call may lose to their leases, one after the other."""
-
-Answer = Callable[[Frame, Frame], bool]
+MAX_RESUMES = 20
+"""How many sessions one call may lose to expired leases."""
 
 
 class FrameLink:
-    """A Link whose words travel in checked, acknowledged frames over `carrier`.
+    """A Link that transfers words in checked, acknowledged frames over `carrier`.
 
     timeout: seconds without an answer after which a call fails.
     wait: seconds to wait for another host to leave. take_over: end its session instead.
     memories: ranges of byte addresses where writing a word twice does no harm. Elsewhere a word
         is written once or, after an error, perhaps not at all; never twice.
 
-    A lease that runs out while this host computes is opened again, unless the device was reset
-    or another host was there meanwhile, which is told. After a write that failed the link has
-    ended, for what of it was written is not known; a read that failed may be tried again.
-    Raises LinkError; Busy when another host is there. Not for several threads.
+    When the lease expires while this host computes, the link opens a new session, unless the
+    device was reset or another host used it meanwhile, which is an error. A failed write ends the
+    link, because the device may have carried out a part of it; a failed read may be repeated.
+    Raises LinkError; Busy when another host is there. Not thread-safe.
     """
 
     def __init__(
@@ -62,7 +58,7 @@ class FrameLink:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What was counted so far."""
+        """See `dscim.host.link.base.Link`."""
         self._counted.bytes_sent = self._carrier.bytes_sent
         self._counted.bytes_received = self._carrier.bytes_received
         return self._counted
@@ -116,7 +112,7 @@ class FrameLink:
         try:
             self._carry(address, requests, lambda request, frame: True, SEQUENCES, harmless=memory)
         except BaseException as error:
-            self._end(str(error) if isinstance(error, LinkError) else "A write was broken off.")
+            self._end(str(error) if isinstance(error, LinkError) else "A write was interrupted.")
             raise
 
     def close(self) -> None:
@@ -125,7 +121,7 @@ class FrameLink:
         self._carrier.close()
 
     def _name(self) -> int:
-        """A number for the next READ."""
+        """The sequence number of the next READ."""
         self._named = (self._named + 1) % SEQUENCES
         return self._named
 
@@ -137,15 +133,15 @@ class FrameLink:
         most: int,
         harmless: bool,
     ) -> None:
-        """Has all requests from word 0 on answered, in as many sessions as their leases take."""
+        """Sends all requests and takes their answers; continues in a new session after a lease."""
         if self._ended is not None:
             raise LinkError(f"The link to {self._carrier.name} has ended: {self._ended}")
         start = 0
-        for _ in range(MOST_RESUMES):
+        for _ in range(MAX_RESUMES):
             try:
                 return self._exchange.run(requests(start), most, self.opened.window, answer)
-            except Refused as refusal:
-                if refusal.reason != Reason.SESSION:
+            except Refused as refused:
+                if refused.reason != Reason.SESSION:
                     raise
                 exchange = self._exchange
                 first = exchange.first_open
@@ -153,40 +149,43 @@ class FrameLink:
                 untouched = (
                     exchange.certain
                     and not exchange.answered
-                    and first.sequence == refusal.frame.sequence
+                    and first.sequence == refused.frame.sequence
                 )
                 self._resume(harmless or untouched)
                 start = (first.address - address) // 4
         raise LinkError(
-            f"{self._carrier.name} lost {MOST_RESUMES} sessions in one transfer; "
+            f"{self._carrier.name} lost {MAX_RESUMES} sessions in one transfer; "
             f"its lease of {self.opened.lease} cycles is too short."
         )
 
     def _resume(self, harmless: bool) -> None:
-        """A new session after the device did not know the last. Raises LinkError with the cause
-        unless it was the lease alone and doing a request again is `harmless`."""
+        """Opens a new session after the device has closed the last one.
+
+        harmless: whether requests may be sent again. Raises LinkError with the cause unless only
+        the lease has expired and `harmless` holds.
+        """
         name, before = self._carrier.name, self.opened
         opening = Opening(self._carrier, self._counted)
         try:
             self.opened = opening.open(take_over=False, wait=0.0, timeout=self._timeout)
         except Busy:
-            raise self._over(f"Another host has taken {name} over.") from None
+            raise self._over(f"Another host has taken over {name}.") from None
         self._written = 0
         between = (self.opened.sessions - before.sessions) % (1 << 32)
         if self.opened.boot != before.boot:
             raise self._over(
-                f"The device at {name} was reset or reloaded in the middle of the "
-                "session: what was written to it may be gone; begin anew."
+                f"The device at {name} was reset or reloaded during the session: "
+                "its contents may be lost; start again."
             )
         if between > self.opened.numbers:
             raise self._over(
-                f"Another host has taken {name} over, or was there after this one's "
-                "lease had run out: what was written may have changed; begin anew."
+                f"Another host has taken over {name}, or used it after this host's lease had "
+                "expired: its contents may have changed; start again."
             )
         if not harmless:
             raise self._over(
-                f"The lease of {name} ran out in the middle of a write to "
-                "registers: whether it was written is not known; begin anew."
+                f"The lease of {name} expired during a write to registers, "
+                "which may or may not have been carried out; start again."
             )
 
     def _over(self, reason: str) -> LinkError:
@@ -194,9 +193,9 @@ class FrameLink:
         return LinkError(reason)
 
     def _end(self, reason: str) -> None:
-        """No call does anything from now on; the session is given back, if the device hears."""
+        """Makes every later call fail, and closes the session if the device still answers."""
         if self._ended is not None:
             return
         self._ended = reason
-        with suppress(LinkError):  # the way is gone: the lease ends the session
+        with suppress(LinkError):  # the line is down: the lease will end the session
             end_session(self._carrier, self.opened.session, self._counted)

@@ -1,4 +1,4 @@
-"""A link to a simulator of its own: started with it, ended with it."""
+"""A link that starts a simulator of its own and stops it when it is closed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +9,10 @@ from typing import TypeVar
 from dscim.arrays import Words
 from dscim.errors import LinkError, SimulationError
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
-from dscim.host.link.base import Link
+from dscim.host.link.base import Link, LinkStatistics
 from dscim.host.link.carrier import StreamCarrier
 from dscim.host.link.datagrams import DatagramCarrier
 from dscim.host.link.session import FrameLink
-from dscim.host.link.statistics import LinkStatistics
 from dscim.host.link.transport import BRIDGE_SECONDS, open_transport
 from dscim.host.link.uart import UartLink
 from dscim.progress import Say, silent
@@ -22,18 +21,18 @@ from dscim.sim.server import Simulator, Window
 
 T = TypeVar("T")
 DEATH_SECONDS = 1.0
-"""Between a closed connection and the end of its process."""
+"""Seconds that a simulator's process may outlive its connection."""
 
 TIMEOUT = 60.0
-"""Seconds without a byte while the process lives, for a busy machine may starve it; its death
-shows at once."""
+"""Seconds without a byte while the process runs: a loaded machine may starve it. Its exit is
+noticed at once."""
 
 Connect = Callable[[Simulator], Link]
-"""Opens a link to a simulator that runs."""
+"""Opens a link to a running simulator."""
 
 
 def over_frames(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> Connect:
-    """In frames; the options are those of FrameLink."""
+    """Frames over the SoC's UART; the options are those of FrameLink."""
 
     def connect(simulator: Simulator) -> Link:
         transport = open_transport(_target(simulator), 0, timeout)
@@ -43,7 +42,7 @@ def over_frames(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> 
 
 
 def over_datagrams(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> Connect:
-    """In frames over the SoC's Ethernet; the options are those of FrameLink."""
+    """Frames over the SoC's Ethernet; the options are those of FrameLink."""
 
     def connect(simulator: Simulator) -> Link:
         udp = simulator.udp
@@ -56,7 +55,7 @@ def over_datagrams(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) 
 def over_uartbone(
     *, probe: tuple[int, int], memories: Sequence[range] = (), timeout: float = TIMEOUT
 ) -> Connect:
-    """Over LiteX's UARTBone; the options are those of UartLink."""
+    """LiteX's UARTBone; the options are those of UartLink."""
 
     def connect(simulator: Simulator) -> Link:
         patience = int(1.1 * BRIDGE_SECONDS * simulator.design.clk_freq)
@@ -73,13 +72,13 @@ def _target(simulator: Simulator) -> str:
 
 
 class SimLink:
-    """A Link to the SoC of `design`, simulated in a process of its own.
+    """A Link to the SoC of `design`, simulated in a separate process.
 
     connect: `over_frames(...)`, `over_datagrams(...)` or `over_uartbone(...)`.
-    window: cycles to trace. stall: a seed makes the streams of bytes stall at random. say: hears
-    the steps of a build.
+    window: cycles to trace. stall: a seed with which the byte streams stall at random; 0: never.
+    say: receives the steps of a build.
     `simulator` is the running `dscim.sim.server.Simulator`, with its cycles and its rate.
-    Raises LinkError, with the process's status and last words when it has died.
+    Raises LinkError, with the process's status and last output if it has died.
     """
 
     def __init__(
@@ -114,19 +113,19 @@ class SimLink:
         self._guarded(lambda: self._link.write(address, words))
 
     def close(self) -> None:
-        """Closes the connection and ends the simulator. Idempotent."""
+        """Closes the connection and stops the simulator. Idempotent."""
         self._link.close()
         self.simulator.end()
 
     @contextmanager
     def lent(self) -> Iterator[Simulator]:
-        """The simulator without a session on it, for another client; a new one afterwards."""
+        """The simulator with this link's session closed, for another client; reconnects after."""
         self._link.close()
         yield self.simulator
         self._link = self._guarded(lambda: self._connect(self.simulator))
 
     def _guarded(self, act: Callable[[], T]) -> T:
-        """Does `act`; a failure that comes of the simulator's death says so."""
+        """Calls `act`; if it fails because the simulator has died, the error says so."""
         try:
             return act()
         except (LinkError, SimulationError) as error:

@@ -1,30 +1,45 @@
-"""Byte streams that a UART link runs over: a serial port, or a TCP socket without its delays."""
+"""Byte streams that a UART link runs over: a serial port, or a TCP socket to a simulator."""
 
+import errno
+import select
+import socket
+import time
 from typing import Protocol
+
+import serial
 
 from dscim.errors import LinkError
 
 BRIDGE_WORDS = 255
-"""Words of a command of UARTBone, at most."""
+"""Maximum number of words per UARTBone command."""
 
 BRIDGE_SECONDS = 0.1
 """UARTBone drops a command that takes longer, in the SoC's time."""
 
+POLL_SECONDS = 0.01
+"""A read of a serial port returns at its first byte, or after this time."""
+
+CHUNK = 1 << 18
+"""Maximum bytes per read of a socket."""
+
+MAX_WORTH = 1 << 14
+"""Maximum bytes to wait for at once, well within a socket's buffer."""
+
 
 class Disturbed(LinkError):
-    """Nothing came or went for the time-out, or what came is out of step; trying again may help."""
+    """No byte moved within the timeout, or the bytes are out of step; a retry may help."""
 
 
 class Taken(LinkError):
-    """Another program on this machine has the port."""
+    """Another program on this machine uses the port."""
 
 
 class Transport(Protocol):
-    """Bytes both ways. Every call is bounded: `timeout` seconds without a byte end it.
+    """Sends and receives bytes. Every call ends after `timeout` seconds without a byte.
 
-    byte_seconds: what a byte takes on the line; 0 where nothing but the SoC limits it.
-    words_per_command: as many as the bridge receives or sends in half its time-out, 255 at most.
-    reads_in_flight: read commands that may wait for the bridge; 1 where a busy bridge loses them.
+    byte_seconds: seconds per byte on the line; 0 where only the SoC limits the rate.
+    words_per_command: words that UARTBone transfers in half its time-out, at most 255.
+    reads_in_flight: read commands that may wait for UARTBone; 1 where it loses them when busy.
     bytes_sent, bytes_received: counted on the line.
     """
 
@@ -39,16 +54,16 @@ class Transport(Protocol):
         """Sends all of `data`, or raises Disturbed or LinkError."""
 
     def take(self, wait: float, worth: int = 1) -> bytes:
-        """What has come, after at most `wait` seconds for a first byte; LinkError when closed.
+        """What was received, after at most `wait` seconds; LinkError when the port is closed.
 
-        worth: fewer bytes than so many need not end the wait.
+        worth: bytes worth waking up for; fewer need not end the wait.
         """
 
     def receive(self, count: int) -> bytes:
-        """Exactly `count` bytes; Disturbed when they do not come, LinkError when closed."""
+        """Exactly `count` bytes; Disturbed when they do not arrive, LinkError when closed."""
 
     def pending(self) -> bytes:
-        """What has come and was not asked for, without waiting; LinkError when closed."""
+        """Bytes received and not read yet, without waiting; LinkError when the port is closed."""
 
     def close(self) -> None:
         """Releases the port. Idempotent."""
@@ -57,16 +72,12 @@ class Transport(Protocol):
 def open_transport(target: str, baudrate: int, timeout: float) -> Transport:
     """The transport for `target`: "socket://HOST:PORT", or a port as pyserial names it."""
     if target.startswith("socket://"):
-        from dscim.host.link.socket_transport import SocketTransport  # noqa: PLC0415 - its child
-
         return SocketTransport(target, timeout)
-    from dscim.host.link.serial_transport import SerialTransport  # noqa: PLC0415 - who has a port
-
     return SerialTransport(target, baudrate, timeout)
 
 
-class Stream:
-    """What both transports do with the bytes that `take` gives."""
+class _Stream:
+    """The part that both transports share, on top of their `take`."""
 
     def __init__(self, name: str, timeout: float) -> None:
         self.name = name
@@ -95,6 +106,141 @@ class Stream:
         self._kept.clear()
         return data
 
-    def stalled(self) -> Disturbed:
-        """What to raise when nothing can be sent."""
+    def _stalled(self) -> Disturbed:
+        """The error for a port that takes no bytes."""
         return Disturbed(f"{self.name} took no byte for {self._timeout:g} s")
+
+
+class SerialTransport(_Stream):
+    """A serial port through pyserial, opened exclusively. A UART cannot hold the sender back."""
+
+    reads_in_flight = 1
+
+    def __init__(self, target: str, baudrate: int, timeout: float) -> None:
+        super().__init__(target, timeout)
+        self.byte_seconds = 10 / baudrate
+        in_time = int(BRIDGE_SECONDS / 2 / self.byte_seconds) // 4
+        self.words_per_command = max(1, min(BRIDGE_WORDS, in_time))
+        try:
+            self._port = serial.serial_for_url(
+                target, baudrate, timeout=POLL_SECONDS, exclusive=True
+            )
+        except (OSError, ValueError) as error:  # SerialException is an OSError
+            if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.EBUSY):
+                raise Taken(
+                    f"Serial port '{target}' is in use by another program on this machine; "
+                    "wait until it is free (--wait SECONDS) or stop that program."
+                ) from None
+            raise LinkError(f"Serial port '{target}' does not open: {error}.") from None
+
+    def send(self, data: bytes) -> None:
+        """See Transport."""
+        try:
+            self._port.write_timeout = self._timeout + 2 * len(data) * self.byte_seconds
+            self._port.write(data)
+            self.bytes_sent += len(data)
+        except serial.SerialTimeoutException:
+            raise self._stalled() from None
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def take(self, wait: float, worth: int = 1) -> bytes:
+        """See Transport."""
+        deadline = time.monotonic() + wait
+        try:
+            while True:
+                waiting = self._port.in_waiting
+                if waiting or wait > 0:
+                    came = bytes(self._port.read(waiting or 1))
+                    if came:
+                        self.bytes_received += len(came)
+                        return came
+                if time.monotonic() >= deadline:
+                    return b""
+        except (OSError, TypeError) as error:  # TypeError: pyserial's port closed during a call
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        """See Transport."""
+        self._port.close()
+
+    def _failed(self, error: Exception) -> LinkError:
+        return LinkError(f"Serial port '{self.name}' failed: {error}.")
+
+
+class SocketTransport(_Stream):
+    """A TCP stream to a simulator, which loses no bytes and can hold the sender back."""
+
+    byte_seconds = 0.0
+    words_per_command = BRIDGE_WORDS
+    reads_in_flight = 64  # their answers fit the simulator's buffer
+
+    def __init__(self, target: str, timeout: float) -> None:
+        super().__init__(target, timeout)
+        host, _, port = target.removeprefix("socket://").rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise LinkError(f"'{target}' is not a valid target; write socket://HOST:PORT.")
+        try:
+            self._socket = socket.create_connection((host, int(port)), timeout)
+        except OSError as error:
+            reason = error.strerror or error
+            raise LinkError(f"Nothing answers at {target} ({reason}); is it running?") from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setblocking(False)
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._writable.register(self._socket, select.POLLOUT)
+        self._worth = 1
+
+    def send(self, data: bytes) -> None:
+        """See Transport."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    done = self._socket.send(rest)
+                except BlockingIOError:
+                    if not self._writable.poll(1000 * self._timeout):
+                        raise self._stalled() from None
+                    continue
+                self.bytes_sent += done
+                rest = rest[done:]
+        except OSError:
+            raise self._closed() from None
+
+    def take(self, wait: float, worth: int = 1) -> bytes:
+        """See Transport."""
+        try:
+            self._wait(wait, worth)
+            came = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            raise self._closed() from None
+        if not came:
+            raise self._closed()
+        self.bytes_received += len(came)
+        return came
+
+    def close(self) -> None:
+        """See Transport."""
+        self._socket.close()
+
+    def _wait(self, seconds: float, worth: int) -> None:
+        """Waits until `worth` bytes have arrived or the connection is closed, at most `seconds`."""
+        if seconds <= 0:
+            return
+        worth = min(worth, MAX_WORTH)
+        if worth != self._worth:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, worth)
+            self._worth = worth
+        self._readable.poll(1000 * seconds)
+
+    def _closed(self) -> LinkError:
+        """A simulator serves one client: it closes a second connection before sending a byte."""
+        if self.bytes_received:
+            return LinkError(f"{self.name} closed the connection; is it running?")
+        return Taken(
+            f"{self.name} closed the connection: another host uses it (--wait SECONDS waits until "
+            "it is free), or it has stopped."
+        )

@@ -1,4 +1,4 @@
-"""The device's bus over LiteX's UARTBone: commands of up to 255 words, no checksum."""
+"""The device's bus over LiteX's UARTBone: commands of up to 255 words, without a checksum."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,27 +9,27 @@ import numpy as np
 
 from dscim.arrays import Words
 from dscim.errors import LinkError
-from dscim.host.link.base import check_place
-from dscim.host.link.statistics import LinkStatistics
+from dscim.host.link.base import LinkStatistics
+from dscim.host.link.frames import check_place
 from dscim.host.link.transport import BRIDGE_SECONDS, Disturbed, Transport, open_transport
 
 WRITE, READ = 1, 2  # UARTBone's commands with incrementing addresses
-CONFIRMED = 16384  # words written before the device is asked whether it is still in step
+CONFIRMED = 16384  # words written before the probe is read
 
 
 class UartLink:
     """A Link over a serial port or a socket.
 
-    target: "/dev/ttyUSB0", "socket://127.0.0.1:PORT", or what else pyserial opens.
-    timeout: seconds without a byte, after which a command has failed.
-    retries: how often a failed read, or a failed write into `memories`, is done again; registers
-        are written once. Reads are taken to have no side effect.
-    probe: (address, word) of a word that never changes, such as an identifier. It is read at the
-        start and after each write, which thereby is done when `write` returns. Without a probe a
-        write that was lost shows at the next read.
+    target: "/dev/ttyUSB0", "socket://127.0.0.1:PORT", or any other port that pyserial opens.
+    timeout: seconds without a byte after which a command fails.
+    retries: how often a failed read, or a failed write to `memories`, is repeated; registers are
+        written once. Reads must have no side effects.
+    probe: (address, word) of a word that never changes, such as an identifier. It is read when
+        the link opens and after each write, so a write is complete when `write` returns. Without
+        a probe a lost write is only noticed by the next read.
     memories: ranges of byte addresses where writing a word twice does no harm.
-    settle: waits until the bridge has dropped a half-received command (100 ms of the SoC's time);
-        the default fits a SoC that runs in real time.
+    settle: waits until the bridge has dropped an incomplete command (100 ms of the SoC's time);
+        the default suits a SoC that runs in real time.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class UartLink:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """Bytes alone: UARTBone has no frames, and nothing of it can be seen to be damaged."""
+        """Bytes only: UARTBone has no frames and detects no damage."""
         return LinkStatistics(
             bytes_sent=self._transport.bytes_sent, bytes_received=self._transport.bytes_received
         )
@@ -97,37 +97,38 @@ class UartLink:
         self._check()
 
     def _read(self, address: int, count: int) -> Iterator[Words]:
-        """The words in parts, a part a command; as many commands in flight as the way allows."""
+        """The words, one part per command; as many commands in flight as the transport allows."""
         if self._transport.pending():
-            raise Disturbed(f"{self._transport.name} sent bytes that nobody asked for")
+            raise Disturbed(f"{self._transport.name} sent unexpected bytes")
         step, most = self._transport.words_per_command, self._transport.reads_in_flight
         sizes = [min(step, count - start) for start in range(0, count, step)]
-        asked = 0
+        sent = 0
         for done, size in enumerate(sizes):
-            if asked - done <= most // 2:
-                batch = range(asked, min(done + most, len(sizes)))
+            if sent - done <= most // 2:
+                batch = range(sent, min(done + most, len(sizes)))
                 self._transport.send(
                     b"".join(_header(READ, sizes[i], address + 4 * step * i) for i in batch)
                 )
-                asked = batch.stop
+                sent = batch.stop
             yield np.frombuffer(self._transport.receive(4 * size), ">u4")
 
     def _check(self) -> None:
-        """Disturbed unless the probe reads as it must; nothing to check without a probe."""
+        """Disturbed unless the probe reads its word; does nothing without a probe."""
         if self._probe is None:
             return
         address, expected = self._probe
         (word,) = (int(part[0]) for part in self._read(address, 1))
         if word != expected:
             raise Disturbed(
-                f"{self._transport.name} has {word:#010x} at {address:#x} instead of "
-                f"{expected:#010x}; another device, or out of step"
+                f"{self._transport.name} reads {word:#010x} at {address:#x}, expected "
+                f"{expected:#010x}; it is another device, or out of step"
             )
 
     def _attempt(self, act: Callable[[], None], retries: int) -> None:
-        """Does `act`; when disturbed gets the bridge back in step and, `retries` times, acts again.
+        """Calls `act`; when it is disturbed, resynchronises the bridge and tries again.
 
-        Raises LinkError when that did not help; the bridge is in step even then, or it says so.
+        Raises LinkError when it still fails after `retries` more attempts. The bridge is then in
+        step, or the error says that it is not.
         """
         for left in range(retries, -1, -1):
             try:
@@ -139,18 +140,18 @@ class UartLink:
         return None
 
     def _resynchronise(self, cause: LinkError) -> None:
-        """Lets the bridge drop what it has half received, drops what is on its way, checks."""
+        """Waits until the bridge drops an incomplete command, discards what it sent, and checks."""
         for _ in range(self._retries + 1):
             self._settle()
             while self._transport.pending():
                 self._settle()
             with suppress(Disturbed):
                 return self._check()
-        raise LinkError(f"{cause}; it did not come back in step, reset it.")
+        raise LinkError(f"{cause}; it could not be resynchronised, reset it.")
 
 
 def write_frames(address: int, words: Words, step: int) -> bytes:
-    """UARTBone's commands that write `words` to byte `address` on, at most `step` words each."""
+    """UARTBone commands that write `words` to byte `address` onwards, `step` words each at most."""
     data = words.astype(">u4").tobytes()
     starts = range(0, len(words), step)
     return b"".join(

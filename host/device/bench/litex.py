@@ -11,9 +11,8 @@ from dscim.errors import LinkError
 from dscim.gateware import registers
 from dscim.gateware.layout import memory_sizes
 from dscim.gateware.specs import SocSpec
-from dscim.host.device.bench.clients import Opener, remote, uart, udp
+from dscim.host.device.bench.clients import Opener, Watched, remote, uart, udp
 from dscim.host.device.bench.rates import Rate, Stopwatch
-from dscim.host.device.bench.watched import Watched
 from dscim.host.link.sim import SimLink
 from dscim.progress import Progress
 from dscim.sim.server import Simulator

@@ -1,8 +1,7 @@
 """A network on devices, layer by layer, each layer held against the numpy reference."""
 
 from dscim.host.device.run.difference import Difference
-from dscim.host.device.run.network import NetworkRun
-from dscim.host.device.run.pool import Pool
+from dscim.host.device.run.network import NetworkRun, Pool
 from dscim.host.device.run.result import LayerResult
 
 __all__ = ["Difference", "LayerResult", "NetworkRun", "Pool"]

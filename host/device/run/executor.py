@@ -8,7 +8,7 @@ import numpy as np
 from dscim.arrays import Int8
 from dscim.host.compile import Action, Compute, Load, Program, Read, Run, Write
 from dscim.host.device import Device
-from dscim.host.device.counters import Counters
+from dscim.host.device.controller import Counters
 from dscim.host.golden.reference import requantise, weight_matrix, windows
 from dscim.host.network import INPUT, Conv, Node, host_node
 

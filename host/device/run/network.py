@@ -1,9 +1,11 @@
 """A network on one or several devices, its layers compared with the reference."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from queue import SimpleQueue
 from threading import Thread
+from typing import Self
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from dscim.gateware.specs import ProductSpec
 from dscim.host.compile import Program, plan
 from dscim.host.compile.parameters import LayerParameters
 from dscim.host.device import Device
-from dscim.host.device.counters import Counters
+from dscim.host.device.controller import Counters
 from dscim.host.device.run.difference import Difference, first_difference
 from dscim.host.device.run.executor import Executor, ImageRun
 from dscim.host.device.run.result import LayerResult
@@ -197,3 +199,34 @@ class NetworkRun:
             last.compared, last.differing = outputs.size, differing
         self.end_to_end = not differing
         self.outputs = outputs
+
+
+class Pool:
+    """Devices of one spec, each for a share of the work.
+
+    A context manager that closes its devices, and so ends what they still do.
+    """
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self.devices = tuple(devices)
+
+    @classmethod
+    def open(cls, count: int, opener: Callable[[], Device]) -> Self:
+        """`count` devices that `opener` opens one after the other: the first builds what the
+        others then find in the cache."""
+        with ExitStack() as stack:
+            devices = [stack.enter_context(opener()) for _ in range(count)]
+            stack.pop_all()
+        return cls(devices)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes every device; what runs there ends with an error."""
+        with ExitStack() as stack:
+            for device in self.devices:
+                stack.callback(device.close)

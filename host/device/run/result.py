@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from dscim.host.device.counters import Counters
+from dscim.host.device.controller import Counters
 from dscim.host.device.run.difference import Difference
 from dscim.host.network import Node
 from dscim.host.network.node import Shape

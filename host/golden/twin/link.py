@@ -10,7 +10,16 @@ import numpy as np
 
 from dscim.gateware.link.protocol import TAKE_OVER, WINDOW, Kind, Reason
 from dscim.host.link.base import Link
-from dscim.host.link.frames import ANSWER, SEQUENCES, DamagedFrame, Frame, data_of
+from dscim.host.link.frames import (
+    ANSWER,
+    MAX_CODE,
+    SEQUENCES,
+    DamagedFrame,
+    Frame,
+    cobs_decode,
+    data_of,
+    wire,
+)
 
 BEHIND = SEQUENCES // 2
 """A WRITE this far ahead is one from before, which was applied."""
@@ -179,6 +188,55 @@ class Twin:
             return _refuse(frame, refusal)
         words = self._link.read(frame.address, frame.count)
         return _reply(frame, Kind.DATA, address=frame.address, data=data_of(words))
+
+
+class LineTwin:
+    """A twin behind a UART: bytes in, bytes out, and who owns those outside frames.
+
+    bone: is given the bytes that belong to UARTBone, and answers them.
+    """
+
+    def __init__(self, twin: Twin, bone: Callable[[bytes], bytes] = lambda data: b"") -> None:
+        self.twin = twin
+        self._bone = bone
+        self._inside: bytearray | None = None  # of a frame: its code so far
+
+    def answer(self, data: bytes) -> bytes:
+        """The bytes that answer these."""
+        return b"".join(self._byte(byte) for byte in data)
+
+    def quiet(self) -> bytes:
+        """What follows when no byte comes for so long that a frame in its middle is given up."""
+        answer = self._end() if self._inside else b""
+        self._inside = None
+        return answer
+
+    def _byte(self, byte: int) -> bytes:
+        if byte == 0:
+            if self._inside is None:
+                self._inside = bytearray()
+                return b""
+            return self._end() if self._inside else b""
+        if self._inside is not None:
+            if len(self._inside) <= MAX_CODE:
+                self._inside.append(byte)
+            return b""
+        if self.twin.open:
+            self.twin.counters.stray_bytes += 1
+            return b""
+        return self._bone(bytes([byte]))
+
+    def _end(self) -> bytes:
+        """A frame is complete; after a bad one its last 0x00 also begins the next."""
+        assert self._inside is not None
+        dropped = self.twin.counters.frames_dropped
+        try:
+            raw = cobs_decode(bytes(self._inside))
+        except DamagedFrame:
+            raw = b""
+        answer = self.twin.answer(raw)
+        self._inside = bytearray() if self.twin.counters.frames_dropped != dropped else None
+        return wire(answer) if answer else b""
 
 
 def _reply(frame: Frame, kind: Kind, *, address: int = 0, data: bytes = b"") -> Frame:

@@ -10,7 +10,7 @@ from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.host.golden.twin.compute import compute
 from dscim.host.golden.twin.rejection import refusal
-from dscim.host.link.statistics import LinkStatistics
+from dscim.host.link.base import LinkStatistics
 
 
 class ModelLink:

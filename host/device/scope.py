@@ -1,10 +1,12 @@
-"""LiteScope in a device: armed, waited for, read, and written as a VCD."""
+"""The LiteScope of a device: arms it, reads its samples and writes them as a VCD."""
 
 import dataclasses
+import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
+from vcd import VCDWriter
 
 from dscim.arrays import Words
 from dscim.errors import LinkError, UserError
@@ -13,17 +15,18 @@ from dscim.gateware.probes import PROBES, SAMPLES, address, place
 from dscim.host.link.base import Link
 
 TAKEN = SAMPLES - 8
-"""Samples of one look; the rest is on its way through LiteScope's queues."""
+"""Samples per capture; the rest of the memory covers what is in LiteScope's queues."""
 
 SETTLED = 4 * SAMPLES
-"""Cycles in which LiteScope has emptied its memory and refilled what comes before the trigger."""
+"""Cycles after which LiteScope has emptied its memory and refilled the part before the trigger."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
-    """When to look: in the first cycle in which every probe named has its value.
+class Capture:
+    """What to capture: the samples around the first cycle that meets the trigger.
 
-    before: samples kept from before that cycle. UserError for what no probe can be.
+    trigger: the value that each named probe must have in that cycle. before: samples to keep from
+    before it, 0..TAKEN-1. Raises UserError for unknown probes and impossible values.
     """
 
     trigger: Mapping[str, int]
@@ -36,14 +39,14 @@ class Look:
 
 
 class Scope:
-    """The LiteScope of a device that was built with it, behind an open link."""
+    """The LiteScope of a device that was built with it; `link` is open."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    def arm(self, look: Look) -> None:
-        """Waits, from now on, for what `look` says."""
-        mask, value = _pattern(look.trigger)
+    def arm(self, capture: Capture) -> None:
+        """Starts to watch for the trigger of `capture`."""
+        mask, value = _pattern(capture.trigger)
         for name in ("trigger_enable", "storage_enable", "mux_value", "subsampler_value"):
             self._write(name, 0)
         self._pass(SETTLED)
@@ -51,7 +54,7 @@ class Scope:
             ("trigger_mem_mask", mask),
             ("trigger_mem_value", value),
             ("trigger_mem_write", 1),
-            ("storage_offset", look.before),
+            ("storage_offset", capture.before),
             ("storage_length", TAKEN),
             ("storage_enable", 1),
         ):
@@ -60,9 +63,11 @@ class Scope:
         self._write("trigger_enable", 1)
 
     def wait(self, seconds: float) -> Words:
-        """The samples, TAKEN of them, uint32 each as PROBES lie; UserError where the trigger was
-        not met in time, LinkError where the line lost or doubled a frame: a sample is gone once it
-        is read."""
+        """The captured samples: uint32 of shape (TAKEN,), with the bits of PROBES.
+
+        Raises UserError if the trigger is not met in `seconds`, and LinkError if the line lost or
+        duplicated a frame: reading a sample removes it, so some would be missing.
+        """
         deadline = time.monotonic() + seconds
         while not self._read("storage_done"):
             if time.monotonic() > deadline:
@@ -71,21 +76,21 @@ class Scope:
                 )
         before = self._troubles()
         samples = [self._read("storage_mem_data") for _ in range(TAKEN)]
-        self._read("storage_done")  # behind whatever comes twice
+        self._read("storage_done")  # any duplicate answer arrives before this one
         if self._troubles() != before:
             raise LinkError(
-                "The line lost or doubled frames while samples were read, of which "
-                "some are gone; look again."
+                "The line lost or duplicated frames while samples were read, so some samples "
+                "are missing; capture again."
             )
         return np.array(samples, np.uint32)
 
     def _troubles(self) -> int:
-        """Frames that were sent again or came without need, so far."""
+        """Frames that were resent, damaged or duplicated so far."""
         counted = self._link.statistics
         return counted.resends + counted.damaged + counted.foreign
 
     def _pass(self, cycles: int) -> None:
-        """Lets cycles of the device go by."""
+        """Waits for this many cycles of the device."""
         counter = registers.address("cycles_link")
         first = int(self._link.read(counter, 1)[0])
         while (int(self._link.read(counter, 1)[0]) - first) % (1 << 32) < cycles:
@@ -101,57 +106,38 @@ class Scope:
 def _pattern(trigger: Mapping[str, int]) -> tuple[int, int]:
     """Mask and value of a sample that meets `trigger`."""
     mask = value = 0
-    for name, wanted in trigger.items():
+    for name, required in trigger.items():
         try:
             bit, width = place(name)
         except KeyError as error:
             raise UserError(
-                f"There is no probe {name!r}; choose one of "
+                f"Probe {name!r} is unknown; choose one of "
                 f"{', '.join(probe.name for probe in PROBES)}."
             ) from error
-        if not 0 <= wanted < 1 << width:
-            raise UserError(f"Probe {name} has {width} bits and is never {wanted}.")
+        if not 0 <= required < 1 << width:
+            raise UserError(f"Probe {name} has {width} bits and is never {required}.")
         mask |= ((1 << width) - 1) << bit
-        value |= wanted << bit
+        value |= required << bit
     return mask, value
 
 
 def column(samples: Words, name: str) -> Words:
-    """What probe `name` was in every sample."""
+    """The value of probe `name` in every sample: uint32 of shape (samples,)."""
     bit, width = place(name)
     return (samples >> bit & (1 << width) - 1).astype(np.uint32)
 
 
 def vcd(samples: Words) -> str:
-    """A VCD, 10 ns a sample, with a variable a probe."""
-    keys = {probe.name: chr(ord("!") + index) for index, probe in enumerate(PROBES)}
-    head = ["$timescale 1ns $end", "$scope module dscim $end"]
-    head += [f"$var wire {probe.width} {keys[probe.name]} {probe.name} $end" for probe in PROBES]
-    return (
-        "\n".join(
-            [
-                *head,
-                "$upscope $end",
-                "$enddefinitions $end",
-                *_changes(samples, keys),
-                f"#{10 * len(samples)}",
-            ]
-        )
-        + "\n"
-    )
-
-
-def _changes(samples: Words, keys: Mapping[str, str]) -> Iterator[str]:
-    """A line a time and a line a change, of the first sample all."""
-    last: dict[str, int] = {}
-    for index, sample in enumerate(samples):
-        now = {probe.name: int(column(sample, probe.name)) for probe in PROBES}
-        changed = [probe for probe in PROBES if now[probe.name] != last.get(probe.name)]
-        if changed:
-            yield f"#{10 * index}"
-        for probe in changed:
-            bits = f"{now[probe.name]:b}"
-            yield (
-                f"b{bits} {keys[probe.name]}" if probe.width > 1 else f"{bits}{keys[probe.name]}"
-            )
-        last = now
+    """The text of a VCD with one variable per probe and 10 ns per sample."""
+    text = io.StringIO()
+    values = {probe.name: column(samples, probe.name).tolist() for probe in PROBES}
+    with VCDWriter(text, timescale="1 ns", date="") as writer:
+        variables = {
+            probe.name: writer.register_var("dscim", probe.name, "wire", probe.width)
+            for probe in PROBES
+        }
+        for index in range(len(samples)):
+            for name, variable in variables.items():
+                writer.change(variable, 10 * index, values[name][index])
+        writer.close(10 * len(samples))
+    return text.getvalue()

@@ -13,7 +13,7 @@ from dscim.gateware.specs import ProductSpec
 from dscim.host.cli.options import add_device, add_report, add_target, open_device, report_of
 from dscim.host.cli.selftest import described
 from dscim.host.device import Device
-from dscim.host.device.scope import TAKEN, Look, Scope, column, vcd
+from dscim.host.device.scope import TAKEN, Capture, Scope, column, vcd
 from dscim.host.link.frames import Refused
 
 SECONDS = 20.0
@@ -70,11 +70,11 @@ def run(options: argparse.Namespace) -> int:
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
-    look = Look(dict(options.trigger or [("start", 1)]), options.before)
+    capture = Capture(dict(options.trigger or [("start", 1)]), options.before)
     with open_device(options, described(options), report, scope=True) as device:
         scope = Scope(device.link)
         try:
-            scope.arm(look)
+            scope.arm(capture)
         except Refused as error:
             raise UserError(
                 f"The device has no LiteScope ({error}); build it with --scope."

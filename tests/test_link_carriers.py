@@ -15,7 +15,7 @@ from dscim.gateware import registers
 from dscim.gateware.layout import memory_ranges
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.device.target import Presence, open_target
+from dscim.host.device.target import ConnectOptions, open_target
 from dscim.host.golden.twin.link import LineTwin, Twin
 from dscim.host.golden.twin.ref import ModelLink
 from dscim.host.link.carrier import StreamCarrier
@@ -128,9 +128,9 @@ def test_a_terminal_in_use_is_told_and_waited_for() -> None:
     with terminal(LineTwin(twin).answer) as name:
         first = open_target(f"uart:{name}", spec)
         with pytest.raises(Taken, match=f"'{name}' is in use by another program.*--wait"):
-            open_target(f"uart:{name}", spec, presence=Presence(wait=0.3))
+            open_target(f"uart:{name}", spec, connect=ConnectOptions(wait=0.3))
         threading.Timer(0.5, first.close).start()
-        open_target(f"uart:{name}", spec, presence=Presence(wait=20)).close()
+        open_target(f"uart:{name}", spec, connect=ConnectOptions(wait=20)).close()
 
 
 @pytest.mark.parametrize("place", [served, terminal])

@@ -1,4 +1,4 @@
-"""The device's registers and memories behind a link: written, read, started, counted."""
+"""A device behind a link: writes and reads its memories, starts it, reads its counters."""
 
 import dataclasses
 import time
@@ -16,14 +16,14 @@ from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
 from dscim.host.link.base import Link
 
 START_SECONDS = 300.0
-"""A start that takes longer than this is taken for a device that hangs."""
+"""Seconds after which a device that is still busy is considered hung."""
 
 
 @dataclasses.dataclass
 class Counters:
-    """What the device counted, and the bytes that crossed the link. They add up.
+    """The device's counters, and the bytes of data that crossed the link; they can be added.
 
-    All but the bytes are the registers of these names; see `dscim.gateware.registers`.
+    All but the bytes are registers of the same names; see `dscim.gateware.registers`.
     """
 
     cycles_busy: int = 0
@@ -44,11 +44,11 @@ class Counters:
 class Controller:
     """A dscim device behind a link: `ref`, the simulator, or a board.
 
-    Opening it checks that a dscim device of this very `spec` answers. A context manager.
+    Opening it checks that a dscim device built from `spec` answers. A context manager.
     """
 
     def __init__(self, link: Link, spec: SocSpec) -> None:
-        """Raises UserError, the link closed, when something else or another build is at its end."""
+        """Raises UserError and closes the link if another device or another build answers."""
         self.spec = spec
         self._link = link
         self._moved = Counters()
@@ -71,7 +71,7 @@ class Controller:
 
     @property
     def link(self) -> Link:
-        """The bus itself, and what crossed it. Bytes that go by here are not in `counted`."""
+        """Direct access to the bus, and its statistics; `counted` does not include these bytes."""
         return self._link
 
     def load(self, weights: Words, parameters: Words, descriptors: Words) -> None:
@@ -81,19 +81,19 @@ class Controller:
         self._write_memory("descriptors", descriptors)
 
     def write_tensor(self, base: int, tensor: Int8) -> None:
-        """Writes (H, W, C) int8 to the activation memory from word `base` on."""
+        """Writes (H, W, C) int8 to the activation memory, starting at word `base`."""
         self._write_memory("activations", pack_activations(tensor), base * WORD_BYTES)
 
     def read_tensor(self, base: int, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
-        """The (H, W, C) tensor at word `base` of the activation memory: int8, int32 when raw."""
+        """The (H, W, C) tensor at word `base` of the activation memory: int8, int32 if raw."""
         count = tensor_words(shape, raw) * WORD_BYTES // BUS_BYTES
         words = self._read_memory("activations", count, base * WORD_BYTES)
         return unpack_activations(words, shape, raw)
 
     def start(self, first: int, count: int) -> None:
-        """Runs descriptors first..first+count-1 and waits for their end.
+        """Runs descriptors first..first+count-1 and waits until they are done.
 
-        Raises UserError when the device refuses one, LinkError when it hangs.
+        Raises UserError if the device refuses one, LinkError if it hangs.
         """
         control = registers.BY_NAME["control"].pack(start=1, first=first, count=count)
         self._write(registers.address("control"), np.array([control], np.uint32))
@@ -112,11 +112,11 @@ class Controller:
             raise UserError(f"The device refused descriptor {status['place']}: {error.text}")
 
     def counted(self) -> Counters:
-        """What the device counted, and what crossed the link, since the last call or opening."""
+        """Counts since the last call, or since the device was opened."""
         values = self._read_counters()
         counted = Counters(
             **dict(zip(registers.COUNTERS, map(int, values - self._seen), strict=True))
-        )  # whole after a wrap of 32 bits
+        )  # right even after a 32-bit wrap
         moved, self._moved, self._seen = self._moved, Counters(), values
         return counted + moved
 
@@ -125,19 +125,18 @@ class Controller:
         found = dict(zip(names, self._link.read(registers.address("magic"), 3), strict=True))
         if found["magic"] != registers.MAGIC:
             raise UserError(
-                f"What answers is no dscim device: it reads {found['magic']:#010x} "
-                f"where {registers.MAGIC:#010x} is due."
+                f"Not a dscim device: read {found['magic']:#010x}, "
+                f"expected {registers.MAGIC:#010x}."
             )
         if found["protocol"] != registers.PROTOCOL:
             raise UserError(
-                f"The device speaks protocol {found['protocol']}, this host "
-                f"{registers.PROTOCOL}; rebuild the device or use its own host."
+                f"The device uses protocol {found['protocol']}, this host protocol "
+                f"{registers.PROTOCOL}; rebuild the device or use the host software it came with."
             )
         if found["spec_hash"] != self.spec.hash:
             raise UserError(
-                f"The device was built from spec {found['spec_hash']:08x}, but "
-                f"{self.spec.hash:08x} is asked for; rebuild it, or give the "
-                "options that it was built with."
+                f"The device was built from spec {found['spec_hash']:08x}, but the options "
+                f"describe {self.spec.hash:08x}; rebuild it, or use the options of its build."
             )
 
     def _read_counters(self) -> Words:

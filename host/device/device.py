@@ -1,4 +1,4 @@
-"""The device as the host sees it: layers and products, whatever link is behind it."""
+"""Layers and products on a device, over any link."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ __all__ = ["Counters", "Device", "Int8", "LayerParameters", "LayerRun", "Product
 
 @dataclasses.dataclass(frozen=True)
 class LayerRun:
-    """What a layer gave: outputs (N, out_h, out_w, outputs) int8, int32 when raw."""
+    """The result of a layer: outputs (N, out_h, out_w, outputs) int8, int32 if raw."""
 
     outputs: Outputs
     counters: Counters
@@ -37,14 +37,14 @@ class LayerRun:
 
 @dataclasses.dataclass(frozen=True)
 class ProductRun:
-    """What a product gave: values (M, N) int64 in product units."""
+    """The result of a product: values (M, N) int64 in product units."""
 
     values: npt.NDArray[np.int64]
     counters: Counters
 
 
 class Device(Controller):
-    """A device that runs layers and products. Opening, closing: see `Controller`."""
+    """A device that runs layers and products. For opening and closing see `Controller`."""
 
     def run_layer(
         self,
@@ -58,8 +58,9 @@ class Device(Controller):
     ) -> LayerRun:
         """Runs a layer on x (N, H, W, C) int8, image by image; weights are uploaded once.
 
-        depth: only the first so many inputs of each window count. raw: int32 sums in product
-        units, bias included, instead of int8. progress(done, total) is called for each image.
+        depth: use only the first `depth` inputs of each window. raw: return int32 sums in product
+        units, bias included, instead of int8. progress(done, total) is called after each image.
+        Raises UserError for inputs of another shape or type, or a layer that does not fit.
         """
         if x.ndim != 4 or x.shape[1:] != layer.input or x.dtype != np.int8:
             raise UserError(
@@ -88,9 +89,9 @@ class Device(Controller):
     ) -> ProductRun:
         """sum((x - z) * w) for x (M, K) and w (K, N) int8, of any size, as `product` computes it.
 
-        What does not fit the memories at once is cut into pieces whose sums add up; the cuts
-        fall between row tiles and column tiles, so the bits stay the same.
-        progress(done, total) is called for each piece.
+        A product that does not fit the memories is split into parts whose sums are added. The
+        splits are between row tiles and column tiles, so the result has the same bits.
+        progress(done, total) is called after each part.
         """
         macro = self.spec.macro
         values = np.zeros((x.shape[0], w.shape[1]), np.int64)
@@ -100,33 +101,33 @@ class Device(Controller):
         )
         most = self.spec.activation_words // (pixel_words(deepest) + pixel_words(widest, True))
         most = min(most, MAX_SIDE)
-        pieces = [
+        parts = [
             (slice(m, m + most), slice(k, k + deepest), slice(n, n + widest))
             for k in range(0, w.shape[0], deepest)
             for n in range(0, w.shape[1], widest)
             for m in range(0, x.shape[0], most)
         ]
         total = Counters()
-        for done, (m, k, n) in enumerate(pieces, 1):
-            run = self._piece(x[m, k], w[k, n], product, zero_point)
+        for done, (m, k, n) in enumerate(parts, 1):
+            run = self._part(x[m, k], w[k, n], product, zero_point)
             values[m, n] += run.outputs[0, :, 0]
             total += run.counters
             if progress:
-                progress(done, len(pieces))
+                progress(done, len(parts))
         return ProductRun(values, total)
 
     def _deepest(self, depth: int) -> int:
-        """The most inputs of one piece: all, or as many whole OR groups as both memories hold.
+        """Maximum inputs per part: all, or as many whole OR groups as both memories hold.
 
-        Whole row tiles where there is room for one.
+        Whole row tiles if at least one fits.
         """
         macro = self.spec.macro
         room = min(self.spec.weight_rows, self.spec.activation_words * WORD_BYTES // 2)
         unit = macro.rows if room >= macro.rows else macro.or_width
         return min(depth, max(unit, room // unit * unit))
 
-    def _piece(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int) -> LayerRun:
-        """One 1x1 layer over the rows of x as a column of pixels, raw."""
+    def _part(self, x: Int8, w: Int8, product: ProductSpec, zero_point: int) -> LayerRun:
+        """A raw 1x1 layer with the rows of x as a column of pixels."""
         outputs = w.shape[1]
         layer = LayerSpec((len(x), 1, x.shape[1]), outputs, input_zero=zero_point, product=product)
         nothing = np.zeros(outputs, np.int32)

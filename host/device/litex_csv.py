@@ -1,4 +1,4 @@
-"""The register map as LiteX's tools read it: a csr.csv."""
+"""The register map in the format of LiteX's tools, csr.csv."""
 
 from dscim.gateware import registers
 from dscim.gateware.layout import memory_sizes
@@ -10,11 +10,11 @@ BASES = {
     "identifier_mem": registers.IDENTIFIER_PAGE * PAGE_BYTES,
     "link": registers.LINK_BASE,
 }
-"""Byte address of each page by LiteX's name for it."""
+"""Byte address of each page, by its LiteX name."""
 
 
 def csr_csv(spec: SocSpec) -> str:
-    """The text of a csr.csv for a device of `spec`: `litex_cli --csr-csv`, `RemoteClient`."""
+    """A csr.csv for a device built from `spec`, for `litex_cli --csr-csv` and `RemoteClient`."""
     lines = [f"csr_base,{name},{base:#010x},," for name, base in BASES.items()]
     lines += [
         f"csr_register,{register.name},{registers.address(register.name):#010x},1,"

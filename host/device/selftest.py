@@ -1,4 +1,4 @@
-"""Is a device right: identity, memories, sequence, macro, layers, the link; the first to run."""
+"""Tests a device: identity, memories, sequence, macro, layers and the link."""
 
 import dataclasses
 from collections.abc import Collection, Iterator
@@ -23,14 +23,14 @@ from dscim.progress import Progress
 
 IDENTIFIER_WORDS = 64
 CHUNK = 4096
-"""Words written and read at a time, between two beats of the progress bar."""
+"""Words per transfer, between two steps of the progress bar."""
 
 Checked = tuple[bool, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One check: its name, whether it holds, and what was seen, the first fault by its place."""
+    """One check: its name, whether it passed, and what was seen, with the first fault."""
 
     name: str
     holds: bool
@@ -38,9 +38,9 @@ class Finding:
 
 
 class SelfTest:
-    """Checks an open device against the reference; what its memories held is lost.
+    """Compares an open device with the reference. Overwrites its memories.
 
-    seed: of all operands. step(what, done, total) moves a progress bar.
+    seed: for all operands. step(what, done, total) moves a progress bar.
     """
 
     def __init__(self, device: Device, seed: int, step: Progress) -> None:
@@ -49,10 +49,10 @@ class SelfTest:
         self._spec: SocSpec = device.spec
 
     def run(self, only: Collection[str] = ()) -> Iterator[Finding]:
-        """Every check, in the order in which a fault of one explains the next ones.
+        """Runs the checks, ordered so that a fault in one explains those that follow.
 
-        only: the names of those that run, where not all do.
-        LinkError where the device answers no more; a wrong answer is a finding.
+        only: the names of the checks to run; empty for all. Raises LinkError if the device stops
+        answering; a wrong answer is a finding.
         """
         for name, check in (
             ("identifier", self._identifier),
@@ -70,26 +70,26 @@ class SelfTest:
             yield Finding(name, holds, seen)
 
     def _identifier(self) -> Checked:
-        """Magic, protocol and hash were read when the device was opened; here is the text."""
+        """Reads the text; opening the device has read magic, protocol and hash."""
         if isinstance(self._device.link, ModelLink):
-            return True, f"spec {self._spec.hash:08x}; numpy has no text"
+            return True, f"spec {self._spec.hash:08x}; the numpy device has no text"
         base = registers.BANK_BASE * registers.IDENTIFIER_PAGE
         words = self._device.link.read(base, IDENTIFIER_WORDS)
         text = bytes(int(word) & 0xFF for word in words).split(b"\0")[0].decode("latin-1")
-        wanted = f"dscim {registers.PROTOCOL} spec {self._spec.hash:08x}"
-        return text == wanted, f"'{text}'" + ("" if text == wanted else f", not '{wanted}'")
+        expected = f"dscim {registers.PROTOCOL} spec {self._spec.hash:08x}"
+        return text == expected, f"'{text}'" + ("" if text == expected else f", not '{expected}'")
 
     def _clock(self) -> Checked:
         """Cycles pass while nothing runs."""
         if isinstance(self._device.link, ModelLink):
-            return True, "numpy has none"
+            return True, "the numpy device has none"
         self._device.counted()
         self._device.link.read(registers.address("magic"), 1)
         cycles = self._device.counted().cycles_link
         return cycles > 0, f"{cycles} cycles between two reads"
 
     def _memories(self) -> Checked:
-        """Every word holds its own address, then the complement of a random word."""
+        """Each word holds its own address, then a random word xor the inverted address."""
         sizes = {name: size // 4 for name, size in memory_sizes(self._spec).items()}
         done, total = 0, 4 * sum(sizes.values())
         for name, words in sizes.items():
@@ -113,13 +113,13 @@ class SelfTest:
                                 )
                         done += len(part)
                         self._step("memories, words", done, total)
-        return True, f"{4 * sum(sizes.values())} bytes, every word twice"
+        return True, f"{4 * sum(sizes.values())} bytes, each word twice"
 
     def _sequence(self) -> Checked:
-        """Every threshold of every region: one row alone, both its operands swept."""
+        """Every threshold of every region: sweeps both operands of one row at a time."""
         macro = self._spec.macro
         if macro.form == "exact":
-            return True, "the device has an exact macro alone"
+            return True, "the device has only an exact macro"
         rows = macro.or_width
         levels = np.linspace(0, 127, 2 * macro.side).astype(np.int8)
         count, columns = 0, macro.columns
@@ -138,7 +138,7 @@ class SelfTest:
         return True, f"{count} products of one row agree"
 
     def _macro(self) -> Checked:
-        """Random and extreme operands in every arithmetic that is built."""
+        """Random and extreme operands in every arithmetic of the device."""
         rows, columns = self._spec.macro.rows, self._spec.macro.columns
         products, count = self._products(), 0
         for done, arithmetic in enumerate(products, 1):
@@ -153,7 +153,7 @@ class SelfTest:
         return True, f"{count} outputs in {len(products)} arithmetics agree"
 
     def _layer(self) -> Checked:
-        """A convolution with padding, stride, bias, per-channel scales and a clamp, each rounding.
+        """A convolution with padding, stride, bias, scales per channel and clamp; both roundings.
 
         Small enough for any device: 16 rows of weights, 25 words of input, 15 pixels of output.
         """
@@ -180,10 +180,10 @@ class SelfTest:
             draw(-12, -6, outputs).astype(np.int32),
         )
         x = self._operands((2, *plain.input))
-        found, wanted = [], []
+        found, expected = [], []
         for layer in (plain, dataclasses.replace(plain, single_rounding=True)):
             found.append(self._device.run_layer(layer, parameters, x).outputs)
-            wanted.append(
+            expected.append(
                 PreparedLayer(
                     layer,
                     parameters.weights,
@@ -192,11 +192,11 @@ class SelfTest:
                     parameters.shift,
                 ).run(x)
             )
-        return _compare(np.stack(found), np.stack(wanted))
+        return _compare(np.stack(found), np.stack(expected))
 
     def _block(self) -> Checked:
-        """Two convolutions and the sum of their outputs, as a network has them: windows of several
-        pixels where there are columns for them, and an addition in a product's drain.
+        """Two convolutions and their sum: windows of several pixels, if the columns allow, and an
+        addition in a product's drain.
         """
         network = residual_block(self._random)
         images = self._operands((2, *network.shape))
@@ -207,7 +207,7 @@ class SelfTest:
         return run.holds, f"all {run.compared} outputs agree"
 
     def _link(self) -> Checked:
-        """Words of random size to random places and back, each held against a twin."""
+        """Transfers of random size and place; compares each word with its expected value."""
         bench = Bench(self._device, int(self._random.integers(1 << 31)))
         try:
             rates = bench.transfers(1 << 14, self._step)
@@ -222,7 +222,7 @@ class SelfTest:
         return _compare(found, product(x, w, arithmetic, zero))
 
     def _product(self, **changes: object) -> ProductSpec:
-        """The stochastic product of the device, at its longest stream of the lanes."""
+        """The device's stochastic product with its longest stream."""
         macro = self._spec.macro
         signed = "split" if "split" in macro.signed else macro.signed[0]
         start = ProductSpec(
@@ -231,7 +231,7 @@ class SelfTest:
         return dataclasses.replace(start, **changes)  # type: ignore[arg-type]
 
     def _products(self) -> list[ProductSpec]:
-        """Every signed mode at the shortest and the longest stream, and the exact one."""
+        """Every signed mode with short, medium and long streams, and the exact product."""
         macro = self._spec.macro
         most = macro.most_samples
         lengths = tuple(macro.or_width * n for n in (1, max(1, most // 4), most))
@@ -249,14 +249,14 @@ class SelfTest:
         ]
 
     def _operands(self, shape: tuple[int, ...]) -> Int8:
-        """Uniform int8, a tenth of them the extremes."""
+        """Uniform int8, about a tenth of them extreme values."""
         values = self._random.integers(-128, 128, shape)
         extreme = self._random.choice(np.array([-128, 127]), shape)
         return np.where(self._random.random(shape) < 0.1, extreme, values).astype(np.int8)
 
 
 def residual_block(random: np.random.Generator) -> Network:
-    """A random one on 2 x 4 pixels of 3 channels: small enough for any device."""
+    """A random residual block on 2 x 4 pixels of 3 channels: small enough for any device."""
 
     def conv(name: str, source: str, inputs: int) -> Conv:
         return Conv(
@@ -286,14 +286,14 @@ def residual_block(random: np.random.Generator) -> Network:
 
 
 def _compare(
-    found: npt.NDArray[np.signedinteger], wanted: npt.NDArray[np.signedinteger]
+    found: npt.NDArray[np.signedinteger], expected: npt.NDArray[np.signedinteger]
 ) -> Checked:
-    """Equal in every element; else the first that is not, by its place."""
-    wrong = np.argwhere(found != wanted)
+    """Whether all elements are equal, and a sentence with the first difference."""
+    wrong = np.argwhere(found != expected)
     if len(wrong) == 0:
-        return True, f"all {wanted.size} outputs agree"
+        return True, f"all {expected.size} outputs agree"
     place = tuple(int(index) for index in wrong[0])
     return False, (
-        f"{len(wrong)} of {wanted.size} outputs differ, the first at {list(place)}: "
-        f"{found[place]} instead of {wanted[place]}"
+        f"{len(wrong)} of {expected.size} outputs differ, the first at {list(place)}: "
+        f"{found[place]} instead of {expected[place]}"
     )

@@ -1,4 +1,4 @@
-"""Targets by name: where a network runs."""
+"""Targets by name: `ref`, simulators and boards."""
 
 import dataclasses
 import time
@@ -22,21 +22,21 @@ TARGETS = ("ref", "sim", "sim+eth", "uart:PORT[@BAUD]", "eth:ADDRESS[:PORT]", "b
 SIMULATORS = ("sim", "sim+eth")
 DEFAULT_BAUD = 115200
 TIMEOUT = 5.0
-"""Seconds without an answer after which a device is given up."""
+"""Seconds without an answer after which a call to a device fails."""
 
 TAKEN_SECONDS = 0.1
-"""Between two tries at a port that another program has."""
+"""Seconds between two attempts to open a port that another program uses."""
 
 PROBE = (registers.address("magic"), registers.MAGIC)
-"""A word that never changes, by which UARTBone is seen to be in step."""
+"""Address and value of a word that never changes: shows that UARTBone is in step."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Presence:
-    """What to do when another host is at the device already.
+class ConnectOptions:
+    """What to do when another host already uses the device.
 
-    wait: seconds for it to leave; a host that died is gone after a second of the device's time.
-    take_over: end its session at once.
+    wait: seconds to wait until it is done; the session of a host that died ends after one second
+    of the device's time. take_over: end its session at once.
     """
 
     wait: float = 2.0
@@ -49,34 +49,35 @@ def open_target(
     *,
     trace: tuple[int, int] | None = None,
     report: Callable[[str], None] | None = None,
-    presence: Presence | None = None,
+    connect: ConnectOptions | None = None,
     scope: bool = False,
 ) -> Device:
-    """The device called `name`, built from `spec`; close it, or use it as a context manager.
+    """Opens the device `name`, built from `spec`; close it, or use it as a context manager.
 
-    name:     "ref" (numpy), "sim" (a simulator of its own, started and ended with the device),
-              "sim+eth" (the same, over its Ethernet), or
-              "uart:PORT[@BAUD]", where PORT is a tty or, for a simulator that `dscim sim` serves,
-              socket://127.0.0.1:NUMBER; "eth:ADDRESS[:PORT]", a device's UDP port for frames.
-              "bone:PORT[@BAUD]" is a UART's LiteX UARTBone, for devices without frames: nothing
-              is checked on the way.
-    trace:    for simulators, the first and last cycle of which a waveform is kept.
-    report:   is given lines that tell what takes time (building a simulator).
-    presence: for "uart:" and "eth:", what to do when another host is there.
-    scope:    for simulators, with LiteScope in the SoC.
+    name:    "ref" (numpy), "sim" (a simulator, started and stopped with the device), "sim+eth"
+             (the same over its Ethernet); "uart:PORT[@BAUD]", where PORT is a tty or, for a
+             simulator started by `dscim sim`, socket://127.0.0.1:NUMBER; "eth:ADDRESS[:PORT]",
+             a device's UDP port for frames; "bone:PORT[@BAUD]", LiteX's UARTBone on a UART, for
+             devices without frames and without any check of the transfers.
+    trace:   for simulators, the first and last cycle of the waveform to record.
+    report:  receives lines about slow steps (building a simulator).
+    connect: for "uart:" and "eth:", what to do when another host uses the device.
+    scope:   for simulators, whether the SoC includes LiteScope.
+
+    Raises UserError for a bad name or another spec, LinkError if the device does not answer.
     """
     say = report or (lambda line: None)
     if name in SIMULATORS:
         return Device(_simulator(name, spec, trace, say, scope), spec)
-    return Device(_link(name, spec, presence or Presence()), spec)
+    return Device(_link(name, spec, connect or ConnectOptions()), spec)
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """What a target's line carries each way, at most, all that frames cost included.
+    """The maximum rate of a target's line in each direction, framing included.
 
-    bytes_per_second: of a serial port, of Ethernet. bytes_per_cycle: of the simulator, by the
-    SoC's clock. None where there is no such limit. name: what the line is.
+    bytes_per_second: of a serial port or Ethernet. bytes_per_cycle: of a simulator, per cycle of
+    the SoC's clock. None if there is no such limit. name: the line in a few words.
     """
 
     bytes_per_second: float | None = None
@@ -85,32 +86,32 @@ class Line:
 
 
 GIGABIT = 125e6
-"""Bytes a second of gigabit Ethernet."""
+"""Bytes per second of gigabit Ethernet."""
 
 
 def line_of(name: str) -> Line:
     """The line of the target `name`."""
     scheme, _, place = name.partition(":")
     if name == "sim" or place.startswith("socket://"):
-        return Line(bytes_per_cycle=1.0, name="a byte a cycle")
+        return Line(bytes_per_cycle=1.0, name="1 byte per cycle")
     if scheme in ("uart", "bone"):
         rate = _port(scheme, place)[1]
         return Line(bytes_per_second=rate / 10, name=f"{rate} baud")
     if name == "sim+eth":
-        return Line(bytes_per_cycle=4.0, name="32 bits a cycle (simulated PHY)")
+        return Line(bytes_per_cycle=4.0, name="32 bits per cycle (simulated PHY)")
     if scheme == "eth":
         return Line(bytes_per_second=GIGABIT, name="gigabit")
     return Line()
 
 
-def _link(name: str, spec: SocSpec, presence: Presence) -> Link:
+def _link(name: str, spec: SocSpec, connect: ConnectOptions) -> Link:
     scheme, _, place = name.partition(":")
     if name == "ref":
         return ModelLink(spec)
     if scheme == "uart":
-        return _uart(*_port(scheme, place), spec, presence)
+        return _uart(*_port(scheme, place), spec, connect)
     if scheme == "eth":
-        return _ethernet(*_address(place), spec, presence)
+        return _ethernet(*_address(place), spec, connect)
     if scheme == "bone":
         return _uartbone(*_port(scheme, place), spec)
     raise UserError(f"Target {name!r} is unknown; choose one of {', '.join(TARGETS)}.")
@@ -137,46 +138,46 @@ def _address(place: str) -> tuple[str, int]:
     if not address or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise UserError(
             f"Target 'eth:{place}' names no address and port; write "
-            f"eth:192.168.1.50, or eth:192.168.1.50:PORT for another than "
+            f"eth:192.168.1.50, or eth:192.168.1.50:PORT if the port is not "
             f"{FRAMES_PORT}."
         )
     return address, int(port)
 
 
-def _uart(port: str, rate: int, spec: SocSpec, presence: Presence) -> Link:
-    from dscim.host.link.carrier import StreamCarrier  # noqa: PLC0415 - who has a port needs it
+def _uart(port: str, rate: int, spec: SocSpec, connect: ConnectOptions) -> Link:
+    from dscim.host.link.carrier import StreamCarrier  # noqa: PLC0415 - only for ports
     from dscim.host.link.transport import Taken, open_transport  # noqa: PLC0415
 
-    until = time.monotonic() + presence.wait
+    until = time.monotonic() + connect.wait
     while True:
         try:
-            return _frames(StreamCarrier(open_transport(port, rate, TIMEOUT)), spec, presence)
+            return _frames(StreamCarrier(open_transport(port, rate, TIMEOUT)), spec, connect)
         except Taken:
             if time.monotonic() >= until:
                 raise
             time.sleep(TAKEN_SECONDS)
 
 
-def _ethernet(address: str, port: int, spec: SocSpec, presence: Presence) -> Link:
-    from dscim.host.link.datagrams import DatagramCarrier  # noqa: PLC0415 - who has one needs it
+def _ethernet(address: str, port: int, spec: SocSpec, connect: ConnectOptions) -> Link:
+    from dscim.host.link.datagrams import DatagramCarrier  # noqa: PLC0415 - only for Ethernet
 
-    return _frames(DatagramCarrier(address, port), spec, presence)
+    return _frames(DatagramCarrier(address, port), spec, connect)
 
 
-def _frames(carrier: "Carrier", spec: SocSpec, presence: Presence) -> Link:
+def _frames(carrier: "Carrier", spec: SocSpec, connect: ConnectOptions) -> Link:
     from dscim.host.link.session import FrameLink  # noqa: PLC0415
 
     return FrameLink(
         carrier,
         timeout=TIMEOUT,
-        wait=presence.wait,
-        take_over=presence.take_over,
+        wait=connect.wait,
+        take_over=connect.take_over,
         memories=memory_ranges(spec),
     )
 
 
 def _uartbone(port: str, rate: int, spec: SocSpec) -> Link:
-    from dscim.host.link.uart import UartLink  # noqa: PLC0415 - only who has a port needs it
+    from dscim.host.link.uart import UartLink  # noqa: PLC0415 - only for ports
 
     return UartLink(port, baudrate=rate, probe=PROBE, memories=memory_ranges(spec))
 
@@ -188,7 +189,7 @@ def _simulator(
     report: Callable[[str], None],
     scope: bool,
 ) -> Link:
-    from dscim.host.link import sim  # noqa: PLC0415 - who simulates needs it
+    from dscim.host.link import sim  # noqa: PLC0415 - only for simulators
     from dscim.sim.server import Window  # noqa: PLC0415
     from dscim.sim.soc import soc_design  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""How fast a link is, every word verified: our own, and LiteX's beside it."""
+"""Speed of a link, with every word verified; LiteX's clients for comparison."""
 
 from dscim.host.device.bench.bench import Bench
 from dscim.host.device.bench.rates import Latency, Rate

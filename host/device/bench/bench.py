@@ -1,4 +1,4 @@
-"""Latency, writes, reads and loops of an open device; every word held against a twin."""
+"""Latency, writes, reads and loop-backs of an open device; every word is verified."""
 
 import time
 from collections.abc import Callable
@@ -30,9 +30,9 @@ DEPTH, MAX_OUTPUTS = 16, 32
 
 
 class Bench:
-    """Measures the link of an open device; what its memories held is lost.
+    """Measures the link of an open device. Overwrites its memories.
 
-    seed: of the words that are sent, and of the operands of those that the device makes.
+    seed: for the words to send, and for the operands of the words that the device computes.
     """
 
     def __init__(self, device: Controller, seed: int) -> None:
@@ -43,7 +43,7 @@ class Bench:
         self._most = memory_sizes(device.spec)[MEMORY] // 4
 
     def latency(self, rounds: int) -> Latency:
-        """Reads one register `rounds` times; LinkError when it changes."""
+        """Reads one register `rounds` times; LinkError if its value is wrong."""
         times = np.empty(rounds)
         for place in range(rounds):
             start = time.perf_counter()
@@ -58,9 +58,10 @@ class Bench:
     def transfers(self, total: int, step: Progress) -> dict[str, Rate]:
         """Writes, reads and loops back `total` bytes each, and verifies every word.
 
-        write: random words, read back. read: words that the device's engine made, held against
-        their twin. loop-back: random words, written, then read at once, at random places and in
-        random sizes; its bytes count both ways. LinkError names a wrong word.
+        write: random words, read back afterwards. read: words computed by the device's engine,
+        compared with the numpy reference. loop-back: random words written and read back at once,
+        at random places and in random sizes; bytes of both directions count. Raises LinkError
+        with the first wrong word.
         """
         return {
             "write": self._sum("write", total, step, self._write),
@@ -117,15 +118,14 @@ class Bench:
 
 
 def _cycles(counters: Counters) -> int:
-    """All cycles that passed: those the engine ran, and those it waited for the link."""
+    """All cycles: those in which the engine was busy, and those in which it waited."""
     return counters.cycles_busy + counters.cycles_link
 
 
 class Source:
-    """The engine as a source of words: sums of products of random operands, 32 bits each.
+    """The engine as a source of words: 32-bit sums of products of random operands.
 
-    The host has sent none of the words that it then reads. Their twin is the numpy reference of
-    the same product.
+    So the host reads words that it has not sent. Their expected values are the numpy reference's.
     """
 
     def __init__(self, device: Controller, random: np.random.Generator) -> None:
@@ -146,8 +146,10 @@ class Source:
         )
 
     def make(self, count: int) -> tuple[int, Words]:
-        """Has the device make `count` words or some more, or as many as fit: their address
-        and twin."""
+        """Makes the device compute at least `count` words, or as many as fit.
+
+        Returns their byte address and expected values.
+        """
         pixels = min(self._pixels, -(-count // self._outputs))
         x = self._random.integers(-128, 128, (pixels, DEPTH)).astype(np.int8)
         w = self._random.integers(-128, 128, (DEPTH, self._outputs)).astype(np.int8)
@@ -164,8 +166,8 @@ class Source:
         self._device.write_tensor(0, x[:, None, :])
         self._device.start(0, 1)
         base = tensor_words(layer.input) * WORD_BYTES
-        twin = product(x, w, self._product, 0)
-        return registers.MEMORY_BASES["activations"] + base, _words(twin)
+        expected = product(x, w, self._product, 0)
+        return registers.MEMORY_BASES["activations"] + base, _words(expected)
 
 
 def _words(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Words:

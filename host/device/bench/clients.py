@@ -1,4 +1,4 @@
-"""LiteX's own clients at a simulated SoC: of Etherbone, of UARTBone, and remote ones."""
+"""LiteX's own clients for a simulated SoC: for Etherbone, for UARTBone, and remote ones."""
 
 import io
 import socket
@@ -19,7 +19,10 @@ from dscim.gateware.link.protocol import ETHERBONE_PORT
 from dscim.sim.server import Simulator
 
 STALLED_SECONDS = 10.0
+"""A call of a client that takes longer is ended."""
+
 TICK = 0.2
+"""Seconds between two looks at the time."""
 
 Client = Any
 """read(address, count) -> list, write(address, list), close()."""
@@ -29,8 +32,11 @@ Opener = Callable[[Simulator], AbstractContextManager[Client]]
 
 @contextmanager
 def udp(simulator: Simulator) -> Iterator[Client]:
-    """LiteX's client of Etherbone. It binds the very port that it sends to, which is taken on
-    this machine: so it gets a socket."""
+    """LiteX's client for Etherbone.
+
+    It would bind the port that it sends to, which the simulator on this machine uses; so it gets
+    a socket here.
+    """
     comm = CommUDP("127.0.0.1", simulator.udp[ETHERBONE_PORT])
     comm.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     comm.socket.settimeout(comm.timeout)
@@ -42,7 +48,7 @@ def udp(simulator: Simulator) -> Iterator[Client]:
 
 @contextmanager
 def uart(simulator: Simulator) -> Iterator[Client]:
-    """LiteX's client of UARTBone."""
+    """LiteX's client for UARTBone."""
     comm = CommUART(f"socket://127.0.0.1:{simulator.port}")
     try:
         yield comm
@@ -51,7 +57,7 @@ def uart(simulator: Simulator) -> Iterator[Client]:
 
 
 def remote(opener: Opener) -> Opener:
-    """LiteX's RemoteClient, over its server, over another of its clients."""
+    """LiteX's RemoteClient, connected to its server, which uses the client of `opener`."""
 
     @contextmanager
     def opened(simulator: Simulator) -> Iterator[Client]:
@@ -66,7 +72,7 @@ def remote(opener: Opener) -> Opener:
                 yield client
             finally:
                 client.close()
-                comm.close()  # ends what the server may still wait for
+                comm.close()  # ends a call that the server may still wait for
                 server.socket.shutdown(socket.SHUT_RDWR)
                 thread.join()
                 server.socket.close()
@@ -75,14 +81,17 @@ def remote(opener: Opener) -> Opener:
 
 
 def _serve(server: RemoteServer) -> None:
-    """Until its socket is shut down. (Its own `start` makes threads that nothing ends.)"""
-    with suppress(Exception):  # whatever the client behind it raises when it is closed
+    """Serves until its socket is shut down. (The threads of its own `start` never end.)"""
+    with suppress(Exception):  # any error of the client when it is closed
         server._serve_thread()
 
 
 class Watched:
-    """`client`, closed when one of its calls takes longer than STALLED_SECONDS: CommUART knows no
-    end of its own. A context manager. Whatever its calls raise is a LinkError that says so."""
+    """A client of LiteX with a time limit: it is closed if a call exceeds STALLED_SECONDS.
+
+    CommUART itself waits indefinitely. Any error of a call is raised as LinkError. A context
+    manager.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -92,7 +101,7 @@ class Watched:
         self._thread = threading.Thread(target=self._watch)
 
     def read(self, address: int, count: int) -> list[int]:
-        """`count` words, as the client gives them."""
+        """Reads `count` words at the byte `address`."""
         try:
             self._since = time.monotonic()
             words: list[int] = self._client.read(address, count)
@@ -102,7 +111,7 @@ class Watched:
         return words
 
     def write(self, address: int, words: list[int]) -> None:
-        """Writes words, in the client's way."""
+        """Writes words at the byte `address`."""
         try:
             self._since = time.monotonic()
             self._client.write(address, words)
@@ -126,6 +135,6 @@ class Watched:
     def _watch(self) -> None:
         while not self._ends.wait(TICK):
             if time.monotonic() - self._since > STALLED_SECONDS:
-                with suppress(Exception):  # its own `close` may fail under its own call
+                with suppress(Exception):  # its `close` may fail during its own call
                     self._client.close()
                 return

@@ -1,4 +1,4 @@
-"""LiteX's own clients at the simulated SoC whose link was measured, for comparison."""
+"""Measures LiteX's own clients on the same simulated SoC, for comparison."""
 
 import dataclasses
 import time
@@ -18,22 +18,22 @@ from dscim.progress import Progress
 from dscim.sim.server import Simulator
 
 BASE = registers.MEMORY_BASES["activations"]
-MOST_RECORD, REMOTE_RECORD = 255, 64
-"""Words of a call: Etherbone's most; few enough for RemoteClient, which gives up after 2 s."""
+MAX_RECORD, REMOTE_RECORD = 255, 64
+"""Words per call: the maximum of Etherbone; few enough for RemoteClient's limit of 2 s."""
 
 FEW_BYTES = 1 << 14
-"""Moved at most where a word goes a datagram or a round trip."""
+"""Maximum bytes to transfer with one word per datagram or round trip."""
 
-MOST_SECONDS = 60.0
-"""After which no more is asked of a client."""
+MAX_SECONDS = 60.0
+"""After this time no further transfer is started."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Theirs:
-    """What a client of LiteX's did.
+    """The result of one of LiteX's clients.
 
-    what: "write" or "read". record: words of each call. wrong: words that are not right.
-    failed: a sentence when it did not get to its end, else empty; the rest is then of a part.
+    what: "write" or "read". record: words per call. wrong: number of wrong words.
+    failed: a sentence if the client failed, else empty; the other values are then partial.
     """
 
     client: str
@@ -45,9 +45,9 @@ class Theirs:
 
 
 class LitexBench:
-    """Measures LiteX's clients at the SoC that `link` simulates, between two of its sessions.
+    """Measures LiteX's clients on the SoC that `link` simulates, between two of its sessions.
 
-    Each word that they wrote or read is held against what `link` reads or has written.
+    Each word that they wrote or read is compared with what `link` reads or has written.
     """
 
     def __init__(self, link: SimLink, spec: SocSpec, seed: int) -> None:
@@ -56,13 +56,13 @@ class LitexBench:
         self._most = memory_sizes(spec)["activations"] // 4
 
     def measure(self, total: int, step: Progress) -> list[Theirs]:
-        """Writes and reads up to `total` bytes by the client on the wire, and remotely."""
+        """Writes and reads up to `total` bytes with the direct client and with RemoteClient."""
         name, opener = ("CommUDP", udp) if self._link.simulator.udp else ("CommUART", uart)
         few = min(total, FEW_BYTES)
         return [
-            self._sum(name, "write", MOST_RECORD, total, opener, step),
+            self._sum(name, "write", MAX_RECORD, total, opener, step),
             self._sum(name, "write", 1, few, opener, step),
-            self._sum(name, "read", MOST_RECORD, total, opener, step),
+            self._sum(name, "read", MAX_RECORD, total, opener, step),
             self._sum("RemoteClient", "read", REMOTE_RECORD, few, remote(opener), step),
         ]
 
@@ -71,7 +71,7 @@ class LitexBench:
     ) -> Theirs:
         act = self._written if what == "write" else self._read
         rate, wrong, failed = Rate(0, 0.0, 0, 0.0), 0, ""
-        while rate.bytes < total and rate.seconds < MOST_SECONDS and not failed:
+        while rate.bytes < total and rate.seconds < MAX_SECONDS and not failed:
             step(f"{client} {what}", rate.bytes, total)
             count = min(self._most, -(-(total - rate.bytes) // 4))
             words = self._random.integers(0, 1 << 32, count, dtype=np.uint32)
@@ -82,7 +82,7 @@ class LitexBench:
         return Theirs(client, what, record, rate, wrong, failed)
 
     def _written(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words, str]:
-        """Written by the client; then one word is read, so that it is known to be over."""
+        """The client writes, then reads one word, so that all writes are known to be done."""
         with (
             self._link.lent() as simulator,
             opener(simulator) as client,
@@ -107,7 +107,7 @@ class LitexBench:
         ):
 
             def read() -> None:
-                until = time.monotonic() + MOST_SECONDS
+                until = time.monotonic() + MAX_SECONDS
                 while (first := len(found)) < len(words) and time.monotonic() < until:
                     found.extend(watched.read(BASE + 4 * first, min(record, len(words) - first)))
 
@@ -116,7 +116,7 @@ class LitexBench:
 
 
 def _timed(simulator: Simulator, act: Callable[[], None]) -> tuple[Rate, str]:
-    """What `act` takes, without its bytes, and the sentence with which it failed or nothing."""
+    """The time of `act` as a Rate without bytes, and the sentence of its error or ''."""
     cycles, watch, failed = simulator.ask().cycles, Stopwatch(), ""
     try:
         act()

@@ -1,4 +1,4 @@
-"""What a benchmark of a link measures."""
+"""The results of a link benchmark, its clock and its check of words."""
 
 import dataclasses
 import time
@@ -11,7 +11,7 @@ from dscim.errors import LinkError
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Seconds of a read of one word: the least, the middle one, and that 99 % stay below."""
+    """Seconds to read one word: minimum, median and 99th percentile."""
 
     rounds: int
     least: float
@@ -23,7 +23,7 @@ class Latency:
 class Rate:
     """Data bytes moved and verified, in `seconds`.
 
-    cycles: of the device, 0 where it has none. cpu: seconds that this process computed for them.
+    cycles: of the device, 0 if it has none. cpu: CPU seconds of this process.
     """
 
     bytes: int
@@ -41,28 +41,28 @@ class Rate:
 
     @property
     def per_second(self) -> float:
-        """Bytes a second."""
+        """Bytes per second."""
         return self.bytes / self.seconds
 
     @property
     def per_cycle(self) -> float | None:
-        """Bytes a cycle of the device, None where it counts none."""
+        """Bytes per cycle of the device, None if it counts no cycles."""
         return self.bytes / self.cycles if self.cycles else None
 
 
 class Stopwatch:
-    """Seconds by the clock on the wall, and of this process, since it was made."""
+    """Measures wall-clock and CPU seconds of this process from its creation."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def read(self) -> tuple[float, float]:
-        """Both, on the wall first."""
+        """(wall-clock seconds, CPU seconds)."""
         return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 def verify(address: int, expected: Words, found: Words) -> None:
-    """LinkError names the first of the words at byte `address` that is not as expected."""
+    """LinkError with the first wrong word, unless the words at byte `address` are as expected."""
     wrong = np.flatnonzero(expected != found)
     if len(wrong):
         place = int(wrong[0])

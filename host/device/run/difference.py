@@ -1,4 +1,4 @@
-"""Where a device's layer first differs from the reference, down to the row tile."""
+"""Finds where a layer on a device first differs from the reference, down to the row tile."""
 
 import dataclasses
 from typing import Any
@@ -11,15 +11,15 @@ from dscim.host.device import Device
 from dscim.host.golden.reference import product, weight_matrix, windows
 
 REQUANTISATION = "after the row tiles: bias, requantisation or clamp"
-NOT_LOCATED = "row tile not located, for the sums do not fit the device's memory"
+NOT_LOCATED = "row tile not located, because the sums do not fit the device's memory"
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The first output, in the order image, row, column, channel, that differs.
+    """The first output that differs, in the order image, row, column, channel.
 
-    place: the row tile after which the sums differ, or REQUANTISATION, or NOT_LOCATED; the kind
-    of the node where there are no row tiles.
+    place: the row tile after which the sums differ, REQUANTISATION, or NOT_LOCATED; the kind of
+    the node if it has no row tiles.
     """
 
     image: int
@@ -32,21 +32,21 @@ class Difference:
     def __str__(self) -> str:
         return (
             f"image {self.image}, pixel {self.pixel}, channel {self.channel}, {self.place}: "
-            f"the device says {self.device}, the reference {self.reference}"
+            f"the device has {self.device}, the reference {self.reference}"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields."""
+        """The fields as a JSON object."""
         return dataclasses.asdict(self)
 
 
 def first_difference(
     device: Device, layer: LayerSpec, parameters: LayerParameters, x: Int8, seen: Difference
 ) -> Difference:
-    """The difference `seen` with the row tile after which the sums differ.
+    """The difference `seen`, with the row tile after which the sums differ.
 
-    x: the layer's input (1, H, W, C), which is run again on `device`, with fewer and fewer row
-    tiles. Raises LinkError when the device fails.
+    x: the layer's input (1, H, W, C); the layer runs on `device` again with different numbers of
+    row tiles. Raises LinkError if the device fails.
     """
     try:
         place = _row_tile(device, layer, parameters, x, (*seen.pixel, seen.channel))
@@ -64,7 +64,7 @@ def _row_tile(
     x: Int8,
     output: tuple[int, int, int],
 ) -> str:
-    """By bisection: a row tile before which the sums of `output` agree and after which not."""
+    """Bisects for a row tile before which the sums of `output` agree and after which not."""
     rows = device.spec.macro.rows
     tiles = -(-layer.depth // rows)
 
@@ -85,7 +85,7 @@ def _row_tile(
 def _prefix_sum(
     layer: LayerSpec, parameters: LayerParameters, x: Int8, output: tuple[int, int, int], depth: int
 ) -> int:
-    """The reference's sum of one output over the first `depth` inputs of its window, with bias."""
+    """The reference sum of one output over the first `depth` inputs of its window, with bias."""
     y, column, channel = output
     window = windows(x, layer)[0, y, column, :depth]
     weights = weight_matrix(parameters.weights)[:depth, channel]

@@ -1,4 +1,4 @@
-"""A planned network on one device, image after image."""
+"""Runs a planned network on one device, image by image."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from dscim.host.golden.reference import requantise, weight_matrix, windows
 from dscim.host.network import INPUT, Conv, Node, host_node
 
 Done = Callable[[Node, "ImageRun"], None]
-"""Called when a node is done: the node, and what is known of the image by then."""
+"""Called when a node is done, with the node and the state of the image."""
 
 
 @dataclasses.dataclass
 class ImageRun:
-    """What is known of an image that runs.
+    """The state of an image during its run.
 
-    tensors: by name, each (H, W, C) int8; INPUT, and what the program reads or the host computes.
-    counters: of each node that is done, with the bytes that were moved for it.
+    tensors: by name, each (H, W, C) int8: INPUT, those read from the device and those computed on
+    the host. counters: by node, for all nodes that are done, with the bytes transferred for each.
     """
 
     tensors: dict[str, Int8]
@@ -29,7 +29,7 @@ class ImageRun:
 
 
 class Executor:
-    """Carries out a program on a device; what it loaded stays there for the next image."""
+    """Carries out a program on a device; loaded weights stay there for the next image."""
 
     def __init__(self, device: Device, program: Program) -> None:
         self.device, self.program = device, program
@@ -37,7 +37,7 @@ class Executor:
         self._loaded: Load | None = None
 
     def run(self, image: Int8, done: Done) -> ImageRun:
-        """Runs the network on an image (H, W, C); done(node, state) follows each node."""
+        """Runs the network on an image (H, W, C) int8; calls done(node, state) after each node."""
         state = ImageRun({INPUT: image})
         for stage in self.program.stages:
             state.counters[stage.node.name] = Counters()
@@ -72,7 +72,7 @@ class Executor:
             state.counters[node.name] += before + self._multiply(action.node, tensors)
 
     def _run_aside(self, action: Run) -> Counters:
-        """Runs what is none of the network; what was counted before, and the bytes moved."""
+        """Runs descriptors outside the network; counts the bytes, but not the device's cycles."""
         before = self.device.counted()
         self.device.start(action.first, action.count)
         aside = self.device.counted()
@@ -85,7 +85,7 @@ class Executor:
         tensor[action.first : action.last] = self.device.read_tensor(action.base, rows)
 
     def _multiply(self, node: Conv, tensors: dict[str, Int8]) -> Counters:
-        """A deep convolution as products of its unrolled windows."""
+        """Runs a deep convolution as products of its unrolled windows."""
         x = tensors[node.inputs[0]]
         layer = node.layer(self._shapes[node.inputs[0]], self.program.arithmetic)
         unrolled = windows(x[None], layer).reshape(-1, layer.depth)

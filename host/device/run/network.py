@@ -1,4 +1,4 @@
-"""A network on one or several devices, its layers compared with the reference."""
+"""Runs a network on one or several devices and compares its layers with the reference."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,15 +22,15 @@ from dscim.host.network import Conv, Evaluator, Network, Node, check_images
 from dscim.progress import Progress
 
 Event = tuple[int, Node, ImageRun, float] | BaseException
-"""A node done: image, node, what is known of the image, seconds. Or why a device stopped."""
+"""A node is done: image, node, state of the image, seconds. Or the error of a device."""
 
 
 class NetworkRun:
-    """A network on devices, which share the images; the host computes what they cannot.
+    """A run of a network on devices that share the images; the host computes what they cannot.
 
-    `layers` holds a result for each node, in order, that at least one image has reached;
-    `outputs` is the last node's (N, H, W, C), None before the end; `end_to_end` tells whether it
-    equals the emulator's own run of the whole network.
+    layers: the results, in order, of all nodes that at least one image has reached.
+    outputs: of the last node, (N, H, W, C); None before the end. end_to_end: whether they equal
+    the emulator's own run of the whole network; None before the end.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class NetworkRun:
         *,
         compare: bool = True,
     ) -> None:
-        """images: (N, H, W, C) int8 in the network's own input integers; UserError otherwise.
+        """Plans the run.
 
-        devices: of one spec. compare: every node's output is read and held against the
-        reference; otherwise the last one's alone. Raises UserError when the network does not
-        fit the devices.
+        devices: of one spec. images: (N, H, W, C) int8 in the network's own input integers.
+        compare: read every node's output and compare it with the reference; otherwise only the
+        last one's. Raises UserError for other images, or if the network does not fit the devices.
         """
         self.network, self.arithmetic = network, arithmetic
         self.images = check_images(network, images)
@@ -61,11 +61,11 @@ class NetworkRun:
 
     @property
     def layers(self) -> list[LayerResult]:
-        """The nodes that at least one image has reached."""
+        """The results of the nodes that at least one image has reached."""
         return [result for result in self._results.values() if result.images]
 
     def execute(self, step: Progress) -> Iterator[LayerResult]:
-        """Runs all images; yields each node when every image has passed it and was compared."""
+        """Runs all images; yields each node's result once every image has passed it."""
         events: SimpleQueue[Event] = SimpleQueue()
         threads = [
             Thread(target=self._work, args=(place, device, events), daemon=True)
@@ -92,22 +92,22 @@ class NetworkRun:
 
     @property
     def compared(self) -> int:
-        """Layer outputs that were compared so far."""
+        """Number of layer outputs compared so far."""
         return sum(layer.compared for layer in self.layers)
 
     @property
     def differing(self) -> int:
-        """How many of them differ."""
+        """Number of them that differ."""
         return sum(layer.differing for layer in self.layers)
 
     @property
     def counters(self) -> Counters:
-        """The sums of all layers' counters."""
+        """The sum of all layers' counters."""
         return sum((layer.counters for layer in self.layers), Counters())
 
     @property
     def holds(self) -> bool:
-        """True when the run is complete and every output that was compared agrees."""
+        """Whether the run is complete and every output that was compared agrees."""
         return not self.differing and bool(self.end_to_end)
 
     def _blank(self) -> dict[str, LayerResult]:
@@ -126,7 +126,7 @@ class NetworkRun:
         }
 
     def _work(self, place: int, device: Device, events: "SimpleQueue[Event]") -> None:
-        """A device's share of the images, every node reported when it is done."""
+        """Runs a device's share of the images; reports every node when it is done."""
         try:
             executor = Executor(device, self.program)
             for image in range(place, len(self.images), len(self._devices)):
@@ -147,7 +147,7 @@ class NetworkRun:
     def _record(
         self, event: tuple[int, Node, ImageRun, float], wrong: dict[str, tuple[int, Int8]]
     ) -> LayerResult:
-        """Adds a node of an image to its result; a first difference goes to `wrong` with x."""
+        """Adds a node of an image to its result; notes a first difference and its input."""
         image, node, state, seconds = event
         result = self._results[node.name]
         result.images += 1
@@ -178,7 +178,7 @@ class NetworkRun:
     def _locate(self, result: LayerResult, x: Int8) -> Difference | None:
         """The first difference of a convolution with its row tile; `x` is its input (1, H, W, C).
 
-        The layer is run again; where it agrees then, the difference stays as it was seen.
+        Runs the layer again.
         """
         node = result.node
         if not isinstance(node, Conv) or result.first is None:
@@ -188,7 +188,7 @@ class NetworkRun:
         return first_difference(self._devices[0], layer, parameters, x, result.first)
 
     def _finish(self, step: Progress) -> None:
-        """Holds the network's outputs against the emulator's run of the whole network."""
+        """Compares the network's outputs with the emulator's run of the whole network."""
         outputs = np.stack([self._finals[image] for image in range(len(self.images))])
         whole = self._reference.outputs(
             self.images, lambda done, total: step("the whole network by the emulator", done, total)
@@ -202,18 +202,15 @@ class NetworkRun:
 
 
 class Pool:
-    """Devices of one spec, each for a share of the work.
-
-    A context manager that closes its devices, and so ends what they still do.
-    """
+    """Devices of one spec that share work; a context manager that closes them."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
         self.devices = tuple(devices)
 
     @classmethod
     def open(cls, count: int, opener: Callable[[], Device]) -> Self:
-        """`count` devices that `opener` opens one after the other: the first builds what the
-        others then find in the cache."""
+        """Calls `opener` for `count` devices one by one: the first builds what all others find in
+        the cache. If one fails, closes those already open."""
         with ExitStack() as stack:
             devices = [stack.enter_context(opener()) for _ in range(count)]
             stack.pop_all()
@@ -226,7 +223,7 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """Closes every device; what runs there ends with an error."""
+        """Closes every device; anything still running there ends with an error."""
         with ExitStack() as stack:
             for device in self.devices:
                 stack.callback(device.close)

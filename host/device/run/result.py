@@ -1,4 +1,4 @@
-"""What a run says of one node of the network."""
+"""The result of a run for one node of the network."""
 
 import dataclasses
 from typing import Any
@@ -13,11 +13,11 @@ from dscim.host.network.node import Shape
 class LayerResult:
     """One node over the images so far.
 
-    on_device: the device computed it, else the host. strips: row strips in which the device did.
-    product: of an add, the product that it was computed with, whose cycles have it; "" otherwise.
-    images: how many were done. compared: outputs held against the reference on the same input;
-    differing: how many of them differ, first: the first of these. seconds: from the end of the
-    node before, over all images and devices.
+    on_device: whether the device computed it, or the host. strips: number of row strips.
+    product: for an add computed together with a product, the product's name; its cycles include
+    the add. images: number of images done. compared: outputs compared with the reference on the
+    same input. differing: how many of them differ. first: the first difference. seconds: since
+    the previous node, summed over all images and devices.
     """
 
     node: Node
@@ -35,12 +35,12 @@ class LayerResult:
 
     @property
     def name(self) -> str:
-        """The node's."""
+        """The name of the node."""
         return self.node.name
 
     @property
     def kernel(self) -> tuple[int, int] | None:
-        """(height, width) of a window, where there is one."""
+        """(height, width) of the window, None for a node without windows."""
         weights = getattr(self.node, "weights", None)
         kernel: tuple[int, int] | None = getattr(self.node, "kernel", None)
         return kernel if weights is None else (weights.shape[-3], weights.shape[-2])
@@ -53,7 +53,7 @@ class LayerResult:
 
     @property
     def macro_use(self) -> float | None:
-        """The share of busy cycles in which the macro computed, 0 to 1; None where none count."""
+        """The share of busy cycles in which the macro computed, 0 to 1; None without cycles."""
         busy = self.counters.cycles_busy
         return self.counters.cycles_computing / busy if busy else None
 

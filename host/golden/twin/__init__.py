@@ -1,1 +1,1 @@
-"""The device in Python, exact: its registers and memories, its engine, its end of the link."""
+"""An exact model of the device in Python: registers, memories, engine and its end of the link."""

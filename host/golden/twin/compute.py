@@ -1,4 +1,4 @@
-"""What a descriptor computes: the numpy twin of the engine, on the memories of a device."""
+"""The numpy twin of the engine: carries out a descriptor on the memories of a device."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ Memories = dict[str, Words]
 
 
 def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
-    """Does what the accepted descriptor `f` says; returns the products that a macro finished."""
+    """Carries out the accepted descriptor `f`; returns the number of products of the macro."""
     operation = Operation(f["operation"])
     if operation is Operation.ADD:
         x, y = (
@@ -60,7 +60,7 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
 
 
 def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields) -> Int64:
-    """(pixels, outputs): sums in product units, without the bias."""
+    """(pixels, outputs): sums in product units, without bias."""
     macro = spec.macros[f["macro"]]
     product = ProductSpec(
         macro.or_width,
@@ -76,14 +76,17 @@ def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields)
     matrix = _weights(spec, memories, f)
     unrolled = _together(macro, f, windows.reshape(len(windows), -1))[:, : f["depth"]]
     sums = PreparedWeights(matrix, product, f["input_zero"]).product(unrolled)
-    if not product.exact:  # the host has folded the columns' constants into the bias
+    if not product.exact:  # the host adds the columns' constants to the bias
         sums -= column_corrections(matrix, product, f["input_zero"])
     return sums
 
 
 def _together(macro: MacroSpec, f: Fields, windows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """(pixels, K) as the rows of windows of 1 << windows_log2 pixels: each pixel's begin with an
-    OR group; rows between them are unused, which is what an input of the zero point does."""
+    """(pixels, K) as rows that hold the windows of 1 << windows_log2 pixels.
+
+    Each pixel's window starts at an OR group. The unused rows in between hold the input's zero
+    point, which adds nothing.
+    """
     if not f["windows_log2"]:
         return windows
     gap = -windows.shape[1] % macro.or_width
@@ -92,7 +95,7 @@ def _together(macro: MacroSpec, f: Fields, windows: npt.NDArray[np.int8]) -> npt
 
 
 def _pool(operation: Operation, memories: Memories, f: Fields) -> Int64:
-    """(pixels, outputs): what a pool gives before it is scaled."""
+    """(pixels, outputs): the result of a pool before scaling."""
     windows, inside = _windows(memories, f)
     if operation is Operation.MAX_POOL:
         greatest = np.where(inside[..., None], windows, -128).max(axis=1)
@@ -107,7 +110,7 @@ def _pool(operation: Operation, memories: Memories, f: Fields) -> Int64:
 
 
 def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[np.int8]:
-    """An add of its two int8 inputs: each brought to the scale of the sum, and that scaled."""
+    """The sum of two int8 inputs: brings each to a common scale, adds them, scales the sum."""
     total = sum(
         multiply_by_quantized_multiplier(
             (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
@@ -126,7 +129,7 @@ def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[
 
 
 def _residual(memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
-    """(pixels, outputs): what lies at `second_base` as the output does at `output_base`."""
+    """(pixels, outputs): the tensor at `second_base`, laid out like the output."""
     pixel = pixel_words(f["output_channels"]) * WORD_BYTES
     pixels = f["output_height"] * f["output_width"]
     held = memories["activations"].view(np.int8)[f["second_base"] * WORD_BYTES :][: pixels * pixel]
@@ -135,7 +138,7 @@ def _residual(memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
 
 
 def _tensor(memories: Memories, f: Fields, base: int) -> npt.NDArray[np.int8]:
-    """(height, width, inputs): the channels that are read of the input at `base`."""
+    """(height, width, inputs): the channels that the operation reads of the input at `base`."""
     height, width = f["input_height"], f["input_width"]
     pixel = pixel_words(f["input_channels"]) * WORD_BYTES
     held = memories["activations"].view(np.int8)[base * WORD_BYTES :][: height * width * pixel]
@@ -144,7 +147,7 @@ def _tensor(memories: Memories, f: Fields, base: int) -> npt.NDArray[np.int8]:
 
 
 def _windows(memories: Memories, f: Fields) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    """(pixels, taps, inputs), the zero point where it is padding, and (pixels, taps): inside."""
+    """(pixels, taps, inputs) with the zero point as padding, and (pixels, taps): not padding."""
     places, insides = [], []
     sizes = {"height": f["output_height"], "width": f["output_width"] << f["windows_log2"]}
     for side, axis in (("height", "y"), ("width", "x")):
@@ -177,7 +180,7 @@ def _parameters(memories: Memories, f: Fields) -> Int64:
 def _write(
     memories: Memories, f: Fields, values: npt.NDArray[np.int32] | npt.NDArray[np.int8]
 ) -> None:
-    """(pixels, outputs) into their channels of the output; all other bytes stay."""
+    """Writes (pixels, outputs) to their channels of the output; leaves all other bytes."""
     pixel = pixel_words(f["output_channels"], bool(f["raw"])) * WORD_BYTES
     start = f["output_base"] * WORD_BYTES
     room = memories["activations"].view(np.uint8)[start : start + len(values) * pixel]

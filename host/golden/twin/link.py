@@ -1,6 +1,6 @@
-"""The device's end of the link in Python, exact: what the gateware is compared with.
+"""An exact model of the device's end of the link: tests compare the gateware with it.
 
-It serves any Link, such as `ModelLink`, and counts what the gateware counts.
+It serves any Link, such as `ModelLink`, and has the counters of the gateware.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ from dscim.host.link.frames import (
 )
 
 BEHIND = SEQUENCES // 2
-"""A WRITE this far ahead is one from before, which was applied."""
+"""A WRITE this far ahead is an earlier one, which has been applied."""
 
 
 @dataclasses.dataclass
 class TwinCounters:
-    """The registers of these names; see `dscim.gateware.registers`."""
+    """The counters of the link, named as in `dscim.gateware.registers`."""
 
     frames_taken: int = 0
     frames_dropped: int = 0
@@ -39,11 +39,11 @@ class TwinCounters:
 
 
 class Twin:
-    """Frames in, answers out.
+    """Takes frames and returns their answers.
 
-    link: what WRITE and READ reach, within `regions` of byte addresses.
-    spec_hash, window, lease: what OPENED says; lease in cycles, 0 for none that ends.
-    clock: cycles since reset.
+    link: target of WRITE and READ, within `regions` of byte addresses.
+    spec_hash, window, lease: contents of OPENED; lease in cycles, 0 for a lease without end.
+    clock: returns the cycles since reset.
     locked: whether a READ of these byte addresses must wait for the engine.
     """
 
@@ -68,18 +68,18 @@ class Twin:
         self.reset()
 
     def reset(self) -> None:
-        """What the button does; the memories behind the link stay."""
+        """Resets the model as the board's button does; the memories behind the link stay."""
         self.counters = TwinCounters()
         self._boot = 0
-        self._session = 0  # the open one, 0 for none
-        self._ended = 0  # the one that ended last
+        self._session = 0  # the open session, 0 for none
+        self._ended = 0  # the session that ended last
         self._renewed = 0
         self._first = 0  # the first missing WRITE
-        self._applied: set[int] = set()  # those after it
+        self._applied: set[int] = set()  # WRITEs after it
 
     @property
     def open(self) -> bool:
-        """Whether a session is alive."""
+        """Whether a session is open."""
         if self._session and self.lease and self._clock() - self._renewed >= self.lease:
             self._end()
         return bool(self._session)
@@ -88,7 +88,7 @@ class Twin:
         self._ended, self._session = self._session, 0
 
     def answer(self, raw: bytes) -> bytes | None:
-        """The answer to the frame in `raw`, None where there is none."""
+        """The answer to the frame in `raw`, or None."""
         try:
             frame = Frame.decode(raw)
         except DamagedFrame:
@@ -126,8 +126,14 @@ class Twin:
                 left = self.lease - (self._clock() - self._renewed) if self.lease else 0
                 return dataclasses.replace(_refuse(frame, Reason.BUSY), address=left)
             self._begin(frame.session)
-        said = [self._boot, self._spec_hash, self.window, self.lease, self.counters.sessions_opened]
-        return _reply(frame, Kind.OPENED, data=data_of(np.array(said, np.uint32)))
+        words = [
+            self._boot,
+            self._spec_hash,
+            self.window,
+            self.lease,
+            self.counters.sessions_opened,
+        ]
+        return _reply(frame, Kind.OPENED, data=data_of(np.array(words, np.uint32)))
 
     def _begin(self, session: int) -> None:
         if self.open:
@@ -148,8 +154,8 @@ class Twin:
     def _ours(self, frame: Frame) -> bool:
         return self.open and frame.session == self._session
 
-    def _refusal(self, frame: Frame) -> Reason | None:
-        """Why the place of a WRITE or READ is refused."""
+    def _rejection(self, frame: Frame) -> Reason | None:
+        """The reason for which the address of a WRITE or READ is refused, or None."""
         place = range(frame.address, frame.address + 4 * frame.count)
         if place.start % 4 or not any(
             region.start <= place.start < region.stop and place.stop <= region.stop
@@ -170,9 +176,9 @@ class Twin:
         if ahead >= self.window:
             self.counters.frames_ahead += 1
             return None
-        refusal = self._refusal(frame)
-        if refusal is not None:
-            return _refuse(frame, refusal)
+        rejection = self._rejection(frame)
+        if rejection is not None:
+            return _refuse(frame, rejection)
         self._link.write(frame.address, frame.words)
         self._applied.add(frame.sequence)
         while self._first in self._applied:
@@ -183,30 +189,30 @@ class Twin:
     def _reads(self, frame: Frame) -> Frame:
         if not self._ours(frame):
             return _refuse(frame, Reason.SESSION)
-        refusal = self._refusal(frame)
-        if refusal is not None:
-            return _refuse(frame, refusal)
+        rejection = self._rejection(frame)
+        if rejection is not None:
+            return _refuse(frame, rejection)
         words = self._link.read(frame.address, frame.count)
         return _reply(frame, Kind.DATA, address=frame.address, data=data_of(words))
 
 
 class LineTwin:
-    """A twin behind a UART: bytes in, bytes out, and who owns those outside frames.
+    """A Twin behind a UART: takes bytes, returns bytes, and passes those outside frames on.
 
-    bone: is given the bytes that belong to UARTBone, and answers them.
+    bone: receives the bytes that are for UARTBone, and returns its answers.
     """
 
     def __init__(self, twin: Twin, bone: Callable[[bytes], bytes] = lambda data: b"") -> None:
         self.twin = twin
         self._bone = bone
-        self._inside: bytearray | None = None  # of a frame: its code so far
+        self._inside: bytearray | None = None  # the code received of an unfinished frame
 
     def answer(self, data: bytes) -> bytes:
-        """The bytes that answer these."""
+        """The bytes with which the device answers `data`."""
         return b"".join(self._byte(byte) for byte in data)
 
     def quiet(self) -> bytes:
-        """What follows when no byte comes for so long that a frame in its middle is given up."""
+        """The answer after a pause on the line that ends an unfinished frame."""
         answer = self._end() if self._inside else b""
         self._inside = None
         return answer
@@ -227,7 +233,7 @@ class LineTwin:
         return self._bone(bytes([byte]))
 
     def _end(self) -> bytes:
-        """A frame is complete; after a bad one its last 0x00 also begins the next."""
+        """Ends a frame; the 0x00 that ends a bad one also starts the next."""
         assert self._inside is not None
         dropped = self.twin.counters.frames_dropped
         try:

@@ -1,4 +1,4 @@
-"""The target `ref`: the device's memories and registers in numpy, behind the same link."""
+"""The target `ref`: the device's memories and registers in numpy, behind a Link."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ from dscim.gateware.layout import memory_sizes
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.host.golden.twin.compute import compute
-from dscim.host.golden.twin.rejection import refusal
+from dscim.host.golden.twin.rejection import rejection
 from dscim.host.link.base import LinkStatistics
 
 
 class ModelLink:
-    """A device that computes with the numpy reference. It has no cycles: these counters stay 0.
+    """A device that computes with the numpy reference; its cycle counters stay 0.
 
-    It interprets the descriptors in its memory, so that packing and addressing on the host are
-    exercised just as with gateware.
+    It interprets the descriptors in its memory, so it exercises the host's packing and addressing
+    as the gateware does.
     """
 
     def __init__(self, spec: SocSpec) -> None:
@@ -34,7 +34,7 @@ class ModelLink:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """Nothing: there is no line."""
+        """All zero: there is no line."""
         return LinkStatistics()
 
     def read(self, address: int, count: int) -> Words:
@@ -52,7 +52,7 @@ class ModelLink:
             self._window(address, len(words))[:] = words
 
     def close(self) -> None:
-        """Nothing to release."""
+        """See `dscim.host.link.base.Link`. Does nothing."""
 
     def _window(self, address: int, count: int) -> Words:
         for name, base in registers.MEMORY_BASES.items():
@@ -78,7 +78,7 @@ class ModelLink:
             return ErrorCode.DESCRIPTOR
         words = self._memories["descriptors"].reshape(-1, descriptor.WORDS)[place]
         fields = descriptor.unpack(words)
-        error = refusal(self.spec, fields)
+        error = rejection(self.spec, fields)
         if error is ErrorCode.NONE:
             self._registers["products"] += compute(self.spec, self._memories, fields)
         return error

@@ -1,4 +1,4 @@
-"""Which descriptors a device refuses: the twin of the engine's set-up."""
+"""Which descriptors a device rejects: the twin of the checks in the engine's set-up."""
 
 from dscim.gateware.descriptor import BY_NAME, MOST_WIDENING, VECTOR, Operation
 from dscim.gateware.layout import ceil_div, pixel_words
@@ -30,13 +30,13 @@ ADD = {
     "origin_y": 0,
     "origin_x": 0,
 }
-"""What these fields are in every add."""
+"""The values of these fields in every add."""
 
 
-def refusal(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
-    """The code with which a device of `spec` refuses the descriptor's fields `f`, or NONE.
+def rejection(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
+    """The code with which a device of `spec` rejects the descriptor's fields `f`, or NONE.
 
-    The checks are made in the order of the codes; the first that fails is reported.
+    The checks run in the order of the codes; the first that fails decides.
     """
     if f["operation"] not in set(Operation) or not _may_add(f):
         return ErrorCode.OPERATION
@@ -78,7 +78,7 @@ def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
 
 
 def _fits(f: dict[str, int]) -> bool:
-    """No size is zero, and the channels are among those of a pixel."""
+    """Whether no size is zero and the channels lie within a pixel."""
     return (
         all(f[name] for name in SIZES)
         and f["input_channel"] + f["inputs"] <= f["input_channels"]
@@ -110,12 +110,12 @@ def _vector_geometry(f: dict[str, int]) -> ErrorCode | None:
 
 
 def _adds(f: dict[str, int]) -> bool:
-    """There is an addition in it: an add, or a product with a residual."""
+    """Whether it contains an addition: an add, or a product with a residual."""
     return f["operation"] == Operation.ADD or bool(f["residual"])
 
 
 def _may_add(f: dict[str, int]) -> bool:
-    """Sums are requantised, and no add or pool has a residual."""
+    """Whether additions, if any, are allowed: not raw, and no residual in an add or pool."""
     return not (f["residual"] and f["operation"] in VECTOR) and not (_adds(f) and f["raw"])
 
 
@@ -126,7 +126,7 @@ def _widening(f: dict[str, int]) -> ErrorCode | None:
 
 
 def _windows(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
-    """Several pixels' windows are one row tile of a plain product, not in mode offset."""
+    """The windows of several pixels must fit one row tile of a product without offset."""
     pixels = 1 << f["windows_log2"]
     if pixels == 1:
         return None

@@ -139,7 +139,7 @@ def test_a_wrong_word_is_told() -> None:
 def test_lines() -> None:
     assert line_of("ref") == Line()
     assert line_of("sim") == line_of("uart:socket://127.0.0.1:5")
-    assert line_of("sim") == Line(bytes_per_cycle=1, name="a byte a cycle")
+    assert line_of("sim") == Line(bytes_per_cycle=1, name="1 byte per cycle")
     assert line_of("uart:/dev/ttyUSB0@3000000") == Line(300_000, name="3000000 baud")
     assert line_of("eth:10.0.0.1") == Line(bytes_per_second=125e6, name="gigabit")
     assert line_of("sim+eth").bytes_per_cycle == 4

@@ -13,7 +13,7 @@ import pytest
 from dscim.errors import LinkError
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device import Device
-from dscim.host.device.target import Presence, open_target
+from dscim.host.device.target import ConnectOptions, open_target
 from dscim.host.golden.reference import contract
 from tests.commandline import DSCIM, assert_refused, dscim
 
@@ -97,12 +97,12 @@ def test_a_device_of_another_spec_is_named(
     options = [option if option != "16" else "32" for option in MVM]
     assert_refused(
         dscim(*options, "--target", targets[carrier], folder=operands),
-        f"built from spec {SPEC.hash:08x}, but {other.hash:08x} is asked for",
+        f"built from spec {SPEC.hash:08x}, but the options describe {other.hash:08x}",
     )
 
 
 def opened(target: str, *, wait: float = 10.0) -> Device:
-    return open_target(target, SPEC, presence=Presence(wait))
+    return open_target(target, SPEC, connect=ConnectOptions(wait))
 
 
 @pytest.mark.parametrize(("first", "second"), [("uart", "eth"), ("eth", "uart"), ("eth", "eth")])

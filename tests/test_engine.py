@@ -10,7 +10,7 @@ from dscim.host.compile.parameters import LayerParameters
 from dscim.host.device import Device
 from dscim.host.device.target import open_target
 from dscim.host.golden.reference import PreparedLayer
-from dscim.host.golden.twin.rejection import refusal
+from dscim.host.golden.twin.rejection import rejection
 from tests.chains import send, start
 from tests.integers import beside_ties, scale_once, scale_twice
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
@@ -133,7 +133,7 @@ def test_wrong_descriptors_are_refused_as_by_the_twin(device):
                 rng.integers(field.limits[-1] + 1),
             )
             fields[field.name] = int(rng.choice(edges))
-        expected = refusal(device.spec, fields)
+        expected = rejection(device.spec, fields)
         if (
             expected is registers.ErrorCode.NONE
             and max(

@@ -9,7 +9,7 @@ from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.host.compile.descriptors import Bases, vector_fields
 from dscim.host.device.target import open_target
-from dscim.host.golden.twin.rejection import refusal
+from dscim.host.golden.twin.rejection import rejection
 from dscim.host.network import Network, Requantise
 from tests import nodes
 from tests.chains import Chain, send
@@ -78,7 +78,7 @@ def test_wrong_operations_are_refused_as_by_the_twin(target):
                 limits = FIELDS[place].limits
                 edges = (0, 1, min(2, limits[-1]), min(8, limits[-1]), limits[-1], limits[0])
                 fields[FIELDS[place].name] = int(rng.choice(edges))
-            expected = refusal(device.spec, fields)
+            expected = rejection(device.spec, fields)
             if expected is ErrorCode.NONE and max(fields[name] for name in large) > 64:
                 continue
             assert send(device, fields) == expected, fields

@@ -22,7 +22,7 @@ from dscim.host.compile.descriptors import (
     residual_fields,
     vector_fields,
 )
-from dscim.host.golden.twin.rejection import refusal
+from dscim.host.golden.twin.rejection import rejection
 from dscim.host.network import Add, AveragePool, MaxPool, Mean
 from tests.streams import pulse, serve, wait_for
 
@@ -246,7 +246,7 @@ def test_refusals_are_the_twins(spec):
     results = run(spec, [(fields, k % spec.descriptors) for k, fields in enumerate(cases)])
     seen = set()
     for fields, (error, taken, plan) in zip(cases, results, strict=True):
-        expected = refusal(spec, fields)
+        expected = rejection(spec, fields)
         seen.add(expected)
         assert error == expected, fields
         assert taken == fields

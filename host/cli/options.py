@@ -13,7 +13,7 @@ from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.gateware.specs.sequence import KINDS
 from dscim.gateware.specs.tables import TABLES, table_sequence
 from dscim.host.device import Device
-from dscim.host.device.target import SIMULATORS, Presence, open_target
+from dscim.host.device.target import SIMULATORS, ConnectOptions, open_target
 from dscim.host.link.base import LinkStatistics
 
 TARGETS = (
@@ -79,9 +79,9 @@ def add_target(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--wait",
         type=float,
-        default=Presence.wait,
+        default=ConnectOptions.wait,
         metavar="SECONDS",
-        help=f"for another host to leave a uart: or eth: target (default {Presence.wait:g})",
+        help=f"for another host to leave a uart: or eth: target (default {ConnectOptions.wait:g})",
     )
     parser.add_argument(
         "--take-over",
@@ -110,9 +110,9 @@ def open_device(
         )
     if not 0 <= options.wait <= MOST_WAIT:
         raise UserError(f"--wait {options.wait:g} is outside 0..{MOST_WAIT} seconds.")
-    presence = Presence(options.wait, options.take_over)
+    connect = ConnectOptions(options.wait, options.take_over)
     return open_target(
-        options.target, spec, trace=options.trace, report=report.say, presence=presence, scope=scope
+        options.target, spec, trace=options.trace, report=report.say, connect=connect, scope=scope
     )
 
 

@@ -2,10 +2,13 @@
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from dscim.errors import LinkError
 from dscim.gateware import registers
 from dscim.gateware.layout import memory_ranges
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
+from dscim.host import link as links
 from dscim.host.device import Device
 from dscim.host.device.target import ConnectOptions, open_target
 from dscim.host.golden.twin.link import LineTwin, Twin
@@ -29,6 +33,7 @@ from tests.link_answers import answering
 from tests.link_faults import MEMORY, REGISTERS, Ledger
 
 WORDS = np.random.default_rng(1).integers(0, 1 << 32, 100_000, dtype=np.uint32)
+HOST = Path(links.__file__).parent.parent
 Answer = Callable[[bytes], bytes]
 
 
@@ -92,6 +97,28 @@ def terminal(answer: Answer) -> Iterator[str]:
 def connect(target: str, timeout: float = 2.0) -> FrameLink:
     carrier = StreamCarrier(open_transport(target, 3_000_000, timeout))
     return FrameLink(carrier, timeout=timeout)
+
+
+@pytest.mark.parametrize("place", [served, terminal])
+def test_a_register_write_passes_five_files(place: Callable[[Answer], Iterator[str]]) -> None:
+    """From the session to the socket or the port."""
+    files: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(HOST) and path.stem not in files:
+            files.append(path.stem)
+
+    answer = LineTwin(twin_of(Ledger(MEMORY, REGISTERS))).answer
+    with place(answer) as target:  # type: ignore[attr-defined]
+        link = connect(target)
+        sys.setprofile(trace)
+        try:
+            link.write(REGISTERS.start, np.ones(1, np.uint32))
+        finally:
+            sys.setprofile(None)
+        link.close()
+    assert files == ["session", "frames", "exchange", "carrier", "transport"]
 
 
 def ending(answer: Answer, after: int) -> Answer:

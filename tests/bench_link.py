@@ -1,4 +1,4 @@
-"""Rates of the link to the simulated toy SoC: `python tests/bench_link.py`. Not a test."""
+"""Measures the link to the simulated toy SoC: `python tests/bench_link.py`. Not a test."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ROUNDS = 2000
 
 
 def seconds(act: Callable[[], object], times: int) -> float:
-    """Seconds that `act` takes, the mean over `times`."""
+    """Mean seconds of `act` over `times` calls."""
     start = time.perf_counter()
     for _ in range(times):
         act()
@@ -21,7 +21,7 @@ def seconds(act: Callable[[], object], times: int) -> float:
 
 
 def main() -> None:
-    """Prints megabytes a second both ways, the time of one word, and the simulator's rate."""
+    """Prints the rates of writes and reads, the time of one word, and the simulator's rate."""
     memory = toy_soc.MEMORY
     probe = (toy_soc.MAGIC_ADDRESS, toy_soc.MAGIC)
     link = SimLink(toy_soc.design(), over_uartbone(probe=probe), say=print)

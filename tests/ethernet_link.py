@@ -1,4 +1,4 @@
-"""What the tests of a link over Ethernet share: its ports, a session, whether it is alive."""
+"""Shared by the tests of a link over Ethernet: its ports, a session, a check that it is alive."""
 
 import random
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from tests.link_bytes import CLOSE, CLOSED, DATA, OPEN, OPENED, READ, WRITE, WRI
 ETHERBONE, FRAMES = 1234, 1235
 SESSION_NUMBER = 0x5E55_1014
 STAND = 3 * CLK_FREQ // 100
-"""Cycles in which the watchdog has seen what stands still."""
+"""Cycles after which the watchdog has noticed a stalled stream."""
 
 
 @contextmanager
 def sound_bench() -> Iterator[Bench]:
-    """A link whose every frame on the line was whole in the end."""
-    with bench() as made:
-        yield made
-        assert made.broken == 0
+    """A link; asserts at the end that it sent no broken frame."""
+    with bench() as link:
+        yield link
+        assert link.broken == 0
 
 
 def asked(link: Bench, *texts: bytes, host: int = 5000) -> list[tuple]:
-    """The answers to frames in datagrams of their own, parsed; their ports are checked."""
+    """Sends each frame in its own datagram; returns the parsed answers and checks their ports."""
     came, _ = link.run(*(line(udp(FRAMES, text, host)) for text in texts))
     found = [datagram_of(text) for text in came]
     assert all(ports[:2] == (FRAMES, host) for ports in found)
@@ -37,7 +37,7 @@ def opened(link: Bench) -> None:
 
 def alive(link: Bench) -> None:
     """Asserts that a session, a write, a read and Etherbone's probe work."""
-    number = 0x1000_0000 + link.cycle  # another one each time
+    number = 0x1000_0000 + link.cycle  # a new one each time
     texts = [
         frame(OPEN, 0, number, 1),
         frame(WRITE, 0, number, 40, [7]),

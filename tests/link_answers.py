@@ -1,4 +1,4 @@
-"""A UDP port for tests, and who answers there."""
+"""A UDP port for tests that answers datagrams."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def answering(answer: Callable[[bytes], bytes | None]) -> Iterator[int]:
-    """A UDP port of the loopback with `answer` behind it: what it says to a datagram, or None."""
+    """A UDP port of the loopback; `answer` returns the reply to a datagram, or None."""
     port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     port.bind(("127.0.0.1", 0))
     port.settimeout(0.1)

@@ -1,4 +1,4 @@
-"""The link's frames in plain Python, written from the protocol's text alone."""
+"""The link's frames in plain Python, written only from the text of the protocol."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ WINDOW = 32
 
 
 def body(kind, sequence, session, address, words=(), count=None):
-    """A frame's bytes without its CRC; `count` where it is not the number of words."""
+    """A frame's bytes without its CRC. count: if it differs from the number of words."""
     count = len(words) if count is None else count
     return struct.pack(
         f"<BBHII{len(words)}I", kind, count, sequence & 0xFFFF, session, address, *words
@@ -24,7 +24,7 @@ def frame(*fields, **more):
 
 
 def parse(text):
-    """(kind, sequence, session, address, words) of an answer; asserts that it is right."""
+    """(kind, sequence, session, address, words) of an answer; asserts that it is valid."""
     assert zlib.crc32(text[:-4]) == int.from_bytes(text[-4:], "little")
     kind, count, sequence, session, address = struct.unpack("<BBHII", text[:12])
     assert len(text) == 16 + 4 * count
@@ -32,7 +32,7 @@ def parse(text):
 
 
 def cobs(text):
-    """The code of `text` without a zero in it; nothing after a last block of 254 bytes."""
+    """The COBS code of `text`; nothing follows a last block of 254 bytes."""
     code = block = b""
     for i, byte in enumerate(text):
         if byte:
@@ -45,7 +45,7 @@ def cobs(text):
 
 
 def decode(code):
-    """The text of a code; None where it is broken."""
+    """The text of a COBS code; None if the code is broken."""
     text = b""
     while code:
         block, code = code[: code[0]], code[code[0] :]
@@ -56,10 +56,10 @@ def decode(code):
 
 
 def wire(*texts):
-    """Frames as they go over a UART."""
+    """Frames as bytes on a UART."""
     return b"".join(b"\0" + cobs(text) + b"\0" for text in texts)
 
 
 def answers(stream):
-    """The frames in a UART's bytes that hold nothing else, parsed."""
+    """The parsed frames in the bytes of a UART, which contain nothing else."""
     return [parse(decode(code)) for code in stream.split(b"\0") if code]

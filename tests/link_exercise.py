@@ -1,4 +1,4 @@
-"""What the tests of links to the simulated SoC share: transfers held against an array."""
+"""Shared by the tests of links to the simulated SoC: transfers compared with an array."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=2)
 BASE = registers.MEMORY_BASES["activations"]
 COUNT = memory_sizes(SPEC)["activations"] // 4
 TIMEOUT = 20.0
-"""Seconds; other work may starve the simulator."""
+"""Seconds; a loaded machine may starve the simulator."""
 
 
 def exercise(link: FrameLink, words: int, seed: int) -> None:
@@ -29,8 +29,8 @@ def exercise(link: FrameLink, words: int, seed: int) -> None:
 
 
 def carry(link: FrameLink, base: int, room: int, words: int, seed: int) -> None:
-    """Writes and reads more than `words` words in random pieces of the `room` words at `base`;
-    each word read is the one written last."""
+    """Writes and reads more than `words` words in random parts of the `room` words at `base`;
+    asserts that each word read is the one written last."""
     random = np.random.default_rng(seed)
     twin = random.integers(0, 1 << 32, room, dtype=np.uint32)
     link.write(base, twin)
@@ -49,10 +49,16 @@ def carry(link: FrameLink, base: int, room: int, words: int, seed: int) -> None:
 
 
 def killed(
-    times: int, start: Callable[[], Simulator], connect: Callable[[Simulator], FrameLink], told: str
+    times: int,
+    start: Callable[[], Simulator],
+    connect: Callable[[Simulator], FrameLink],
+    message: str,
 ) -> None:
-    """Each simulator that `start` makes is killed at a random moment of a transfer, which ends in
-    a LinkError that matches `told`; each is another boot to the host."""
+    """Kills each simulator that `start` makes at a random moment of a transfer.
+
+    Asserts that the transfer ends in a LinkError that matches `message`, and that each simulator
+    has another boot number.
+    """
     random = np.random.default_rng(35)
     boots = set()
     for _ in range(times):
@@ -63,7 +69,7 @@ def killed(
                 float(random.uniform(0, 0.3)), os.kill, (running.pid, signal.SIGKILL)
             )
             killer.start()
-            with pytest.raises(LinkError, match=told):
+            with pytest.raises(LinkError, match=message):
                 while True:
                     exercise(link, 5000, 7)
             with pytest.raises(LinkError):
@@ -74,7 +80,7 @@ def killed(
 
 
 def counters(link: FrameLink) -> dict[str, int]:
-    """The registers in which the device counts what its link did."""
+    """The counters of the device's link."""
     values: Words = link.read(registers.LINK_BASE, len(registers.LINK_REGISTERS))
     return {
         register.name: int(value)

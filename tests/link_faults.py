@@ -1,7 +1,7 @@
-"""A link's twin behind ways that lose, double, reorder, delay, cut and damage, in made-up time.
+"""Carriers to a link's twin that drop, duplicate, reorder, delay, truncate and damage frames.
 
-Every fault is drawn from a seed; the clock moves only when the host waits, so that an hour of
-time-outs passes in a moment and a hang would show as time.
+All faults are drawn from a seed. Time is simulated: the clock advances only when the host waits,
+so an hour of time-outs takes a moment, and a hang shows up as simulated time.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from dscim.host.link.carrier import StreamCarrier
 MEMORY = range(0x1000_0000, 0x1000_0000 + (1 << 20))
 REGISTERS = range(0x800, 0x800 + 64)
 CYCLES = 1_000_000
-"""A second of the made-up clock, in the twin's cycles."""
+"""The twin's cycles per simulated second."""
 
 LATENCY = 100e-6
 
@@ -47,7 +47,7 @@ class Ledger:
 
 
 class Clock:
-    """Made-up seconds, and what happens at them."""
+    """Simulated seconds, and events at given times."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -62,7 +62,7 @@ class Clock:
         heapq.heappush(self._events, (seconds, self._number, act))
 
     def wait(self, wait: float, ready: Callable[[], object]) -> None:
-        """Lets time pass until `ready()` is true, at most for `wait`."""
+        """Advances the time until `ready()` is true, by at most `wait`."""
         until = self.seconds + (max(wait, 1e-6) if wait > 0 else 0)
         while not ready() and self._events and self._events[0][0] <= until:
             self.seconds, _, act = heapq.heappop(self._events)
@@ -72,7 +72,7 @@ class Clock:
 
 
 class FaultyDatagrams:
-    """A Carrier to `twin`; each fault befalls `rate` of the datagrams either way."""
+    """A Carrier to `twin`; each fault hits a datagram with probability `rate`, both ways."""
 
     stream = False
     byte_seconds = 0.0
@@ -122,30 +122,30 @@ class FaultyDatagrams:
         if answer is not None:
             self._travel(answer, self._arrived.append)
 
-    def _befalls(self, fault: str) -> bool:
-        befalls = self._random.random() < self._rate
-        self.faults[fault] += befalls
-        return bool(befalls)
+    def _hits(self, fault: str) -> bool:
+        hit = self._random.random() < self._rate
+        self.faults[fault] += hit
+        return bool(hit)
 
     def _travel(self, frame: bytes, arrive: Callable[[bytes], None]) -> None:
         self.faults["datagrams"] += 1
-        if self._befalls("dropped"):
+        if self._hits("dropped"):
             return
-        for _ in range(2 if self._befalls("doubled") else 1):
+        for _ in range(2 if self._hits("doubled") else 1):
             came, late = frame, LATENCY
-            if self._befalls("reordered"):
+            if self._hits("reordered"):
                 late += float(self._random.uniform(0, 5 * LATENCY))
-            if self._befalls("delayed"):
+            if self._hits("delayed"):
                 late += float(self._random.exponential(0.1))
-            if self._befalls("truncated"):
+            if self._hits("truncated"):
                 came = came[: int(self._random.integers(len(came)))]
-            if self._befalls("damaged"):
+            if self._hits("damaged"):
                 came = flipped(came, 3 / (8 * len(came) + 1), self._random)[0]
             self.clock.at(self.clock.seconds + late, _bound(arrive, came))
 
 
 class FaultyLine:
-    """A Transport whose bits flip at `rate`, both ways, at `byte_seconds` a byte."""
+    """A Transport with `byte_seconds` per byte, whose bits flip at `rate`, both ways."""
 
     words_per_command = 255
     reads_in_flight = 1
@@ -162,7 +162,7 @@ class FaultyLine:
         self._rate = rate
         self._random = np.random.default_rng(seed)
         self._arrived = bytearray()
-        self._free = [0.0, 0.0]  # from when on a direction is free
+        self._free = [0.0, 0.0]  # when each direction becomes free
 
     def send(self, data: bytes) -> None:
         self.bytes_sent += len(data)
@@ -195,14 +195,14 @@ class FaultyLine:
         self.faults["flipped"] += flips
         start = max(self.clock.seconds, self._free[way])
         step = 64
-        for first in range(0, len(came), step):  # bytes come as they come
+        for first in range(0, len(came), step):  # bytes arrive in small parts
             part = came[first : first + step]
             self._free[way] = start + (first + len(part)) * self.byte_seconds
             self.clock.at(self._free[way] + LATENCY, _bound(arrive, part))
 
 
 class LineCarrier(StreamCarrier):
-    """Frames over a FaultyLine, by its clock."""
+    """Frames over a FaultyLine, with its clock."""
 
     def __init__(self, line: FaultyLine) -> None:
         super().__init__(line)
@@ -217,7 +217,7 @@ def _bound(arrive: Callable[[bytes], None], data: bytes) -> Callable[[], None]:
 
 
 def flipped(data: bytes, rate: float, random: np.random.Generator) -> tuple[bytes, int]:
-    """`data` with each bit flipped at `rate`, and how many were."""
+    """`data` with each bit flipped at `rate`, and the number of flips."""
     count = int(random.binomial(8 * len(data), rate)) if rate and data else 0
     if not count:
         return data, 0

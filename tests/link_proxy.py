@@ -1,7 +1,7 @@
-"""A UDP proxy between host and device that loses, doubles, reorders, delays, cuts and damages.
+"""A UDP proxy that drops, duplicates, reorders, delays, truncates and damages datagrams.
 
-Damage is of the payload: bits flip where Ethernet's own check, made and checked on each hop anew,
-lets them pass. Every fault is drawn from a seed, and counted.
+Only payloads are damaged, as in a faulty switch, so Ethernet's own check finds nothing. All faults
+are drawn from a seed and counted.
 """
 
 import heapq
@@ -19,21 +19,21 @@ from tests.link_faults import flipped
 
 LARGEST = 4096
 TICK = 0.1
-"""Seconds after which the proxy looks whether it is to end."""
+"""Seconds between two checks whether the proxy must stop."""
 
 FAULTS = ("dropped", "doubled", "reordered", "delayed", "truncated", "damaged")
 REORDERED_SECONDS, DELAYED_SECONDS = 500e-6, 10e-3
-"""Most of the one, the mean of the other."""
+"""The maximum delay of the one, the mean delay of the other."""
 
 Way = tuple[socket.socket, tuple[str, int]]
-"""From which socket to which address."""
+"""The sending socket, and the address to send to."""
 
 
 class FaultyProxy:
-    """A port of 127.0.0.1 before `device`, another one; each fault befalls `rate` of what passes.
+    """A port of 127.0.0.1 in front of the port `device`, with faults.
 
-    `port`: for the host. `device`: may be changed while it runs. One host at a time: answers go
-    to the one that sent last. A context manager: the proxy's thread ends with the block.
+    rate: the probability of each fault, per datagram. `port`: for the host. `device`: may change
+    while the proxy runs. One host at a time: answers go to the last sender. A context manager.
     """
 
     def __init__(self, device: int, rate: float, seed: int) -> None:
@@ -95,23 +95,23 @@ class FaultyProxy:
     def _travel(self, data: bytes, way: Way) -> None:
         random = self._random
         self.faults["datagrams"] += 1
-        befallen = {
+        hit = {
             fault
             for fault, draw in zip(FAULTS, random.random(len(FAULTS)), strict=True)
             if draw < self._rate
         }
-        self.faults.update(befallen)
-        if "dropped" in befallen:
+        self.faults.update(hit)
+        if "dropped" in hit:
             return
-        for _ in range(2 if "doubled" in befallen else 1):
+        for _ in range(2 if "doubled" in hit else 1):
             came, wait = data, 0.0
-            if "reordered" in befallen:
+            if "reordered" in hit:
                 wait += float(random.uniform(0, REORDERED_SECONDS))
-            if "delayed" in befallen:
+            if "delayed" in hit:
                 wait += float(random.exponential(DELAYED_SECONDS))
-            if "truncated" in befallen:
+            if "truncated" in hit:
                 came = came[: int(random.integers(len(came)))]
-            if "damaged" in befallen:
+            if "damaged" in hit:
                 came = flipped(came, 3 / (8 * len(came) + 1), random)[0]
             if wait:
                 self._number += 1

@@ -1,4 +1,4 @@
-"""A SoC of the link alone, compiled in seconds, and a client that speaks to it in raw bytes."""
+"""A SoC with only the link, which compiles in seconds, and a client that sends raw bytes."""
 
 import socket
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ LEASE = CLK_FREQ
 IDENTITY = 0xD5C1_0001
 MEMORY, WORDS = 0x1000_0000, 16384
 OUTSIDE = 0x2000_0000
-"""A memory that frames may not reach: the bone may."""
+"""A memory that only UARTBone may reach, not frames."""
 
 LOCK, CYCLES = 0x0800, 0x0804
-"""Registers: 1 locks MEMORY; cycles since reset."""
+"""Registers: 1 in LOCK locks MEMORY; CYCLES counts since reset."""
 
 COUNTERS = (
     "frames_taken",
@@ -36,12 +36,14 @@ COUNTERS = (
 
 
 UART_CLK_FREQ = 75_000_000
-"""Of the SoC behind a real UART's PHY."""
+"""Clock of the SoC behind a real UART PHY, in Hz."""
 
 
 def build(platform: Any, baud: int | None = None) -> Any:
-    """The SoC on `platform`: MEMORY, OUTSIDE, LOCK, CYCLES, the link's counters. baud: behind a
-    UART's PHY, with another one between its line and the simulator's bytes."""
+    """The SoC on `platform`: MEMORY, OUTSIDE, LOCK, CYCLES and the link's counters.
+
+    baud: puts it behind a UART PHY, connected to the simulator's bytes through a second one.
+    """
     from litex.gen import LiteXModule  # noqa: PLC0415  Migen is slow to import
     from litex.soc.integration.soc import SoCRegion  # noqa: PLC0415
     from litex.soc.integration.soc_core import SoCMini  # noqa: PLC0415
@@ -90,7 +92,7 @@ def build(platform: Any, baud: int | None = None) -> Any:
 
 
 def add_phy(soc: Any, platform: Any, clk_freq: int, baud: int | None) -> Any:
-    """The PHY that the link is behind: the simulator's bytes, or a line of `baud` to them."""
+    """The PHY of the link: the simulator's bytes, or a line at `baud` in front of them."""
     from litex.soc.cores.uart import RS232PHY, RS232PHYModel, UARTPads  # noqa: PLC0415
 
     soc.bytes = RS232PHYModel(platform.request("serial"))
@@ -121,14 +123,14 @@ def design(baud: int | None = None) -> Design:
 
 
 class Client:
-    """Raw bytes to a simulator and back; `patience`: seconds of waiting for any byte."""
+    """Sends and receives raw bytes. patience: seconds to wait for a byte."""
 
     def __init__(self, simulator: Simulator, patience: float = 10):
         self.simulator = simulator
         self._socket = socket.create_connection(("127.0.0.1", simulator.port), patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.session = 0
-        self._kept = b""  # come, but not asked for yet
+        self._kept = b""  # received, but not returned yet
 
     def close(self):
         self._socket.close()
@@ -147,14 +149,14 @@ class Client:
         return data
 
     def frames(self, count: int) -> list:
-        """The next `count` frames, parsed; that nothing else comes between them is asserted."""
+        """The next `count` frames, parsed; asserts that nothing else comes between them."""
         data = self.codes(count)
         found = answers(data)
         assert data == wire(*(frame(*fields) for fields in found))
         return found
 
     def codes(self, count: int) -> bytes:
-        """The bytes of the next `count` frames, as they come; what follows is kept."""
+        """The bytes of the next `count` frames; keeps those that follow."""
         parts, zeros = [self._kept], self._kept.count(0)
         while zeros < 2 * count:
             came = self._socket.recv(1 << 16)
@@ -169,17 +171,17 @@ class Client:
         return data[: end + 1]
 
     def nothing(self, cycles: int = 2000):
-        """Asserts that nothing comes within so many cycles."""
+        """Asserts that no byte comes within this many cycles."""
         self.simulator.pass_cycles(cycles)
         self._socket.settimeout(0.05)
         try:
             came = self._kept or self._socket.recv(100)
-            raise AssertionError(f"came: {came.hex()}")
+            raise AssertionError(f"received {came.hex()}")
         except TimeoutError:
             self._socket.settimeout(10)
 
     def discard(self):
-        """Forgets what has come."""
+        """Discards all bytes received so far."""
         self._kept = b""
         self._socket.settimeout(0.05)
         try:
@@ -189,7 +191,7 @@ class Client:
             self._socket.settimeout(10)
 
     def ask(self, *texts: bytes) -> list:
-        """Sends frames, returns as many answers."""
+        """Sends frames; returns one answer each."""
         self.send(wire(*texts))
         return self.frames(len(texts))
 
@@ -199,7 +201,7 @@ class Client:
         return self.ask(frame(OPEN, 0, session, take_over))[0]
 
     def read(self, address: int, count: int = 1) -> list[int]:
-        """Words by READ frames of the session."""
+        """Reads words with READ frames of the session."""
         words = []
         for start in range(0, count, 255):
             size = min(255, count - start)
@@ -213,13 +215,13 @@ class Client:
         return dict(zip(COUNTERS, self.read(0x1800, len(COUNTERS)), strict=True))
 
     def bone_read(self, address: int, count: int = 1) -> list[int]:
-        """Words by UARTBone's command."""
+        """Reads words with a UARTBone command."""
         self.send(bytes([2, count]) + (address >> 2).to_bytes(4, "big"))
         data = self.receive(4 * count)
         return [int.from_bytes(data[4 * i : 4 * i + 4], "big") for i in range(count)]
 
     def bone_write(self, address: int, words: list[int]):
-        """Writes words by UARTBone's command."""
+        """Writes words with a UARTBone command."""
         self.send(
             bytes([1, len(words)])
             + (address >> 2).to_bytes(4, "big")
@@ -229,11 +231,11 @@ class Client:
 
 @contextmanager
 def connected(stall: int = 0) -> Iterator[Client]:
-    """A client of this SoC, simulated; stall: a seed makes the streams at the pins stall."""
+    """A client of this SoC, simulated. stall: a seed with which the streams at the pins stall."""
     with Simulator(design(), stall=stall) as simulator:
-        made = Client(simulator)
-        yield made
-        made.close()
+        client = Client(simulator)
+        yield client
+        client.close()
 
 
 def random_words(rng, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""A terminal of the system before a simulated SoC: a pty pair in the place of a real UART."""
+"""A pseudo-terminal in front of a simulated SoC, in place of a real UART."""
 
 import os
 import select
@@ -12,10 +12,10 @@ TICK = 0.05
 
 
 class Tty:
-    """A tty, `name`, whose far end is the UART that a TCP port serves; a context manager.
+    """A tty, `name`, connected to the UART behind a TCP port; a context manager.
 
-    attach: that port, which may change while a host has the tty, as a board is reloaded.
-    hang_up: the far end goes, as an adapter that is pulled out.
+    attach: connects it to another TCP port, as if the board were reloaded.
+    hang_up: closes its other end, as if the adapter were pulled out.
     """
 
     def __init__(self, port: int) -> None:
@@ -56,7 +56,7 @@ class Tty:
         os.close(self._ours)
 
     def _relay(self, far: socket.socket) -> None:
-        """Bytes both ways, until the far end closes or is to be another one."""
+        """Copies bytes in both directions until the connection closes or must change."""
         while not self._ends.is_set() and self._port == self._new:
             ready = select.select([self._ours, far], [], [], TICK)[0]
             if self._ours in ready:

@@ -1,4 +1,4 @@
-"""What a device of the link answers, in plain Python, written from the protocol's text alone."""
+"""The device's answers in plain Python, written only from the text of the protocol."""
 
 from tests.link_bytes import (
     ADDRESS,
@@ -20,10 +20,10 @@ from tests.link_bytes import (
 
 
 class Twin:
-    """Right frames in, answers out; `memory` holds words by byte address.
+    """Takes valid frames and returns answers; `memory` holds words by byte address.
 
-    regions: where READ and WRITE may go; those of `memories` are not read while `locked`.
-    What only the device knows stands as None: the boot number, the cycles that are left.
+    regions: where READ and WRITE may go; `memories` may not be read while `locked`. Values that
+    only the device knows are None: the boot number, the cycles that are left.
     """
 
     def __init__(self, regions, memories, identity, lease):
@@ -36,7 +36,7 @@ class Twin:
         self.counts = dict.fromkeys(("doubled", "ahead", "refused", "echoed"), 0)
 
     def answer(self, kind, sequence, session, address, words=(), count=None):
-        """(kind, sequence, session, address, words) of the answer; None where there is none."""
+        """(kind, sequence, session, address, words) of the answer, or None."""
         count = len(words) if count is None else count
         if kind & 0x80:
             self.counts["echoed"] += 1
@@ -108,11 +108,11 @@ class Twin:
 
 
 def agree(came, expected) -> bool:
-    """Whether an answer is the expected one, of which None stands for any word."""
+    """Whether an answer is the expected one, in which None matches any word."""
     kind, sequence, session, address, words = expected
-    given = came[:3] == (kind, sequence, session) and len(came[4]) == len(words)
+    same = came[:3] == (kind, sequence, session) and len(came[4]) == len(words)
     return (
-        given
+        same
         and address in (None, came[3])
         and all(w in (None, v) for v, w in zip(came[4], words, strict=True))
     )

@@ -1,4 +1,4 @@
-"""A client of LiteX's that waits for ever, and one that fails, give their caller back."""
+"""Calls of a LiteX client that hangs or fails end with an error."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from dscim.host.device.bench.clients import Watched
 
 
 class Hanging:
-    """As CommUART: a read that nothing ends but its port's end."""
+    """Like CommUART: a read that only ends when its port is closed."""
 
     def __init__(self) -> None:
         self._closed = threading.Event()
@@ -35,6 +35,6 @@ def test_a_call_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - start < 10
 
 
-def test_a_call_that_fails_is_told() -> None:
+def test_a_call_that_fails_is_reported() -> None:
     with Watched(Hanging()) as client, pytest.raises(LinkError, match=r"Hanging failed.*gone"):
         client.write(0, [1])

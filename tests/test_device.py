@@ -1,4 +1,4 @@
-"""The device over the model link: packing, addressing, identity and refusals, against numpy."""
+"""The device over the model link: packing, addressing, identity and errors, with numpy."""
 
 import dataclasses
 
@@ -60,7 +60,7 @@ def test_layer_equals_the_reference(layer):
     st.integers(-128, 127),
 )
 @settings(max_examples=25, deadline=None)
-def test_products_larger_than_the_memories_are_cut_without_a_change(m, k, n, mode, zero_point):
+def test_products_larger_than_the_memories_are_split_without_a_change(m, k, n, mode, zero_point):
     spec = ProductSpec(exact=True) if mode == "exact" else ProductSpec(signed=mode)
     rng = np.random.default_rng(m * k * n)
     x = rng.integers(-128, 128, (m, k)).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Links to a simulated SoC: every byte arrives, every failure is told, nothing is made up."""
+"""Links to a simulated SoC: every byte arrives, every failure is reported, no data is made up."""
 
 import os
 import re
@@ -29,9 +29,9 @@ TIMEOUT_CYCLES = toy_soc.CLK_FREQ // 10
 
 @pytest.fixture
 def link() -> Iterator[SimLink]:
-    made = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, memories=[MEMORY]))
-    yield made
-    made.close()
+    opened = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, memories=[MEMORY]))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_write_frames_hold_each_word_once(address: int, values: list[int], step:
 
 
 def exercise(link: SimLink, words_to_move: int, seed: int) -> None:
-    """Random writes and reads, compared with an array that saw the same."""
+    """Random writes and reads, compared with an array."""
     random = np.random.default_rng(seed)
     twin = random.integers(0, 1 << 32, WORDS, dtype=np.uint32)
     link.write(toy_soc.MEMORY, twin)
@@ -115,7 +115,7 @@ def test_wrong_arguments(link: SimLink) -> None:
         link.write(toy_soc.MEMORY, np.array([1], np.int64))  # type: ignore[arg-type]
 
 
-def test_steps_back_into_line_after_half_a_command(simulator: Simulator) -> None:
+def test_resynchronises_after_an_incomplete_command(simulator: Simulator) -> None:
     half_a_write = bytes([1, 200]) + (toy_soc.MEMORY >> 2).to_bytes(4, "big") + b"half"
     content = np.arange(1, 1001, dtype=np.uint32)
     link = connect(simulator)
@@ -123,13 +123,13 @@ def test_steps_back_into_line_after_half_a_command(simulator: Simulator) -> None
     link._transport.send(half_a_write)
     np.testing.assert_array_equal(link.read(toy_soc.MEMORY + 4096, 1000), content)
     link._transport.send(half_a_write)
-    link.write(toy_soc.MEMORY + 4096, content[::-1].copy())  # memory: tried again
+    link.write(toy_soc.MEMORY + 4096, content[::-1].copy())  # memory: repeated
     np.testing.assert_array_equal(link.read(toy_soc.MEMORY + 4096, 1000), content[::-1])
     link._transport.send(half_a_write)
     link.close()
     with closing(
         connect(simulator)
-    ) as other:  # what one client left half done does not harm the next
+    ) as other:  # an incomplete command of one client does not harm the next
         np.testing.assert_array_equal(other.read(toy_soc.MEMORY + 4096, 1000), content[::-1])
 
 
@@ -142,7 +142,7 @@ def test_a_register_is_written_once(simulator: Simulator) -> None:
         assert link.read(*PROBE[:1], 1)[0] == toy_soc.MAGIC  # in step again
 
 
-def test_bytes_that_nobody_asked_for_are_dropped(simulator: Simulator) -> None:
+def test_unexpected_bytes_are_dropped(simulator: Simulator) -> None:
     with closing(connect(simulator)) as link:
         link.write(toy_soc.MEMORY, np.array([1, 2, 3], np.uint32))
         link._transport.send(bytes([2, 3]) + (toy_soc.MEMORY >> 2).to_bytes(4, "big"))
@@ -160,13 +160,13 @@ def test_another_device_is_refused(simulator: Simulator) -> None:
         )
 
 
-def test_second_client_is_told(link: SimLink) -> None:
+def test_second_client_is_refused(link: SimLink) -> None:
     with pytest.raises(LinkError, match="closed the connection"):
         connect(link.simulator)
     assert link.read(*PROBE[:1], 1)[0] == toy_soc.MAGIC
 
 
-def test_nobody_listens() -> None:
+def test_nothing_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         target = f"socket://127.0.0.1:{free.getsockname()[1]}"
@@ -180,7 +180,7 @@ def test_nobody_listens() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_death_of_the_simulator_is_told_at_once(link: SimLink, number: signal.Signals) -> None:
+def test_death_of_the_simulator_is_reported_at_once(link: SimLink, number: signal.Signals) -> None:
     died: list[float] = []
 
     def kill() -> None:
@@ -202,7 +202,7 @@ def test_death_of_the_simulator_is_told_at_once(link: SimLink, number: signal.Si
         link.write(toy_soc.MEMORY, np.zeros(10, np.uint32))
 
 
-def test_simulator_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulator_that_hangs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "ANSWER_SECONDS", 3.0)
     link = SimLink(toy_soc.design(), over_uartbone(probe=PROBE, timeout=0.3))
     try:
@@ -215,7 +215,7 @@ def test_simulator_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pump(terminal: int, client: socket.socket) -> None:
-    """Bytes between a pseudo-terminal and a socket, until the socket closes."""
+    """Copies bytes between a pseudo-terminal and a socket until the socket closes."""
 
     def up() -> None:
         try:
@@ -231,7 +231,7 @@ def pump(terminal: int, client: socket.socket) -> None:
 
 
 def test_serial_port(simulator: Simulator) -> None:
-    """pyserial on a pseudo-terminal whose other end is the simulator."""
+    """pyserial on a pseudo-terminal that is connected to the simulator."""
     ours, theirs = os.openpty()
     client = socket.create_connection(("127.0.0.1", simulator.port), 10)
     client.settimeout(None)
@@ -239,8 +239,8 @@ def test_serial_port(simulator: Simulator) -> None:
     thread = threading.Thread(target=pump, args=(ours, client))
     thread.start()
     content = np.random.default_rng(3).integers(0, 1 << 32, 5000, dtype=np.uint32)
-    made = UartLink(os.ttyname(theirs), baudrate=1_000_000, timeout=1, probe=PROBE)
-    with closing(made) as link:
+    opened = UartLink(os.ttyname(theirs), baudrate=1_000_000, timeout=1, probe=PROBE)
+    with closing(opened) as link:
         link.write(toy_soc.MEMORY, content)
         np.testing.assert_array_equal(link.read(toy_soc.MEMORY, 5000), content)
         client.shutdown(socket.SHUT_RDWR)

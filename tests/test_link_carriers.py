@@ -1,4 +1,4 @@
-"""FrameLink over real sockets and terminals: transfers, ends in their middle, strange ends."""
+"""FrameLink over real sockets and terminals: transfers, broken connections, other devices."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ Answer = Callable[[bytes], bytes]
 
 
 class Ends(Exception):
-    """The far end goes away."""
+    """The other end closes the connection."""
 
 
 def twin_of(ledger: Ledger) -> Twin:
@@ -49,7 +49,7 @@ def twin_of(ledger: Ledger) -> Twin:
 
 @contextmanager
 def served(answer: Answer) -> Iterator[str]:
-    """A TCP port whose clients, one after the other, get `answer`; it hangs up at Ends."""
+    """A TCP port that serves one client at a time with `answer`; Ends closes the connection."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -75,7 +75,7 @@ def served(answer: Answer) -> Iterator[str]:
 
 @contextmanager
 def terminal(answer: Answer) -> Iterator[str]:
-    """A tty with `answer` at its other end; that end closes at Ends."""
+    """A tty with `answer` at its other end; Ends closes that end."""
     ours, theirs = os.openpty()
     name = os.ttyname(theirs)
 
@@ -122,7 +122,7 @@ def test_a_register_write_passes_five_files(place: Callable[[Answer], Iterator[s
 
 
 def ending(answer: Answer, after: int) -> Answer:
-    """Answers `after` bytes, then goes."""
+    """Answers `after` bytes, then closes the connection."""
     seen = 0
 
     def until(data: bytes) -> bytes:
@@ -147,8 +147,8 @@ def test_words_arrive(place: Callable[[Answer], Iterator[str]]) -> None:
     assert set(ledger.times[MEMORY][:20_000]) == {2}
 
 
-def test_a_terminal_in_use_is_told_and_waited_for() -> None:
-    """Two hosts at one tty: the second gets it when the first one has closed it."""
+def test_a_terminal_in_use_is_reported_and_waited_for() -> None:
+    """Two hosts on one tty: the second opens it once the first has closed it."""
     spec = SocSpec(MacroSpec(rows=16, columns=4))
     bank = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
     twin = Twin(ModelLink(spec), [bank, *memory_ranges(spec)], spec_hash=spec.hash)
@@ -162,7 +162,9 @@ def test_a_terminal_in_use_is_told_and_waited_for() -> None:
 
 @pytest.mark.parametrize("place", [served, terminal])
 @pytest.mark.parametrize("after", [10, 1000, 50_000])
-def test_an_end_in_the_middle_is_told(place: Callable[[Answer], Iterator[str]], after: int) -> None:
+def test_an_end_in_the_middle_is_reported(
+    place: Callable[[Answer], Iterator[str]], after: int
+) -> None:
     answer = ending(LineTwin(twin_of(Ledger(MEMORY, REGISTERS))).answer, after)
     start = time.monotonic()
     with place(answer) as target, pytest.raises(LinkError):  # type: ignore[attr-defined]
@@ -215,7 +217,7 @@ def test_a_dscim_device_without_frames_is_named() -> None:
 
 
 def test_an_open_does_no_harm_to_uartbone() -> None:
-    """Whatever its numbers: each six bytes of a greeting are a command that UARTBone ignores."""
+    """For any session number, every six bytes of a greeting are a command UARTBone ignores."""
     greetings: list[bytes] = []
 
     def listen(data: bytes) -> bytes:
@@ -240,7 +242,7 @@ def test_words_arrive_in_datagrams() -> None:
     assert set(ledger.times[MEMORY][: len(WORDS)]) == {1}
 
 
-def test_a_udp_port_where_nobody_listens_is_silent() -> None:
+def test_a_udp_port_where_nothing_listens_is_silent() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -251,7 +253,7 @@ def test_a_udp_port_where_nobody_listens_is_silent() -> None:
 
 
 def test_foreign_frames_change_nothing() -> None:
-    """Right frames that nobody asked for, before each answer: of other sessions, other kinds."""
+    """Valid but unrelated frames before each answer: of other sessions, of other kinds."""
     ledger = Ledger(MEMORY, REGISTERS)
     line = LineTwin(twin_of(ledger))
     random = np.random.default_rng(3)
@@ -276,7 +278,7 @@ def test_foreign_frames_change_nothing() -> None:
 
 
 def test_the_reference_device_behind_frames() -> None:
-    """The whole device, in numpy, behind the twin: what `ref` computes, a link's end away."""
+    """The whole numpy device behind the twin of the link computes the same as `ref`."""
     spec = SocSpec(MacroSpec(rows=16, columns=4))
     bank = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
     twin = Twin(ModelLink(spec), [bank, *memory_ranges(spec)], spec_hash=spec.hash)

@@ -1,4 +1,4 @@
-"""Frames in datagrams through a faulty network: every word right, or an end that is told."""
+"""Frames in datagrams through a faulty network: every word is right, or an error is raised."""
 
 import dataclasses
 import socket
@@ -24,14 +24,11 @@ MEGABYTE = 250_000
 """Words."""
 
 STARVED = 60.0
-"""Seconds without an answer, where other work may starve the twin's thread."""
+"""Seconds without an answer; a loaded machine may starve the twin's thread."""
 
 
 class Served:
-    """A twin behind a UDP port of the loopback, in a thread; a context manager.
-
-    `ledger` is what it serves, `port` where.
-    """
+    """A twin of `ledger` behind the UDP `port` of the loopback, in a thread; a context manager."""
 
     def __init__(self) -> None:
         self.ledger = Ledger(MEMORY, REGISTERS)
@@ -77,8 +74,7 @@ def connect(port: int, **options: float) -> FrameLink:
 
 
 def through_faults(served: Served, rate: float, words: int) -> None:
-    """Both ways through the proxy; the counts are printed, and each word was written as often as
-    it was sent, but in sessions whose lease ran out."""
+    """Transfers both ways through the proxy; prints the counts."""
     with FaultyProxy(served.port, rate, 21) as proxy:
         link = connect(proxy.port, wait=5, timeout=STARVED)
         start = time.monotonic()
@@ -108,7 +104,7 @@ def test_twenty_megabytes_arrive_through_faults(served: Served, rate: float) -> 
     through_faults(served, rate, 20 * MEGABYTE)
 
 
-def test_a_device_that_goes_away_is_told_at_once(served: Served) -> None:
+def test_a_device_that_goes_away_is_reported_at_once(served: Served) -> None:
     link = connect(served.port, timeout=30)
     threading.Timer(0.2, served.__exit__).start()
     start = time.monotonic()
@@ -120,7 +116,7 @@ def test_a_device_that_goes_away_is_told_at_once(served: Served) -> None:
 
 
 def pulled(served: Served, times: int) -> None:
-    """The host's socket is closed at random moments; the next host has the device, whole."""
+    """Closes the host's socket at random moments; the next host finds the device usable."""
     random = np.random.default_rng(23)
     for number in range(times):
         link = connect(served.port, take_over=True)
@@ -147,7 +143,7 @@ def test_a_cable_pulled_fifty_times_leaves_the_device_usable(served: Served) -> 
 
 
 def test_foreign_datagrams_change_nothing(served: Served) -> None:
-    """A stranger's datagrams come between: they have another address, so the socket drops them."""
+    """Datagrams from another address: the socket drops them."""
     link = connect(served.port)
     place = link._carrier._socket.getsockname()  # type: ignore[attr-defined]
     ends = threading.Event()
@@ -168,7 +164,7 @@ def test_foreign_datagrams_change_nothing(served: Served) -> None:
 
 
 def etherbone(data: bytes) -> bytes | None:
-    """The Etherbone of a SoC in whose place of our magic number 77 stands."""
+    """The Etherbone of a SoC that has 77 where a dscim device has its magic number."""
     if len(data) != ETHERBONE.size:
         return None
     *_, read, back, address = ETHERBONE.unpack(data)
@@ -193,7 +189,7 @@ def test_a_plain_litex_soc_is_named() -> None:
         FrameLink(DatagramCarrier("127.0.0.1", frames, bone), timeout=0.5)
 
 
-def test_a_port_where_nobody_listens_is_silent() -> None:
+def test_a_port_where_nothing_listens_is_silent() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])

@@ -1,4 +1,4 @@
-"""FrameLink against the simulated SoC: the gateware's own end, through faults, pulls and kills."""
+"""FrameLink with the simulated SoC: bit flips, pulled cables and killed simulators."""
 
 import dataclasses
 import socket
@@ -32,7 +32,7 @@ from tests.link_tty import Tty
 
 
 class FlippingTransport(SocketTransport):
-    """A socket on whose way bits flip, both ways."""
+    """A socket with bit flips, both ways."""
 
     def __init__(self, target: str, rate: float, seed: int) -> None:
         super().__init__(target, TIMEOUT)
@@ -76,7 +76,7 @@ def test_words_arrive_and_the_device_counts_the_frames(simulator: Simulator) -> 
     taken = link.statistics.frames_sent - sent
     after = counters(link)
     assert after["frames_taken"] - before["frames_taken"] >= taken - 1
-    if not link.statistics.resends:  # a starved simulator may be asked twice
+    if not link.statistics.resends:  # the host may resend to a starved simulator
         assert after["frames_taken"] - before["frames_taken"] == taken + 1
         assert after["frames_doubled"] == before["frames_doubled"]
     for name in ("frames_dropped", "frames_ahead", "frames_refused", "stray_bytes"):
@@ -113,7 +113,7 @@ def flips(simulator: Simulator, rate: float, words: int) -> None:
 def test_a_host_that_died_leaves_the_device_to_the_next(simulator: Simulator) -> None:
     for end in ("wait", "take over"):
         link = connect(simulator, wait=TIMEOUT)
-        link._carrier.close()  # without a word
+        link._carrier.close()  # without CLOSE
         with pytest.raises(Busy, match="in use by another host"):
             connect(simulator)
         link = connect(
@@ -143,16 +143,16 @@ def test_refusals_of_the_gateware(simulator: Simulator) -> None:
     with pytest.raises(Refused, match="0x50000000"):
         link.write(0x5000_0000, np.zeros(1, np.uint32))
     link.close()
-    connect(simulator).close()  # the session was given back
+    connect(simulator).close()  # the session was closed
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
+def test_a_simulator_killed_at_random_moments_is_reported(times: int) -> None:
     killed(times, lambda: Simulator(soc_design(SPEC)), connect, "closed the connection")
 
 
 def test_a_terminal_carries_a_session(simulator: Simulator) -> None:
-    """A real tty, as far as the host can tell."""
+    """To the host it is a real tty."""
     with Tty(simulator.port) as tty:
         link = over_tty(tty)
         exercise(link, 5000, 12)
@@ -160,10 +160,10 @@ def test_a_terminal_carries_a_session(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_terminal_that_goes_is_told_and_leaves_the_device_usable(
+def test_a_terminal_that_closes_is_reported_and_leaves_the_device_usable(
     simulator: Simulator, times: int
 ) -> None:
-    """As an adapter that is pulled out in the middle of a transfer."""
+    """As if the adapter were pulled out during a transfer."""
     random = np.random.default_rng(13)
     for _ in range(times):
         with Tty(simulator.port) as tty:
@@ -181,7 +181,7 @@ def test_a_terminal_that_goes_is_told_and_leaves_the_device_usable(
 
 
 def test_a_device_reloaded_behind_a_terminal_is_noticed() -> None:
-    """The tty stays open, as an adapter's does; the device behind it begins anew."""
+    """The tty stays open, as with an adapter; the device behind it starts again."""
     with (
         Simulator(soc_design(SPEC)) as first,
         Simulator(soc_design(SPEC)) as second,
@@ -235,7 +235,7 @@ def pulled(simulator: Simulator, times: int) -> None:
 
 @pytest.mark.parametrize("size", [50_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_random_bytes_leave_the_device_usable(simulator: Simulator, size: int) -> None:
-    """A host gets through within 100 ms of the SoC's time, once its own first try is over."""
+    """A host opens a session within 100 ms of the SoC's time after its first attempt."""
     data = np.random.default_rng(10).bytes(size)
     with socket.create_connection(("127.0.0.1", simulator.port), 30) as noise:
         drain = threading.Thread(target=drained, args=(noise,))

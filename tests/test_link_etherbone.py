@@ -1,4 +1,4 @@
-"""Etherbone beside frames, datagram by datagram: right, wrong, at once, to nowhere."""
+"""Etherbone beside frames: valid and invalid datagrams, bursts, and unused addresses."""
 
 import random
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from tests.link_bytes import CLOSE, WRITE, frame
 
 @pytest.fixture
 def link() -> Iterator[Bench]:
-    with sound_bench() as made:
-        yield made
+    with sound_bench() as bench:
+        yield bench
 
 
 def test_etherbone_reads_and_writes(link: Bench) -> None:
@@ -34,8 +34,8 @@ def test_etherbone_reads_and_writes(link: Bench) -> None:
 
 
 @pytest.mark.parametrize("percent", [0, 40])
-def test_etherbone_takes_what_comes_at_once(link: Bench, percent: int) -> None:
-    """Requests of all sizes back to back, as far as they find room; in the order they came."""
+def test_etherbone_takes_bursts(link: Bench, percent: int) -> None:
+    """Requests of all sizes back to back, as many as fit the buffer, served in order."""
     rng, lines, expected, memory = random.Random(8), [], [], [0] * 1024
     link.stall(8, percent)
     for count in [1, 60, 2, 90, 3, 80, 100]:
@@ -78,8 +78,8 @@ def test_etherbone_only_reads_while_a_session_is_open(link: Bench) -> None:
     assert link.counters["stray_writes"] == 3
 
 
-def test_etherbone_gives_up_where_nobody_answers(link: Bench) -> None:
-    """Once a record; frames go on, and what follows is served."""
+def test_etherbone_gives_up_where_nothing_answers(link: Bench) -> None:
+    """Once per record; the link continues and serves the next record."""
     nowhere = 4 * WORDS
     came, _ = link.run(
         line(udp(ETHERBONE, record(read=[nowhere + 4 * i for i in range(200)]))),
@@ -98,7 +98,7 @@ def test_etherbone_gives_up_where_nobody_answers(link: Bench) -> None:
 
 
 def wrong_records() -> dict[str, bytes]:
-    """Etherbone datagrams that LiteEth would choke on or misunderstand."""
+    """Etherbone datagrams that would stop LiteEth or that it would misinterpret."""
     right = record([1, 2], base=400)
     read = record(read=[0, 4])
     return {f"cut to {n}": right[:n] for n in range(len(right))} | {
@@ -122,7 +122,7 @@ def wrong_records() -> dict[str, bytes]:
     }
 
 
-def test_etherbone_survives_what_is_wrong(link: Bench) -> None:
+def test_etherbone_survives_invalid_records(link: Bench) -> None:
     wrong = wrong_records()
     for count, (what, text) in enumerate(wrong.items(), 1):
         assert link.run(line(udp(ETHERBONE, text)))[0] == [], what

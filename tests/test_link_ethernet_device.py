@@ -1,4 +1,4 @@
-"""FrameLink over the simulated SoC's Ethernet: the gateware's own end, through every fault."""
+"""FrameLink over the simulated SoC's Ethernet, with every kind of fault."""
 
 import dataclasses
 import os
@@ -36,7 +36,7 @@ def simulator() -> Iterator[Simulator]:
 def connect(
     simulator: Simulator, port: int = 0, *, wait: float = TIMEOUT, take_over: bool = False
 ) -> FrameLink:
-    """Over datagrams to the device, or to a proxy's `port` before it."""
+    """Connects to the device by datagrams, or to the `port` of a proxy in front of it."""
     udp = simulator.udp
     carrier = DatagramCarrier("127.0.0.1", port or udp[FRAMES_PORT], udp[ETHERBONE_PORT])
     return FrameLink(
@@ -91,7 +91,7 @@ def test_many_words_arrive_through_faults(simulator: Simulator, rate: float, wor
 
 @pytest.mark.parametrize("ppm", [5, 50])
 def test_flipped_bits_on_the_wire_change_no_word(ppm: int) -> None:
-    """Ethernet's own check finds them: frames get lost, at 50 ppm a third of the long ones."""
+    """Ethernet's own check finds them; at 50 ppm a third of the long frames is lost."""
     with Simulator(soc_design(SPEC, ethernet=True), flip=(0x123456789ABCD, ppm)) as simulator:
         link = connect(simulator)
         exercise(link, 20_000, 34)
@@ -103,8 +103,8 @@ def test_flipped_bits_on_the_wire_change_no_word(ppm: int) -> None:
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
-    """The next simulator is at the same ports, as a board that was powered off and on is."""
+def test_a_simulator_killed_at_random_moments_is_reported(times: int) -> None:
+    """The next simulator uses the same ports, like a board that was powered off and on."""
     with Simulator(soc_design(SPEC, ethernet=True)) as first:
         ports = first.udp
     killed(
@@ -116,7 +116,7 @@ def test_a_simulator_killed_at_random_moments_is_told(times: int) -> None:
 
 
 def test_a_device_power_cycled_in_the_middle_is_noticed() -> None:
-    """Killed and started again so soon that the host only sees that it does not answer."""
+    """It is back so soon that the host only notices missing answers."""
     with (
         Simulator(soc_design(SPEC, ethernet=True)) as first,
         Simulator(soc_design(SPEC, ethernet=True)) as second,
@@ -135,7 +135,7 @@ def test_a_device_power_cycled_in_the_middle_is_noticed() -> None:
 
 
 def test_a_plain_litex_soc_is_named() -> None:
-    """LiteEth's own Etherbone in a SoC that is none of ours; its UDP port 1235 sends back."""
+    """LiteEth's own Etherbone in a plain SoC whose UDP port 1235 echoes."""
     with (
         Simulator(toy_soc.ethernet_design()) as toy,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
@@ -166,11 +166,11 @@ SAMPLES = {
         )
     ],
 }
-"""Right datagrams to each port, to be cut and damaged: a write, a read and a probe of Etherbone."""
+"""Valid datagrams for each port, to be truncated and damaged."""
 
 
 def noise(random: np.random.Generator, port: int) -> bytes:
-    """Random bytes, or a right datagram with bits flipped, cut or not."""
+    """Random bytes, or a valid datagram with flipped bits, possibly truncated."""
     if random.random() < 0.2:
         return random.bytes(int(random.integers(300)))
     data = SAMPLES[port][int(random.integers(len(SAMPLES[port])))]
@@ -180,7 +180,7 @@ def noise(random: np.random.Generator, port: int) -> bytes:
 
 @pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_random_datagrams_leave_the_device_usable(simulator: Simulator, count: int) -> None:
-    """A host gets through at its first try, within 100 ms of the SoC's time."""
+    """A host opens a session at its first attempt, within 100 ms of the SoC's time."""
     random = np.random.default_rng(40)
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source,
@@ -190,7 +190,7 @@ def test_random_datagrams_leave_the_device_usable(simulator: Simulator, count: i
         for number in range(count):
             port = ETHERBONE_PORT if number % 2 else FRAMES_PORT
             source.sendto(noise(random, port), ("127.0.0.1", simulator.udp[port]))
-            if number % 100 == 0:  # an answer comes when those before have gone through
+            if number % 100 == 0:  # its answer shows that all earlier ones have been processed
                 asking.sendto(
                     Frame(Kind.READ, number & 0xFFFF, 1, BASE, asked=1).encode(),
                     ("127.0.0.1", simulator.udp[FRAMES_PORT]),
@@ -232,7 +232,7 @@ def test_a_cable_pulled_fifty_times_leaves_the_device_usable(simulator: Simulato
 
 
 def test_two_hosts_take_the_device_from_each_other(simulator: Simulator) -> None:
-    """One over the UART, one over Ethernet; whoever has it finds its own words whole."""
+    """One over the UART, one over Ethernet; each finds its own words intact."""
     uart = f"socket://127.0.0.1:{simulator.port}"
     for number in range(4):
         first = connect(simulator, take_over=True)

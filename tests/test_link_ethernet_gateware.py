@@ -1,5 +1,4 @@
-"""Frames over Ethernet, raw frame by raw frame: what is right is done and answered, anything else
-is dropped and counted."""
+"""Raw Ethernet frames to the link: it answers valid ones, drops and counts all others."""
 
 import random
 from collections.abc import Iterator
@@ -47,12 +46,12 @@ from tests.link_bytes import (
 
 @pytest.fixture
 def link() -> Iterator[Bench]:
-    with sound_bench() as made:
-        yield made
+    with sound_bench() as bench:
+        yield bench
 
 
-def test_bytes_a_cycle(link: Bench) -> None:
-    """At least 0.8 written, 0.5 read; a line of 32 bits a cycle."""
+def test_bytes_per_cycle(link: Bench) -> None:
+    """At least 0.8 written and 0.5 read, on a line of 32 bits per cycle."""
     texts = [words(random.Random(1), 255) for _ in range(32)]
     opened(link)
     came = asked(
@@ -62,7 +61,7 @@ def test_bytes_a_cycle(link: Bench) -> None:
     assert [answer[:2] for answer in came] == [(WRITTEN, i) for i in range(32)]
     came = asked(link, *(frame(READ, i, SESSION_NUMBER, 1020 * i, count=255) for i in range(32)))
     read = 31 * 1020 / (link.arrived[-1] - link.arrived[0])
-    print(f"{written:.2f} bytes a cycle written, {read:.2f} read")
+    print(f"{written:.2f} bytes per cycle written, {read:.2f} read")
     assert [list(answer[4]) for answer in came] == texts
     assert link.counters["frames_dropped"] == 0
     assert written >= 0.8
@@ -88,7 +87,7 @@ def test_frames_of_all_sizes(link: Bench, percent: int) -> None:
 
 
 def wrong_lines() -> dict[str, bytes]:
-    """What goes over the line for a frame that must not be taken, by what is wrong with it."""
+    """Bytes on the line that the link must reject, by what is wrong with them."""
     text = good()
     whole = line(udp(FRAMES, text))
     datagram = b"\x13\x88\x04\xd3" + (8 + len(text)).to_bytes(2, "big") + b"\0\0" + text
@@ -122,12 +121,12 @@ def wrong_lines() -> dict[str, bytes]:
 
 
 COUNTED = ("two frames", "bad CRC", "count 255", "count 0", "a READ with data")
-"""Whole datagrams with something else than a frame in them."""
+"""Complete datagrams whose contents are not a valid frame."""
 
 
 @pytest.mark.parametrize("percent", [0, 30])
 def test_what_is_wrong_is_dropped(link: Bench, percent: int) -> None:
-    """One frame whose end LiteEth did not see may take the next one with it: nothing more."""
+    """A frame whose end LiteEth missed may absorb the next one, but no more than that."""
     link.stall(7, percent)
     opened(link)
     for what, text in wrong_lines().items():
@@ -145,7 +144,7 @@ def test_what_is_wrong_is_dropped(link: Bench, percent: int) -> None:
 
 
 def test_answers_go_where_the_question_came_from(link: Bench) -> None:
-    """Of three peers, in turn, while answers wait on a line that stalls."""
+    """Three peers in turn, while answers wait on a line that stalls."""
     opened(link)
     link.stall(11, 50)
     asks = [
@@ -160,7 +159,7 @@ def test_answers_go_where_the_question_came_from(link: Bench) -> None:
 
 
 def test_another_host_is_looked_for(link: Bench) -> None:
-    """Its address is asked for; when nobody answers, the link gives up and serves the others."""
+    """The device sends ARP requests; without an answer it gives up and serves other hosts."""
     other = bytes((192, 168, 1, 7))
     opened(link)
     link.arp(line(arp_reply(other)))
@@ -175,7 +174,7 @@ def test_another_host_is_looked_for(link: Bench) -> None:
 
 
 def test_two_carriers_share_one_session(link: Bench) -> None:
-    """The session is opened over the UART; each answer leaves where its frame came in."""
+    """The session is opened over the UART; each answer leaves on the carrier of its frame."""
     link.stall(13, 30)
     _, (answer,) = link.run(uart=[frame(OPEN, 0, SESSION_NUMBER, 0)])
     assert answer[0] == OPENED

@@ -1,4 +1,4 @@
-"""ARP, pings and noise on the line, and lines that stand still: nothing stops the link."""
+"""ARP, pings, noise and stalled lines: none of them stops the link."""
 
 import random
 from collections import Counter
@@ -40,8 +40,8 @@ from tests.link_bytes import DATA, OPEN, OPENED, READ, WRITE, WRITTEN, frame, pa
 
 @pytest.fixture
 def link() -> Iterator[Bench]:
-    with sound_bench() as made:
-        yield made
+    with sound_bench() as bench:
+        yield bench
 
 
 def test_arp_and_pings(link: Bench) -> None:
@@ -57,9 +57,9 @@ def test_arp_and_pings(link: Bench) -> None:
     alive(link)
 
 
-def test_pings_one_upon_the_other(link: Bench) -> None:
-    """One at a time is answered; those that come are right, and frames are not held up, though
-    the device has to ask first where the answers go."""
+def test_pings_back_to_back(link: Bench) -> None:
+    """The device answers one at a time and drops the others. Frames are not delayed, although it
+    must first find the host's address."""
     pings = [line(echo_request(bytes([i]) * 112)) for i in range(20)]
     came, _ = link.run(*pings, line(udp(FRAMES, frame(OPEN, 0, SESSION_NUMBER, 0))))
     texts = [packet_of(pong)[1][8:] for pong in came[:-1]]
@@ -70,8 +70,7 @@ def test_pings_one_upon_the_other(link: Bench) -> None:
 
 @pytest.mark.parametrize("rounds", [40, pytest.param(4000, marks=pytest.mark.slow)])
 def test_mutated_datagrams_do_not_stop_the_link(link: Bench, rounds: int) -> None:
-    """25 a round, whatever they were made from, with any bytes, lengths and counts; one line
-    stalls."""
+    """25 per round, with random bytes, lengths and counts, on a line that stalls."""
     rng, texts = random.Random(17), [good(), record([1] * 9), record(read=[0] * 9), PROBE]
     link.stall(17, 20)
     for _ in range(rounds):
@@ -97,8 +96,8 @@ def test_mutated_datagrams_do_not_stop_the_link(link: Bench, rounds: int) -> Non
 
 
 def test_floods_of_arp_and_pings_hold_nothing_up(link: Bench) -> None:
-    """Requests, answers that nobody asked for, pings of every size, some of them damaged: words
-    are written and read between them, and arrive."""
+    """Requests, unsolicited answers and pings of every size, some of them damaged: writes and
+    reads between them all succeed."""
     rng = random.Random(23)
     opened(link)
     flood = [
@@ -131,30 +130,30 @@ def test_floods_of_arp_and_pings_hold_nothing_up(link: Bench) -> None:
         assert list(found[1][4]) == text
         answered.update(text[21] if text[12:14] == b"\x08\x06" else text[23] + 256 for text in came)
     print(answered, link.counters)
-    assert answered[2] > 20  # of ARP, which answers none while it looks one up
+    assert answered[2] > 20  # ARP answers; none while it looks an address up
     assert answered[256 + ICMP] > 10
     assert link.counters["link_resets"] == 0
 
 
-def test_a_line_that_stands_still_is_reset(link: Bench) -> None:
+def test_a_stalled_line_is_reset(link: Bench) -> None:
     opened(link)
     reads = [line(udp(FRAMES, frame(READ, i, SESSION_NUMBER, 0, count=255))) for i in range(8)]
     link.run(*reads, most=1)
     while not link.run(most=10)[0]:
         pass
-    link.run(most=400)  # answers end 524 cycles apart, and take 280 on the line
+    link.run(most=400)  # answers end 524 cycles apart and take 280 on the line
     link.freeze(True)
     link.run(quiet=STAND)
     assert link.counters["link_resets"] >= 1
     link.freeze(False)
-    link.run(quiet=STAND)  # what was cut off takes the device's ARP request with it
+    link.run(quiet=STAND)  # the truncated frame absorbs the device's ARP request
     alive(link)
     assert link.broken == 1
     link.broken = 0
 
 
-def test_a_ping_that_lies_is_survived(link: Bench) -> None:
-    """Longer than its header says: LiteEth's buffer never sees its end, and takes nothing more."""
+def test_a_ping_with_a_wrong_length_is_survived(link: Bench) -> None:
+    """It is longer than its header says: LiteEth's buffer misses its end and stalls."""
     text = ip(ICMP, b"\x08\0\0\0" + bytes(96))
     link.run(line(ethernet(IPV4, text + bytes(1000))), quiet=STAND)
     assert link.counters["link_resets"] == 1

@@ -1,4 +1,4 @@
-"""The codecs of frames: exact both ways, and any bytes raise nothing but the link's own error."""
+"""The codecs of frames: exact both ways; arbitrary bytes raise only the link's own error."""
 
 import zlib
 from contextlib import suppress
@@ -67,7 +67,7 @@ def test_any_bytes_are_a_frame_or_damaged(raw: bytes) -> None:
 
 @settings(deadline=None)
 @given(FRAMES, st.data())
-def test_a_damaged_frame_is_told(frame: Frame, data: st.DataObject) -> None:
+def test_a_damaged_frame_is_reported(frame: Frame, data: st.DataObject) -> None:
     raw = bytearray(frame.encode())
     for bit in data.draw(st.sets(st.integers(0, 8 * len(raw) - 1), min_size=1, max_size=4)):
         raw[bit // 8] ^= 1 << bit % 8
@@ -101,7 +101,7 @@ def test_a_code_has_no_zero_and_comes_back(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("data", "code"),
-    [  # of the paper, and at its corners
+    [  # from the paper, and edge cases
         ("", "01"),
         ("00", "0101"),
         ("0000", "010101"),

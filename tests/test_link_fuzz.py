@@ -1,5 +1,5 @@
-"""Truncated, foreign and forged packets to the host: nothing comes of them but, where whoever
-sends them knows the session, the link's own errors."""
+"""Truncated, foreign and forged packets to the host have no effect, except that a sender who
+knows the session can cause the link's own errors."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,11 +25,11 @@ from tests.link_faults import (
 
 WORDS = np.random.default_rng(51).integers(0, 1 << 32, 600, dtype=np.uint32)
 BOUND = 120.0
-"""Seconds of the made-up clock within which all ends; a second without an answer is the end."""
+"""Simulated seconds within which each test ends."""
 
 KINDS = st.sampled_from([*Kind]) | st.integers(0, 255)
 Packet = Callable[[bytes], bytes]
-"""Makes a packet to the host of the device's own next answer."""
+"""Makes a packet to the host from the device's next answer."""
 
 
 def cut(at: int) -> Packet:
@@ -47,7 +47,7 @@ def damaged(bits: list[int]) -> Packet:
 
 
 def foreign(kind: int, sequence: int, session: int, address: int, data: bytes) -> Packet:
-    """A right frame of another session."""
+    """A valid frame of another session."""
 
     def make(answer: bytes) -> bytes:
         ours = Frame.decode(answer).session
@@ -63,7 +63,7 @@ def foreign(kind: int, sequence: int, session: int, address: int, data: bytes) -
 
 
 def forged(kind: int, ahead: int, address: int, data: bytes) -> Packet:
-    """A right frame of the very session, by somebody who listens."""
+    """A valid frame of this session, sent by an eavesdropper."""
 
     def make(answer: bytes) -> bytes:
         frame = Frame.decode(answer)
@@ -96,7 +96,7 @@ FORGED = st.builds(forged, KINDS, st.integers(0, 3), st.sampled_from([0, 4]), BY
 
 
 class Hostile(FaultyDatagrams):
-    """Before each of the device's answers come packets that somebody else made."""
+    """Sends foreign packets before each of the device's answers."""
 
     def __init__(self, clock: Clock, packets: list[Packet]) -> None:
         twin = Twin(
@@ -114,7 +114,7 @@ class Hostile(FaultyDatagrams):
 
 
 class HostileLine(FaultyLine):
-    """The same on a line: bytes before each answer."""
+    """The same on a serial line: sends stray bytes before each answer."""
 
     def __init__(self, clock: Clock, stray: list[bytes]) -> None:
         twin = Twin(
@@ -152,7 +152,7 @@ def test_damaged_and_foreign_packets_change_no_word(packets: list[Packet]) -> No
 @MANY
 @given(st.lists(HARMLESS | FORGED, min_size=1, max_size=4))
 def test_forged_packets_raise_the_links_own_errors(packets: list[Packet]) -> None:
-    """Whoever knows the session can lie, but not break the host."""
+    """A sender who knows the session can send wrong data, but not crash the host."""
     clock = Clock()
     with suppress(LinkError):
         link = FrameLink(Hostile(clock, packets), timeout=1)

@@ -1,4 +1,4 @@
-"""The link in the dscim SoC, and behind a UART's PHY at its line's rate."""
+"""The link in the dscim SoC, and behind a UART PHY at line rate."""
 
 from collections.abc import Iterator
 
@@ -26,25 +26,25 @@ SIZES = {
     "weights": SPEC.weight_rows * SPEC.macro.columns,
     "activations": SPEC.activation_words * 8,
 }
-"""Bytes of the memories; a descriptor has 64, a channel's parameters 16."""
+"""Bytes of the memories: 64 per descriptor, 16 for the parameters of a channel."""
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
     with Simulator(soc_design(SPEC)) as simulator:
-        made = Client(simulator)
-        answer = made.open(0xD5C1)
+        connection = Client(simulator)
+        answer = connection.open(0xD5C1)
         assert answer[0] == OPENED
         assert answer[4][1] == SPEC.hash
-        yield made
-        made.close()
+        yield connection
+        connection.close()
 
 
 def test_frames_reach_memories_registers_and_identifier_only(client: Client) -> None:
     sequence = 0
 
     def refused(address: int, count: int) -> bool:
-        """Whether READ and WRITE there are refused, both for their address."""
+        """Whether READ and WRITE there are both refused because of the address."""
         nonlocal sequence
         (read,) = client.ask(frame(READ, 0, client.session, address, count=count))
         (write,) = client.ask(frame(WRITE, sequence, client.session, address, [0] * count))
@@ -65,7 +65,7 @@ def test_frames_reach_memories_registers_and_identifier_only(client: Client) -> 
     assert "".join(map(chr, text[: text.index(0)])) == expected
     for address in (0, 4, 0x7FC, 0x2000, 0xFFFC, 0x1_0000, 0x5000_0000, 0xFFFF_FFFC):
         assert refused(address, 1), hex(address)
-    assert refused(0x0FFC, 2)  # from one page into the next
+    assert refused(0x0FFC, 2)  # across the end of a page
 
 
 def test_counters_are_read_by_frames_and_by_the_bone(client: Client) -> None:
@@ -96,9 +96,11 @@ def test_memories_hold_what_frames_write(client: Client) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("baud", [1_000_000, 3_000_000])
 def test_line_rate_behind_a_real_uart(baud: int) -> None:
-    """At 75 MHz: at least 95 % of the line's bytes are data when they are written, 90 % when they
-    are read, and nothing is lost. The clock that is read is the SoC's own."""
-    line = baud / 10 / UART_CLK_FREQ  # bytes a cycle, 8N1
+    """At 75 MHz at least 95 % of the bytes on the line are data in writes, 90 % in reads.
+
+    Nothing is lost. The time is that of the SoC.
+    """
+    line = baud / 10 / UART_CLK_FREQ  # bytes per cycle, 8N1
     words = [int(w) for w in np.random.default_rng(2).integers(0, 1 << 32, WORDS)]
     with Simulator(link_soc.design(baud)) as simulator:
         client = Client(simulator, patience=120)
@@ -124,7 +126,7 @@ def test_line_rate_behind_a_real_uart(baud: int) -> None:
 
 
 def read_all(client: Client, clock: bytes) -> tuple[list[int], int]:
-    """The memory, at most three READs waiting beside the one that is answered; the cycles."""
+    """The memory, read with up to four READs in flight, and the cycles that it took."""
     asks = [
         frame(READ, i, 1, MEMORY + 1020 * i, count=min(255, WORDS - 255 * i))
         for i in range(-(-WORDS // 255))

@@ -1,4 +1,4 @@
-"""FrameLink against the device's twin: through every fault the words are right, or it is told."""
+"""FrameLink with the device's twin: with any fault the words are right, or an error is raised."""
 
 import dataclasses
 
@@ -24,11 +24,11 @@ from tests.link_faults import (
 
 SECOND = CYCLES
 BOUND = 3600.0
-"""Seconds of made-up time; nothing here comes near, and a hang would."""
+"""Simulated seconds; no test comes near, but a hang would."""
 
 
 class Bench:
-    """A ledger behind a twin, a clock, and carriers to it."""
+    """A twin with its ledger and clock, and carriers to it."""
 
     def __init__(self, *, lease: int = 10 * SECOND, window: int = 32) -> None:
         self.clock = Clock()
@@ -50,9 +50,9 @@ class Bench:
 
 
 def transfer(bench: Bench, link: FrameLink, words: int, seed: int) -> str:
-    """Random writes and reads; every word read must be the one written, each written once.
+    """Random writes and reads; asserts that every word read is right, and written exactly once.
 
-    "whole", or the sentence of the LinkError with which it ended.
+    Returns "whole", or the sentence of the LinkError that ended it.
     """
     random = np.random.default_rng(seed)
     expected = np.zeros(len(MEMORY) // 4, np.uint32)
@@ -83,7 +83,9 @@ def transfer(bench: Bench, link: FrameLink, words: int, seed: int) -> str:
     return ended
 
 
-def told(bench: Bench, carrier: FaultyDatagrams | FaultyLine, link: FrameLink, ended: str) -> None:
+def report(
+    bench: Bench, carrier: FaultyDatagrams | FaultyLine, link: FrameLink, ended: str
+) -> None:
     print(
         f"\n{ended}; {bench.clock.seconds:.2f} s; faults {dict(carrier.faults)}; "
         f"{dataclasses.asdict(link.statistics)}; {dataclasses.asdict(bench.twin.counters)}"
@@ -97,7 +99,7 @@ def test_datagrams_with_faults(rate: float, seed: int) -> None:
     carrier = bench.datagrams(rate, seed)
     link = FrameLink(carrier)
     ended = transfer(bench, link, 100_000, seed)
-    told(bench, carrier, link, ended)
+    report(bench, carrier, link, ended)
     assert ended == "whole"
 
 
@@ -108,7 +110,7 @@ def test_a_line_with_flipped_bits(rate: float, seed: int) -> None:
     carrier = bench.line(rate, seed)
     link = FrameLink(carrier)
     ended = transfer(bench, link, 100_000 if rate < 1e-3 else 20_000, seed)
-    told(bench, carrier.line, link, ended)
+    report(bench, carrier.line, link, ended)
     assert ended == "whole"
 
 
@@ -122,8 +124,8 @@ def test_nothing_is_sent_twice_where_nothing_is_lost() -> None:
 
 
 @pytest.mark.parametrize("count", [65536])
-def test_a_line_is_used_to_the_full(count: int) -> None:
-    """At least 95 % of the line's bytes are data written, and 90 % data read."""
+def test_a_line_is_fully_used(count: int) -> None:
+    """At least 95 % of the bytes on the line are data in writes, 90 % in reads."""
     bench = Bench()
     carrier = bench.line()
     link = FrameLink(carrier)
@@ -151,7 +153,7 @@ def test_sequences_wrap() -> None:
     np.testing.assert_array_equal(link.read(MEMORY.start, 100_000), np.arange(100_000))
 
 
-def test_a_reset_in_the_middle_is_told() -> None:
+def test_a_reset_in_the_middle_is_reported() -> None:
     bench = Bench()
     link = FrameLink(bench.line())
     bench.clock.at(bench.clock.seconds + 0.02, bench.twin.reset)
@@ -162,7 +164,7 @@ def test_a_reset_in_the_middle_is_told() -> None:
     link.close()
 
 
-def test_a_reset_between_calls_is_told() -> None:
+def test_a_reset_between_calls_is_reported() -> None:
     bench = Bench()
     link = FrameLink(bench.datagrams())
     bench.clock.seconds += 1
@@ -194,7 +196,7 @@ def test_a_lease_shorter_than_a_transfer_holds_while_it_lasts() -> None:
     assert bench.clock.seconds > 0.5
 
 
-def test_who_was_there_meanwhile_is_told() -> None:
+def test_another_host_in_between_is_reported() -> None:
     bench = Bench(lease=SECOND)
     first = FrameLink(bench.datagrams())
     bench.clock.seconds += 2
@@ -209,7 +211,7 @@ def test_a_second_host_is_refused_or_waits_or_takes_over() -> None:
     with pytest.raises(Busy, match=r"in use by another host.*--wait.*--take-over.*cycles"):
         FrameLink(bench.datagrams())
     before = bench.clock.seconds
-    second = FrameLink(bench.datagrams(), wait=5)  # the first one's lease runs out
+    second = FrameLink(bench.datagrams(), wait=5)  # until the lease of the first expires
     assert 0.5 < bench.clock.seconds - before < 1.5
     with pytest.raises(LinkError, match="Another host has taken"):
         first.read(MEMORY.start, 1)
@@ -285,7 +287,7 @@ def test_twenty_megabytes_over_datagrams(rate: float) -> None:
     carrier = bench.datagrams(rate, 11)
     link = FrameLink(carrier)
     ended = transfer(bench, link, 5_000_000, 11)
-    told(bench, carrier, link, ended)
+    report(bench, carrier, link, ended)
     assert ended == "whole"
 
 
@@ -296,5 +298,5 @@ def test_two_megabytes_over_a_line(rate: float) -> None:
     carrier = bench.line(rate, 12)
     link = FrameLink(carrier)
     ended = transfer(bench, link, 500_000, 12)
-    told(bench, carrier.line, link, ended)
+    report(bench, carrier.line, link, ended)
     assert ended == "whole"

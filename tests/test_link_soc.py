@@ -1,4 +1,4 @@
-"""The link in a small SoC, byte by byte, against plain Python: frames, sessions, the bone."""
+"""The link in a small SoC, compared byte by byte with plain Python: frames and sessions."""
 
 import os
 import signal
@@ -45,14 +45,14 @@ REGIONS = [range(MEMORY, MEMORY + 4 * WORDS), range(LOCK, LOCK + 0x800), range(0
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with connected() as made:
-        yield made
+    with connected() as connection:
+        yield connection
 
 
 @pytest.fixture
 def stalling() -> Iterator[Client]:
-    with connected(stall=11) as made:
-        yield made
+    with connected(stall=11) as connection:
+        yield connection
 
 
 def test_open_tells_what_the_device_is(client: Client) -> None:
@@ -86,7 +86,7 @@ def test_megabyte_both_ways_with_stalls(stalling: Client) -> None:
 
 
 def twin_frames(rng, twin: Twin, sessions: list[int]):
-    """Random frames for a device that is as `twin` is now, mostly sensible ones."""
+    """One random frame for a device in the state of `twin`, sensible in most cases."""
     kind = int(
         rng.choice(
             [OPEN, WRITE, READ, CLOSE, 0, 5, 0x82, 0xFF],
@@ -133,7 +133,7 @@ def twin_frames(rng, twin: Twin, sessions: list[int]):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_answers_are_those_of_the_twin(client: Client, seed: int) -> None:
-    """Thousands of random frames, in batches; at the end memory and counters are the twin's."""
+    """Thousands of random frames in batches; memory and counters must equal the twin's."""
     rng = np.random.default_rng(seed)
     twin = Twin(REGIONS, REGIONS[:1], link_soc.IDENTITY, LEASE)
     sessions = [0, *random_words(rng, 3)]
@@ -143,18 +143,18 @@ def test_answers_are_those_of_the_twin(client: Client, seed: int) -> None:
         for _ in range(50):
             fields = twin_frames(rng, twin, sessions)
             if fields[3] == CYCLES:
-                continue  # of which the twin knows nothing
+                continue  # unknown to the twin
             sent.append(frame(*fields))
             answer = twin.answer(*fields)
             twin.memory[LOCK] = twin.memory.get(LOCK, 0) & 1
             twin.locked = bool(twin.memory[LOCK])
             for address in [a for a in twin.memory if a < MEMORY and a != LOCK]:
-                del twin.memory[address]  # writes there are without effect
+                del twin.memory[address]  # writes there have no effect
             expected += [answer] if answer else []
         client.send(wire(*sent))
         taken += len(sent)
-        for came, wanted in zip(client.frames(len(expected)), expected, strict=True):
-            assert agree(came, wanted), (came, wanted)
+        for came, due in zip(client.frames(len(expected)), expected, strict=True):
+            assert agree(came, due), (came, due)
     if not twin.session:
         twin.answer(OPEN, 0, 0x77, 0)
     client.open(twin.session, take_over=1)
@@ -196,15 +196,15 @@ def test_a_lost_zero_costs_one_frame(client: Client) -> None:
     texts = [cobs(frame(WRITE, i, session, MEMORY + 4 * i, [i + 1])) for i in range(4)]
     client.send(
         b"\0" + texts[0] + b"\0" + texts[1] + b"\0" + b"\0" + texts[2] + b"\0\0" + texts[3] + b"\0"
-    )  # no zero before the second: it is nobody's
+    )  # no zero before the second: its bytes are strays
     assert [a[1] for a in client.frames(3)] == [0, 2, 3]
     assert client.counters()["stray_bytes"] == len(texts[1])
-    client.send(b"\0" + texts[1] + b"x\0" + texts[1] + b"\0")  # one zero ends and begins
+    client.send(b"\0" + texts[1] + b"x\0" + texts[1] + b"\0")  # one zero does both
     assert client.frames(1) == [(WRITTEN, 1, session, 4, ())]
 
 
 def test_order_does_not_matter_within_the_window(client: Client) -> None:
-    """Shuffled, doubled and with gaps, over many windows: each applied once, all at the end."""
+    """Shuffled, duplicated and with gaps, over many windows: each is applied exactly once."""
     rng, session = np.random.default_rng(5), 0x5E55
     client.open(session)
     twin = Twin(REGIONS, REGIONS[:1], link_soc.IDENTITY, LEASE)
@@ -231,21 +231,21 @@ def test_sequences_go_around(client: Client) -> None:
         client.send(wire(*(frame(WRITE, start + i, session, MEMORY, [start]) for i in range(1024))))
         client.codes(1024)
     assert client.read(MEMORY) == [65536 - 1024]
-    for sequence in range(-5, 5):  # five of them doubled
+    for sequence in range(-5, 5):  # five of them are duplicates
         came = client.ask(frame(WRITE, sequence, session, MEMORY, [sequence & 0xFF]))
         assert came == [(WRITTEN, sequence % 65536, session, max(0, sequence + 1), ())]
     assert client.read(MEMORY) == [4]
     assert client.counters()["frames_doubled"] == 5
 
 
-def test_a_second_host_is_told_and_may_take_over(client: Client) -> None:
+def test_a_second_host_is_reported_and_may_take_over(client: Client) -> None:
     client.open(1)
     ((kind, _, session, left, words),) = client.ask(frame(OPEN, 5, 2, 0))
     assert (kind, session, words) == (REFUSED, 2, (BUSY,))
     assert LEASE - 100_000 < left < LEASE
     assert client.open(2, take_over=1)[0] == OPENED
     assert client.ask(frame(WRITE, 0, 1, MEMORY, [1]))[0] == (REFUSED, 0, 1, MEMORY, (SESSION,))
-    assert client.ask(frame(OPEN, 0, 1, 1))[0][4] == (SESSION,)  # a late double of the first
+    assert client.ask(frame(OPEN, 0, 1, 1))[0][4] == (SESSION,)  # a late duplicate of the first
     assert client.ask(frame(CLOSE, 3, 1, 0))[0] == (CLOSED, 3, 1, 0, ())
     assert client.ask(frame(WRITE, 0, 2, MEMORY, [9]))[0] == (WRITTEN, 0, 2, 1, ())
     for _ in range(3):
@@ -257,7 +257,7 @@ def test_a_second_host_is_told_and_may_take_over(client: Client) -> None:
 
 def test_the_lease_ends(client: Client) -> None:
     client.open(7)
-    for _ in range(4):  # any right frame renews it, a refused one too
+    for _ in range(4):  # any valid frame renews it, even a refused one
         client.simulator.pass_cycles(int(0.4 * LEASE))
         assert client.ask(frame(READ, 0, 7, OUTSIDE, count=1))[0][4] == (ADDRESS,)
     client.simulator.pass_cycles(LEASE + 1000)
@@ -288,8 +288,10 @@ def test_locked_memory_is_refused_and_the_rest_is_not(client: Client) -> None:
 
 
 def line_rate(client: Client, texts: list[bytes], answers: int) -> int:
-    """Cycles between a READ of the SoC's clock before `texts` and one after; the bytes wait all in
-    the simulator's socket before it goes on."""
+    """Cycles between a READ of the SoC's clock before `texts` and one after.
+
+    All bytes are in the simulator's socket before it continues.
+    """
     clock = frame(READ, 0, client.session, CYCLES, count=1)
     os.kill(client.simulator.pid, signal.SIGSTOP)
     client.send(wire(clock, *texts, clock))
@@ -299,19 +301,19 @@ def line_rate(client: Client, texts: list[bytes], answers: int) -> int:
 
 
 def test_throughput(client: Client) -> None:
-    """At least 0.8 bytes of data a cycle, both ways, at a byte a cycle on the line."""
+    """At least 0.8 bytes of data per cycle both ways, on a line of 1 byte per cycle."""
     client.open(1)
     frames, size = 120, 1020
     words = random_words(np.random.default_rng(10), 255)
     writes = [frame(WRITE, i, 1, MEMORY, words) for i in range(frames)]
     cycles = line_rate(client, writes, frames)
     print(
-        f"written: {frames * size / cycles:.3f} bytes a cycle; the line's limit is "
+        f"written: {frames * size / cycles:.3f} bytes per cycle; the limit of the line is "
         f"{frames * size / len(wire(*writes)):.3f}"
     )
     assert frames * size >= 0.8 * cycles
     reads = [frame(READ, i, 1, MEMORY, count=255) for i in range(frames)]
     cycles = line_rate(client, reads, frames)
     sent = frames * size - 512  # what the encoder may still hold when the last READ is done
-    print(f"read: {sent / cycles:.3f} bytes a cycle")
+    print(f"read: {sent / cycles:.3f} bytes per cycle")
     assert sent >= 0.8 * cycles

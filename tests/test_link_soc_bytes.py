@@ -1,4 +1,4 @@
-"""Bytes that are no frames, in a small SoC: the bone's, strays, halves of something, noise."""
+"""Bytes outside frames, in a small SoC: UARTBone's, strays, incomplete frames, noise."""
 
 from collections.abc import Iterator
 
@@ -11,15 +11,15 @@ from tests.link_soc import MEMORY, OUTSIDE, TIMEOUT, WORDS, Client, connected, r
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with connected() as made:
-        yield made
+    with connected() as connection:
+        yield connection
 
 
-def test_the_bone_is_as_ever_without_a_session(client: Client) -> None:
+def test_uartbone_works_without_a_session(client: Client) -> None:
     rng = np.random.default_rng(6)
     for place in range(0, 2000, 200):
         words = random_words(rng, 200)
-        words[3:9] = [0] * 6  # a zero within a command is the command's
+        words[3:9] = [0] * 6  # a zero within a command belongs to it
         client.bone_write(OUTSIDE + 4 * place, words)
         assert client.bone_read(OUTSIDE + 4 * place, 200) == words
     assert client.open(1)[4][-1] == 1
@@ -28,7 +28,7 @@ def test_the_bone_is_as_ever_without_a_session(client: Client) -> None:
     assert client.bone_read(OUTSIDE + 4 * 1800, 200) == words
 
 
-def test_bytes_outside_frames_never_reach_the_bone_of_a_session(client: Client) -> None:
+def test_bytes_outside_frames_never_reach_uartbone_during_a_session(client: Client) -> None:
     client.open(1)
     client.bone_write(OUTSIDE, [0x0101_0101])  # 0x01, then the address: begins a frame with its 0
     client.send(b"\0" + bytes([1, 1, 8, 4]) + b"stray\0")
@@ -53,7 +53,7 @@ def test_a_frame_that_stops_is_given_up(client: Client) -> None:
 
 
 def fill_outside(client: Client, rng) -> list[int]:
-    """Random words in the memory that frames do not reach."""
+    """Fills the memory that frames do not reach with random words."""
     pattern = random_words(rng, WORDS)
     for place in range(0, WORDS, 128):
         client.bone_write(OUTSIDE + 4 * place, pattern[place : place + 128])
@@ -67,7 +67,7 @@ def check_outside(client: Client, pattern: list[int]) -> None:
 
 
 def test_random_bytes_do_nothing_to_a_session(client: Client) -> None:
-    """Hundreds of thousands of them; then, at once, the session goes on."""
+    """Hundreds of thousands of them; the session continues at once."""
     rng = np.random.default_rng(8)
     pattern = fill_outside(client, rng)
     client.open(1)
@@ -97,11 +97,11 @@ TAILS = [
     b"\3\0" + bytes(4),
     b"\0" + cobs(frame(OPEN, 0, 3, 0))[:9],
 ]
-"""What may be half there when silence begins: frames, the bone's commands, those to nowhere."""
+"""Incomplete frames and UARTBone commands, some to unused addresses, before a silence."""
 
 
 def test_usable_soon_after_random_bytes(client: Client) -> None:
-    """Without a session the bone has them, too: silence of 100,000 cycles is enough."""
+    """Without a session UARTBone receives them, too; a silence of 100,000 cycles is enough."""
     rng = np.random.default_rng(9)
     pattern = fill_outside(client, rng)
     client.send(rng.bytes(100_000))

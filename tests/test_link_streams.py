@@ -1,4 +1,4 @@
-"""CRC-32, COBS and the frames' receiver and sender, against zlib and plain Python."""
+"""CRC-32, COBS, frame receiver and frame sender, compared with zlib and plain Python."""
 
 import zlib
 
@@ -30,7 +30,7 @@ def texts_of(came: list[dict[str, int]]) -> list[bytes]:
 
 
 def through(dut, sent, count: int, stalls, seed: int = 1, observe=()) -> list[dict[str, int]]:
-    """What comes out of a module of which `sent` goes in."""
+    """The output of a module for the input `sent`."""
     came: list[dict[str, int]] = []
     rng, other = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     run_simulation(
@@ -45,7 +45,7 @@ def through(dut, sent, count: int, stalls, seed: int = 1, observe=()) -> list[di
 
 
 def random_texts(rng, count: int) -> list[bytes]:
-    """Of lengths from 1 on; with no zero, some, or many."""
+    """Random texts of 1 to 255 bytes with no, some or many zeros."""
     texts = []
     for _ in range(count):
         size = int(2 ** rng.uniform(0, 8))
@@ -69,7 +69,7 @@ def flipped(text: bytes, bit: int) -> bytes:
 
 @pytest.mark.parametrize("stalls", STALLS)
 def test_crc_checked_finds_flipped_bits(stalls):
-    """A few of them; all, in the SoC: test_link_soc."""
+    """Some of them; test_link_soc flips every bit."""
     text = frame(WRITE, 7, 0x1234_5678, 0x100)
     bits = range(0, 8 * len(text), 9)
     texts = [text, *(flipped(text, bit) for bit in bits), text]
@@ -105,7 +105,7 @@ def test_cobs_encodes(stalls):
 
 @pytest.mark.parametrize("stalls", STALLS)
 def test_cobs_decodes(stalls):
-    """Both forms of a last block of 254, zeros between frames, and every kind of broken code."""
+    """Both codes of a last block of 254, zeros between frames, and every kind of broken code."""
     texts = EDGES + random_texts(np.random.default_rng(4), 5)
     codes = [cobs(text) for text in texts] + [cobs(bytes([9]) * 254) + b"\x01"]
     texts = [*texts, bytes([9]) * 254]
@@ -120,7 +120,7 @@ def test_cobs_decodes(stalls):
         yield from drain(dut.source, came, goal, np.random.default_rng(5), stalls[1])
 
     shown = sum(max(1, len(decode(code) or b"")) for code in codes)
-    held = [1, 3, 3, 1, 1]  # beats that each broken code gives: its bytes, at least the last
+    held = [1, 3, 3, 1, 1]  # beats of each broken code: its bytes, at least the last
     run_simulation(
         dut,
         [feed(dut.sink, sent, np.random.default_rng(6), stalls[0]), collect(shown + sum(held) + 3)],
@@ -139,13 +139,13 @@ def count(signal, totals: dict[str, int], name: str):
 
 
 def words_of(text: bytes) -> list[tuple[int, int]]:
-    """(word, last) of a right frame as the engine gets them."""
+    """(word, last) of a valid frame as the engine receives them."""
     values = np.frombuffer(text[:-4], "<u4")
     return [(int(value), int(i == len(values) - 1)) for i, value in enumerate(values)]
 
 
 def received(texts: list[bytes], right: list[bytes], stalls) -> dict[str, int]:
-    """Feeds frames; asserts that exactly the right ones come out; returns what was counted."""
+    """Feeds frames; asserts that exactly the valid ones come out; returns the counters."""
     dut, totals = FrameReceiver(), {}
     sent = [beat for text in texts for beat in beats(text)]
     expected = [pair for text in right for pair in words_of(text)]
@@ -164,7 +164,7 @@ SHORT = frame(WRITE, 3, 0xCAFE, 0x40, [0x0102_0304])
 
 
 @pytest.mark.parametrize("stalls", STALLS)
-def test_receiver_gives_right_frames_only(stalls):
+def test_receiver_passes_valid_frames_only(stalls):
     rng = np.random.default_rng(8)
     right, texts = [], []
     for i in range(6):

@@ -1,4 +1,4 @@
-"""The gateware and its twin on the host, side by side: the same answers to the same bytes."""
+"""The gateware and its twin on the host give the same answers to the same bytes."""
 
 import socket
 from collections import Counter
@@ -26,7 +26,7 @@ MEMORY = range(
 BANK = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
 FRAMES = 2000
 WORDS = 200
-"""Of the memory that is written and read, so that they meet."""
+"""Words of memory in use: few, so that writes and reads overlap."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def made_twin() -> Twin:
 
 
 class Hosts:
-    """Frames of two quarrelling hosts, right and wrong, as bytes of the line."""
+    """Valid and invalid frames of competing hosts, as bytes on a line."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ class Hosts:
         self._sequence = 0
 
     def one(self, open_: bool, calm: bool) -> bytes:
-        """One frame, or bytes that are none while a session has been open for a while."""
+        """One frame, or stray bytes if a session has been open for a while."""
         r = self._random
         what = r.choice(
             [
@@ -120,7 +120,7 @@ class Hosts:
         return self._wire(Frame(Kind.WRITE, self._place(what), session, place, words))
 
     def _place(self, what: str) -> int:
-        """The sequence of a WRITE: mostly the next few, else one from before or far ahead."""
+        """The sequence of a WRITE: usually one of the next few, or an earlier or a distant one."""
         if what == "again":
             return (self._sequence - int(self._random.integers(5))) & 0xFFFF
         if what == "ahead":
@@ -129,7 +129,7 @@ class Hosts:
         return (self._sequence - 1 - int(self._random.integers(2))) & 0xFFFF
 
     def reset(self) -> None:
-        """A session was opened anew: its sequence begins at 0."""
+        """A new session was opened: its sequence starts at 0."""
         self._sequence = 0
 
     @staticmethod
@@ -138,7 +138,7 @@ class Hosts:
 
 
 def frames_in(data: bytes) -> list[Frame]:
-    """The frames of an answer, without what only the device can know."""
+    """The frames in an answer, without values that only the device knows."""
     found = []
     for piece in Splitter().split(data):
         frame = Frame.decode(cobs_decode(piece))
@@ -154,11 +154,11 @@ def frames_in(data: bytes) -> list[Frame]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_the_same_answers(device: socket.socket, seed: int) -> None:
-    """All is sent at once, so that no lease ends between: the twin's clock stands still."""
+    """All frames are sent at once, so no lease expires: the twin's clock stands still."""
     twin = made_twin()
     line, hosts = LineTwin(twin), Hosts(seed)
     sent, expected = b"", b""
-    calm = 0  # frames since the session changed: the device does so when it comes to it
+    calm = 0  # frames since the session changed, which the device does with a delay
     for _ in range(FRAMES):
         opened, before = twin.counters.sessions_opened, twin.open
         data = hosts.one(twin.open, calm > 8)

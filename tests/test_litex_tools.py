@@ -1,4 +1,4 @@
-"""LiteX's own tools at our SoC: RemoteClient, litex_server, litex_cli; no root, no session."""
+"""LiteX's own tools with our SoC: RemoteClient, litex_server and litex_cli, without root."""
 
 import contextlib
 import signal
@@ -32,7 +32,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def identifier(client: RemoteClient) -> str:
-    """LiteX's identifier: a character a word, up to a zero."""
+    """LiteX's identifier: one character per word, up to a zero."""
     base = BASES["identifier_mem"]
     text = "".join(chr(client.read(base + 4 * place) & 0xFF) for place in range(64))
     return text.partition("\0")[0]
@@ -54,9 +54,9 @@ def test_the_remote_client_writes_what_it_reads(simulator: Simulator, opener: Op
         assert client.read(BASE, len(words)) == words
 
 
-def test_a_command_in_two_pieces_is_not_held_back(simulator: Simulator) -> None:
-    """As LiteX writes them, by TCP's ordinary delays: the second piece waits for the receipt of
-    the first, and 40 ms of a quick simulator are UARTBone's 100 ms."""
+def test_a_command_in_two_parts_is_not_delayed(simulator: Simulator) -> None:
+    """As LiteX sends them: with TCP's default delays the second part waits until the first is
+    acknowledged, and 40 ms of a fast simulator exceed UARTBone's 100 ms."""
     magic = registers.address("magic")
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as line:
         seconds = []
@@ -76,7 +76,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def litex_server(target: str, port: int) -> Iterator[None]:
-    """LiteX's server as a process, once it listens."""
+    """Runs LiteX's server as a process; returns once it listens."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -110,8 +110,8 @@ def litex_server(target: str, port: int) -> Iterator[None]:
             process.wait()
 
 
-def test_litex_cli_tells_the_identifier(tmp_path: Path) -> None:
-    """As the README says it: `dscim sim`, `litex_server`, `litex_cli --ident` and `--regs`."""
+def test_litex_cli_prints_the_identifier(tmp_path: Path) -> None:
+    """The commands of the README: `dscim sim`, `litex_server`, `litex_cli --ident`, `--regs`."""
     simulation = subprocess.Popen(
         [DSCIM, "sim", "--rows", "16", "--columns", "4", "--quiet", "--csr-csv", "csr.csv"],
         cwd=tmp_path,
@@ -122,7 +122,7 @@ def test_litex_cli_tells_the_identifier(tmp_path: Path) -> None:
         assert simulation.stdout is not None
         target, port = simulation.stdout.readline().strip(), free_port()
         with litex_server(target, port):
-            said = [
+            outputs = [
                 subprocess.run(
                     [
                         sys.executable,
@@ -145,6 +145,6 @@ def test_litex_cli_tells_the_identifier(tmp_path: Path) -> None:
     finally:
         simulation.send_signal(signal.SIGINT)
         simulation.communicate(timeout=30)
-    assert said[0].strip("\0\n") == IDENTIFIER
-    assert f"{registers.address('magic'):#010x} : {registers.MAGIC:#010x} magic" in said[1]
-    assert f"{SPEC.hash:#010x} spec_hash" in said[1]
+    assert outputs[0].strip("\0\n") == IDENTIFIER
+    assert f"{registers.address('magic'):#010x} : {registers.MAGIC:#010x} magic" in outputs[1]
+    assert f"{SPEC.hash:#010x} spec_hash" in outputs[1]

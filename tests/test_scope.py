@@ -36,7 +36,7 @@ LONG = 600
 """Seconds; enough on a loaded machine."""
 
 
-def test_the_registers_are_where_the_host_looks_for_them() -> None:
+def test_the_registers_are_where_the_host_expects_them() -> None:
     """The registers of LiteScope itself, in its order, one word each."""
     from litescope import LiteScopeAnalyzer  # noqa: PLC0415
     from migen import Signal  # noqa: PLC0415
@@ -51,8 +51,8 @@ def test_the_registers_are_where_the_host_looks_for_them() -> None:
     assert len({probe.name for probe in PROBES}) == len(PROBES)
 
 
-def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
-    """A whole product lies between two samples: its cycles are those of the counters."""
+def test_its_samples_agree_with_the_counters(tmp_path: Path) -> None:
+    """A capture covers a whole product: its cycles equal the counters."""
     random = np.random.default_rng(4)
     x = random.integers(-128, 128, (2, 24)).astype(np.int8)
     w = random.integers(-127, 128, (24, 4)).astype(np.int8)
@@ -73,7 +73,7 @@ def test_it_sees_what_the_device_counts(tmp_path: Path) -> None:
             assert len(samples) == TAKEN
             first = int(np.argmax(column(samples, seen)))
             assert abs(first - BEFORE) <= 2  # LiteScope's queue
-        assert counted.cycles_busy < TAKEN - BEFORE  # so that one capture holds all of it
+        assert counted.cycles_busy < TAKEN - BEFORE  # so one capture holds all of it
         counted, samples = captured({"start": 1})
         with pytest.raises(UserError, match=r"The trigger was not met in 0.5 s"):
             scope.arm(Capture({"error": 9}, 0))

@@ -133,7 +133,7 @@ class FrameLink:
         most: int,
         harmless: bool,
     ) -> None:
-        """Sends all requests and takes their answers; continues in a new session after a lease."""
+        """Sends all requests and takes their answers; reopens an expired session."""
         if self._ended is not None:
             raise LinkError(f"The link to {self._carrier.name} has ended: {self._ended}")
         start = 0

@@ -34,11 +34,13 @@ def loose() -> list[str]:
 
 def graph(tree: Path = TREE) -> grimp.ImportGraph:
     """Who imports whom, of all modules of the package in the folder `tree`."""
-    sys.path.insert(0, str(tree))
+    known = {name: sys.modules.pop(name) for name in list(sys.modules) if name == "dscim"}
+    sys.path.insert(0, str(tree))  # grimp looks where Python would import it from
     try:
         return grimp.build_graph("dscim", cache_dir=None)
     finally:
         sys.path.remove(str(tree))
+        sys.modules.update(known)
 
 
 def source(module: str) -> Path:

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import shutil
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dscim.errors import SimulationError
+from dscim.files import beside
 
 OLD_SECONDS = 30 * 24 * 3600.0
 
@@ -61,15 +61,15 @@ def forget_old(pattern: str) -> None:
 
 @contextmanager
 def build_beside(home: Path) -> Iterator[Path]:
-    """An empty folder to fill, renamed to `home` when the block ends well, removed when not.
+    """An empty folder to fill. It becomes `home` when the block succeeds and is removed otherwise.
 
-    Two processes may fill the same `home` at once: what is there first stays.
+    Two processes may fill the same `home` at once: the first one to finish wins.
     """
-    beside = home.with_name(f"{home.name}.building-{os.getpid()}-{threading.get_ident()}")
-    beside.mkdir(parents=True)
-    try:
-        yield beside
-        with suppress(OSError):  # another was faster: its result is the same
-            beside.rename(home)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with beside(home) as folder:
+        folder.mkdir()
+        yield folder
+        try:
+            folder.rename(home)
+        except OSError:  # another process was faster, with the same result
+            if not home.is_dir():
+                raise

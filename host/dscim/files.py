@@ -1,11 +1,16 @@
-"""Files in and out: arrays checked on the way in, results written beside and renamed."""
+"""Reading checked arrays, and writing files that are whole or not there at all.
+
+Every file that a user keeps is written through `replacing`: beside its place, then renamed.
+"""
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,48 +63,78 @@ def check_writable(path: Path | None) -> None:
     """Raises UserError where a result could not be written in the end; None is always fine."""
     if path is None:
         return
-    folder = path.absolute().parent
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise UserError(f"'{path}' cannot be written: it is a folder.")
     if not folder.is_dir():
         raise UserError(f"'{path}' cannot be written: the folder '{folder}' does not exist.")
-    if path.is_dir() or not os.access(folder, os.W_OK):
-        reason = "it is a folder" if path.is_dir() else f"'{folder}' is not writable"
-        raise UserError(f"'{path}' cannot be written: {reason}.")
+    place = path if _is_device(path) else folder
+    if not os.access(place, os.W_OK):
+        raise UserError(f"'{path}' cannot be written: '{place}' is not writable.")
 
 
 def save_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Writes `array` as .npy under exactly this name, at once."""
-    _write(path, lambda file: np.save(file, array, allow_pickle=False))
+    """Writes `array` as .npy under exactly this name."""
+    with replacing(path) as new, new.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
 
 
-def save_json(path: Path | None, value: Any) -> None:
-    """Writes `value` as indented JSON at once; does nothing without a path."""
-    save_text(path, json.dumps(value, indent=2) + "\n")
+def save_json(path: Path | None, value: Any, indent: int = 2) -> None:
+    """Writes `value` as indented JSON; does nothing without a path."""
+    save_text(path, json.dumps(value, indent=indent) + "\n")
 
 
 def save_text(path: Path | None, text: str) -> None:
-    """Writes `text` at once; does nothing without a path."""
+    """Writes `text`; does nothing without a path."""
     if path is not None:
-        _write(path, lambda file: file.write(text.encode()))
+        save_bytes(path, text.encode())
 
 
-def save_bytes(path: Path, data: bytes) -> None:
-    """Writes `data` under exactly this name, at once."""
-    _write(path, lambda file: file.write(data))
-
-
-def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    with _beside(path) as beside, beside.open("wb") as file:
-        fill(file)
+def save_bytes(path: Path, data: bytes, *, parents: bool = False) -> None:
+    """Writes `data` under exactly this name. parents: makes missing folders first."""
+    with replacing(path, parents=parents) as new:
+        new.write_bytes(data)
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A path in the same folder that becomes `path` when the block ends well, else goes."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def replacing(path: Path, *, parents: bool = False) -> Iterator[Path]:
+    """A path to write to. It replaces `path` when the block succeeds and is removed otherwise.
+
+    It has the name of `path`, in a temporary folder beside it: a library that chooses a format by
+    the suffix, or stores the name, does the same as with `path` itself. Links are followed, and the
+    mode of an existing file is kept. A device or a pipe is written directly.
+    parents: makes missing folders first.
+    UserError with the path and the reason where the block or the replacement fails with an OSError.
+    """
+    target = path.resolve()
     try:
-        yield beside
-        os.replace(beside, path)
+        if _is_device(path):
+            yield path
+            return
+        if parents:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with beside(target) as new:
+            yield new
+            if target.exists():
+                shutil.copymode(target, new)
+            os.replace(new, target)
     except OSError as error:
-        raise UserError(f"'{path}' cannot be written: {error.strerror}.") from error
+        raise UserError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A path of the same name in a new folder beside `path`; the folder goes when the block ends.
+
+    OSError where the folder cannot be made.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{path.name}.building-", dir=path.parent))
+    try:
+        yield folder / path.name
     finally:
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_device(path: Path) -> bool:
+    """True for a device or a pipe, which must not be replaced."""
+    return path.exists() and not (path.is_file() or path.is_dir())

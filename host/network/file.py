@@ -11,7 +11,6 @@ Nothing is pickled. Equal networks give equal bytes, so the file's SHA-256 names
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.errors import UserError
+from dscim.files import save_bytes
 from dscim.gateware.specs import ProductSpec, SpecError
 from dscim.gateware.specs.base import require
 from dscim.host.network.archive import unzip_arrays, zip_arrays
@@ -57,14 +57,8 @@ DAMAGE = (
 
 
 def save(network: Network, path: Path) -> None:
-    """Write the network file; it is written beside and renamed, so never half there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_bytes(pack(network))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write the network file, and its folder where there is none; UserError where it cannot."""
+    save_bytes(path, pack(network), parents=True)
 
 
 def load(path: Path) -> Network:

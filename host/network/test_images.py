@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dscim.files import save_bytes
 from dscim.host.network.archive import zip_arrays
 from dscim.host.network.datasets import Dataset
 
@@ -22,12 +23,8 @@ def as_integers(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
 
 def write(data: Dataset, path: Path) -> None:
     """Write the first images of the test set; equal data give equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        zip_arrays(
-            {
-                "images": data.test_images[:COUNT, :, :, 0],
-                "labels": data.test_labels[:COUNT].astype(np.uint8),
-            }
-        )
-    )
+    arrays = {
+        "images": data.test_images[:COUNT, :, :, 0],
+        "labels": data.test_labels[:COUNT].astype(np.uint8),
+    }
+    save_bytes(path, zip_arrays(arrays), parents=True)

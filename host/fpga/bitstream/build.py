@@ -17,6 +17,7 @@ from dscim.boards.parts import Part
 from dscim.boards.soc import SYS, Setup, elaborate, lowered
 from dscim.cache import build_beside, cache_folder, digest, forget_old
 from dscim.errors import UserError
+from dscim.files import replacing, save_json
 from dscim.host.fpga.bitstream.families import FAMILIES, Family
 from dscim.host.fpga.bitstream.flow import STEPS, Built, Elaborated, Flow, TimingMissed
 from dscim.host.fpga.bitstream.timing import MEGA
@@ -98,13 +99,13 @@ class Builder:
         setup = self.order.setup
         made = elaborated(setup, self._say, steps=1)
         for path in made.folder.iterdir():
-            _replace(path, self.order.folder / path.name)
+            _copy(path, self.order.folder / path.name)
         facts = (
             {"command": self.order.command}
             | _identity(setup)
             | {"built": False, "clocks": made.clocks}
         )
-        _write(self.order.folder / FACTS, json.dumps(facts, indent=2) + "\n")
+        save_json(self.order.folder / FACTS, facts)
         return facts
 
 
@@ -171,33 +172,16 @@ def _hand_over(folder: Path, built: Built, facts: dict[str, Any]) -> None:
     """Puts logs, bitstream and facts into `folder`; the facts, last, make the bitstream valid."""
     (folder / FACTS).unlink(missing_ok=True)
     for name, path in built.logs().items():
-        _replace(path, folder / name)
+        _copy(path, folder / name)
     bitstream = built.bitstream
-    _replace(bitstream, folder / bitstream.name)
+    _copy(bitstream, folder / bitstream.name)
     facts["sha256"] = hashlib.sha256(bitstream.read_bytes()).hexdigest()
-    _write(folder / FACTS, json.dumps(facts, indent=2) + "\n")
+    save_json(folder / FACTS, facts)
 
 
-def _replace(source: Path, target: Path) -> None:
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        shutil.copy(source, beside)
-        os.replace(beside, target)
-    except OSError as error:
-        raise UserError(f"'{target}' cannot be written: {error.strerror}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _write(target: Path, text: str) -> None:
-    beside = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        beside.write_text(text)
-        os.replace(beside, target)
-    except OSError as error:
-        raise UserError(f"'{target}' cannot be written: {error.strerror}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as new:
+        shutil.copy(source, new)
 
 
 @contextlib.contextmanager

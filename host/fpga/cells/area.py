@@ -12,6 +12,7 @@ from pathlib import Path
 
 from migen import ClockDomain
 
+from dscim.files import save_json
 from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec
@@ -105,8 +106,7 @@ def main() -> None:
             f"{row['block_ram']:6}",
             flush=True,
         )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    save_json(options.json, rows, indent=1)
 
 
 if __name__ == "__main__":

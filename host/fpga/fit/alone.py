@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import os
 import sys
 import tempfile
 from functools import reduce
@@ -15,6 +14,7 @@ from dscim.boards import find_board
 from dscim.boards.sizes import SMALL
 from dscim.boards.soc import SYS, Setup, elaborate
 from dscim.errors import UserError
+from dscim.files import save_json
 from dscim.gateware.specs import SpecError
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.bitstream.flow import Elaborated, Flow
@@ -56,9 +56,7 @@ def write_placed(rows: list[Placed], command: str, path: Path = TABLE) -> None:
         }
         for row in rows
     ]
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps({"command": command, "rows": made}, indent=1) + "\n")
-    os.replace(beside, path)
+    save_json(path, {"command": command, "rows": made}, indent=1)
 
 
 def place(design: Design, say: Say, tick: Progress) -> Placed:

@@ -9,13 +9,13 @@ started again at any time. A design whose gateware changed is measured anew by -
 import argparse
 import dataclasses
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from dscim.boards.sizes import LARGE, SMALL
 from dscim.boards.soc import TOP
+from dscim.files import save_json
 from dscim.gateware.specs import MacroSpec
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.bitstream.step import Step, run_step
@@ -87,7 +87,8 @@ def read_table(path: Path = TABLE) -> list[Measured]:
 
 def write_table(rows: list[Measured], path: Path = TABLE) -> None:
     """Replaces the table, whole or not at all."""
-    text = json.dumps(
+    save_json(
+        path,
         {
             "command": COMMAND,
             "rows": [
@@ -105,9 +106,6 @@ def write_table(rows: list[Measured], path: Path = TABLE) -> None:
         },
         indent=1,
     )
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text + "\n")
-    os.replace(beside, path)
 
 
 def synthesise(design: Design) -> Measured:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
+from dscim.files import save_text
 from dscim.host.research.prune.space import Structure
 
 FORMAT = "dscim structure search"
@@ -60,6 +61,4 @@ class Cache:
         except (ValueError, TypeError) as error:
             raise UserError(f"'{path}' is damaged: {error}; remove it.") from error
         if whole != text:
-            beside = path.with_name(path.name + ".part")
-            beside.write_text(whole)
-            os.replace(beside, path)
+            save_text(path, whole)

@@ -1,6 +1,6 @@
 """A trained plain network as files that need nothing of this project: torch.export and ONNX."""
 
-import os
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dscim.errors import UserError
+from dscim.files import save_bytes
 from dscim.host.research.prune.operations import Kind, Operation, operations
 from dscim.host.research.prune.plain import PlainNet
 
@@ -25,9 +26,9 @@ def save_torch(net: PlainNet, path: Path) -> None:
     program = torch.export.export(
         net.eval(), (torch.zeros(2, channels, height, width),), dynamic_shapes=({0: batch},)
     )
-    beside = path.with_name(f".part-{path.name}")
-    torch.export.save(program, beside)
-    os.replace(beside, path)
+    data = io.BytesIO()
+    torch.export.save(program, data)
+    save_bytes(path, data.getvalue())
 
 
 def save_onnx(net: PlainNet, path: Path) -> None:
@@ -60,9 +61,7 @@ def save_onnx(net: PlainNet, path: Path) -> None:
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
     onnx.checker.check_model(model)
-    beside = path.with_name(f".part-{path.name}")
-    beside.write_bytes(model.SerializeToString())
-    os.replace(beside, path)
+    save_bytes(path, model.SerializeToString())
 
 
 def _arrays(net: PlainNet) -> Iterator[tuple[str, Tensor]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
+from dscim.files import replacing
 
 
 def losses(history: Sequence[Mapping[str, float]], title: str, path: Path) -> None:
@@ -74,10 +75,6 @@ def _figure(path: Path) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Writes the figure beside, then renames."""
-    beside = path.with_name(f".part-{path.name}")
-    try:
-        figure.savefig(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Writes the figure."""
+    with replacing(path) as new:
+        figure.savefig(new)

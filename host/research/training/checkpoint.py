@@ -1,6 +1,6 @@
 """Checkpoints: the state of a training after an epoch, in one file, never half written."""
 
-import os
+import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,15 @@ from typing import Any
 import torch
 
 from dscim.errors import UserError
+from dscim.files import save_bytes
 from dscim.host.research.training.recipe import Recipe
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint beside `path`, then rename it, so that none is ever half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    torch.save(state, beside)
-    os.replace(beside, path)
+    """Write a checkpoint, whole or not at all; UserError where it cannot be written."""
+    data = io.BytesIO()  # torch reports a full disk as a RuntimeError without a reason
+    torch.save(state, data)
+    save_bytes(path, data.getvalue(), parents=True)
 
 
 def restore(path: Path) -> dict[str, Any]:

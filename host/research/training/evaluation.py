@@ -9,7 +9,6 @@ again, so the command goes on where it was stopped.
 """
 
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from rich.progress import (
 )
 
 from dscim.errors import UserError
+from dscim.files import save_json
 from dscim.gateware.specs import VARIANTS, ProductSpec
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 from dscim.host.network.datasets import Dataset
@@ -128,7 +128,7 @@ def _measure(
 
 
 def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
-    """Write the results beside `path`, then rename."""
+    """Write the results."""
     report = {
         "command": "python -m dscim.host.research.training evaluate",
         "data": f"{data.name} test set",
@@ -141,9 +141,7 @@ def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
         },
         "results": results,
     }
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(report, indent=1) + "\n")
-    os.replace(beside, path)
+    save_json(path, report, indent=1)
 
 
 def _name(spec: ProductSpec) -> str:

@@ -159,6 +159,10 @@ def test_taps_are_maximal(taps):
             "MacroSpec has no field row; its fields are rows, "
             "columns, or_width, form, lanes, sequence, signed.",
         ),
+        (
+            lambda: MacroSpec.from_json({"signed": ["split", 3]}),
+            "MacroSpec has the field signed of ('split', 3), which is not tuple[str, ...].",
+        ),
         (lambda: MacroSpec.from_json([1]), "MacroSpec needs a JSON object, not [1]."),
     ],
 )

@@ -1,7 +1,7 @@
 """The sequences of sample points: two LFSRs, van der Corput counters, or tables of thresholds."""
 
 import dataclasses
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,8 @@ class SequenceSpec(Spec):
            bits; a hit counts 2**-shift of what it does in the other sequences, shift 0..3.
     """
 
+    later: ClassVar[tuple[str, ...]] = ("table",)
+
     kind: str = "counter"
     taps: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -112,11 +114,6 @@ class SequenceSpec(Spec):
                 all(value in range(256) for value in flat) and flat[::2] == sorted(flat[::2]),
                 f"The thresholds of {len(points)} points are not within 0..255, p rising.",
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """As for any spec, but without a table where there is none: as older files have it."""
-        plain = super().to_json()
-        return plain if self.table else {k: v for k, v in plain.items() if k != "table"}
 
     def refusal(self, samples: int) -> str | None:
         """Why there are no `samples` points a region, as one sentence; None where there are."""

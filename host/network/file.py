@@ -21,23 +21,22 @@ import numpy.typing as npt
 
 from dscim.errors import UserError
 from dscim.files import save_bytes
-from dscim.gateware.specs import ProductSpec, SpecError
-from dscim.gateware.specs.base import require
+from dscim.gateware.specs import SpecError
+from dscim.gateware.specs.base import fields_of, require, revive
 from dscim.host.network.archive import unzip_arrays, zip_arrays
 from dscim.host.network.network import Network
 from dscim.host.network.node import Node
 from dscim.host.network.nodes import KINDS
-from dscim.host.network.typed import check_fields
 
 FORMAT = "dscim network"
 VERSION = 1
 
 LATER = ("single_rounding",)
-"""Fields of nodes that the first files had not: written only where they are not their default,
-so that equal networks keep their bytes."""
+"""Fields of nodes that the first files lack: written only where they do not have their default, so
+that equal networks keep their bytes."""
 
-MOST_NODES = 10_000
-"""The most nodes of a network that is read."""
+MAX_NODES = 10_000
+"""The limit on the nodes of a network that is read."""
 
 DAMAGE = (
     SpecError,
@@ -113,12 +112,11 @@ def pack(network: Network) -> bytes:
     arrays: dict[str, npt.NDArray[Any]] = {}
     for index, node in enumerate(network.nodes):
         plain: dict[str, Any] = {"kind": type(node).__name__}
-        for item in dataclasses.fields(node):
-            value = getattr(node, item.name)
+        for name, value in fields_of(node, LATER).items():
             if isinstance(value, np.ndarray):
-                arrays[f"{index}.{item.name}"] = value
-            elif item.name not in LATER or value != item.default:
-                plain[item.name] = value
+                arrays[f"{index}.{name}"] = value
+            else:
+                plain[name] = value
         header["nodes"].append(plain)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return zip_arrays({"header": np.frombuffer(text.encode(), np.uint8), **arrays})
@@ -126,13 +124,8 @@ def pack(network: Network) -> bytes:
 
 def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Network:
     """The network that header and arrays describe."""
-    fields = {
-        name: _tuples(header[name])
-        for name in ("name", "shape", "scale", "zero", "classes", "provenance")
-    }
-    check_fields("The header", Network, fields)
     count = len(header["nodes"])
-    require(count <= MOST_NODES, f"It has {count} nodes; {MOST_NODES} are the most.")
+    require(count <= MAX_NODES, f"It has {count} nodes, more than the limit of {MAX_NODES}.")
     held: dict[str, dict[str, npt.NDArray[Any]]] = {}
     for name, array in arrays.items():
         index, _, field = name.partition(".")
@@ -140,10 +133,9 @@ def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Net
     nodes = tuple(
         _node(index, plain, held.pop(str(index), {})) for index, plain in enumerate(header["nodes"])
     )
-    network = Network(
-        **fields | {"scale": float(fields["scale"])},
-        nodes=nodes,
-        arithmetic=ProductSpec.from_json(header["arithmetic"]),
+    names = [field.name for field in dataclasses.fields(Network)]
+    network = revive(
+        "The header", Network, {name: header[name] for name in names} | {"nodes": nodes}
     )
     held.pop("header")
     require(not held, f"It holds arrays of no node: {', '.join(sorted(held))[:80]}.")
@@ -157,12 +149,5 @@ def _node(index: int, plain: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
             f"Node {index} is of the unknown kind {str(plain.get('kind'))[:40]!r}; "
             f"this program knows {', '.join(KINDS)}."
         )
-    kind = KINDS[plain["kind"]]
-    fields = {name: _tuples(value) for name, value in plain.items() if name != "kind"} | arrays
-    check_fields(f"Node {index}", kind, fields)
-    return kind(**fields)
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples, at every depth."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    fields = {name: value for name, value in plain.items() if name != "kind"}
+    return revive(f"Node {index}", KINDS[plain["kind"]], fields | arrays)

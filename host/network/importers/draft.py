@@ -9,7 +9,7 @@ import numpy as np
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SpecError
 from dscim.host.network import INPUT, Network, Node, Shape, Weighted
-from dscim.host.network.file import MOST_NODES
+from dscim.host.network.file import MAX_NODES
 from dscim.host.network.importers.fold import fold
 from dscim.host.network.importers.scales import Quantity
 
@@ -32,8 +32,8 @@ class Draft:
 
     def add(self, node: Node, shape: Shape, source: str) -> str:
         """Takes in a node whose output has `shape` and is the file's `source`; its name."""
-        if len(self.nodes) >= MOST_NODES:
-            raise UserError(f"it has more than {MOST_NODES} operators.")
+        if len(self.nodes) >= MAX_NODES:
+            raise UserError(f"it has more than {MAX_NODES} operators.")
         self.nodes.append(node)
         self.shapes[node.name] = shape
         self.quantities[node.name] = Quantity(node.output_scale, node.output_zero)

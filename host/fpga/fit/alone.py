@@ -15,7 +15,7 @@ from dscim.boards.sizes import SMALL
 from dscim.boards.soc import SYS, Setup, elaborate
 from dscim.errors import UserError
 from dscim.files import save_json
-from dscim.gateware.specs import SpecError
+from dscim.gateware.specs import Spec, SpecError
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.bitstream.flow import Elaborated, Flow
 from dscim.host.fpga.bitstream.tools import find_tools
@@ -28,7 +28,7 @@ ASKED = 100e6
 
 
 @dataclasses.dataclass(frozen=True)
-class Placed:
+class Placed(Spec):
     """megahertz: that the macro reached. path: its worst. seconds: of place and route."""
 
     design: Design
@@ -41,22 +41,12 @@ class Placed:
 def read_placed(path: Path = TABLE) -> list[Placed]:
     """All that was placed."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [Placed(**{**row, "design": Design.from_json(row["design"])}) for row in rows]
+    return [Placed.from_json(row) for row in rows]
 
 
 def write_placed(rows: list[Placed], command: str, path: Path = TABLE) -> None:
     """Replaces the table, whole or not at all."""
-    made = [
-        {
-            "design": row.design.to_json(),
-            "megahertz": row.megahertz,
-            "path": row.path,
-            "seconds": row.seconds,
-            "nextpnr": row.nextpnr,
-        }
-        for row in rows
-    ]
-    save_json(path, {"command": command, "rows": made}, indent=1)
+    save_json(path, {"command": command, "rows": [row.to_json() for row in rows]}, indent=1)
 
 
 def place(design: Design, say: Say, tick: Progress) -> Placed:

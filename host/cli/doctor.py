@@ -19,8 +19,8 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     report = report_of(options)
     findings = examine()
-    report.table(["tool", "found", "serves", "for", "mend with"], [_row(f) for f in findings])
-    missing = [f.tool for f in findings if f.required and not f.serves]
+    report.table(["tool", "found", "OK", "needed for", "fix"], [_row(f) for f in findings])
+    missing = [f.tool for f in findings if f.required and not f.ok]
     report.say("")
     report.say(
         f"Missing for `dscim demo`: {', '.join(missing)}."
@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    serves = "yes" if finding.serves else "NO, required" if finding.required else "no"
-    return finding.tool, finding.version or "-", serves, finding.use, finding.mend
+    ok = "yes" if finding.ok else "NO, required" if finding.required else "no"
+    return finding.tool, finding.version or "-", ok, finding.use, finding.fix

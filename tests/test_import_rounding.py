@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscim.host.network.importers.rounding import nearest_scaling, reach
+from dscim.host.network.importers.scales import nearest_scaling, reach
 from dscim.host.network.scaling import quantise_multiplier
 from tests.integers import half_away, scale_once, scale_twice
 

@@ -1,18 +1,24 @@
-"""An imported network against the runtime that its file was made for, node by node."""
+"""An imported network and the runtime that its file was made for, compared node by node.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A runtime takes the network's own int8 and gives, for each image, the int8 of INPUT and of each
+node, (H, W, C); uint8 is shifted by 128. A node without integers in the runtime is left out.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dscim.arrays import Int8
 from dscim.errors import UserError
-from dscim.host.network import Evaluator, check_images
+from dscim.host.network import Evaluator, Shape, check_images
 from dscim.host.network.evaluate import BATCH
 from dscim.host.network.importers.draft import Imported
-from dscim.host.network.importers.runtimes import runtime
+
+Runtime = Callable[[bytes, Imported, Int8], Iterator[dict[str, Int8]]]
 
 
 @dataclass
@@ -26,12 +32,7 @@ class Compared:
 
     def to_json(self) -> dict[str, Any]:
         """As an object of the report."""
-        return {
-            "name": self.name,
-            "outputs": self.outputs,
-            "differing": self.differing,
-            "greatest": self.greatest,
-        }
+        return asdict(self)
 
 
 def compare(
@@ -70,3 +71,110 @@ def _count(result: Compared, ours: Int8, theirs: Int8) -> None:
     result.outputs += off.size
     result.differing += int(np.count_nonzero(off))
     result.greatest = max(result.greatest, int(off.max()))
+
+
+def litert(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
+    """LiteRT with its reference kernels and no delegate."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
+
+    runner = Interpreter(
+        model_content=data,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+    )
+    runner.allocate_tensors()
+    entry = runner.get_input_details()[0]
+    indices = {item["name"]: item["index"] for item in runner.get_tensor_details()}
+    shapes = imported.network.shapes()
+    for image in images:
+        given = _outside(imported, image, np.dtype(entry["dtype"]))
+        runner.set_tensor(entry["index"], given.reshape(entry["shape"]))
+        runner.invoke()
+        yield {
+            node: _inside(runner.get_tensor(indices[source])).reshape(shapes[node])
+            for node, source in imported.sources.items()
+        }
+
+
+def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
+    """onnxruntime on one core, with the kernels that it chooses."""
+    import onnx  # noqa: PLC0415
+    import onnxruntime  # noqa: PLC0415
+
+    from dscim.host.network.importers.onnx_file import read  # noqa: PLC0415
+    from dscim.host.network.importers.onnx_qdq import input_layout  # noqa: PLC0415
+
+    graph = read(data)
+    layout, shapes = input_layout(graph), imported.network.shapes()
+    model = onnx.ModelProto.FromString(data)
+    wanted = list(dict.fromkeys(imported.sources.values()))
+    there = {item.name for item in model.graph.output} | {graph.input[0]}
+    model.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in wanted if name not in there
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    runner = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, ["CPUExecutionProvider"]
+    )
+    kind = {"FLOAT": "f4", "INT8": "i1", "UINT8": "u1"}[graph.input[1]]
+    order = ["hwc".index(letter) for letter in layout.order]
+    for image in images:
+        given = _outside(imported, image, np.dtype(kind)).transpose(order)[None]
+        if layout.flat:
+            given = given.reshape(1, -1)
+        names = [name for name in wanted if name != graph.input[0]]
+        made = dict(zip(names, runner.run(names, {graph.input[0]: given}), strict=True))
+        made.setdefault(graph.input[0], given)
+        yield {
+            node: _image(_inside(made[source]), shapes[node])
+            for node, source in imported.sources.items()
+            if made[source].dtype.kind in "iu"
+        }
+
+
+RUNTIMES: dict[str, Runtime] = {"TensorFlow Lite INT8": litert, "ONNX QDQ": onnxruntime}
+"""By the format that an import's provenance tells."""
+
+
+def runtime(imported: Imported) -> Runtime:
+    """The runtime for the file that was imported; UserError where it is not installed."""
+    made = RUNTIMES[imported.network.provenance["import"]["format"]]
+
+    def run(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
+        try:
+            yield from made(data, imported, images)
+        except ImportError as error:
+            raise UserError(
+                f"comparing needs the Python package {error.name!r}; install it with "
+                "`pip install 'dscim[compare]'`."
+            ) from error
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(f"{made.__name__} does not run the file: {reason}.") from error
+
+    return run
+
+
+def _outside(imported: Imported, image: Int8, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """An image as the file takes it."""
+    if kind == np.uint8:
+        return image.view(np.uint8) ^ np.uint8(128)
+    if kind == np.float32:
+        real = image.astype(np.float64) - imported.network.zero
+        return (real * imported.network.scale).astype(np.float32)
+    return image
+
+
+def _inside(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A tensor as the network has it: uint8 less 128."""
+    return (values ^ np.uint8(128)).view(np.int8) if values.dtype == np.uint8 else values
+
+
+def _image(values: Int8, shape: Shape) -> Int8:
+    """(H, W, C) of (1, C, H, W), of (1, H, W, C), or of (1, K) in the order C, H, W."""
+    height, width, channels = shape
+    if values.shape[1:] == shape and values.shape[1:] != (channels, height, width):
+        return values.reshape(shape)
+    return values.reshape(channels, height, width).transpose(1, 2, 0)

@@ -7,20 +7,20 @@ import numpy as np
 
 from dscim.host.network import Pad, Reshape, Shape
 from dscim.host.network.importers.onnx_file import Operator
+from dscim.host.network.importers.onnx_importer import OnnxImporter
 from dscim.host.network.importers.onnx_values import Activation, Fixed, Layout, Simple, Value
-from dscim.host.network.importers.onnx_walk import Walk
 from dscim.host.network.node import Padding
 
 
-def pad(walk: Walk, operator: Operator) -> Value:
+def pad(importer: OnnxImporter, operator: Operator) -> Value:
     """Pad of height and width with 0."""
-    given = walk.image(operator)
+    given = importer.image(operator)
     pads = operator.attributes.get("pads")
-    if walk.given(operator, 1):
-        pads = walk.numbers(operator, 1, "pads").ravel().tolist()
+    if importer.given(operator, 1):
+        pads = importer.numbers(operator, 1, "pads").ravel().tolist()
     value = (
-        walk.numbers(operator, 2, "value")
-        if walk.given(operator, 2)
+        importer.numbers(operator, 2, "value")
+        if importer.given(operator, 2)
         else np.array(operator.attributes.get("value", 0.0))
     )
     mode = operator.attributes.get("mode", b"constant")
@@ -31,9 +31,9 @@ def pad(walk: Walk, operator: Operator) -> Value:
         or min(pads) < 0
         or mode != b"constant"
         or value.any()
-        or walk.given(operator, 3)
+        or importer.given(operator, 3)
     ):
-        walk.refuse(
+        importer.refuse(
             operator,
             f"pads by {pads} in the mode {mode.decode()!r}; only height and "
             "width can be padded, with 0",
@@ -49,47 +49,49 @@ def pad(walk: Walk, operator: Operator) -> Value:
     )
 
 
-def flatten(walk: Walk, operator: Operator) -> Value:
+def flatten(importer: OnnxImporter, operator: Operator) -> Value:
     """Flatten of all dimensions after the batch."""
     if operator.attributes.get("axis", 1) != 1:
-        walk.refuse(operator, f"is at axis {operator.attributes['axis']}; only 1 is known")
-    return _moved(walk, operator, lambda layout: Layout(layout.shape, layout.order, True))
+        importer.refuse(operator, f"is at axis {operator.attributes['axis']}; only 1 is known")
+    return _moved(importer, operator, lambda layout: Layout(layout.shape, layout.order, True))
 
 
-def reshape(walk: Walk, operator: Operator) -> Value:
+def reshape(importer: OnnxImporter, operator: Operator) -> Value:
     """Reshape, Squeeze and Unsqueeze that make one dimension of all, or an image of one."""
     if operator.kind == "Reshape":
-        if walk.given(operator, 1) and operator.inputs[1] not in walk.values:
-            walk.refuse(
+        if importer.given(operator, 1) and operator.inputs[1] not in importer.values:
+            importer.refuse(
                 operator,
                 f"has a shape {operator.inputs[1]!r} that is computed; export "
                 "with fixed sizes, or simplify the graph first",
             )
-        sizes = walk.numbers(operator, 1, "shape").ravel().tolist()
-        return _moved(walk, operator, lambda layout: _reshaped(walk, operator, layout, sizes))
-    return _moved(walk, operator, lambda layout: _squeezed(walk, operator, layout))
+        sizes = importer.numbers(operator, 1, "shape").ravel().tolist()
+        return _moved(
+            importer, operator, lambda layout: _reshaped(importer, operator, layout, sizes)
+        )
+    return _moved(importer, operator, lambda layout: _squeezed(importer, operator, layout))
 
 
-def transpose(walk: Walk, operator: Operator) -> Value:
+def transpose(importer: OnnxImporter, operator: Operator) -> Value:
     """Transpose of an activation's dimensions, which its integers do not notice."""
-    value = walk.value(operator, 0)
+    value = importer.value(operator, 0)
     order = tuple(int(axis) for axis in operator.attributes.get("perm", ()))
     if isinstance(value, Fixed) and sorted(order) == list(range(value.values.ndim)):
         return value.transposed(order)
     if sorted(order) != [0, 1, 2, 3] or order[0] != 0:
-        walk.refuse(operator, f"is by {order}; the batch must stay first, of 4 dimensions")
+        importer.refuse(operator, f"is by {order}; the batch must stay first, of 4 dimensions")
 
     def turned(layout: Layout) -> Layout:
         if layout.flat:
-            walk.refuse(operator, "transposes a flat tensor")
+            importer.refuse(operator, "transposes a flat tensor")
         return Layout(layout.shape, "".join(layout.order[axis - 1] for axis in order[1:]))
 
-    return _moved(walk, operator, turned)
+    return _moved(importer, operator, turned)
 
 
-def _moved(walk: Walk, operator: Operator, change: Callable[[Layout], Layout]) -> Value:
+def _moved(importer: OnnxImporter, operator: Operator, change: Callable[[Layout], Layout]) -> Value:
     """An activation in another layout; where its shape changes, a Reshape makes it."""
-    given = walk.activation(operator)
+    given = importer.activation(operator)
     layout = change(given.layout)
     if layout.shape == given.layout.shape:
         return Activation(given.name, given.quantity, layout)
@@ -101,17 +103,19 @@ def _moved(walk: Walk, operator: Operator, change: Callable[[Layout], Layout]) -
     )
 
 
-def _reshaped(walk: Walk, operator: Operator, layout: Layout, sizes: Sequence[int]) -> Layout:
+def _reshaped(
+    importer: OnnxImporter, operator: Operator, layout: Layout, sizes: Sequence[int]
+) -> Layout:
     """The layout that Reshape to `sizes` makes."""
     count = math.prod(layout.shape)
     if operator.attributes.get("allowzero", 0) or not sizes or sizes[0] not in (0, 1, -1):
-        walk.refuse(operator, f"is to {list(sizes)}; the batch of 1 must stay first")
+        importer.refuse(operator, f"is to {list(sizes)}; the batch of 1 must stay first")
     rest = [int(size) for size in sizes[1:]]
     known = math.prod(size for size in rest if size > 0)
     if rest.count(-1) == 1 and known and count % known == 0:
         rest[rest.index(-1)] = count // known
     if len(rest) not in (1, 3) or min(rest) < 1 or math.prod(rest) != count:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"is of {layout.shape} to {list(sizes)}; one dimension of all, or an image, is known",
         )
@@ -120,27 +124,27 @@ def _reshaped(walk: Walk, operator: Operator, layout: Layout, sizes: Sequence[in
     shape = (rest[1], rest[2], rest[0])
     if shape == layout.shape and layout.order == "chw":
         return Layout(shape)
-    return Layout(_image(walk, operator, layout, shape))
+    return Layout(_image(importer, operator, layout, shape))
 
 
-def _squeezed(walk: Walk, operator: Operator, layout: Layout) -> Layout:
+def _squeezed(importer: OnnxImporter, operator: Operator, layout: Layout) -> Layout:
     """The layout that Squeeze or Unsqueeze of height and width makes."""
     axes = operator.attributes.get("axes")
-    if walk.given(operator, 1):
-        axes = walk.numbers(operator, 1, "axes").ravel().tolist()
+    if importer.given(operator, 1):
+        axes = importer.numbers(operator, 1, "axes").ravel().tolist()
     if layout.shape[:2] != (1, 1) or sorted(int(axis) % 4 for axis in axes or ()) != [2, 3]:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"is over the axes {axes} of {layout.shape}; only a height and width of 1 are known",
         )
     return Layout(layout.shape, flat=operator.kind == "Squeeze")
 
 
-def _image(walk: Walk, operator: Operator, layout: Layout, shape: Shape) -> Shape:
+def _image(importer: OnnxImporter, operator: Operator, layout: Layout, shape: Shape) -> Shape:
     """The image's shape, where its integers lie as they do now."""
     in_order = layout.shape[:2] == (1, 1) or layout.order == "hwc" or layout.shape[2] == 1
     if not in_order or (shape[2] != 1 and shape[:2] != (1, 1)):
-        walk.refuse(
+        importer.refuse(
             operator,
             f"is of {layout.shape} to an image of {shape}, which would move "
             "its channels; reshape before the network",

@@ -4,30 +4,38 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from dscim.host.network import Add, Requantise, Softmax
+from dscim.host.network import Add, AveragePool, MaxPool, Mean, Requantise, Softmax
 from dscim.host.network.importers.onnx_file import Operator
+from dscim.host.network.importers.onnx_importer import OnnxImporter, finite
 from dscim.host.network.importers.onnx_layouts import flatten, pad, reshape, transpose
-from dscim.host.network.importers.onnx_pools import (
-    average_pool,
-    global_average_pool,
-    max_pool,
-    reduce_mean,
+from dscim.host.network.importers.onnx_products import (
+    batch_normalization,
+    biased,
+    conv,
+    gemm,
+    sides,
+    window,
 )
-from dscim.host.network.importers.onnx_products import batch_normalization, biased, conv, gemm
-from dscim.host.network.importers.onnx_values import Pending, Product, Simple, Value
-from dscim.host.network.importers.onnx_walk import Walk, finite
+from dscim.host.network.importers.onnx_values import (
+    Activation,
+    Layout,
+    Pending,
+    Product,
+    Simple,
+    Value,
+)
 from dscim.host.network.scaling import add_factors, quantise_multiplier, softmax_table
 
 
-def add(walk: Walk, operator: Operator) -> Value:
+def add(importer: OnnxImporter, operator: Operator) -> Value:
     """Add of two activations, or of a bias to a product that is not quantised yet."""
     for mine, other in ((0, 1), (1, 0)):
-        value = walk.value(operator, mine)
+        value = importer.value(operator, mine)
         if isinstance(value, Product):
-            return biased(walk, operator, value, walk.numbers(operator, other, "summand"))
-    first, second = walk.activation(operator), walk.activation(operator, 1)
+            return biased(importer, operator, value, importer.numbers(operator, other, "summand"))
+    first, second = importer.activation(operator), importer.activation(operator, 1)
     if first.layout != second.layout:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"adds tensors of {first.layout.shape} and {second.layout.shape}; "
             "broadcasting is not known",
@@ -47,29 +55,29 @@ def add(walk: Walk, operator: Operator) -> Value:
     return Simple((first, second), first.layout, make=make)
 
 
-def relu(walk: Walk, operator: Operator) -> Value:
+def relu(importer: OnnxImporter, operator: Operator) -> Value:
     """Relu: bounded by 0."""
-    return _bounded(walk, operator, 0.0, None)
+    return _bounded(importer, operator, 0.0, None)
 
 
-def clip(walk: Walk, operator: Operator) -> Value:
+def clip(importer: OnnxImporter, operator: Operator) -> Value:
     """Clip: bounded by constants."""
     bounds = []
     for position, name in ((1, "min"), (2, "max")):
         value = operator.attributes.get(name)
-        if walk.given(operator, position):
-            numbers = walk.numbers(operator, position, name)
+        if importer.given(operator, position):
+            numbers = importer.numbers(operator, position, name)
             value = float(numbers.ravel()[0]) if numbers.size == 1 else math.nan
         bounds.append(finite(value))
-    return _bounded(walk, operator, bounds[0], bounds[1])
+    return _bounded(importer, operator, bounds[0], bounds[1])
 
 
-def softmax(walk: Walk, operator: Operator) -> Value:
+def softmax(importer: OnnxImporter, operator: Operator) -> Value:
     """Softmax over the channels of one position."""
-    given = walk.activation(operator)
+    given = importer.activation(operator)
     axis = int(operator.attributes.get("axis", -1))
     if given.layout.shape[:2] != (1, 1) or axis not in (1, -1):
-        walk.refuse(
+        importer.refuse(
             operator,
             f"is over axis {axis} of {given.layout.shape}; only the channels of "
             "one position are known",
@@ -78,19 +86,21 @@ def softmax(walk: Walk, operator: Operator) -> Value:
     return Simple((given,), given.layout, make=lambda fields: Softmax(**fields, table=table))
 
 
-def same(walk: Walk, operator: Operator) -> Value:
+def same(importer: OnnxImporter, operator: Operator) -> Value:
     """Identity, and Dropout, which does nothing after training."""
-    return walk.value(operator, 0)
+    return importer.value(operator, 0)
 
 
-def _bounded(walk: Walk, operator: Operator, low: float | None, high: float | None) -> Value:
+def _bounded(
+    importer: OnnxImporter, operator: Operator, low: float | None, high: float | None
+) -> Value:
     """What is pending, with bounds; of an activation, a requantisation with bounds."""
     if any(bound is not None and math.isnan(bound) for bound in (low, high)):
-        walk.refuse(operator, "has bounds that are no numbers")
-    value = walk.value(operator, 0)
+        importer.refuse(operator, "has bounds that are no numbers")
+    value = importer.value(operator, 0)
     if isinstance(value, Pending):
         return value.bounded(low, high)
-    given = walk.activation(operator)
+    given = importer.activation(operator)
 
     def make(fields: dict[str, Any]) -> Requantise:
         multiplier, shift = quantise_multiplier([given.quantity.scale / fields["output_scale"]])
@@ -105,7 +115,93 @@ def _bounded(walk: Walk, operator: Operator, low: float | None, high: float | No
     return Simple((given,), given.layout, low, high, make=make)
 
 
-OPERATORS: dict[str, Callable[[Walk, Operator], Value]] = {
+def max_pool(importer: OnnxImporter, operator: Operator) -> Value:
+    """MaxPool; its node keeps the input's scale."""
+    given = importer.image(operator)
+    geometry, layout = _pool(importer, operator, given)
+    return Simple(
+        (given,), layout, make=lambda fields: MaxPool(**fields, **geometry), own=given.quantity
+    )
+
+
+def average_pool(importer: OnnxImporter, operator: Operator) -> Value:
+    """AveragePool without padding that counts; over a whole image it is a mean."""
+    given = importer.image(operator)
+    geometry, layout = _pool(importer, operator, given)
+    padded = geometry["padding"] != ((0, 0), (0, 0))
+    if padded and operator.attributes.get("count_include_pad", 0):
+        importer.refuse(operator, "counts padding; set count_include_pad to 0")
+    if not padded and layout.shape[:2] == (1, 1) and geometry["kernel"] == given.layout.shape[:2]:
+        return _mean(given, layout)
+    return Simple(
+        (given,), layout, make=lambda fields: AveragePool(**fields, **geometry), own=given.quantity
+    )
+
+
+def global_average_pool(importer: OnnxImporter, operator: Operator) -> Value:
+    """GlobalAveragePool."""
+    given = importer.image(operator)
+    return _mean(given, Layout((1, 1, given.layout.shape[2])))
+
+
+def reduce_mean(importer: OnnxImporter, operator: Operator) -> Value:
+    """ReduceMean over height and width."""
+    given = importer.activation(operator)
+    axes = operator.attributes.get("axes")
+    if importer.given(operator, 1):
+        axes = importer.numbers(operator, 1, "axes").ravel().tolist()
+    letters = {given.layout.order[int(axis) % 4 - 1] for axis in axes or () if int(axis) % 4}
+    if given.layout.flat or letters != {"h", "w"} or len(axes or ()) != 2:
+        importer.refuse(operator, f"is over the axes {axes}; only height and width are known")
+    keep = bool(operator.attributes.get("keepdims", 1))
+    return _mean(given, Layout((1, 1, given.layout.shape[2]), given.layout.order, not keep))
+
+
+def _pool(
+    importer: OnnxImporter, operator: Operator, given: Activation
+) -> tuple[dict[str, Any], Layout]:
+    """Kernel, stride and padding of a pool, and what it makes."""
+    height, width, channels = given.layout.shape
+    kernel = [int(size) for size in operator.attributes.get("kernel_shape", ())]
+    if len(kernel) != 2 or min(kernel) < 1 or len(operator.outputs) != 1:
+        importer.refuse(
+            operator,
+            f"has the kernel {kernel} and {len(operator.outputs)} outputs; a "
+            "pool over an image is known",
+        )
+    geometry = window(importer, operator, (kernel[0], kernel[1]), (height, width))
+    if operator.attributes.get("ceil_mode", 0):
+        spare = [
+            (size + sum(pad) - k) % s
+            for size, pad, k, s in zip(
+                (height, width), geometry["padding"], kernel, geometry["stride"], strict=True
+            )
+        ]
+        if any(spare):
+            importer.refuse(operator, "rounds its size up (ceil_mode); pad before it instead")
+    high, wide = sides((height, width), (kernel[0], kernel[1]), geometry)
+    return geometry, Layout((high, wide, channels))
+
+
+def _mean(given: Activation, layout: Layout) -> Pending:
+    """The mean over height and width."""
+    height, width, _ = given.layout.shape
+
+    def make(fields: dict[str, Any]) -> Mean:
+        real = given.quantity.scale / fields["output_scale"] / (height * width)
+        multiplier, shift = quantise_multiplier([real])
+        return Mean(
+            **fields,
+            input_zero=given.quantity.zero,
+            multiplier=int(multiplier[0]),
+            shift=int(shift[0]),
+            single_rounding=True,
+        )
+
+    return Simple((given,), layout, make=make)
+
+
+OPERATORS: dict[str, Callable[[OnnxImporter, Operator], Value]] = {
     "Conv": conv,
     "Gemm": gemm,
     "MatMul": gemm,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from dscim.arrays import Float64
 from dscim.host.network import Shape
 from dscim.host.network.importers.onnx_file import Operator
+from dscim.host.network.importers.onnx_importer import OnnxImporter
 from dscim.host.network.importers.onnx_values import (
     Activation,
     Constant,
@@ -17,14 +18,13 @@ from dscim.host.network.importers.onnx_values import (
     Pending,
     Product,
 )
-from dscim.host.network.importers.onnx_walk import Walk
 from dscim.host.network.node import Padding, Pair
 
 
-def conv(walk: Walk, operator: Operator) -> Pending:
+def conv(importer: OnnxImporter, operator: Operator) -> Pending:
     """Conv of an image: groups are one, or as many as channels."""
-    given = walk.image(operator)
-    weights, scale = _weights(walk, operator, 0, 4)
+    given = importer.image(operator)
+    weights, scale = _weights(importer, operator, 0, 4)
     height, width, channels = given.layout.shape
     outputs, held, high, wide = weights.shape
     group = int(operator.attributes.get("group", 1))
@@ -32,58 +32,58 @@ def conv(walk: Walk, operator: Operator) -> Pending:
         (group == 1 and held == channels)
         or (group == channels and held == 1 and outputs % channels == 0)
     ):
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has {group} groups for {channels} channels and weights of shape "
             f"{weights.shape}; one group, or one a channel, is known",
         )
     geometry = {
         key: value
-        for key, value in window(walk, operator, (high, wide), (height, width)).items()
+        for key, value in window(importer, operator, (high, wide), (height, width)).items()
         if key != "kernel"
     }
     shape = (*sides((height, width), (high, wide), geometry), outputs)
     packed = weights[:, 0] if group == channels and channels > 1 else weights.transpose(0, 2, 3, 1)
-    return _product(walk, operator, given, Layout(shape), packed, scale, geometry)
+    return _product(importer, operator, given, Layout(shape), packed, scale, geometry)
 
 
-def gemm(walk: Walk, operator: Operator) -> Pending:
+def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
     """Gemm and MatMul of a flat activation with constant weights, in H, W, C order here."""
-    given = walk.activation(operator)
+    given = importer.activation(operator)
     kinds = {
         name: operator.attributes.get(name, default)
         for name, default in (("alpha", 1.0), ("beta", 1.0), ("transA", 0))
     }
     if kinds != {"alpha": 1.0, "beta": 1.0, "transA": 0}:
-        walk.refuse(operator, f"has {kinds}; only 1, 1 and 0 are known")
+        importer.refuse(operator, f"has {kinds}; only 1, 1 and 0 are known")
     height, width, channels = given.layout.shape
     if not given.layout.flat and height * width != 1:
-        walk.refuse(operator, "takes a tensor that is not flat; put a Flatten before it")
+        importer.refuse(operator, "takes a tensor that is not flat; put a Flatten before it")
     turned = bool(operator.attributes.get("transB", 0))
-    weights, scale = _weights(walk, operator, 0 if turned else 1, 2)
+    weights, scale = _weights(importer, operator, 0 if turned else 1, 2)
     weights = weights if turned else weights.T
     if weights.shape[1] != height * width * channels:
-        walk.refuse(
+        importer.refuse(
             operator, f"has weights for {weights.shape[1]} of {height * width * channels} inputs"
         )
     order = given.layout.order
     kernel = weights.reshape(len(weights), *given.layout.sizes)
     kernel = kernel.transpose(0, *(1 + order.index(letter) for letter in "hwc"))
     return _product(
-        walk, operator, given, Layout((1, 1, len(weights)), flat=True), kernel, scale, {}
+        importer, operator, given, Layout((1, 1, len(weights)), flat=True), kernel, scale, {}
     )
 
 
-def batch_normalization(walk: Walk, operator: Operator) -> Pending:
+def batch_normalization(importer: OnnxImporter, operator: Operator) -> Pending:
     """BatchNormalization of a product that is not quantised yet: a gain and an offset."""
-    value = walk.value(operator, 0)
+    value = importer.value(operator, 0)
     if not isinstance(value, Product) or (value.low, value.high) != (None, None):
-        walk.refuse(
+        importer.refuse(
             operator,
             "does not follow a Conv or Gemm directly; fold it before the network is quantised",
         )
     gain, shift, mean, variance = (
-        walk.numbers(operator, position, "parameter").astype(np.float64).ravel()
+        importer.numbers(operator, position, "parameter").astype(np.float64).ravel()
         for position in range(1, 5)
     )
     gain = gain / np.sqrt(variance + float(operator.attributes.get("epsilon", 1e-5)))
@@ -93,11 +93,13 @@ def batch_normalization(walk: Walk, operator: Operator) -> Pending:
         or offset.shape != gain.shape
         or not (np.isfinite(gain).all() and np.isfinite(offset).all())
     ):
-        walk.refuse(operator, "has parameters that are no numbers, or not one a channel")
+        importer.refuse(operator, "has parameters that are no numbers, or not one a channel")
     return replace(value, gain=value.gain * gain, offset=value.offset * gain + offset)
 
 
-def biased(walk: Walk, operator: Operator, value: Product, bias: npt.NDArray[Any]) -> Pending:
+def biased(
+    importer: OnnxImporter, operator: Operator, value: Product, bias: npt.NDArray[Any]
+) -> Pending:
     """An Add of a constant to a product that is not quantised yet."""
     outputs = value.layout.shape[2]
     rank = 2 if value.layout.flat else 4
@@ -105,7 +107,7 @@ def biased(walk: Walk, operator: Operator, value: Product, bias: npt.NDArray[Any
     axis = 1 if value.layout.order == "chw" else rank - 1
     fits = len(full) == rank and full[axis] in (1, outputs) and bias.size == full[axis]
     if not fits or (value.low, value.high) != (None, None):
-        walk.refuse(
+        importer.refuse(
             operator,
             f"adds a constant of shape {bias.shape} to {outputs} channels; one "
             "value a channel, before any activation function, is known",
@@ -113,16 +115,16 @@ def biased(walk: Walk, operator: Operator, value: Product, bias: npt.NDArray[Any
     return replace(value, offset=value.offset + bias.astype(np.float64).ravel())
 
 
-def window(walk: Walk, operator: Operator, kernel: Pair, sizes: Pair) -> dict[str, Any]:
+def window(importer: OnnxImporter, operator: Operator, kernel: Pair, sizes: Pair) -> dict[str, Any]:
     """Kernel, stride and padding of a window over an image of `sizes`."""
     attributes = operator.attributes
     if attributes.get("kernel_shape", list(kernel)) != list(kernel):
-        walk.refuse(
+        importer.refuse(
             operator, f"has the kernel {attributes['kernel_shape']}, but weights of {kernel}"
         )
     if any(int(factor) != 1 for factor in attributes.get("dilations", [])):
-        walk.refuse(operator, f"is dilated by {attributes['dilations']}, which is not known")
-    stride = _pair(walk, operator, attributes.get("strides", [1, 1]), "strides")
+        importer.refuse(operator, f"is dilated by {attributes['dilations']}, which is not known")
+    stride = _pair(importer, operator, attributes.get("strides", [1, 1]), "strides")
     scheme = attributes.get("auto_pad", b"NOTSET").decode()
     pads = [int(pad) for pad in attributes.get("pads", [0] * 4)]
     if scheme in ("SAME_UPPER", "SAME_LOWER"):
@@ -134,9 +136,9 @@ def window(walk: Walk, operator: Operator, kernel: Pair, sizes: Pair) -> dict[st
         more = [total - half for total, half in zip(both, less, strict=True)]
         pads = less + more if scheme == "SAME_UPPER" else more + less
     elif scheme not in ("NOTSET", "VALID"):
-        walk.refuse(operator, f"has the padding scheme {scheme!r}, which is not known")
+        importer.refuse(operator, f"has the padding scheme {scheme!r}, which is not known")
     if len(pads) != 4 or min(pads) < 0:
-        walk.refuse(operator, f"has the pads {pads}; four from 0 up are needed")
+        importer.refuse(operator, f"has the pads {pads}; four from 0 up are needed")
     padding: Padding = ((pads[0], pads[2]), (pads[1], pads[3]))
     return {"kernel": kernel, "stride": stride, "padding": padding}
 
@@ -151,32 +153,34 @@ def sides(sizes: Pair, kernel: Pair, geometry: dict[str, Any]) -> Pair:
     )
 
 
-def _pair(walk: Walk, operator: Operator, values: Any, what: str) -> Pair:
+def _pair(importer: OnnxImporter, operator: Operator, values: Any, what: str) -> Pair:
     if len(values) != 2 or min(values) < 1:
-        walk.refuse(operator, f"has the {what} {list(values)}; two from 1 up are needed")
+        importer.refuse(operator, f"has the {what} {list(values)}; two from 1 up are needed")
     return int(values[0]), int(values[1])
 
 
 def _weights(
-    walk: Walk, operator: Operator, axis: int, rank: int
+    importer: OnnxImporter, operator: Operator, axis: int, rank: int
 ) -> tuple[npt.NDArray[np.int8], Float64]:
     """The weights as int8 with a zero point of 0, and the scale of each output along `axis`."""
-    value = walk.value(operator, 1, "weights")
+    value = importer.value(operator, 1, "weights")
     if not isinstance(value, Fixed):
         what = "real numbers" if isinstance(value, Constant) else "not constant"
-        walk.refuse(operator, f"has weights that are {what}; quantise them as constants of int8")
+        importer.refuse(
+            operator, f"has weights that are {what}; quantise them as constants of int8"
+        )
     if value.values.dtype != np.int8 or value.zero.any():
-        walk.refuse(
+        importer.refuse(
             operator, "has weights with a zero point, or not of 8 bits; quantise them symmetrically"
         )
     if value.values.ndim != rank or min(value.values.shape) < 1:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has weights of shape {value.values.shape}, not of {rank} "
             "dimensions; convolutions over images are known",
         )
     if value.scale.size > 1 and value.axis != axis:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has a scale for each of axis {value.axis} of its weights; one for "
             f"each output, axis {axis}, is needed",
@@ -185,7 +189,7 @@ def _weights(
 
 
 def _product(
-    walk: Walk,
+    importer: OnnxImporter,
     operator: Operator,
     given: Activation,
     layout: Layout,
@@ -197,8 +201,8 @@ def _product(
     outputs: Shape = layout.shape
     step = given.quantity.scale * scale
     bias = np.zeros(outputs[2])
-    if walk.given(operator, 2):
-        value = walk.value(operator, 2, "bias")
+    if importer.given(operator, 2):
+        value = importer.value(operator, 2, "bias")
         if (
             isinstance(value, Fixed)
             and value.values.dtype == np.int32
@@ -207,9 +211,9 @@ def _product(
         ):
             bias = value.values.astype(np.float64).ravel()
         else:
-            bias = walk.numbers(operator, 2, "bias").astype(np.float64).ravel() / step
+            bias = importer.numbers(operator, 2, "bias").astype(np.float64).ravel() / step
         if bias.shape not in ((outputs[2],), (1,)) or not np.isfinite(bias).all():
-            walk.refuse(
+            importer.refuse(
                 operator,
                 f"has a bias of {bias.size} values for {outputs[2]} outputs, or "
                 "one that is no number",

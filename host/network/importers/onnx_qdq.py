@@ -10,10 +10,10 @@ from typing import Any
 from dscim.errors import UserError
 from dscim.host.network.importers.draft import Imported
 from dscim.host.network.importers.onnx_file import Graph, Operator, read
+from dscim.host.network.importers.onnx_importer import OnnxImporter
 from dscim.host.network.importers.onnx_operators import OPERATORS
 from dscim.host.network.importers.onnx_quantisers import dequantise, quantise
 from dscim.host.network.importers.onnx_values import Activation, Layout, Pending, Simple
-from dscim.host.network.importers.onnx_walk import Walk
 from dscim.host.network.importers.scales import Quantity
 
 SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
@@ -39,61 +39,61 @@ HINTS = {
 def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
     """The network in the bytes of an .onnx file."""
     graph = read(data)
-    walk = Walk(graph)
-    walk.start = (graph.input[0], input_layout(graph))
+    importer = OnnxImporter(graph)
+    importer.start = (graph.input[0], input_layout(graph))
     for operator in _needed(graph):
-        _step(walk, operator)
-    output = _output(walk)
-    assert walk.draft is not None
+        _step(importer, operator)
+    output = _output(importer)
+    assert importer.draft is not None
     if graph.input[1] == "FLOAT":
-        walk.notes.insert(
+        importer.notes.insert(
             0,
             "The file takes float32; the network takes the int8 that it makes "
             "of it (uint8 less 128).",
         )
-    return walk.draft.finish(name, output.name, walk.notes, {"format": "ONNX QDQ", **file})
+    return importer.draft.finish(name, output.name, importer.notes, {"format": "ONNX QDQ", **file})
 
 
-def _step(walk: Walk, operator: Operator) -> None:
+def _step(importer: OnnxImporter, operator: Operator) -> None:
     """One operator: what it makes is known from now on."""
     if operator.kind == "QuantizeLinear" and operator.inputs and operator.outputs:
-        quantise(walk, operator)
+        quantise(importer, operator)
     elif operator.kind == "DequantizeLinear" and operator.inputs and operator.outputs:
-        dequantise(walk, operator)
+        dequantise(importer, operator)
     elif operator.kind in OPERATORS and operator.inputs and operator.outputs:
-        if walk.is_start(operator):
-            _before_quantiser(walk, operator)
+        if importer.is_start(operator):
+            _before_quantiser(importer, operator)
             return
-        value = OPERATORS[operator.kind](walk, operator)
+        value = OPERATORS[operator.kind](importer, operator)
         if isinstance(value, Pending) and not value.title:
             value = replace(value, title=f"{operator.kind.lower()}_{operator.index}")
         if isinstance(value, Simple) and value.own is not None:
-            value = walk.materialise(operator, value, value.own)
-        walk.values[operator.outputs[0]] = value
+            value = importer.materialise(operator, value, value.own)
+        importer.values[operator.outputs[0]] = value
     else:
         hint = HINTS.get(operator.kind, "rewrite the network without it")
-        walk.refuse(
+        importer.refuse(
             operator,
             f"is not known; {hint}, or end the file before it (known are {', '.join(OPERATORS)})",
         )
 
 
-def _before_quantiser(walk: Walk, operator: Operator) -> None:
+def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
     """A Transpose or Identity of the input in real numbers: the input begins after it."""
-    assert walk.start is not None
-    _, layout = walk.start
-    if operator.kind == "Transpose" and walk.draft is None:
+    assert importer.start is not None
+    _, layout = importer.start
+    if operator.kind == "Transpose" and importer.draft is None:
         order = [int(axis) for axis in operator.attributes.get("perm", ())]
         if sorted(order) == [0, 1, 2, 3] and order[0] == 0 and not layout.flat:
             turned = "".join(layout.order[axis - 1] for axis in order[1:])
-            walk.start = (operator.outputs[0], Layout(layout.shape, turned))
+            importer.start = (operator.outputs[0], Layout(layout.shape, turned))
             return
     elif operator.kind in ("Identity", "Dropout"):
-        walk.start = (operator.outputs[0], layout)
+        importer.start = (operator.outputs[0], layout)
         return
-    walk.refuse(
+    importer.refuse(
         operator,
-        f"takes the input {walk.graph.input[0]!r} in real numbers; quantise it "
+        f"takes the input {importer.graph.input[0]!r} in real numbers; quantise it "
         "with a QuantizeLinear first",
     )
 
@@ -138,25 +138,25 @@ def _needed(graph: Graph) -> list[Operator]:
     return needed[::-1]
 
 
-def _output(walk: Walk) -> Activation:
+def _output(importer: OnnxImporter) -> Activation:
     """The activation that the graph ends with; a softmax that is not quantised gets 1/256."""
-    value = walk.values.get(walk.graph.output)
+    value = importer.values.get(importer.graph.output)
     if isinstance(value, Activation):
         return value
     last = next(
         (
             operator
-            for operator in reversed(walk.graph.operators)
-            if walk.graph.output in operator.outputs
+            for operator in reversed(importer.graph.operators)
+            if importer.graph.output in operator.outputs
         ),
         None,
     )
     if last is None:
-        raise UserError(f"nothing makes the output {walk.graph.output!r}.")
+        raise UserError(f"nothing makes the output {importer.graph.output!r}.")
     if isinstance(value, Pending) and last.kind == "Softmax":
-        walk.notes.append(
+        importer.notes.append(
             "The file ends with a softmax in float32; the network's gives int8 of "
             "the scale 1/256 and the zero point -128."
         )
-        return walk.materialise(last, value, Quantity(1 / 256, -128))
-    walk.refuse(last, "ends the network in real numbers; put a QuantizeLinear after it")
+        return importer.materialise(last, value, Quantity(1 / 256, -128))
+    importer.refuse(last, "ends the network in real numbers; put a QuantizeLinear after it")

@@ -1,13 +1,22 @@
-"""From a file's scales to the integers of TensorFlow Lite's kernels."""
+"""From a file's scales to the integers of TensorFlow Lite's kernels.
+
+TensorFlow Lite's reference FULLY_CONNECTED rounds sum * scale once, ties away from zero, with the
+scale in double precision; the engine's scale has 31 bits. They can differ only where sum * scale is
+next to a tie: `nearest_scaling` tries all such sums that a layer can reach.
+"""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from dscim.arrays import Int64
 from dscim.gateware.specs.base import require
+from dscim.host.golden.reference import multiply_rounding_once
 from dscim.host.network.node import Pair
+from dscim.host.network.scaling import quantise_multiplier
 
 
 @dataclass(frozen=True)
@@ -55,3 +64,61 @@ def product_factors(
 ) -> npt.NDArray[np.float64]:
     """input scale * weight scale / output scale, each a float32, as the kernels: in double."""
     return np.float64(source) * np.asarray(weights, np.float64) / np.float64(output)
+
+
+TIES = np.arange(-256, 256) + 0.5
+"""The ties between saturation on both sides, whatever the output's zero point is."""
+
+
+def nearest_scaling(real: float, least: int, most: int) -> tuple[int, int, int]:
+    """Multiplier and shift by which most sums in least..most round as round(sum * real) does.
+
+    Returns also how many of those sums, between saturation on both sides, round to another
+    integer: 0 means that no input whatever can tell the difference.
+    """
+    sums = _near_ties(real, least, most)
+    scaled = sums * real
+    wanted = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled).astype(np.int64)
+    best = (0, 0, 1 << 62)
+    for multiplier, shift in _candidates(real):
+        made = multiply_rounding_once(sums, np.array(multiplier), np.array(shift))
+        wrong = int(np.count_nonzero(made != wanted))
+        if wrong < best[2]:
+            best = (multiplier, shift, wrong)
+        if not wrong:
+            break
+    return best
+
+
+def _near_ties(real: float, least: int, most: int) -> Int64:
+    """The sums in least..most, 32 bits, whose product with a factor within 2**-30 of `real` may
+    round otherwise: those next to a tie."""
+    if real <= 0:
+        return np.zeros(0, np.int64)
+    ties = TIES / real
+    ties = ties[(ties > least - 8) & (ties < most + 8)]
+    around = np.floor(ties).astype(np.int64)[:, None] + np.arange(-6, 8)
+    near: Int64 = np.sort(around[(around >= least) & (around <= most)])
+    return near[np.diff(near, prepend=least - 1) > 0]
+
+
+def _candidates(real: float) -> Iterable[tuple[int, int]]:
+    """The multiplier of the kernels, then its neighbours."""
+    multipliers, shifts = quantise_multiplier([real])
+    nearest, shift = int(multipliers[0]), int(shifts[0])
+    for multiplier in (nearest, nearest + 1, nearest - 1):
+        if 0 <= multiplier < 1 << 31:
+            yield multiplier, shift
+
+
+def reach(
+    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], zero: int
+) -> tuple[Int64, Int64]:
+    """The least and the greatest sum of each output, (outputs,), over all int8 inputs.
+
+    weights: (outputs, inputs). zero: the input's zero point.
+    """
+    wide = weights.astype(np.int64)
+    positive, negative = np.maximum(wide, 0).sum(axis=1), np.minimum(wide, 0).sum(axis=1)
+    low, high = -128 - zero, 127 - zero
+    return (positive * low + negative * high + bias, positive * high + negative * low + bias)

@@ -7,8 +7,8 @@ from dscim.errors import UserError
 from dscim.host.network.importers.draft import Draft, Imported, at
 from dscim.host.network.importers.scales import Quantity
 from dscim.host.network.importers.tflite_file import Graph, Operator, read
+from dscim.host.network.importers.tflite_importer import TfliteImporter, image_shape
 from dscim.host.network.importers.tflite_operators import OPERATORS
-from dscim.host.network.importers.tflite_walk import Walk, image_shape
 
 SHAPED = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 """Operators of which only the first input is data; what computes their shapes is left out."""
@@ -29,7 +29,7 @@ HINTS = {
 def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
     """The network in the bytes of a .tflite file."""
     graph = read(data)
-    walk, start = _start(graph)
+    importer, start = _start(graph)
     last = _last(graph)
     for operator in _needed(graph, last):
         if operator.index in start:
@@ -37,21 +37,21 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
         handle = OPERATORS.get(operator.name)
         if handle is None:
             hint = HINTS.get(operator.name, "rewrite the network without it")
-            walk.refuse(
+            importer.refuse(
                 operator,
                 f"is not known; {hint}, or end the file before it (known are "
                 f"{', '.join(OPERATORS)})",
             )
-        handle(walk, operator)
-    if last not in walk.names:
+        handle(importer, operator)
+    if last not in importer.names:
         raise UserError(f"nothing makes the output {graph.tensors[last].name!r}.")
-    return walk.draft.finish(
-        name, walk.names[last], _notes(graph, last), {"format": "TensorFlow Lite INT8", **file}
+    return importer.draft.finish(
+        name, importer.names[last], _notes(graph, last), {"format": "TensorFlow Lite INT8", **file}
     )
 
 
-def _start(graph: Graph) -> tuple[Walk, set[int]]:
-    """The walk at the network's input, and the operators that quantise it."""
+def _start(graph: Graph) -> tuple[TfliteImporter, set[int]]:
+    """The importer at the network's input, and the operators that quantise it."""
     if len(graph.inputs) != 1 or graph.inputs[0] < 0:
         raise UserError(f"it has {len(graph.inputs)} inputs; a network has 1.")
     index = graph.inputs[0]
@@ -81,9 +81,9 @@ def _start(graph: Graph) -> tuple[Walk, set[int]]:
     quantity = at(place, lambda: Quantity(float(tensor.scale[0]), zero))
     batch = tensor.shape[0] if tensor.shape else 1
     draft = Draft(image_shape(place, tensor, batch), quantity, tensor.name)
-    walk = Walk(graph, draft, batch)
-    walk.names = dict.fromkeys(aliases, "input")
-    return walk, quantisers
+    importer = TfliteImporter(graph, draft, batch)
+    importer.names = dict.fromkeys(aliases, "input")
+    return importer, quantisers
 
 
 def _last(graph: Graph) -> int:

@@ -7,57 +7,56 @@ import numpy.typing as npt
 import tflite
 
 from dscim.host.network import Conv, Depthwise, Reshape
-from dscim.host.network.importers.rounding import nearest_scaling, reach
-from dscim.host.network.importers.scales import product_factors
+from dscim.host.network.importers.scales import nearest_scaling, product_factors, reach
 from dscim.host.network.importers.tflite_file import Operator, Tensor
-from dscim.host.network.importers.tflite_walk import Walk, foldable, window
+from dscim.host.network.importers.tflite_importer import TfliteImporter, foldable, window
 from dscim.host.network.scaling import quantise_multiplier
 
 
-def conv_2d(walk: Walk, operator: Operator) -> None:
+def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
     """CONV_2D: weights OHWI, as a Conv has them."""
     options = operator.options(tflite.Conv2DOptions)
-    weights = _weights(walk, operator, 4, 0)
+    weights = _weights(importer, operator, 4, 0)
     assert weights.values is not None
-    channels = walk.draft.shapes[walk.source(operator)][2]
+    channels = importer.draft.shapes[importer.source(operator)][2]
     if weights.shape[3] != channels:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has weights for {weights.shape[3]} of {channels} channels; "
             "grouped convolutions are not known",
         )
-    _undilated(walk, operator, options)
-    walk.add(
+    _undilated(importer, operator, options)
+    importer.add(
         operator,
         Conv(
-            **walk.fields(operator, options.FusedActivationFunction()),
+            **importer.fields(operator, options.FusedActivationFunction()),
             weights=weights.values,
-            **_scaling(walk, operator, weights, weights.shape[0]),
-            **window(walk, operator, weights.shape[1:3], options),
+            **_scaling(importer, operator, weights, weights.shape[0]),
+            **window(importer, operator, weights.shape[1:3], options),
         ),
     )
 
 
-def depthwise_conv_2d(walk: Walk, operator: Operator) -> None:
+def depthwise_conv_2d(importer: TfliteImporter, operator: Operator) -> None:
     """DEPTHWISE_CONV_2D: weights (1, KH, KW, C*m); with one channel it is a convolution."""
     options = operator.options(tflite.DepthwiseConv2DOptions)
-    weights = _weights(walk, operator, 4, 3)
+    weights = _weights(importer, operator, 4, 3)
     assert weights.values is not None
-    channels = walk.draft.shapes[walk.source(operator)][2]
+    channels = importer.draft.shapes[importer.source(operator)][2]
     outputs = weights.shape[3]
     if weights.shape[0] != 1 or outputs % channels:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has weights of shape {weights.shape} for {channels} channels; "
             "(1, height, width, a multiple of the channels) is needed",
         )
-    _undilated(walk, operator, options)
+    _undilated(importer, operator, options)
     fields = {
-        **walk.fields(operator, options.FusedActivationFunction()),
-        **_scaling(walk, operator, weights, outputs),
-        **window(walk, operator, weights.shape[1:3], options),
+        **importer.fields(operator, options.FusedActivationFunction()),
+        **_scaling(importer, operator, weights, outputs),
+        **window(importer, operator, weights.shape[1:3], options),
     }
-    walk.add(
+    importer.add(
         operator,
         Conv(**fields, weights=weights.values.transpose(3, 1, 2, 0))
         if channels == 1
@@ -65,32 +64,32 @@ def depthwise_conv_2d(walk: Walk, operator: Operator) -> None:
     )
 
 
-def fully_connected(walk: Walk, operator: Operator) -> None:
+def fully_connected(importer: TfliteImporter, operator: Operator) -> None:
     """FULLY_CONNECTED: over the whole input, or over the channels of each position."""
     options = operator.options(tflite.FullyConnectedOptions)
     if options.WeightsFormat() != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
-        walk.refuse(operator, "has shuffled weights; convert without them")
-    weights = _weights(walk, operator, 2, 0)
+        importer.refuse(operator, "has shuffled weights; convert without them")
+    weights = _weights(importer, operator, 2, 0)
     assert weights.values is not None
-    fields = walk.fields(operator, options.FusedActivationFunction())
-    shape = walk.draft.shapes[fields["inputs"][0]]
+    fields = importer.fields(operator, options.FusedActivationFunction())
+    shape = importer.draft.shapes[fields["inputs"][0]]
     outputs, depth = weights.shape
     if depth == shape[0] * shape[1] * shape[2]:
         kernel = foldable(shape)
         if kernel != shape:
-            fields["inputs"] = (_reshaped(walk, fields, kernel),)
+            fields["inputs"] = (_reshaped(importer, fields, kernel),)
     elif depth == shape[2]:
         kernel = (1, 1, depth)
     else:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has {depth} weights an output for an input of {shape}; the whole "
             "input's or its channels' count is needed",
         )
     scaling, wrong = _rounded_once(
-        walk, operator, weights, _scaling(walk, operator, weights, outputs)
+        importer, operator, weights, _scaling(importer, operator, weights, outputs)
     )
-    walk.add(
+    importer.add(
         operator,
         Conv(
             **fields,
@@ -100,37 +99,39 @@ def fully_connected(walk: Walk, operator: Operator) -> None:
         ),
     )
     if wrong:
-        walk.draft.rounded[fields["name"]] = wrong
+        importer.draft.rounded[fields["name"]] = wrong
 
 
-def _weights(walk: Walk, operator: Operator, rank: int, axis: int) -> Tensor:
+def _weights(importer: TfliteImporter, operator: Operator, rank: int, axis: int) -> Tensor:
     """The constant weights, int8, symmetric, with one scale or one for each of `axis`."""
-    tensor = walk.constant(operator, 1, "tensor of weights", ("INT8",))
+    tensor = importer.constant(operator, 1, "tensor of weights", ("INT8",))
     if len(tensor.shape) != rank or min(tensor.shape) < 1:
-        walk.refuse(operator, f"has weights of shape {tensor.shape}, not of {rank} dimensions")
+        importer.refuse(operator, f"has weights of shape {tensor.shape}, not of {rank} dimensions")
     if tensor.zero.any():
-        walk.refuse(operator, "has weights with a zero point; convert with symmetric weights")
+        importer.refuse(operator, "has weights with a zero point; convert with symmetric weights")
     per_channel = tensor.axis == axis and len(tensor.scale) == tensor.shape[axis]
     if len(tensor.scale) != 1 and not per_channel:
-        walk.refuse(
+        importer.refuse(
             operator,
             f"has {len(tensor.scale)} scales on axis {tensor.axis} of weights "
             f"of shape {tensor.shape}; one, or one for each output, is needed",
         )
     if not (np.isfinite(tensor.scale).all() and (tensor.scale >= 0).all()):
-        walk.refuse(operator, "has a scale of its weights that is no number from 0 up")
+        importer.refuse(operator, "has a scale of its weights that is no number from 0 up")
     return tensor
 
 
-def _scaling(walk: Walk, operator: Operator, weights: Tensor, outputs: int) -> dict[str, Any]:
+def _scaling(
+    importer: TfliteImporter, operator: Operator, weights: Tensor, outputs: int
+) -> dict[str, Any]:
     """Bias, multiplier, shift and input zero point."""
-    given = walk.draft.quantities[walk.source(operator)]
+    given = importer.draft.quantities[importer.source(operator)]
     real = np.broadcast_to(
-        product_factors(given.scale, weights.scale, walk.output(operator)[1].scale), (outputs,)
+        product_factors(given.scale, weights.scale, importer.output(operator)[1].scale), (outputs,)
     )
     multiplier, shift = quantise_multiplier(real)
     return {
-        "bias": _bias(walk, operator, outputs),
+        "bias": _bias(importer, operator, outputs),
         "multiplier": multiplier,
         "shift": shift,
         "input_zero": given.zero,
@@ -138,16 +139,16 @@ def _scaling(walk: Walk, operator: Operator, weights: Tensor, outputs: int) -> d
 
 
 def _rounded_once(
-    walk: Walk, operator: Operator, weights: Tensor, scaling: dict[str, Any]
+    importer: TfliteImporter, operator: Operator, weights: Tensor, scaling: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
     """The scaling of a fully connected layer, which rounds once, and the share of the sums of the
     worst scale that the engine rounds to another integer."""
     assert weights.values is not None
     real = np.broadcast_to(
         product_factors(
-            walk.draft.quantities[walk.source(operator)].scale,
+            importer.draft.quantities[importer.source(operator)].scale,
             weights.scale,
-            walk.output(operator)[1].scale,
+            importer.output(operator)[1].scale,
         ),
         scaling["bias"].shape,
     )
@@ -162,29 +163,29 @@ def _rounded_once(
     return scaling, worst
 
 
-def _bias(walk: Walk, operator: Operator, outputs: int) -> npt.NDArray[np.int32]:
+def _bias(importer: TfliteImporter, operator: Operator, outputs: int) -> npt.NDArray[np.int32]:
     """The bias, or zeros where there is none."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return np.zeros(outputs, np.int32)
-    values = walk.constant(operator, 2, "bias").values
+    values = importer.constant(operator, 2, "bias").values
     assert values is not None
     if values.size != outputs:
-        walk.refuse(operator, f"has {values.size} biases for {outputs} outputs")
+        importer.refuse(operator, f"has {values.size} biases for {outputs} outputs")
     return values.reshape(outputs).astype(np.int32)
 
 
-def _undilated(walk: Walk, operator: Operator, options: Any) -> None:
+def _undilated(importer: TfliteImporter, operator: Operator, options: Any) -> None:
     factors = (options.DilationHFactor(), options.DilationWFactor())
     if factors != (1, 1):
-        walk.refuse(operator, f"is dilated by {factors}, which is not known")
+        importer.refuse(operator, f"is dilated by {factors}, which is not known")
 
 
-def _reshaped(walk: Walk, fields: dict[str, Any], shape: tuple[int, int, int]) -> str:
+def _reshaped(importer: TfliteImporter, fields: dict[str, Any], shape: tuple[int, int, int]) -> str:
     """A Reshape of the input of `fields`, for a layer that its sides would not fit."""
     source = fields["inputs"][0]
-    given = walk.draft.quantities[source]
-    return walk.draft.add(
+    given = importer.draft.quantities[source]
+    return importer.draft.add(
         Reshape(f"{fields['name']}_input", (source,), given.zero, given.scale, shape=shape),
         shape,
-        walk.draft.sources[source],
+        importer.draft.sources[source],
     )

@@ -23,7 +23,7 @@ ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
 """The fused activations and the bounds that they keep real values within."""
 
 
-class Walk:
+class TfliteImporter:
     """The graph of a file on its way into a draft.
 
     draft: the network so far. names: the node that makes each tensor, by the tensor's index.
@@ -151,16 +151,22 @@ def image_shape(place: str, tensor: Tensor, batch: int) -> Shape:
     return height, width, channels
 
 
-def window(walk: Walk, operator: Operator, kernel: tuple[int, ...], options: Any) -> dict[str, Any]:
+def window(
+    importer: TfliteImporter, operator: Operator, kernel: tuple[int, ...], options: Any
+) -> dict[str, Any]:
     """Stride and padding of a window, as the scheme SAME or VALID has it."""
     stride = (int(options.StrideH()), int(options.StrideW()))
     if min(stride) < 1 or min(kernel) < 1:
-        walk.refuse(operator, f"has the kernel {kernel} and the stride {stride}; both begin at 1")
+        importer.refuse(
+            operator, f"has the kernel {kernel} and the stride {stride}; both begin at 1"
+        )
     if options.Padding() == tflite.Padding.VALID:
         return {"stride": stride, "padding": ((0, 0), (0, 0))}
     if options.Padding() != tflite.Padding.SAME:
-        walk.refuse(operator, f"has the padding scheme {options.Padding()}, neither SAME nor VALID")
-    shape = walk.draft.shapes[walk.source(operator)]
+        importer.refuse(
+            operator, f"has the padding scheme {options.Padding()}, neither SAME nor VALID"
+        )
+    shape = importer.draft.shapes[importer.source(operator)]
     pads = [_same(size, k, s) for size, k, s in zip(shape, kernel, stride, strict=False)]
     padding: Padding = (pads[0], pads[1])
     return {"stride": stride, "padding": padding}

@@ -19,7 +19,7 @@ from dscim.host.network.importers.onnx_values import (
 from dscim.host.network.importers.scales import Quantity, clamp
 
 
-class Walk:
+class OnnxImporter:
     """The graph of a file and its tensors so far.
 
     values: by the tensor's name. draft: the network so far; None before its input is known.

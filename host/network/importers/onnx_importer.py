@@ -14,6 +14,7 @@ from dscim.host.network.importers.onnx_values import (
     Fixed,
     Layout,
     Pending,
+    Simple,
     Value,
 )
 from dscim.host.network.importers.scales import Quantity, clamp
@@ -23,6 +24,7 @@ class OnnxImporter:
     """The graph of a file and its tensors so far.
 
     values: by the tensor's name. draft: the network so far; None before its input is known.
+    averages: the nodes whose integers are rounded averages.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -33,6 +35,7 @@ class OnnxImporter:
         self.start: tuple[str, Layout] | None = None
         self.draft: Draft | None = None
         self.quantised: set[str] = set()
+        self.averages: set[str] = set()
         self.notes: list[str] = []
 
     def refuse(self, operator: Operator, why: str) -> NoReturn:
@@ -123,6 +126,8 @@ class OnnxImporter:
         }
         node = at(operator.place, lambda: value.node(fields))
         self.draft.add(node, value.layout.shape, operator.outputs[0])
+        if isinstance(value, Simple) and value.average:
+            self.averages.add(name)
         return Activation(name, quantity, value.layout)
 
 

@@ -134,7 +134,11 @@ def average_pool(importer: OnnxImporter, operator: Operator) -> Value:
     if not padded and layout.shape[:2] == (1, 1) and geometry["kernel"] == given.layout.shape[:2]:
         return _mean(given, layout)
     return Simple(
-        (given,), layout, make=lambda fields: AveragePool(**fields, **geometry), own=given.quantity
+        (given,),
+        layout,
+        make=lambda fields: AveragePool(**fields, **geometry),
+        own=given.quantity,
+        average=True,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dscim.arrays import Array
-from dscim.host.network import AveragePool, Requantise
+from dscim.host.network import Requantise
 from dscim.host.network.importers.draft import at
 from dscim.host.network.importers.onnx_file import Operator
 from dscim.host.network.importers.onnx_importer import OnnxImporter
@@ -78,9 +78,7 @@ def _rescaled(
         return value
     assert importer.draft is not None
     finer = value.quantity.scale / quantity.scale
-    if finer >= 2 and any(
-        node.name == value.name and isinstance(node, AveragePool) for node in importer.draft.nodes
-    ):
+    if finer >= 2 and value.name in importer.averages:
         importer.refuse(
             operator,
             f"makes the scale of an average {finer:.3g} times finer after it is "

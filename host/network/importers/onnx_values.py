@@ -108,6 +108,8 @@ class Simple(Pending):
     make: Callable[[dict[str, Any]], Node] = field(kw_only=True)
     own: Quantity | None = None
     """The scale and zero point that the node keeps from its input; None: any will do."""
+    average: bool = False
+    """True where its integers are averages, rounded to the input's scale."""
 
     def node(self, fields: dict[str, Any]) -> Node:
         """What `make` makes."""

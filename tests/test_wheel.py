@@ -1,6 +1,7 @@
 """A wheel of the repository, installed in a new environment outside of it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def test_every_file_of_a_room_is_packaged() -> None:
     assert [name for name in data if not any(fnmatch(name, p) for p in patterns)] == []
     assert any(name.startswith("sim/harness/") for name in data)
     assert any(name.startswith("host/data/") for name in data)
+    assert "host/dscim/py.typed" in data
+
+
+def test_the_changelog_has_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    versions = re.findall(r"^## \[(\d[\d.]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == version
 
 
 @pytest.fixture(name="installed", scope="module")
@@ -92,10 +100,11 @@ def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
     ).stdout
     assert Path(where.strip()).is_relative_to(installed.parent)
     assert Path(sys.prefix) != installed.parent
+    assert Path(where.strip()).parent.with_name("py.typed").is_file()
 
 
 @pytest.mark.slow
-def test_the_installed_doctor_is_content(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_doctor_finds_everything(installed: Path, tmp_path: Path) -> None:
     assert "Everything that `dscim demo` needs is here." in call(installed, tmp_path, "doctor")
 
 
@@ -127,7 +136,7 @@ def test_the_installed_mvm_simulates(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_installed_demo_holds(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_demo_agrees(installed: Path, tmp_path: Path) -> None:
     printed = call(installed, tmp_path, "demo", "--images", 1)
     assert printed.splitlines()[-1].endswith("all agree.")
     assert list(tmp_path.iterdir()) == []

@@ -56,12 +56,12 @@ class Qdq:
         return self
 
     def again(self):
-        """Quantised by the scale and zero point that the last quantiser had."""
+        """Quantised with the scale and zero point of the last quantiser."""
         scale, zero = next(self.scales[name] for name in reversed(self.scales))
         return self.quantised(scale, zero + (0 if self.kind is np.uint8 else 128))
 
     def weights(self, shape, depth, axis, per_channel=True):
-        """Quantised weights in real numbers such that outputs stay about one."""
+        """Quantised weights, in real numbers, with which outputs stay about 1."""
         outputs = shape[axis] if per_channel else 1
         spread = self.generator.uniform(0.9, 2.7, outputs)
         scale = (spread / self.most / depth**0.5).astype(np.float32)
@@ -137,7 +137,7 @@ class Qdq:
         )
 
     def depthwise(self, each=1, **more):
-        """Conv with a group a channel."""
+        """Conv with one group per channel."""
         channels = self.shapes[self.last][1]
         return self.conv(channels * each, group=channels, **more)
 
@@ -195,7 +195,7 @@ class Qdq:
 
 
 def separable(seed=0, kind=np.uint8):
-    """A depthwise-separable network with a residual: MobileNet's blocks in small."""
+    """A small depthwise-separable network with a residual, like MobileNet's blocks."""
     chain = Qdq(seed, (1, 3, 12, 12), kind).conv(8, strides=(2, 2)).relu6().quantised(0.03, 0)
     chain.depthwise().relu6().quantised(0.03, 0).conv(8, (1, 1), pads=(0,) * 4).quantised()
     start = chain.last
@@ -209,7 +209,7 @@ def separable(seed=0, kind=np.uint8):
 
 
 def convolutional(seed=0, kind=np.int8):
-    """Pools, batch normalisation, a flatten in C, H, W order, a bias added by itself, softmax."""
+    """Pools, batch normalisation, a flatten in C, H, W order, a bias as an Add, softmax."""
     chain = Qdq(seed, (1, 2, 9, 8), kind).conv(6, bias=False).normalised().relu().quantised()
     chain.node("MaxPool", shape=(1, 6, 4, 4), kernel_shape=[3, 2], strides=[2, 2]).again()
     chain.conv(5, (2, 3), auto_pad="SAME_UPPER", pads=(0, 1, 1, 1)).quantised().relu().quantised()
@@ -223,7 +223,7 @@ def convolutional(seed=0, kind=np.int8):
 
 
 def channels_last(seed=0, kind=np.uint8):
-    """A network whose input is N, H, W, C, with padding of its own and a mean."""
+    """A network whose input is N, H, W, C, with Pad operators and a mean."""
     chain = Qdq(seed, (1, 7, 6, 3), kind, open_batch=True)
     chain.node("Transpose", shape=(1, 3, 7, 6), perm=[0, 3, 1, 2])
     chain.scales[chain.last] = chain.scales[next(iter(chain.scales))]
@@ -235,7 +235,7 @@ def channels_last(seed=0, kind=np.uint8):
 
 
 def integer_ends(chain):
-    """The file without its first quantiser and its last dequantiser: integers go in and out."""
+    """The file without its first quantiser and last dequantiser: integer input and output."""
     model = onnx.ModelProto.FromString(chain.pack())
     graph, first = model.graph, model.graph.node[0]
     graph.input[0].name = first.output[0]

@@ -1,4 +1,4 @@
-"""`dscim build` short of the tools' minutes: steps, their cache, what is refused, what is kept."""
+"""`dscim build` without the slow tools: steps, their cache, errors, results."""
 
 import json
 import os
@@ -41,10 +41,10 @@ def shell(script: str, source: Path, tool: Tool = SHELL) -> Step:
 
 
 def quiet(*_: object) -> None:
-    """Hears nothing."""
+    """Takes and ignores anything."""
 
 
-def test_a_step_runs_once_for_what_goes_in(tmp_path: Path) -> None:
+def test_a_step_runs_once_for_equal_inputs(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("one")
     said: list[str] = []
@@ -54,7 +54,7 @@ def test_a_step_runs_once_for_what_goes_in(tmp_path: Path) -> None:
     assert first.folder == second.folder
     assert (first.folder / "out").read_text() == "one"
     assert second.seconds == first.seconds
-    assert said[-1].startswith("[1/1] shell: ") and said[-1].endswith("kept from before")
+    assert said[-1].startswith("[1/1] shell: ") and said[-1].endswith("cached")
     others = [
         shell("cat in in > out", source),
         shell("cat in > out", source, Tool("sh", "/bin/sh", "2")),
@@ -66,20 +66,20 @@ def test_a_step_runs_once_for_what_goes_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "reason"),
     [
         ("echo fine; echo 'ERROR: no room for LUT4'; echo bye; exit 1", "ERROR: no room for LUT4"),
-        ("exit 3", "it said nothing"),
-        ("echo done", "it left no out"),
-        ("touch out", "it left no out"),
+        ("exit 3", "no output"),
+        ("echo done", "it did not write out"),
+        ("touch out", "it did not write out"),
     ],
 )
 def test_a_failed_step_says_why_and_leaves_its_log_alone(
-    script: str, told: str, tmp_path: Path, cache: Path
+    script: str, reason: str, tmp_path: Path, cache: Path
 ) -> None:
     source = tmp_path / "source"
     source.write_text("x")
-    with pytest.raises(UserError, match=told) as raised:
+    with pytest.raises(UserError, match=reason) as raised:
         run_step(shell(script, source), quiet, quiet)
     (log,) = cache.iterdir()
     assert log.suffix == ".log"
@@ -124,7 +124,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def program(folder: Path, name: str, script: str) -> Path:
-    """An executable shell script in `folder`, which is on PATH alone."""
+    """An executable shell script in `folder`, the only folder on PATH."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -155,7 +155,7 @@ def test_native_tools_come_first_unless_they_are_too_old(
         ("LFE5UM-45F-7BG381C", "--um-45k --package CABGA381 --speed 7"),
     ],
 )
-def test_parts_are_told_to_nextpnr(part: str, flags: str) -> None:
+def test_the_flags_of_parts_for_nextpnr(part: str, flags: str) -> None:
     assert ecp5_flags(ecp5(part)) == flags.split()
     assert isinstance(ecp5(part), Part)
 
@@ -200,7 +200,7 @@ def test_a_board_without_an_open_tool_gets_sources_and_says_so(tmp_path: Path) -
 
 
 class Sluggish(Builder):
-    """A builder whose place and route reaches 71.72 MHz, whatever it is asked."""
+    """A builder whose place and route reaches 71.72 MHz, whatever its target."""
 
     def __init__(self, order: Order, clock: str) -> None:
         super().__init__(order, quiet, quiet)
@@ -238,7 +238,7 @@ def test_a_clock_is_lowered_only_when_allowed(
     assert builder.asked == asked
 
 
-def test_two_builds_in_one_folder_are_kept_apart(tmp_path: Path) -> None:
+def test_a_folder_takes_one_build_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "build" / "arty"
     folder.mkdir(parents=True)
     holder = subprocess.Popen(
@@ -257,12 +257,12 @@ def test_two_builds_in_one_folder_are_kept_apart(tmp_path: Path) -> None:
         done = dscim("build", "arty", folder=tmp_path)
         holder.kill()
     assert done.returncode == 2
-    assert "Another build is at work" in done.stderr
+    assert "Another build is running" in done.stderr
 
 
 @pytest.fixture(name="ready")
 def _ready(tmp_path: Path) -> Path:
-    """A folder as a build leaves it, its bitstream ten bytes."""
+    """A folder of a finished build, with a bitstream of ten bytes."""
     import hashlib  # noqa: PLC0415
 
     folder = tmp_path / "build" / "ecpix5"
@@ -314,7 +314,7 @@ def test_only_the_file_that_met_timing_is_loaded(ready: Path) -> None:
         built(ready, board)
 
 
-def test_a_board_that_the_loader_does_not_know_wants_a_cable(tmp_path: Path) -> None:
+def test_a_board_that_the_loader_does_not_know_needs_a_cable(tmp_path: Path) -> None:
     board = find_board("butterstick")
     with pytest.raises(UserError, match="--cable"):
         command("loader", board, tmp_path / "x.bit", flash=False, cable=None)
@@ -328,9 +328,9 @@ def test_a_board_that_the_loader_does_not_know_wants_a_cable(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "reason"),
     [
-        ("echo 'unable to open ftdi device: -3 (device not found)'; exit 1", "No board answers"),
+        ("echo 'unable to open ftdi device: -3 (device not found)'; exit 1", "No board found"),
         (
             "echo 'x: error while loading shared libraries: libftdi1.so.2: cannot open' >&2; "
             "exit 127",
@@ -339,7 +339,7 @@ def test_a_board_that_the_loader_does_not_know_wants_a_cable(tmp_path: Path) -> 
         ("echo 'Error: Failed to program'; exit 1", "ended with 1: Error: Failed to program"),
     ],
 )
-def test_a_failed_load_is_explained(script: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_failed_load_is_explained(script: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=reason):
         load([str(program(tmp_path / "bin", "loader", script))])
     assert shutil.which("sh")

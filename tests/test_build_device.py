@@ -1,4 +1,4 @@
-"""What Yosys makes of a whole device, in the simulator's harness, computes the contract's bits."""
+"""The netlist of a whole device, in the simulator's harness, computes the contract's bits."""
 
 import tempfile
 from pathlib import Path
@@ -33,7 +33,7 @@ QUIET = ("PINMISSING", "SPECIFYIGN", "INITIALDLY", "WIDTH", "REDEFMACRO", "ASCRA
 
 
 def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
-    """The executable of the SoC's netlist, by the command that bitstreams are made by."""
+    """The executable of the SoC's netlist, synthesised as for bitstreams."""
     assert not trace
     folder = elaborate(design)
     script = (
@@ -41,7 +41,7 @@ def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
         "write_verilog -noattr netlist.v; select -assert-none t:$*"
     )
     inputs = {path.name: path for path in folder.iterdir()}
-    verilog = steady(inputs[f"{TOP}.v"].read_text())  # without LiteX's date, which is no input
+    verilog = steady(inputs[f"{TOP}.v"].read_text())  # without LiteX's date, which changes
     with tempfile.TemporaryDirectory() as name:
         inputs[f"{TOP}.v"] = Path(name) / f"{TOP}.v"
         inputs[f"{TOP}.v"].write_text(verilog)
@@ -76,7 +76,7 @@ def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
 def test_the_netlist_of_a_device_computes_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products in every arithmetic and layers, bit for bit, through the frames of its UART.
 
-    Some hundred cycles a second: not the whole self-test.
+    It runs some hundred cycles per second, too few for the whole self-test.
     """
     monkeypatch.setattr("dscim.sim.server.model", netlist_model)
     with open_target("sim", SPEC, report=print) as device:

@@ -1,4 +1,4 @@
-"""What Yosys made of a macro, with Yosys's own models of ECP5 cells, computes the same bits."""
+"""The netlist of a macro, with Yosys's models of ECP5 cells, computes the same bits."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ QUIET = ("PINMISSING", "SPECIFYIGN", "INITIALDLY")
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_netlist_equals_the_contract(form: str, tmp_path: Path) -> None:
-    """LUT4, CCU2C, DPR16X4 and flip-flops, by the command that bitstreams are made by."""
+    """LUT4, CCU2C, DPR16X4 and flip-flops, synthesised as for bitstreams."""
     spec = FORMS[form]
     cells = tmp_path / "cells.v"
     cells.write_text(models())

@@ -1,4 +1,4 @@
-"""What nextpnr placed and routed of a macro, wire by wire, computes the same bits."""
+"""A placed and routed macro computes the same bits, wire by wire."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ CLOCK = 50e6
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The macro with a pad for each bit of its ports, by the command that makes bitstreams."""
+    """The macro with a pad for each bit of its ports, built as for bitstreams."""
     folder = tmp_path_factory.mktemp("routed")
     pins = folder / f"{TOP}.lpf"
     pins.write_text(f'FREQUENCY PORT "sys_clk" {CLOCK / 1e6:g} MHZ;\n')
@@ -44,7 +44,7 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(design: RoutedDesign, name: str, folder: Path) -> Path:
-    """The executable of a design, where no warning of Verilator's is put off."""
+    """The executable of a design, with all of Verilator's warnings enabled."""
     sources = [folder / "routed.v", folder / "trellis_cells.v"]
     for source, text in zip(sources, (design.verilog(), MODELS), strict=True):
         source.write_text(text)
@@ -61,7 +61,7 @@ def test_the_routed_macro_equals_the_contract(routed: Path, tmp_path: Path) -> N
 
 
 def another_table(design: RoutedDesign) -> None:
-    """One bit of the table, at inputs all high, that the first flip-flop of a term registers."""
+    """Flips one bit, at all inputs high, of the table before the first flip-flop of a term."""
     registered = [
         cell["connections"]["DI"]
         for name, cell in sorted(design.cells.items())

@@ -1,4 +1,4 @@
-"""`dscim selftest`: it passes on a right device, and finds each fault of a wrong one."""
+"""`dscim selftest` passes on a correct device and finds each fault of a faulty one."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ CHECKS = ["identifier", "clock", "memories", "sequence", "macro", "layer", "bloc
 
 
 def quiet(*_: object) -> None:
-    """Hears nothing."""
+    """Takes and ignores anything."""
 
 
 def verdicts(link: ModelLink) -> dict[str, bool]:
@@ -46,7 +46,7 @@ def test_a_right_device_passes(spec: SocSpec) -> None:
 
 
 class Faulty(ModelLink):
-    """A device one of whose answers is spoiled."""
+    """A device with one wrong answer."""
 
     def __init__(self, spec: SocSpec, spoil: Callable[[int, Words], Words]) -> None:
         super().__init__(spec)
@@ -72,7 +72,7 @@ def test_a_stuck_bit_is_found_and_named() -> None:
 
 
 class Mirrored(ModelLink):
-    """An activation memory whose highest address bit is lost: two words are one."""
+    """An activation memory without its highest address bit: two words share one place."""
 
     def _places(self, address: int, count: int) -> tuple[Words, Words]:
         memory = self._memories["activations"]
@@ -98,7 +98,7 @@ def test_a_lost_address_bit_is_found() -> None:
 
 
 class Wrong(ModelLink):
-    """A device that computes: the lowest bit of its first output is turned over."""
+    """A device that computes the lowest bit of its first output inverted."""
 
     def _run(self, place: int) -> registers.ErrorCode:
         error = super()._run(place)

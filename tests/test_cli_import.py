@@ -119,11 +119,11 @@ def test_a_rounding_that_differs_is_told(tmp_path, capsys):
     [
         (
             lambda: Chain(0, (1, 4, 4, 2)).other("LOGISTIC"),
-            "operator 0 (LOGISTIC, which makes 't1') is not known; end the network before it",
+            "operator 0 (LOGISTIC, output 't1') is not supported; end the network before it",
         ),
         (
             lambda: Chain(0, (1, 4, 4, 2)).conv(2).other("CUSTOM Magic"),
-            "operator 1 (CUSTOM Magic, which makes 't4') is not known; rewrite the network without "
+            "operator 1 (CUSTOM Magic, output 't4') is not supported; rewrite the network without "
             "it",
         ),
         (
@@ -169,12 +169,12 @@ START = (0, (1, 3, 4, 4))
     [
         (
             lambda: transposed(onnx_networks.Qdq(*START)).pack(),
-            "(ConvTranspose, which makes 'convtranspose3') is not known; a transposed convolution "
+            "(ConvTranspose, output 'convtranspose3') is not supported; a transposed convolution "
             "has no layer on the macro",
         ),
         (
             lambda: onnx_networks.Qdq(*START).node("Sigmoid").quantised().pack(),
-            "(Sigmoid, which makes 'sigmoid2') is not known; end the network before it",
+            "(Sigmoid, output 'sigmoid2') is not supported; end the network before it",
         ),
         (
             lambda: onnx_networks.Qdq(*START).conv(2).pack(),
@@ -188,7 +188,7 @@ START = (0, (1, 3, 4, 4))
                 .quantised()
                 .pack()
             ),
-            "quantise with a QuantizeLinear and a DequantizeLinear between",
+            "put a QuantizeLinear and a DequantizeLinear between",
         ),
         (
             lambda: onnx_networks.Qdq(*START).conv(6, dilations=[2, 2]).quantised().pack(),
@@ -197,7 +197,7 @@ START = (0, (1, 3, 4, 4))
         (lambda: external(onnx_networks.Qdq(*START).conv(2).quantised()), "is in another file"),
         (
             lambda: helper.make_model(helper.make_graph([], "none", [], [])).SerializeToString(),
-            "it holds 0 operators",
+            "it has 0 operators",
         ),
     ],
 )
@@ -206,7 +206,7 @@ def test_onnx_files_that_are_refused(tmp_path, capsys, made, message):
 
 
 def test_other_files_are_refused(tmp_path, capsys):
-    assert "its format is not known; give a .tflite (INT8) or .onnx (QDQ) file" in refusal(
+    assert "its format is unknown; give a .tflite (INT8) or .onnx (QDQ) file" in refusal(
         tmp_path, capsys, ".h5", b"something"
     )
     assert main(["import", str(tmp_path / "none.tflite"), "-o", str(tmp_path / "n.npz")]) == 2

@@ -1,4 +1,4 @@
-"""Data sets from files: read as they are, and refused in one sentence when damaged."""
+"""Data sets from files: read exactly, and rejected in one sentence when damaged."""
 
 import dataclasses
 import gzip
@@ -37,7 +37,7 @@ def test_idx_plain_and_compressed(tmp_path, name):
         (idx_bytes(np.zeros(20, np.uint8))[:-1], "holds 19 bytes where its header says"),
         (idx_bytes(np.zeros(20, np.uint8))[:6], "ends within its header"),
         (bytes([0, 0, 8, 3]) + b"\xff" * 12, "holds 0 bytes where its header says"),
-        (idx_bytes(np.zeros(19, np.uint8)), "take Fashion-MNIST's own four IDX files"),
+        (idx_bytes(np.zeros(19, np.uint8)), "use the original four IDX files of Fashion-MNIST"),
         (idx_bytes(np.full(20, 11, np.uint8)), "labels 11..11, but its 10 classes are 0..9"),
         (
             gzip.compress(idx_bytes(np.zeros(20, np.uint8)), mtime=0)[:-9],
@@ -68,7 +68,7 @@ def test_cifar_is_read_as_it_is(tmp_path):
 
 
 class Hostile:
-    """A pickle of it calls a function when it is read."""
+    """A pickle of it calls a function when read."""
 
     def __reduce__(self):
         return print, ("never",)
@@ -77,10 +77,10 @@ class Hostile:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "CIFAR-10's six batches"),
-        (b"", "no batch of CIFAR-10, or damaged"),
-        (pickle.dumps([1, 2]), "no batch of CIFAR-10, or damaged"),
-        (pickle.dumps(Hostile()), "asks for builtins.print"),
+        (None, "all six batches of CIFAR-10"),
+        (b"", "not a batch of CIFAR-10, or it is damaged"),
+        (pickle.dumps([1, 2]), "not a batch of CIFAR-10, or it is damaged"),
+        (pickle.dumps(Hostile()), "uses builtins.print"),
         (pickle.dumps({b"data": np.zeros((4, 3000), np.uint8), b"labels": [0] * 4}), "not uint8"),
         (pickle.dumps({b"data": np.zeros((4, 3072), np.uint8), b"labels": [0] * 3}), "3 labels"),
         (pickle.dumps({b"data": np.zeros((4, 3072)), b"labels": [0] * 4}), "holds float64"),
@@ -129,7 +129,7 @@ def test_an_unknown_name_is_refused():
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Two classes of images, of other sizes than asked for."""
+    """Two classes of images, in sizes that must be scaled."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is missing: pip install dscim[images]")
     for part, count in (("train", 3), ("test", 2)):
         for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
@@ -166,7 +166,7 @@ def test_a_damaged_image_is_named(pictures):
     path = pictures / "test" / "red" / "1.png"
     for content in (b"", path.read_bytes()[:-40], b"no image"):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"1\.png' is no image that can be read"):
+        with pytest.raises(UserError, match=r"1\.png' is not an image that can be read"):
             datasets.load("folder", pictures, (8, 8, 3))
 
 
@@ -192,7 +192,7 @@ def test_pixels_become_a_networks_integers():
         given.integers(images)
 
 
-def test_how_a_network_takes_pixels_is_told_or_refused():
+def test_the_input_scaling_is_known_or_an_error():
     network = shipped_network(EXACT)
     assert Input.of(network) == Input()
     pixels = dataclasses.replace(network, scale=1.0)

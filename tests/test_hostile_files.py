@@ -1,4 +1,4 @@
-"""Files that are cut, flipped or made to harm: a valid network or one sentence, and soon."""
+"""Cut, corrupted and malicious files: a valid network or one sentence, in a short time."""
 
 import dataclasses
 import io
@@ -28,11 +28,11 @@ WHOLE = {
     ".onnx": onnx_networks.separable().pack(),
 }
 SECONDS = 5
-"""The most that any damaged file may take; whole ones take a tenth of it."""
+"""The limit for any damaged file; whole ones take a tenth of it."""
 
 
 def reading(path):
-    """The network, or the UserError's sentence; nothing else may come, nor late, nor large."""
+    """The network, or the UserError's sentence, within limits on time and memory."""
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     try:
         result = load(path) if path.suffix == ".npz" else import_file(path).network
@@ -72,7 +72,7 @@ def test_cut_at_any_byte(folder, suffix, data):
 @settings(deadline=None, max_examples=120)
 @given(st.data())
 def test_any_bytes_changed(folder, suffix, data):
-    """One to four places, each a flipped bit, an extreme byte or four extreme bytes."""
+    """In one to four places: a flipped bit, an extreme byte or four extreme bytes."""
     changed, path = bytearray(WHOLE[suffix]), folder / f"changed{suffix}"
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(changed) - 4))
@@ -109,7 +109,7 @@ VALUES = st.recursive(
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_any_field_of_a_header(folder, data):
-    """Any value in any place of a network file's header."""
+    """Any value anywhere in a network file's header."""
     arrays = dict(np.load(io.BytesIO(WHOLE[".npz"])))
     header = json.loads(arrays["header"].tobytes())
     place = data.draw(st.sampled_from([header, *header["nodes"], header["arithmetic"]]))
@@ -123,7 +123,7 @@ def test_any_field_of_a_header(folder, data):
 
 
 def npy(shape, dtype="|i1", data=b""):
-    """A .npy whose header says anything."""
+    """A .npy with any header."""
     text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
@@ -141,7 +141,7 @@ def npy(shape, dtype="|i1", data=b""):
         b"\x93NUMPY\x07\x00",
     ],
 )
-def test_arrays_that_are_not_there(folder, member):
+def test_damaged_arrays(folder, member):
     path, packed = folder / "array.npz", io.BytesIO(WHOLE[".npz"])
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr("0.bias2.npy", member)
@@ -176,7 +176,7 @@ def test_a_header_of_brackets(folder):
     [(1, 2**31 - 1, 2**31 - 1, 3), (1, -5, 8, 3), (1, 0, 8, 3), (2**31 - 1, 8, 8, 3), (1,) * 9, ()],
 )
 def test_tflite_shapes(folder, shape):
-    """A RELU on a tensor that no memory holds, that is empty, or that is no image."""
+    """A RELU on a tensor that is too large, empty, or not an image."""
     file = TfliteFile()
     ends = [file.tensor(shape, scale=0.5, zero=0) for _ in range(2)]
     file.operator("RELU", ends[:1], ends[1:])
@@ -200,7 +200,7 @@ def test_tflite_scales(folder, scale, zero):
 
 
 @pytest.mark.parametrize("dims", [[2**31, 2**31], [2**62], [-1], [2**31 - 1, 1, 1, 1]])
-def test_onnx_constants_that_are_not_there(folder, dims):
+def test_onnx_constants_without_values(folder, dims):
     model = onnx_networks.onnx.ModelProto.FromString(WHOLE[".onnx"])
     for tensor in model.graph.initializer:
         if len(tensor.dims) == 4:
@@ -210,7 +210,7 @@ def test_onnx_constants_that_are_not_there(folder, dims):
     assert "damaged" in reading(path)
 
 
-def test_files_that_are_no_files(folder):
+def test_empty_missing_and_huge_files(folder):
     empty = folder / "empty.tflite"
     empty.touch()
     assert isinstance(reading(empty), str)
@@ -223,7 +223,7 @@ def test_files_that_are_no_files(folder):
     large.unlink()
 
 
-def test_a_network_that_is_fine_still_is(folder):
+def test_an_intact_network_is_read(folder):
     made = dataclasses.replace(network(), name="other")
     path = folder / "fine.npz"
     path.write_bytes(pack(made))

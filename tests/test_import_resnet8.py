@@ -1,4 +1,4 @@
-"""The MLPerf Tiny ResNet-8 in INT8: every layer's every integer against LiteRT, its accuracy.
+"""The MLPerf Tiny ResNet-8 in INT8: every integer of every layer equals LiteRT's; accuracy.
 
 Needs the folder that DSCIM_DATA names to hold mlperf-tiny/resnet8_int8.tflite and the CIFAR-10
 test images, as cifar10-jpeg.npz or in the official layout.
@@ -61,4 +61,4 @@ def test_every_integer_is_litert_s(count):
     assert len(results) == 16 and not any(each.differing for each in results)
     right = int((predictions(Evaluator(result.network).outputs(images)) == labels).sum())
     print(f"{right} of {count} right")
-    assert right > 0.6 * count  # 75.55 % of all 10,000, as LiteRT's own
+    assert right > 0.6 * count  # 75.55 % of all 10,000, the same as LiteRT

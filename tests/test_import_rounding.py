@@ -1,4 +1,4 @@
-"""A single rounding with 31 bits against one with 53: every sum that differs is counted."""
+"""A single rounding with 31 bits compared with one of 53: every difference is counted."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,7 +14,7 @@ from tests.integers import half_away, scale_once, scale_twice
 
 
 def differing(real: float, multiplier: int, shift: int, sums: Iterable[int]) -> int:
-    """How many sums between saturation on both sides do not round as their double product."""
+    """The number of unsaturated sums that do not round as their product in double precision."""
     return sum(
         scale_once(total, multiplier, shift) != half_away(Fraction(real * total))
         for total in sums
@@ -30,7 +30,7 @@ def test_every_sum_that_differs_is_counted(real, least, most):
 
 
 def test_a_factor_of_more_bits_than_31_is_counted():
-    """A sum of 30 bits is a ten-millionth of an output: some lie between both factors' ties."""
+    """A sum of 30 bits is a ten-millionth of an output, so some lie between the factors' ties."""
     real = 1.2345678901e-7
     multiplier, shift, wrong = nearest_scaling(real, 0, 2**31 - 1)
     assert wrong > 0
@@ -46,7 +46,7 @@ def test_ties_go_away_from_zero_on_both_sides(real):
 
 
 def test_twice_is_worse_than_once():
-    """By two roundings many more sums come out otherwise."""
+    """With two roundings many more sums differ."""
     real = 0.022592034071161442
     multiplier, shift, wrong = nearest_scaling(real, -20000, 20000)
     assert wrong == 0 and (multiplier, shift) == tuple(

@@ -1,4 +1,4 @@
-"""Imported TensorFlow Lite networks against LiteRT's reference kernels, integer by integer."""
+"""Imported TensorFlow Lite networks equal LiteRT's reference kernels, integer by integer."""
 
 import dataclasses
 import importlib.util
@@ -27,7 +27,7 @@ def imported(tmp_path, chain):
 @pytest.mark.parametrize("name", FILES)
 def test_every_layer_is_litert_s(tmp_path, name, seed):
     network, images = compared(tmp_path, FILES[name](seed), 12, seed)
-    for node, output in run(network, images).items():  # nothing is the same whatever goes in
+    for node, output in run(network, images).items():  # outputs depend on the input
         assert node.startswith("softmax") or output.std() > 1
 
 
@@ -87,7 +87,7 @@ def test_what_needs_no_node_has_none(tmp_path):
     network = imported(tmp_path, FILES["keyword_spotting"]()).network
     assert kinds(network)[0] == "Reshape" and kinds(network)[-2:] == ["Conv", "Softmax"]
     network = imported(tmp_path, FILES["person_detection"]()).network
-    assert kinds(network)[:2] == ["Conv", "Depthwise"]  # one channel is no depthwise layer
+    assert kinds(network)[:2] == ["Conv", "Depthwise"]  # one channel is a plain convolution
     assert isinstance(network.nodes[1], Depthwise) and network.nodes[1].weights.shape == (3, 3, 8)
 
 
@@ -102,7 +102,7 @@ def test_padding_that_two_layers_read_stays(tmp_path):
 
 
 def test_operators_that_compute_shapes_are_left_out(tmp_path):
-    """Converters of networks with an open batch write SHAPE, STRIDED_SLICE and PACK."""
+    """Converters write SHAPE, STRIDED_SLICE and PACK for networks with an open batch."""
     chain = Chain(0, (1, 4, 4, 2)).conv(3)
     shape = chain.file.tensor((4,), "INT32")
     chain.file.operator("SHAPE", [chain.last], [shape], "ShapeOptions")

@@ -1,4 +1,4 @@
-"""The network file: what is written is read, and what is damaged is refused in a sentence."""
+"""The network file: read as written, and rejected in one sentence when damaged."""
 
 import dataclasses
 import json
@@ -66,7 +66,7 @@ def test_equal_networks_have_equal_bytes_and_others_not(tmp_path):
 
 
 def test_a_single_rounding_is_written_where_there_is_one(tmp_path):
-    """A file without the field is as it was before there was one, and still read."""
+    """A file without the field has the bytes that it had before the field existed, and is read."""
     path, made = tmp_path / "n.npz", network()
     save(made, path)
     assert b"single_rounding" not in np.load(path)["header"].tobytes()
@@ -171,7 +171,7 @@ def test_missing_file(tmp_path):
 
 
 def test_any_damage_is_one_sentence(tmp_path):
-    """Cut short anywhere, or with any byte changed, a file is refused or holds equal integers."""
+    """A file cut anywhere, or with any byte changed, is rejected or has equal integers."""
     whole = pack(network())
     path, generator = tmp_path / "n.npz", np.random.default_rng(5)
     for cut in generator.integers(0, len(whole), 40):

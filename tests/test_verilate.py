@@ -113,7 +113,7 @@ def test_cache_folder_with_a_blank_is_refused(
 def test_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DSCIM_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(SimulationError, match="cannot be made"):
+    with pytest.raises(SimulationError, match="cannot be created"):
         cache_folder()
 
 

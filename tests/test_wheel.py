@@ -1,4 +1,4 @@
-"""A wheel of the repository, installed in a new environment outside of it."""
+"""The wheel of the repository, installed in a new environment outside of it."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def test_the_changelog_has_this_version() -> None:
 
 @pytest.fixture(name="installed", scope="module")
 def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of a new environment with the wheel in it."""
+    """The bin folder of a new environment with the wheel installed."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     parts = [*ROOMS, "pyproject.toml", "README.md", "LICENSE"]
@@ -70,7 +70,7 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(programs: Path, folder: Path, *arguments: object) -> str:
-    """What the installed `dscim` prints, run in `folder` with an empty cache of its own."""
+    """The output of the installed `dscim`, run in `folder` with an empty cache of its own."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
     }

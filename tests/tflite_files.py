@@ -1,4 +1,4 @@
-"""TensorFlow Lite files for tests: tensors and operators put together into a flatbuffer.
+"""TensorFlow Lite files for tests: tensors and operators as a flatbuffer.
 
 file = TfliteFile()
 x = file.tensor((1, 8, 8, 3), scale=0.5, zero=-128)
@@ -22,13 +22,13 @@ DTYPES = {
 
 
 class TfliteFile:
-    """A file as it grows."""
+    """A file under construction."""
 
     def __init__(self):
         self.tensors, self.operators = [], []
 
     def tensor(self, shape, kind="INT8", scale=None, zero=0, values=None, axis=0, name=None):
-        """Adds a tensor and returns its index; scale: a number, or one for each of `axis`."""
+        """Adds a tensor and returns its index; scale: a number, or one per entry of `axis`."""
         if values is not None:
             values = np.ascontiguousarray(values, DTYPES[kind])
         self.tensors.append(

@@ -13,7 +13,7 @@ SAME, VALID = 0, 1
 
 
 class Chain:
-    """A file whose operators follow each other; `last` is the tensor that the last one made."""
+    """A file whose operators follow each other; `last` is the output of the last one."""
 
     def __init__(self, seed, shape, zero=-128, scale=0.05, kind="INT8"):
         self.file, self.generator = TfliteFile(), np.random.default_rng(seed)
@@ -21,7 +21,7 @@ class Chain:
         self.first = self.last = self.made(shape, scale, zero, kind)
 
     def made(self, shape, scale=None, zero=None, kind="INT8"):
-        """A tensor that is computed; scale and zero point are random unless they are given."""
+        """A computed tensor; scale and zero point are random by default."""
         scale = scale or float(self.generator.uniform(0.02, 0.1))
         zero = (
             int(self.generator.choice([-128, self.generator.integers(-128, 128)]))
@@ -215,7 +215,7 @@ def _sides(sizes, kernel, stride, padding):
 
 
 def person_detection(seed=0):
-    """MobileNetV1 0.25 in small: depthwise separable, pooled, a 1x1 classifier, softmax."""
+    """A small MobileNetV1 0.25: depthwise separable, pooled, a 1x1 classifier, softmax."""
     chain = Chain(seed, (1, 12, 12, 1))
     chain.depthwise(8, stride=(2, 2), activation=RELU6).depthwise(activation=RELU6)
     chain.conv(8, (1, 1), activation=RELU6).depthwise(stride=(2, 2), activation=RELU6)
@@ -224,7 +224,7 @@ def person_detection(seed=0):
 
 
 def keyword_spotting(seed=0):
-    """DS-CNN in small: the input reshaped, a tall kernel, separable layers."""
+    """A small DS-CNN: the input reshaped, a tall kernel, separable layers."""
     chain = Chain(seed, (1, 130), zero=83).reshape((1, 13, 10, 1))
     chain.conv(6, (10, 4), (2, 2)).depthwise().conv(6, (1, 1)).depthwise().conv(6, (1, 1))
     return chain.pool("AVERAGE_POOL_2D", (7, 5)).reshape((1, 6)).dense(5).softmax()
@@ -238,7 +238,7 @@ def anomaly(seed=0):
 
 
 def autoencoder(seed=0):
-    """The same at its full size: 640 inputs, four layers of 128, 8, four of 128, 640 outputs."""
+    """The same in full size: 640 inputs, four layers of 128, 8, four of 128, 640 outputs."""
     chain = Chain(seed, (1, 640), zero=90, scale=0.3)
     for outputs in (128, 128, 128, 128, 8, 128, 128, 128, 128):
         chain.dense(outputs, RELU, per_channel=bool(seed % 2))
@@ -246,7 +246,7 @@ def autoencoder(seed=0):
 
 
 def residual(seed=0):
-    """A residual block with a shortcut of its own and a pool, in the shape of ResNet-8."""
+    """A residual block with a convolution on the shortcut and a pool, like ResNet-8."""
     chain = Chain(seed, (1, 8, 8, 3))
     first = chain.conv(4).last
     chain.conv(4).conv(4, activation=NONE).plus(first)
@@ -258,7 +258,7 @@ def residual(seed=0):
 
 
 def mobile(seed=0):
-    """Padding of its own before strided layers, a linear bottleneck, a mean, float ends."""
+    """PAD before strided layers, a linear bottleneck, a mean, float input and output."""
     chain = Chain(seed, (1, 9, 9, 3), kind="FLOAT32").other("QUANTIZE", 0.03, -3)
     chain.pad(((0, 1), (0, 1))).conv(6, stride=(2, 2), padding=VALID, activation=RELU6)
     start = chain.last
@@ -268,7 +268,7 @@ def mobile(seed=0):
 
 
 def mixture(seed=0):
-    """Everything else: maximum, other scales, activations alone, positions kept, uint8 in."""
+    """The rest: maximum, other scales, separate activations, positions kept, uint8 input."""
     chain = Chain(seed, (1, 7, 6, 2), zero=120, kind="UINT8").other("QUANTIZE")
     chain.pool("MAX_POOL_2D", (3, 2), (2, 1), SAME).depthwise(3, (2, 3), (1, 2), activation=NONE)
     chain.other("RELU").other("QUANTIZE").dense(5, RELU, keep=True).other("RELU6")

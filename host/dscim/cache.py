@@ -1,4 +1,4 @@
-"""Where compiled models stand, and under which key."""
+"""The cache of compiled models, and its keys."""
 
 import hashlib
 import os
@@ -15,10 +15,10 @@ OLD_SECONDS = 30 * 24 * 3600.0
 
 
 def cache_folder() -> Path:
-    """The folder of compiled models, made when missing.
+    """The folder of compiled models; created when missing.
 
-    $DSCIM_CACHE, else $XDG_CACHE_HOME/dscim, else ~/.cache/dscim. Raises SimulationError where it
-    cannot be made, or where its path has a blank (make cannot build there).
+    $DSCIM_CACHE, else $XDG_CACHE_HOME/dscim, else ~/.cache/dscim. Raises SimulationError when it
+    cannot be created, or when its path has a space (make cannot build there).
     """
     chosen = os.environ.get("DSCIM_CACHE")
     if chosen:
@@ -29,15 +29,15 @@ def cache_folder() -> Path:
     folder = folder.absolute()
     if len(str(folder).split()) != 1:
         raise SimulationError(
-            f"Cache folder '{folder}' has a blank in its path, which make cannot handle; "
+            f"Cache folder '{folder}' has a space in its path, which make cannot handle; "
             "set DSCIM_CACHE to a folder without one."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SimulationError(
-            f"Cache folder '{folder}' cannot be made ({error.strerror}); "
-            "set DSCIM_CACHE to a folder that can be written."
+            f"Cache folder '{folder}' cannot be created ({error.strerror}); "
+            "set DSCIM_CACHE to a writable folder."
         ) from error
     return folder
 
@@ -52,7 +52,7 @@ def digest(parts: Iterable[str | bytes]) -> str:
 
 
 def forget_old(pattern: str) -> None:
-    """Removes what matches `pattern` in the cache and was not used (touched) for OLD_SECONDS."""
+    """Removes entries of the cache that match `pattern` and were last used OLD_SECONDS ago."""
     for path in cache_folder().glob(pattern):
         with suppress(OSError):  # another process may remove it too
             if time.time() - path.stat().st_mtime > OLD_SECONDS:

@@ -9,14 +9,14 @@ class UserError(Exception):
 
 
 class LinkError(UserError):
-    """The link to a device failed: timed out, was closed, or answered out of step.
+    """The link to a device failed: a timeout, a closed connection, or an unexpected answer.
 
     A link raises it rather than return data that did not come from the device.
     """
 
 
 class SimulationError(Exception):
-    """A model could not be built, or a simulator did not start or died.
+    """A model could not be built, or a simulator did not start or ended early.
 
-    One sentence with what failed, why, and the way out; the command line prints it as it is.
+    One sentence with what failed, why, and the way out; the command line prints it unchanged.
     """

@@ -19,19 +19,19 @@ from dscim.errors import UserError
 
 
 def load_int8(path: Path, what: str, axes: Sequence[str]) -> npt.NDArray[np.int8]:
-    """The int8 array in the .npy file `path`, with one axis for each name in `axes`.
+    """The int8 array in the .npy file `path`, with one axis per name in `axes`.
 
-    UserError names the file and what is wrong: missing, no array, dtype, NaN, shape, empty.
+    UserError names the file and its fault: missing, not an array, dtype, NaN, shape, empty.
     """
     array = load_array(path)
-    wanted = f"{what} is ({', '.join(axes)}) int8"
+    expected = f"{what} is ({', '.join(axes)}) int8"
     if array.dtype.kind == "f" and np.isnan(array).any():
         place = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-        raise UserError(f"'{path}' holds NaN, first at {list(place)}; {wanted}.")
+        raise UserError(f"'{path}' holds NaN, first at {list(place)}; {expected}.")
     if array.dtype != np.int8:
-        raise UserError(f"'{path}' holds {array.dtype}; {wanted}: quantise it first.")
+        raise UserError(f"'{path}' holds {array.dtype}; {expected}: quantise it first.")
     if array.ndim != len(axes) or array.size == 0:
-        raise UserError(f"'{path}' has the shape {array.shape}; {wanted}, no axis empty.")
+        raise UserError(f"'{path}' has the shape {array.shape}; {expected}, without an empty axis.")
     return array
 
 
@@ -41,26 +41,26 @@ def load_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
     if array.dtype.kind not in "iu" or array.ndim != 1 or len(array) < count:
         raise UserError(
             f"'{path}' holds {array.dtype} of the shape {array.shape}; labels are "
-            f"integers, one for each of the {count} inputs."
+            f"integers, one per input of the {count}."
         )
     return array[:count].astype(np.int64)
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
-    """The array in the .npy file `path`; UserError when there is none."""
+    """The array in the .npy file `path`; UserError when it cannot be read."""
     try:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from error
     except (ValueError, EOFError) as error:
-        raise UserError(f"'{path}' is no .npy file that numpy can read: {error}.") from error
+        raise UserError(f"'{path}' is not a .npy file that numpy can read: {error}.") from error
     if not isinstance(loaded, np.ndarray):
         raise UserError(f"'{path}' is an archive of several arrays; give one .npy file.")
     return loaded
 
 
 def check_writable(path: Path | None) -> None:
-    """Raises UserError where a result could not be written in the end; None is always fine."""
+    """Raises UserError when a result could not be written to `path`; None is always fine."""
     if path is None:
         return
     folder = path.resolve().parent

@@ -1,4 +1,4 @@
-"""Callbacks by which slow work reports how far it is."""
+"""Callbacks that report the progress of slow work."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,19 +8,19 @@ Say = Callable[[str], None]
 """Takes a line for the user."""
 
 Progress = Callable[[str, int, int], None]
-"""Takes what is being done, how many of it are done, and of how many."""
+"""Takes the name of the work, the number of steps done, and their total."""
 
 Tick = Callable[[int, int], None]
-"""Takes how many are done, and of how many."""
+"""Takes the number of steps done and their total."""
 
 
 def silent(line: str) -> None:
-    """Says nothing."""
+    """Prints nothing."""
 
 
 @contextmanager
 def step(say: Say, what: str) -> Iterator[None]:
-    """Says `what` at the start of a step, and `what` with its seconds at a good end."""
+    """Prints `what` before a step, and `what` with its seconds when the step succeeds."""
     say(what)
     start = time.monotonic()
     yield

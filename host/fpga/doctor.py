@@ -162,7 +162,7 @@ def _cache() -> Finding:
             "Cache folder",
             "compiled simulators",
             "",
-            "export DSCIM_CACHE=/a/folder/without/blanks",
+            "export DSCIM_CACHE=/folder/without/spaces",
             required=True,
         )
 

@@ -1,7 +1,7 @@
-"""Arrays in an .npz archive: written byte for byte alike, read without trust.
+"""Arrays in an .npz archive: the same bytes for the same arrays, safe to read from any source.
 
-What a member declares is checked before anything is unpacked: a file of a few kilobytes can
-neither unpack to gigabytes nor make numpy ask for them.
+The sizes of the members are checked before anything is unpacked, so a file of a few kilobytes
+cannot expand to gigabytes.
 """
 
 import io
@@ -13,18 +13,18 @@ from dscim.arrays import Array
 from dscim.gateware.specs.base import require
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time stamp of every member: the earliest that a zip archive knows."""
+"""The time stamp of every member: the earliest in a zip archive."""
 
-MOST_MEMBERS = 100_000
-MOST_BYTES = 1 << 29
-"""The most that an archive may unpack to."""
+MAX_MEMBERS = 100_000
+MAX_BYTES = 1 << 29
+"""The limit on the bytes that an archive unpacks to."""
 
 SMALL, RATIO = 1 << 25, 32
-"""An archive may always unpack to SMALL bytes, and to RATIO times its own size beyond."""
+"""An archive may unpack to SMALL bytes plus RATIO times its own size."""
 
 
 def zip_arrays(arrays: dict[str, Array]) -> bytes:
-    """The bytes of an .npz of `arrays` that depend on nothing else, as time stamps would."""
+    """The bytes of an .npz of `arrays`; they depend on nothing else, not even the time."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, array in arrays.items():
@@ -39,24 +39,24 @@ def zip_arrays(arrays: dict[str, Array]) -> bytes:
 def unzip_arrays(data: bytes) -> dict[str, Array]:
     """The arrays in the bytes of an .npz.
 
-    Raises SpecError where they unpack to more than is plausible; any other damage raises what
-    zipfile, zlib and numpy do.
+    SpecError when they unpack to more than is plausible; other damage raises the errors of
+    zipfile, zlib and numpy.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         total = sum(member.file_size for member in members)
-        most = min(MOST_BYTES, SMALL + RATIO * len(data))
+        most = min(MAX_BYTES, SMALL + RATIO * len(data))
         require(
-            len(members) <= MOST_MEMBERS and total <= most,
-            f"Its {len(members)} members unpack to {total} bytes; of an archive of "
-            f"{len(data)} bytes, at most {MOST_MEMBERS} and {most} are read.",
+            len(members) <= MAX_MEMBERS and total <= most,
+            f"Its {len(members)} members unpack to {total} bytes; the limits for an "
+            f"archive of {len(data)} bytes are {MAX_MEMBERS} and {most}.",
         )
         require(
             all(
                 member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
                 for member in members
             ),
-            "It is packed by another method than deflate.",
+            "It is compressed by a method other than deflate.",
         )
         return {
             member.filename.removesuffix(".npy"): read_array(archive.read(member))
@@ -65,7 +65,7 @@ def unzip_arrays(data: bytes) -> dict[str, Array]:
 
 
 def read_array(raw: bytes) -> Array:
-    """The array in the bytes of a .npy file; ValueError where they are not one, no more no less."""
+    """The array in the bytes of a .npy file; ValueError unless they are exactly one array."""
     file = io.BytesIO(raw)
     version = np.lib.format.read_magic(file)
     header = (

@@ -2,10 +2,11 @@
 
 `header.npy` is UTF-8 JSON as uint8: {"format": "dscim network", "version": 1, "name", "shape",
 "scale", "zero", "classes", "arithmetic" (the fields of ProductSpec), "provenance", "nodes"}.
-Each node is an object: "kind" (a name in `dscim.host.network.nodes`) and the fields of that class,
-less its arrays; those of LATER may be absent. The array `field` of node i is `i.field.npy`, for
+Each node is an object: "kind" (a name in `dscim.host.network.nodes`) and the fields of that class
+without its arrays; those in LATER may be absent. The array `field` of node i is `i.field.npy`. For
 Conv: `i.weights` int8 OHWI, `i.bias`, `i.multiplier`, `i.shift` int32.
-Nothing is pickled. Equal networks give equal bytes, so the file's SHA-256 names the network.
+Nothing is pickled. Equal networks give equal bytes, so the SHA-256 of the file identifies the
+network.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ LATER = ("single_rounding",)
 that equal networks keep their bytes."""
 
 MAX_NODES = 10_000
-"""The limit on the nodes of a network that is read."""
+"""The limit on the nodes in a file."""
 
 DAMAGE = (
     SpecError,
@@ -52,16 +53,17 @@ DAMAGE = (
     RuntimeError,
     MemoryError,
 )
-"""What zipfile, zlib, numpy and json raise for damaged files, NotImplementedError among them."""
+"""Errors of zipfile, zlib, numpy and json for damaged files; RuntimeError covers
+NotImplementedError."""
 
 
 def save(network: Network, path: Path) -> None:
-    """Write the network file, and its folder where there is none; UserError where it cannot."""
+    """Writes the network file; makes its folder when missing. UserError when it cannot."""
     save_bytes(path, pack(network), parents=True)
 
 
 def load(path: Path) -> Network:
-    """Read and check a network file; UserError says in one sentence what is wrong."""
+    """Reads and checks a network file; UserError says in one sentence what is wrong."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -70,9 +72,11 @@ def load(path: Path) -> Network:
         arrays = unzip_arrays(data)
         header = json.loads(arrays["header"].tobytes())
     except DAMAGE as error:
-        raise UserError(f"'{path}' is no network file, or damaged: {_reason(error)}") from error
+        raise UserError(
+            f"'{path}' is not a network file, or it is damaged: {_reason(error)}"
+        ) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UserError(f"'{path}' is no network file: its header does not say {FORMAT!r}.")
+        raise UserError(f"'{path}' is not a network file: its header does not say {FORMAT!r}.")
     if header.get("version") != VERSION:
         raise UserError(
             f"'{path}' has version {str(header.get('version'))[:20]!r} of the network "
@@ -85,13 +89,13 @@ def load(path: Path) -> Network:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, as the end of a sentence."""
+    """The error as the end of a sentence."""
     text = " ".join(str(error).split())[:300] or type(error).__name__
     return f"{text.rstrip('.')}."
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the file, in hex: it names the network."""
+    """SHA-256 of the file, in hex; it identifies the network."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -138,7 +142,7 @@ def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Net
         "The header", Network, {name: header[name] for name in names} | {"nodes": nodes}
     )
     held.pop("header")
-    require(not held, f"It holds arrays of no node: {', '.join(sorted(held))[:80]}.")
+    require(not held, f"It holds arrays that belong to no node: {', '.join(sorted(held))[:80]}.")
     return network
 
 

@@ -1,1 +1,1 @@
-"""From a board's declaration to a bitstream that meets timing: tools, steps, judgement, report."""
+"""From a board's declaration to a bitstream that meets timing: tools, steps, timing, report."""

@@ -1,4 +1,4 @@
-"""The flow: elaborate, synthesise, place and route until timing is met, pack, hand over."""
+"""The flow: elaborate, synthesise, place and route until timing is met, pack, deliver."""
 
 import contextlib
 import dataclasses
@@ -25,19 +25,19 @@ from dscim.host.fpga.bitstream.tools import Tool, find_tools
 from dscim.progress import Progress, Say
 
 SLOWER = 0.98
-"""Of the clock that was reached, what --allow-slow asks next: another place is never the same."""
+"""Factor on the clock that was reached, for the next try of --allow-slow: placements vary."""
 TRIES = 4
-"""Clocks that --allow-slow tries at most."""
+"""The limit on the clocks that --allow-slow tries."""
 FACTS = "report.json"
-"""What a build says of itself; stands beside the bitstream."""
+"""The file of a build's facts, in the folder of its bitstream."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
     """What to build, how hard to try, and where to put it.
 
-    seeds: how many places to try; the fastest is kept. allow_slow: lower the clock to what was
-    reached and build again, until it is met. command: that asks for this, for the report.
+    seeds: the number of placement seeds to try; the fastest result is kept. allow_slow: lower the
+    clock to what was reached and build again, until timing is met. command: recorded in the report.
     """
 
     setup: Setup
@@ -48,28 +48,28 @@ class Order:
 
 
 class Builder:
-    """Builds one order; `say` hears lines, `tick(what, done, total)` moves a progress bar."""
+    """Builds one order; `say` prints lines, `tick(what, done, total)` moves a progress bar."""
 
     def __init__(self, order: Order, say: Say, tick: Progress) -> None:
         self.order, self._say, self._tick = order, say, tick
 
     def build(self) -> dict[str, Any]:
-        """The facts of the bitstream that now stands in the order's folder (report.json).
+        """The facts (report.json) of the bitstream that it puts in the order's folder.
 
-        UserError for missing tools or a failed step, TimingMissed where a clock misses: the folder
-        then keeps what it had, and no bitstream of this build is in it.
+        UserError for missing tools or a failed step, TimingMissed when a clock misses timing. The
+        folder is then left as it was, without a bitstream of this build.
         """
         setup = self.order.setup
         part = setup.board.parts[setup.device]
         family = FAMILIES.get(part.family)
         tools = find_tools(family.kinds) if family else []
-        with _alone(self.order.folder):
+        with _locked(self.order.folder):
             if family is None:
                 return self._sources_alone()
             return self._until_met(family, tools, part)
 
     def _until_met(self, family: Family, tools: list[Tool], part: Part) -> dict[str, Any]:
-        """Builds; with allow_slow at lower and lower clocks."""
+        """Builds; with allow_slow, at ever lower clocks."""
         setup, tries = self.order.setup, TRIES if self.order.allow_slow else 1
         while True:
             try:
@@ -91,11 +91,11 @@ class Builder:
             | (built.facts())
             | {"versions": {tool.name: tool.version for tool in tools} | _versions()}
         )
-        _hand_over(self.order.folder, built, facts)
+        _deliver(self.order.folder, built, facts)
         return facts
 
     def _sources_alone(self) -> dict[str, Any]:
-        """For a board that no open tool of ours builds: the sources and the vendor's script."""
+        """For a board without an open flow here: the sources and the vendor's script."""
         setup = self.order.setup
         made = elaborated(setup, self._say, steps=1)
         for path in made.folder.iterdir():
@@ -110,7 +110,7 @@ class Builder:
 
 
 def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
-    """The sources of `setup`, from the cache or made."""
+    """The sources of `setup`, from the cache or newly elaborated."""
     described = [
         setup.board.name,
         setup.device,
@@ -134,17 +134,17 @@ def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
             )
     os.utime(home)
     made = json.loads((home / "made.json").read_text())
-    say(f"{label}: {made['seconds']:.1f} s" + (", kept from before" if cached else ""))
+    say(f"{label}: {made['seconds']:.1f} s" + (", cached" if cached else ""))
     return Elaborated(home, made["clocks"], made["seconds"])
 
 
 def _versions() -> dict[str, str]:
-    """Those of the packages that decide the Verilog."""
+    """Versions of the packages that determine the Verilog."""
     return {package: version(package) for package in ("migen", "litex", "litex-boards")}
 
 
 def _code() -> list[str | bytes]:
-    """Names and contents of the sources that decide the Verilog."""
+    """Names and contents of the sources that determine the Verilog."""
     import dscim.boards  # noqa: PLC0415
     import dscim.gateware  # noqa: PLC0415
 
@@ -154,7 +154,7 @@ def _code() -> list[str | bytes]:
 
 
 def _identity(setup: Setup) -> dict[str, Any]:
-    """What says which device this is."""
+    """The facts that identify the device."""
     return {
         "board": setup.board.name,
         "device": setup.device,
@@ -168,8 +168,8 @@ def _identity(setup: Setup) -> dict[str, Any]:
     }
 
 
-def _hand_over(folder: Path, built: Built, facts: dict[str, Any]) -> None:
-    """Puts logs, bitstream and facts into `folder`; the facts, last, make the bitstream valid."""
+def _deliver(folder: Path, built: Built, facts: dict[str, Any]) -> None:
+    """Puts logs, bitstream and facts into `folder`; the facts come last and make it valid."""
     (folder / FACTS).unlink(missing_ok=True)
     for name, path in built.logs().items():
         _copy(path, folder / name)
@@ -185,20 +185,20 @@ def _copy(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds the folder; UserError where it cannot be made or another build holds it."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Locks the folder; UserError when it cannot be created or another build has locked it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
     except OSError as error:
         raise UserError(
-            f"'{folder}' cannot be made: {error.strerror}; choose another --output."
+            f"'{folder}' cannot be created: {error.strerror}; choose another --output."
         ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UserError(
-                f"Another build is at work in '{folder}'; wait for it, or choose another --output."
+                f"Another build is running in '{folder}'; wait for it, or choose another --output."
             ) from error
         yield

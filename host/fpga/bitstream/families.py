@@ -1,4 +1,4 @@
-"""What to say to the tools of each family of FPGAs."""
+"""How the tools are called for each family of FPGAs."""
 
 import dataclasses
 import re
@@ -23,12 +23,12 @@ class Family:
 
     kinds:       the programs that synthesise, place and route, and pack.
     synthesis:   Yosys's command that maps Verilog to cells.
-    constraints: the file of pins that elaboration leaves.
+    constraints: the pin file that elaboration writes.
     place:       arguments of nextpnr for (part, clocks in Hz by signal, seed).
-    routed:      what nextpnr leaves for the packer. pack: the packer's arguments for a part.
-    bitstream:   the file that is loaded.
-    cells:       nextpnr's names of what is counted, by the names of the report.
-    tables:      Yosys's cells that take four-input tables, and how many each.
+    routed:      the file from nextpnr to the packer. pack: the packer's arguments for a part.
+    bitstream:   the file to load.
+    cells:       nextpnr's names of the counted cells, by their names in the report.
+    tables:      Yosys's cells that use four-input tables, and how many each uses.
     """
 
     kinds: tuple[Kind, Kind, Kind]
@@ -42,7 +42,7 @@ class Family:
     tables: dict[str, int]
 
     def script(self, more: str = "") -> str:
-        """Yosys's script: cells as JSON, and their count. more: options of the synthesis."""
+        """Yosys's script: cells as JSON, and their counts. more: further synthesis options."""
         return (
             f"read_verilog {TOP}.v; {self.synthesis}{more} -top {TOP} -json {TOP}.json; "
             "tee -q -o cells.json stat -json"
@@ -63,17 +63,17 @@ _PACKAGES = {
 
 
 def ecp5_flags(part: Part) -> list[str]:
-    """nextpnr-ecp5's flags for the part as it is ordered, as LFE5UM5G-85F-8BG554I."""
+    """nextpnr-ecp5's flags for an ordering code such as LFE5UM5G-85F-8BG554I."""
     kind, size, rest = part.name.split("-")
     balls = re.findall(r"\d+", rest[1:])[0]
     return [f"--{_KINDS[kind]}{_SIZES[size]}", "--package", _PACKAGES[balls], "--speed", rest[0]]
 
 
 def _place_ecp5(part: Part, clocks: dict[str, float], seed: int) -> list[str]:
-    """The clock of `sys` follows from the oscillator's, which the constraints tell.
+    """The clock of `sys` follows from the oscillator's, which is in the constraints.
 
-    Placer and router were chosen by measurement on ecpix5: of 128 x 32 the wires were a sixth
-    shorter when refinement began, and the router ends in minutes.
+    Placer and router were chosen by measurements on ecpix5: with 128 x 32 the wires were a sixth
+    shorter when refinement began, and the router needs minutes.
     """
     return [
         *ecp5_flags(part),
@@ -103,7 +103,7 @@ GOWIN_FAMILY = "GW2A-18C"
 
 
 def _place_gowin(part: Part, clocks: dict[str, float], seed: int) -> list[str]:
-    """Without a word it aims at 12 MHz: it is told the fastest clock."""
+    """The target is the fastest clock; nextpnr's default is 12 MHz."""
     fastest = max(clocks.values()) / 1e6
     return [
         "--device",
@@ -176,11 +176,11 @@ FAMILIES: dict[str, Family] = {
         tables={"LUT4": 1, "LUT3": 1, "LUT2": 1, "LUT1": 1, "ALU": 1},
     ),
 }
-"""The families whose bitstreams are built here."""
+"""The families for which bitstreams can be built."""
 
 
 def used(family: Family, utilization: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """What of each counted kind is used and available, from nextpnr's report."""
+    """Used and available cells of each counted kind, from nextpnr's report."""
     counted = {}
     for name, kinds in family.cells.items():
         rows = [utilization[kind] for kind in kinds if kind in utilization]

@@ -1,4 +1,4 @@
-"""Verilog to a bitstream: synthesis, place and route by several seeds, judgement, packing."""
+"""Verilog to a bitstream: synthesis, place and route with several seeds, timing, packing."""
 
 import dataclasses
 import json
@@ -15,15 +15,15 @@ from dscim.host.fpga.bitstream.tools import Tool
 from dscim.progress import Progress, Say
 
 STEPS = 4
-"""Of a whole build; elaboration is the first."""
+"""Steps of a whole build; elaboration is the first."""
 
 SMALLER = "build it with fewer --columns, smaller memories or --no-ethernet"
 FULL = "utilisation limit"
-"""What nextpnr says where its placer finds no room."""
+"""In nextpnr's message when the design does not fit the part."""
 
 
 class TimingMissed(UserError):
-    """No seed met timing; `timing` is the best that was reached."""
+    """No seed met timing; `timing` is the best result."""
 
     def __init__(self, message: str, timing: Timing) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class TimingMissed(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class Elaborated:
-    """Verilog, memory contents and constraints in `folder`; clocks as `Sources` has them."""
+    """Verilog, memory contents and constraints in `folder`; clocks as in `Sources`."""
 
     folder: Path
     clocks: dict[str, float]
@@ -41,7 +41,7 @@ class Elaborated:
 
 @dataclasses.dataclass(frozen=True)
 class Routed:
-    """One place and route: its seed, what it left, what it reached."""
+    """One place and route: its seed, its output, its timing."""
 
     seed: int
     done: Done
@@ -61,11 +61,11 @@ class Built:
 
     @property
     def bitstream(self) -> Path:
-        """The file that is loaded."""
+        """The file to load."""
         return self.packed.folder / self.family.bitstream
 
     def logs(self) -> dict[str, Path]:
-        """What the tools said, by the names under which it is kept."""
+        """The logs of the tools, by the names under which they are kept."""
         return {
             "synthesis.log": self.netlist.folder / LOG,
             "place.log": self.routed.done.folder / LOG,
@@ -96,9 +96,9 @@ class Built:
 
 
 class Flow:
-    """The tools of a family on one part; every step is kept and found again.
+    """The tools of a family on one part; the result of every step is cached.
 
-    tools: for the family's kinds, in order. synthesis: more options of it.
+    tools: for the family's kinds, in order. synthesis: further options for Yosys.
     """
 
     def __init__(
@@ -115,10 +115,9 @@ class Flow:
         self._script = family.script(synthesis)
 
     def run(self, made: Elaborated, seeds: int) -> Built:
-        """The bitstream of the fastest of `seeds` places.
+        """The bitstream of the fastest of `seeds` placements.
 
-        UserError for a failed step, TimingMissed where no seed meets every clock: nothing is
-        packed then.
+        UserError for a failed step; TimingMissed, without packing, when no seed meets every clock.
         """
         netlist = self.synthesise(made)
         routed = [self.place(made, netlist, seed, seeds) for seed in range(1, seeds + 1)]
@@ -140,7 +139,7 @@ class Flow:
         return Built(made, netlist, best, packed, family)
 
     def synthesise(self, made: Elaborated) -> Done:
-        """Cells as JSON; UserError where they are more than the part has."""
+        """Cells as JSON; UserError when they are more than the part has."""
         contents = {path.name: path for path in made.folder.glob("*.init")}
         netlist = self._run(
             Step(
@@ -158,7 +157,7 @@ class Flow:
         return netlist
 
     def place(self, made: Elaborated, netlist: Done, seed: int, seeds: int) -> Routed:
-        """One place and route, judged."""
+        """One place and route, and its timing."""
         family = self._family
         try:
             done = self._run(
@@ -191,7 +190,7 @@ class Flow:
         self._say(
             "      "
             + ", ".join(
-                f"{clock.name} {clock.reached:.1f} MHz ({clock.asked:.1f} asked)"
+                f"{clock.name} {clock.reached:.1f} MHz (target {clock.asked:.1f})"
                 for clock in timing.clocks
             )
         )
@@ -201,7 +200,7 @@ class Flow:
         return run_step(step, self._say, self._tick)
 
     def _check_room(self, counts: dict[str, int]) -> None:
-        """UserError where the cells alone are more than the part has."""
+        """UserError when the cells alone are more than the part has."""
         part = self._part
         blocks = dict.fromkeys(("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP"), 1)
         for name, costs, room in (

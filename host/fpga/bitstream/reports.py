@@ -1,4 +1,4 @@
-"""The builds whose reports the project has: what each board's device takes and what it reaches."""
+"""The reports of finished builds: the cells and clocks of each board's device."""
 
 import json
 from importlib import resources
@@ -7,8 +7,8 @@ from typing import Any
 from dscim.boards.soc import SYS
 
 REPORTS = "reports"
-"""Folder of `dscim.boards` with the JSON of finished builds, by the board's name: the file that
-`make bitstreams` has `dscim build BOARD --json` write."""
+"""Folder of `dscim.boards` with the JSON of finished builds, one file per board, written by
+`make bitstreams`."""
 
 COLUMNS = (
     "board",
@@ -19,16 +19,16 @@ COLUMNS = (
     ">block RAM",
     ">multipliers",
     ">sys, MHz",
-    ">asked",
+    ">target",
     ">Ethernet, MHz",
-    ">asked",
+    ">target",
     ">minutes",
 )
-"""Of the table of builds; '>' aligns to the right. Minutes are those of all steps."""
+"""Columns of the table of builds; '>' aligns to the right. Minutes are the sum of all steps."""
 
 
 def read_reports() -> list[dict[str, Any]]:
-    """The facts of every finished build, by the file's name."""
+    """The facts of every finished build, sorted by file name."""
     folder = resources.files("dscim.boards") / REPORTS
     files = folder.iterdir() if folder.is_dir() else ()
     return [
@@ -39,7 +39,7 @@ def read_reports() -> list[dict[str, Any]]:
 
 
 def row(facts: dict[str, Any]) -> tuple[str, ...]:
-    """A build in the columns of COLUMNS."""
+    """The row of a build, in the order of COLUMNS."""
     macro, clocks = facts["spec"]["macro"], dict(facts["clocks"])
     ethernet = next((clock for name, clock in clocks.items() if "eth" in name), None)
     return (
@@ -62,7 +62,7 @@ def _used(count: dict[str, int]) -> str:
 
 
 def _megahertz(clock: dict[str, float] | None) -> tuple[str, str]:
-    """Reached and asked."""
+    """Reached and target, in MHz."""
     if clock is None:
         return "-", "-"
     return f"{clock['reached_mhz']:.1f}", f"{clock['asked_mhz']:.1f}"

@@ -1,4 +1,4 @@
-"""One step of a build: a program over files, in a folder of its own, cached, its log kept."""
+"""One step of a build: a program run on files in its own folder, cached with its log."""
 
 import contextlib
 import dataclasses
@@ -20,11 +20,12 @@ SECONDS = "seconds.txt"
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """name: of the folder in the cache. label: what the user reads, as "[2/4] synthesis".
+    """A program to run, and its files.
 
-    arguments: of `tool`; files are named without a folder.
-    inputs: files by the name that they have for the tool. outputs: what it must leave.
-    expected: seconds that it may take, for the progress bar alone.
+    name: prefix of the folder in the cache. label: shown to the user, for example
+    "[2/4] synthesis". arguments: for `tool`, which runs in the step's folder.
+    inputs: files, by their names in that folder. outputs: the files that it must write.
+    expected: estimated seconds, for the progress bar only.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """folder: where inputs, outputs and the log are. seconds: that it took when it was run."""
+    """folder: has the inputs, outputs and the log. seconds: the time of the actual run."""
 
     folder: Path
     seconds: float
@@ -46,9 +47,9 @@ class Done:
 
 
 def run_step(step: Step, say: Say, tick: Progress) -> Done:
-    """Runs `step`, or finds what it left before; UserError, with the log's place, when it fails.
+    """Runs `step`, or finds its earlier result; UserError with the path of the log when it fails.
 
-    The folder is made beside and renamed: a step that was interrupted leaves nothing behind.
+    An interrupted step leaves nothing behind.
     """
     texts = [
         part for name, path in sorted(step.inputs.items()) for part in (name, path.read_bytes())
@@ -62,7 +63,7 @@ def run_step(step: Step, say: Say, tick: Progress) -> Done:
         _run(step, home, tick)
     os.utime(home)
     seconds = float((home / SECONDS).read_text())
-    say(f"{step.label}: {seconds:.1f} s" + (", kept from before" if cached else ""))
+    say(f"{step.label}: {seconds:.1f} s" + (", cached" if cached else ""))
     return Done(home, seconds, cached)
 
 
@@ -84,12 +85,12 @@ def _run(step: Step, home: Path, tick: Progress) -> None:
     except OSError as error:
         raise UserError(
             f"{step.label} failed: {error.strerror or error} in '{home.parent}'; "
-            "make room there, or set DSCIM_CACHE to another folder."
+            "free some space there, or set DSCIM_CACHE to another folder."
         ) from error
 
 
 def _wait(step: Step, folder: Path, tick: Progress) -> int:
-    """Runs the program; the exit status. It is ended when the wait is."""
+    """Runs the program; returns its exit status. An exception here ends the program."""
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
             [step.tool.path, *step.arguments],
@@ -115,9 +116,9 @@ def _filled(path: Path) -> bool:
 
 
 def _reason(log: Path, status: int, missing: list[str]) -> str:
-    """The first line of error in a log, else its last line."""
+    """The first error in a log, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = (line for line in lines if line.startswith(("ERROR", "Error", "error")))
     if status == 0:
-        return f"it left no {missing[0]}"
-    return next(errors, lines[-1] if lines else "it said nothing").rstrip(".")
+        return f"it did not write {missing[0]}"
+    return next(errors, lines[-1] if lines else "no output").rstrip(".")

@@ -1,4 +1,4 @@
-"""The timing gate: nextpnr's report held against what every clock was asked."""
+"""The timing check: nextpnr's report compared with the target of every clock."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ MEGA = 1e6
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """A clock of the design: what it was asked and what it reached, in MHz."""
+    """A clock of the design: its target `asked` and the frequency that it reached, in MHz."""
 
     name: str
     asked: float
@@ -18,18 +18,18 @@ class Clock:
 
     @property
     def meets(self) -> bool:
-        """It is as fast as it was asked."""
+        """True when it reaches its target."""
         return self.reached >= self.asked
 
     @property
     def ratio(self) -> float:
-        """What it reached as a multiple of what it was asked."""
+        """The reached frequency as a multiple of the target."""
         return self.reached / self.asked
 
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """A worst path of one clock: registers at its ends, signals between, nanoseconds."""
+    """The worst path of one clock: its end registers, the signals between, and nanoseconds."""
 
     clock: str
     start: str
@@ -48,19 +48,19 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """What one place and route reached."""
+    """The timing of one place and route."""
 
     clocks: tuple[Clock, ...]
     paths: tuple[Path, ...]
 
     @property
     def met(self) -> bool:
-        """Every clock is as fast as it was asked."""
+        """True when every clock reaches its target."""
         return all(clock.meets for clock in self.clocks)
 
     @property
     def worst(self) -> Clock:
-        """The clock with the least ratio."""
+        """The clock with the lowest ratio."""
         return min(self.clocks, key=lambda clock: clock.ratio)
 
     def path(self, clock: str) -> Path | None:
@@ -68,24 +68,24 @@ class Timing:
         return next((path for path in self.paths if path.clock == clock), None)
 
     def verdict(self) -> str:
-        """The clocks that miss, each in a sentence with its worst path; "" when all are met."""
+        """A sentence with the worst path for each clock that misses; "" when all are met."""
         return " ".join(self._miss(clock) for clock in self.clocks if not clock.meets)
 
     def _miss(self, clock: Clock) -> str:
         path = self.path(clock.name)
         way = f"; its worst path is {path}" if path else ""
         return (
-            f"Clock {clock.name} was asked to reach {clock.asked:.2f} MHz and reached "
-            f"{clock.reached:.2f} MHz{way}."
+            f"Clock {clock.name} reaches {clock.reached:.2f} MHz, below its target of "
+            f"{clock.asked:.2f} MHz{way}."
         )
 
 
 class ReportError(ValueError):
-    """nextpnr's report does not say what must be known of it."""
+    """nextpnr's report lacks something that the check needs."""
 
 
 def aliases(netlist: Mapping[str, Any], top: str, clocks: Iterable[str]) -> dict[str, str]:
-    """Every name that a clock's net has in Yosys's JSON netlist, and which of `clocks` it is."""
+    """Every name of a clock's net in Yosys's JSON netlist, with the clock of `clocks` it is."""
     nets = netlist["modules"][top]["netnames"]
     ours = {nets[clock]["bits"][0]: clock for clock in clocks if clock in nets}
     return {
@@ -98,12 +98,12 @@ def aliases(netlist: Mapping[str, Any], top: str, clocks: Iterable[str]) -> dict
 def judge(
     report: Mapping[str, Any], asked: Mapping[str, float], known: Mapping[str, str] | None = None
 ) -> Timing:
-    """The timing that nextpnr's JSON report tells.
+    """The timing in nextpnr's JSON report.
 
-    asked: Hz by the clock's signal in the Verilog. Where nextpnr was told more, more counts.
-    known: other names of these signals, as `aliases` finds them.
-    ReportError where a clock of the report is not known, or one that was asked is not in it: a
-    silent report must not pass.
+    asked: target in Hz, by the clock's signal in the Verilog; a higher constraint in the report
+    takes precedence. known: other names of these signals, from `aliases`.
+    ReportError when the report has an unknown clock or lacks one of `asked`: a report without
+    clocks must not pass.
     """
     ours = known or {}
 
@@ -113,8 +113,8 @@ def judge(
     found = {name_of(name): entry for name, entry in report.get("fmax", {}).items()}
     if set(found) != set(asked):
         raise ReportError(
-            f"nextpnr's report tells the clocks {', '.join(sorted(found)) or 'none'} "
-            f"where {', '.join(sorted(asked))} were asked to be fast."
+            f"nextpnr's report has the clocks {', '.join(sorted(found)) or 'none'}; "
+            f"expected were {', '.join(sorted(asked))}."
         )
     clocks = tuple(
         Clock(name, max(hertz / MEGA, found[name]["constraint"]), found[name]["achieved"])
@@ -141,7 +141,7 @@ _CELL = re.compile(
 
 
 def plain(name: str) -> str:
-    """The signal of ours in a name that Yosys and nextpnr have grown."""
+    """The design's signal in a name that Yosys and nextpnr extended."""
     return re.sub(r"\[\d+\]$", "", _CELL.sub("", name)) or name
 
 
@@ -152,7 +152,7 @@ def _domain(edge: str) -> str:
 
 
 def _path(entry: Mapping[str, Any], clock: str) -> Path:
-    """A critical path of the report; the way is named by its nets, one after the other once."""
+    """A critical path of the report; the names of its nets in order, each once."""
     hops = entry["path"]
     sums = {"routing": 0.0, "logic": 0.0}
     nets: list[str] = []

@@ -1,4 +1,4 @@
-"""The programs that make a bitstream: native ones when found and new enough, else from pip."""
+"""The programs that build a bitstream: native if found and new enough, else from pip."""
 
 import dataclasses
 import re
@@ -12,8 +12,8 @@ from dscim.host.fpga.doctor import find_program, number, package, said
 class Kind:
     """A program of the flow.
 
-    native:       its own names; oldest: the first version of these that serves.
-    script:       the program of the pip package `distribution` (the same tool as WebAssembly).
+    native: its own names. oldest: the first native version that works.
+    script: the program of the pip package `distribution` (the same tool as WebAssembly).
     """
 
     name: str
@@ -25,7 +25,7 @@ class Kind:
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A program that was found: its path, and the version that stands in reports and keys."""
+    """An installed program: its path, and its version for reports and keys of the cache."""
 
     name: str
     path: str
@@ -48,7 +48,7 @@ GOWIN_PACK = Kind("gowin_pack", (), (), "gowin_pack", "apycula")
 
 
 def find_tool(kind: Kind) -> Tool:
-    """The native program, else pip's; UserError that names what is missing or too old."""
+    """The native program, else the one from pip; UserError when missing or too old."""
     too_old = ""
     path = find_program(*kind.native)
     if path:
@@ -59,14 +59,14 @@ def find_tool(kind: Kind) -> Tool:
     path, version = find_program(kind.script), package(kind.distribution)
     if path and version:
         return Tool(kind.name, path, f"{version} (pip)")
-    wanted = "" if not kind.oldest else f" {'.'.join(map(str, kind.oldest))} or newer"
+    needed = "" if not kind.oldest else f" {'.'.join(map(str, kind.oldest))} or newer"
     raise UserError(
-        f"{kind.name}{wanted} was not found{too_old}; run `pip install 'dscim[build]'`."
+        f"{kind.name}{needed} was not found{too_old}; run `pip install 'dscim[build]'`."
     )
 
 
 def find_tools(kinds: Sequence[Kind]) -> list[Tool]:
-    """All of `kinds`, in order, before any of them has worked for minutes."""
+    """All of `kinds`, in order; to call before the first step, which takes minutes."""
     return [find_tool(kind) for kind in kinds]
 
 

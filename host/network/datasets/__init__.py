@@ -16,10 +16,10 @@ DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "fashion-mnist": fashion_mnist,
     "mnist": mnist,
 }
-"""A loader for each name whose images have a size of their own; it takes the option's folder."""
+"""The loaders of data sets with a fixed image size, by name; each takes the option's folder."""
 
 FOLDER = "folder"
-"""The name of the data set whose images are scaled to the network's size."""
+"""The name for a folder of images, which are scaled to the network's size."""
 
 NAMES = (*DATASETS, FOLDER)
 
@@ -27,10 +27,10 @@ NAMES = (*DATASETS, FOLDER)
 def load(
     name: str, folder: Path | None = None, shape: tuple[int, int, int] = (224, 224, 3)
 ) -> Dataset:
-    """The data set `name`; UserError when there is no such one, or its files miss or are damaged.
+    """The data set `name`; UserError when it is unknown, or its files are missing or damaged.
 
-    folder: where its files are; without it DSCIM_DATA says so. shape: (H, W, C) that images of
-    a plain folder are scaled and cropped to.
+    folder: the place of its files, by default $DSCIM_DATA. shape: (H, W, C) to which the images
+    of a plain folder are scaled and cropped.
     """
     if name == FOLDER:
         return image_folder(folder, shape)

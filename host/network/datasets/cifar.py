@@ -1,4 +1,4 @@
-"""CIFAR-10 in its official python layout: pickled batches, read without running any of them."""
+"""CIFAR-10 in its official Python layout: pickled batches, read without executing their code."""
 
 import io
 import pickle
@@ -16,24 +16,24 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 """Names of the classes, by label."""
 
 SHAPE = (3, 32, 32)
-"""(channels, height, width) of an image, as a row of a batch holds it."""
+"""(channels, height, width) of an image in a row of a batch."""
 
 ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
     (module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")
 }
-"""All that a batch needs of Python; a pickle that asks for anything else is refused."""
+"""The Python objects that a batch needs; a pickle that names any other is rejected."""
 
 
 def cifar10(folder: Path | None) -> Dataset:
-    """CIFAR-10, images (N, 32, 32, 3); UserError names what is missing or damaged.
+    """CIFAR-10, images (N, 32, 32, 3); UserError names the missing or damaged file.
 
-    A re-encoded copy is labelled so when a file NAME beside the batches says its name.
+    A file NAME next to the batches gives the name of a re-encoded copy.
     """
     place = find(
         folder,
         ("cifar-10-batches-py",),
         "test_batch",
-        "take the python version of CIFAR-10 from www.cs.toronto.edu/~kriz/cifar.html "
+        "download the Python version of CIFAR-10 from www.cs.toronto.edu/~kriz/cifar.html "
         "and unpack it",
     )
     batches = [read_batch(place / f"data_batch_{number}") for number in range(1, 6)]
@@ -51,30 +51,32 @@ def cifar10(folder: Path | None) -> Dataset:
 
 
 def read_batch(path: Path) -> tuple[UInt8, Int64]:
-    """Images (N, 32, 32, 3) and labels (N,) of one batch; UserError when damaged or hostile."""
+    """Images (N, 32, 32, 3) and labels (N,) of one batch; UserError when damaged or unsafe."""
     try:
         batch = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         data, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], np.int64)
     except OSError as error:
         raise UserError(
-            f"'{path}' cannot be read: {error.strerror}; CIFAR-10's six batches belong together."
+            f"'{path}' cannot be read: {error.strerror}; all six batches of CIFAR-10 are needed."
         ) from error
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        raise UserError(f"'{path}' is no batch of CIFAR-10, or damaged: {error!r}.") from error
+    except Exception as error:  # a damaged pickle may raise anything
+        raise UserError(
+            f"'{path}' is not a batch of CIFAR-10, or it is damaged: {error!r}."
+        ) from error
     if data.dtype != np.uint8 or data.shape != (len(labels), np.prod(SHAPE)):
         raise UserError(
             f"'{path}' holds {data.dtype} of the shape {data.shape} and {len(labels)} "
-            "labels, not uint8 (N, 3072) and N: take CIFAR-10's python version."
+            "labels, not uint8 (N, 3072) and N: use CIFAR-10's Python version."
         )
     images = data.reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), labels
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds arrays, and nothing else: a pickle may name any function to be called."""
+    """Builds only arrays, although a pickle may name any function to call."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The class or function that a batch may use; UnpicklingError for any other."""
+        """The class or function `name` when a batch may use it; else UnpicklingError."""
         if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it uses {module}.{name}")
         return super().find_class(module, name)

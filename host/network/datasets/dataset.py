@@ -1,4 +1,4 @@
-"""What every loader returns."""
+"""The result of every loader."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from dscim.errors import UserError
 class Dataset:
     """Labelled images in two parts; either may be empty.
 
-    name: as results are labelled. classes: the name of each class, by label.
-    images: uint8 (N, H, W, C), 0 black and 255 white, C = 1 grey or 3 red, green and blue.
+    name: the label of results. classes: the name of each class, by label.
+    images: uint8 (N, H, W, C), 0 is black and 255 white; C = 1 for grey, 3 for red, green and blue.
     labels: int64 (N,), 0 <= label < len(classes).
     """
 

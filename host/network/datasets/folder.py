@@ -1,4 +1,4 @@
-"""Images in a folder: one folder a class, or files whose names begin with the class number."""
+"""Images in a folder: one folder per class, or file names that begin with the class number."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from dscim.host.network.datasets.locate import VARIABLE, named_folder
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"}
 
 CROP = 224 / 256
-"""The part of the short side that is kept, as ImageNet's evaluation has it."""
+"""The part of the short side that is kept, as usual for ImageNet."""
 
 
 Labelled = list[tuple[Path, int]]
@@ -25,7 +25,7 @@ Labelled = list[tuple[Path, int]]
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a folder of images; the name and the classes as a data set has them."""
+    """The files of a folder of images; name and classes as in Dataset."""
 
     name: str
     classes: tuple[str, ...]
@@ -36,8 +36,7 @@ class Listing:
 def image_folder(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
     """The images of a folder, each scaled and cropped around its centre to `shape`, (H, W, C).
 
-    What `listing` finds; UserError where it finds none, when one cannot be read, or when Pillow,
-    which reads them, is not installed.
+    UserError when there are none, when one cannot be read, or when Pillow is not installed.
     """
     found = listing(folder)
     train, test = (_arrays(part, shape) for part in (found.train, found.test))
@@ -45,11 +44,10 @@ def image_folder(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
 
 
 def listing(folder: Path | None) -> Listing:
-    """The image files of a folder, unread.
+    """The image files of a folder, without reading them.
 
-    FOLDER/train/CLASS/FILE and FOLDER/test/CLASS/FILE; or FOLDER/CLASS/FILE, all of them test
-    images; or FOLDER/12_name.jpg, where the class is the number 12. UserError when there are
-    none.
+    FOLDER/train/CLASS/FILE and FOLDER/test/CLASS/FILE; or FOLDER/CLASS/FILE, all test images; or
+    FOLDER/12_name.jpg, with the class number 12. UserError when there are none.
     """
     root = named_folder(folder)
     if root is None or not root.is_dir():
@@ -73,7 +71,7 @@ def listing(folder: Path | None) -> Listing:
         found["train"] = []
     if not found["test"]:
         raise UserError(
-            f"'{root}' holds no images: put them into one folder a class, or begin "
+            f"'{root}' holds no images: put them into one folder per class, or begin "
             "their names with the class number."
         )
     if not classes:
@@ -83,12 +81,12 @@ def listing(folder: Path | None) -> Listing:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The image files right in a folder, by name."""
+    """The image files directly in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
-    """Every image with its label: of its folder, or of its own name where there are none."""
+    """Every image with its label, from its folder, or from its name without class folders."""
     if classes:
         return [
             (path, label)
@@ -100,7 +98,7 @@ def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
     for path, number in numbered:
         if number is None or len(number[0]) > 6:
             raise UserError(
-                f"'{path}' does not begin with a class number, and lies in no folder of a class."
+                f"'{path}' does not begin with a class number and is not in the folder of a class."
             )
     return [(path, int(number[0])) for path, number in numbered if number]
 
@@ -118,12 +116,12 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8:
     pillow = _pillow()
     height, width, channels = shape
     if channels not in (1, 3):
-        raise UserError(f"images have 1 or 3 channels, the network takes {channels}.")
+        raise UserError(f"images have 1 or 3 channels, but the network takes {channels}.")
     try:
         with pillow.open(path) as opened:
             picture = opened.convert("L" if channels == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-        raise UserError(f"'{path}' is no image that can be read, or damaged: {error}.") from error
+        raise UserError(f"'{path}' is not an image that can be read: {error}.") from error
     factor = max(round(height / CROP) / picture.height, round(width / CROP) / picture.width)
     size = (max(width, round(picture.width * factor)), max(height, round(picture.height * factor)))
     if size != picture.size:

@@ -26,19 +26,19 @@ FASHION = (
 """Names of Fashion-MNIST's classes, by label."""
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-"""Where the Debian package dataset-fashion-mnist puts the files."""
+"""The folder of the Debian package dataset-fashion-mnist."""
 
 FIRST = "train-images-idx3-ubyte"
-"""The file by which a folder is known."""
+"""The file that identifies a folder."""
 
 
 def fashion_mnist(folder: Path | None) -> Dataset:
-    """Fashion-MNIST, images (N, 28, 28, 1); UserError names what is missing or damaged."""
+    """Fashion-MNIST, images (N, 28, 28, 1); UserError names the missing or damaged file."""
     place = find(
         folder,
         ("fashion-mnist", "FashionMNIST/raw"),
         FIRST,
-        "install the Debian package dataset-fashion-mnist, or take the four IDX files "
+        "install the Debian package dataset-fashion-mnist, or download the four IDX files "
         "from github.com/zalandoresearch/fashion-mnist",
         (DEBIAN,),
     )
@@ -46,12 +46,12 @@ def fashion_mnist(folder: Path | None) -> Dataset:
 
 
 def mnist(folder: Path | None) -> Dataset:
-    """MNIST, images (N, 28, 28, 1); UserError names what is missing or damaged."""
+    """MNIST, images (N, 28, 28, 1); UserError names the missing or damaged file."""
     place = find(
         folder,
         ("mnist", "MNIST/raw"),
         FIRST,
-        "take MNIST's four IDX files from yann.lecun.com/exdb/mnist",
+        "download MNIST's four IDX files from yann.lecun.com/exdb/mnist",
     )
     return _four_files("MNIST", tuple("0123456789"), place)
 
@@ -85,7 +85,7 @@ def _four_files(name: str, classes: tuple[str, ...], folder: Path) -> Dataset:
         if images.ndim != 3 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
             raise UserError(
                 f"the images in {folder} have shape {images.shape} and the labels {labels.shape}, "
-                f"not (N, 28, 28) and (N,): take {name}'s own four IDX files."
+                f"not (N, 28, 28) and (N,): use the original four IDX files of {name}."
             )
     train, train_labels, test, test_labels = parts
     return Dataset(
@@ -99,10 +99,8 @@ def _four_files(name: str, classes: tuple[str, ...], folder: Path) -> Dataset:
 
 
 def _file(folder: Path, name: str) -> Path:
-    """The file `name` or `name`.gz in `folder`."""
+    """The file `name` or `name`.gz in `folder`; UserError when both are missing."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
-    raise UserError(
-        f"there is no {name} or {name}.gz in {folder}: its four IDX files belong together."
-    )
+    raise UserError(f"there is no {name} or {name}.gz in {folder}: all four IDX files are needed.")

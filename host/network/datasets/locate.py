@@ -1,4 +1,4 @@
-"""Where a data set's files are: the option, else DSCIM_DATA, else where a package puts them."""
+"""Finding the files of a data set: the option, else DSCIM_DATA, else the usual folders."""
 
 import os
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ def find(
 ) -> Path:
     """The folder that holds the file `wanted` (or `wanted`.gz).
 
-    folder: the option; without it the one in DSCIM_DATA, then the `usual` ones. In each the
-    names of `inside` are tried too, so that one folder can hold several data sets.
-    UserError says where was looked and `advice`, which is where to get the files.
+    folder: the option; by default the one in DSCIM_DATA, then the `usual` ones. The subfolders
+    `inside` are tried too, so that one folder can hold several data sets.
+    UserError lists the searched folders and `advice`: where to get the files.
     """
     named = named_folder(folder)
     roots = [named] if named else list(usual)
@@ -30,8 +30,8 @@ def find(
         for place in (root, *(root / name for name in inside)):
             if any((place / name).is_file() for name in (wanted, f"{wanted}.gz")):
                 return place
-    looked = " or ".join(f"'{root}'" for root in roots) or "any folder"
+    searched = " or ".join(f"'{root}'" for root in roots) or "any folder"
     raise UserError(
-        f"there is no {wanted} in {looked}: {advice}, and name its folder with --data "
+        f"there is no {wanted} in {searched}: {advice}, and name its folder with --data "
         f"or {VARIABLE}."
     )

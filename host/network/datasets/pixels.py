@@ -1,4 +1,4 @@
-"""From pixels to the integers that a network takes."""
+"""From pixels to the integers of a network's input."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +10,15 @@ from dscim.arrays import UInt8
 from dscim.errors import UserError
 
 ImageNet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of each channel by which ImageNet networks are trained."""
+"""Mean and standard deviation of each channel in the training of ImageNet networks."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """How a network takes images.
+    """The scaling of a network's input images.
 
-    As a real number a pixel is (pixel / 255 - mean) / std, with one mean and std for each
-    channel or one for all; as an int8 it is that divided by `scale`, plus `zero`, rounded half
+    A pixel represents the real number (pixel / 255 - mean) / std, with one mean and std per
+    channel or one for all. Its int8 is that number divided by `scale`, plus `zero`, rounded half
     to even and clamped.
     """
 
@@ -29,7 +29,7 @@ class Input:
 
     @classmethod
     def spanning(cls, mean: tuple[float, ...], std: tuple[float, ...]) -> "Input":
-        """The input whose 256 integers span all that pixels can stand for."""
+        """The input whose 256 integers span the range of all pixels."""
         low = min(-m / s for m, s in zip(mean, std, strict=True))
         high = max((1 - m) / s for m, s in zip(mean, std, strict=True))
         scale = (high - low) / 255
@@ -37,25 +37,24 @@ class Input:
 
     @classmethod
     def of(cls, network: Any) -> "Input":
-        """What a network file says of its input, or what its scale tells; else UserError.
+        """The input in a network's provenance, else from its scale; UserError when unclear.
 
-        network: a `dscim.host.network.Network`. A scale of 1/255 means pixels as 0..1, a scale
-        of 1 pixels as 0..255, each with the zero point -128.
+        network: a `dscim.host.network.Network`. A scale of 1/255 means pixels as 0..1, and a scale
+        of 1 means pixels as 0..255, each with the zero point -128.
         """
-        told = network.provenance.get("input")
-        if isinstance(told, dict):
-            return cls(tuple(told["mean"]), tuple(told["std"]), network.scale, network.zero)
+        known = network.provenance.get("input")
+        if isinstance(known, dict):
+            return cls(tuple(known["mean"]), tuple(known["std"]), network.scale, network.zero)
         for std in (1.0, 1 / 255):
             if network.zero == -128 and abs(network.scale * 255 * std - 1) < 0.02:
                 return cls((0.0,), (std,), network.scale, network.zero)
         raise UserError(
-            f"the network {network.name!r} takes integers of the scale "
-            f"{network.scale:.6g} around {network.zero}, which does not tell how its "
-            "pixels were prepared: give --mean and --std."
+            f"the scaling of pixels for the network {network.name!r} is unknown (scale "
+            f"{network.scale:.6g}, zero point {network.zero}): give --mean and --std."
         )
 
     def reals(self, channels: int) -> npt.NDArray[np.float64]:
-        """What each pixel value stands for in each channel, (channels, 256)."""
+        """The real number of each pixel value in each channel, (channels, 256)."""
         if not {len(self.mean), len(self.std)} <= {1, channels}:
             raise UserError(
                 f"{len(self.mean)} means and {len(self.std)} deviations do not fit "

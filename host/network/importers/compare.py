@@ -23,7 +23,8 @@ Runtime = Callable[[bytes, Imported, Int8], Iterator[dict[str, Int8]]]
 
 @dataclass
 class Compared:
-    """A node's outputs on the runtime's own inputs: how many, how many differ, by how much."""
+    """A node's outputs for the runtime's own inputs: their count, how many differ, the greatest
+    difference."""
 
     name: str
     outputs: int = 0
@@ -31,17 +32,17 @@ class Compared:
     greatest: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of the report."""
+        """An object of the report."""
         return asdict(self)
 
 
 def compare(
     data: bytes, imported: Imported, images: Int8, step: Callable[[int, int], None]
 ) -> list[Compared]:
-    """Every node that the runtime has integers of; the last entry is the network end to end.
+    """One entry per node for which the runtime has integers; the last is the network end to end.
 
     data: the file. images: (N, H, W, C) int8, the network's own. step: called with the images
-    done and all images. A node is given what the runtime has, so one difference counts once.
+    done and all images. Every node takes the runtime's inputs, so one difference counts once.
     """
     network = imported.network
     images = check_images(network, images)
@@ -62,7 +63,7 @@ def compare(
         done += len(batch)
         step(done, len(images))
     if not done:
-        raise UserError("no images were given: a comparison needs at least one.")
+        raise UserError("a comparison needs at least one image.")
     return [*results.values(), whole]
 
 
@@ -97,7 +98,7 @@ def litert(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, 
 
 
 def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
-    """onnxruntime on one core, with the kernels that it chooses."""
+    """onnxruntime on one core, with its default kernels."""
     import onnx  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415
 
@@ -135,11 +136,11 @@ def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[
 
 
 RUNTIMES: dict[str, Runtime] = {"TensorFlow Lite INT8": litert, "ONNX QDQ": onnxruntime}
-"""By the format that an import's provenance tells."""
+"""By the format in an import's provenance."""
 
 
 def runtime(imported: Imported) -> Runtime:
-    """The runtime for the file that was imported; UserError where it is not installed."""
+    """The runtime for an imported file; UserError when it is not installed."""
     made = RUNTIMES[imported.network.provenance["import"]["format"]]
 
     def run(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
@@ -152,13 +153,13 @@ def runtime(imported: Imported) -> Runtime:
             ) from error
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise UserError(f"{made.__name__} does not run the file: {reason}.") from error
+            raise UserError(f"{made.__name__} cannot run the file: {reason}.") from error
 
     return run
 
 
 def _outside(imported: Imported, image: Int8, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """An image as the file takes it."""
+    """An image in the type of the file's input."""
     if kind == np.uint8:
         return image.view(np.uint8) ^ np.uint8(128)
     if kind == np.float32:
@@ -168,7 +169,7 @@ def _outside(imported: Imported, image: Int8, kind: np.dtype[Any]) -> npt.NDArra
 
 
 def _inside(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A tensor as the network has it: uint8 less 128."""
+    """A tensor in the network's type: uint8 minus 128."""
     return (values ^ np.uint8(128)).view(np.int8) if values.dtype == np.uint8 else values
 
 

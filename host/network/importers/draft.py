@@ -1,4 +1,4 @@
-"""A network while it is imported: nodes as they come, then folded and checked."""
+"""A network during its import: nodes in order, then folded and checked."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -17,10 +17,10 @@ Made = TypeVar("Made")
 
 
 class Draft:
-    """Nodes in order, the shape and the quantity of each, and the file's name for its tensor.
+    """Nodes in order, with the shape, the quantity and the file's tensor name of each.
 
-    shape, quantity: of the network's input. source: the input's name in the file.
-    rounded: nodes that cannot round as the file's kernels do, as in Imported.
+    shape, quantity, source: those of the network's input.
+    rounded: nodes that cannot round as the file's kernels do; see Imported.
     """
 
     def __init__(self, shape: Shape, quantity: Quantity, source: str) -> None:
@@ -31,7 +31,7 @@ class Draft:
         self.rounded: dict[str, float] = {}
 
     def add(self, node: Node, shape: Shape, source: str) -> str:
-        """Takes in a node whose output has `shape` and is the file's `source`; its name."""
+        """Adds a node whose output has `shape` and is the file's `source`; returns its name."""
         if len(self.nodes) >= MAX_NODES:
             raise UserError(f"it has more than {MAX_NODES} operators.")
         self.nodes.append(node)
@@ -43,10 +43,10 @@ class Draft:
     def finish(
         self, name: str, output: str, notes: Iterable[str], file: dict[str, Any]
     ) -> "Imported":
-        """The import that ends with the node `output`, of the exact arithmetic; folded, checked.
+        """The folded and checked import that ends with the node `output`; exact arithmetic.
 
-        file: what provenance says of the file. Raises UserError when nothing is computed, or a
-        shape is not the one that the file says.
+        file: its entry in the provenance. UserError when nothing is computed, or when a shape
+        differs from the one in the file.
         """
         if output == INPUT:
             raise UserError("the file's output is its input: there is nothing to compute.")
@@ -69,14 +69,14 @@ class Draft:
         for made, shape in network.shapes().items():
             if shape != self.shapes[made]:
                 raise UserError(
-                    f"{made!r} makes a tensor of {shape}, but the file says "
+                    f"{made!r} has an output of shape {shape}, but the file says "
                     f"{self.shapes[made]} (height, width, channels)."
                 )
         return Imported(network, tuple(notes), sources, saturated(network), rounded)
 
 
 def saturated(network: Network) -> dict[str, int]:
-    """How many weights of each node are -128, which the signed mode split takes for -127."""
+    """The number of weights of each node that are -128; the signed mode split uses -127."""
     counts = {
         node.name: int(np.count_nonzero(node.weights == -128))
         for node in network.nodes
@@ -86,7 +86,7 @@ def saturated(network: Network) -> dict[str, int]:
 
 
 def at(place: str, make: Callable[[], Made]) -> Made:
-    """What `make` returns; a SpecError becomes a UserError that names the place."""
+    """The result of `make`; a SpecError becomes a UserError that names the place."""
     try:
         return make()
     except SpecError as error:
@@ -96,12 +96,12 @@ def at(place: str, make: Callable[[], Made]) -> Made:
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """A network from a file, and what there is to say about it.
+    """A network from a file, with notes for the user.
 
-    notes: sentences on what was left out or shifted at the ends.
-    sources: the file's own tensor name of INPUT and of each node.
-    saturated: weights of -128, by node. rounded: by node, the share of the sums it can reach
-    that round to the next integer, since the file's kernels have a finer scale than the engine.
+    notes: sentences on what was left out or shifted at input and output.
+    sources: the file's tensor name of INPUT and of each node.
+    saturated: weights of -128, by node. rounded: by node, the share of possible sums that round
+    to the next integer, because the file's kernels have a finer scale than the engine.
     """
 
     network: Network

@@ -1,4 +1,4 @@
-"""Nodes that need not be: padding, reshapes and what nobody reads, folded into their neighbours.
+"""Unnecessary nodes: padding and reshapes are folded into their neighbours, unread nodes dropped.
 
 Each function takes and returns the nodes of a network in order; no bit of the output changes.
 `shapes` holds the shape of INPUT and of every node's output.
@@ -14,22 +14,22 @@ from dscim.host.network.node import Padding
 
 
 def fold(nodes: Iterable[Node], shapes: Mapping[str, Shape], output: str) -> tuple[Node, ...]:
-    """All of them; `output` is the node that the network ends with."""
+    """Applies all of them; `output` is the last node of the network."""
     return tuple(drop_unread(fold_reshapes(fold_pads(list(nodes)), shapes), output))
 
 
 def fold_pads(nodes: list[Node]) -> list[Node]:
-    """A Pad goes into the convolution that is all that reads it: both fill in the zero point."""
+    """Folds a Pad into the convolution that is its only reader: both pad with the zero point."""
     readers = Counter(name for node in nodes for name in node.inputs)
     pads = {node.name: node for node in nodes if isinstance(node, Pad) and readers[node.name] == 1}
     return [_padded(node, pads.get(node.inputs[0])) for node in nodes]
 
 
 def fold_reshapes(nodes: list[Node], shapes: Mapping[str, Shape]) -> list[Node]:
-    """A Reshape that another Reshape or a fully connected layer reads is passed by.
+    """Bypasses a Reshape that a Reshape or a fully connected layer reads.
 
-    The rows of a kernel that covers the whole input are in the input's own order, so it takes
-    the shape that the input had before.
+    A kernel that covers the whole input has its weights in the input's order, so it can take the
+    shape that the input had before.
     """
     sources = {node.name: node.inputs[0] for node in nodes if isinstance(node, Reshape)}
     return [_unreshaped(node, sources, shapes) for node in nodes]
@@ -46,7 +46,7 @@ def drop_unread(nodes: Iterable[Node], output: str) -> list[Node]:
 
 
 def _padded(node: Node, pad: Pad | None) -> Node:
-    """A convolution that pads by itself what `pad` did; any other node as it is."""
+    """A convolution with the padding of `pad` added to its own; any other node unchanged."""
     if pad is None or not isinstance(node, Weighted):
         return node
     own = node.padding
@@ -58,7 +58,7 @@ def _padded(node: Node, pad: Pad | None) -> Node:
 
 
 def _unreshaped(node: Node, sources: Mapping[str, str], shapes: Mapping[str, Shape]) -> Node:
-    """A Reshape or fully connected layer that reads what comes before all Reshapes before it."""
+    """A Reshape or fully connected layer that reads the input of all Reshapes before it."""
     source = node.inputs[0]
     while source in sources:
         source = sources[source]

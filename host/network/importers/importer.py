@@ -1,4 +1,4 @@
-"""Which importer a file is for, and what all of them report."""
+"""Chooses the importer for a file, and reports the errors of all importers."""
 
 import hashlib
 import struct
@@ -12,7 +12,7 @@ from dscim.gateware.specs import SpecError
 from dscim.host.network.importers.draft import Imported
 
 LIMIT = 1 << 29
-"""The most bytes of a file that is read: a network of 512 MB is none for a macro."""
+"""The limit on the bytes of a file: a network of 512 MB is too large for a device."""
 
 DAMAGE = (
     struct.error,
@@ -24,18 +24,18 @@ DAMAGE = (
     MemoryError,
     RecursionError,
 )
-"""What libraries raise for bytes that only look like a file of their format."""
+"""Errors of the libraries for bytes that only resemble a file of their format."""
 
 
 def import_file(path: Path, name: str | None = None) -> Imported:
-    """The network in a .tflite (INT8) or .onnx (QDQ) file; its arithmetic is the exact one.
+    """The network in a .tflite (INT8) or .onnx (QDQ) file, with exact arithmetic.
 
-    name: of the network; None: the file's. UserError says in one sentence what is wrong: the
-    file, or the operator or type that is not known, with its place and a hint.
+    name: the network's name; by default the file's. UserError says in one sentence what is wrong
+    with the file, or names the unsupported operator or type, its place and a hint.
     """
     data = _bytes(path)
     try:
-        with np.errstate(all="ignore"):  # what is no number is looked for, and refused
+        with np.errstate(all="ignore"):  # NaN and infinity are checked, and rejected
             return _importer(path, data)(
                 data,
                 name or path.stem,
@@ -45,12 +45,12 @@ def import_file(path: Path, name: str | None = None) -> Imported:
         raise UserError(f"'{path}' cannot be imported: {_printable(str(error))}") from error
     except (SpecError, *DAMAGE) as error:
         kind = "" if isinstance(error, SpecError) else f"damaged ({type(error).__name__}): "
-        reason = _printable(str(error))[:200] or "no more is known"
+        reason = _printable(str(error))[:200] or "no details"
         raise UserError(f"'{path}' cannot be imported: {kind}{reason.rstrip('.')}.") from error
 
 
 def _printable(text: str) -> str:
-    """One line of what can be printed: names in a file may hold anything."""
+    """One printable line: names in a file may have any characters."""
     return "".join(letter if letter.isprintable() else " " for letter in text)[:1200]
 
 
@@ -70,7 +70,7 @@ def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, str]],
             f"its format needs the Python package {error.name!r}; install it with "
             "`pip install 'dscim[import]'`."
         ) from error
-    raise UserError("its format is not known; give a .tflite (INT8) or .onnx (QDQ) file.")
+    raise UserError("its format is unknown; give a .tflite (INT8) or .onnx (QDQ) file.")
 
 
 def _bytes(path: Path) -> bytes:
@@ -78,7 +78,7 @@ def _bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > LIMIT:
-            raise UserError(f"'{path}' has {size} bytes, more than the {LIMIT} that are read.")
+            raise UserError(f"'{path}' has {size} bytes, more than the limit of {LIMIT}.")
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {error.strerror}.") from error

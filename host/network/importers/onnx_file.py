@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from dscim.arrays import Array
 from dscim.errors import UserError
 
-MOST_OPERATORS = 100_000
+MAX_OPERATORS = 100_000
 DTYPES = (
     onnx.TensorProto.FLOAT,
     onnx.TensorProto.INT8,
@@ -19,7 +19,7 @@ DTYPES = (
     onnx.TensorProto.INT32,
     onnx.TensorProto.INT64,
 )
-"""The types of constants that are read."""
+"""The supported types of constants."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Operator:
 
     @property
     def place(self) -> str:
-        """The operator as a sentence begins with it."""
+        """The operator as the subject of a sentence."""
         made = self.outputs[0] if self.outputs else ""
-        return f"operator {self.index} ({self.kind}, which makes {made!r})"
+        return f"operator {self.index} ({self.kind}, output {made!r})"
 
 
 @dataclass(frozen=True)
 class Graph:
     """The graph of a file: its operators, constants by name, its input and its output.
 
-    input: (name, element type's name, dimensions; 0 for one that is left open).
+    input: (name, name of the element type, dimensions; 0 for an open one).
     """
 
     operators: tuple[Operator, ...]
@@ -53,14 +53,14 @@ class Graph:
 
 
 def read(data: bytes) -> Graph:
-    """The graph in the bytes of an .onnx file; UserError where it is none, or damaged."""
+    """The graph in the bytes of an .onnx file; UserError when it is not one, or damaged."""
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        raise UserError("it is no ONNX file, or cut short or damaged.") from error
+        raise UserError("it is not an ONNX file, or it is cut short or damaged.") from error
     graph = model.graph
-    if not graph.node or len(graph.node) > MOST_OPERATORS:
-        raise UserError(f"it is no ONNX network: it holds {len(graph.node)} operators.")
+    if not graph.node or len(graph.node) > MAX_OPERATORS:
+        raise UserError(f"it is not an ONNX network: it has {len(graph.node)} operators.")
     constants = {tensor.name: constant(tensor) for tensor in graph.initializer}
     operators = []
     for index, node in enumerate(graph.node):
@@ -78,7 +78,7 @@ def read(data: bytes) -> Graph:
 
 
 def constant(tensor: Any) -> Array:
-    """A constant's values, as many as its shape says; UserError where they are not in the file."""
+    """A constant's values; UserError when they do not match its shape or are in another file."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise UserError(
             f"the constant {tensor.name!r} is in another file; save the network as "
@@ -89,7 +89,7 @@ def constant(tensor: Any) -> Array:
         raise UserError(
             f"the constant {tensor.name!r} is of type "
             f"{kinds.get(tensor.data_type, tensor.data_type)}; float, int8, uint8, "
-            "int32 and int64 are known."
+            "int32 and int64 are supported."
         )
     count = int(np.prod([int(size) for size in tensor.dims], dtype=object))
     size = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
@@ -111,7 +111,7 @@ def _operator(index: int, node: Any) -> Operator:
     if node.domain not in ("", "ai.onnx", "com.microsoft"):
         raise UserError(
             f"operator {index} ({node.op_type}) is of the domain {node.domain!r}, "
-            "which is not known."
+            "which is not supported."
         )
     attributes = {
         item.name: onnx.helper.get_attribute_value(item)
@@ -122,7 +122,7 @@ def _operator(index: int, node: Any) -> Operator:
 
 
 def _value(operator: Operator) -> Array:
-    """What a Constant holds."""
+    """The value of a Constant."""
     for name, value in operator.attributes.items():
         if name == "value":
             return constant(value)
@@ -130,7 +130,7 @@ def _value(operator: Operator) -> Array:
             return np.asarray(value, np.float32)
         if name in ("value_int", "value_ints"):
             return np.asarray(value, np.int64)
-    raise UserError(f"{operator.place} holds no numbers.")
+    raise UserError(f"{operator.place} has no numeric value.")
 
 
 def _input(item: Any) -> tuple[str, str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""The ONNX QDQ graph on its way into a draft: tensors by name, and what quantises them."""
+"""The import of an ONNX QDQ graph into a draft: tensors by name, and their quantisation."""
 
 import math
 from typing import NoReturn
@@ -21,9 +21,10 @@ from dscim.host.network.importers.scales import Quantity, clamp
 
 
 class OnnxImporter:
-    """The graph of a file and its tensors so far.
+    """Reads the graph of a file operator by operator.
 
-    values: by the tensor's name. draft: the network so far; None before its input is known.
+    values: the tensors so far, by name. draft: the network so far; None before its input is known.
+    start: the file's input, which is real numbers until it is quantised, and its layout.
     averages: the nodes whose integers are rounded averages.
     """
 
@@ -39,23 +40,23 @@ class OnnxImporter:
         self.notes: list[str] = []
 
     def refuse(self, operator: Operator, why: str) -> NoReturn:
-        """Raises UserError with the operator's place."""
+        """Raises UserError: the operator's place, then `why`."""
         raise UserError(f"{operator.place} {why}.")
 
     def value(self, operator: Operator, position: int, what: str = "input") -> Value:
-        """Input `position`; UserError where it is left out or nothing makes it."""
+        """Input `position`; UserError when it is absent or not computed so far."""
         name = operator.inputs[position] if position < len(operator.inputs) else ""
         if name not in self.values:
             self.refuse(
                 operator,
                 f"has no {what}"
                 if not name
-                else f"takes {name!r}, which nothing before it makes in integers",
+                else f"takes {name!r}, which no operator before it gives as integers",
             )
         return self.values[name]
 
     def given(self, operator: Operator, position: int) -> bool:
-        """True where the optional input `position` is there."""
+        """True when the optional input `position` is present."""
         return position < len(operator.inputs) and bool(operator.inputs[position])
 
     def activation(self, operator: Operator, position: int = 0) -> Activation:
@@ -67,23 +68,23 @@ class OnnxImporter:
             self.refuse(
                 operator,
                 f"takes {operator.inputs[position]!r} in real numbers; "
-                "quantise with a QuantizeLinear and a DequantizeLinear between",
+                "put a QuantizeLinear and a DequantizeLinear between",
             )
         self.refuse(
             operator,
-            f"takes the constant {operator.inputs[position]!r}, where an "
-            "activation is needed; fold constants before",
+            f"takes the constant {operator.inputs[position]!r} where an "
+            "activation is needed; fold constants first",
         )
 
     def image(self, operator: Operator) -> Activation:
         """The first input, which must be an image N, C, H, W."""
         value = self.activation(operator)
         if value.layout.order != "chw" or value.layout.flat:
-            self.refuse(operator, "takes a tensor that is no N, C, H, W; transpose it before")
+            self.refuse(operator, "takes a tensor that is not N, C, H, W; transpose it first")
         return value
 
     def numbers(self, operator: Operator, position: int, what: str) -> Array:
-        """A constant input, quantised or not, as the numbers that it means."""
+        """A constant input, quantised or not, as real numbers."""
         value = self.value(operator, position, what)
         if isinstance(value, Constant):
             return value.values
@@ -92,30 +93,32 @@ class OnnxImporter:
         self.refuse(operator, f"has a {what} that is not a constant")
 
     def is_start(self, operator: Operator) -> bool:
-        """True for an operator that reads the file's input itself."""
+        """True for an operator that reads the file's input directly."""
         return self.start is not None and operator.inputs[0] == self.start[0]
 
     def begin(self, name: str, quantity: Quantity) -> None:
-        """The network's input is known: tensor `name` with its quantity."""
+        """Sets the network's input: tensor `name` with its quantity."""
         assert self.start is not None
         source, layout = self.start
         if self.draft is None:
             self.draft = Draft(layout.shape, quantity, name)
         elif self.draft.quantities[INPUT] != quantity:
-            raise UserError(f"its input {source!r} is quantised in two ways; one is needed.")
+            raise UserError(
+                f"its input {source!r} is quantised in two ways; only one is supported."
+            )
         self.values[name] = Activation(INPUT, quantity, layout)
 
     def named(self, value: Activation, source: str) -> None:
-        """A node is known by the first quantiser that gives its integers."""
+        """Names the tensor of a node: the output of the first quantiser that gives its integers."""
         assert self.draft is not None
         if value.name not in self.quantised:
             self.quantised.add(value.name)
             self.draft.sources[value.name] = source
 
     def materialise(self, operator: Operator, value: Pending, quantity: Quantity) -> Activation:
-        """The node that makes `value`, its output quantised."""
+        """Adds the node that computes `value`, with a quantised output."""
         assert self.draft is not None
-        taken = value.title in self.draft.shapes  # by another quantiser of the same value
+        taken = value.title in self.draft.shapes  # another quantiser of the same value
         name = f"{value.title}_{operator.index}" if taken else value.title
         fields = {
             "name": name,
@@ -132,5 +135,5 @@ class OnnxImporter:
 
 
 def finite(value: float | None) -> float | None:
-    """A bound, or None where it bounds nothing."""
+    """A bound; None when it has no effect."""
     return None if value is None or not math.isfinite(value) or abs(value) > 1e30 else float(value)

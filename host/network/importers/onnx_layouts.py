@@ -1,4 +1,4 @@
-"""The ONNX operators that move numbers: padding, other shapes, other orders of dimensions."""
+"""The ONNX operators that move numbers: padding, reshapes, transposes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from dscim.host.network.node import Padding
 
 
 def pad(importer: OnnxImporter, operator: Operator) -> Value:
-    """Pad of height and width with 0."""
+    """Pad: height and width, with 0."""
     given = importer.image(operator)
     pads = operator.attributes.get("pads")
     if importer.given(operator, 1):
@@ -35,7 +35,7 @@ def pad(importer: OnnxImporter, operator: Operator) -> Value:
     ):
         importer.refuse(
             operator,
-            f"pads by {pads} in the mode {mode.decode()!r}; only height and "
+            f"pads by {pads} in mode {mode.decode()!r}; only height and "
             "width can be padded, with 0",
         )
     padding: Padding = ((int(pads[2]), int(pads[6])), (int(pads[3]), int(pads[7])))
@@ -50,19 +50,19 @@ def pad(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def flatten(importer: OnnxImporter, operator: Operator) -> Value:
-    """Flatten of all dimensions after the batch."""
+    """Flatten: all dimensions after the batch."""
     if operator.attributes.get("axis", 1) != 1:
-        importer.refuse(operator, f"is at axis {operator.attributes['axis']}; only 1 is known")
+        importer.refuse(operator, f"has axis {operator.attributes['axis']}; only 1 is supported")
     return _moved(importer, operator, lambda layout: Layout(layout.shape, layout.order, True))
 
 
 def reshape(importer: OnnxImporter, operator: Operator) -> Value:
-    """Reshape, Squeeze and Unsqueeze that make one dimension of all, or an image of one."""
+    """Reshape, Squeeze and Unsqueeze: from an image to one dimension or another image, and back."""
     if operator.kind == "Reshape":
         if importer.given(operator, 1) and operator.inputs[1] not in importer.values:
             importer.refuse(
                 operator,
-                f"has a shape {operator.inputs[1]!r} that is computed; export "
+                f"has a computed shape {operator.inputs[1]!r}; export "
                 "with fixed sizes, or simplify the graph first",
             )
         sizes = importer.numbers(operator, 1, "shape").ravel().tolist()
@@ -73,13 +73,15 @@ def reshape(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def transpose(importer: OnnxImporter, operator: Operator) -> Value:
-    """Transpose of an activation's dimensions, which its integers do not notice."""
+    """Transpose: another order of an activation's dimensions; its integers stay."""
     value = importer.value(operator, 0)
     order = tuple(int(axis) for axis in operator.attributes.get("perm", ()))
     if isinstance(value, Fixed) and sorted(order) == list(range(value.values.ndim)):
         return value.transposed(order)
     if sorted(order) != [0, 1, 2, 3] or order[0] != 0:
-        importer.refuse(operator, f"is by {order}; the batch must stay first, of 4 dimensions")
+        importer.refuse(
+            operator, f"has the order {order}; of 4 dimensions, with the batch first, is needed"
+        )
 
     def turned(layout: Layout) -> Layout:
         if layout.flat:
@@ -90,7 +92,7 @@ def transpose(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def _moved(importer: OnnxImporter, operator: Operator, change: Callable[[Layout], Layout]) -> Value:
-    """An activation in another layout; where its shape changes, a Reshape makes it."""
+    """An activation in another layout; a Reshape when its shape changes."""
     given = importer.activation(operator)
     layout = change(given.layout)
     if layout.shape == given.layout.shape:
@@ -106,10 +108,10 @@ def _moved(importer: OnnxImporter, operator: Operator, change: Callable[[Layout]
 def _reshaped(
     importer: OnnxImporter, operator: Operator, layout: Layout, sizes: Sequence[int]
 ) -> Layout:
-    """The layout that Reshape to `sizes` makes."""
+    """The layout after Reshape to `sizes`."""
     count = math.prod(layout.shape)
     if operator.attributes.get("allowzero", 0) or not sizes or sizes[0] not in (0, 1, -1):
-        importer.refuse(operator, f"is to {list(sizes)}; the batch of 1 must stay first")
+        importer.refuse(operator, f"has the sizes {list(sizes)}; the batch of 1 must stay first")
     rest = [int(size) for size in sizes[1:]]
     known = math.prod(size for size in rest if size > 0)
     if rest.count(-1) == 1 and known and count % known == 0:
@@ -117,7 +119,7 @@ def _reshaped(
     if len(rest) not in (1, 3) or min(rest) < 1 or math.prod(rest) != count:
         importer.refuse(
             operator,
-            f"is of {layout.shape} to {list(sizes)}; one dimension of all, or an image, is known",
+            f"is from {layout.shape} to {list(sizes)}; only one dimension or an image is supported",
         )
     if len(rest) == 1:
         return Layout(layout.shape, layout.order, True)
@@ -128,25 +130,26 @@ def _reshaped(
 
 
 def _squeezed(importer: OnnxImporter, operator: Operator, layout: Layout) -> Layout:
-    """The layout that Squeeze or Unsqueeze of height and width makes."""
+    """The layout after Squeeze or Unsqueeze of height and width."""
     axes = operator.attributes.get("axes")
     if importer.given(operator, 1):
         axes = importer.numbers(operator, 1, "axes").ravel().tolist()
     if layout.shape[:2] != (1, 1) or sorted(int(axis) % 4 for axis in axes or ()) != [2, 3]:
         importer.refuse(
             operator,
-            f"is over the axes {axes} of {layout.shape}; only a height and width of 1 are known",
+            f"is over the axes {axes} of {layout.shape}; only a height and width of 1 "
+            "are supported",
         )
     return Layout(layout.shape, flat=operator.kind == "Squeeze")
 
 
 def _image(importer: OnnxImporter, operator: Operator, layout: Layout, shape: Shape) -> Shape:
-    """The image's shape, where its integers lie as they do now."""
+    """`shape`, when the integers keep their places; else UserError."""
     in_order = layout.shape[:2] == (1, 1) or layout.order == "hwc" or layout.shape[2] == 1
     if not in_order or (shape[2] != 1 and shape[:2] != (1, 1)):
         importer.refuse(
             operator,
-            f"is of {layout.shape} to an image of {shape}, which would move "
+            f"is from {layout.shape} to an image of {shape}, which would move "
             "its channels; reshape before the network",
         )
     return shape

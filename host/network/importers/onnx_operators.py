@@ -1,4 +1,4 @@
-"""Each ONNX operator that is known: what it makes of its inputs."""
+"""The supported ONNX operators without weights, and the table of all."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from dscim.host.network.scaling import add_factors, quantise_multiplier, softmax
 
 
 def add(importer: OnnxImporter, operator: Operator) -> Value:
-    """Add of two activations, or of a bias to a product that is not quantised yet."""
+    """Add: two activations, or a bias and a product that is not quantised yet."""
     for mine, other in ((0, 1), (1, 0)):
         value = importer.value(operator, mine)
         if isinstance(value, Product):
@@ -38,7 +38,7 @@ def add(importer: OnnxImporter, operator: Operator) -> Value:
         importer.refuse(
             operator,
             f"adds tensors of {first.layout.shape} and {second.layout.shape}; "
-            "broadcasting is not known",
+            "broadcasting is not supported",
         )
 
     def make(fields: dict[str, Any]) -> Add:
@@ -56,12 +56,12 @@ def add(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def relu(importer: OnnxImporter, operator: Operator) -> Value:
-    """Relu: bounded by 0."""
+    """Relu: at least 0."""
     return _bounded(importer, operator, 0.0, None)
 
 
 def clip(importer: OnnxImporter, operator: Operator) -> Value:
-    """Clip: bounded by constants."""
+    """Clip: within constant bounds."""
     bounds = []
     for position, name in ((1, "min"), (2, "max")):
         value = operator.attributes.get(name)
@@ -73,30 +73,30 @@ def clip(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def softmax(importer: OnnxImporter, operator: Operator) -> Value:
-    """Softmax over the channels of one position."""
+    """Softmax: over the channels of one position."""
     given = importer.activation(operator)
     axis = int(operator.attributes.get("axis", -1))
     if given.layout.shape[:2] != (1, 1) or axis not in (1, -1):
         importer.refuse(
             operator,
             f"is over axis {axis} of {given.layout.shape}; only the channels of "
-            "one position are known",
+            "one position are supported",
         )
     table = softmax_table(given.quantity.scale)
     return Simple((given,), given.layout, make=lambda fields: Softmax(**fields, table=table))
 
 
 def same(importer: OnnxImporter, operator: Operator) -> Value:
-    """Identity, and Dropout, which does nothing after training."""
+    """Identity, and Dropout, which has no effect after training."""
     return importer.value(operator, 0)
 
 
 def _bounded(
     importer: OnnxImporter, operator: Operator, low: float | None, high: float | None
 ) -> Value:
-    """What is pending, with bounds; of an activation, a requantisation with bounds."""
+    """A pending value with bounds; for an activation, a requantisation with bounds."""
     if any(bound is not None and math.isnan(bound) for bound in (low, high)):
-        importer.refuse(operator, "has bounds that are no numbers")
+        importer.refuse(operator, "has bounds that are not numbers")
     value = importer.value(operator, 0)
     if isinstance(value, Pending):
         return value.bounded(low, high)
@@ -116,7 +116,7 @@ def _bounded(
 
 
 def max_pool(importer: OnnxImporter, operator: Operator) -> Value:
-    """MaxPool; its node keeps the input's scale."""
+    """MaxPool: keeps the input's scale."""
     given = importer.image(operator)
     geometry, layout = _pool(importer, operator, given)
     return Simple(
@@ -125,7 +125,7 @@ def max_pool(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def average_pool(importer: OnnxImporter, operator: Operator) -> Value:
-    """AveragePool without padding that counts; over a whole image it is a mean."""
+    """AveragePool: without counting the padding; a mean when over a whole image."""
     given = importer.image(operator)
     geometry, layout = _pool(importer, operator, given)
     padded = geometry["padding"] != ((0, 0), (0, 0))
@@ -149,14 +149,14 @@ def global_average_pool(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def reduce_mean(importer: OnnxImporter, operator: Operator) -> Value:
-    """ReduceMean over height and width."""
+    """ReduceMean: over height and width."""
     given = importer.activation(operator)
     axes = operator.attributes.get("axes")
     if importer.given(operator, 1):
         axes = importer.numbers(operator, 1, "axes").ravel().tolist()
     letters = {given.layout.order[int(axis) % 4 - 1] for axis in axes or () if int(axis) % 4}
     if given.layout.flat or letters != {"h", "w"} or len(axes or ()) != 2:
-        importer.refuse(operator, f"is over the axes {axes}; only height and width are known")
+        importer.refuse(operator, f"is over the axes {axes}; only height and width are supported")
     keep = bool(operator.attributes.get("keepdims", 1))
     return _mean(given, Layout((1, 1, given.layout.shape[2]), given.layout.order, not keep))
 
@@ -164,14 +164,14 @@ def reduce_mean(importer: OnnxImporter, operator: Operator) -> Value:
 def _pool(
     importer: OnnxImporter, operator: Operator, given: Activation
 ) -> tuple[dict[str, Any], Layout]:
-    """Kernel, stride and padding of a pool, and what it makes."""
+    """Kernel, stride and padding of a pool, and the layout of its output."""
     height, width, channels = given.layout.shape
     kernel = [int(size) for size in operator.attributes.get("kernel_shape", ())]
     if len(kernel) != 2 or min(kernel) < 1 or len(operator.outputs) != 1:
         importer.refuse(
             operator,
-            f"has the kernel {kernel} and {len(operator.outputs)} outputs; a "
-            "pool over an image is known",
+            f"has the kernel {kernel} and {len(operator.outputs)} outputs; only a "
+            "pool over an image is supported",
         )
     geometry = window(importer, operator, (kernel[0], kernel[1]), (height, width))
     if operator.attributes.get("ceil_mode", 0):
@@ -227,4 +227,4 @@ OPERATORS: dict[str, Callable[[OnnxImporter, Operator], Value]] = {
     "Identity": same,
     "Dropout": same,
 }
-"""The operators by their names, beside QuantizeLinear and DequantizeLinear."""
+"""The operators by name, except QuantizeLinear and DequantizeLinear."""

@@ -1,4 +1,4 @@
-"""The ONNX operators with constant weights: Conv, Gemm, MatMul, and what folds into them."""
+"""The ONNX operators with constant weights: Conv, Gemm, MatMul, and those that fold into them."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from dscim.host.network.node import Padding, Pair
 
 
 def conv(importer: OnnxImporter, operator: Operator) -> Pending:
-    """Conv of an image: groups are one, or as many as channels."""
+    """Conv: over an image, with one group or one per channel."""
     given = importer.image(operator)
     weights, scale = _weights(importer, operator, 0, 4)
     height, width, channels = given.layout.shape
@@ -35,7 +35,7 @@ def conv(importer: OnnxImporter, operator: Operator) -> Pending:
         importer.refuse(
             operator,
             f"has {group} groups for {channels} channels and weights of shape "
-            f"{weights.shape}; one group, or one a channel, is known",
+            f"{weights.shape}; one group, or one per channel, is supported",
         )
     geometry = {
         key: value
@@ -48,14 +48,14 @@ def conv(importer: OnnxImporter, operator: Operator) -> Pending:
 
 
 def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
-    """Gemm and MatMul of a flat activation with constant weights, in H, W, C order here."""
+    """Gemm and MatMul: a flat activation, with constant weights; in H, W, C order afterwards."""
     given = importer.activation(operator)
     kinds = {
         name: operator.attributes.get(name, default)
         for name, default in (("alpha", 1.0), ("beta", 1.0), ("transA", 0))
     }
     if kinds != {"alpha": 1.0, "beta": 1.0, "transA": 0}:
-        importer.refuse(operator, f"has {kinds}; only 1, 1 and 0 are known")
+        importer.refuse(operator, f"has {kinds}; only alpha 1, beta 1 and transA 0 are supported")
     height, width, channels = given.layout.shape
     if not given.layout.flat and height * width != 1:
         importer.refuse(operator, "takes a tensor that is not flat; put a Flatten before it")
@@ -64,7 +64,8 @@ def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
     weights = weights if turned else weights.T
     if weights.shape[1] != height * width * channels:
         importer.refuse(
-            operator, f"has weights for {weights.shape[1]} of {height * width * channels} inputs"
+            operator,
+            f"has weights for {weights.shape[1]} inputs, not for {height * width * channels}",
         )
     order = given.layout.order
     kernel = weights.reshape(len(weights), *given.layout.sizes)
@@ -75,7 +76,7 @@ def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
 
 
 def batch_normalization(importer: OnnxImporter, operator: Operator) -> Pending:
-    """BatchNormalization of a product that is not quantised yet: a gain and an offset."""
+    """BatchNormalization: a gain and an offset of a product that is not quantised yet."""
     value = importer.value(operator, 0)
     if not isinstance(value, Product) or (value.low, value.high) != (None, None):
         importer.refuse(
@@ -93,14 +94,14 @@ def batch_normalization(importer: OnnxImporter, operator: Operator) -> Pending:
         or offset.shape != gain.shape
         or not (np.isfinite(gain).all() and np.isfinite(offset).all())
     ):
-        importer.refuse(operator, "has parameters that are no numbers, or not one a channel")
+        importer.refuse(operator, "has parameters that are not numbers, or not one per channel")
     return replace(value, gain=value.gain * gain, offset=value.offset * gain + offset)
 
 
 def biased(
     importer: OnnxImporter, operator: Operator, value: Product, bias: npt.NDArray[Any]
 ) -> Pending:
-    """An Add of a constant to a product that is not quantised yet."""
+    """Add of a constant to a product that is not quantised yet."""
     outputs = value.layout.shape[2]
     rank = 2 if value.layout.flat else 4
     full = (1,) * (rank - bias.ndim) + bias.shape
@@ -109,8 +110,8 @@ def biased(
     if not fits or (value.low, value.high) != (None, None):
         importer.refuse(
             operator,
-            f"adds a constant of shape {bias.shape} to {outputs} channels; one "
-            "value a channel, before any activation function, is known",
+            f"adds a constant of shape {bias.shape} to {outputs} channels; only one "
+            "value per channel, before any activation function, is supported",
         )
     return replace(value, offset=value.offset + bias.astype(np.float64).ravel())
 
@@ -123,7 +124,9 @@ def window(importer: OnnxImporter, operator: Operator, kernel: Pair, sizes: Pair
             operator, f"has the kernel {attributes['kernel_shape']}, but weights of {kernel}"
         )
     if any(int(factor) != 1 for factor in attributes.get("dilations", [])):
-        importer.refuse(operator, f"is dilated by {attributes['dilations']}, which is not known")
+        importer.refuse(
+            operator, f"is dilated by {attributes['dilations']}, which is not supported"
+        )
     stride = _pair(importer, operator, attributes.get("strides", [1, 1]), "strides")
     scheme = attributes.get("auto_pad", b"NOTSET").decode()
     pads = [int(pad) for pad in attributes.get("pads", [0] * 4)]
@@ -136,15 +139,15 @@ def window(importer: OnnxImporter, operator: Operator, kernel: Pair, sizes: Pair
         more = [total - half for total, half in zip(both, less, strict=True)]
         pads = less + more if scheme == "SAME_UPPER" else more + less
     elif scheme not in ("NOTSET", "VALID"):
-        importer.refuse(operator, f"has the padding scheme {scheme!r}, which is not known")
+        importer.refuse(operator, f"has the padding scheme {scheme!r}, which is not supported")
     if len(pads) != 4 or min(pads) < 0:
-        importer.refuse(operator, f"has the pads {pads}; four from 0 up are needed")
+        importer.refuse(operator, f"has the pads {pads}; four of at least 0 are needed")
     padding: Padding = ((pads[0], pads[2]), (pads[1], pads[3]))
     return {"kernel": kernel, "stride": stride, "padding": padding}
 
 
 def sides(sizes: Pair, kernel: Pair, geometry: dict[str, Any]) -> Pair:
-    """Height and width that windows make of an image of `sizes`."""
+    """Height and width of the output of windows over an image of `sizes`."""
     (top, bottom), (left, right) = geometry["padding"]
     down, across = geometry["stride"]
     return (
@@ -155,20 +158,18 @@ def sides(sizes: Pair, kernel: Pair, geometry: dict[str, Any]) -> Pair:
 
 def _pair(importer: OnnxImporter, operator: Operator, values: Any, what: str) -> Pair:
     if len(values) != 2 or min(values) < 1:
-        importer.refuse(operator, f"has the {what} {list(values)}; two from 1 up are needed")
+        importer.refuse(operator, f"has the {what} {list(values)}; two of at least 1 are needed")
     return int(values[0]), int(values[1])
 
 
 def _weights(
     importer: OnnxImporter, operator: Operator, axis: int, rank: int
 ) -> tuple[npt.NDArray[np.int8], Float64]:
-    """The weights as int8 with a zero point of 0, and the scale of each output along `axis`."""
+    """The int8 weights, with the zero point 0, and the scale of each output along `axis`."""
     value = importer.value(operator, 1, "weights")
     if not isinstance(value, Fixed):
         what = "real numbers" if isinstance(value, Constant) else "not constant"
-        importer.refuse(
-            operator, f"has weights that are {what}; quantise them as constants of int8"
-        )
+        importer.refuse(operator, f"has weights that are {what}; quantise them as int8 constants")
     if value.values.dtype != np.int8 or value.zero.any():
         importer.refuse(
             operator, "has weights with a zero point, or not of 8 bits; quantise them symmetrically"
@@ -177,13 +178,13 @@ def _weights(
         importer.refuse(
             operator,
             f"has weights of shape {value.values.shape}, not of {rank} "
-            "dimensions; convolutions over images are known",
+            "dimensions; only convolutions over images are supported",
         )
     if value.scale.size > 1 and value.axis != axis:
         importer.refuse(
             operator,
-            f"has a scale for each of axis {value.axis} of its weights; one for "
-            f"each output, axis {axis}, is needed",
+            f"has one scale per entry of axis {value.axis} of its weights; one per "
+            f"output, axis {axis}, is needed",
         )
     return value.values, np.broadcast_to(value.scale, (value.values.shape[axis],))
 
@@ -197,7 +198,7 @@ def _product(
     scale: Float64,
     geometry: dict[str, Any],
 ) -> Product:
-    """The product with its bias, an int32 of the product's own scale as it is."""
+    """The product with its bias; an int32 bias of the product's own scale stays exact."""
     outputs: Shape = layout.shape
     step = given.quantity.scale * scale
     bias = np.zeros(outputs[2])
@@ -216,7 +217,7 @@ def _product(
             importer.refuse(
                 operator,
                 f"has a bias of {bias.size} values for {outputs[2]} outputs, or "
-                "one that is no number",
+                "one that is not a number",
             )
         bias = np.broadcast_to(bias, (outputs[2],))
     return Product(

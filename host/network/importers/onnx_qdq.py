@@ -1,7 +1,7 @@
 """ONNX QDQ: a graph of real operators between quantisers, as a network of integers.
 
-What lies between a DequantizeLinear and the next QuantizeLinear becomes one node. onnxruntime
-scales in float32 and rounds ties to even; the nodes scale in fixed point: 1 apart at most.
+The operators between a DequantizeLinear and the next QuantizeLinear become one node. onnxruntime
+scales in float32 and rounds ties to even; the nodes scale in fixed point. They differ by at most 1.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from dscim.host.network.importers.onnx_values import Activation, Layout, Pending
 from dscim.host.network.importers.scales import Quantity
 
 SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
-"""Operators of which only the first input is data."""
+"""Operators with data in the first input only."""
 
 HINTS = {
     "ConvTranspose": "a transposed convolution has no layer on the macro; upsample outside the "
@@ -33,7 +33,7 @@ HINTS = {
     "HardSwish": "train with Clip(0, 6) in its place",
     "LeakyRelu": "train with Relu in its place",
 }
-"""What to do about some operators that are not known."""
+"""What to do about some unsupported operators."""
 
 
 def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
@@ -48,14 +48,13 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
     if graph.input[1] == "FLOAT":
         importer.notes.insert(
             0,
-            "The file takes float32; the network takes the int8 that it makes "
-            "of it (uint8 less 128).",
+            "The file takes float32; the network takes it quantised to int8 (uint8 minus 128).",
         )
     return importer.draft.finish(name, output.name, importer.notes, {"format": "ONNX QDQ", **file})
 
 
 def _step(importer: OnnxImporter, operator: Operator) -> None:
-    """One operator: what it makes is known from now on."""
+    """Reads one operator and keeps its result."""
     if operator.kind == "QuantizeLinear" and operator.inputs and operator.outputs:
         quantise(importer, operator)
     elif operator.kind == "DequantizeLinear" and operator.inputs and operator.outputs:
@@ -74,12 +73,13 @@ def _step(importer: OnnxImporter, operator: Operator) -> None:
         hint = HINTS.get(operator.kind, "rewrite the network without it")
         importer.refuse(
             operator,
-            f"is not known; {hint}, or end the file before it (known are {', '.join(OPERATORS)})",
+            f"is not supported; {hint}, or end the file before it (supported are "
+            f"{', '.join(OPERATORS)})",
         )
 
 
 def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
-    """A Transpose or Identity of the input in real numbers: the input begins after it."""
+    """Skips a Transpose or Identity of the input in real numbers."""
     assert importer.start is not None
     _, layout = importer.start
     if operator.kind == "Transpose" and importer.draft is None:
@@ -99,14 +99,16 @@ def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
 
 
 def input_layout(graph: Graph) -> Layout:
-    """The input as an image N, C, H, W, or N, H, W, C where a Transpose makes that of it."""
+    """The input's layout: N, C, H, W, or N, H, W, C when a Transpose follows, or N, K."""
     name, kind, sizes = graph.input
     if kind not in ("FLOAT", "INT8", "UINT8"):
-        raise UserError(f"its input {name!r} is of type {kind}; float, int8 and uint8 are known.")
+        raise UserError(
+            f"its input {name!r} is of type {kind}; float, int8 and uint8 are supported."
+        )
     if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1:
         raise UserError(
             f"its input {name!r} has the dimensions {sizes}; N, C, H, W or N, K with "
-            "sizes that are fixed (0: left open) is needed."
+            "fixed sizes (0: open) is needed."
         )
     if len(sizes) == 2:
         return Layout((1, 1, sizes[1]), flat=True)
@@ -116,7 +118,7 @@ def input_layout(graph: Graph) -> Layout:
 
 
 def _turned(graph: Graph, name: str) -> bool:
-    """True where the first operator but quantisers makes N, C, H, W of N, H, W, C."""
+    """True when the first operator after quantisers is a Transpose to N, C, H, W."""
     names = {name}
     for operator in graph.operators:
         if operator.inputs and operator.inputs[0] in names:
@@ -128,7 +130,7 @@ def _turned(graph: Graph, name: str) -> bool:
 
 
 def _needed(graph: Graph) -> list[Operator]:
-    """The operators that the output depends on, in order; not those that compute shapes."""
+    """The operators that the output depends on, in order, without those for shapes."""
     needed, wanted = [], {graph.output}
     for operator in reversed(graph.operators):
         if wanted.intersection(operator.outputs):
@@ -139,7 +141,7 @@ def _needed(graph: Graph) -> list[Operator]:
 
 
 def _output(importer: OnnxImporter) -> Activation:
-    """The activation that the graph ends with; a softmax that is not quantised gets 1/256."""
+    """The output activation; a softmax without a quantiser gets the scale 1/256."""
     value = importer.values.get(importer.graph.output)
     if isinstance(value, Activation):
         return value
@@ -152,10 +154,10 @@ def _output(importer: OnnxImporter) -> Activation:
         None,
     )
     if last is None:
-        raise UserError(f"nothing makes the output {importer.graph.output!r}.")
+        raise UserError(f"no operator computes the output {importer.graph.output!r}.")
     if isinstance(value, Pending) and last.kind == "Softmax":
         importer.notes.append(
-            "The file ends with a softmax in float32; the network's gives int8 of "
+            "The file ends with a softmax in float32; the network gives int8 with "
             "the scale 1/256 and the zero point -128."
         )
         return importer.materialise(last, value, Quantity(1 / 256, -128))

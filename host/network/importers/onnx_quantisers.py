@@ -1,4 +1,4 @@
-"""QuantizeLinear and DequantizeLinear: where real numbers become the integers of nodes."""
+"""QuantizeLinear and DequantizeLinear: between real numbers and the integers of nodes."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from dscim.host.network.scaling import quantise_multiplier
 
 
 def quantise(importer: OnnxImporter, operator: Operator) -> None:
-    """QuantizeLinear: what was pending becomes a node; a constant is quantised."""
+    """QuantizeLinear: a pending value becomes a node; a constant is quantised."""
     made = operator.outputs[0]
     if importer.is_start(operator):
         importer.begin(made, _quantity(importer, operator, *_scale(importer, operator)))
@@ -35,7 +35,7 @@ def quantise(importer: OnnxImporter, operator: Operator) -> None:
 
 
 def dequantise(importer: OnnxImporter, operator: Operator) -> None:
-    """DequantizeLinear: the same integers, meant as real numbers."""
+    """DequantizeLinear: the same integers, as real numbers."""
     if importer.is_start(operator):
         kind = importer.graph.input[1].lower()
         kind = kind if kind in ("int8", "uint8") else "uint8"
@@ -64,7 +64,7 @@ def dequantise(importer: OnnxImporter, operator: Operator) -> None:
 
 
 def _quantity(importer: OnnxImporter, operator: Operator, scale: Array, zero: Array) -> Quantity:
-    """What one scale and zero point say."""
+    """The quantity of one scale and zero point."""
     if scale.size != 1:
         importer.refuse(operator, f"has {scale.size} scales for an activation; one is needed")
     return at(operator.place, lambda: Quantity(float(scale[0]), int(zero[0])))
@@ -73,7 +73,7 @@ def _quantity(importer: OnnxImporter, operator: Operator, scale: Array, zero: Ar
 def _rescaled(
     importer: OnnxImporter, operator: Operator, value: Activation, quantity: Quantity
 ) -> Activation:
-    """The same values by another scale and zero point; nothing where they are the same."""
+    """The same values with another scale and zero point; no node when these are equal."""
     if quantity == value.quantity:
         return value
     assert importer.draft is not None
@@ -82,7 +82,7 @@ def _rescaled(
         importer.refuse(
             operator,
             f"makes the scale of an average {finer:.3g} times finer after it is "
-            "rounded; give it the scale of the pool's input",
+            "rounded; use the scale of the pool's input",
         )
     multiplier, shift = quantise_multiplier([finer])
     node = Requantise(
@@ -100,9 +100,9 @@ def _rescaled(
 
 
 def _scale(importer: OnnxImporter, operator: Operator, kind: Any = np.uint8) -> tuple[Array, Array]:
-    """Scales and zero points, (n,) each, as for int8 or int32; uint8 is shifted by 128.
+    """Scales and zero points, (n,) each, for int8 or int32; uint8 is shifted by 128.
 
-    kind: the type of the integers where no zero point tells it.
+    kind: the type of the integers when there is no zero point.
     """
     scale = importer.numbers(operator, 1, "scale").astype(np.float32).astype(np.float64).ravel()
     zero = (
@@ -111,7 +111,7 @@ def _scale(importer: OnnxImporter, operator: Operator, kind: Any = np.uint8) -> 
         else np.zeros(1, kind)
     )
     if zero.dtype not in (np.int8, np.uint8, np.int32):
-        importer.refuse(operator, f"is of type {zero.dtype}; int8 and uint8 are known")
+        importer.refuse(operator, f"is of type {zero.dtype}; int8 and uint8 are supported")
     if not (
         np.isfinite(scale).all()
         and (scale > 0).all()
@@ -119,14 +119,14 @@ def _scale(importer: OnnxImporter, operator: Operator, kind: Any = np.uint8) -> 
         and zero.size in (1, scale.size)
     ):
         importer.refuse(
-            operator, "has scales that are no numbers above 0, or other than its zero points"
+            operator, "has scales that are not above 0, or not as many as its zero points"
         )
     shifted = zero.astype(np.int64).ravel() - (128 if zero.dtype == np.uint8 else 0)
     return scale, np.broadcast_to(shifted, scale.shape)
 
 
 def _fixed(importer: OnnxImporter, operator: Operator, values: Array) -> Fixed:
-    """A constant as QuantizeLinear quantises it, to int8."""
+    """A constant quantised to int8 as QuantizeLinear does."""
     scale, zero = _scale(importer, operator)
     axis = _axis(importer, operator, values, scale)
     shape = [1] * values.ndim
@@ -137,7 +137,7 @@ def _fixed(importer: OnnxImporter, operator: Operator, values: Array) -> Fixed:
 
 
 def _axis(importer: OnnxImporter, operator: Operator, values: Array, scale: Array) -> int:
-    """The axis of one scale an entry."""
+    """The axis along which each entry has its own scale."""
     if scale.size == 1:
         return 0
     axis = int(operator.attributes.get("axis", 1)) % max(values.ndim, 1)

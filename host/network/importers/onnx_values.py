@@ -1,7 +1,7 @@
-"""What the tensors of an ONNX QDQ graph are while it is read.
+"""The tensors of an ONNX QDQ graph during its import.
 
-A tensor is a constant, a quantised constant, an activation (the integers of a node), or what an
-operator makes in real numbers until a QuantizeLinear tells its scale: then it becomes a node.
+A tensor is a constant, a quantised constant, an activation (the integers of a node), or pending:
+the real result of an operator, which becomes a node when a QuantizeLinear gives its scale.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Quantised numbers: real = scale * (values - zero), entry by entry of `axis`, or one."""
+    """Quantised numbers: real = scale * (values - zero), one scale or one per entry of `axis`."""
 
     values: Array
     scale: npt.NDArray[np.float64]
@@ -38,7 +38,7 @@ class Fixed:
     axis: int
 
     def real(self) -> npt.NDArray[np.float64]:
-        """The numbers that are meant."""
+        """The real numbers."""
         scale, zero = self.scale, self.zero
         if self.scale.size > 1:
             shape = [1] * self.values.ndim
@@ -53,9 +53,9 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tensor's dimensions after the batch lie in an image of `shape`.
+    """How a tensor's dimensions after the batch form an image of `shape`.
 
-    order: which of "h", "w" and "c" each is. flat: True where they are one dimension.
+    order: "h", "w" and "c" in the order of the dimensions. flat: True when they are one dimension.
     """
 
     shape: Shape
@@ -64,13 +64,13 @@ class Layout:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The dimensions in their order, before they were made one."""
+        """The dimensions in their order, before they were flattened."""
         return tuple(self.shape["hwc".index(letter)] for letter in self.order)
 
 
 @dataclass(frozen=True)
 class Activation:
-    """The int8 output of node `name`, and what it stands for."""
+    """The int8 output of node `name`, and the real numbers that it represents."""
 
     name: str
     quantity: Quantity
@@ -79,9 +79,9 @@ class Activation:
 
 @dataclass(frozen=True)
 class Pending:
-    """Real numbers that an operator makes of activations.
+    """Real numbers that an operator computes from activations.
 
-    low, high: bounds that activation functions set so far. title: the name of the node.
+    low, high: the bounds from activation functions so far. title: the name of the node.
     """
 
     inputs: tuple[Activation, ...]
@@ -91,28 +91,28 @@ class Pending:
     title: str = ""
 
     def bounded(self, low: float | None, high: float | None) -> Self:
-        """Kept within low..high, too."""
+        """The same value, also kept within low..high."""
         lows = [bound for bound in (self.low, low) if bound is not None]
         highs = [bound for bound in (self.high, high) if bound is not None]
         return replace(self, low=max(lows, default=None), high=min(highs, default=None))
 
     def node(self, fields: dict[str, Any]) -> Node:
-        """The node, for its name, inputs, output zero point and scale, and clamp."""
+        """The node. fields: its name, inputs, output zero point and scale, and clamp."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Simple(Pending):
-    """A Pending whose node needs nothing but its inputs and its output's quantity."""
+    """A Pending whose node needs only its inputs and the quantity of its output."""
 
     make: Callable[[dict[str, Any]], Node] = field(kw_only=True)
     own: Quantity | None = None
-    """The scale and zero point that the node keeps from its input; None: any will do."""
+    """The scale and zero point that the node keeps from its input; None: free to choose."""
     average: bool = False
-    """True where its integers are averages, rounded to the input's scale."""
+    """True when its integers are averages, rounded to the input's scale."""
 
     def node(self, fields: dict[str, Any]) -> Node:
-        """What `make` makes."""
+        """The node from `make`."""
         return self.make(fields)
 
 
@@ -133,9 +133,9 @@ class Product(Pending):
     geometry: dict[str, Any] = field(kw_only=True)
 
     def node(self, fields: dict[str, Any]) -> Node:
-        """A Conv or Depthwise with everything in its bias, multiplier and shift.
+        """A Conv or Depthwise with gain and offset in its bias, multiplier and shift.
 
-        Raises SpecError where a bias does not fit 32 bits.
+        SpecError when a bias does not fit 32 bits.
         """
         given = self.inputs[0].quantity
         output = fields["output_scale"]
@@ -148,7 +148,7 @@ class Product(Pending):
         require(
             bool((np.abs(bias) < 2.0**31).all()),
             f"Node {fields['name']!r} has a bias of {np.abs(bias).max():.3g} steps of its "
-            "product, beyond 32 bits; its weights are too small for it.",
+            "product, beyond 32 bits; the weights are too small for it.",
         )
         multiplier, shift = quantise_multiplier(factor)
         shape = (-1,) + (1,) * (self.weights.ndim - 1)

@@ -21,9 +21,9 @@ from dscim.host.network.scaling import quantise_multiplier
 
 @dataclass(frozen=True)
 class Quantity:
-    """What int8 values stand for: real = scale * (integer - zero).
+    """The real numbers that int8 values represent: real = scale * (integer - zero).
 
-    scale: a float32's value, above 0. zero: -128..127; uint8 is shifted by 128 before.
+    scale: a float32 above 0. zero: -128..127, after the shift of uint8 by 128.
     """
 
     scale: float
@@ -32,7 +32,7 @@ class Quantity:
     def __post_init__(self) -> None:
         require(
             math.isfinite(self.scale) and self.scale > 0,
-            f"The scale {self.scale} is no scale: it must be above 0 and finite.",
+            f"The scale {self.scale} is not above 0 and finite.",
         )
         require(
             -128 <= self.zero <= 127,
@@ -48,12 +48,12 @@ class Quantity:
 
 
 def clamp(quantity: Quantity, low: float | None, high: float | None) -> Pair:
-    """The least and greatest int8 of an activation that keeps values within low..high."""
+    """The least and greatest int8 within the bounds low..high of an activation."""
     least = -128 if low is None else max(-128, quantity.integer(low))
     most = 127 if high is None else min(127, quantity.integer(high))
     require(
         least <= 127 and most >= -128 and least <= most,
-        f"An activation of {low}..{high} leaves no value of int8 at the scale "
+        f"The activation bounds {low}..{high} leave no int8 value with the scale "
         f"{quantity.scale} and the zero point {quantity.zero}.",
     )
     return least, most
@@ -62,19 +62,19 @@ def clamp(quantity: Quantity, low: float | None, high: float | None) -> Pair:
 def product_factors(
     source: float, weights: npt.ArrayLike, output: float
 ) -> npt.NDArray[np.float64]:
-    """input scale * weight scale / output scale, each a float32, as the kernels: in double."""
+    """input scale * weight scale / output scale, each a float32, in double as in the kernels."""
     return np.float64(source) * np.asarray(weights, np.float64) / np.float64(output)
 
 
 TIES = np.arange(-256, 256) + 0.5
-"""The ties between saturation on both sides, whatever the output's zero point is."""
+"""The ties between saturation on both sides, for any zero point of the output."""
 
 
 def nearest_scaling(real: float, least: int, most: int) -> tuple[int, int, int]:
-    """Multiplier and shift by which most sums in least..most round as round(sum * real) does.
+    """Multiplier and shift with which the most sums in least..most round as round(sum * real) does.
 
-    Returns also how many of those sums, between saturation on both sides, round to another
-    integer: 0 means that no input whatever can tell the difference.
+    Also returns the number of unsaturated sums that round to another integer; with 0, no input
+    gives a different output.
     """
     sums = _near_ties(real, least, most)
     scaled = sums * real
@@ -91,8 +91,8 @@ def nearest_scaling(real: float, least: int, most: int) -> tuple[int, int, int]:
 
 
 def _near_ties(real: float, least: int, most: int) -> Int64:
-    """The sums in least..most, 32 bits, whose product with a factor within 2**-30 of `real` may
-    round otherwise: those next to a tie."""
+    """The sums in least..most, 32 bits, that may round differently with a factor within 2**-30 of
+    `real`: those next to a tie."""
     if real <= 0:
         return np.zeros(0, np.int64)
     ties = TIES / real
@@ -103,7 +103,7 @@ def _near_ties(real: float, least: int, most: int) -> Int64:
 
 
 def _candidates(real: float) -> Iterable[tuple[int, int]]:
-    """The multiplier of the kernels, then its neighbours."""
+    """The multiplier of the kernels, and then its neighbours."""
     multipliers, shifts = quantise_multiplier([real])
     nearest, shift = int(multipliers[0]), int(shifts[0])
     for multiplier in (nearest, nearest + 1, nearest - 1):

@@ -1,7 +1,7 @@
-"""A .tflite file as plain Python: tensors and operators of its one graph.
+"""A .tflite file as plain Python: tensors and operators of its only graph.
 
-The flatbuffer's schema is the `tflite` package's. Its accessors believe every offset and length
-in the file, so lengths are compared with the file's size before anything is looped over.
+The `tflite` package has the flatbuffer's schema. Its accessors trust every offset and length in the
+file, so lengths are compared with the file's size before any loop over them.
 """
 
 import struct
@@ -26,18 +26,18 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype("<i8"),
     "FLOAT32": np.dtype("<f4"),
 }
-"""The types whose constants are read."""
+"""The supported types of constants."""
 
 DAMAGE = (struct.error, TypeError, ValueError, IndexError, OverflowError, AttributeError)
-"""What the accessors raise for wrong offsets."""
+"""Errors of the accessors for wrong offsets."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor: its type's name, its shape, and what its integers stand for.
+    """A tensor: the name of its type, its shape, and the quantisation of its integers.
 
-    scale, zero: one entry, or one for each index of `axis`; empty when it is not quantised.
-    values: of a constant, in its shape; None otherwise.
+    scale, zero: one entry, or one per index of `axis`; empty when it is not quantised.
+    values: those of a constant, in its shape; None otherwise.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator: its name in the schema, indices of its tensors (-1: left out), its options."""
+    """An operator: its name in the schema, indices of its tensors (-1: absent), its options."""
 
     index: int
     name: str
@@ -80,12 +80,9 @@ class Graph:
 
 
 def read(data: bytes) -> Graph:
-    """The graph in the bytes of a .tflite file.
-
-    UserError where it is none, or damaged.
-    """
+    """The graph in the bytes of a .tflite file; UserError when it is not one, or damaged."""
     if data[4:8] != b"TFL3":
-        raise UserError("it is no TensorFlow Lite file: the mark TFL3 is missing.")
+        raise UserError("it is not a TensorFlow Lite file: the mark TFL3 is missing.")
     try:
         return _graph(data)
     except DAMAGE as error:
@@ -96,7 +93,7 @@ def _graph(data: bytes) -> Graph:
     model = tflite.Model.GetRootAsModel(data, 0)
     graphs = _count(data, model.SubgraphsLength())
     if graphs != 1:
-        raise UserError(f"it holds {graphs} graphs; a network is one, without control flow.")
+        raise UserError(f"it has {graphs} graphs; only one, without control flow, is supported.")
     graph = model.Subgraphs(0)
     tensors = tuple(
         _tensor(data, model, graph.Tensors(index))
@@ -115,24 +112,24 @@ def _graph(data: bytes) -> Graph:
 
 
 def _count(data: bytes, length: int) -> int:
-    """A vector's length when the file can hold as many 4-byte entries."""
+    """A vector's length; UserError when the file is too short for as many 4-byte entries."""
     if not 0 <= length <= len(data) // 4:
         raise UserError(
-            f"the file is damaged: a list of {length} entries cannot be in {len(data)} bytes."
+            f"the file is damaged: a list of {length} entries does not fit in {len(data)} bytes."
         )
     return length
 
 
 def _indices(vector: Any, tensors: int) -> tuple[int, ...]:
-    """Indices of tensors; -1 is one that was left out."""
+    """Indices of tensors; -1 for an absent one."""
     indices = tuple(int(index) for index in _vector(vector))
     if any(not -1 <= index < tensors for index in indices):
-        raise UserError(f"the file is damaged: tensors {indices} of {tensors}.")
+        raise UserError(f"the file is damaged: it refers to tensors {indices} of {tensors}.")
     return indices
 
 
 def _vector(vector: Any) -> Array:
-    """A vector as an array; the accessors give 0 for one that is not there."""
+    """A vector as an array; the accessors give 0 for an absent one."""
     return vector if isinstance(vector, np.ndarray) else np.zeros(0, np.int64)
 
 
@@ -141,7 +138,7 @@ def _tensor(data: bytes, model: Any, raw: Any) -> Tensor:
     shape = tuple(int(size) for size in _vector(raw.ShapeAsNumpy()))
     name = (raw.Name() or b"").decode()
     if raw.Sparsity() is not None:
-        raise UserError(f"the tensor {name!r} is sparse; convert without pruning's encoding.")
+        raise UserError(f"the tensor {name!r} is sparse; convert without the sparse encoding.")
     scale, zero, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
     quantised = raw.Quantization()
     if quantised is not None:
@@ -154,10 +151,12 @@ def _tensor(data: bytes, model: Any, raw: Any) -> Tensor:
 
 
 def _values(data: bytes, model: Any, raw: Any, kind: str, shape: tuple[int, ...]) -> Array | None:
-    """A constant's values; None for a tensor that is computed, or of a type that is not read."""
+    """A constant's values; None for a computed tensor or an unsupported type."""
     index = raw.Buffer()
     if not 0 <= index < _count(data, model.BuffersLength()):
-        raise UserError(f"the file is damaged: buffer {index} of {model.BuffersLength()}.")
+        raise UserError(
+            f"the file is damaged: it refers to buffer {index} of {model.BuffersLength()}."
+        )
     buffer = model.Buffers(index)
     content = _vector(buffer.DataAsNumpy()).view(np.uint8)
     if buffer.Offset() > 1:
@@ -178,7 +177,8 @@ def _operator(data: bytes, model: Any, raw: Any, index: int, tensors: int) -> Op
     opcode = raw.OpcodeIndex()
     if not 0 <= opcode < _count(data, model.OperatorCodesLength()):
         raise UserError(
-            f"the file is damaged: operator code {opcode} of {model.OperatorCodesLength()}."
+            f"the file is damaged: it refers to operator code {opcode} of "
+            f"{model.OperatorCodesLength()}."
         )
     code = model.OperatorCodes(opcode)
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())

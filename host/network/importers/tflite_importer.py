@@ -1,4 +1,4 @@
-"""What the operators of a .tflite file are read with: tensors as images, integers, places."""
+"""The import of a TensorFlow Lite graph into a draft: tensors as images, quantities, places."""
 
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -20,13 +20,13 @@ ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
     tflite.ActivationFunctionType.RELU6: (0, 6),
     tflite.ActivationFunctionType.RELU_N1_TO_1: (-1, 1),
 }
-"""The fused activations and the bounds that they keep real values within."""
+"""The bounds of real values for each fused activation."""
 
 
 class TfliteImporter:
-    """The graph of a file on its way into a draft.
+    """Reads the graph of a file operator by operator.
 
-    draft: the network so far. names: the node that makes each tensor, by the tensor's index.
+    draft: the network so far. names: the node of each tensor, by the tensor's index.
     """
 
     def __init__(self, graph: Graph, draft: Draft, batch: int) -> None:
@@ -34,16 +34,16 @@ class TfliteImporter:
         self.names: dict[int, str] = {}
 
     def place(self, operator: Operator) -> str:
-        """The operator as a sentence begins with it."""
+        """The operator as the subject of a sentence."""
         made = self.graph.tensors[operator.outputs[0]].name if operator.outputs else ""
-        return f"operator {operator.index} ({operator.name}, which makes {made!r})"
+        return f"operator {operator.index} ({operator.name}, output {made!r})"
 
     def refuse(self, operator: Operator, why: str) -> NoReturn:
-        """Raises UserError with the operator's place."""
+        """Raises UserError: the operator's place, then `why`."""
         raise UserError(f"{self.place(operator)} {why}.")
 
     def tensor(self, operator: Operator, position: int, what: str) -> Tensor:
-        """Input `position` of the operator; UserError where it is left out."""
+        """Input `position` of the operator; UserError when it is absent."""
         if position >= len(operator.inputs) or operator.inputs[position] < 0:
             self.refuse(operator, f"has no {what}")
         return self.graph.tensors[operator.inputs[position]]
@@ -64,7 +64,7 @@ class TfliteImporter:
         return tensor
 
     def source(self, operator: Operator, position: int = 0) -> str:
-        """The node that makes input `position`."""
+        """The node whose output is input `position`."""
         tensor = self.tensor(operator, position, "input")
         name = self.names.get(operator.inputs[position])
         if name is None:
@@ -74,7 +74,7 @@ class TfliteImporter:
                 else "operators must come in order"
             )
             self.refuse(
-                operator, f"takes {tensor.name!r}, which no operator before it makes ({hint})"
+                operator, f"takes {tensor.name!r}, which no operator before it computes ({hint})"
             )
         self.quantity(operator, tensor)
         return name
@@ -82,24 +82,24 @@ class TfliteImporter:
     def quantity(
         self, operator: Operator, tensor: Tensor, kinds: Sequence[str] = ("INT8",)
     ) -> Quantity:
-        """What the integers of an activation stand for; uint8 is shifted by 128."""
+        """The scale and zero point of an activation; uint8 is shifted by 128."""
         if tensor.kind not in kinds or len(tensor.scale) != 1:
             scales = f"{len(tensor.scale)} scales" if tensor.kind in kinds else "no INT8"
             self.refuse(
                 operator,
                 f"has the tensor {tensor.name!r} of type {tensor.kind} with "
                 f"{scales}; convert the network to full-integer INT8 with one "
-                "scale an activation",
+                "scale per activation",
             )
         zero = int(tensor.zero[0]) - (128 if tensor.kind == "UINT8" else 0)
         return at(self.place(operator), lambda: Quantity(float(tensor.scale[0]), zero))
 
     def shape(self, operator: Operator, tensor: Tensor) -> Shape:
-        """(height, width, channels) of an activation: N, H, W, C with H, then W, left out."""
+        """(height, width, channels) of an activation (N, H, W, C), (N, W, C) or (N, C)."""
         return image_shape(self.place(operator), tensor, self.batch)
 
     def output(self, operator: Operator) -> tuple[Tensor, Quantity, Shape]:
-        """The operator's one output."""
+        """The operator's only output: tensor, quantity and shape."""
         if len(operator.outputs) != 1 or operator.outputs[0] < 0:
             self.refuse(operator, f"has {len(operator.outputs)} outputs, not 1")
         tensor = self.graph.tensors[operator.outputs[0]]
@@ -111,8 +111,8 @@ class TfliteImporter:
         if activation not in ACTIVATIONS:
             self.refuse(
                 operator,
-                f"has the fused activation {activation}, which is not known; "
-                "NONE, RELU, RELU6 and RELU_N1_TO_1 are",
+                f"has the fused activation {activation}, which is not supported; "
+                "NONE, RELU, RELU6 and RELU_N1_TO_1 are supported",
             )
         bounds = at(self.place(operator), lambda: clamp(quantity, *ACTIVATIONS[activation]))
         return {
@@ -124,7 +124,7 @@ class TfliteImporter:
         }
 
     def add(self, operator: Operator, node: Node) -> None:
-        """Takes in the node that makes the operator's output."""
+        """Adds the node that computes the operator's output."""
         tensor, _, shape = self.output(operator)
         self.names[operator.outputs[0]] = self.draft.add(node, shape, tensor.name)
 
@@ -154,11 +154,11 @@ def image_shape(place: str, tensor: Tensor, batch: int) -> Shape:
 def window(
     importer: TfliteImporter, operator: Operator, kernel: tuple[int, ...], options: Any
 ) -> dict[str, Any]:
-    """Stride and padding of a window, as the scheme SAME or VALID has it."""
+    """Stride and padding of a window with the scheme SAME or VALID."""
     stride = (int(options.StrideH()), int(options.StrideW()))
     if min(stride) < 1 or min(kernel) < 1:
         importer.refuse(
-            operator, f"has the kernel {kernel} and the stride {stride}; both begin at 1"
+            operator, f"has the kernel {kernel} and the stride {stride}; both must be at least 1"
         )
     if options.Padding() == tflite.Padding.VALID:
         return {"stride": stride, "padding": ((0, 0), (0, 0))}
@@ -173,13 +173,13 @@ def window(
 
 
 def _same(size: int, kernel: int, stride: int) -> Pair:
-    """Positions before and after; the odd one comes after."""
+    """Padding before and after; an odd position goes after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def foldable(shape: Shape) -> Shape:
-    """A shape of as many values as `shape` whose sides all fit a layer, where there is one."""
+    """A shape with as many values as `shape` and sides that fit a layer, if there is one."""
     count = int(np.prod(shape, dtype=object))
     if max(shape) <= MAX_SIDE:
         return shape

@@ -1,6 +1,7 @@
-"""TensorFlow Lite INT8: the graph of a .tflite file as a network of equal integers.
+"""TensorFlow Lite INT8: the graph of a .tflite file as a network with the same integers.
 
-QUANTIZE and DEQUANTIZE at the ends are left out: the network's own integers go in and out.
+QUANTIZE at the input and DEQUANTIZE at the output are left out: the network takes and gives
+integers.
 """
 
 from dscim.errors import UserError
@@ -11,7 +12,7 @@ from dscim.host.network.importers.tflite_importer import TfliteImporter, image_s
 from dscim.host.network.importers.tflite_operators import OPERATORS
 
 SHAPED = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-"""Operators of which only the first input is data; what computes their shapes is left out."""
+"""Operators with data in the first input only; operators that compute shapes are left out."""
 
 HINTS = {
     "TRANSPOSE_CONV": "replace it by an upsampling outside the network",
@@ -23,7 +24,7 @@ HINTS = {
     "LEAKY_RELU": "train with RELU in its place",
     "PRELU": "train with RELU in its place",
 }
-"""What to do about some operators that are not known."""
+"""What to do about some unsupported operators."""
 
 
 def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
@@ -39,19 +40,19 @@ def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
             hint = HINTS.get(operator.name, "rewrite the network without it")
             importer.refuse(
                 operator,
-                f"is not known; {hint}, or end the file before it (known are "
+                f"is not supported; {hint}, or end the file before it (supported are "
                 f"{', '.join(OPERATORS)})",
             )
         handle(importer, operator)
     if last not in importer.names:
-        raise UserError(f"nothing makes the output {graph.tensors[last].name!r}.")
+        raise UserError(f"no operator computes the output {graph.tensors[last].name!r}.")
     return importer.draft.finish(
         name, importer.names[last], _notes(graph, last), {"format": "TensorFlow Lite INT8", **file}
     )
 
 
 def _start(graph: Graph) -> tuple[TfliteImporter, set[int]]:
-    """The importer at the network's input, and the operators that quantise it."""
+    """An importer at the network's input, and the operators that quantise the input."""
     if len(graph.inputs) != 1 or graph.inputs[0] < 0:
         raise UserError(f"it has {len(graph.inputs)} inputs; a network has 1.")
     index = graph.inputs[0]
@@ -87,7 +88,7 @@ def _start(graph: Graph) -> tuple[TfliteImporter, set[int]]:
 
 
 def _last(graph: Graph) -> int:
-    """The tensor that is the network's output: what a DEQUANTIZE at the end takes."""
+    """The network's output: the input of a DEQUANTIZE at the end."""
     if len(graph.outputs) != 1 or graph.outputs[0] < 0:
         raise UserError(f"it has {len(graph.outputs)} outputs; a network has 1.")
     index = graph.outputs[0]
@@ -98,7 +99,7 @@ def _last(graph: Graph) -> int:
 
 
 def _needed(graph: Graph, last: int) -> list[Operator]:
-    """The operators that `last` depends on, in order; those that compute shapes do not count."""
+    """The operators that `last` depends on, in order, without those for shapes."""
     needed, wanted = [], {last}
     for operator in reversed(graph.operators):
         if wanted.intersection(operator.outputs):
@@ -108,13 +109,13 @@ def _needed(graph: Graph, last: int) -> list[Operator]:
 
 
 def _notes(graph: Graph, last: int) -> list[str]:
-    """What the network's user must know of its ends."""
+    """Notes for the user on the types of input and output."""
     notes = []
     given, made = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     if given.kind == "FLOAT32":
-        notes.append("The file takes float32; the network takes the int8 that it makes of it.")
+        notes.append("The file takes float32; the network takes it quantised to int8.")
     if "UINT8" in (given.kind, graph.tensors[last].kind):
-        notes.append("Tensors of uint8 are int8 here: each value less 128.")
+        notes.append("Tensors of uint8 become int8: each value minus 128.")
     if made.kind == "FLOAT32":
-        notes.append("The file gives float32; the network gives the int8 behind it.")
+        notes.append("The file gives float32; the network gives int8, before the dequantisation.")
     return notes

@@ -1,4 +1,4 @@
-"""Each operator of TensorFlow Lite that is known, as a node."""
+"""The supported TensorFlow Lite operators without weights, and the table of all."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ INTEGERS = ("INT32", "INT64")
 
 
 def add(importer: TfliteImporter, operator: Operator) -> None:
-    """ADD of two activations of one shape."""
+    """ADD: two activations of the same shape."""
     activation = (
         operator.options(tflite.AddOptions).FusedActivationFunction()
         if operator.table is not None
@@ -30,7 +30,7 @@ def add(importer: TfliteImporter, operator: Operator) -> None:
     shapes = [importer.draft.shapes[name] for name in fields["inputs"]]
     if shapes[0] != shapes[1]:
         importer.refuse(
-            operator, f"adds tensors of {shapes[0]} and {shapes[1]}; broadcasting is not known"
+            operator, f"adds tensors of {shapes[0]} and {shapes[1]}; broadcasting is not supported"
         )
     first, second = (importer.draft.quantities[name] for name in fields["inputs"])
     multipliers, shifts = add_factors(first.scale, second.scale, fields["output_scale"])
@@ -43,7 +43,7 @@ def add(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def pool_2d(importer: TfliteImporter, operator: Operator) -> None:
-    """AVERAGE_POOL_2D and MAX_POOL_2D; scale and zero point stay."""
+    """AVERAGE_POOL_2D and MAX_POOL_2D: keep scale and zero point."""
     options = operator.options(tflite.Pool2DOptions)
     importer.kept(operator)
     kernel = (int(options.FilterHeight()), int(options.FilterWidth()))
@@ -59,14 +59,14 @@ def pool_2d(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def mean(importer: TfliteImporter, operator: Operator) -> None:
-    """MEAN over all dimensions but the first and the last."""
+    """MEAN: over all dimensions except the first and the last."""
     rank = len(importer.tensor(operator, 0, "input").shape)
     axes = {int(axis) % rank for axis in _integers(importer, operator, 1, "axes")}
     if axes != set(range(1, rank - 1)):
         importer.refuse(
             operator,
-            f"is over the axes {sorted(axes)} of {rank}; only the mean over "
-            "height and width is known",
+            f"is over the axes {sorted(axes)} of {rank} dimensions; only the mean over "
+            "height and width is supported",
         )
     fields = importer.fields(operator)
     given = importer.draft.quantities[fields["inputs"][0]]
@@ -78,7 +78,7 @@ def mean(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def pad(importer: TfliteImporter, operator: Operator) -> None:
-    """PAD of height and width with the zero point, and PADV2 where it does the same."""
+    """PAD: height and width with the zero point; PADV2 with the same effect."""
     importer.kept(operator)
     values = importer.constant(operator, 1, "padding", INTEGERS).values
     assert values is not None
@@ -107,17 +107,19 @@ def reshape(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def softmax(importer: TfliteImporter, operator: Operator) -> None:
-    """SOFTMAX over the channels."""
+    """SOFTMAX: over the channels."""
     beta = float(operator.options(tflite.SoftmaxOptions).Beta())
     fields = importer.fields(operator)
     scale = importer.draft.quantities[fields["inputs"][0]].scale
     if not 0 <= beta < 1e6:
-        importer.refuse(operator, f"has the factor beta {beta}, which is no number from 0 up")
+        importer.refuse(
+            operator, f"has the factor beta {beta}, which is not a number of at least 0"
+        )
     importer.add(operator, Softmax(**fields, table=softmax_table(scale, beta)))
 
 
 def quantize(importer: TfliteImporter, operator: Operator) -> None:
-    """QUANTIZE from int8 or uint8 to int8 or uint8: another scale, or nothing at all."""
+    """QUANTIZE: from int8 or uint8 to int8 or uint8; a node when scale or zero point changes."""
     given, made = (
         importer.graph.tensors[operator.inputs[0]],
         importer.graph.tensors[operator.outputs[0]],
@@ -126,7 +128,7 @@ def quantize(importer: TfliteImporter, operator: Operator) -> None:
     after = importer.quantity(operator, made, ("INT8", "UINT8"))
     source = importer.names.get(operator.inputs[0])
     if source is None:
-        importer.refuse(operator, f"takes {given.name!r}, which no operator before it makes")
+        importer.refuse(operator, f"takes {given.name!r}, which no operator before it computes")
     if before == after:
         importer.names[operator.outputs[0]] = source
         return
@@ -146,7 +148,7 @@ def quantize(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def activation(importer: TfliteImporter, operator: Operator) -> None:
-    """RELU, RELU6 and RELU_N1_TO_1 that stand alone."""
+    """RELU, RELU6 and RELU_N1_TO_1 as separate operators."""
     kind = getattr(tflite.ActivationFunctionType, operator.name)
     fields = importer.fields(operator, kind)
     given = importer.draft.quantities[fields["inputs"][0]]
@@ -184,4 +186,4 @@ OPERATORS: dict[str, Callable[[TfliteImporter, Operator], None]] = {
     "RELU6": activation,
     "RELU_N1_TO_1": activation,
 }
-"""The operators by their names in the schema."""
+"""The operators, by their names in the schema."""

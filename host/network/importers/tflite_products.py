@@ -1,4 +1,4 @@
-"""The operators of TensorFlow Lite with constant weights, as nodes."""
+"""The TensorFlow Lite operators with constant weights."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from dscim.host.network.scaling import quantise_multiplier
 
 
 def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
-    """CONV_2D: weights OHWI, as a Conv has them."""
+    """CONV_2D: weights OHWI, as in a Conv."""
     options = operator.options(tflite.Conv2DOptions)
     weights = _weights(importer, operator, 4, 0)
     assert weights.values is not None
@@ -22,8 +22,8 @@ def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
     if weights.shape[3] != channels:
         importer.refuse(
             operator,
-            f"has weights for {weights.shape[3]} of {channels} channels; "
-            "grouped convolutions are not known",
+            f"has weights for {weights.shape[3]} channels of {channels}; "
+            "grouped convolutions are not supported",
         )
     _undilated(importer, operator, options)
     importer.add(
@@ -38,7 +38,7 @@ def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def depthwise_conv_2d(importer: TfliteImporter, operator: Operator) -> None:
-    """DEPTHWISE_CONV_2D: weights (1, KH, KW, C*m); with one channel it is a convolution."""
+    """DEPTHWISE_CONV_2D: weights (1, KH, KW, C*m); a plain convolution with one channel."""
     options = operator.options(tflite.DepthwiseConv2DOptions)
     weights = _weights(importer, operator, 4, 3)
     assert weights.values is not None
@@ -83,8 +83,8 @@ def fully_connected(importer: TfliteImporter, operator: Operator) -> None:
     else:
         importer.refuse(
             operator,
-            f"has {depth} weights an output for an input of {shape}; the whole "
-            "input's or its channels' count is needed",
+            f"has {depth} weights per output for an input of {shape}; as many as "
+            "values or channels of the input are needed",
         )
     scaling, wrong = _rounded_once(
         importer, operator, weights, _scaling(importer, operator, weights, outputs)
@@ -103,7 +103,7 @@ def fully_connected(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def _weights(importer: TfliteImporter, operator: Operator, rank: int, axis: int) -> Tensor:
-    """The constant weights, int8, symmetric, with one scale or one for each of `axis`."""
+    """The constant int8 weights, symmetric, with one scale or one per entry of `axis`."""
     tensor = importer.constant(operator, 1, "tensor of weights", ("INT8",))
     if len(tensor.shape) != rank or min(tensor.shape) < 1:
         importer.refuse(operator, f"has weights of shape {tensor.shape}, not of {rank} dimensions")
@@ -114,10 +114,10 @@ def _weights(importer: TfliteImporter, operator: Operator, rank: int, axis: int)
         importer.refuse(
             operator,
             f"has {len(tensor.scale)} scales on axis {tensor.axis} of weights "
-            f"of shape {tensor.shape}; one, or one for each output, is needed",
+            f"of shape {tensor.shape}; one, or one per output, is needed",
         )
     if not (np.isfinite(tensor.scale).all() and (tensor.scale >= 0).all()):
-        importer.refuse(operator, "has a scale of its weights that is no number from 0 up")
+        importer.refuse(operator, "has a scale of its weights that is not a number of at least 0")
     return tensor
 
 
@@ -141,8 +141,8 @@ def _scaling(
 def _rounded_once(
     importer: TfliteImporter, operator: Operator, weights: Tensor, scaling: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
-    """The scaling of a fully connected layer, which rounds once, and the share of the sums of the
-    worst scale that the engine rounds to another integer."""
+    """The scaling of a fully connected layer, which rounds once, and for its worst scale the
+    share of sums that the engine rounds to another integer."""
     assert weights.values is not None
     real = np.broadcast_to(
         product_factors(
@@ -164,7 +164,7 @@ def _rounded_once(
 
 
 def _bias(importer: TfliteImporter, operator: Operator, outputs: int) -> npt.NDArray[np.int32]:
-    """The bias, or zeros where there is none."""
+    """The bias, or zeros without one."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return np.zeros(outputs, np.int32)
     values = importer.constant(operator, 2, "bias").values
@@ -177,11 +177,11 @@ def _bias(importer: TfliteImporter, operator: Operator, outputs: int) -> npt.NDA
 def _undilated(importer: TfliteImporter, operator: Operator, options: Any) -> None:
     factors = (options.DilationHFactor(), options.DilationWFactor())
     if factors != (1, 1):
-        importer.refuse(operator, f"is dilated by {factors}, which is not known")
+        importer.refuse(operator, f"is dilated by {factors}, which is not supported")
 
 
 def _reshaped(importer: TfliteImporter, fields: dict[str, Any], shape: tuple[int, int, int]) -> str:
-    """A Reshape of the input of `fields`, for a layer that its sides would not fit."""
+    """A Reshape of the input of `fields`, whose sides would not fit a layer."""
     source = fields["inputs"][0]
     given = importer.draft.quantities[source]
     return importer.draft.add(

@@ -203,7 +203,7 @@ def _print(report: Report, facts: dict[str, Any], folder: Path) -> None:
     ]
     report.table(["", ">used", ">there are", ">"], rows)
     report.table(
-        ["clock", ">asked, MHz", ">reached, MHz"],
+        ["clock", ">target, MHz", ">reached, MHz"],
         [
             (name, f"{clock['asked_mhz']:.2f}", f"{clock['reached_mhz']:.2f}")
             for name, clock in facts["clocks"].items()

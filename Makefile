@@ -71,8 +71,8 @@ bitstream-%: .venv/.test
 	$(BIN)/dscim build $* --json boards/reports/$*.json
 
 clean:
-	rm -rf .venv .build build dist dscim.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-	    .import_linter_cache
+	rm -rf .venv .build build dist dscim.egg-info .coverage .coverage.* .hypothesis \
+	    .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find $(ROOMS) tests -name __pycache__ -exec rm -rf {} +
 
 # The environment: created once, updated when pyproject.toml changes.

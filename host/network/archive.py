@@ -75,7 +75,7 @@ def read_array(raw: bytes) -> Array:
     )
     shape, fortran, dtype = header(file)
     count = int(np.prod(shape, dtype=object))
-    start = file.tell()  # words: ok
+    start = file.tell()
     if dtype.hasobject or min(shape, default=1) < 0 or count * dtype.itemsize != len(raw) - start:
         raise ValueError(f"an array of {dtype} and shape {shape} is not {len(raw) - start} bytes")
     values: Array = np.frombuffer(raw, dtype, count, start).copy()

@@ -12,14 +12,13 @@ from dscim.gateware.layout import (
     tensor_words,
 )
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.compile.descriptors import (
-    Bases,
+from dscim.host.compile.descriptors import Bases, vector_fields
+from dscim.host.compile.products import (
     depthwise_fields,
     depthwise_matrix,
     depthwise_outputs,
     depthwise_tiles,
     layer_fields,
-    vector_fields,
 )
 from dscim.host.device import Device
 from dscim.host.golden.reference import weight_matrix

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dscim.errors import UserError
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.compile import Load, Read, Write, plan
-from dscim.host.compile.space import Space
+from dscim.host.compile.memories import Space
 from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, Add, Network

@@ -7,7 +7,7 @@ import pytest
 
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.compile import plan
-from dscim.host.compile.residuals import residuals
+from dscim.host.compile.planner import residuals
 from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.fpga.fit.speed import network_speed

@@ -16,8 +16,8 @@ from dscim.errors import UserError
 from dscim.gateware.layout import ceil_div
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.descriptors import column_groups, depthwise_outputs, depthwise_tiles
 from dscim.host.compile.packing import Sharing, choices, shared, stacked_rows
+from dscim.host.compile.products import column_groups, depthwise_outputs, depthwise_tiles
 
 DESCRIPTOR = 52
 """Cycles around a descriptor's row tiles: it is read and judged, the last outputs are written."""

@@ -1,31 +1,32 @@
 """From a node to commands: descriptors with the weights and parameters that they need."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dscim.arrays import Int64
+from dscim.errors import UserError
 from dscim.gateware.layout import pack_parameters, pack_weights
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.host.compile.cycles import best_sharing
-from dscim.host.compile.descriptors import (
-    Bases,
+from dscim.host.compile.descriptors import FIELDS, Bases, residual_fields, vector_fields
+from dscim.host.compile.packing import Sharing, shared, shared_matrix
+from dscim.host.compile.parameters import LayerParameters
+from dscim.host.compile.products import (
     column_groups,
     depthwise_fields,
     depthwise_matrix,
     depthwise_outputs,
     depthwise_tiles,
     layer_fields,
-    residual_fields,
-    vector_fields,
 )
-from dscim.host.compile.packing import Sharing, shared, shared_matrix
-from dscim.host.compile.parameters import LayerParameters
 from dscim.host.compile.program import Arrays, Command
 from dscim.host.golden.reference.operands import column_corrections
-from dscim.host.network import Add, Conv, Depthwise, Node
-from dscim.host.network.node import Shape
+from dscim.host.network import Add, Conv, Depthwise, Node, Pad, Reshape, Softmax
+from dscim.host.network.node import ByKind, Shape
 from dscim.host.network.weighted import Weighted
 
 
@@ -45,18 +46,22 @@ class Lowering:
         bases: of the tensors. add: then of a Conv or Depthwise, its sum with the tensor at
         `bases.second`. Raises UserError or SpecError for what the device cannot do.
         """
-        if isinstance(node, Conv):
-            made = self._product(node, node.layer(shape, self.arithmetic), bases)
-        elif isinstance(node, Depthwise):
-            made = self._depthwise(node, node.layer(shape, self.arithmetic), bases)
-        else:
-            return [Command(vector_fields(node, shape, bases))]
+        lower = LOWERINGS[type(node)]
+        if lower is None:
+            raise UserError(f"node {node.name!r} of kind {type(node).__name__} has no descriptor.")
+        commands = lower(self, node, shape, bases)
         if add is None:
-            return made
+            return commands
         residual = residual_fields(add, node.name, bases.second)
-        return [Command(command.fields | residual, command.arrays) for command in made]
+        return [Command(command.fields | residual, command.arrays) for command in commands]
 
-    def _product(self, node: Conv, layer: LayerSpec, bases: Bases) -> list[Command]:
+    def vector(self, node: Node, shape: Shape, bases: Bases) -> list[Command]:
+        """The command of a node without weights."""
+        return [Command(vector_fields(node, shape, bases))]
+
+    def convolution(self, node: Conv, shape: Shape, bases: Bases) -> list[Command]:
+        """A command per group of output channels."""
+        layer = node.layer(shape, self.arithmetic)
         LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
         sharing = best_sharing(self.spec, layer)
         columns, layer = self._columns(node, layer, sharing), shared(layer, sharing)
@@ -81,7 +86,9 @@ class Lowering:
             )
         return self._shared[key]
 
-    def _depthwise(self, node: Depthwise, layer: LayerSpec, bases: Bases) -> list[Command]:
+    def depthwise(self, node: Depthwise, shape: Shape, bases: Bases) -> list[Command]:
+        """A command per row tile."""
+        layer = node.layer(shape, self.arithmetic)
         LayerParameters(
             node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier, node.shift
         )
@@ -115,6 +122,17 @@ class Lowering:
                 pack_parameters(bias, columns.multiplier, columns.shift),
             )
         return self._packed[key]
+
+
+LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None] = {
+    **{kind: Lowering.vector for kind, fields in FIELDS.items() if fields is not None},
+    Conv: Lowering.convolution,
+    Depthwise: Lowering.depthwise,
+    Pad: None,
+    Reshape: None,
+    Softmax: None,
+}
+"""The commands of each kind of node; None: the engine has no operation for it, the host runs it."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,10 +1,15 @@
 """Planning: where each tensor lies and what the device does, node after node."""
 
+from collections import Counter
+
 from dscim.errors import UserError
+from dscim.gateware import descriptor
 from dscim.gateware.layout import tensor_words
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.compile.descriptors import Bases, column_groups
-from dscim.host.compile.lower import Lowering
+from dscim.host.compile.descriptors import Bases
+from dscim.host.compile.lower import LOWERINGS, Lowering
+from dscim.host.compile.memories import Segment, Space
+from dscim.host.compile.products import column_groups
 from dscim.host.compile.program import (
     Action,
     Command,
@@ -16,14 +21,8 @@ from dscim.host.compile.program import (
     Stage,
     Write,
 )
-from dscim.host.compile.residuals import other_input, residuals
-from dscim.host.compile.segments import Segment
-from dscim.host.compile.space import Space
 from dscim.host.compile.strips import Strip, strips
-from dscim.host.network import INPUT, Conv, Network, Node, Pad, Reshape, Softmax
-
-HOST_KINDS = (Pad, Reshape, Softmax)
-"""Kinds of nodes for which the engine has no operation."""
+from dscim.host.network import INPUT, Add, Conv, Network, Node, Weighted
 
 
 def plan(
@@ -44,6 +43,25 @@ def plan(
     )
 
 
+def residuals(network: Network) -> dict[str, Add]:
+    """Additions that need no pass of their own: by product, the add that its drain does.
+
+    The product is the later one of the add's inputs, and nothing else takes its output; so the
+    other input is there when it runs. An add whose sums leave 32 bits is left out: it is refused
+    where it runs.
+    """
+    places = {node.name: place for place, node in enumerate(network.nodes)}
+    takers = Counter(name for node in network.nodes for name in node.inputs)
+    products = {node.name for node in network.nodes_of(Weighted)}
+    found = {}
+    for add in network.nodes_of(Add):
+        last = max(add.inputs, key=lambda name: places.get(name, -1))
+        widest = add.left_shift + max(0, *add.shifts[:2])
+        if last in products and takers[last] == 1 and widest <= descriptor.MOST_WIDENING:
+            found[last] = add
+    return found
+
+
 class _Planner:
     """The state between two nodes: what lies where, and the segment that is being filled."""
 
@@ -57,6 +75,7 @@ class _Planner:
         self._shapes = network.shapes()
         self._kept = {node.name for node in network.nodes} if watched else {network.nodes[-1].name}
         self._residuals = residuals(network)
+        self._convolutions = {node.name: node for node in network.nodes_of(Conv)}
         self.added: dict[str, str] = {}
         self._space = Space(spec.activation_words)
         self._on_device: dict[str, int] = {}
@@ -68,14 +87,15 @@ class _Planner:
         """Plans `node`, whose inputs are on the device or on the host."""
         self.stages.append(Stage(node, []))
         shape = self._shapes[node.inputs[0]]
-        if isinstance(node, HOST_KINDS):
+        conv = self._convolutions.get(node.name)
+        if LOWERINGS[type(node)] is None:
             self._read(node.inputs)
             self._actions.append(Compute(node))
             self._on_host.add(node.name)
-        elif isinstance(node, Conv) and not column_groups(
-            node.layer(shape, self._arithmetic).depth, node.outputs, self._spec
+        elif conv is not None and not column_groups(
+            conv.layer(shape, self._arithmetic).depth, conv.outputs, self._spec
         ):
-            self._multiply(node)
+            self._multiply(conv)
         elif node.name in self.added.values():
             pass  # its product's drain has done it
         elif self._run_added(node):
@@ -157,7 +177,8 @@ class _Planner:
         add = self._residuals.get(node.name)
         if add is None:
             return False
-        other, watched = other_input(add, node.name), node.name in self._kept
+        other = add.inputs[1 - add.inputs.index(node.name)]
+        watched = node.name in self._kept
         outputs = (add.name, node.name) if watched else (add.name,)
         needed = sum(tensor_words(self._shapes[name]) for name in {*node.inputs, other, *outputs})
         if needed > self._spec.activation_words or not self._make_room(

@@ -1,14 +1,26 @@
 """Row strips: parts of a node that need no more memory than there is."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from dscim.gateware.layout import tensor_words
-from dscim.host.network import AveragePool, MaxPool, Mean, Node
-from dscim.host.network.node import Shape
-from dscim.host.network.weighted import Weighted
-
-Windowed = Weighted | AveragePool | MaxPool
+from dscim.host.network import (
+    Add,
+    AveragePool,
+    Conv,
+    Depthwise,
+    MaxPool,
+    Mean,
+    Node,
+    Pad,
+    Requantise,
+    Reshape,
+    Softmax,
+    Weighted,
+)
+from dscim.host.network.node import ByKind, Shape
 
 
 @dataclass(frozen=True)
@@ -23,18 +35,45 @@ class Strip:
     output: range
 
 
-def strip(node: Node, shape: Shape, output: range) -> Strip:
-    """The strip of `node`, whose inputs are of `shape`, with the rows `output` of its output."""
-    if isinstance(node, Mean):
-        return Strip(node, range(shape[0]), output)
-    if not isinstance(node, Windowed):
-        return Strip(node, output, output)
-    height = node.weights.shape[-3] if isinstance(node, Weighted) else node.kernel[0]
+def _same(node: Node, shape: Shape, output: range) -> Strip:
+    """A node that takes each value from the same position."""
+    return Strip(node, output, output)
+
+
+def _whole(node: Node, shape: Shape, output: range) -> Strip:
+    """A node that takes all rows."""
+    return Strip(node, range(shape[0]), output)
+
+
+def _windowed(node: Weighted | AveragePool | MaxPool, shape: Shape, output: range) -> Strip:
+    """A node that takes the windows of its output rows."""
     first = output.start * node.stride[0] - node.padding[0][0]
-    last = (output.stop - 1) * node.stride[0] - node.padding[0][0] + height
+    last = (output.stop - 1) * node.stride[0] - node.padding[0][0] + node.kernel[0]
     rows = range(min(max(first, 0), shape[0] - 1), max(min(last, shape[0]), 1))
     padding = ((rows.start - first, last - rows.stop), node.padding[1])
     return Strip(dataclasses.replace(node, padding=padding), rows, output)
+
+
+STRIPS: ByKind[Callable[[Any, Shape, range], Strip] | None] = {
+    Conv: _windowed,
+    Depthwise: _windowed,
+    Add: _same,
+    AveragePool: _windowed,
+    MaxPool: _windowed,
+    Mean: _whole,
+    Requantise: _same,
+    Pad: None,
+    Reshape: None,
+    Softmax: None,
+}
+"""The strip of each kind of node; None: the host computes it, whole."""
+
+
+def strip(node: Node, shape: Shape, output: range) -> Strip:
+    """The strip of `node`, whose inputs are of `shape`, with the rows `output` of its output."""
+    cut = STRIPS[type(node)]
+    assert cut is not None, "the host computes whole nodes"
+    return cut(node, shape, output)
 
 
 def words(node: Node, shape: Shape, part: Strip) -> tuple[int, int]:

@@ -15,14 +15,10 @@ from dscim.host.golden.reference.depthwise import ROWS
 from dscim.host.network.kernels import KERNELS
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node
-from dscim.host.network.plain import Add, Requantise
 from dscim.host.network.weighted import Weighted
 
 BATCH = 16
 """Images that a thread works on at a time: bounds the memory."""
-
-POINTWISE = (Add, Requantise)
-"""Nodes that work value by value: a table of all their inputs is faster, and the same bits."""
 
 
 class Evaluator:
@@ -47,9 +43,7 @@ class Evaluator:
             node.name: prepare(layer, node.weights, node.bias, node.multiplier, node.shift, rows)
             for node, layer in network.layers(arithmetic)
         }
-        self._tables = {
-            node.name: _table(node) for node in network.nodes if isinstance(node, POINTWISE)
-        }
+        self._tables = {node.name: _table(node) for node in network.nodes if node.pointwise}
         self._uses = Counter(name for node in network.nodes for name in node.inputs)
 
     def with_layers_of(self, other: "Evaluator", names: Collection[str]) -> "Evaluator":
@@ -111,7 +105,7 @@ class Evaluator:
 
 
 def _table(node: Node) -> PointwiseTable:
-    """The table of a node of POINTWISE."""
+    """A pointwise node's output for every input value: the same bits, faster."""
     return PointwiseTable(lambda *inputs: host_node(node, list(inputs)), node.arity)
 
 
@@ -137,7 +131,7 @@ def check_images(network: Network, images: npt.NDArray[np.generic]) -> Int8:
 
 def host_node(node: Node, inputs: list[Int8]) -> Int8:
     """The output of a node that needs no macro: any but a convolution."""
-    kernel = KERNELS.get(type(node))
+    kernel = KERNELS[type(node)]
     if kernel is None:
         raise UserError(
             f"node {node.name!r} of kind {type(node).__name__} is not the host's to run."

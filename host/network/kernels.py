@@ -10,9 +10,10 @@ import numpy as np
 
 from dscim.arrays import Array, Int8
 from dscim.host.golden.reference import scaled
-from dscim.host.network.node import Node, Padding
+from dscim.host.network.node import ByKind, Padding
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.network.weighted import Conv, Depthwise
 
 
 def add(node: Add, first: Int8, second: Int8) -> Array:
@@ -86,7 +87,9 @@ def _windows(node: AveragePool | MaxPool, x: Array, fill: int) -> Array:
     return strided
 
 
-KERNELS: dict[type[Node], Callable[..., Array]] = {
+KERNELS: ByKind[Callable[..., Array] | None] = {
+    Conv: None,
+    Depthwise: None,
     Add: add,
     AveragePool: average_pool,
     MaxPool: max_pool,
@@ -96,4 +99,4 @@ KERNELS: dict[type[Node], Callable[..., Array]] = {
     Reshape: reshape,
     Softmax: softmax,
 }
-"""The function of each kind of node that needs no macro."""
+"""How the host computes each kind of node; None: it runs on the macro."""

@@ -6,14 +6,14 @@ which comes last); scales only tell what an integer stands for:
 real = scale * (integer - zero point).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.base import require
-from dscim.host.network.node import INPUT, Node, Shape
+from dscim.host.network.node import INPUT, Kind, Node, Shape, of_kind
 from dscim.host.network.weighted import Weighted
 
 MAX_VALUES = 1 << 26
@@ -77,9 +77,17 @@ class Network:
         arithmetic: the product of each; None: the network's own.
         """
         shapes = self.shapes()
-        for node in self.nodes:
-            if isinstance(node, Weighted):
-                yield node, node.layer(shapes[node.inputs[0]], arithmetic or self.arithmetic)
+        for node in self.nodes_of(Weighted):
+            yield node, node.layer(shapes[node.inputs[0]], arithmetic or self.arithmetic)
+
+    def nodes_of(self, kind: type[Kind]) -> list[Kind]:
+        """The nodes of `kind`, in order; those of Weighted are all that run on the macro."""
+        return of_kind(self.nodes, kind)
+
+    def with_weighted(self, change: Callable[[Weighted], Weighted]) -> "Network":
+        """The network with each node that runs on the macro replaced by what `change` returns."""
+        changed: dict[str, Node] = {node.name: change(node) for node in self.nodes_of(Weighted)}
+        return replace(self, nodes=tuple(changed.get(node.name, node) for node in self.nodes))
 
 
 def _check(node: Node, zeros: tuple[int, ...]) -> None:

@@ -1,7 +1,8 @@
 """What every node of a network has, and what several kinds share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,15 @@ class Node:
     arity: ClassVar[int] = 1
     """Inputs that a node of this kind takes."""
 
+    pointwise: ClassVar[bool]
+    """Each output value depends only on the input values at the same position."""
+
+    keeps_scale: ClassVar[bool]
+    """The output has the scale and the zero point of the input."""
+
+    fixes_scale: ClassVar[bool]
+    """The node's numbers hold for one input scale alone, and cannot be adapted to another."""
+
     name: str
     inputs: tuple[str, ...]
     output_zero: int
@@ -48,6 +58,22 @@ class Node:
     def output_shape(self, shapes: list[Shape]) -> Shape:
         """The output's shape for inputs of `shapes`; SpecError where they do not fit."""
         return shapes[0]
+
+
+Kind = TypeVar("Kind", bound=Node)
+Entry = TypeVar("Entry")
+
+ByKind = dict[type[Node], Entry]
+"""What an operation does with each kind of node.
+
+Each table has an entry for every kind in KINDS; None is a kind that the operation does not serve.
+`tests/test_kinds.py` finds all tables and names the kinds that are missing.
+"""
+
+
+def of_kind(nodes: Iterable[Node], kind: type[Kind]) -> list[Kind]:
+    """Those of `nodes` that are of `kind`, in order."""
+    return [node for node in nodes if isinstance(node, kind)]
 
 
 def check_scaling(name: str, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> None:

@@ -18,6 +18,7 @@ class Add(Node):
     """
 
     arity = 2
+    pointwise, keeps_scale, fixes_scale = True, False, False
 
     input_zeros: Pair = field(kw_only=True)
     multipliers: tuple[int, int, int] = field(kw_only=True)
@@ -51,6 +52,8 @@ class Requantise(Node):
     single_rounding: once, ties away from zero, not twice as gemmlowp.
     """
 
+    pointwise, keeps_scale, fixes_scale = True, False, False
+
     input_zero: int = field(kw_only=True)
     multiplier: int = field(kw_only=True)
     shift: int = field(kw_only=True)
@@ -74,6 +77,8 @@ class Requantise(Node):
 class Pad(Node):
     """The input with its zero point around it. Scale and zero point stay."""
 
+    pointwise, keeps_scale, fixes_scale = False, True, False
+
     padding: Padding = field(kw_only=True)
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
@@ -90,6 +95,8 @@ class Pad(Node):
 @dataclass(frozen=True, eq=False)
 class Reshape(Node):
     """The same values in another shape, in H, W, C order. Scale and zero point stay."""
+
+    pointwise, keeps_scale, fixes_scale = False, True, False
 
     shape: Shape = field(kw_only=True)
 
@@ -112,6 +119,8 @@ class Softmax(Node):
     the greatest. The sum runs over the channels in order, in single precision, as the kernel's.
     output = round(table[d] / (sum * output scale)) + output_zero.
     """
+
+    pointwise, keeps_scale, fixes_scale = False, False, True
 
     table: npt.NDArray[np.float32] = field(kw_only=True)
 

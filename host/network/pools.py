@@ -14,6 +14,8 @@ class AveragePool(Node):
     kernel, stride: (y, x).
     """
 
+    pointwise, keeps_scale, fixes_scale = False, True, False
+
     kernel: Pair = field(kw_only=True)
     stride: Pair = (1, 1)
     padding: Padding = ((0, 0), (0, 0))
@@ -29,6 +31,8 @@ class MaxPool(Node):
 
     Scale and zero point stay those of the input. kernel, stride: (y, x).
     """
+
+    pointwise, keeps_scale, fixes_scale = False, True, False
 
     kernel: Pair = field(kw_only=True)
     stride: Pair = (1, 1)
@@ -47,6 +51,8 @@ class Mean(Node):
     (Q31, positive = left) hold input scale / output scale and one over the positions.
     single_rounding: once, ties away from zero, not twice as gemmlowp.
     """
+
+    pointwise, keeps_scale, fixes_scale = False, False, False
 
     input_zero: int = field(kw_only=True)
     multiplier: int = field(kw_only=True)

@@ -38,6 +38,8 @@ class Weighted(Node):
     single_rounding: the requantisation rounds once, ties away from zero, not twice as gemmlowp.
     """
 
+    pointwise, keeps_scale, fixes_scale = False, False, False
+
     weights: npt.NDArray[np.int8] = field(kw_only=True)
     bias: npt.NDArray[np.int32] = field(kw_only=True)
     multiplier: npt.NDArray[np.int32] = field(kw_only=True)
@@ -52,6 +54,11 @@ class Weighted(Node):
     @property
     def outputs(self) -> int:
         """Output channels."""
+        raise NotImplementedError
+
+    @property
+    def kernel(self) -> Pair:
+        """Height and width of the window."""
         raise NotImplementedError
 
     def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
@@ -112,6 +119,11 @@ class Conv(Weighted):
         """Output channels."""
         return self.weights.shape[0]
 
+    @property
+    def kernel(self) -> Pair:
+        """Height and width of the window."""
+        return self.weights.shape[1], self.weights.shape[2]
+
     def check(self) -> None:
         """Raises SpecError unless the arrays fit each other."""
         self.check_arrays("OHWI", 4)
@@ -149,6 +161,11 @@ class Depthwise(Weighted):
     def outputs(self) -> int:
         """Output channels, C*m."""
         return self.weights.shape[2]
+
+    @property
+    def kernel(self) -> Pair:
+        """Height and width of the window."""
+        return self.weights.shape[0], self.weights.shape[1]
 
     def check(self) -> None:
         """Raises SpecError unless the arrays fit each other."""

@@ -1,14 +1,29 @@
 """How fast a network is on a device: cycles of every layer, from the engine's cycle model."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.host.compile import Load, Multiply, Program, Read, Write, plan
 from dscim.host.compile.cycles import add_cycles, pool_cycles, product_cycles
 from dscim.host.compile.strips import strips
-from dscim.host.network import Add, AveragePool, Conv, Depthwise, Mean, Network, Node
-from dscim.host.network.node import Shape
+from dscim.host.network import (
+    Add,
+    AveragePool,
+    Conv,
+    Depthwise,
+    MaxPool,
+    Mean,
+    Network,
+    Node,
+    Pad,
+    Requantise,
+    Reshape,
+    Softmax,
+    Weighted,
+)
+from dscim.host.network.node import ByKind, Padding, Shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +64,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
     program = plan(network, arithmetic, spec)
     shapes = network.shapes()
     pieces = {action.node.name for action in program.actions if isinstance(action, Multiply)}
+    specs = {node.name: layer for node, layer in network.layers(arithmetic)}
     layers = []
     elsewhere = {name: "on the host" for name in program.on_host} | {
         add: f"by {product}" for product, add in program.added.items()
@@ -60,8 +76,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
         if node.name in pieces:
             cycles = None
         elif node.name in program.added:
-            assert isinstance(node, Conv | Depthwise)
-            cycles = product_cycles(spec, node.layer(shape, arithmetic), residual=True)
+            cycles = product_cycles(spec, specs[node.name], residual=True)
         elif node.name not in elsewhere:
             parts = (
                 [
@@ -96,19 +111,57 @@ def _crossing(program: Program) -> Iterable[int]:
             yield action.bytes
 
 
+def _product(spec: SocSpec, arithmetic: ProductSpec, node: Weighted, shape: Shape) -> int:
+    return product_cycles(spec, node.layer(shape, arithmetic))
+
+
+def _add(spec: SocSpec, arithmetic: ProductSpec, node: Add, shape: Shape) -> int:
+    return add_cycles(spec, _window(shape, (1, 1)))
+
+
+def _values(spec: SocSpec, arithmetic: ProductSpec, node: Requantise, shape: Shape) -> int:
+    return pool_cycles(spec, _window(shape, (1, 1)))
+
+
+def _mean(spec: SocSpec, arithmetic: ProductSpec, node: Mean, shape: Shape) -> int:
+    return pool_cycles(spec, _window(shape, shape[:2]))
+
+
+def _average_pool(spec: SocSpec, arithmetic: ProductSpec, node: AveragePool, shape: Shape) -> int:
+    window = _window(shape, node.kernel, node.stride, node.padding)
+    return pool_cycles(spec, window, averages=True)
+
+
+def _max_pool(spec: SocSpec, arithmetic: ProductSpec, node: MaxPool, shape: Shape) -> int:
+    return pool_cycles(spec, _window(shape, node.kernel, node.stride, node.padding))
+
+
+CYCLES: ByKind[Callable[[SocSpec, ProductSpec, Any, Shape], int] | None] = {
+    Conv: _product,
+    Depthwise: _product,
+    Add: _add,
+    AveragePool: _average_pool,
+    MaxPool: _max_pool,
+    Mean: _mean,
+    Requantise: _values,
+    Pad: None,
+    Reshape: None,
+    Softmax: None,
+}
+"""Busy cycles of each kind of node, all of whose tensors are in the device; None: the host's."""
+
+
 def _cycles(spec: SocSpec, arithmetic: ProductSpec, node: Node, shape: Shape) -> int:
-    """Busy cycles of a node whose tensors are in the device."""
-    if isinstance(node, Conv | Depthwise):
-        return product_cycles(spec, node.layer(shape, arithmetic))
-    if isinstance(node, Add):
-        return add_cycles(spec, _window(shape, (1, 1)))
-    if isinstance(node, Mean):
-        return pool_cycles(spec, _window(shape, shape[:2]))
-    kernel = getattr(node, "kernel", (1, 1))
-    stride, padding = getattr(node, "stride", (1, 1)), getattr(node, "padding", ((0, 0), (0, 0)))
-    layer = LayerSpec(shape, shape[2], kernel, stride, padding, depthwise=True)
-    return pool_cycles(spec, layer, averages=isinstance(node, AveragePool))
+    """Busy cycles of a node on inputs of `shape`."""
+    count = CYCLES[type(node)]
+    assert count is not None, "the host takes no cycles of the engine"
+    return count(spec, arithmetic, node, shape)
 
 
-def _window(shape: Shape, kernel: tuple[int, int]) -> LayerSpec:
-    return LayerSpec(shape, shape[2], kernel, depthwise=True)
+def _window(
+    shape: Shape,
+    kernel: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+) -> LayerSpec:
+    return LayerSpec(shape, shape[2], kernel, stride, padding, depthwise=True)

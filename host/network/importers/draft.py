@@ -79,8 +79,7 @@ def saturated(network: Network) -> dict[str, int]:
     """The number of weights of each node that are -128; the signed mode split uses -127."""
     counts = {
         node.name: int(np.count_nonzero(node.weights == -128))
-        for node in network.nodes
-        if isinstance(node, Weighted)
+        for node in network.nodes_of(Weighted)
     }
     return {name: count for name, count in counts.items() if count}
 

@@ -1,37 +1,52 @@
-"""Unnecessary nodes: padding and reshapes are folded into their neighbours, unread nodes dropped.
+"""Nodes that need not be: padding, reshapes and what nobody reads, folded into their neighbours.
 
 Each function takes and returns the nodes of a network in order; no bit of the output changes.
 `shapes` holds the shape of INPUT and of every node's output.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from dscim.gateware.specs.layer import MAX_SIDE
-from dscim.host.network import Conv, Node, Pad, Reshape, Shape, Weighted
-from dscim.host.network.node import Padding
+from dscim.host.network import (
+    Add,
+    AveragePool,
+    Conv,
+    Depthwise,
+    MaxPool,
+    Mean,
+    Node,
+    Pad,
+    Requantise,
+    Reshape,
+    Shape,
+    Softmax,
+    Weighted,
+)
+from dscim.host.network.node import ByKind, Padding, of_kind
 
 
 def fold(nodes: Iterable[Node], shapes: Mapping[str, Shape], output: str) -> tuple[Node, ...]:
-    """Applies all of them; `output` is the last node of the network."""
+    """All of them; `output` is the node that the network ends with."""
     return tuple(drop_unread(fold_reshapes(fold_pads(list(nodes)), shapes), output))
 
 
 def fold_pads(nodes: list[Node]) -> list[Node]:
-    """Folds a Pad into the convolution that is its only reader: both pad with the zero point."""
+    """A Pad goes into the convolution that is all that reads it: both fill in the zero point."""
     readers = Counter(name for node in nodes for name in node.inputs)
-    pads = {node.name: node for node in nodes if isinstance(node, Pad) and readers[node.name] == 1}
+    pads = {pad.name: pad for pad in of_kind(nodes, Pad) if readers[pad.name] == 1}
     return [_padded(node, pads.get(node.inputs[0])) for node in nodes]
 
 
 def fold_reshapes(nodes: list[Node], shapes: Mapping[str, Shape]) -> list[Node]:
-    """Bypasses a Reshape that a Reshape or a fully connected layer reads.
+    """A Reshape that another Reshape or a fully connected layer reads is passed by.
 
-    A kernel that covers the whole input has its weights in the input's order, so it can take the
-    shape that the input had before.
+    The rows of a kernel that covers the whole input are in the input's own order, so it takes
+    the shape that the input had before.
     """
-    sources = {node.name: node.inputs[0] for node in nodes if isinstance(node, Reshape)}
+    sources = {reshape.name: reshape.inputs[0] for reshape in of_kind(nodes, Reshape)}
     return [_unreshaped(node, sources, shapes) for node in nodes]
 
 
@@ -46,32 +61,67 @@ def drop_unread(nodes: Iterable[Node], output: str) -> list[Node]:
 
 
 def _padded(node: Node, pad: Pad | None) -> Node:
-    """A convolution with the padding of `pad` added to its own; any other node unchanged."""
-    if pad is None or not isinstance(node, Weighted):
-        return node
-    own = node.padding
+    """A node that pads by itself what `pad` did, where its kind can; any other node as it is."""
+    absorb = PADS[type(node)]
+    return node if pad is None or absorb is None else absorb(node, pad)
+
+
+def _absorb_pad(node: Weighted, pad: Pad) -> Node:
+    """The convolution of the unpadded tensor with padding of its own."""
     padding: Padding = tuple(
         (before + first, after + second)
-        for (before, after), (first, second) in zip(pad.padding, own, strict=True)
+        for (before, after), (first, second) in zip(pad.padding, node.padding, strict=True)
     )  # type: ignore[assignment]
     return replace(node, inputs=pad.inputs, padding=padding)
 
 
+PADS: ByKind[Callable[[Any, Pad], Node] | None] = {
+    Conv: _absorb_pad,
+    Depthwise: _absorb_pad,
+    Add: None,
+    AveragePool: None,
+    MaxPool: None,
+    Mean: None,
+    Pad: None,
+    Requantise: None,
+    Reshape: None,
+    Softmax: None,
+}
+"""How each kind of node takes in the padding of its input; None: it does not."""
+
+
 def _unreshaped(node: Node, sources: Mapping[str, str], shapes: Mapping[str, Shape]) -> Node:
-    """A Reshape or fully connected layer that reads the input of all Reshapes before it."""
-    source = node.inputs[0]
+    """A node that reads what comes before all Reshapes before it, where its kind can."""
+    skip, source = RESHAPES[type(node)], node.inputs[0]
     while source in sources:
         source = sources[source]
-    if isinstance(node, Reshape):
-        return replace(node, inputs=(source,))
-    if (
-        isinstance(node, Conv)
-        and _fully_connected(node, shapes)
-        and max(shapes[source]) <= MAX_SIDE
-    ):
-        weights = node.weights.reshape(len(node.weights), *shapes[source])
-        return replace(node, inputs=(source,), weights=weights)
-    return node
+    return node if skip is None else skip(node, source, shapes)
+
+
+def _skip_reshape(node: Reshape, source: str, shapes: Mapping[str, Shape]) -> Node:
+    return replace(node, inputs=(source,))
+
+
+def _skip_flatten(node: Conv, source: str, shapes: Mapping[str, Shape]) -> Node:
+    if not _fully_connected(node, shapes) or max(shapes[source]) > MAX_SIDE:
+        return node
+    weights = node.weights.reshape(len(node.weights), *shapes[source])
+    return replace(node, inputs=(source,), weights=weights)
+
+
+RESHAPES: ByKind[Callable[[Any, str, Mapping[str, Shape]], Node] | None] = {
+    Conv: _skip_flatten,
+    Reshape: _skip_reshape,
+    Depthwise: None,
+    Add: None,
+    AveragePool: None,
+    MaxPool: None,
+    Mean: None,
+    Pad: None,
+    Requantise: None,
+    Softmax: None,
+}
+"""How each kind of node reads what comes before a Reshape; None: it does not."""
 
 
 def _fully_connected(node: Conv, shapes: Mapping[str, Shape]) -> bool:

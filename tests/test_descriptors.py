@@ -10,13 +10,12 @@ from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
-from dscim.host.compile.descriptors import (
-    Bases,
+from dscim.host.compile.descriptors import Bases, vector_fields
+from dscim.host.compile.products import (
     depthwise_matrix,
     depthwise_outputs,
     depthwise_tiles,
     layer_fields,
-    vector_fields,
 )
 from dscim.host.device.target import open_target
 from dscim.host.network import Softmax

@@ -5,8 +5,8 @@ import pytest
 
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SequenceSpec, SocSpec
-from dscim.host.compile.descriptors import layer_fields
 from dscim.host.compile.parameters import LayerParameters
+from dscim.host.compile.products import layer_fields
 from dscim.host.device import Device
 from dscim.host.device.target import open_target
 from dscim.host.golden.reference import PreparedLayer

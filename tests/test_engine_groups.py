@@ -8,7 +8,8 @@ import pytest
 from dscim.gateware.layout import pack_parameters, pack_weights
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec
-from dscim.host.compile.descriptors import Bases, layer_fields, vector_fields
+from dscim.host.compile.descriptors import Bases, vector_fields
+from dscim.host.compile.products import layer_fields
 from dscim.host.golden.reference import PreparedLayer, weight_matrix
 from dscim.host.network import MaxPool
 from tests.chains import send

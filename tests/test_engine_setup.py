@@ -14,14 +14,8 @@ from dscim.gateware.engine.setup import PLAN_LAYOUT, SIZE_BITS, Setup
 from dscim.gateware.layout import pixel_words
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, LayerSpec, MacroSpec, SequenceSpec, SocSpec
-from dscim.host.compile.descriptors import (
-    Bases,
-    depthwise_fields,
-    depthwise_tiles,
-    layer_fields,
-    residual_fields,
-    vector_fields,
-)
+from dscim.host.compile.descriptors import Bases, residual_fields, vector_fields
+from dscim.host.compile.products import depthwise_fields, depthwise_tiles, layer_fields
 from dscim.host.golden.twin.rejection import rejection
 from dscim.host.network import Add, AveragePool, MaxPool, Mean
 from tests.streams import pulse, serve, wait_for

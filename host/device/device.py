@@ -17,8 +17,8 @@ from dscim.gateware.layout import (
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.descriptors import layer_fields
 from dscim.host.compile.parameters import LayerParameters
+from dscim.host.compile.products import layer_fields
 from dscim.host.device.controller import Controller, Counters
 from dscim.host.golden.reference import weight_matrix
 from dscim.host.golden.reference.operands import column_corrections

@@ -18,7 +18,7 @@ from dscim.gateware.layout import (
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.descriptors import layer_fields
+from dscim.host.compile.products import layer_fields
 from dscim.host.device.bench.rates import Latency, Rate, Stopwatch, verify
 from dscim.host.device.controller import Controller, Counters
 from dscim.host.golden.reference import product

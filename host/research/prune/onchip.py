@@ -12,8 +12,8 @@ from dscim.gateware.layout import PARAMETER_WORDS, ceil_div, tensor_words
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.compile.cycles import add_cycles, best_sharing, pool_cycles, product_cycles
-from dscim.host.compile.descriptors import depthwise_tiles
 from dscim.host.compile.packing import window_rows
+from dscim.host.compile.products import depthwise_tiles
 from dscim.host.compile.strips import strips
 from dscim.host.network import Add, Conv, Depthwise, MaxPool, Node
 from dscim.host.research.prune.operations import Kind, Operation

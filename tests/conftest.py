@@ -9,3 +9,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The workers of pytest-xdist hand down the width of their terminal, and reports would follow it.
 os.environ.pop("COLUMNS", None)
+
+
+def pytest_collection_modifyitems(items):
+    """The tables of node kinds first: what a new kind lacks is named before all that it breaks."""
+    items.sort(key=lambda item: item.path.name != "test_kinds.py")

@@ -167,5 +167,5 @@ def test_a_network_without_trainable_form_is_refused():
     last = shipped.nodes[-1]
     pad = Pad("around", (last.name,), last.output_zero, last.output_scale, padding=((1, 1), (0, 0)))
     pool = AveragePool("more", ("around",), last.output_zero, last.output_scale, kernel=(3, 1))
-    with pytest.raises(UserError, match="'more' takes a padded tensor, but is no convolution"):
+    with pytest.raises(UserError, match="'more' takes a padded tensor, but is not a convolution"):
         revive(dataclasses.replace(shipped, nodes=(*shipped.nodes, pad, pool)))

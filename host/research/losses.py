@@ -65,7 +65,7 @@ def loss_report(
     """
     exact_spec = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
     now, exact = Evaluator(network, arithmetic), Evaluator(network, exact_spec)
-    names = [node.name for node in network.nodes if isinstance(node, Weighted)]
+    names = [node.name for node in network.nodes_of(Weighted)]
 
     def answers(evaluator: Evaluator, what: str) -> Int64:
         return predictions(evaluator.outputs(images, lambda done, total: step(what, done, total)))

@@ -5,7 +5,7 @@ levels of each channel's weights, its gain and its bias. All of it ends in the i
 network has.
 """
 
+from dscim.host.research.calibrate.calibration import LayerReport
 from dscim.host.research.calibrate.network import calibrate
-from dscim.host.research.calibrate.walk import LayerReport
 
 __all__ = ["LayerReport", "calibrate"]

@@ -5,14 +5,18 @@ keep their input's scale (pools, padding, reshaping) pass it on.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dscim.arrays import Floats, Int8
 from dscim.host.network import (
     Add,
     AveragePool,
+    Conv,
+    Depthwise,
     MaxPool,
     Mean,
     Network,
@@ -23,10 +27,8 @@ from dscim.host.network import (
     Softmax,
     Weighted,
 )
+from dscim.host.network.node import ByKind
 from dscim.host.network.scaling import add_factors, quantise_multiplier
-
-PASSING = (AveragePool, MaxPool, Pad, Reshape)
-"""Nodes whose output has the scale and zero point of their input."""
 
 LOWEST, HIGHEST = -128, 127
 
@@ -76,30 +78,79 @@ def _moved(limit: int, zero: int, to: Rescaling) -> int:
 
 
 def rescaled(node: Node, given: list[Rescaling], to: Rescaling) -> Node:
-    """A node without weights of its own for rescaled inputs, its output rescaled."""
-    fields = rescaled_output(node, to)
-    if isinstance(node, PASSING):
-        return dataclasses.replace(node, **fields)
-    if isinstance(node, Add):
-        factors = [
-            factor * to.scale / tensor.scale
-            for factor, tensor in zip(add_inputs(node), given, strict=True)
-        ]
-        multipliers, shifts = add_factors(factors[0], factors[1], 1.0, node.left_shift)
-        return dataclasses.replace(
-            node,
-            **fields,
-            input_zeros=(given[0].zero, given[1].zero),
-            multipliers=multipliers,
-            shifts=shifts,
-        )
-    if isinstance(node, Mean | Requantise):
-        factor = real_factor(node.multiplier, node.shift) * to.scale / given[0].scale
-        multiplier, shift = quantise_multiplier(factor)
-        return dataclasses.replace(
-            node, **fields, input_zero=given[0].zero, multiplier=int(multiplier), shift=int(shift)
-        )
-    return node
+    """A node without weights for inputs rescaled by `given`, its output rescaled by `to`."""
+    adapt = INPUTS[type(node)]
+    assert adapt is not None, "the weights of a product are chosen, not rescaled"
+    return dataclasses.replace(node, **rescaled_output(node, to), **adapt(node, given, to))
+
+
+def _nothing(node: Node, given: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+    return {}
+
+
+def _add_inputs(node: Add, given: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+    factors = [
+        factor * to.scale / tensor.scale
+        for factor, tensor in zip(add_inputs(node), given, strict=True)
+    ]
+    multipliers, shifts = add_factors(factors[0], factors[1], 1.0, node.left_shift)
+    return {
+        "input_zeros": (given[0].zero, given[1].zero),
+        "multipliers": multipliers,
+        "shifts": shifts,
+    }
+
+
+def _scaled_input(node: Mean | Requantise, given: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+    factor = real_factor(node.multiplier, node.shift) * to.scale / given[0].scale
+    multiplier, shift = quantise_multiplier(factor)
+    return {"input_zero": given[0].zero, "multiplier": int(multiplier), "shift": int(shift)}
+
+
+INPUTS: ByKind[Callable[[Any, list[Rescaling], Rescaling], dict[str, Any]] | None] = {
+    Add: _add_inputs,
+    AveragePool: _nothing,
+    MaxPool: _nothing,
+    Mean: _scaled_input,
+    Pad: _nothing,
+    Requantise: _scaled_input,
+    Reshape: _nothing,
+    Softmax: _nothing,
+    Conv: None,
+    Depthwise: None,
+}
+"""The fields by which each kind of node takes rescaled inputs, beside those of its output.
+
+None: a product, whose integers the calibration chooses.
+"""
+
+
+def _sum(node: Add, inputs: list[Int8], given: list[Rescaling]) -> Floats:
+    terms = [
+        np.float32(factor / scale.scale) * (x.astype(np.float32) - scale.zero)
+        for factor, scale, x in zip(add_inputs(node), given, inputs, strict=True)
+    ]
+    total: Floats = np.maximum(terms[0] + terms[1], 0 if has_relu(node) else -np.inf)
+    return total
+
+
+UNROUNDED: ByKind[Callable[[Any, list[Int8], list[Rescaling]], Floats] | None] = {
+    Add: _sum,
+    AveragePool: None,
+    MaxPool: None,
+    Mean: None,
+    Pad: None,
+    Requantise: None,
+    Reshape: None,
+    Softmax: None,
+    Conv: None,
+    Depthwise: None,
+}
+"""The output of each kind of node before it is rounded, in steps of the uncalibrated network.
+
+From it the output's new scale is chosen. None: the output keeps its scale, or has that of the
+input; that of a product comes with its weights.
+"""
 
 
 def families(network: Network) -> dict[str, list[Node]]:
@@ -107,7 +158,7 @@ def families(network: Network) -> dict[str, list[Node]]:
     passed: dict[str, list[Node]] = {node.name: [] for node in network.nodes}
     root = {node.name: node.name for node in network.nodes}
     for node in network.nodes:
-        if isinstance(node, PASSING) and node.inputs[0] in root:
+        if node.keeps_scale and node.inputs[0] in root:
             root[node.name] = root[node.inputs[0]]
             passed[root[node.name]].append(node)
     return passed
@@ -116,7 +167,7 @@ def families(network: Network) -> dict[str, list[Node]]:
 def fixed_scale(network: Network, members: set[str]) -> bool:
     """Whether the tensors `members` must keep their scale: an output, or a softmax's input."""
     return network.nodes[-1].name in members or any(
-        isinstance(node, Softmax) and members & set(node.inputs) for node in network.nodes
+        node.fixes_scale and members & set(node.inputs) for node in network.nodes
     )
 
 

@@ -10,7 +10,7 @@ from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.macro import default_macro
 from dscim.host.compile.cycles import best_sharing
 from dscim.host.compile.packing import shared
-from dscim.host.network import Network, Weighted
+from dscim.host.network import Network
 from dscim.host.network.weighted import STRETCHES
 
 
@@ -46,14 +46,8 @@ def _taken(layer: LayerSpec) -> LayerSpec:
 
 def stretched(network: Network, name: str, stretch: int) -> Network:
     """The network with the stream of one layer so many times as long as the network's."""
-    return dataclasses.replace(
-        network,
-        nodes=tuple(
-            dataclasses.replace(node, stretch=stretch)
-            if node.name == name and isinstance(node, Weighted)
-            else node
-            for node in network.nodes
-        ),
+    return network.with_weighted(
+        lambda node: dataclasses.replace(node, stretch=stretch) if node.name == name else node
     )
 
 
@@ -69,13 +63,7 @@ def lengthened(
     network's own length on. The doubling that takes away most noise a cycle comes first.
     UserError when not even the network's own length fits.
     """
-    network = dataclasses.replace(
-        network,
-        nodes=tuple(
-            dataclasses.replace(node, stretch=1) if isinstance(node, Weighted) else node
-            for node in network.nodes
-        ),
-    )
+    network = network.with_weighted(lambda node: dataclasses.replace(node, stretch=1))
     spent = network_cycles(network, arithmetic)
     if spent > budget:
         raise UserError(

@@ -11,7 +11,7 @@ from dscim.arrays import Int8
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
 from dscim.host.network import Network, Weighted, check_images
-from dscim.host.research.calibrate.walk import LayerReport, Walk
+from dscim.host.research.calibrate.calibration import Calibration, LayerReport
 
 IMAGES = 128
 """Inputs that are enough: more gain little."""
@@ -42,13 +42,13 @@ def calibrate(
     images = check(network, images, arithmetic)
     images = images[: usable(network, len(images))]
     spec = dataclasses.replace(arithmetic, activation_shift=0)
-    walk = Walk(network, images, spec, seed, say, cycles)
-    made = walk.run()
+    calibration = Calibration(network, images, spec, seed, say, cycles)
+    made = calibration.run()
     told = {
         "images": len(images),
         "seed": seed,
         "images_sha256": hashlib.sha256(images.tobytes()).hexdigest(),
-        "layers": [dataclasses.asdict(report) for report in walk.reports],
+        "layers": [dataclasses.asdict(report) for report in calibration.reports],
     }
     return dataclasses.replace(made, provenance={**network.provenance, "calibrate": told})
 
@@ -59,7 +59,7 @@ def check(network: Network, images: npt.NDArray[np.generic], arithmetic: Product
         raise UserError("calibration is for a stochastic product; leave out --exact.")
     if not len(images):
         raise UserError("calibration needs at least one input; 64 to 512 do well.")
-    if not any(isinstance(node, Weighted) for node in network.nodes):
+    if not network.nodes_of(Weighted):
         raise UserError(f"the network {network.name!r} has no layer to calibrate.")
     return check_images(network, images)
 

@@ -1,6 +1,7 @@
 """From a network file back to a network that can be trained: its integers as real numbers."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,15 @@ from dscim.host.network import (
     Softmax,
     Weighted,
 )
+from dscim.host.network.node import ByKind
 from dscim.host.research.training.convolution import ConvStep
-from dscim.host.research.training.joining import AddStep, AverageStep, MaxStep, RequantiseStep
+from dscim.host.research.training.joining import (
+    AddStep,
+    AverageStep,
+    MaxStep,
+    PoolStep,
+    RequantiseStep,
+)
 from dscim.host.research.training.step import Bounds, Padding, Step
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
@@ -54,37 +62,34 @@ class _Reviver:
         self._made = {INPUT: INPUT}
         self._padded: dict[str, Padding] = {}
         self._flat: dict[str, tuple[int, int, int]] = {}
+        self._last = network.nodes[-1]
         for node in network.nodes:
-            last = node is network.nodes[-1]
-            if isinstance(node, Softmax) and last:
-                self._pass_on(node)
-            else:
-                self._visit(node)
+            self._visit(node)
 
     def _visit(self, node: Node) -> None:
         """Handles one node."""
-        handlers: dict[type[Node], Callable[[Any], None]] = {
-            Conv: self._weighted,
-            Depthwise: self._weighted,
-            Add: self._add,
-            AveragePool: self._pool,
-            MaxPool: self._pool,
-            Mean: self._mean,
-            Pad: self._pad,
-            Requantise: self._requantise,
-            Reshape: self._reshape,
-        }
-        for given in node.inputs:
-            if given in self._padded and not isinstance(node, Weighted):
-                raise _refusal(node, "takes a padded tensor, but is no convolution")
-            if given in self._flat and not isinstance(node, Conv):
-                raise _refusal(node, "takes a tensor of another shape, but is no layer")
-        if type(node) not in handlers:
-            raise _refusal(node, f"is of the kind {type(node).__name__}")
-        handlers[type(node)](node)
+        form = FORMS[type(node)]
+        for source in node.inputs:
+            if source in self._padded and not form.takes_padded:
+                raise _refusal(node, "takes a padded tensor, but is not a convolution")
+            if source in self._flat and not form.takes_flat:
+                raise _refusal(node, "takes a flattened tensor, but is not a full convolution")
+        form.revive(self, node)
 
-    def _weighted(self, node: Weighted) -> None:
-        """A convolution, a depthwise one, a layer after a flatten."""
+    def convolution(self, node: Conv) -> None:
+        """A convolution, or a fully connected layer after a flatten."""
+        weights, source = node.weights, node.inputs[0]
+        if source in self._flat:
+            weights = weights.reshape(len(weights), *self._flat[source])
+        self._weighted(node, _tensor(weights.transpose(0, 3, 1, 2)), 1)
+
+    def depthwise(self, node: Depthwise) -> None:
+        """A depthwise convolution; of a single channel it is a full one."""
+        weights = _tensor(node.weights.transpose(2, 0, 1)[:, None])
+        self._weighted(node, weights, self._shapes[node.inputs[0]][2])
+
+    def _weighted(self, node: Weighted, weights: Tensor, groups: int) -> None:
+        """A step with integer weights (O, C / groups, KH, KW)."""
         given = node.inputs[0]
         scale = self._scales[given]
         factor = node.multiplier.astype(np.float64) * np.exp2(node.shift.astype(np.float64) - 31)
@@ -94,7 +99,6 @@ class _Reviver:
             (own[0] + extra[0], own[1] + extra[1])
             for own, extra in zip(node.padding, pads, strict=True)
         )
-        weights, groups = self._weights(node, given)
         unit = _tensor(real)
         step = ConvStep(
             node.name,
@@ -110,51 +114,53 @@ class _Reviver:
         step.activation_shift, step.stretch = node.activation_shift, node.stretch
         self._add_step(node, step)
 
-    def _weights(self, node: Weighted, given: str) -> tuple[Tensor, int]:
-        """The integers of the weights in PyTorch's order, and the groups."""
-        if isinstance(node, Depthwise):
-            if self._shapes[given][2] == 1:
-                return _tensor(node.weights.transpose(2, 0, 1)[:, None]), 1
-            return (_tensor(node.weights.transpose(2, 0, 1)[:, None]), self._shapes[given][2])
-        weights = node.weights
-        if given in self._flat:
-            weights = weights.reshape(len(weights), *self._flat[given])
-        return _tensor(weights.transpose(0, 3, 1, 2)), 1
-
-    def _add(self, node: Add) -> None:
+    def add(self, node: Add) -> None:
         """A sum."""
         self._add_step(node, AddStep(node.name, self._inputs(node), self._bounds(node)))
 
-    def _requantise(self, node: Requantise) -> None:
+    def requantise(self, node: Requantise) -> None:
         """Another scale."""
         self._add_step(node, RequantiseStep(node.name, self._inputs(node), self._bounds(node)))
 
-    def _pool(self, node: AveragePool | MaxPool) -> None:
+    def average_pool(self, node: AveragePool) -> None:
+        """The mean of each window."""
+        self._pool(node, AverageStep)
+
+    def max_pool(self, node: MaxPool) -> None:
+        """The greatest of each window."""
+        self._pool(node, MaxStep)
+
+    def _pool(self, node: AveragePool | MaxPool, kind: type[PoolStep]) -> None:
         """A pool, which has no activation of its own."""
         if node.clamp != (-128, 127):
             raise _refusal(node, f"is a pool with the clamp {node.clamp}")
-        kind = AverageStep if isinstance(node, AveragePool) else MaxStep
         self._add_step(
             node, kind(node.name, self._inputs(node), node.kernel, node.stride, node.padding)
         )
 
-    def _mean(self, node: Mean) -> None:
-        """The mean over the whole picture."""
+    def mean(self, node: Mean) -> None:
+        """The mean over the whole image."""
         height, width, _ = self._shapes[node.inputs[0]]
         self._add_step(node, AverageStep(node.name, self._inputs(node), (height, width), (1, 1)))
 
-    def _pad(self, node: Pad) -> None:
-        """Padding for the convolution behind it."""
+    def pad(self, node: Pad) -> None:
+        """Padding for the convolution that reads it."""
         self._padded[node.name] = node.padding
         self._pass_on(node)
 
-    def _reshape(self, node: Reshape) -> None:
-        """A flatten for the layer behind it."""
+    def reshape(self, node: Reshape) -> None:
+        """A flatten for the layer that reads it."""
         before, after = self._shapes[node.inputs[0]], self._shapes[node.name]
         if before != after:
             if after[:2] != (1, 1):
-                raise _refusal(node, f"makes the shape {after} of {before}, which is no flatten")
+                raise _refusal(node, f"reshapes {before} to {after}, which does not flatten it")
             self._flat[node.name] = before
+        self._pass_on(node)
+
+    def softmax(self, node: Softmax) -> None:
+        """Nothing at the end of a network; elsewhere it has no trainable form."""
+        if node is not self._last:
+            raise _refusal(node, "is a softmax before the end")
         self._pass_on(node)
 
     def _pass_on(self, node: Node) -> None:
@@ -182,6 +188,33 @@ class _Reviver:
             None if node.clamp[0] == -128 != node.output_zero else low,
             None if node.clamp[1] == 127 else high,
         )
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a kind of node is revived.
+
+    takes_padded, takes_flat: the input may come from a Pad, or from a Reshape that flattens.
+    """
+
+    revive: Callable[[_Reviver, Any], None]
+    takes_padded: bool = False
+    takes_flat: bool = False
+
+
+FORMS: ByKind[_Form] = {
+    Conv: _Form(_Reviver.convolution, takes_padded=True, takes_flat=True),
+    Depthwise: _Form(_Reviver.depthwise, takes_padded=True),
+    Add: _Form(_Reviver.add),
+    AveragePool: _Form(_Reviver.average_pool),
+    MaxPool: _Form(_Reviver.max_pool),
+    Mean: _Form(_Reviver.mean),
+    Pad: _Form(_Reviver.pad),
+    Requantise: _Form(_Reviver.requantise),
+    Reshape: _Form(_Reviver.reshape),
+    Softmax: _Form(_Reviver.softmax, takes_padded=True, takes_flat=True),
+}
+"""The trainable form of each kind of node."""
 
 
 def _tensor(array: npt.NDArray[Any]) -> Tensor:

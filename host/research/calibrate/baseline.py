@@ -10,6 +10,7 @@ from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.emulator import over_images
 from dscim.host.network import INPUT, Evaluator, Network, Node, Weighted
 from dscim.host.network.evaluate import BATCH
+from dscim.host.network.node import Kind
 from dscim.host.network.weighted import STRETCHES
 from dscim.host.research.calibrate.graph import Rescaling, families, has_relu, real_factor
 from dscim.host.research.calibrate.layer import GLANCE, Task
@@ -18,7 +19,7 @@ from dscim.host.research.calibrate.samples import Places, products, sample, wind
 from dscim.host.research.calibrate.scale import layer_noise
 
 
-class Given:
+class Baseline:
     """A network with all that its exact self gives for some images.
 
     layers: by name, each by the arithmetic that it shall get. exact: by name, every tensor (N, H,
@@ -46,11 +47,11 @@ class Given:
         """The layer's arithmetic, less its activation shift."""
         return dataclasses.replace(self.layers[node.name].product, activation_shift=0)
 
-    def readers(self, members: set[str]) -> list[Node]:
-        """The nodes outside `members` that read one of them."""
+    def readers(self, members: set[str], kind: type[Kind]) -> list[Kind]:
+        """The nodes of `kind` outside `members` that read one of them."""
         return [
             node
-            for node in self.network.nodes
+            for node in self.network.nodes_of(kind)
             if members & set(node.inputs) and node.name not in members
         ]
 

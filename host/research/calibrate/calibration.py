@@ -10,9 +10,9 @@ from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.host.golden.emulator import over_images, prepare
 from dscim.host.network import INPUT, Add, Network, Node, Weighted, host_node
 from dscim.host.network.evaluate import BATCH
-from dscim.host.research.calibrate.given import Given
+from dscim.host.research.calibrate.baseline import Baseline
 from dscim.host.research.calibrate.graph import (
-    PASSING,
+    UNROUNDED,
     Rescaling,
     add_inputs,
     fixed_scale,
@@ -40,7 +40,7 @@ class LayerReport:
     snr: float
 
 
-class Walk:
+class Calibration:
     """The state of a calibration: what both networks give so far, and the new nodes."""
 
     def __init__(
@@ -52,10 +52,11 @@ class Walk:
         say: Callable[[LayerReport], None],
         cycles: int | None = None,
     ) -> None:
-        """See `Given`; say: called for each layer when it is chosen."""
-        self.given = Given(network, images, spec, seed, cycles)
-        self.network, self.spec, self.say = self.given.network, spec, say
-        self.layers, self.exact = self.given.layers, self.given.exact
+        """See `Baseline`; say: called for each layer when it is chosen."""
+        self.baseline = Baseline(network, images, spec, seed, cycles)
+        self.network, self.spec, self.say = self.baseline.network, spec, say
+        self.layers, self.exact = self.baseline.layers, self.baseline.exact
+        self.products = {node.name: node for node in self.network.nodes_of(Weighted)}
         self.now: dict[str, Int8] = {INPUT: images}
         self.scales = {INPUT: Rescaling(1.0, network.zero)}
         self.nodes: list[Node] = []
@@ -65,15 +66,16 @@ class Walk:
         """The calibrated network."""
         for node in self.network.nodes:
             new: Node
-            if isinstance(node, Weighted):
-                new = self._weighted(node)
-            elif isinstance(node, PASSING):
+            product = self.products.get(node.name)
+            if product is not None:
+                new = self._weighted(product)
+            elif node.keeps_scale:
                 self.scales[node.name] = self.scales[node.inputs[0]]
                 new = rescaled(node, [], self.scales[node.name])
             else:
                 new = self._plain(node)
             self.nodes.append(new)
-            if not isinstance(new, Weighted):
+            if product is None:
                 self.now[node.name] = host_node(new, [self.now[name] for name in node.inputs])
         return dataclasses.replace(self.network, nodes=tuple(self.nodes), arithmetic=self.spec)
 
@@ -85,7 +87,7 @@ class Walk:
         chosen = choose(task)
         self._report(node, chosen, source)
         spec = dataclasses.replace(
-            self.given.product(node), activation_shift=chosen.activation_shift
+            self.baseline.product(node), activation_shift=chosen.activation_shift
         )
         zeros = np.zeros(node.outputs, np.int32)
         sums = prepare(
@@ -126,34 +128,25 @@ class Walk:
     def _plain(self, node: Node) -> Node:
         """A node that needs no macro, with a new scale of its output where it may have one."""
         given = [self.scales[name] for name in node.inputs]
-        values: Floats | None = None
-        if isinstance(node, Add):
-            terms = [
-                np.float32(factor / scale.scale) * (self.now[name].astype(np.float32) - scale.zero)
-                for factor, scale, name in zip(add_inputs(node), given, node.inputs, strict=True)
-            ]
-            values = np.maximum(terms[0] + terms[1], 0 if has_relu(node) else -np.inf)
-        to = self._scale(node, values)
+        unrounded = UNROUNDED[type(node)]
+        inputs = [self.now[name] for name in node.inputs]
+        to = self._scale(node, unrounded and unrounded(node, inputs, given))
         return rescaled(node, given, to)
 
     def _scale(self, node: Node, values: Floats | None) -> Rescaling:
         """The scale of a node's output, which holds `values` in steps of the given network."""
-        members = {node.name, *(passed.name for passed in self.given.passing[node.name])}
+        members = {node.name, *(passed.name for passed in self.baseline.passing[node.name])}
         zero = node.output_zero
         if values is None or fixed_scale(self.network, members):
             to = Rescaling(1.0, zero)
         else:
             zero = -128 if has_relu(node) else zero
-            readers = [
-                reader for reader in self.given.readers(members) if isinstance(reader, Weighted)
-            ]
-            images = self.given.glanced(readers)
+            readers = self.baseline.readers(members, Weighted)
+            images = self.baseline.glanced(readers)
             values = values[:images]
             layers = [self._consumer(reader, node, images) for reader in readers]
             summed = [
-                self._share(reader, node, values)
-                for reader in self.given.readers(members)
-                if isinstance(reader, Add)
+                self._share(reader, node, values) for reader in self.baseline.readers(members, Add)
             ]
             to = best_scale(values, zero, layers, summed) if layers else Rescaling(1.0, zero)
         self.scales[node.name] = to
@@ -171,19 +164,19 @@ class Walk:
 
     def _consumer(self, reader: Weighted, node: Node, images: int) -> Consumer:
         """A layer that reads `node`, perhaps through nodes that pass its scale on."""
-        places = self.given.places(reader, GLANCE, images)
-        target, floor, unit = self.given.aim(reader, places)
+        places = self.baseline.places(reader, GLANCE, images)
+        target, floor, unit = self.baseline.aim(reader, places)
         nothing = np.zeros((0, 1, 1, 1), np.int8)  # its windows come with each scale
         task = Task(
             reader,
             self.layers[reader.name],
-            self.given.product(reader),
+            self.baseline.product(reader),
             nothing,
             target,
             floor,
             unit,
         )
-        between = self.given.between(node.name, reader.inputs[0])
+        between = self.baseline.between(node.name, reader.inputs[0])
 
         def windows(x: Int8, zero: int) -> Int8:
             for step in between:
@@ -195,12 +188,12 @@ class Walk:
 
     def _task(self, node: Weighted, layer: LayerSpec) -> Task:
         """What the layer has to do: what the given network does, on the input as it is now."""
-        places = self.given.places(node, PIXELS, len(self.exact[INPUT]))
-        target, floor, unit = self.given.aim(node, places)
+        places = self.baseline.places(node, PIXELS, len(self.exact[INPUT]))
+        target, floor, unit = self.baseline.aim(node, places)
         target, floor = self._with_the_sum(node, places, target, floor)
         x = windows_at(self.now[node.inputs[0]], layer, places)
         scale = np.float32(self.scales[node.inputs[0]].scale)
-        return Task(node, layer, self.given.product(node), x, target, floor, unit / scale)
+        return Task(node, layer, self.baseline.product(node), x, target, floor, unit / scale)
 
     def _with_the_sum(
         self, node: Weighted, places: Places, target: Floats, floor: Floats | None
@@ -210,10 +203,11 @@ class Walk:
         So it is where `node` enters nothing but one sum whose other input is known. Where that
         sum has a ReLU, what is below it does not matter.
         """
-        readers = self.given.readers({node.name})
-        if floor is not None or len(readers) != 1 or not isinstance(readers[0], Add):
+        readers = self.baseline.readers({node.name}, Node)
+        sums = self.baseline.readers({node.name}, Add)
+        if floor is not None or len(readers) != 1 or not sums:
             return target, floor
-        reader = readers[0]
+        reader = sums[0]
         own = reader.inputs.index(node.name)
         other = reader.inputs[1 - own]
         factors = add_inputs(reader)
@@ -227,8 +221,7 @@ class Walk:
 
     def _report(self, node: Weighted, chosen: Chosen, source: Rescaling) -> None:
         snr = float(-10 * np.log10(max(chosen.noise, 1e-12)))
-        report = LayerReport(
-            node.name, self.given.product(node).length, chosen.activation_shift, source.scale, snr
-        )
+        length = self.baseline.product(node).length
+        report = LayerReport(node.name, length, chosen.activation_shift, source.scale, snr)
         self.reports.append(report)
         self.say(report)

@@ -139,7 +139,7 @@ def _calibrated(
     report: Report,
 ) -> Network:
     """The calibrated network, with progress layer by layer."""
-    total = sum(isinstance(node, Weighted) for node in network.nodes)
+    total = len(network.nodes_of(Weighted))
     done = 0
     with report.progress() as step:
         step("layers", 0, total)

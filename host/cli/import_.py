@@ -131,13 +131,14 @@ def _is_onnx(imported: Imported) -> bool:
 
 def _rows(imported: Imported) -> list[tuple[str, ...]]:
     shapes = imported.network.shapes()
+    weights = {node.name: node.weights.size for node in imported.network.nodes_of(Weighted)}
     return [
         (
             node.name,
             type(node).__name__,
             " + ".join("x".join(map(str, shapes[name])) for name in node.inputs),
             "x".join(map(str, shapes[node.name])),
-            str(node.weights.size) if isinstance(node, Weighted) else "-",
+            str(weights.get(node.name, "-")),
             _short(imported.sources[node.name]),
         )
         for node in imported.network.nodes
@@ -154,9 +155,7 @@ def _remarks(imported: Imported) -> list[str]:
     lines = list(imported.notes)
     if imported.saturated:
         total = sum(imported.saturated.values())
-        weights = sum(
-            node.weights.size for node in imported.network.nodes if isinstance(node, Weighted)
-        )
+        weights = sum(node.weights.size for node in imported.network.nodes_of(Weighted))
         lines.append(
             f"{total} of {weights} weights are -128, which the signed mode split takes "
             f"for -127 (in {', '.join(imported.saturated)}); exact products do not."

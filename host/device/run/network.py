@@ -180,8 +180,9 @@ class NetworkRun:
 
         Runs the layer again.
         """
-        node = result.node
-        if not isinstance(node, Conv) or result.first is None:
+        convolutions = {node.name: node for node in self.network.nodes_of(Conv)}
+        node = convolutions.get(result.node.name)
+        if node is None or result.first is None:
             return result.first
         layer = node.layer(result.input, self.arithmetic)
         parameters = LayerParameters(node.weights, node.bias, node.multiplier, node.shift)

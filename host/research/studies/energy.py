@@ -9,7 +9,7 @@ import numpy as np
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec
 from dscim.host.golden.reference import product, weight_matrix, windows
-from dscim.host.network import Evaluator, Weighted
+from dscim.host.network import Evaluator
 from dscim.host.network.shipped import TUNED, shipped_images, shipped_network
 from dscim.host.research.studies.activity import COPIES, Meter, Operands
 from dscim.host.research.studies.designs import DESIGNS
@@ -67,7 +67,6 @@ def operands(products: int) -> tuple[Operands, int]:
     node, layer = next(
         (node, layer) for node, layer in network.layers(network.arithmetic) if node.name == LAYER
     )
-    assert isinstance(node, Weighted)
     image, _ = shipped_images(1)
     x = Evaluator(network, threads=1).nodes(image)[node.inputs[0]]
     rows = windows(x, layer).reshape(-1, layer.depth)

@@ -69,13 +69,10 @@ def faulty(
     window, anew for every image. streams: the bits of the OR trees, or of the exact products.
     """
     if place == "weights":
-        nodes = tuple(
-            dataclasses.replace(node, weights=flipped(node.weights, rate, rng))
-            if isinstance(node, Weighted)
-            else node
-            for node in network.nodes
+        faulted = network.with_weighted(
+            lambda node: dataclasses.replace(node, weights=flipped(node.weights, rate, rng))
         )
-        return Evaluator(dataclasses.replace(network, nodes=nodes), spec, threads=1)
+        return Evaluator(faulted, spec, threads=1)
     wrap: Callable[[Weighted, PreparedNode], PreparedNode] = (
         partial(FaultyInput, rate, rng)
         if place == "activations"

@@ -13,10 +13,10 @@ from dscim.gateware.specs import (
     SocSpec,
     table_sequence,
 )
-from dscim.host.compile.cycles import best_sharing, product_cycles
+from dscim.host.compile.cycles import best_packing, product_cycles
 from dscim.host.compile.descriptors import Bases
 from dscim.host.compile.lower import Lowering
-from dscim.host.compile.packing import ALONE, Sharing, choices, shared, shared_matrix
+from dscim.host.compile.packing import UNPACKED, Packing, packed_layer, packed_matrix, packings
 from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.golden.reference import PreparedWeights, weight_matrix, windows
@@ -36,33 +36,33 @@ SOC = SocSpec()
 
 
 def estimates(
-    x: np.ndarray, matrix: np.ndarray, layer: LayerSpec, sharing: Sharing = ALONE
+    x: np.ndarray, matrix: np.ndarray, layer: LayerSpec, packing: Packing = UNPACKED
 ) -> np.ndarray:
     """(H, W, outputs): the product's estimates of one image, `layer` with a window a pixel."""
-    made = shared(layer, sharing)
-    if sharing.apart:  # pixel beside pixel, each by whole groups
+    made = packed_layer(layer, packing)
+    if packing.stacked:  # pixel beside pixel, each by whole groups
         rows = windows(x[None], layer)[0].reshape(-1, layer.depth)
         gap = -layer.depth % layer.product.or_width
         rows = np.pad(rows, ((0, 0), (0, gap)), constant_values=layer.input_zero)
-        rows = rows.reshape(-1, sharing.pixels * rows.shape[1])[:, : len(matrix)]
+        rows = rows.reshape(-1, packing.pixels * rows.shape[1])[:, : len(matrix)]
     else:
         rows = windows(x[None], made)[0].reshape(-1, made.depth)
     prepared = PreparedWeights(matrix, layer.product, layer.input_zero)
     return prepared.product(rows).reshape(layer.output)
 
 
-def check_all(layer: LayerSpec, seed: int) -> list[Sharing]:
-    """Every way of sharing windows has the estimates of a window a pixel; returns the ways."""
+def check_all(layer: LayerSpec, seed: int) -> list[Packing]:
+    """Every way of packing windows has the estimates of a window a pixel; returns the ways."""
     generator = np.random.default_rng(seed)
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
     weights = generator.integers(-128, 128, (layer.outputs, *layer.kernel, layer.input[2])).astype(
         np.int8
     )
     expected = estimates(x, weight_matrix(weights), layer)
-    offered = list(choices(SOC, layer))
-    for sharing in offered:
-        matrix = shared_matrix(weights, layer, sharing, layer.product.or_width)
-        assert np.array_equal(estimates(x, matrix, layer, sharing), expected)
+    offered = list(packings(SOC, layer))
+    for packing in offered:
+        matrix = packed_matrix(weights, layer, packing, layer.product.or_width)
+        assert np.array_equal(estimates(x, matrix, layer, packing), expected)
     return offered
 
 
@@ -91,7 +91,7 @@ def test_the_estimates_are_those_of_a_window_a_pixel(
         zero,
         product=product,
     )
-    assert check_all(layer, seed)[:2] == [ALONE, Sharing(2)]
+    assert check_all(layer, seed)[:2] == [UNPACKED, Packing(2)]
 
 
 @given(
@@ -118,8 +118,8 @@ def test_windows_apart_have_them_too(product, high, wide, stride, outputs, chann
     groups = -(-layer.depth // product.or_width)
     most = min(SOC.macro.columns // outputs, SOC.macro.rows // (groups * product.or_width))
     assert check_all(layer, seed) == [
-        ALONE,
-        *(Sharing(pixels, True) for pixels in (2, 4) if pixels <= most),
+        UNPACKED,
+        *(Packing(pixels, True) for pixels in (2, 4) if pixels <= most),
     ]
 
 
@@ -145,7 +145,7 @@ def test_windows_apart_have_them_too(product, high, wide, stride, outputs, chann
     ],
 )
 def test_other_layers_have_a_window_a_pixel(layer):
-    assert list(choices(SOC, layer)) == [ALONE]
+    assert list(packings(SOC, layer)) == [UNPACKED]
 
 
 def test_weights_that_change_their_region_change_the_bits():
@@ -154,20 +154,20 @@ def test_weights_that_change_their_region_change_the_bits():
     generator = np.random.default_rng(3)
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
     weights = generator.integers(-128, 128, (8, 3, 3, 12)).astype(np.int8)
-    matrix = shared_matrix(weights, layer, Sharing(2), 16)
+    matrix = packed_matrix(weights, layer, Packing(2), 16)
     assert not np.array_equal(
-        estimates(x, matrix, layer, Sharing(2)), estimates(x, weight_matrix(weights), layer)
+        estimates(x, matrix, layer, Packing(2)), estimates(x, weight_matrix(weights), layer)
     )
 
 
 def test_what_takes_the_fewest_cycles_is_chosen():
     layer = LayerSpec((32, 32, 16), 16, (3, 3), padding=((1, 1), (1, 1)))
-    assert best_sharing(SOC, layer) == Sharing(2)
+    assert best_packing(SOC, layer) == Packing(2)
     assert product_cycles(SOC, layer) < 0.52 * 33216  # counted with a window a pixel
     few = LayerSpec((1, 2, 256), 16, (1, 2), padding=((0, 0), (0, 1)))  # 4 and 6 row tiles
-    assert best_sharing(SOC, few) == ALONE
+    assert best_packing(SOC, few) == UNPACKED
     first = LayerSpec((32, 32, 3), 16, (3, 3), padding=((1, 1), (1, 1)))
-    assert best_sharing(SOC, first) == Sharing(2, apart=True)
+    assert best_packing(SOC, first) == Packing(2, stacked=True)
     assert product_cycles(SOC, first) < 0.57 * 16550  # counted with a window a pixel
 
 

@@ -16,7 +16,7 @@ from dscim.errors import UserError
 from dscim.gateware.layout import ceil_div
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.packing import Sharing, choices, shared, stacked_rows
+from dscim.host.compile.packing import Packing, packed_layer, packings, stacked_rows
 from dscim.host.compile.products import column_groups, depthwise_outputs, depthwise_tiles
 
 DESCRIPTOR = 52
@@ -60,22 +60,22 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
     is in the device's memories, but for weights in column groups. UserError where not even one
     column tile's weights fit.
     """
-    return _shared(spec, layer, best_sharing(spec, layer), residual)
+    return _cycles(spec, layer, best_packing(spec, layer), residual)
 
 
 @lru_cache(maxsize=4096)
-def best_sharing(spec: SocSpec, layer: LayerSpec) -> Sharing:
+def best_packing(spec: SocSpec, layer: LayerSpec) -> Packing:
     """Of `choices` the one by which the layer takes the fewest cycles."""
-    return min(choices(spec, layer), key=lambda sharing: _shared(spec, layer, sharing))
+    return min(packings(spec, layer), key=lambda packing: _cycles(spec, layer, packing))
 
 
-def _shared(spec: SocSpec, layer: LayerSpec, sharing: Sharing, residual: bool = False) -> int:
+def _cycles(spec: SocSpec, layer: LayerSpec, packing: Packing, residual: bool = False) -> int:
     """Busy cycles where windows are shared so."""
-    layer = shared(layer, sharing)
+    layer = packed_layer(layer, packing)
     macro = spec.macros[spec.macro_for(layer.product)]
     made = [
         _descriptor(spec, layer, macro, tiles, outputs, residual)
-        for tiles, outputs in _descriptors(spec, layer, sharing.windows)
+        for tiles, outputs in _descriptors(spec, layer, packing.windows)
     ]
     return sum(made) + len(made) - 1
 

@@ -11,9 +11,9 @@ from dscim.arrays import Int64
 from dscim.errors import UserError
 from dscim.gateware.layout import pack_parameters, pack_weights
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
-from dscim.host.compile.cycles import best_sharing
+from dscim.host.compile.cycles import best_packing
 from dscim.host.compile.descriptors import FIELDS, Bases, residual_fields, vector_fields
-from dscim.host.compile.packing import Sharing, shared, shared_matrix
+from dscim.host.compile.packing import Packing, packed_layer, packed_matrix
 from dscim.host.compile.parameters import LayerParameters
 from dscim.host.compile.products import (
     column_groups,
@@ -36,7 +36,7 @@ class Lowering:
     def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
         self.arithmetic, self.spec = arithmetic, spec
         self._packed: dict[tuple[int, int, int], Arrays] = {}
-        self._shared: dict[tuple[int, int, Sharing], _Columns] = {}
+        self._matrices: dict[tuple[int, int, Packing], _Columns] = {}
 
     def commands(
         self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
@@ -63,28 +63,28 @@ class Lowering:
         """A command per group of output channels."""
         layer = node.layer(shape, self.arithmetic)
         LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
-        sharing = best_sharing(self.spec, layer)
-        columns, layer = self._columns(node, layer, sharing), shared(layer, sharing)
+        packing = best_packing(self.spec, layer)
+        columns, layer = self._columns(node, layer, packing), packed_layer(layer, packing)
         made = []
         for outputs in column_groups(len(columns.matrix), layer.outputs, self.spec):
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
-            fields = layer_fields(self.spec, layer, place, outputs=outputs, windows=sharing.windows)
+            fields = layer_fields(self.spec, layer, place, outputs=outputs, windows=packing.windows)
             made.append(Command(fields, self._arrays(node, outputs, columns.part(outputs), layer)))
         return made
 
-    def _columns(self, node: Conv, layer: LayerSpec, sharing: Sharing) -> "_Columns":
+    def _columns(self, node: Conv, layer: LayerSpec, packing: Packing) -> "_Columns":
         """The node's columns for all pixels of a window."""
-        key = id(node.weights), id(node.bias), sharing
-        if key not in self._shared:
-            matrix = shared_matrix(node.weights, layer, sharing, self.spec.macro.or_width)
-            self._shared[key] = _Columns(
+        key = id(node.weights), id(node.bias), packing
+        if key not in self._matrices:
+            matrix = packed_matrix(node.weights, layer, packing, self.spec.macro.or_width)
+            self._matrices[key] = _Columns(
                 matrix,
                 *(
-                    np.tile(values, sharing.pixels)
+                    np.tile(values, packing.pixels)
                     for values in (node.bias, node.multiplier, node.shift)
                 ),
             )
-        return self._shared[key]
+        return self._matrices[key]
 
     def depthwise(self, node: Depthwise, shape: Shape, bases: Bases) -> list[Command]:
         """A command per row tile."""

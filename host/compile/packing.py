@@ -22,11 +22,11 @@ from dscim.gateware.specs.soc import WORD_BYTES
 
 
 @dataclasses.dataclass(frozen=True)
-class Sharing:
+class Packing:
     """How a window is shared: by so many `pixels`, which it holds `apart` or overlapping."""
 
     pixels: int = 1
-    apart: bool = False
+    stacked: bool = False
 
     @property
     def windows(self) -> int:
@@ -34,11 +34,11 @@ class Sharing:
         return self.pixels if self.apart else 1
 
 
-ALONE = Sharing()
+UNPACKED = Packing()
 """A window a pixel."""
 
 
-def shared(layer: LayerSpec, sharing: Sharing) -> LayerSpec:
+def packed_layer(layer: LayerSpec, packing: Packing) -> LayerSpec:
     """The layer whose outputs are those of all pixels of a window; its output has the same words.
 
     Its kernel is over all of them, or that of one where they are apart.
@@ -46,49 +46,49 @@ def shared(layer: LayerSpec, sharing: Sharing) -> LayerSpec:
     down, across = layer.stride
     return dataclasses.replace(
         layer,
-        outputs=sharing.pixels * layer.outputs,
-        kernel=(layer.kernel[0], _width(layer, sharing)),
-        stride=(down, sharing.pixels * across),
+        outputs=packing.pixels * layer.outputs,
+        kernel=(layer.kernel[0], _width(layer, packing)),
+        stride=(down, packing.pixels * across),
     )
 
 
-def shared_matrix(
-    weights: npt.NDArray[np.int8], layer: LayerSpec, sharing: Sharing, group: int
+def packed_matrix(
+    weights: npt.NDArray[np.int8], layer: LayerSpec, packing: Packing, group: int
 ) -> npt.NDArray[np.int8]:
     """(rows, pixels*N), pixel after pixel, for weights (N, KH, KW, C) of `layer`.
 
     group: rows of an OR group.
     """
     outputs, height, width, channels = weights.shape
-    pixels = range(sharing.pixels)
-    if sharing.apart:
-        rows, depth = stacked_rows(layer.depth, sharing.pixels, group), layer.depth
-        matrix = np.zeros((rows, sharing.pixels, outputs), np.int8)
+    pixels = range(packing.pixels)
+    if packing.stacked:
+        rows, depth = stacked_rows(layer.depth, packing.pixels, group), layer.depth
+        matrix = np.zeros((rows, packing.pixels, outputs), np.int8)
         for pixel in pixels:
             first = pixel * _whole(depth, group)
             matrix[first : first + depth, pixel] = weights.reshape(outputs, -1).T
         return matrix.reshape(rows, -1)
-    wide = np.zeros((height, _width(layer, sharing), channels, sharing.pixels, outputs), np.int8)
+    wide = np.zeros((height, _width(layer, packing), channels, packing.pixels, outputs), np.int8)
     for pixel in pixels:
         first = pixel * layer.stride[1]
         wide[:, first : first + width, :, pixel] = weights.transpose(1, 2, 3, 0)
-    return wide.reshape(-1, sharing.pixels * outputs)
+    return wide.reshape(-1, packing.pixels * outputs)
 
 
-def choices(spec: SocSpec, layer: LayerSpec) -> Iterator[Sharing]:
-    """ALONE, and those with the same bits that the device has columns and rows for."""
-    yield ALONE
+def packings(spec: SocSpec, layer: LayerSpec) -> Iterator[Packing]:
+    """UNPACKED, and those with the same bits that the device has columns and rows for."""
+    yield UNPACKED
     split = layer.product.exact or layer.product.signed == "split"
     if layer.depthwise or not split or layer.outputs % WORD_BYTES:
         return
     whole = layer.product.exact or layer.input[2] % layer.product.or_width == 0
     pixels = 2
     while pixels * layer.outputs <= spec.macro.columns and layer.output[1] % pixels == 0:
-        sharing = Sharing(pixels, apart=not whole)
-        rows = window_rows(layer, sharing, spec.macro.or_width)
-        if rows > (spec.macro.rows if sharing.apart else min(spec.weight_rows, MAX_DEPTH)):
+        packing = Packing(pixels, stacked=not whole)
+        rows = window_rows(layer, packing, spec.macro.or_width)
+        if rows > (spec.macro.rows if packing.stacked else min(spec.weight_rows, MAX_DEPTH)):
             return
-        yield sharing
+        yield packing
         pixels *= 2
 
 
@@ -97,14 +97,14 @@ def stacked_rows(depth: int, windows: int, group: int) -> int:
     return (windows - 1) * _whole(depth, group) + depth
 
 
-def window_rows(layer: LayerSpec, sharing: Sharing, group: int) -> int:
+def window_rows(layer: LayerSpec, packing: Packing, group: int) -> int:
     """Rows of a shared window of `layer`."""
-    return stacked_rows(shared(layer, sharing).depth, sharing.windows, group)
+    return stacked_rows(packed_layer(layer, packing).depth, packing.windows, group)
 
 
 def _whole(depth: int, group: int) -> int:
     return -(-depth // group) * group
 
 
-def _width(layer: LayerSpec, sharing: Sharing) -> int:
-    return layer.kernel[1] + (0 if sharing.apart else (sharing.pixels - 1) * layer.stride[1])
+def _width(layer: LayerSpec, packing: Packing) -> int:
+    return layer.kernel[1] + (0 if packing.stacked else (packing.pixels - 1) * layer.stride[1])

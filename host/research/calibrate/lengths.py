@@ -8,8 +8,8 @@ import numpy.typing as npt
 from dscim.errors import UserError
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.macro import default_macro
-from dscim.host.compile.cycles import best_sharing
-from dscim.host.compile.packing import shared
+from dscim.host.compile.cycles import best_packing
+from dscim.host.compile.packing import packed_layer
 from dscim.host.network import Network
 from dscim.host.network.weighted import STRETCHES
 
@@ -41,7 +41,7 @@ def _taken(layer: LayerSpec) -> LayerSpec:
     """The layer as a device with the default macro computes it."""
     product = layer.product
     device = SocSpec(macro=default_macro(product.or_width, product.sequence))
-    return shared(layer, best_sharing(device, layer))
+    return packed_layer(layer, best_packing(device, layer))
 
 
 def stretched(network: Network, name: str, stretch: int) -> Network:

@@ -11,7 +11,7 @@ from dscim.errors import UserError
 from dscim.gateware.layout import PARAMETER_WORDS, ceil_div, tensor_words
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.cycles import add_cycles, best_sharing, pool_cycles, product_cycles
+from dscim.host.compile.cycles import add_cycles, best_packing, pool_cycles, product_cycles
 from dscim.host.compile.packing import window_rows
 from dscim.host.compile.products import depthwise_tiles
 from dscim.host.compile.strips import strips
@@ -79,7 +79,7 @@ def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
 def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
     """Rows of the weight memory that a layer's packed weights take."""
     if not layer.depthwise:
-        rows = window_rows(layer, best_sharing(spec, layer), spec.macro.or_width)
+        rows = window_rows(layer, best_packing(spec, layer), spec.macro.or_width)
         return rows * ceil_div(channels(spec, layer), spec.macro.columns)
     return sum(
         layer.depth * len(tile) * ceil_div(len(tile), spec.macro.columns)
@@ -89,7 +89,7 @@ def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
 
 def channels(spec: SocSpec, layer: LayerSpec) -> int:
     """Output channels of which the device holds parameters: those of all pixels of a window."""
-    return layer.outputs * best_sharing(spec, layer).pixels
+    return layer.outputs * best_packing(spec, layer).pixels
 
 
 def _whole(spec: SocSpec, kind: Kind, layer: LayerSpec) -> int:

@@ -8,8 +8,8 @@ from importlib import resources
 from typing import Any
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, default_macro
-from dscim.host.compile.cycles import best_sharing, product_cycles
-from dscim.host.compile.packing import shared
+from dscim.host.compile.cycles import best_packing, product_cycles
+from dscim.host.compile.packing import packed_layer
 from dscim.host.network import Network, load
 from dscim.host.research.calibrate.lengths import cycles
 from dscim.host.research.studies.study import Cell, Column, Published, Row, Rows, Study
@@ -68,7 +68,7 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     layers = [layer for _, layer in network.layers(spec)]
     short = ProductSpec(16, 16)
     asked = sum(
-        cycles(dataclasses.replace(shared(layer, best_sharing(device, layer)), product=short))
+        cycles(dataclasses.replace(packed_layer(layer, best_packing(device, layer)), product=short))
         for layer in layers
     ) // default_macro(short.or_width, short.sequence).cycles(short)
     found = {"engine_cycles": sum(product_cycles(device, layer) for layer in layers)}

@@ -31,7 +31,7 @@ class Packing:
     @property
     def windows(self) -> int:
         """Windows of the layer that a window of the macro holds."""
-        return self.pixels if self.apart else 1
+        return self.pixels if self.stacked else 1
 
 
 UNPACKED = Packing()

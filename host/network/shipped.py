@@ -1,13 +1,20 @@
-"""What ships with the package: trained networks and labelled images."""
+"""What ships with the package: trained networks and labelled images.
+
+`fashion-images.npz` holds the first 256 images of Fashion-MNIST's test set: images uint8
+(256, 28, 28), pixels 0..255, and labels uint8 (256,). A network's input is the pixel less 128.
+"""
 
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from dscim.errors import UserError
+from dscim.files import save_bytes
 from dscim.host.network import Network, load
-from dscim.host.network.test_images import as_integers
+from dscim.host.network.archive import zip_arrays
+from dscim.host.network.datasets import Dataset
 
 TUNED = "fashion-resnet8.npz"
 """A residual network for Fashion-MNIST, fine-tuned for ds-cim1 at L = 256."""
@@ -17,6 +24,9 @@ EXACT = "fashion-resnet8-int8.npz"
 
 IMAGES = "fashion-images.npz"
 FILES = (TUNED, EXACT, IMAGES)
+
+COUNT = 256
+"""Images that ship."""
 
 
 def shipped_network(name: str) -> Network:
@@ -28,7 +38,7 @@ def shipped_network(name: str) -> Network:
 def shipped_images(count: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
     """The first `count` images (N, 28, 28, 1) int8, the network's input, and labels (N,).
 
-    UserError when there are not so many.
+    UserError when there are fewer.
     """
     with resources.as_file(resources.files("dscim.host") / "data" / IMAGES) as path:
         try:
@@ -42,3 +52,17 @@ def shipped_images(count: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int
     if not 1 <= count <= len(images):
         raise UserError(f"{count} images are outside 1..{len(images)}, which ship with dscim.")
     return as_integers(images[:count]), labels[:count].astype(np.int64)
+
+
+def as_integers(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+    """Pixels uint8 (N, 28, 28) as a network's input, int8 (N, 28, 28, 1)."""
+    return (images ^ np.uint8(128)).view(np.int8)[..., None]
+
+
+def write_images(data: Dataset, path: Path) -> None:
+    """Writes the file of images that ships, from Fashion-MNIST; equal data give equal bytes."""
+    arrays = {
+        "images": data.test_images[:COUNT, :, :, 0],
+        "labels": data.test_labels[:COUNT].astype(np.uint8),
+    }
+    save_bytes(path, zip_arrays(arrays), parents=True)

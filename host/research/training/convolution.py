@@ -10,7 +10,7 @@ from dscim.host.network import Conv, Depthwise, Node
 from dscim.host.network.scaling import quantise_multiplier
 from dscim.host.network.weighted import stretched
 from dscim.host.research.training.integers import straight
-from dscim.host.research.training.product import Pair, Product, Window
+from dscim.host.research.training.product import ConvShape, Pair, Product
 from dscim.host.research.training.step import Bounds, Padding, Signal, Step
 
 
@@ -45,13 +45,13 @@ class ConvStep(Step):
         self.register_buffer("size", torch.ones(outputs))
         self.padding, self.activation_shift, self.stretch = padding, 0, 1
         _, channels, height, width = weight.shape
-        self.window = Window((height, width), stride, channels * groups, groups)
+        self.shape = ConvShape((height, width), stride, channels * groups, groups)
         self.adopt(weight, bias)
         self.use(ProductSpec(exact=True))
 
     def use(self, spec: ProductSpec) -> None:
         """Compute by `spec` from now on, with this layer's activation shift and stretch."""
-        self.product = Product(stretched(spec, self.activation_shift, self.stretch), self.window)
+        self.product = Product(stretched(spec, self.activation_shift, self.stretch), self.shape)
 
     @torch.no_grad()
     def hold(self, weights: Tensor, unit: Tensor) -> None:
@@ -77,7 +77,7 @@ class ConvStep(Step):
 
     def real(self, *inputs: Tensor) -> Tensor:
         """The convolution in real numbers."""
-        y = self.window.convolve(self._padded(inputs[0]), self.real_weight())
+        y = self.shape.convolve(self._padded(inputs[0]), self.real_weight())
         return self.active(y + self.bias[:, None, None])
 
     def integers(self) -> tuple[Tensor, Tensor]:
@@ -105,15 +105,15 @@ class ConvStep(Step):
 
     def export(self, inputs: list[Signal]) -> Node:
         """The node, with the very integers of the forward pass."""
-        kind = Depthwise if self.window.groups > 1 else Conv
+        kind = Depthwise if self.shape.groups > 1 else Conv
         return kind(
             self.name,
             self.inputs,
             output_scale=self.scale,
             **self._scaling(inputs[0].scale),
-            weights=self.window.weights(self.integers()[0]),
+            weights=self.shape.weights(self.integers()[0]),
             input_zero=inputs[0].zero,
-            stride=self.window.stride,
+            stride=self.shape.stride,
             padding=self.padding,
             activation_shift=self.activation_shift,
             stretch=self.stretch,

@@ -23,7 +23,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Window:
+class ConvShape:
     """The shape of a convolution without padding, on inputs of `channels`.
 
     kernel, stride: (y, x). groups: 1, or `channels` where each channel is convolved alone.
@@ -83,9 +83,9 @@ class Window:
 class Product:
     """The product of one arithmetic for the windows of one convolution."""
 
-    def __init__(self, spec: ProductSpec, window: Window) -> None:
+    def __init__(self, spec: ProductSpec, shape: ConvShape) -> None:
         """spec: with the activation shift and the stream length of this layer."""
-        self.spec, self.window = spec, window
+        self.spec, self.shape = spec, shape
         values, written = weight_levels(spec)
         self._values, self._written = torch.from_numpy(values), torch.from_numpy(written).float()
         self._middles = (self._values[1:] + self._values[:-1]) / 2
@@ -113,8 +113,8 @@ class Product:
         outputs = len(written)
         none = np.zeros(outputs, np.int32)
         ready = prepare(
-            self.window.layer(images, outputs, zero, self.spec),
-            self.window.weights(written),
+            self.shape.layer(images, outputs, zero, self.spec),
+            self.shape.weights(written),
             none,
             none,
             none,
@@ -129,13 +129,13 @@ class Product:
         """
         images = _as_images(x, zero)
         layer = replace(
-            self.window.layer(images, len(written), zero, self.spec),
+            self.shape.layer(images, len(written), zero, self.spec),
             output_zero=fields["output_zero"],
             clamp=fields["clamp"],
         )
         ready = prepare(
             layer,
-            self.window.weights(written),
+            self.shape.weights(written),
             fields["bias"],
             fields["multiplier"],
             fields["shift"],
@@ -159,7 +159,7 @@ class _Product(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         spec, zero, images = context.product.spec, context.zero, context.images
         meant = _looked_up(activation_values(spec, zero), images)
-        of_x, of_w = context.product.window.gradients(
+        of_x, of_w = context.product.shape.gradients(
             gradient, meant, *context.saved_tensors, context.needs_input_grad[:2]
         )
         if spec.activation_shift and of_x is not None:  # where it saturates, nothing passes

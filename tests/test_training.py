@@ -18,14 +18,14 @@ from dscim.host.network import (  # noqa: E402
     run,
     save,
 )
-from dscim.host.network.test_images import as_integers  # noqa: E402
+from dscim.host.network.shipped import as_integers  # noqa: E402
 from dscim.host.research.training import checkpoint, evaluation, floating, inputs, integers, loop  # noqa: E402
 from dscim.host.research.training.average import Average  # noqa: E402
 from dscim.host.research.training.calibrate import calibrate  # noqa: E402
 from dscim.host.research.training.command import main  # noqa: E402
 from dscim.host.research.training.experiment import experiment  # noqa: E402
 from dscim.host.research.training.model import RESNET8, ResidualNet  # noqa: E402
-from dscim.host.research.training.product import Product, Window  # noqa: E402
+from dscim.host.research.training.product import ConvShape, Product  # noqa: E402
 from dscim.host.research.training.quantised import QuantisedNet  # noqa: E402
 from dscim.host.research.training.recipe import Recipe  # noqa: E402
 from dscim.host.research.training.trace import trace  # noqa: E402
@@ -73,7 +73,7 @@ def test_product_is_the_references(spec, signed):
     """Windows of 3 x 2 over 5 channels, activations and weights of all values."""
     x, zero = operands(spec, 5, signed)
     w = some_weights(spec, 6, 5, 3, 2)
-    got = sums(Product(spec, Window((3, 2), (1, 1), 5)), x, w, zero)
+    got = sums(Product(spec, ConvShape((3, 2), (1, 1), 5)), x, w, zero)
     columns = w.transpose(0, 2, 3, 1).reshape(6, -1).T.astype(np.int8)
     for i, j in np.ndindex(2, 3):
         window = x[:, :, i : i + 3, j : j + 2].transpose(0, 2, 3, 1).reshape(2, -1)
@@ -86,7 +86,7 @@ def test_depthwise_product_is_the_references(spec):
     """Windows of 3 x 3 over 17 channels, more than a tile has, two outputs a channel, stride 2."""
     x, zero = operands(spec, 17, True)
     w = some_weights(spec, 34, 1, 3, 3)
-    got = sums(Product(spec, Window((3, 3), (2, 2), 17, 17)), x, w, zero)
+    got = sums(Product(spec, ConvShape((3, 3), (2, 2), 17, 17)), x, w, zero)
     layer = LayerSpec(
         (5, 5, 17), 34, (3, 3), (2, 2), ((0, 0), (0, 0)), zero, 0, (-128, 127), spec, depthwise=True
     )
@@ -100,7 +100,7 @@ def test_depthwise_product_is_the_references(spec):
 @pytest.mark.parametrize("spec", [*POINTS, *OTHERS[:3], OTHERS[-1]])
 def test_operands_stand_for_what_they_count_alone(spec):
     """A lone operand against the greatest other one counts its own level, in product units."""
-    form, top = Product(spec, Window((1, 1), (1, 1), 1)), np.array([[127]], np.int8)
+    form, top = Product(spec, ConvShape((1, 1), (1, 1), 1)), np.array([[127]], np.int8)
     whole = 127 if spec.exact else 128  # what the greatest weight stands for
     for zero in (-128, -28):
         x = np.arange(-128, 128, dtype=np.int8)
@@ -124,13 +124,13 @@ def test_the_gradient_is_that_of_the_plain_product(spec, groups):
     generator = torch.Generator().manual_seed(5)
     x = torch.randint(-30, 226, (2, 4, 6, 6), generator=generator).float().requires_grad_()
     w = torch.randint(-127, 128, (8, 4 // groups, 3, 3), generator=generator).float()
-    form = Product(spec, Window((3, 3), (1, 1), 4, groups))
+    form = Product(spec, ConvShape((3, 3), (1, 1), 4, groups))
     values = form.nearest(w)[1].requires_grad_()
     weight = torch.randn(2, 8, 4, 4, generator=generator)
     (form.sums(x, w, values, -98) * weight).sum().backward()
     stand = form.activations(x.detach(), -98).requires_grad_()
     again = values.detach().clone().requires_grad_()
-    (form.window.convolve(stand, again) * weight).sum().backward()
+    (form.shape.convolve(stand, again) * weight).sum().backward()
     inside = x.detach().abs() <= 255 >> spec.activation_shift
     torch.testing.assert_close(values.grad, again.grad)
     torch.testing.assert_close(x.grad, stand.grad * inside)

@@ -32,7 +32,7 @@ from dscim.gateware.specs import VARIANTS, ProductSpec
 from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 from dscim.host.network.datasets import Dataset
 from dscim.host.network.datasets.pixels import Input
-from dscim.host.network.test_images import COUNT
+from dscim.host.network.shipped import COUNT
 
 BASE = "int8"
 """Ends the name of the network that is quantised only; each other one is tuned for its own."""

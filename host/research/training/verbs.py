@@ -7,8 +7,8 @@ import torch
 
 from dscim.files import save_array
 from dscim.host.network import Evaluator, datasets, file_hash, predictions, save
-from dscim.host.network import test_images as images
 from dscim.host.network.datasets import Dataset
+from dscim.host.network.shipped import write_images
 from dscim.host.research.training import evaluation, floating, pytorch
 from dscim.host.research.training.checkpoint import provenance
 from dscim.host.research.training.experiment import Experiment, experiment
@@ -59,7 +59,7 @@ def run_export(options: argparse.Namespace) -> int:
     )
     save(network, options.folder / f"{options.name}.npz")
     if what.name == "fashion-resnet8":
-        images.write(data, options.folder / "fashion-images.npz")
+        write_images(data, options.folder / "fashion-images.npz")
     print(f"{options.folder / options.name}.npz written")
     return 0
 

@@ -191,8 +191,8 @@ def test_any_damage_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda n: n[:1] + n[1:2] * 2 + n[2:], "name 'b' is empty or taken"),
-        (lambda n: n[1:], "takes 'a', which no earlier node is"),
+        (lambda n: n[:1] + n[1:2] * 2 + n[2:], "name 'b' is empty or not unique"),
+        (lambda n: n[1:], "reads 'a', which no earlier node has"),
         (
             lambda n: (*n[:2], dataclasses.replace(n[2], inputs=("a",)), *n[3:]),
             "has 1 inputs, not 2",

@@ -1,9 +1,10 @@
-"""The engine's cycle model: what `cycles_busy` counts for a layer, from its sizes alone.
+"""The engine's cycle model: what `cycles_busy` counts for a layer, from its sizes only.
 
-A layer is descriptors; a descriptor is column tiles, strips of pixels and row tiles, in the order
-of `dscim.gateware.engine`. A row tile loads its weights, waits for its first window, and then
-gives a product every so many cycles as the slowest of macro, fetch and drain takes. What the link
-does is not in it. `tests/test_prune_cycles.py` holds it against the simulator's counters.
+A layer takes one or more descriptors; a descriptor consists of column tiles, strips of pixels and
+row tiles, in the order of `dscim.gateware.engine`. A row tile loads its weights, waits for its
+first window, and then yields products at the rate of the slowest of macro, fetch and drain. The
+link is not part of the model. `tests/test_prune_cycles.py` compares it with the simulator's
+counters.
 """
 
 from collections.abc import Iterator
@@ -20,31 +21,34 @@ from dscim.host.compile.packing import Packing, packed_layer, packings, stacked_
 from dscim.host.compile.products import column_groups, depthwise_outputs, depthwise_tiles
 
 DESCRIPTOR = 52
-"""Cycles around a descriptor's row tiles: it is read and judged, the last outputs are written."""
+"""Cycles around a descriptor's row tiles: to read and check it, to write the last outputs."""
 
 ADDITION = 12
-"""Cycles more until the last outputs of an addition are written."""
+"""Additional cycles until the last outputs of an addition are written."""
 
 FETCH = 9
-"""Cycles from a row tile's start to its first product, less its beats and the macro's stages."""
+"""Cycles from a row tile's start to its first product, without its beats and the macro's stages."""
 
 TRANSPOSE = 2
-"""Cycles that turning a window adds, beside its beats out."""
+"""Cycles that transposing a window adds to its beats."""
 
 ADD_FETCH, POOL_FETCH = 3, 4
-"""Cycles to the first output of an add and of a pool, less their beats."""
+"""Cycles to the first output of an add and of a pool, without their beats."""
 
 DIVISION = 9
-"""Cycles of a mean's division."""
+"""Cycles of the division of an average."""
 
-LEAST_PERIOD = 2
-"""Cycles in which the accumulator takes a product."""
+MIN_PERIOD = 2
+"""Cycles that the accumulator takes per product."""
 
 
 @dataclass(frozen=True)
 class RowTile:
-    """rows: of weights. beats: cycles to fetch a window. period: cycles between windows that the
-    fetch allows. first: cycles that the first window takes on its way."""
+    """The timing of a row tile.
+
+    rows: of weights. beats: cycles to fetch a window. period: least cycles between windows for the
+    fetch. first: additional cycles of the first window.
+    """
 
     rows: int
     beats: int
@@ -53,24 +57,24 @@ class RowTile:
 
 
 def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
-    """Busy cycles of a convolution, depthwise or not, or a fully connected layer, an image.
+    """Busy cycles per image of a convolution, depthwise or not, or a fully connected layer.
 
-    residual: its outputs are added to a tensor, whose words are read before the windows'; where
+    residual: its outputs are added to a tensor, whose words are read before the windows'; if
     windows take longer to fetch than to multiply, the cycles are then an estimate. The whole layer
-    is in the device's memories, but for weights in column groups. UserError where not even one
-    column tile's weights fit.
+    is in the device's memories, except that weights may come in column groups. UserError if not
+    even one column tile's weights fit.
     """
     return _cycles(spec, layer, best_packing(spec, layer), residual)
 
 
 @lru_cache(maxsize=4096)
 def best_packing(spec: SocSpec, layer: LayerSpec) -> Packing:
-    """Of `choices` the one by which the layer takes the fewest cycles."""
+    """The packing among `packings` with which the layer takes the fewest cycles."""
     return min(packings(spec, layer), key=lambda packing: _cycles(spec, layer, packing))
 
 
 def _cycles(spec: SocSpec, layer: LayerSpec, packing: Packing, residual: bool = False) -> int:
-    """Busy cycles where windows are shared so."""
+    """Busy cycles with this packing."""
     layer = packed_layer(layer, packing)
     macro = spec.macros[spec.macro_for(layer.product)]
     made = [
@@ -86,8 +90,10 @@ def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
 
 
 def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
-    """Busy cycles of a pool with the window of `layer`, depthwise: the greatest, the sum, or,
-    where it `averages`, the mean by division."""
+    """Busy cycles of a pool with the window of `layer`, depthwise.
+
+    averages: it divides each window's sum by its positions.
+    """
     taps = layer.kernel[0] * layer.kernel[1] + (DIVISION if averages else 0)
     return _vector(spec, layer, taps + 1, taps + POOL_FETCH)
 
@@ -95,8 +101,10 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
 def _descriptors(
     spec: SocSpec, layer: LayerSpec, windows: int
 ) -> Iterator[tuple[tuple[RowTile, ...], range]]:
-    """Row tiles and output channels of each descriptor of a layer, so many of whose windows stand
-    one behind the other in a row tile."""
+    """Row tiles and output channels of each descriptor of a layer.
+
+    windows: of the layer that are stacked in a row tile.
+    """
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.depthwise:
         for channels in depthwise_tiles(spec, layer):
@@ -111,7 +119,7 @@ def _descriptors(
     groups = column_groups(layer.depth, layer.outputs, spec)
     if not groups:
         raise UserError(
-            f"a layer of {layer.depth} inputs a product does not fit the device's "
+            f"a layer of {layer.depth} inputs per product does not fit the device's "
             f"{spec.weight_rows} rows of weight memory; build a device with more."
         )
     tiles = _straight(0, layer.input[2], taps, spec.macro.rows)
@@ -125,10 +133,10 @@ def _descriptors(
 
 @lru_cache(maxsize=4096)
 def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, ...]:
-    """The row tiles of windows in the order in which they lie: `inputs` channels of each tap.
+    """The row tiles of windows in memory order: `inputs` channels of each tap.
 
-    A beat ends with a word, with a pixel's channels, with the tile. first: the first channel's
-    place in its word.
+    A beat ends at the end of a word, of a pixel's channels or of the tile. first: the first
+    channel's place in its word.
     """
     row = np.arange(inputs * taps)
     word = row // inputs * inputs + (first + row % inputs) // WORD_BYTES
@@ -143,9 +151,9 @@ def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, .
 
 @lru_cache(maxsize=4096)
 def _turned(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
-    """The one row tile of windows that are turned to channel after channel.
+    """The only row tile of windows that are transposed to channel order.
 
-    With an odd number of taps the channels of a beat are stored at once, else 4, 2 or 1.
+    With an odd number of taps all channels of a beat are stored at once, otherwise 4, 2 or 1.
     """
     divisor = min(WORD_BYTES, taps & -taps)
     channel = first + np.arange(inputs)
@@ -176,7 +184,7 @@ def _descriptor(
                 clock.row_tile(
                     fetch + tile.rows + tile.beats + tile.first,
                     pixels,
-                    max(product, tile.period + words, LEAST_PERIOD),
+                    max(product, tile.period + words, MIN_PERIOD),
                     drain if final else 0,
                 )
     last = (len(outputs) - 1) % spec.macro.columns + 1
@@ -188,7 +196,7 @@ def _descriptor(
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
-    """Busy cycles of an add or a pool: eight channels a column tile, one row tile."""
+    """Busy cycles of an add or a pool: eight channels per column tile, one row tile."""
     clock, drain = _Clock(), 0
     for channels in _cut(layer.outputs, min(WORD_BYTES, spec.macro.columns)):
         drain = ceil_div(channels, spec.requant_lanes)
@@ -198,16 +206,16 @@ def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
 
 
 class _Clock:
-    """The cycle in which a descriptor's work stands: `now`."""
+    """Counts the cycles of a descriptor: `now`."""
 
     def __init__(self) -> None:
         self.now, self._drained = DESCRIPTOR, 0
 
     def row_tile(self, first: int, pixels: int, period: int, drain: int) -> None:
-        """A row tile: a first result after `first` cycles, the others each after `period`.
+        """A row tile: the first result after `first` cycles, then one every `period`.
 
-        drain: cycles for each result in the requantiser, 0 where the sums stay. It may still be
-        at work on the results of the tile before.
+        drain: cycles for each result in the requantiser, 0 if the sums stay in the accumulator. The
+        requantiser may still be busy with the results of the previous tile.
         """
         begun, others = self.now, (pixels - 1) * max(period, drain)
         self.now += first + others
@@ -217,13 +225,13 @@ class _Clock:
 
 
 def _cut(size: int, step: int) -> Iterator[int]:
-    """`size` in parts of `step`, the last one smaller."""
+    """`size` in parts of `step`; the last one may be smaller."""
     for start in range(0, size, step):
         yield min(step, size - start)
 
 
 def _stages(macro: MacroSpec) -> int:
-    """Cycles from the issue of a product's last step to its counts' end in the column counters."""
+    """Cycles from the issue of a product's last step until the column counters are final."""
     if macro.form == "array":
         return 1
     return 4 if macro.form == "selected" and macro.lanes > 1 else 2

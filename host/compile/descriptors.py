@@ -27,8 +27,8 @@ class Bases:
     input, output, second: first words in the activation memory; second: an add's second input,
                 or a residual.
     weights:    first row in the weight memory.
-    parameters: the place of the parameters of the first channel that is written; equal to that
-                channel modulo 8, so that a layer's parameters lie from a multiple of 8 on.
+    parameters: index of the parameters of the first channel that is written; it equals that
+                channel modulo 8, so that a layer's parameters begin at a multiple of 8.
     """
 
     input: int = 0
@@ -39,10 +39,9 @@ class Bases:
 
 
 def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
-    """The descriptor of a node without weights, as FIELDS has it, on inputs of `shape`.
+    """The descriptor of a node without weights on inputs of `shape`.
 
-    Raises UserError for a kind that has no such descriptor, and for an add that widens beyond
-    32 bits.
+    Raises UserError for a kind without an entry in FIELDS, and for an add that exceeds 32 bits.
     """
     make = FIELDS[type(node)]
     if make is None:
@@ -68,7 +67,7 @@ def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
 
 
 def _add(node: Add, shape: Shape, bases: Bases) -> Fields:
-    """A sum has a zero point and a clamp of its own; those of a product are unused."""
+    """A sum has a zero point and a clamp of its own; those of products are unused."""
     return {
         "operation": int(Operation.ADD),
         "kernel_width": 2,
@@ -104,7 +103,7 @@ def _mean(node: Mean, shape: Shape, bases: Bases) -> Fields:
 
 
 def _requantise(node: Requantise, shape: Shape, bases: Bases) -> Fields:
-    """The greatest of a single value, scaled."""
+    """The maximum of a single value, scaled."""
     return _scaling(
         Operation.MAX_POOL, node.input_zero, node.multiplier, node.shift, node.single_rounding
     )
@@ -129,9 +128,9 @@ None: a product, whose fields `dscim.host.compile.products` makes, or a node tha
 
 
 def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
-    """The integers of an add whose inputs `order[0]` and `order[1]` are the first and second.
+    """The integers of an add; order: which of its inputs are the first and the second operand.
 
-    Raises UserError for one that widens beyond 32 bits.
+    Raises UserError if the inputs are widened beyond 32 bits.
     """
     widest = node.left_shift + max(0, *node.shifts[:2])
     if widest > descriptor.MOST_WIDENING:
@@ -157,9 +156,9 @@ def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
 
 
 def residual_fields(node: Add, product: str, base: int) -> Fields:
-    """What makes of a product's descriptor one whose outputs are added to a residual.
+    """The fields that add a residual to the outputs of a product's descriptor.
 
-    node: the add, one of whose inputs is the product of this name; its other input lies at word
+    node: the add, one of whose inputs is the node named `product`; the other input lies at word
     `base`. Raises UserError as `vector_fields`.
     """
     first = node.inputs.index(product)
@@ -179,7 +178,7 @@ def _scaling(
 
 
 def tensor_fields(shape: Shape, output: Shape, bases: Bases) -> Fields:
-    """Sizes and bases; everything else zero."""
+    """All fields, with the sizes and bases of the tensors; everything else is 0."""
     return dict.fromkeys(descriptor.BY_NAME, 0) | {
         "input_height": shape[0],
         "input_width": shape[1],

@@ -1,4 +1,4 @@
-"""From a node to commands: descriptors with the weights and parameters that they need."""
+"""From nodes to commands: descriptors with their weights and parameters. LOWERINGS lists how."""
 
 import dataclasses
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from dscim.host.network.weighted import Weighted
 
 
 class Lowering:
-    """Makes commands for one device and arithmetic; arrays are packed once for all strips."""
+    """Makes commands for one device and arithmetic. Arrays are packed once for all strips."""
 
     def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
         self.arithmetic, self.spec = arithmetic, spec
@@ -41,10 +41,10 @@ class Lowering:
     def commands(
         self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
     ) -> list[Command]:
-        """What computes `node` from an input of `shape`, all tensors in the activation memory.
+        """The commands of `node` on inputs of `shape`, all tensors in the activation memory.
 
-        bases: of the tensors. add: then of a Conv or Depthwise, its sum with the tensor at
-        `bases.second`. Raises UserError or SpecError for what the device cannot do.
+        bases: of the tensors. add: for a Conv or Depthwise, the addition of the tensor at
+        `bases.second` to its output. Raises UserError or SpecError if the device cannot do it.
         """
         lower = LOWERINGS[type(node)]
         if lower is None:
@@ -73,7 +73,7 @@ class Lowering:
         return made
 
     def _columns(self, node: Conv, layer: LayerSpec, packing: Packing) -> "_Columns":
-        """The node's columns for all pixels of a window."""
+        """The node's columns for all pixels that a window holds."""
         key = id(node.weights), id(node.bias), packing
         if key not in self._matrices:
             matrix = packed_matrix(node.weights, layer, packing, self.spec.macro.or_width)
@@ -145,7 +145,7 @@ class _Columns:
     shift: npt.NDArray[np.int32]
 
     def part(self, outputs: range) -> "_Columns":
-        """Those of some outputs."""
+        """The columns of some outputs."""
         chosen = slice(outputs.start, outputs.stop)
         return _Columns(
             self.matrix[:, chosen], self.bias[chosen], self.multiplier[chosen], self.shift[chosen]

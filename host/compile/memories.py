@@ -1,4 +1,4 @@
-"""What is in the device's memories at once: tensors, and the numbers of commands."""
+"""What is in the device's memories at the same time: tensors, weights, parameters, descriptors."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +14,9 @@ from dscim.host.compile.program import Arrays, Command, Load
 
 @dataclass
 class Segment:
-    """What is loaded together; it grows command by command until a memory is full.
+    """The weights, parameters and descriptors that are loaded together.
 
-    Weights that several commands share are held once.
+    It grows command by command until a memory is full. Shared weights are stored once.
     """
 
     spec: SocSpec
@@ -26,7 +26,7 @@ class Segment:
     _places: dict[Arrays, tuple[int, int]] = field(default_factory=dict)
 
     def place(self, command: Command) -> int | None:
-        """The place of the command's descriptor, now in the segment; None when it does not fit."""
+        """Adds the command and returns the index of its descriptor, or None if it does not fit."""
         held = self._place_arrays(command.arrays, command.fields["parameter_base"])
         if held is None or len(self.descriptors) >= self.spec.descriptors:
             return None
@@ -36,7 +36,7 @@ class Segment:
         return len(self.descriptors) - 1
 
     def load(self) -> Load:
-        """The action that brings the segment into the device."""
+        """The action that loads the segment into the device."""
         return Load(
             *(
                 np.concatenate(parts) if parts else np.zeros(0, np.uint32)
@@ -45,9 +45,9 @@ class Segment:
         )
 
     def _place_arrays(self, arrays: Arrays | None, modulo: int) -> tuple[int, int] | None:
-        """(weight_base, parameter_base) of the arrays; None when they do not fit.
+        """(weight_base, parameter_base) of the arrays, or None if they do not fit.
 
-        modulo: what the parameter base is equal to, modulo 8.
+        modulo: the parameter base modulo 8.
         """
         if arrays is None:
             return 0, 0
@@ -69,15 +69,15 @@ class Segment:
 
 
 class Space:
-    """The activation memory: hands out runs of words, lowest first, and takes them back."""
+    """An allocator for the activation memory; it takes the lowest address that fits."""
 
     def __init__(self, words: int) -> None:
-        """words: all there are, from address 0."""
+        """words: the size of the memory."""
         self.words = words
         self._taken: dict[int, int] = {}
 
     def take(self, words: int) -> int | None:
-        """The address of a run of `words` words that is now taken; None when there is none."""
+        """Allocates `words` words and returns their address, or None if there is no room."""
         base = 0
         for start in sorted(self._taken):
             if start - base >= words:
@@ -89,5 +89,5 @@ class Space:
         return base
 
     def release(self, base: int) -> None:
-        """Gives back the run that begins at `base`."""
+        """Frees the words that were allocated at `base`."""
         del self._taken[base]

@@ -1,13 +1,13 @@
-"""Several pixels of an output row by one window: more of the macro's columns work, same bits.
+"""Packing several pixels of an output row into one window: more columns work, with the same bits.
 
-The weights of each pixel stand in columns of its own, with zeros where it does not look. A row's
-region is its place modulo G (contract, section 2), and a weight of zero never fires in the signed
-mode split; so wherever a pixel's weights keep their places modulo G, every count is what it was.
+Each pixel's weights have their own columns, with zeros in the rows that the pixel does not read. A
+row's region is its position modulo G (contract, section 2), and a weight of zero never fires in the
+signed mode split. So as long as a pixel's weights keep their positions modulo G, no count changes.
 
-Pixels side by side read windows that overlap. Where each tap takes a whole number of OR groups,
-one window over all of them is an ordinary convolution, whose output lies in memory as the pixels'
-own would. Where not, the window holds the pixels' own windows, each from a whole OR group on
-(`windows_log2` of the descriptor), in one row tile.
+Adjacent pixels read windows that overlap. If each tap takes a whole number of OR groups, one window
+over all of them is an ordinary convolution, whose output has the same layout in memory. Otherwise
+the pixels' own windows are stacked in one row tile, each beginning at a whole OR group
+(`windows_log2` of the descriptor).
 """
 
 import dataclasses
@@ -23,25 +23,28 @@ from dscim.gateware.specs.soc import WORD_BYTES
 
 @dataclasses.dataclass(frozen=True)
 class Packing:
-    """How a window is shared: by so many `pixels`, which it holds `apart` or overlapping."""
+    """The number of pixels in a window.
+
+    stacked: each pixel's window in rows of its own; otherwise the windows overlap.
+    """
 
     pixels: int = 1
     stacked: bool = False
 
     @property
     def windows(self) -> int:
-        """Windows of the layer that a window of the macro holds."""
+        """Windows of the layer that are stacked in a window of the macro."""
         return self.pixels if self.stacked else 1
 
 
 UNPACKED = Packing()
-"""A window a pixel."""
+"""One pixel per window."""
 
 
 def packed_layer(layer: LayerSpec, packing: Packing) -> LayerSpec:
     """The layer whose outputs are those of all pixels of a window; its output has the same words.
 
-    Its kernel is over all of them, or that of one where they are apart.
+    Its kernel covers all pixels, or one pixel if their windows are stacked.
     """
     down, across = layer.stride
     return dataclasses.replace(
@@ -55,7 +58,7 @@ def packed_layer(layer: LayerSpec, packing: Packing) -> LayerSpec:
 def packed_matrix(
     weights: npt.NDArray[np.int8], layer: LayerSpec, packing: Packing, group: int
 ) -> npt.NDArray[np.int8]:
-    """(rows, pixels*N), pixel after pixel, for weights (N, KH, KW, C) of `layer`.
+    """The weights (N, KH, KW, C) of `layer` as a matrix (rows, pixels*N), pixel by pixel.
 
     group: rows of an OR group.
     """
@@ -76,7 +79,7 @@ def packed_matrix(
 
 
 def packings(spec: SocSpec, layer: LayerSpec) -> Iterator[Packing]:
-    """UNPACKED, and those with the same bits that the device has columns and rows for."""
+    """UNPACKED, and all packings that keep the bits and fit the device's columns and rows."""
     yield UNPACKED
     split = layer.product.exact or layer.product.signed == "split"
     if layer.depthwise or not split or layer.outputs % WORD_BYTES:
@@ -93,12 +96,12 @@ def packings(spec: SocSpec, layer: LayerSpec) -> Iterator[Packing]:
 
 
 def stacked_rows(depth: int, windows: int, group: int) -> int:
-    """Rows of so many windows of `depth` rows, each from a whole OR group of `group` on."""
+    """Rows of stacked windows of `depth` rows, each beginning at a multiple of `group`."""
     return (windows - 1) * _whole(depth, group) + depth
 
 
 def window_rows(layer: LayerSpec, packing: Packing, group: int) -> int:
-    """Rows of a shared window of `layer`."""
+    """Rows of a packed window of `layer`."""
     return stacked_rows(packed_layer(layer, packing).depth, packing.windows, group)
 
 

@@ -1,4 +1,4 @@
-"""The integers of a layer, checked before they reach a device."""
+"""The integers of a layer, checked before they are sent to a device."""
 
 import dataclasses
 
@@ -17,8 +17,8 @@ class LayerParameters:
     weights:    (outputs, KH, KW, C) int8, OHWI.
     bias:       (outputs,) int32, in product units.
     multiplier: (outputs,) int32, Q31, not negative.
-    shift:      (outputs,) int32, -31..30, left when positive; a left shift must leave the
-                greatest possible sum within 32 bits.
+    shift:      (outputs,) int32, -31..30, positive = left; a left shift must keep the greatest
+                possible sum within 32 bits.
     Raises UserError for anything else.
     """
 
@@ -43,7 +43,7 @@ class LayerParameters:
         if (self.multiplier < 0).any():
             raise UserError(
                 f"A multiplier of {self.multiplier.min()} is negative; Q31 "
-                "multipliers are 0 to 2147483647."
+                "multipliers range from 0 to 2147483647."
             )
         self._check_shift()
 
@@ -59,5 +59,5 @@ class LayerParameters:
         if wraps.any():
             raise UserError(
                 f"A left shift of {self.shift[wraps][0]} could carry sums of {depth} "
-                "products out of 32 bits; use a smaller multiplier's scale."
+                "products out of 32 bits; use a smaller scale."
             )

@@ -1,4 +1,4 @@
-"""Planning: where each tensor lies and what the device does, node after node."""
+"""Planning: where each tensor lies and what the device does, node by node."""
 
 from collections import Counter
 
@@ -28,10 +28,10 @@ from dscim.host.network import INPUT, Add, Conv, Network, Node, Weighted
 def plan(
     network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: bool = False
 ) -> Program:
-    """What a device of `spec` does with an image of `network` by `arithmetic`.
+    """What a device of `spec` does with an image of `network` in `arithmetic`.
 
-    watched: the output of every node is read, not that of the last alone.
-    Raises UserError or SpecError for what no splitting makes possible.
+    watched: the output of every node is read, not only that of the last one.
+    Raises UserError or SpecError if the network cannot run even when it is split.
     """
     planner = _Planner(network, arithmetic, spec, watched)
     for place, node in enumerate(network.nodes):
@@ -44,26 +44,26 @@ def plan(
 
 
 def residuals(network: Network) -> dict[str, Add]:
-    """Additions that need no pass of their own: by product, the add that its drain does.
+    """Residual additions that need no pass of their own, by the name of the product.
 
-    The product is the later one of the add's inputs, and nothing else takes its output; so the
-    other input is there when it runs. An add whose sums leave 32 bits is left out: it is refused
-    where it runs.
+    The product's drain does the add. The product is the later of the add's inputs and has no other
+    reader, so the other input exists when it runs. An add whose sums exceed 32 bits is left out; it
+    is refused when it is lowered.
     """
     places = {node.name: place for place, node in enumerate(network.nodes)}
-    takers = Counter(name for node in network.nodes for name in node.inputs)
+    readers = Counter(name for node in network.nodes for name in node.inputs)
     products = {node.name for node in network.nodes_of(Weighted)}
     found = {}
     for add in network.nodes_of(Add):
         last = max(add.inputs, key=lambda name: places.get(name, -1))
         widest = add.left_shift + max(0, *add.shifts[:2])
-        if last in products and takers[last] == 1 and widest <= descriptor.MOST_WIDENING:
+        if last in products and readers[last] == 1 and widest <= descriptor.MOST_WIDENING:
             found[last] = add
     return found
 
 
 class _Planner:
-    """The state between two nodes: what lies where, and the segment that is being filled."""
+    """The state between two nodes: where tensors lie, and the segment that is being filled."""
 
     def __init__(
         self, network: Network, arithmetic: ProductSpec, spec: SocSpec, watched: bool
@@ -97,7 +97,7 @@ class _Planner:
         ):
             self._multiply(conv)
         elif node.name in self.added.values():
-            pass  # its product's drain has done it
+            pass  # done by its product's drain
         elif self._run_added(node):
             pass
         elif self._make_room(node.inputs, (node.name,)):
@@ -108,14 +108,14 @@ class _Planner:
             self._read([node.name])
 
     def forget(self, later: tuple[Node, ...]) -> None:
-        """Releases the tensors that no node of `later` takes."""
+        """Releases the tensors that no node of `later` reads."""
         needed = {name for node in later for name in (node.name, *node.inputs)}
         for name in [name for name in self._on_device if name not in needed]:
             self._space.release(self._on_device.pop(name))
         self._on_host &= needed
 
     def close_segment(self) -> None:
-        """Puts what was gathered before the actions that need it, and begins anew."""
+        """Inserts the segment's load before the actions that need it, and begins a new segment."""
         if self._segment.descriptors:
             stage, place = self._begins
             self.stages[stage].actions.insert(place, self._segment.load())
@@ -124,11 +124,11 @@ class _Planner:
 
     @property
     def _actions(self) -> list[Action]:
-        """Those of the node that is being planned."""
+        """The actions of the node that is being planned."""
         return self.stages[-1].actions
 
     def _make_room(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
-        """Brings the inputs to the device and finds room for the outputs; False: no room."""
+        """Brings the inputs to the device and makes room for the outputs; False if it cannot."""
         if self._place(inputs, outputs):
             return True
         others = [name for name in self._on_device if name not in inputs]
@@ -139,14 +139,14 @@ class _Planner:
         return self._place(inputs, outputs)
 
     def _place(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
-        """As `_make_room` with the room that there is; nothing is changed when it fails."""
+        """As `_make_room`, but without moving other tensors; changes nothing when it fails."""
         new = [name for name in dict.fromkeys((*inputs, *outputs)) if name not in self._on_device]
         taken: dict[str, int] = {}
         for name in new:
             base = self._space.take(tensor_words(self._shapes[name]))
             if base is None:
-                for given in taken.values():
-                    self._space.release(given)
+                for start in taken.values():
+                    self._space.release(start)
                 return False
             taken[name] = base
         for name, base in taken.items():
@@ -162,7 +162,7 @@ class _Planner:
             self._space.release(self._on_device.pop(name))
 
     def _read(self, names: tuple[str, ...] | list[str]) -> None:
-        """Brings copies of tensors to the host, where they are not yet."""
+        """Copies tensors to the host, unless they are there already."""
         for name in dict.fromkeys(names):
             if name not in self._on_host:
                 base = self._on_device[name]
@@ -170,9 +170,9 @@ class _Planner:
                 self._on_host.add(name)
 
     def _run_added(self, node: Node) -> bool:
-        """Runs a product together with the add of its outputs; False: none, or no room for it.
+        """Runs a product together with its residual addition; False if it has none, or no room.
 
-        A product that is watched runs once more by itself.
+        A watched product runs once more without the addition.
         """
         add = self._residuals.get(node.name)
         if add is None:
@@ -204,7 +204,7 @@ class _Planner:
         self._run(node, self._lowering.commands(node, shape, bases))
 
     def _run_strips(self, node: Node) -> None:
-        """Strip by strip from the host and back; all of the activation memory is free."""
+        """Runs strip by strip, from the host and back; all of the activation memory is free."""
         shape = self._shapes[node.inputs[0]]
         parts = strips(node, shape, self._spec.activation_words)
         if not parts:
@@ -228,17 +228,17 @@ class _Planner:
         self._actions.append(Read(node.name, bases.output, part.output.start, part.output.stop))
 
     def _multiply(self, node: Conv) -> None:
-        """A window deeper than the weight memory: products in pieces that the host adds up."""
+        """A window deeper than the weight memory: partial products, which the host adds up."""
         self._evict(list(self._on_device))
         self.close_segment()
         self._actions.append(Multiply(node))
         self._on_host.add(node.name)
         self._begins = len(self.stages) - 1, len(self._actions)
 
-    def _run(self, node: Node, made: list[Command], aside: bool = False) -> None:
+    def _run(self, node: Node, commands: list[Command], aside: bool = False) -> None:
         """Runs commands in as few starts as the segments allow."""
         first, count = 0, 0
-        for command in made:
+        for command in commands:
             place = self._segment.place(command)
             if place is None:
                 if count:

@@ -21,13 +21,13 @@ def layer_fields(
     raw: bool = False,
     windows: int = 1,
 ) -> Fields:
-    """A convolution, or the group `outputs` of its output channels, all by default.
+    """The descriptor of a convolution, or of the group `outputs` of its output channels.
 
-    bases: by default the input lies at word 0 and the output behind it. depth: inputs of a
-    window that count, all by default. raw: 32-bit sums instead of int8. windows: of `layer`,
-    whose output is of so many pixels together, in one window of the macro.
-    Raises UserError, with sizes, when something does not fit the memory it is for, and SpecError
-    for arithmetic that is not built. A depthwise layer has `depthwise_fields`.
+    bases: by default the input lies at word 0, followed by the output. depth: inputs of a window
+    that count, all by default. raw: 32-bit sums instead of int8. windows: stacked in one window of
+    the macro; the outputs of `layer` are then those of as many pixels.
+    Raises UserError, with sizes, if something does not fit its memory, and SpecError for arithmetic
+    that the device does not have. For a depthwise layer use `depthwise_fields`.
     """
     assert not layer.depthwise
     bases = bases or Bases(output=tensor_words(layer.input))
@@ -44,9 +44,9 @@ def layer_fields(
 
 
 def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:
-    """Output channels that fit weight and parameter memory together, whole column tiles each.
+    """Groups of output channels that fit weight and parameter memory, in whole column tiles.
 
-    Empty when not even the `depth` rows of one column tile fit.
+    Empty if not even the `depth` rows of one column tile fit.
     """
     columns = spec.macro.columns
     together = min(spec.weight_rows // depth * columns, spec.channels // columns * columns)
@@ -56,14 +56,14 @@ def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:
 
 
 def depthwise_tiles(spec: SocSpec, layer: LayerSpec) -> list[range]:
-    """The input channels of each row tile of a depthwise layer, in order: a descriptor each."""
+    """The input channels of each row tile of a depthwise layer, in order; each is a descriptor."""
     together = max(1, spec.macro.rows // layer.depth)
     channels = layer.input[2]
     return [range(first, min(first + together, channels)) for first in range(0, channels, together)]
 
 
 def depthwise_outputs(layer: LayerSpec, channels: range) -> range:
-    """The output channels that belong to a row tile's input channels."""
+    """The output channels of a row tile with these input channels."""
     each = layer.outputs // layer.input[2]
     return range(channels.start * each, channels.stop * each)
 
@@ -71,7 +71,7 @@ def depthwise_outputs(layer: LayerSpec, channels: range) -> range:
 def depthwise_matrix(
     weights: npt.NDArray[np.int8], channels: range, each: int
 ) -> npt.NDArray[np.int8]:
-    """(len(channels)*KH*KW, len(channels)*each): a row tile's block-diagonal matrix.
+    """A row tile's block-diagonal matrix (len(channels)*KH*KW, len(channels)*each) int8.
 
     weights: (KH, KW, C*each) int8; output o belongs to input channel o // each.
     """
@@ -86,10 +86,10 @@ def depthwise_matrix(
 def depthwise_fields(
     spec: SocSpec, layer: LayerSpec, channels: range, bases: Bases, *, raw: bool = False
 ) -> Fields:
-    """One row tile of a depthwise layer: `channels` is one of `depthwise_tiles`.
+    """The descriptor of one row tile of a depthwise layer; channels: one of `depthwise_tiles`.
 
     Its weights are those of `depthwise_matrix`. A channel with more taps than the macro has rows
-    takes several row tiles, tap after tap: that is a plain product over one channel.
+    takes several row tiles, tap by tap: that is a plain product over one channel.
     Raises as `layer_fields`.
     """
     depth = len(channels) * layer.depth
@@ -107,7 +107,7 @@ def depthwise_fields(
 def _product_fields(
     spec: SocSpec, layer: LayerSpec, bases: Bases, outputs: range, raw: bool
 ) -> Fields:
-    """What every product has, whichever channels it reads."""
+    """The fields of every product, whichever channels it reads."""
     product = layer.product
     return tensor_fields(layer.input, layer.output, bases) | {
         "outputs": len(outputs),
@@ -135,7 +135,7 @@ def _product_fields(
 
 
 def _fitting(spec: SocSpec, values: Fields, layer: LayerSpec, raw: bool) -> Fields:
-    """`values` when everything fits the device's memories; else UserError."""
+    """`values` if everything fits the device's memories, otherwise UserError."""
     ends = (
         values["input_base"] + tensor_words(layer.input),
         values["output_base"] + layer.output[0] * layer.output[1] * pixel_words(layer.outputs, raw),
@@ -151,7 +151,7 @@ def _fitting(spec: SocSpec, values: Fields, layer: LayerSpec, raw: bool) -> Fiel
     )
     if (values["parameter_base"] - values["output_channel"]) % 8:
         raise UserError(
-            f"Parameters at {values['parameter_base']} cannot serve channels from "
+            f"Parameters at {values['parameter_base']} cannot be used for channels from "
             f"{values['output_channel']} on; both must be equal modulo 8."
         )
     return values

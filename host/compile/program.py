@@ -1,4 +1,4 @@
-"""What a device does with an image, action by action: the outcome of planning."""
+"""What a device does with an image, action by action: the result of planning."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ from dscim.host.network import Conv, Network, Node
 
 @dataclass(frozen=True, eq=False)
 class Command:
-    """One descriptor with what it reads beside activations.
+    """One descriptor with its weights and parameters.
 
-    fields: of the descriptor; weight_base and parameter_base are set when it gets its place.
-    arrays: what the operation reads beside activations, or None. Commands of the same weights
-    share one object.
+    fields: of the descriptor; weight_base and parameter_base are set when it is placed.
+    arrays: weights and parameters, or None. Commands with the same weights share one object.
     """
 
     fields: dict[str, int]
@@ -55,8 +54,10 @@ class Write:
 
 @dataclass(frozen=True)
 class Run:
-    """Run `count` descriptors from `first` on. aside: to be compared alone, not for the network,
-    so that the cycles it takes are none of the network's."""
+    """Run `count` descriptors from `first` on.
+
+    aside: run for comparison only; its cycles do not count as the network's.
+    """
 
     first: int
     count: int
@@ -82,9 +83,9 @@ class Compute:
 
 @dataclass(frozen=True)
 class Multiply:
-    """The host unrolls the windows of `node`, the device multiplies, the host adds up.
+    """The host unrolls the windows of `node`, the device multiplies, and the host adds up.
 
-    For a window that is deeper than the weight memory. It overwrites all memories.
+    Used if a window is deeper than the weight memory. It overwrites all memories.
     """
 
     node: Conv
@@ -95,7 +96,7 @@ Action = Load | Write | Run | Read | Compute | Multiply
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """All actions that serve one node, in order."""
+    """All actions for one node, in order."""
 
     node: Node
     actions: list[Action]
@@ -103,14 +104,14 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A network made ready for a device.
+    """A network prepared for a device.
 
-    stages:  for one image, one a node, in the network's order.
+    stages:  for one image, one per node, in the network's order.
     watched: every node's output is read.
-    strips:  by name of node, the strips in which it runs because its tensors do not fit the
-             memory at once.
-    added:   by name of a product, the add that runs with it, so that the add's stage has nothing
-             to run. Where the product is read, it has run aside once more.
+    strips:  by name of node, the number of strips in which it runs because its tensors do not fit
+             the memory at once.
+    added:   by name of a product, the add that runs with it; the add's own stage runs nothing.
+             If the product's output is read, it also runs aside.
     """
 
     network: Network
@@ -133,7 +134,7 @@ class Program:
 
     @property
     def resident(self) -> bool:
-        """All weights fit the device at once: they are loaded once for all images."""
+        """True if all weights fit the device at once; they are then loaded once for all images."""
         return len(self.loads) <= 1 and not any(
             isinstance(action, Multiply) for action in self.actions
         )

@@ -1,4 +1,4 @@
-"""Row strips: parts of a node that need no more memory than there is."""
+"""Row strips: a node cut into parts that fit the activation memory."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,9 +25,9 @@ from dscim.host.network.node import ByKind, Shape
 
 @dataclass(frozen=True)
 class Strip:
-    """Output rows first..last-1 of a node, from input rows first..last-1.
+    """The output rows `output` of a node, computed from the input rows `input`.
 
-    node: the node as it is on those rows: its vertical padding is what is left of it there.
+    node: the node for these rows, with the part of its vertical padding that they reach.
     """
 
     node: Node
@@ -36,17 +36,17 @@ class Strip:
 
 
 def _same(node: Node, shape: Shape, output: range) -> Strip:
-    """A node that takes each value from the same position."""
+    """For a node that reads the input at the position of the output."""
     return Strip(node, output, output)
 
 
 def _whole(node: Node, shape: Shape, output: range) -> Strip:
-    """A node that takes all rows."""
+    """For a node that reads all rows."""
     return Strip(node, range(shape[0]), output)
 
 
 def _windowed(node: Weighted | AveragePool | MaxPool, shape: Shape, output: range) -> Strip:
-    """A node that takes the windows of its output rows."""
+    """For a node that reads windows."""
     first = output.start * node.stride[0] - node.padding[0][0]
     last = (output.stop - 1) * node.stride[0] - node.padding[0][0] + node.kernel[0]
     rows = range(min(max(first, 0), shape[0] - 1), max(min(last, shape[0]), 1))
@@ -66,18 +66,18 @@ STRIPS: ByKind[Callable[[Any, Shape, range], Strip] | None] = {
     Reshape: None,
     Softmax: None,
 }
-"""The strip of each kind of node; None: the host computes it, whole."""
+"""How each kind of node is cut; None: the host computes it as a whole."""
 
 
 def strip(node: Node, shape: Shape, output: range) -> Strip:
-    """The strip of `node`, whose inputs are of `shape`, with the rows `output` of its output."""
+    """The strip of `node`, on inputs of `shape`, that computes the rows `output` of its output."""
     cut = STRIPS[type(node)]
-    assert cut is not None, "the host computes whole nodes"
+    assert cut is not None, "the host computes nodes as a whole"
     return cut(node, shape, output)
 
 
 def words(node: Node, shape: Shape, part: Strip) -> tuple[int, int]:
-    """Words of the activation memory that a strip's input and output take, each."""
+    """Words of the activation memory for a strip's input and for its output."""
     output = node.output_shape([shape] * node.arity)
     return (
         tensor_words((len(part.input), *shape[1:])),
@@ -86,9 +86,9 @@ def words(node: Node, shape: Shape, part: Strip) -> tuple[int, int]:
 
 
 def strips(node: Node, shape: Shape, room: int) -> list[Strip]:
-    """As few strips as fit `room` words with their inputs and output; none when not even a row.
+    """The fewest strips whose inputs and output fit `room` words; empty if no single row fits.
 
-    shape: of the node's inputs. All strips but the last have as many output rows.
+    shape: of the node's inputs. All strips except the last have the same number of output rows.
     """
     rows = node.output_shape([shape] * node.arity)[0]
     for count in range(1, rows + 1):

@@ -1,4 +1,4 @@
-"""Integer evaluation of a network, by the emulator: the numpy reference's bits, fast."""
+"""Integer evaluation of a network by the emulator: fast, with the numpy reference's bits."""
 
 import copy
 from collections import Counter
@@ -18,17 +18,17 @@ from dscim.host.network.node import INPUT, Node
 from dscim.host.network.weighted import Weighted
 
 BATCH = 16
-"""Images that a thread works on at a time: bounds the memory."""
+"""Images per thread at a time; this bounds the memory."""
 
 
 class Evaluator:
-    """A network made ready for many images by one arithmetic.
+    """A network prepared for many images with one arithmetic.
 
-    network:    what is computed.
-    arithmetic: the product of every convolution, each with its own activation shift;
-                None: what the network was tuned for.
+    network:    the network to compute.
+    arithmetic: of every convolution, each with its own activation shift; None: what the network
+                was tuned for.
     rows:       R of the macro; it decides which regions a depthwise convolution's taps own.
-    threads:    how many work at once; None: as `dscim.host.golden.emulator.parallel` says.
+    threads:    number of threads; None: as `dscim.host.golden.emulator.parallel` decides.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Evaluator:
         self._uses = Counter(name for node in network.nodes for name in node.inputs)
 
     def with_layers_of(self, other: "Evaluator", names: Collection[str]) -> "Evaluator":
-        """This evaluator, but with the layers `names` as `other`, of the same network, has them."""
+        """A copy with the layers `names` taken from `other`, an evaluator of the same network."""
         mixed = copy.copy(self)
         mixed._layers = {
             name: (other if name in names else self)._layers[name] for name in self._layers
@@ -55,7 +55,7 @@ class Evaluator:
         return mixed
 
     def wrapped(self, wrap: Callable[[Weighted, PreparedNode], PreparedNode]) -> "Evaluator":
-        """This evaluator with every product's layer replaced by what `wrap` makes of it."""
+        """A copy with every convolution's layer replaced by what `wrap` returns."""
         mixed = copy.copy(self)
         mixed._layers = {
             node.name: wrap(node, self._layers[node.name]) for node, _ in self.network.layers()
@@ -63,7 +63,7 @@ class Evaluator:
         return mixed
 
     def nodes(self, images: Int8) -> dict[str, Int8]:
-        """Every node's output, (N, H, W, C) int8, for images (N, H, W, C) int8, at one go."""
+        """Every node's output, (N, H, W, C) int8, for images (N, H, W, C) int8, in one batch."""
         known = {INPUT: check_images(self.network, images)}
         for node in self.network.nodes:
             known[node.name] = self.node(node, [known[name] for name in node.inputs])
@@ -85,7 +85,7 @@ class Evaluator:
         """
         check_images(self.network, images)
         if not len(images):
-            raise UserError("no images were given: the network needs at least one.")
+            raise UserError("there are no images; the network needs at least one.")
         return np.concatenate(
             over_images(
                 lambda part: self._last(images[part]), len(images), BATCH, step, self._threads
@@ -93,7 +93,7 @@ class Evaluator:
         )
 
     def _last(self, images: Int8) -> Int8:
-        """The last node's output at one go; every other tensor goes as soon as it may."""
+        """The last node's output in one batch; other tensors are freed after their last use."""
         known, uses = {INPUT: images}, self._uses.copy()
         for node in self.network.nodes:
             known[node.name] = self.node(node, [known[name] for name in node.inputs])
@@ -105,7 +105,7 @@ class Evaluator:
 
 
 def _table(node: Node) -> PointwiseTable:
-    """A pointwise node's output for every input value: the same bits, faster."""
+    """A pointwise node's output for every input value: the same bits, but faster."""
     return PointwiseTable(lambda *inputs: host_node(node, list(inputs)), node.arity)
 
 
@@ -120,7 +120,7 @@ def predictions(outputs: Int8) -> npt.NDArray[np.int64]:
 
 
 def check_images(network: Network, images: npt.NDArray[np.generic]) -> Int8:
-    """`images` when they are (N, H, W, C) int8 of the network's shape; else UserError."""
+    """`images` if they are (N, H, W, C) int8 of the network's shape, otherwise UserError."""
     if images.dtype != np.int8 or images.shape[1:] != network.shape:
         raise UserError(
             f"the images are {images.dtype} of shape {images.shape}, but the network takes int8 "
@@ -130,10 +130,10 @@ def check_images(network: Network, images: npt.NDArray[np.generic]) -> Int8:
 
 
 def host_node(node: Node, inputs: list[Int8]) -> Int8:
-    """The output of a node that needs no macro: any but a convolution."""
+    """The output of a node that does not run on the macro; UserError for a convolution."""
     kernel = KERNELS[type(node)]
     if kernel is None:
         raise UserError(
-            f"node {node.name!r} of kind {type(node).__name__} is not the host's to run."
+            f"node {node.name!r} of kind {type(node).__name__} runs on the macro, not on the host."
         )
     return np.clip(kernel(node, *inputs), *node.clamp).astype(np.int8)

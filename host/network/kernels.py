@@ -1,6 +1,6 @@
-"""The nodes that run beside the macro, in the integers of TensorFlow Lite's int8 kernels.
+"""The nodes that do not run on the macro, in the integers of TensorFlow Lite's int8 kernels.
 
-Each function takes a node and its int8 inputs (N, H, W, C) and returns the output before its
+Each function takes a node and its int8 inputs (N, H, W, C) and returns the output before the
 clamp, as integers of any width.
 """
 
@@ -17,7 +17,7 @@ from dscim.host.network.weighted import Conv, Depthwise
 
 
 def add(node: Add, first: Int8, second: Int8) -> Array:
-    """Both inputs widened, brought to one scale, added and brought to the output's."""
+    """The inputs are widened, brought to one scale, added and brought to the output's scale."""
     total = np.zeros(first.shape, np.int64)
     for x, zero, multiplier, shift in zip(
         (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False
@@ -27,30 +27,30 @@ def add(node: Add, first: Int8, second: Int8) -> Array:
 
 
 def average_pool(node: AveragePool, x: Int8) -> Array:
-    """The mean of what a window holds beside padding, rounded half away from zero."""
+    """The mean of each window without padding, rounded half away from zero."""
     total = _windows(node, x.astype(np.int64), 0).sum(axis=(4, 5))
     count = _windows(node, np.ones((1, *x.shape[1:3], 1), np.int64), 0).sum(axis=(4, 5))
     return np.sign(total) * ((np.abs(total) + count // 2) // count)
 
 
 def max_pool(node: MaxPool, x: Int8) -> Array:
-    """The greatest of each window; padding is the least value there is, so it never wins."""
+    """The greatest value of each window; padding is the least int8, so it does not count."""
     return _windows(node, x, -128).max(axis=(4, 5))
 
 
 def mean(node: Mean, x: Int8) -> Array:
-    """The sum over height and width, brought to the output's scale, which holds the count."""
+    """The sum over height and width; the scaling includes the division by their product."""
     total = (x.astype(np.int64) - node.input_zero).sum(axis=(1, 2), keepdims=True)
     return _scaled(node, total)
 
 
 def pad(node: Pad, x: Int8) -> Array:
-    """The zero point around the input."""
+    """The input surrounded by its zero point."""
     return _padded(x, node.padding, node.output_zero)
 
 
 def requantise(node: Requantise, x: Int8) -> Array:
-    """The same values by another scale and zero point."""
+    """The same values with another scale and zero point."""
     wide = x.astype(np.int64) - node.input_zero
     return _scaled(node, wide)
 
@@ -61,7 +61,7 @@ def reshape(node: Reshape, x: Int8) -> Array:
 
 
 def softmax(node: Softmax, x: Int8) -> Array:
-    """Powers from the table over their sum, in single precision in the order of the channels."""
+    """Powers from the table, divided by their sum in single precision in order of channels."""
     below = x.max(axis=3, keepdims=True).astype(np.int64) - x
     power = node.table[below]
     total = np.cumsum(power, axis=3, dtype=np.float32)[..., -1:]
@@ -70,7 +70,7 @@ def softmax(node: Softmax, x: Int8) -> Array:
 
 
 def _scaled(node: Mean | Requantise, x: Array) -> Array:
-    """x by the node's multiplier and shift, from its zero point on."""
+    """x scaled by the node's multiplier and shift, plus its zero point."""
     return scaled(x, node.multiplier, node.shift, node.single_rounding) + node.output_zero
 
 

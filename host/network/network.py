@@ -1,9 +1,8 @@
 """A quantised network as a graph of integer nodes.
 
 Activations are int8, NHWC. A node's inputs are earlier nodes, or INPUT, the network's own
-input. Everything that decides a bit of the result is an integer (the table of a softmax aside,
-which comes last); scales only tell what an integer stands for:
-real = scale * (integer - zero point).
+input. Only integers decide the bits of the result (except for the table of a softmax, which comes
+last); a scale gives an integer its meaning: real = scale * (integer - zero point).
 """
 
 from collections.abc import Callable, Iterator
@@ -17,17 +16,17 @@ from dscim.host.network.node import INPUT, Kind, Node, Shape, of_kind
 from dscim.host.network.weighted import Weighted
 
 MAX_VALUES = 1 << 26
-"""The most values of one tensor of one image."""
+"""The largest number of values in one tensor of one image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A whole network; it is checked when it is made, and SpecError names the node at fault.
+    """A whole network. It is checked when it is created; SpecError names the faulty node.
 
-    shape: of the input. scale, zero: what the input's integers stand for.
-    nodes: in an order in which they can be computed; the last is the network's output.
-    classes: a name for each channel of the output, or none.
-    arithmetic: what the network was tuned for; its activation shift is overridden by each node.
+    shape: of the input. scale, zero: scale and zero point of the input.
+    nodes: in an order in which they can be computed; the last one is the network's output.
+    classes: a name for each channel of the output, or empty.
+    arithmetic: what the network was tuned for; each node has an activation shift of its own.
     provenance: JSON values: data set, seeds, versions.
     """
 
@@ -47,13 +46,13 @@ class Network:
         for node in self.nodes:
             require(
                 bool(node.name) and node.name not in zeros,
-                f"The node name {node.name!r} is empty or taken.",
+                f"The node name {node.name!r} is empty or not unique.",
             )
-            for given in node.inputs:
+            for name in node.inputs:
                 require(
-                    given in zeros, f"Node {node.name!r} takes {given!r}, which no earlier node is."
+                    name in zeros, f"Node {node.name!r} reads {name!r}, which no earlier node has."
                 )
-            _check(node, tuple(zeros[given] for given in node.inputs))
+            _check(node, tuple(zeros[name] for name in node.inputs))
             zeros[node.name] = node.output_zero
         channels = self.shapes()[self.nodes[-1].name][2]
         require(
@@ -62,7 +61,7 @@ class Network:
         )
 
     def shapes(self) -> dict[str, Shape]:
-        """(height, width, channels) of INPUT and of every node's output."""
+        """(height, width, channels) of INPUT and of every node's output, by name."""
         shapes = {INPUT: self.shape}
         _check_size(f"Network {self.name!r}", "input", self.shape)
         for node in self.nodes:
@@ -72,26 +71,26 @@ class Network:
         return shapes
 
     def layers(self, arithmetic: ProductSpec | None = None) -> Iterator[tuple[Weighted, LayerSpec]]:
-        """The convolutions, depthwise ones too, in order, each with its layer.
+        """The convolutions, including depthwise ones, in order, each with its layer.
 
-        arithmetic: the product of each; None: the network's own.
+        arithmetic: of the products; None: the network's own.
         """
         shapes = self.shapes()
         for node in self.nodes_of(Weighted):
             yield node, node.layer(shapes[node.inputs[0]], arithmetic or self.arithmetic)
 
     def nodes_of(self, kind: type[Kind]) -> list[Kind]:
-        """The nodes of `kind`, in order; those of Weighted are all that run on the macro."""
+        """The nodes of `kind`, in order. Weighted: all nodes that run on the macro."""
         return of_kind(self.nodes, kind)
 
     def with_weighted(self, change: Callable[[Weighted], Weighted]) -> "Network":
-        """The network with each node that runs on the macro replaced by what `change` returns."""
+        """The network with each Weighted node replaced by what `change` returns."""
         changed: dict[str, Node] = {node.name: change(node) for node in self.nodes_of(Weighted)}
         return replace(self, nodes=tuple(changed.get(node.name, node) for node in self.nodes))
 
 
 def _check(node: Node, zeros: tuple[int, ...]) -> None:
-    """Raises SpecError unless the node's numbers fit each other and its inputs' zero points."""
+    """Raises SpecError unless the node is consistent with itself and its inputs' zero points."""
     require(
         len(zeros) == node.arity, f"Node {node.name!r} has {len(zeros)} inputs, not {node.arity}."
     )
@@ -105,25 +104,25 @@ def _check(node: Node, zeros: tuple[int, ...]) -> None:
     node.check()
     own = node.zeros()
     require(
-        all(wanted in (None, given) for wanted, given in zip(own, zeros, strict=True)),
+        all(needed in (None, zero) for needed, zero in zip(own, zeros, strict=True)),
         f"Node {node.name!r} expects the zero points {own}, but its inputs have {zeros}.",
     )
 
 
 def _check_quantity(what: str, scale: float, zero: int) -> None:
-    """Raises SpecError unless integers of this scale and zero point stand for something."""
+    """Raises SpecError unless the scale and the zero point are valid."""
     require(
         isfinite(scale) and scale > 0 and -128 <= zero <= 127,
-        f"{what} has the scale {scale} and the zero point {zero}; a scale is above 0, a zero "
-        "point within -128..127.",
+        f"{what} has the scale {scale} and the zero point {zero}; scales must be above 0, zero "
+        "points within -128..127.",
     )
 
 
 def _check_size(what: str, tensor: str, shape: Shape) -> None:
-    """Raises SpecError for a tensor that is empty or that no memory holds."""
+    """Raises SpecError for a tensor that is empty or too large."""
     height, width, channels = shape
     require(
         min(shape) >= 1 and height * width * channels <= MAX_VALUES,
-        f"{what} has an {tensor} of {shape}; sizes begin at 1, and at most {MAX_VALUES} "
-        "values fit.",
+        f"{what} has an {tensor} of {shape}; sizes must be at least 1, with at most {MAX_VALUES} "
+        "values in total.",
     )

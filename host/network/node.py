@@ -1,4 +1,4 @@
-"""What every node of a network has, and what several kinds share."""
+"""The base class of all nodes, and what several kinds share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dscim.gateware.specs.base import require
 
 INPUT = "input"
-"""The name by which a node takes the network's input."""
+"""The name of the network's input, for nodes that read it."""
 
 Shape = tuple[int, int, int]
 """(height, width, channels)."""
@@ -23,15 +23,15 @@ Padding = tuple[Pair, Pair]
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A step of a network: one int8 tensor made of one or more earlier ones.
+    """A step of a network: it computes one int8 tensor from one or more earlier ones.
 
-    name: unique, neither empty nor INPUT. inputs: names of earlier nodes, or INPUT.
-    output_zero, output_scale: what the int8 output stands for. clamp: its least and greatest
-    value, within -128..127; a fused ReLU is a clamp at output_zero.
+    name: unique, not empty, not INPUT. inputs: names of earlier nodes, or INPUT.
+    output_zero, output_scale: zero point and scale of the int8 output. clamp: its least and
+    greatest value, within -128..127; a fused ReLU is a clamp at output_zero.
     """
 
     arity: ClassVar[int] = 1
-    """Inputs that a node of this kind takes."""
+    """The number of inputs."""
 
     pointwise: ClassVar[bool]
     """Each output value depends only on the input values at the same position."""
@@ -49,14 +49,14 @@ class Node:
     clamp: Pair = (-128, 127)
 
     def zeros(self) -> tuple[int | None, ...]:
-        """The zero point that each input must have; None where any will do."""
+        """The zero point that each input must have; None: any."""
         return (self.output_zero,)
 
     def check(self) -> None:
-        """Raises SpecError unless the numbers of this kind fit each other."""
+        """Raises SpecError unless the node's numbers are consistent."""
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """The output's shape for inputs of `shapes`; SpecError where they do not fit."""
+        """The output's shape for inputs of `shapes`; SpecError if they do not fit."""
         return shapes[0]
 
 
@@ -64,20 +64,20 @@ Kind = TypeVar("Kind", bound=Node)
 Entry = TypeVar("Entry")
 
 ByKind = dict[type[Node], Entry]
-"""What an operation does with each kind of node.
+"""A table of what an operation does with each kind of node.
 
-Each table has an entry for every kind in KINDS; None is a kind that the operation does not serve.
-`tests/test_kinds.py` finds all tables and names the kinds that are missing.
+Every table has an entry for every kind in KINDS; None marks a kind that the operation does not
+support. `tests/test_kinds.py` checks all tables and names the kinds that are missing.
 """
 
 
 def of_kind(nodes: Iterable[Node], kind: type[Kind]) -> list[Kind]:
-    """Those of `nodes` that are of `kind`, in order."""
+    """The nodes of `kind` among `nodes`, in order."""
     return [node for node in nodes if isinstance(node, kind)]
 
 
 def check_scaling(name: str, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> None:
-    """Raises SpecError for a multiplier or shift that TensorFlow Lite's kernels cannot take."""
+    """Raises SpecError for a multiplier or shift that TensorFlow Lite's kernels do not support."""
     multipliers: npt.NDArray[Any] = np.asarray(multiplier, np.int64)
     shifts: npt.NDArray[Any] = np.asarray(shift, np.int64)
     require(
@@ -87,11 +87,11 @@ def check_scaling(name: str, multiplier: npt.ArrayLike, shift: npt.ArrayLike) ->
 
 
 def pooled_shape(node: Any, shape: Shape) -> Shape:
-    """The shape that a pool, with its kernel, stride and padding, makes of `shape`."""
+    """The output shape of a pool, with kernel, stride and padding, on an input of `shape`."""
     require(
         min(*node.kernel, *node.stride) >= 1 and min(map(min, node.padding)) >= 0,
         f"Node {node.name!r} has the kernel {node.kernel}, the stride {node.stride} and the "
-        f"padding {node.padding}; sizes begin at 1, paddings at 0.",
+        f"padding {node.padding}; sizes must be at least 1, paddings at least 0.",
     )
     sides = [
         (size + sum(pad) - kernel) // stride + 1
@@ -99,10 +99,14 @@ def pooled_shape(node: Any, shape: Shape) -> Shape:
             shape[:2], node.padding, node.kernel, node.stride, strict=True
         )
     ]
-    require(min(sides) >= 1, f"Node {node.name!r} pools {node.kernel} out of {shape[:2]}.")
+    require(
+        min(sides) >= 1,
+        f"Node {node.name!r} has the kernel {node.kernel}, larger than its padded input "
+        f"of {shape[:2]}.",
+    )
     require(
         all(max(pad) < kernel for pad, kernel in zip(node.padding, node.kernel, strict=True)),
-        f"Node {node.name!r} has windows of padding alone: its padding {node.padding} is as "
+        f"Node {node.name!r} has windows that hold padding only: its padding {node.padding} is as "
         f"large as its kernel {node.kernel}.",
     )
     return sides[0], sides[1], shape[2]

@@ -1,4 +1,4 @@
-"""Every kind of node, by its name in a network file."""
+"""The list of all kinds of nodes. Add a new kind here; the tests then name what it lacks."""
 
 from dscim.host.network.node import Node
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
@@ -20,4 +20,4 @@ KINDS: dict[str, type[Node]] = {
         Softmax,
     )
 }
-"""Every kind of node by its name in a network file."""
+"""Every kind of node, by its name in a network file."""

@@ -1,4 +1,4 @@
-"""The nodes between layers: sums, other scales, padding, other shapes, the softmax."""
+"""The nodes between layers: sums, rescaling, padding, reshaping, softmax."""
 
 from dataclasses import dataclass, field
 
@@ -13,8 +13,8 @@ from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
 class Add(Node):
     """The sum of two tensors, in the integers of TensorFlow Lite's int8 reference ADD.
 
-    input_zeros: of the two inputs. multipliers, shifts: of first input, second input, output;
-    Q31 multiplier, positive shift = left. left_shift: bits by which the inputs are widened.
+    input_zeros: of the two inputs. multipliers, shifts: for first input, second input, output;
+    Q31 multiplier, positive shift = left. left_shift: bits by which the inputs are widened, 0..22.
     """
 
     arity = 2
@@ -26,11 +26,11 @@ class Add(Node):
     left_shift: int = 20
 
     def zeros(self) -> tuple[int | None, ...]:
-        """Each input has its own zero point."""
+        """Each input's own zero point."""
         return self.input_zeros
 
     def check(self) -> None:
-        """Raises SpecError unless the integers are those of an addition."""
+        """Raises SpecError unless the integers are valid for an addition."""
         check_scaling(self.name, self.multipliers, self.shifts)
         require(
             0 <= self.left_shift <= 22,
@@ -38,18 +38,18 @@ class Add(Node):
         )
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """That of both inputs."""
+        """The shape that both inputs have."""
         require(shapes[0] == shapes[1], f"Node {self.name!r} adds tensors of the shapes {shapes}.")
         return shapes[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Requantise(Node):
-    """The same values by another scale and zero point: TensorFlow Lite's QUANTIZE of int8.
+    """The same values with another scale and zero point: TensorFlow Lite's QUANTIZE of int8.
 
-    With a clamp it is also an activation that stands alone between two quantised tensors.
-    multiplier, shift: of input scale / output scale; Q31 multiplier, positive shift = left.
-    single_rounding: once, ties away from zero, not twice as gemmlowp.
+    With a clamp it also serves as a separate activation between two quantised tensors.
+    multiplier, shift: input scale / output scale; Q31 multiplier, positive shift = left.
+    single_rounding: rounds once, ties away from zero, not twice as gemmlowp.
     """
 
     pointwise, keeps_scale, fixes_scale = True, False, False
@@ -60,33 +60,32 @@ class Requantise(Node):
     single_rounding: bool = False
 
     def zeros(self) -> tuple[int | None, ...]:
-        """The input has its own zero point."""
+        """The input's own zero point."""
         return (self.input_zero,)
 
     def check(self) -> None:
-        """Raises SpecError unless the scaling is one and nothing leaves 32 bits."""
+        """Raises SpecError unless the scaling is valid and stays within 32 bits."""
         check_scaling(self.name, self.multiplier, self.shift)
         require(
             self.shift <= 22,
-            f"Node {self.name!r} shifts left by {self.shift} bits, not "
-            "at most 22, beyond which 32 bits overflow.",
+            f"Node {self.name!r} shifts left by {self.shift} bits; more than 22 overflow 32 bits.",
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Pad(Node):
-    """The input with its zero point around it. Scale and zero point stay."""
+    """The input surrounded by its zero point. Scale and zero point stay the same."""
 
     pointwise, keeps_scale, fixes_scale = False, True, False
 
     padding: Padding = field(kw_only=True)
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """Larger by the padding."""
+        """The input's shape enlarged by the padding."""
         (top, bottom), (left, right) = self.padding
         require(
             min(top, bottom, left, right) >= 0,
-            f"Node {self.name!r} has the padding {self.padding}; paddings begin at 0.",
+            f"Node {self.name!r} has the padding {self.padding}; paddings must be at least 0.",
         )
         height, width, channels = shapes[0]
         return height + top + bottom, width + left + right, channels
@@ -94,19 +93,19 @@ class Pad(Node):
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Node):
-    """The same values in another shape, in H, W, C order. Scale and zero point stay."""
+    """The same values in another shape, in H, W, C order. Scale and zero point stay the same."""
 
     pointwise, keeps_scale, fixes_scale = False, True, False
 
     shape: Shape = field(kw_only=True)
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """The new shape, which holds as many values as the old one."""
+        """The new shape, which must hold as many values as the old one."""
         count = np.prod(shapes[0], dtype=object)
         require(
             np.prod(self.shape, dtype=object) == count and min(self.shape) >= 1,
-            f"Node {self.name!r} makes {self.shape} of {shapes[0]}, which holds another "
-            "count of values.",
+            f"Node {self.name!r} reshapes {shapes[0]} to {self.shape}, which holds a different "
+            "number of values.",
         )
         return self.shape
 
@@ -116,7 +115,7 @@ class Softmax(Node):
     """The softmax over the channels, as TensorFlow Lite's int8 kernel computes it.
 
     table: (256,) float32, entry d is exp(-beta * input scale * d) for a channel that is d below
-    the greatest. The sum runs over the channels in order, in single precision, as the kernel's.
+    the greatest. The sum runs over the channels in order, in single precision, as in the kernel.
     output = round(table[d] / (sum * output scale)) + output_zero.
     """
 
@@ -125,11 +124,11 @@ class Softmax(Node):
     table: npt.NDArray[np.float32] = field(kw_only=True)
 
     def zeros(self) -> tuple[int | None, ...]:
-        """Any: only differences count."""
+        """Any zero point: only differences count."""
         return (None,)
 
     def check(self) -> None:
-        """Raises SpecError unless the table is one of falling powers from 1."""
+        """Raises SpecError unless the table begins with 1 and stays within 0..1."""
         good = (
             self.table.dtype == np.float32
             and self.table.shape == (256,)
@@ -138,11 +137,11 @@ class Softmax(Node):
         )
         require(
             good,
-            f"Node {self.name!r} has no table of 256 float32 from 1 down to 0, but "
+            f"Node {self.name!r} needs a table of 256 float32 from 1 down to 0; it has "
             f"{self.table.dtype} of shape {self.table.shape}.",
         )
         require(
             self.output_scale >= 2.0**-10,
-            f"Node {self.name!r} has the output scale {self.output_scale}, but a probability "
-            "in 8 bits has 1/256.",
+            f"Node {self.name!r} has the output scale {self.output_scale}; a probability in 8 bits "
+            "has 1/256.",
         )

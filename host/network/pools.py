@@ -10,7 +10,7 @@ from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling, p
 class AveragePool(Node):
     """The mean of each window, in the integers of TensorFlow Lite's int8 AVERAGE_POOL_2D.
 
-    Scale and zero point stay those of the input. Padded positions do not count.
+    Scale and zero point are those of the input. Padded positions do not count.
     kernel, stride: (y, x).
     """
 
@@ -21,15 +21,15 @@ class AveragePool(Node):
     padding: Padding = ((0, 0), (0, 0))
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """One position a window."""
+        """One position per window."""
         return pooled_shape(self, shapes[0])
 
 
 @dataclass(frozen=True, eq=False)
 class MaxPool(Node):
-    """The greatest of each window. Padded positions never win.
+    """The greatest value of each window. Padded positions do not count.
 
-    Scale and zero point stay those of the input. kernel, stride: (y, x).
+    Scale and zero point are those of the input. kernel, stride: (y, x).
     """
 
     pointwise, keeps_scale, fixes_scale = False, True, False
@@ -39,7 +39,7 @@ class MaxPool(Node):
     padding: Padding = ((0, 0), (0, 0))
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """One position a window."""
+        """One position per window."""
         return pooled_shape(self, shapes[0])
 
 
@@ -48,8 +48,8 @@ class Mean(Node):
     """The mean over height and width, in the integers of TensorFlow Lite's int8 MEAN.
 
     output = requantised(sum of (x - input_zero)) + output_zero, where multiplier and shift
-    (Q31, positive = left) hold input scale / output scale and one over the positions.
-    single_rounding: once, ties away from zero, not twice as gemmlowp.
+    (Q31, positive = left) stand for input scale / output scale / number of positions.
+    single_rounding: rounds once, ties away from zero, not twice as gemmlowp.
     """
 
     pointwise, keeps_scale, fixes_scale = False, False, False
@@ -60,19 +60,19 @@ class Mean(Node):
     single_rounding: bool = False
 
     def zeros(self) -> tuple[int | None, ...]:
-        """The input has its own zero point."""
+        """The input's own zero point."""
         return (self.input_zero,)
 
     def check(self) -> None:
-        """Raises SpecError unless the scaling is one."""
+        """Raises SpecError unless the scaling is valid."""
         check_scaling(self.name, self.multiplier, self.shift)
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """One position; its sum must stay within 32 bits."""
+        """One position; the sum must stay within 32 bits."""
         height, width, channels = shapes[0]
         require(
             height * width < 1 << 23,
-            f"Node {self.name!r} sums {height * width} positions; 32 bits hold those of "
+            f"Node {self.name!r} sums {height * width} positions; 32 bits hold the sum of at most "
             f"{(1 << 23) - 1}.",
         )
         return 1, 1, channels

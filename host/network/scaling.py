@@ -9,7 +9,7 @@ Int32 = npt.NDArray[np.int32]
 
 
 def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
-    """Q31 multiplier and shift (positive = left) of real factors >= 0, as QuantizeMultiplier.
+    """Q31 multiplier and shift (positive = left) of real factors >= 0, as by QuantizeMultiplier.
 
     real = multiplier * 2**(shift - 31) to 31 bits, ties away from zero; a factor below 2**-32
     becomes 0.
@@ -29,7 +29,7 @@ def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
 def add_factors(
     first: float, second: float, output: float, left_shift: int = 20
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Multipliers and shifts of an Add (first input, second input, output) from its scales."""
+    """Multipliers and shifts of an Add, for first input, second input and output, from scales."""
     twice = 2 * max(first, second)
     multipliers, shifts = quantise_multiplier(
         [first / twice, second / twice, twice / (output * (1 << left_shift))]
@@ -54,7 +54,7 @@ def mean_factors(real: float, count: int) -> tuple[int, int]:
 def softmax_table(scale: float, beta: float = 1.0) -> npt.NDArray[np.float32]:
     """(256,) float32: the table of a Softmax for an input of this scale.
 
-    The exponents are products in single precision, as the kernel's; each power is the nearest
+    The exponents are products in single precision, as in the kernel; each power is the nearest
     float32, on every machine.
     """
     exponents = -np.float32(scale) * np.float32(beta) * np.arange(256, dtype=np.float32)

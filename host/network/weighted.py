@@ -1,4 +1,4 @@
-"""The nodes that run on the macro: a convolution and a depthwise convolution."""
+"""The nodes that run on the macro: convolutions and depthwise convolutions."""
 
 from dataclasses import dataclass, field, replace
 
@@ -10,13 +10,13 @@ from dscim.gateware.specs.base import require
 from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
 
 STRETCHES = (1, 2, 4, 8, 16, 32, 64)
-"""By how much a layer's stream may be longer than the network's."""
+"""The factors by which a layer's stream may be longer than the network's."""
 
 
 def stretched(network: ProductSpec, activation_shift: int, stretch: int) -> ProductSpec:
-    """`network`'s arithmetic for a layer of this activation shift, its stream so much longer.
+    """`network`'s arithmetic for a layer with this activation shift and stretch.
 
-    In signed mode offset there is no shift; a stream is as long as it can be at most.
+    In signed mode offset there is no shift. The stream is at most as long as the sequence allows.
     """
     shift = activation_shift if network.signed == "split" else 0
     return replace(
@@ -28,13 +28,13 @@ def stretched(network: ProductSpec, activation_shift: int, stretch: int) -> Prod
 class Weighted(Node):
     """A product with constant weights, a bias and a requantisation of each output channel.
 
-    weights: int8, their axes as the kind says. bias: (outputs,) int32 in product units, that is
-    of the scale input scale * weight scale of the channel. multiplier, shift: (outputs,) int32,
-    the requantisation as TensorFlow Lite has it: Q31 multiplier, positive shift = left.
+    weights: int8; each kind defines the axes. bias: (outputs,) int32 in product units: its scale is
+    input scale * weight scale of the channel. multiplier, shift: (outputs,) int32, the
+    requantisation as in TensorFlow Lite: Q31 multiplier, positive shift = left.
     stride: (y, x). padding: filled with input_zero.
     activation_shift: e of the signed mode split, 0..3.
-    stretch: this layer's stream is so many times as long as the network's, a power of two, as far
-    as a stream can be.
+    stretch: this layer's stream is longer than the network's by this factor, one of STRETCHES, but
+    at most as long as the sequence allows.
     single_rounding: the requantisation rounds once, ties away from zero, not twice as gemmlowp.
     """
 
@@ -62,22 +62,22 @@ class Weighted(Node):
         raise NotImplementedError
 
     def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
-        """The layer as the engine runs it on an input of `shape` by `arithmetic`.
+        """The layer as the engine runs it on an input of `shape` with `arithmetic`.
 
-        The node's own activation shift holds; in signed mode offset there is none.
+        The activation shift is the node's own; signed mode offset has none.
         """
         raise NotImplementedError
 
     def zeros(self) -> tuple[int | None, ...]:
-        """The input has the zero point that padding is filled with."""
+        """The input must have the zero point that padding is filled with."""
         return (self.input_zero,)
 
     def output_shape(self, shapes: list[Shape]) -> Shape:
-        """That of the layer, whatever the arithmetic is."""
+        """The output shape of the layer, which does not depend on the arithmetic."""
         return self.layer(shapes[0], ProductSpec()).output
 
     def check_arrays(self, axes: str, dimensions: int) -> None:
-        """Raises SpecError unless the arrays have their shapes, types and ranges."""
+        """Raises SpecError unless the arrays have the right shapes, types and ranges."""
         require(
             self.weights.dtype == np.int8 and self.weights.ndim == dimensions,
             f"Node {self.name!r} has weights {self.weights.dtype} of shape "
@@ -88,7 +88,7 @@ class Weighted(Node):
             require(
                 array.dtype == np.int32 and array.shape == (self.outputs,),
                 f"Node {self.name!r} has a {what} {array.dtype} of shape {array.shape}, not "
-                f"one int32 for each of {self.outputs} outputs.",
+                f"one int32 for each of its {self.outputs} outputs.",
             )
         check_scaling(self.name, self.multiplier, self.shift)
         require(
@@ -97,20 +97,19 @@ class Weighted(Node):
         )
         require(
             self.stretch in STRETCHES,
-            f"Node {self.name!r} has a stream stretched by "
-            f"{self.stretch}, not by one of {STRETCHES}.",
+            f"Node {self.name!r} has the stretch {self.stretch}, not one of {STRETCHES}.",
         )
 
     def arithmetic(self, network: ProductSpec) -> ProductSpec:
-        """`network`'s arithmetic with the activation shift and the stretch of this node."""
+        """`network`'s arithmetic with this node's activation shift and stretch."""
         return stretched(network, self.activation_shift, self.stretch)
 
 
 @dataclass(frozen=True, eq=False)
 class Conv(Weighted):
-    """A convolution; fully connected when the kernel is as large as the unpadded input.
+    """A convolution; it is fully connected if the kernel is as large as the unpadded input.
 
-    The rows of such a kernel are in H, W, C order, which is that of the flattened input.
+    The rows of such a kernel are in H, W, C order, the order of the flattened input.
     weights: (outputs, KH, KW, C) int8.
     """
 
@@ -125,11 +124,11 @@ class Conv(Weighted):
         return self.weights.shape[1], self.weights.shape[2]
 
     def check(self) -> None:
-        """Raises SpecError unless the arrays fit each other."""
+        """Raises SpecError unless the arrays are consistent."""
         self.check_arrays("OHWI", 4)
 
     def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
-        """The convolution on an input of `shape` by `arithmetic`."""
+        """The convolution on an input of `shape` with `arithmetic`."""
         outputs, height, width, channels = self.weights.shape
         require(
             channels == shape[2],
@@ -154,7 +153,7 @@ class Conv(Weighted):
 class Depthwise(Weighted):
     """A depthwise convolution with m outputs for each of C input channels.
 
-    weights: (KH, KW, C*m) int8; output o is a product with input channel o // m alone.
+    weights: (KH, KW, C*m) int8; output o is a product with input channel o // m only.
     """
 
     @property
@@ -168,16 +167,16 @@ class Depthwise(Weighted):
         return self.weights.shape[0], self.weights.shape[1]
 
     def check(self) -> None:
-        """Raises SpecError unless the arrays fit each other."""
+        """Raises SpecError unless the arrays are consistent."""
         self.check_arrays("HWO", 3)
 
     def layer(self, shape: Shape, arithmetic: ProductSpec) -> LayerSpec:
-        """The depthwise convolution on an input of `shape` by `arithmetic`, split or exact."""
+        """The depthwise convolution on an input of `shape` with `arithmetic`, split or exact."""
         height, width, outputs = self.weights.shape
         require(
             shape[2] > 0 and outputs % shape[2] == 0,
-            f"Node {self.name!r} has weights for {outputs} outputs, no multiple of the "
-            f"{shape[2]} channels of its input.",
+            f"Node {self.name!r} has weights for {outputs} outputs, which is not a multiple of "
+            f"the {shape[2]} channels of its input.",
         )
         return LayerSpec(
             shape,

@@ -1,4 +1,4 @@
-"""How fast a network is on a device: cycles of every layer, from the engine's cycle model."""
+"""The speed of a network on a device: cycles of every layer, from the engine's cycle model."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -28,9 +28,11 @@ from dscim.host.network.node import ByKind, Padding, Shape
 
 @dataclasses.dataclass(frozen=True)
 class LayerSpeed:
-    """cycles: that the engine is busy with a node for one image; 0 where `place` says who computes
-    it instead, None where the host adds up pieces. strips: in which it runs, 1 where it fits as a
-    whole."""
+    """The speed of one node.
+
+    cycles: busy cycles of the engine per image; 0 if `place` names what computes it instead, None
+    if the host adds up partial products. strips: in which it runs, 1 if it fits as a whole.
+    """
 
     name: str
     kind: str
@@ -44,8 +46,8 @@ class LayerSpeed:
 class Speed:
     """A network on a device.
 
-    resident: all weights are in the device at once, so that images alone cross the link.
-    link_bytes: that cross the link for an image.
+    resident: all weights are in the device at once, so that only images cross the link.
+    link_bytes: bytes that cross the link per image.
     """
 
     layers: tuple[LayerSpeed, ...]
@@ -54,16 +56,16 @@ class Speed:
 
     @property
     def cycles(self) -> int | None:
-        """Busy cycles of an image; None where a layer's are not known."""
+        """Busy cycles per image; None if those of a layer are not known."""
         known = [layer.cycles for layer in self.layers if layer.cycles is not None]
         return sum(known) if len(known) == len(self.layers) else None
 
 
 def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> Speed:
-    """What the cycle model says of `network`; UserError or SpecError where it cannot run at all."""
+    """What the cycle model predicts; UserError or SpecError if the network cannot run at all."""
     program = plan(network, arithmetic, spec)
     shapes = network.shapes()
-    pieces = {action.node.name for action in program.actions if isinstance(action, Multiply)}
+    partial = {action.node.name for action in program.actions if isinstance(action, Multiply)}
     specs = {node.name: layer for node, layer in network.layers(arithmetic)}
     layers = []
     elsewhere = {name: "on the host" for name in program.on_host} | {
@@ -73,7 +75,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
         shape = shapes[node.inputs[0]]
         count = program.strips.get(node.name, 1)
         cycles: int | None = 0
-        if node.name in pieces:
+        if node.name in partial:
             cycles = None
         elif node.name in program.added:
             cycles = product_cycles(spec, specs[node.name], residual=True)
@@ -101,7 +103,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
 
 
 def _crossing(program: Program) -> Iterable[int]:
-    """Bytes of every action that an image needs."""
+    """The bytes of every action for an image."""
     shapes = program.network.shapes()
     for action in program.actions:
         if isinstance(action, Write | Read):
@@ -148,13 +150,13 @@ CYCLES: ByKind[Callable[[SocSpec, ProductSpec, Any, Shape], int] | None] = {
     Reshape: None,
     Softmax: None,
 }
-"""Busy cycles of each kind of node, all of whose tensors are in the device; None: the host's."""
+"""Busy cycles of each kind of node with all tensors in the device; None: it runs on the host."""
 
 
 def _cycles(spec: SocSpec, arithmetic: ProductSpec, node: Node, shape: Shape) -> int:
     """Busy cycles of a node on inputs of `shape`."""
     count = CYCLES[type(node)]
-    assert count is not None, "the host takes no cycles of the engine"
+    assert count is not None, "nodes on the host take no cycles of the engine"
     return count(spec, arithmetic, node, shape)
 
 

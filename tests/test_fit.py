@@ -73,7 +73,7 @@ def test_the_table_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_kind_that_was_never_synthesised_has_no_estimate() -> None:
-    with pytest.raises(UserError, match="16 x 4 selected 2, G = 16 none was synthesised"):
+    with pytest.raises(UserError, match="16 x 4 selected 2, G = 16: no macro of this kind was synthesised"):
         MODEL.estimate(Design(MacroSpec(16, 4, lanes=2)))
 
 

@@ -198,7 +198,7 @@ def test_any_damage_is_one_sentence(tmp_path):
             "has 1 inputs, not 2",
         ),
         (lambda n: (*n[:2], dataclasses.replace(n[2], clamp=(5, 4)), *n[3:]), "has the clamp"),
-        (lambda n: (*n[:3], dataclasses.replace(n[3], kernel=(9, 9)), *n[4:]), "pools"),
+        (lambda n: (*n[:3], dataclasses.replace(n[3], kernel=(9, 9)), *n[4:]), "larger than its"),
         (
             lambda n: (
                 *n,

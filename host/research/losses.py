@@ -1,4 +1,4 @@
-"""Where a network loses by DS-CIM, layer by layer, and what would help."""
+"""What a network loses with DS-CIM, layer by layer, and what would help."""
 
 import dataclasses
 from typing import Any
@@ -16,23 +16,23 @@ from dscim.host.research.calibrate.samples import products, sample, windows_at
 from dscim.progress import Progress
 
 PIXELS = 4096
-"""Pixels of a layer that its signal-to-noise ratio is taken over."""
+"""Pixels of a layer from which its signal-to-noise ratio is computed."""
 
-GLANCED = 64
-"""Images that these pixels come from."""
+SAMPLED = 64
+"""Images from which these pixels are taken."""
 
 WORTH = 1.0
-"""Decibels that a piece of advice must bring on the layer."""
+"""The least improvement of a layer, in dB, that is worth advice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerLoss:
     """What one layer loses.
 
-    snr: of its DS-CIM sums against the exact sums of the same inputs, in dB. alone: the score of
-    the network with this layer alone made exact. share: the part of the loss that this wins back,
-    None where nothing is lost; below 0 where the layer was tuned for DS-CIM. advice: what would
-    help this layer most, in words.
+    snr: of its DS-CIM sums compared with the exact sums of the same inputs, in dB. alone: the score
+    of the network with only this layer exact. share: the part of the loss that this recovers, None
+    if nothing is lost; below 0 if the layer was tuned for DS-CIM. advice: what would help this
+    layer most, in words.
     """
 
     name: str
@@ -44,7 +44,7 @@ class LayerLoss:
 
 @dataclasses.dataclass(frozen=True)
 class LossReport:
-    """A network's loss. score: accuracy, or agreement with the exact network without labels."""
+    """A network's loss. score: accuracy, or without labels agreement with the exact network."""
 
     measured: str
     exact: float
@@ -59,9 +59,9 @@ class LossReport:
 def loss_report(
     network: Network, arithmetic: ProductSpec, images: Int8, labels: Int64 | None, step: Progress
 ) -> LossReport:
-    """The report on images (N, H, W, C) int8, by the emulator; arithmetic is not exact.
+    """The report on images (N, H, W, C) int8, by the emulator; arithmetic: not exact.
 
-    labels: (N,) classes, or None: then the exact network's answers are what is right.
+    labels: (N,) classes; None: the exact network's answers count as correct.
     """
     exact_spec = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
     now, exact = Evaluator(network, arithmetic), Evaluator(network, exact_spec)
@@ -74,7 +74,7 @@ def loss_report(
     right = wanted if labels is None else labels
     score = float((answers(now, "as it is") == right).mean())
     best = float((wanted == right).mean())
-    nodes = _nodes(now, images[:GLANCED])
+    nodes = _nodes(now, images[:SAMPLED])
     layers = []
     for name in names:
         alone = float((answers(now.with_layers_of(exact, {name}), f"{name} exact") == right).mean())
@@ -102,7 +102,7 @@ def _judged(
     alone: float,
     share: float | None,
 ) -> tuple[float, float, float | None, str]:
-    """The fields of a LayerLoss but the name."""
+    """The fields of a LayerLoss except the name."""
     node, layer = next(
         (node, layer) for node, layer in network.layers(arithmetic) if node.name == name
     )
@@ -114,7 +114,7 @@ def _judged(
 
 
 class Trial:
-    """One layer's products at a sample of windows, by its own arithmetic and by others."""
+    """One layer's products at a sample of windows, in its own arithmetic and in others."""
 
     def __init__(self, node: Weighted, layer: LayerSpec, windows: Int8) -> None:
         """windows: (P, KH, KW, C) int8."""
@@ -125,7 +125,7 @@ class Trial:
     def snr(self, product: ProductSpec, *, fitted: bool = False) -> float:
         """Signal-to-noise ratio in dB; fitted: each channel with its best gain and bias.
 
-        The signal is each channel's variance: a constant of a channel tells nothing.
+        The signal is each channel's variance: a constant of a channel carries no information.
         """
         sums = self._sums(product)
         if fitted:
@@ -136,7 +136,7 @@ class Trial:
         return float(10 * np.log10(max(power.sum(), 1e-12) / max(noise.sum(), 1e-12)))
 
     def advice(self, now: float) -> str:
-        """What helps most, each thing tried alone: a shift, gain and bias, a longer stream."""
+        """The changes that help most, each tried alone: a shift, gain and bias, a longer stream."""
         product = self._layer.product
         gains = {"gain and bias (calibrate)": self.snr(product, fitted=True) - now}
         for shift in shifts(product):
@@ -151,16 +151,13 @@ class Trial:
         helpful = sorted(
             ((gain, what) for what, gain in gains.items() if gain >= WORTH), reverse=True
         )
-        return (
-            ", ".join(f"{what}: {gain:+.1f} dB" for gain, what in helpful[:2])
-            or "nothing of this kind"
-        )
+        return ", ".join(f"{what}: {gain:+.1f} dB" for gain, what in helpful[:2]) or "none of these"
 
     def _sums(self, product: ProductSpec) -> Floats:
         return products(self._windows, self._layer, self._node.weights, product)
 
     @property
     def _weight(self) -> Floats:
-        """Squares of the steps of the output that a product unit of each channel makes."""
+        """The square of each channel's factor from product units to steps of the output."""
         shift = self._node.shift.astype(np.float64) - 31
         return np.square(np.ldexp(self._node.multiplier.astype(np.float64), shift.astype(np.int64)))

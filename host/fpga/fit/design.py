@@ -1,4 +1,4 @@
-"""What was or is to be synthesised: a macro alone, or a whole device on a board."""
+"""What is synthesised: a macro alone, or a whole device on a board."""
 
 import dataclasses
 from pathlib import Path
@@ -10,16 +10,17 @@ from dscim.gateware.specs import MacroSpec, SocSpec, Spec
 from dscim.host.fpga.bitstream.reports import read_reports
 
 MEASURED_ON = "ecpix5"
-"""The board whose part and pins a design has where it names no other."""
+"""The board whose part and pins a design uses by default."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Design(Spec):
-    """A macro alone where `device` is None, else that device on `board`.
+    """The device on `board`, or only the macro if `device` is None.
 
-    parallel:  the macro is the exact one with a multiplier for every cell, one cycle a product.
-    multipliers: products may use the FPGA's; always true of a device.
-    ethernet:  the device has it, beside its UART.
+    parallel:    the macro is the exact one with a multiplier for every cell: a product takes one
+                 cycle.
+    multipliers: products may use those of the FPGA; always true for a device.
+    ethernet:    the device has Ethernet in addition to its UART.
     """
 
     macro: MacroSpec
@@ -31,7 +32,7 @@ class Design(Spec):
 
     @property
     def name(self) -> str:
-        """What it is, in a few words, one name a design."""
+        """A short description, unique for each design."""
         macro = self.macro
         kind = "exact, all rows" if self.parallel else macro.form
         if macro.form != "exact":
@@ -60,7 +61,7 @@ class Design(Spec):
         )
 
     def sources(self, folder: Path) -> dict[str, Path]:
-        """Writes what Yosys reads into `folder`; the files by their names, NAME.v the Verilog."""
+        """Writes the files for Yosys into `folder`; returns them by name, NAME.v the Verilog."""
         if self.device is None:
             from dscim.host.fpga.cells.area import verilog_of  # noqa: PLC0415  Migen is slow to import
 
@@ -71,18 +72,18 @@ class Design(Spec):
 
 
 def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
-    """The design of a device of `macro`, without an exact macro beside it unless asked."""
+    """The design of a device with `macro`; by default without an exact macro beside it."""
     return Design(macro, SocSpec(macro, **{"exact": False, **sizes}), ethernet=ethernet)
 
 
 def built(facts: dict[str, Any]) -> Design:
-    """The design that a build's report is of."""
+    """The design that a build's report describes."""
     spec = SocSpec.from_json(facts["spec"])
     return Design(spec.macro, spec, ethernet=facts["ip"] is not None, board=facts["board"])
 
 
 def read_builds() -> list[tuple[Design, int]]:
-    """The finished builds for an ECP5, each with the tables that nextpnr counted."""
+    """The finished builds for ECP5 parts, each with the tables that nextpnr counted."""
     return [
         (built(facts), facts["cells"]["lut4"]["used"])
         for facts in read_reports()

@@ -1,4 +1,4 @@
-"""A network on a board: what it needs, what does not fit, the smallest change that would."""
+"""A network on a board: what it needs, what does not fit, and the smallest change that helps."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -14,17 +14,25 @@ from dscim.host.fpga.fit.speed import Speed, network_speed
 from dscim.host.network import Network
 
 FULL = 0.9
-"""Of a part's tables: beyond that nextpnr finds no way, or no clock."""
+"""The fraction of a part's tables above which nextpnr fails to route or misses the clock."""
 
-MOST = {"activation_words": 1 << 16, "weight_rows": 1 << 16, "channels": 4096, "descriptors": 2048}
-"""The memories that a network asks room of, at their largest."""
+LARGEST = {
+    "activation_words": 1 << 16,
+    "weight_rows": 1 << 16,
+    "channels": 4096,
+    "descriptors": 2048,
+}
+"""The largest size of each memory that a network needs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """size: an estimate. speed: None where the network cannot run. faults: why it does not fit,
-    a sentence each. change: options of `dscim build` that would make it fit, None where there is
-    nothing to change or nothing that helps."""
+    """Whether a network fits a device.
+
+    size: an estimate. speed: None if the network cannot run. faults: why it does not fit, one
+    sentence each. change: options of `dscim build` that would make it fit; None if it fits or
+    nothing helps.
+    """
 
     setup: Setup
     size: Size
@@ -34,13 +42,13 @@ class Fit:
 
 
 class Fitting:
-    """Judges one network in one arithmetic; `model` estimates sizes."""
+    """Checks one network in one arithmetic against devices; model: estimates their sizes."""
 
     def __init__(self, network: Network, arithmetic: ProductSpec, model: SizeModel) -> None:
         self._network, self._arithmetic, self._model = network, arithmetic, model
 
     def fit(self, setup: Setup) -> Fit:
-        """`setup` as it is, and what to change where it does not fit."""
+        """`setup` as it is, and what to change if it does not fit."""
         size, speed, faults = self._judge(setup)
         change = (
             next(
@@ -86,7 +94,7 @@ class Fitting:
         cut = [layer.name for layer in speed.layers if layer.strips > 1]
         if cut:
             faults.append(
-                f"{len(cut)} layers, {cut[0]!r} the first, are cut into strips, for "
+                f"{len(cut)} layers, the first of them {cut[0]!r}, are cut into strips because "
                 "their tensors do not fit the activation memory at once."
             )
         return size, speed, tuple(faults)
@@ -98,8 +106,10 @@ class Fitting:
             return False
 
     def _others(self, spec: SocSpec) -> Iterator[SocSpec]:
-        """Devices near `spec`, each with as much memory as the network needs there: first the same
-        macro, then with rows and columns halved ever more often."""
+        """Devices similar to `spec`, each with the memory that the network needs.
+
+        First with the same macro, then with rows and columns halved more and more often.
+        """
         macro = spec.macro
         halvings = [(total - less, less) for total in range(9) for less in range(total + 1)]
         for rows, columns in halvings:
@@ -114,9 +124,9 @@ class Fitting:
                 yield enough
 
     def _enough(self, spec: SocSpec) -> SocSpec:
-        """`spec` with each memory doubled until the network fits it, those that suffice kept.
+        """`spec` with each memory doubled until the network fits; sufficient memories stay.
 
-        UserError where not even the largest memories are enough.
+        UserError if not even the largest memories are enough.
         """
 
         def fits(trial: SocSpec) -> bool:
@@ -126,10 +136,10 @@ class Fitting:
                 return False
             return speed.resident and all(layer.strips == 1 for layer in speed.layers)
 
-        found = _resized(spec, MOST)
+        found = _resized(spec, LARGEST)
         if not fits(found):
             raise UserError("not even the largest memories are enough")
-        for name in MOST:
+        for name in LARGEST:
             size = getattr(spec, name)
             while not fits(_resized(found, {name: size})):
                 size *= 2
@@ -142,12 +152,12 @@ def _resized(spec: SocSpec, sizes: dict[str, Any]) -> SocSpec:
 
 
 def _options(before: SocSpec, after: SocSpec) -> str:
-    """The options of `dscim build` that make `after` of `before`."""
+    """The options of `dscim build` that turn `before` into `after`."""
     changed: dict[str, Any] = {}
     for name in ("rows", "columns"):
         if getattr(before.macro, name) != getattr(after.macro, name):
             changed[name] = getattr(after.macro, name)
-    for name in MOST:
+    for name in LARGEST:
         assert is_power_of_two(getattr(after, name))
         if getattr(before, name) != getattr(after, name):
             changed[name.replace("_", "-")] = getattr(after, name)

@@ -1,4 +1,4 @@
-"""What pages show of builds and macros: boards/reports, and sizes.json and placed.json here."""
+"""The tables of builds and macros in pages, from boards/reports, sizes.json and placed.json."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ def _builds() -> Table:
 
 
 def _estimates() -> Table:
-    """Estimated beside built."""
+    """Estimates compared with builds."""
     rows = built(SizeModel())
     return (
         "build",
@@ -46,7 +46,7 @@ def _estimates() -> Table:
 
 
 def _macros() -> Table:
-    """Those of `dscim macros` in its default size."""
+    """The macros of `dscim macros` in their default size."""
     model, placed = SizeModel(), read_placed()
     return SIDES, [cells(side(*contender, model, placed)) for contender in contenders(128, 4)]
 
@@ -56,11 +56,11 @@ TABLES: dict[str, Callable[[], Table]] = {
     "estimates": _estimates,
     "macros": _macros,
 }
-"""By the block's name."""
+"""The tables by the name of the page's block."""
 
 
 def shown(name: str) -> str:
-    """A table's Markdown; UserError for an unknown one."""
+    """A table as Markdown; UserError if it is unknown."""
     if name not in TABLES:
         raise UserError(f"There is no table {name!r}; choose one of {', '.join(TABLES)}.")
     return markdown(*TABLES[name]())

@@ -1,10 +1,10 @@
-"""How large a device is, before it is built: a model fitted to what Yosys made of others.
+"""The size of a device before it is built: a model fitted to the results of Yosys for others.
 
-Tables: a macro's are, for each kind of macro, a sum over its cells, groups and columns; around it
-stand the engine, which grows with the columns, and the links. The factors are the least squares of
-the table of `dscim.host.fpga.fit.measure`. nextpnr then spends more on the ends of carry chains:
-by as much as in the builds whose reports the project has. Block RAM is counted memory by memory,
-multipliers by unit.
+Tables: those of a macro are a sum over its cells, groups and columns, with factors for each kind of
+macro. The engine, which grows with the columns, and the links are added. The factors are a least
+squares fit to the table of `dscim.host.fpga.fit.measure`. nextpnr takes more for the ends of carry
+chains; this is one factor, from the builds with reports in the project. Block RAM is counted memory
+by memory, multipliers by unit.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ from dscim.host.fpga.fit.measure import COMMAND, Measured, read_table
 Kind = tuple[str, int, int, str, bool, bool]
 
 LANE_MULTIPLIERS, SETUP_MULTIPLIERS = 12, 5
-"""Of a channel requantised a cycle, its adds included; of a layer's set-up."""
+"""Multipliers per channel requantised in a cycle, including its adds; of a layer's set-up."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """Of a design: four-input tables, blocks of 18 kbit, multipliers of 18 x 18 bits."""
+    """The size of a design in four-input tables, 18-kbit blocks and 18 x 18-bit multipliers."""
 
     lut4: int
     block_ram: int
@@ -35,8 +35,11 @@ class Size:
 
 
 class SizeModel:
-    """Estimates sizes; `rows` is what was synthesised and `builds` what was built, with its tables,
-    by default those of the project."""
+    """Estimates sizes.
+
+    rows: what was synthesised. builds: what was built, with the tables it took. By default both are
+    those of the project.
+    """
 
     def __init__(
         self,
@@ -47,8 +50,10 @@ class SizeModel:
         self._builds = list(read_builds() if builds is None else builds)
 
     def estimate(self, design: Design) -> Size:
-        """The size of `design` in a bitstream, for a device, or synthesised, for a macro alone;
-        UserError for a kind of macro of which nothing was measured."""
+        """The size of `design`: of a device in its bitstream, of a macro alone as synthesised.
+
+        UserError for a kind of macro that was never synthesised.
+        """
         size = self.synthesised(design)
         return (
             size
@@ -57,17 +62,17 @@ class SizeModel:
         )
 
     def without(self, design: Design) -> "SizeModel":
-        """The model as it was before `design` was built."""
+        """The model without the build of `design`."""
         return SizeModel(self.rows, [build for build in self._builds if build[0] != design])
 
     @cached_property
     def packing(self) -> float:
-        """Tables in a bitstream for one of Yosys's; 1 where nothing was built."""
+        """Tables in a bitstream per table of Yosys; 1 if nothing was built."""
         ratios = [lut4 / self.synthesised(design).lut4 for design, lut4 in self._builds]
         return float(np.mean(ratios)) if ratios else 1.0
 
     def synthesised(self, design: Design) -> Size:
-        """The size that Yosys will tell; UserError as for `estimate`."""
+        """The size that Yosys will report; UserError as for `estimate`."""
         macros = design.device.macros if design.device else (design.macro,)
         lut4 = sum(
             self._macro(dataclasses.replace(design, macro=macro, device=None)) for macro in macros
@@ -83,14 +88,14 @@ class SizeModel:
 
     @property
     def knows_ethernet(self) -> bool:
-        """A device with Ethernet was measured; without one, estimates leave Ethernet out."""
+        """True if a device with Ethernet was measured; otherwise estimates leave it out."""
         return any(row.design.ethernet for row in self._devices)
 
     def _macro(self, design: Design) -> float:
         factors = self._macro_factors.get(_kind(design))
         if factors is None:
             raise UserError(
-                f"Of macros like {design.name} none was synthesised yet, so there is no estimate; "
+                f"There is no estimate for {design.name}: no macro of this kind was synthesised; "
                 f"add one to `wanted` and run `{COMMAND}`."
             )
         return float(_inside(design) @ factors)
@@ -125,7 +130,7 @@ class SizeModel:
         return _fit(self._devices, _around, around)
 
     def _link_blocks(self, design: Design) -> float:
-        """Blocks that the links take, with or without Ethernet, as the measured devices tell."""
+        """Blocks that the links take, with or without Ethernet, from the measured devices."""
         like = [
             row.block_ram - block_rams(row.design.device)
             for row in self._devices
@@ -148,7 +153,7 @@ def _multipliers(design: Design) -> int:
 
 
 def _kind(design: Design) -> Kind:
-    """What macros must have in common for one set of factors."""
+    """The properties that decide which set of factors applies."""
     macro = design.macro
     return (
         macro.form,
@@ -161,13 +166,13 @@ def _kind(design: Design) -> Kind:
 
 
 def _inside(design: Design) -> Float64:
-    """What the tables of a macro are a sum over; one group alone needs nothing to choose by."""
+    """The terms of a macro's tables; a single group needs no selection logic."""
     groups, columns = design.macro.groups, design.macro.columns
     return np.array([groups * columns, groups, columns, 1.0, float(groups == 1)])
 
 
 def _around(design: Design) -> Float64:
-    """What the tables around the macros are a sum over."""
+    """The terms of the tables around the macros."""
     assert design.device is not None
     return np.array(
         [1.0, design.device.macro.columns, design.device.requant_lanes, float(design.ethernet)]
@@ -177,7 +182,7 @@ def _around(design: Design) -> Float64:
 def _fit(
     rows: list[Measured], features: Callable[[Design], Float64], value: Callable[[Measured], float]
 ) -> Float64:
-    """Factors of least relative squares."""
+    """The factors with the least squares of relative errors."""
     matrix = np.array([features(row.design) for row in rows])
     values = np.array([value(row) for row in rows])
     return np.linalg.lstsq(matrix / values[:, None], np.ones(len(rows)), rcond=None)[0]

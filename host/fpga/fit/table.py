@@ -1,4 +1,4 @@
-"""The size model beside what was built and synthesised."""
+"""The size model compared with what was built and synthesised."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from dscim.host.fpga.fit.size import Size, SizeModel
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A design: what it took and what the model says. off: relative, of the tables."""
+    """A design: what it took and what the model estimates."""
 
     name: str
     made_by: str
@@ -20,12 +20,12 @@ class Row:
 
     @property
     def off(self) -> float:
-        """The estimate's error of the tables, as a part of what they are."""
+        """The relative error of the estimated tables."""
         return self.estimate.lut4 / self.lut4 - 1
 
 
 def compare(model: SizeModel) -> list[Row]:
-    """Every design of the model's table, and every build whose report the project has."""
+    """Every build with a report in the project, and every design of the model's table."""
     synthesised = [
         Row(
             row.design.name,
@@ -41,7 +41,7 @@ def compare(model: SizeModel) -> list[Row]:
 
 
 def built(model: SizeModel) -> list[Row]:
-    """The builds on ECP5 alone, as nextpnr counted them, each estimated from the others."""
+    """The builds on ECP5 parts, as nextpnr counted them, each estimated from the others."""
     rows = []
     for facts in read_reports():
         if not facts["part"].startswith("LFE5"):

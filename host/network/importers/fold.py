@@ -1,7 +1,7 @@
-"""Nodes that need not be: padding, reshapes and what nobody reads, folded into their neighbours.
+"""Removes unnecessary nodes: padding and reshapes are folded into their readers.
 
 Each function takes and returns the nodes of a network in order; no bit of the output changes.
-`shapes` holds the shape of INPUT and of every node's output.
+shapes: of INPUT and of every node's output, by name.
 """
 
 from collections import Counter
@@ -29,22 +29,22 @@ from dscim.host.network.node import ByKind, Padding, of_kind
 
 
 def fold(nodes: Iterable[Node], shapes: Mapping[str, Shape], output: str) -> tuple[Node, ...]:
-    """All of them; `output` is the node that the network ends with."""
+    """All foldings, one after the other; output: the network's last node."""
     return tuple(drop_unread(fold_reshapes(fold_pads(list(nodes)), shapes), output))
 
 
 def fold_pads(nodes: list[Node]) -> list[Node]:
-    """A Pad goes into the convolution that is all that reads it: both fill in the zero point."""
+    """A Pad is folded into its only reader, a convolution: both pad with the zero point."""
     readers = Counter(name for node in nodes for name in node.inputs)
     pads = {pad.name: pad for pad in of_kind(nodes, Pad) if readers[pad.name] == 1}
     return [_padded(node, pads.get(node.inputs[0])) for node in nodes]
 
 
 def fold_reshapes(nodes: list[Node], shapes: Mapping[str, Shape]) -> list[Node]:
-    """A Reshape that another Reshape or a fully connected layer reads is passed by.
+    """A Reshape that another Reshape or a fully connected layer reads is skipped.
 
-    The rows of a kernel that covers the whole input are in the input's own order, so it takes
-    the shape that the input had before.
+    The rows of a kernel that covers the whole input are in the input's own order, so the kernel
+    takes the shape that the input had before.
     """
     sources = {reshape.name: reshape.inputs[0] for reshape in of_kind(nodes, Reshape)}
     return [_unreshaped(node, sources, shapes) for node in nodes]
@@ -61,13 +61,13 @@ def drop_unread(nodes: Iterable[Node], output: str) -> list[Node]:
 
 
 def _padded(node: Node, pad: Pad | None) -> Node:
-    """A node that pads by itself what `pad` did, where its kind can; any other node as it is."""
+    """The node with the padding of `pad` folded in, if its kind supports it."""
     absorb = PADS[type(node)]
     return node if pad is None or absorb is None else absorb(node, pad)
 
 
 def _absorb_pad(node: Weighted, pad: Pad) -> Node:
-    """The convolution of the unpadded tensor with padding of its own."""
+    """The convolution of the unpadded tensor, with the padding added to its own."""
     padding: Padding = tuple(
         (before + first, after + second)
         for (before, after), (first, second) in zip(pad.padding, node.padding, strict=True)
@@ -87,11 +87,11 @@ PADS: ByKind[Callable[[Any, Pad], Node] | None] = {
     Reshape: None,
     Softmax: None,
 }
-"""How each kind of node takes in the padding of its input; None: it does not."""
+"""How a Pad is folded into each kind of node; None: it stays."""
 
 
 def _unreshaped(node: Node, sources: Mapping[str, str], shapes: Mapping[str, Shape]) -> Node:
-    """A node that reads what comes before all Reshapes before it, where its kind can."""
+    """The node reading the tensor before all preceding Reshapes, if its kind supports it."""
     skip, source = RESHAPES[type(node)], node.inputs[0]
     while source in sources:
         source = sources[source]
@@ -121,9 +121,9 @@ RESHAPES: ByKind[Callable[[Any, str, Mapping[str, Shape]], Node] | None] = {
     Requantise: None,
     Softmax: None,
 }
-"""How each kind of node reads what comes before a Reshape; None: it does not."""
+"""How each kind of node skips the Reshapes before it; None: it does not."""
 
 
 def _fully_connected(node: Conv, shapes: Mapping[str, Shape]) -> bool:
-    """True for a kernel as large as its unpadded input."""
+    """True if the kernel is as large as the unpadded input."""
     return node.weights.shape[1:] == shapes[node.inputs[0]] and node.padding == ((0, 0), (0, 0))

@@ -1,8 +1,8 @@
-"""A network's integers chosen so that DS-CIM comes close to the exact product; no labels needed.
+"""Calibration: a network's integers chosen so that DS-CIM comes close to the exact product.
 
-Layer by layer: the scale of each tensor, the activation shift of each layer, the clipping and the
-levels of each channel's weights, its gain and its bias. All of it ends in the integers that every
-network has.
+It needs no labels. It chooses, layer by layer, the scale of each tensor, the activation shift of
+each layer, and the clipping, weight levels, gain and bias of each channel. The result is an
+ordinary network: all choices are expressed in its integers.
 """
 
 from dscim.host.research.calibrate.calibration import LayerReport

@@ -1,4 +1,4 @@
-"""The network that is calibrated, as it is given: what it computes, and who reads what."""
+"""The network before calibration: what it computes exactly, and which node reads which."""
 
 import dataclasses
 
@@ -20,17 +20,20 @@ from dscim.host.research.calibrate.scale import layer_noise
 
 
 class Baseline:
-    """A network with all that its exact self gives for some images.
+    """A network before calibration, with the tensors that it computes exactly for some images.
 
-    layers: by name, each by the arithmetic that it shall get. exact: by name, every tensor (N, H,
-    W, C) int8, the input too. passing: see `families`.
+    layers: by name, each in the arithmetic that it will have. exact: by name, every tensor (N, H,
+    W, C) int8, including the input. passing: see `families`.
     """
 
     def __init__(
         self, network: Network, images: Int8, spec: ProductSpec, seed: int, cycles: int | None
     ) -> None:
-        """spec: of every layer, its stream stretched as the layer says; cycles: a budget for an
-        image, under which the layers' streams are stretched first; seed: of sampled pixels."""
+        """Computes the tensors.
+
+        spec: of every layer, apart from the layer's own stretch. cycles: a budget per image; if it
+        is not None, the layers' streams are stretched within it first. seed: of sampled pixels.
+        """
         self.network, self.spec, self._seed = network, spec, seed
         self._exact_spec = dataclasses.replace(spec, exact=True, activation_shift=0)
         evaluator = Evaluator(network, self._exact_spec)
@@ -44,7 +47,7 @@ class Baseline:
             self.layers = {node.name: layer for node, layer in self.network.layers(spec)}
 
     def product(self, node: Weighted) -> ProductSpec:
-        """The layer's arithmetic, less its activation shift."""
+        """The layer's arithmetic without its activation shift."""
         return dataclasses.replace(self.layers[node.name].product, activation_shift=0)
 
     def readers(self, members: set[str], kind: type[Kind]) -> list[Kind]:
@@ -56,14 +59,14 @@ class Baseline:
         ]
 
     def glanced(self, readers: list[Weighted]) -> int:
-        """Images that hold GLANCE pixels of each of these layers, or all."""
+        """How many images contain GLANCE pixels of each of these layers; at most all."""
         least = min(
             (int(np.prod(self.layers[reader.name].output[:2])) for reader in readers), default=1
         )
         return min(len(self.exact[INPUT]), -(-GLANCE // least))
 
     def between(self, first: str, last: str) -> list[Node]:
-        """The nodes that pass `first` on until it is `last`."""
+        """The nodes on the path from the tensor `first` to the tensor `last`."""
         path: list[Node] = []
         known = {node.name: node for node in self.network.nodes}
         while last != first:
@@ -76,16 +79,16 @@ class Baseline:
         return sample(count, self.layers[node.name], images, self._seed)
 
     def aim(self, node: Weighted, places: Places) -> tuple[Floats, Floats | None, Floats]:
-        """What the given network has there before it rounds, the ReLU's floor, and the gain."""
-        given = self.layers[node.name]
+        """The exact output at `places` before rounding, the ReLU's floor, and the gain."""
+        layer = self.layers[node.name]
         unit = real_factor(node.multiplier, node.shift).astype(np.float32)
-        before = windows_at(self.exact[node.inputs[0]], given, places)
-        sums = products(before, given, node.weights, self._exact_spec)
+        before = windows_at(self.exact[node.inputs[0]], layer, places)
+        sums = products(before, layer, node.weights, self._exact_spec)
         sums = sums + node.bias.astype(np.float32)
         return sums * unit, np.zeros((1, 1), np.float32) if has_relu(node) else None, unit
 
     def _noises(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The noise of each layer on exact inputs at each stream length that it may have."""
+        """Each layer's noise on exact inputs, by stream length."""
         found = {}
         for node, layer in self.network.layers(self.spec):
             places = self.places(node, GLANCE, len(self.exact[INPUT]))

@@ -1,4 +1,4 @@
-"""A whole network, node by node: each one sees what the calibrated ones before it really give."""
+"""Calibration node by node: each sees the actual outputs of the calibrated nodes before it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from dscim.host.research.calibrate.samples import Places, windows_at
 from dscim.host.research.calibrate.scale import Consumer, best_scale
 
 PIXELS = 8192
-"""Pixels of a layer that its weights are chosen by."""
+"""Pixels of a layer from which its weights are chosen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LayerReport:
 
 
 class Calibration:
-    """The state of a calibration: what both networks give so far, and the new nodes."""
+    """The state of a calibration: the tensors of both networks so far, and the new nodes."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Calibration:
         say: Callable[[LayerReport], None],
         cycles: int | None = None,
     ) -> None:
-        """See `Baseline`; say: called for each layer when it is chosen."""
+        """See `Baseline`; say: called with each layer's report."""
         self.baseline = Baseline(network, images, spec, seed, cycles)
         self.network, self.spec, self.say = self.baseline.network, spec, say
         self.layers, self.exact = self.baseline.layers, self.baseline.exact
@@ -80,7 +80,7 @@ class Calibration:
         return dataclasses.replace(self.network, nodes=tuple(self.nodes), arithmetic=self.spec)
 
     def _weighted(self, node: Weighted) -> Weighted:
-        """The node with its integers chosen; its output is computed."""
+        """The node with its new integers; its output is computed."""
         source = self.scales[node.inputs[0]]
         layer = dataclasses.replace(self.layers[node.name], input_zero=source.zero)
         task = self._task(node, layer)
@@ -126,15 +126,15 @@ class Calibration:
         return new
 
     def _plain(self, node: Node) -> Node:
-        """A node that needs no macro, with a new scale of its output where it may have one."""
-        given = [self.scales[name] for name in node.inputs]
+        """A node without weights, with a new scale of its output where that is possible."""
+        scales = [self.scales[name] for name in node.inputs]
         unrounded = UNROUNDED[type(node)]
         inputs = [self.now[name] for name in node.inputs]
-        to = self._scale(node, unrounded and unrounded(node, inputs, given))
-        return rescaled(node, given, to)
+        to = self._scale(node, unrounded and unrounded(node, inputs, scales))
+        return rescaled(node, scales, to)
 
     def _scale(self, node: Node, values: Floats | None) -> Rescaling:
-        """The scale of a node's output, which holds `values` in steps of the given network."""
+        """The scale of a node's output; values: in steps of the network before calibration."""
         members = {node.name, *(passed.name for passed in self.baseline.passing[node.name])}
         zero = node.output_zero
         if values is None or fixed_scale(self.network, members):
@@ -153,7 +153,7 @@ class Calibration:
         return to
 
     def _share(self, reader: Add, node: Node, values: Floats) -> float:
-        """How the power of `values` compares with that of the sum that it enters."""
+        """The power of `values` relative to that of the sum that reads them."""
         factor = (
             add_inputs(reader)[reader.inputs.index(node.name)]
             if node.name in reader.inputs
@@ -163,10 +163,10 @@ class Calibration:
         return factor**2 * float(values.var()) / total
 
     def _consumer(self, reader: Weighted, node: Node, images: int) -> Consumer:
-        """A layer that reads `node`, perhaps through nodes that pass its scale on."""
+        """A layer that reads `node`, directly or through nodes that pass its scale on."""
         places = self.baseline.places(reader, GLANCE, images)
         target, floor, unit = self.baseline.aim(reader, places)
-        nothing = np.zeros((0, 1, 1, 1), np.int8)  # its windows come with each scale
+        nothing = np.zeros((0, 1, 1, 1), np.int8)  # the windows depend on the scale
         task = Task(
             reader,
             self.layers[reader.name],
@@ -187,7 +187,7 @@ class Calibration:
         return Consumer(task, windows)
 
     def _task(self, node: Weighted, layer: LayerSpec) -> Task:
-        """What the layer has to do: what the given network does, on the input as it is now."""
+        """What the layer has to compute: the exact output, from the input as it is now."""
         places = self.baseline.places(node, PIXELS, len(self.exact[INPUT]))
         target, floor, unit = self.baseline.aim(node, places)
         target, floor = self._with_the_sum(node, places, target, floor)
@@ -198,10 +198,10 @@ class Calibration:
     def _with_the_sum(
         self, node: Weighted, places: Places, target: Floats, floor: Floats | None
     ) -> tuple[Floats, Floats | None]:
-        """The target that also makes up for what the other input of a sum lacks, and its floor.
+        """The target that also corrects the error of the other input of a sum, and its floor.
 
-        So it is where `node` enters nothing but one sum whose other input is known. Where that
-        sum has a ReLU, what is below it does not matter.
+        This applies if one sum is the only reader of `node` and its other input is known. If that
+        sum has a ReLU, values below it do not matter.
         """
         readers = self.baseline.readers({node.name}, Node)
         sums = self.baseline.readers({node.name}, Add)

@@ -1,8 +1,8 @@
-"""Weights chosen through the product itself: coordinate descent over their levels.
+"""Weights chosen by the product itself: coordinate descent over their levels.
 
-Each row of the weights is set, for every output, to the level that is best while all others stay.
-A row gives alike for all points with the same activation, so their residuals are summed first,
-and every level is tried at the cost of a few.
+Each row of the weights is set, for every output, to the best level while all other rows stay. A row
+contributes the same to all points with the same activation, so their residuals are summed first;
+then all levels can be tried at little cost.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +17,14 @@ from dscim.host.golden.reference.depthwise import tap_rows
 from dscim.host.research.calibrate.levels import Levels
 
 RIDGE = 0.05
-"""What moving a weight costs, as if each activation had noise of this share of its power."""
+"""Penalty for moving a weight: noise in each activation as a fraction of its power."""
 
 BLOCK = 16
-"""Outputs that a thread works on at a time."""
+"""Outputs per thread at a time."""
 
 
 class Descent:
-    """The points by which the weights of a layer are chosen."""
+    """The points from which the weights of a layer are chosen."""
 
     def __init__(self, levels: Levels, x: Int8, layer: LayerSpec) -> None:
         """x: (P, KH, KW, C) windows of the layer."""
@@ -51,9 +51,10 @@ class Descent:
             ]
 
     def sweep(self, level: Int64, wanted: Floats, gain: Floats, residual: Floats) -> None:
-        """Improves level (K, O) once, row by row; residual (P, O) is what is too much.
+        """Improves level (K, O) in place, row by row; residual (P, O): prediction less target.
 
-        wanted: (K, O) weights, in the levels' values, that moving away from costs. gain: (O,).
+        wanted: (K, O) weights, in the levels' values; the distance from them is penalised.
+        gain: (O,).
         """
 
         def part(x: Int8, tables: Int64, outputs: slice) -> None:
@@ -66,7 +67,7 @@ class Descent:
             level[:, outputs] = mine
 
         with ThreadPoolExecutor(thread_count()) as pool:
-            for done in [pool.submit(part, *given) for given in self._parts]:
+            for done in [pool.submit(part, *each) for each in self._parts]:
                 done.result()
 
 
@@ -79,7 +80,7 @@ def _sweep(
     gain: Float32,
     residual: Float32,
 ) -> None:
-    """One sweep over rows x (K, P), by the kernel where there is one."""
+    """One sweep over rows x (K, P), by the compiled kernel if there is one."""
     library = kernel()
     if library is None:
         for row, table in enumerate(tables):
@@ -112,7 +113,7 @@ def _best_levels(
     gain: Float32,
     residual: Float32,
 ) -> None:
-    """Sets one row's level (O,) to the best for each output and corrects the residual (P, O)."""
+    """Sets one row's level (O,) to the best for each output and updates the residual (P, O)."""
     seen, inverse = np.unique(x, return_inverse=True)
     chosen = (inverse.ravel() == np.arange(len(seen))[:, None]).astype(np.float32)
     table = table[seen.astype(np.int64) + 128]

@@ -1,18 +1,18 @@
-"""Gain and bias of each channel, by least squares; a ReLU after it is known about."""
+"""Gain and bias of each channel by least squares, aware of a ReLU that follows."""
 
 import numpy as np
 
 from dscim.arrays import Floats
 
 ROUNDS = 4
-"""Least squares after which the side of each point at the ReLU is looked up again."""
+"""Rounds of least squares; each decides anew which points are above the ReLU."""
 
-LEAST_GAIN = 1e-3
-"""Of the gain that the exact product has: below it a channel is as good as constant."""
+MIN_GAIN = 1e-3
+"""The least gain, relative to the exact product's; below it a channel is effectively constant."""
 
 
 def aims(predicted: Floats, target: Floats, floor: Floats | None) -> Floats:
-    """What `predicted` should be: `target`, or where both are below `floor`, whatever it is."""
+    """What `predicted` should be: `target`, or itself where both are below `floor`."""
     if floor is None:
         return target
     return np.where(target > floor, target, np.minimum(predicted, floor))
@@ -21,10 +21,10 @@ def aims(predicted: Floats, target: Floats, floor: Floats | None) -> Floats:
 def gain_and_bias(
     sums: Floats, target: Floats, floor: Floats | None, start: Floats
 ) -> tuple[Floats, Floats]:
-    """(O,) gain and bias with which sums (P, O) come nearest to target (P, O).
+    """The gain (O,) and bias (O,) that bring sums (P, O) nearest to target (P, O).
 
-    floor: (P, O) or (1, 1), below which all is alike; None: there is no such thing.
-    start: (O,) the gains to begin with, all positive; a gain never falls below LEAST_GAIN of it.
+    floor: (P, O) or (1, 1); values below it do not matter. None: all values matter.
+    start: (O,) initial gains, all positive; no gain falls below MIN_GAIN times its start.
     """
     gain = np.array(start, sums.dtype)
     bias = target.mean(axis=0) - gain * sums.mean(axis=0)
@@ -34,12 +34,12 @@ def gain_and_bias(
             if floor is None
             else ((target > floor) | (sums * gain + bias > floor)).astype(sums.dtype)
         )
-        gain, bias = _weighted(sums, above(target, floor), counts, LEAST_GAIN * start)
+        gain, bias = _weighted(sums, above(target, floor), counts, MIN_GAIN * start)
     return gain, bias
 
 
 def _weighted(sums: Floats, target: Floats, counts: Floats, least: Floats) -> tuple[Floats, Floats]:
-    """Least squares over the points that count, 1 or 0 each in (P, O)."""
+    """Least squares over the points that count; counts: (P, O), 1 or 0."""
     points = np.maximum(counts.sum(axis=0), 1)
     centre, middle = (counts * sums).sum(axis=0) / points, (counts * target).sum(axis=0) / points
     spread = (sums - centre) * counts
@@ -49,12 +49,12 @@ def _weighted(sums: Floats, target: Floats, counts: Floats, least: Floats) -> tu
 
 
 def error(predicted: Floats, target: Floats, floor: Floats | None) -> Floats:
-    """(O,) mean squared error of each channel, as far as it is above the floor."""
+    """(O,) mean squared error of each channel, of values limited to the floor."""
     return ((above(predicted, floor) - above(target, floor)) ** 2).mean(axis=0)
 
 
 def power(target: Floats, floor: Floats | None) -> Floats:
-    """(O,) variance of each channel of the target, as far as it is above the floor."""
+    """(O,) variance of each channel of the target, of values limited to the floor."""
     return above(target, floor).var(axis=0)
 
 

@@ -1,6 +1,6 @@
 """How a node's integers change when the tensors around it get other scales and zero points.
 
-A tensor's rescaling: x' - z' = scale * (x - z), where x is what the given network has. Nodes that
+A tensor's rescaling: x' - z' = scale * (x - z), where x is the value before calibration. Nodes that
 keep their input's scale (pools, padding, reshaping) pass it on.
 """
 
@@ -42,12 +42,12 @@ class Rescaling:
 
 
 def real_factor(multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """What a Q31 multiplier and its shift stand for."""
+    """The real factor of a Q31 multiplier and its shift."""
     return np.ldexp(np.asarray(multiplier, np.float64), np.asarray(shift, np.int64) - 31)
 
 
 def add_inputs(node: Add) -> tuple[float, float]:
-    """By how many steps of the output a step of each input moves a sum."""
+    """How many steps of the output one step of each input is worth."""
     first, second, output = real_factor(node.multipliers, node.shifts) * np.array(
         [1, 1, 2.0**node.left_shift]
     )
@@ -55,12 +55,12 @@ def add_inputs(node: Add) -> tuple[float, float]:
 
 
 def has_relu(node: Node) -> bool:
-    """Whether nothing of the output lies below its zero point."""
+    """True if no output value is below the zero point."""
     return node.clamp[0] >= node.output_zero
 
 
 def rescaled_output(node: Node, to: Rescaling) -> dict[str, Any]:
-    """The fields of `node` that tell of its output, for the output rescaled."""
+    """The fields that describe the output of `node`, for the rescaled output."""
     low, high = (_moved(limit, node.output_zero, to) for limit in node.clamp)
     if node.clamp[0] <= LOWEST and not has_relu(node):
         low = LOWEST
@@ -77,58 +77,58 @@ def _moved(limit: int, zero: int, to: Rescaling) -> int:
     return int(np.clip(round(to.scale * (limit - zero)) + to.zero, LOWEST, HIGHEST))
 
 
-def rescaled(node: Node, given: list[Rescaling], to: Rescaling) -> Node:
-    """A node without weights for inputs rescaled by `given`, its output rescaled by `to`."""
+def rescaled(node: Node, scales: list[Rescaling], to: Rescaling) -> Node:
+    """A node without weights for inputs rescaled by `scales`, its output rescaled by `to`."""
     adapt = INPUTS[type(node)]
     assert adapt is not None, "the weights of a product are chosen, not rescaled"
-    return dataclasses.replace(node, **rescaled_output(node, to), **adapt(node, given, to))
+    return dataclasses.replace(node, **rescaled_output(node, to), **adapt(node, scales, to))
 
 
-def _nothing(node: Node, given: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+def _nothing(node: Node, scales: list[Rescaling], to: Rescaling) -> dict[str, Any]:
     return {}
 
 
-def _add_inputs(node: Add, given: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+def _add_inputs(node: Add, scales: list[Rescaling], to: Rescaling) -> dict[str, Any]:
     factors = [
         factor * to.scale / tensor.scale
-        for factor, tensor in zip(add_inputs(node), given, strict=True)
+        for factor, tensor in zip(add_inputs(node), scales, strict=True)
     ]
     multipliers, shifts = add_factors(factors[0], factors[1], 1.0, node.left_shift)
     return {
-        "input_zeros": (given[0].zero, given[1].zero),
+        "input_zeros": (scales[0].zero, scales[1].zero),
         "multipliers": multipliers,
         "shifts": shifts,
     }
 
 
-def _scaled_input(node: Mean | Requantise, given: list[Rescaling], to: Rescaling) -> dict[str, Any]:
-    factor = real_factor(node.multiplier, node.shift) * to.scale / given[0].scale
+def _scaled(node: Mean | Requantise, scales: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+    factor = real_factor(node.multiplier, node.shift) * to.scale / scales[0].scale
     multiplier, shift = quantise_multiplier(factor)
-    return {"input_zero": given[0].zero, "multiplier": int(multiplier), "shift": int(shift)}
+    return {"input_zero": scales[0].zero, "multiplier": int(multiplier), "shift": int(shift)}
 
 
 INPUTS: ByKind[Callable[[Any, list[Rescaling], Rescaling], dict[str, Any]] | None] = {
     Add: _add_inputs,
     AveragePool: _nothing,
     MaxPool: _nothing,
-    Mean: _scaled_input,
+    Mean: _scaled,
     Pad: _nothing,
-    Requantise: _scaled_input,
+    Requantise: _scaled,
     Reshape: _nothing,
     Softmax: _nothing,
     Conv: None,
     Depthwise: None,
 }
-"""The fields by which each kind of node takes rescaled inputs, beside those of its output.
+"""The fields that adapt each kind of node to rescaled inputs, apart from those of its output.
 
 None: a product, whose integers the calibration chooses.
 """
 
 
-def _sum(node: Add, inputs: list[Int8], given: list[Rescaling]) -> Floats:
+def _sum(node: Add, inputs: list[Int8], scales: list[Rescaling]) -> Floats:
     terms = [
         np.float32(factor / scale.scale) * (x.astype(np.float32) - scale.zero)
-        for factor, scale, x in zip(add_inputs(node), given, inputs, strict=True)
+        for factor, scale, x in zip(add_inputs(node), scales, inputs, strict=True)
     ]
     total: Floats = np.maximum(terms[0] + terms[1], 0 if has_relu(node) else -np.inf)
     return total
@@ -146,15 +146,15 @@ UNROUNDED: ByKind[Callable[[Any, list[Int8], list[Rescaling]], Floats] | None] =
     Conv: None,
     Depthwise: None,
 }
-"""The output of each kind of node before it is rounded, in steps of the uncalibrated network.
+"""The unrounded output of each kind of node, in steps of the network before calibration.
 
-From it the output's new scale is chosen. None: the output keeps its scale, or has that of the
-input; that of a product comes with its weights.
+The output's new scale is chosen from it. None: the output keeps its scale or has that of the input;
+for a product, the output is computed when its weights are chosen.
 """
 
 
 def families(network: Network) -> dict[str, list[Node]]:
-    """By the name of each tensor that has a scale of its own: the nodes that pass it on."""
+    """By the name of each tensor with a scale of its own: the nodes that pass this scale on."""
     passed: dict[str, list[Node]] = {node.name: [] for node in network.nodes}
     root = {node.name: node.name for node in network.nodes}
     for node in network.nodes:
@@ -165,7 +165,7 @@ def families(network: Network) -> dict[str, list[Node]]:
 
 
 def fixed_scale(network: Network, members: set[str]) -> bool:
-    """Whether the tensors `members` must keep their scale: an output, or a softmax's input."""
+    """True if the tensors `members` must keep their scale: the output, or a softmax's input."""
     return network.nodes[-1].name in members or any(
         node.fixes_scale and members & set(node.inputs) for node in network.nodes
     )
@@ -174,9 +174,9 @@ def fixed_scale(network: Network, members: set[str]) -> bool:
 def requantised(
     node: Weighted, gain: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
-    """bias, multiplier and shift of gain * sum + bias (in steps of the output), both (O,).
+    """The fields bias, multiplier and shift that compute gain * sum + bias, in steps of the output.
 
-    A channel that gives nothing, neither gain nor bias, has neither.
+    gain, bias: (O,). A channel whose gain and bias are 0 has the multiplier and bias 0.
     """
     gain = np.maximum(gain, np.abs(bias) / 2.0**30)
     multiplier, shift = quantise_multiplier(gain)

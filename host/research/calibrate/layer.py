@@ -1,4 +1,4 @@
-"""One layer: the activation shift, the weights, gain and bias of each channel."""
+"""One layer: its activation shift, and the weights, gain and bias of each channel."""
 
 import dataclasses
 
@@ -15,19 +15,19 @@ from dscim.host.research.calibrate.samples import as_matrix, as_weights, product
 
 SHIFTS = range(4)
 CLIPS = 2.0 ** np.arange(0, 2.01, 0.25)
-"""By how much a channel's weights are enlarged, those beyond the range saturating."""
+"""Factors that enlarge a channel's weights; those beyond the range saturate."""
 
 SWEEPS = 4
 
 GLANCE = 4096
-"""Pixels that a shift, a clipping or a scale is chosen by; weights take more of them."""
+"""Pixels from which a shift, a clipping or a scale is chosen; weights use more."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """A layer's integers and how far they are from the aim.
+    """A layer's integers and their distance from the target.
 
-    weights: int8 as the node has them. gain, bias: (O,) from product units to the target's.
+    weights: int8 in the node's shape. gain, bias: (O,) from product units to those of the target.
     error, power: (O,) mean squares after the ReLU.
     """
 
@@ -40,17 +40,17 @@ class Chosen:
 
     @property
     def noise(self) -> float:
-        """The error's share of the power, all channels together."""
+        """The error relative to the power, over all channels."""
         return float(self.error.sum() / max(self.power.sum(), 1e-12))
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a layer has to do at a sample of its pixels.
+    """What a layer has to compute at a sample of its pixels.
 
-    x: (P, KH, KW, C) windows as they come. target: (P, O) what shall come out, in any unit.
-    floor: (P, O) or (1, 1), only what is above it matters, or None. unit: (O,) the gain of the
-    exact product.
+    x: (P, KH, KW, C) windows of the input. target: (P, O) the desired output, in any unit.
+    floor: (P, O) or (1, 1); values below it do not matter. None: all values matter. unit: (O,) the
+    gain of the exact product.
     """
 
     node: Weighted
@@ -63,9 +63,9 @@ class Task:
 
 
 def choose(task: Task) -> Chosen:
-    """The best of all shifts, each with each channel's best clipping; then gain, bias, weights.
+    """The best of all shifts, each with every channel's best clipping; then gain, bias, weights.
 
-    Shifts and clippings are tried on some of the pixels, the rest is fitted on all.
+    Shifts and clippings are tried on some of the pixels; the rest is fitted to all.
     """
     few = thinned(task)
     best = min((clipped(few, shift) for shift in shifts(task.spec)), key=lambda c: c.noise)
@@ -82,12 +82,12 @@ def thinned(task: Task) -> Task:
 
 
 def shifts(spec: ProductSpec) -> range:
-    """The activation shifts that an arithmetic has."""
+    """The activation shifts of an arithmetic."""
     return SHIFTS if spec.signed == "split" and not spec.exact else range(1)
 
 
 def clipped(task: Task, shift: int, clips: npt.NDArray[np.float64] = CLIPS) -> Chosen:
-    """Each channel with the clipping of its weights that leaves the least error."""
+    """Every channel with the clipping of its weights that leaves the least error."""
     spec = dataclasses.replace(task.spec, activation_shift=shift)
     matrix = as_matrix(task.node, task.node.weights).astype(np.float64)
     total = power(task.target, task.floor)
@@ -107,7 +107,7 @@ def clipped(task: Task, shift: int, clips: npt.NDArray[np.float64] = CLIPS) -> C
 
 
 def on_levels(matrix: npt.NDArray[np.float64], layer: LayerSpec, spec: ProductSpec) -> Int8:
-    """Weights (K, O) as integers: the nearest level's in split, else the nearest integer."""
+    """Weights (K, O) as integers: of the nearest level in split, otherwise the nearest integer."""
     if spec.signed != "split" or spec.exact:
         return np.clip(np.rint(matrix), -127, 127).astype(np.int8)
     levels = levels_of(spec, layer.input_zero)
@@ -115,7 +115,7 @@ def on_levels(matrix: npt.NDArray[np.float64], layer: LayerSpec, spec: ProductSp
 
 
 def tuned(task: Task, start: Chosen) -> Chosen:
-    """`start` fitted to all pixels, its weights moved to where the product itself is best."""
+    """`start` fitted to all pixels, with weights moved to where the product itself is best."""
     spec = dataclasses.replace(task.spec, activation_shift=start.activation_shift)
     sweeps = SWEEPS if spec.signed == "split" else 0
     gain, weights = start.gain, start.weights

@@ -1,4 +1,4 @@
-"""A stream length for each layer under a budget of cycles: longer where it matters most."""
+"""A stream length for each layer within a budget of cycles: longer where it matters most."""
 
 import dataclasses
 
@@ -15,10 +15,10 @@ from dscim.host.network.weighted import STRETCHES
 
 
 def cycles(layer: LayerSpec) -> int:
-    """Cycles of the macro's products for one image of a layer, by the default macro.
+    """Cycles of the products of a layer per image, on the default macro.
 
-    Every pixel takes a product of each row tile and column tile; a product of n samples a row
-    takes as long as one of fewer, as long as the macro's lanes hold them.
+    Every pixel takes one product per row tile and column tile. A product of n samples per row takes
+    as long as one of fewer samples if the macro's lanes hold them.
     """
     macro = default_macro(layer.product.or_width, layer.product.sequence)
     height, width, outputs = layer.output
@@ -33,7 +33,7 @@ def cycles(layer: LayerSpec) -> int:
 
 
 def network_cycles(network: Network, arithmetic: ProductSpec) -> int:
-    """`cycles` of all layers for one image, with as many pixels a window as the engine takes."""
+    """`cycles` of all layers per image, with pixels packed as the engine packs them."""
     return sum(cycles(_taken(layer)) for _, layer in network.layers(arithmetic))
 
 
@@ -45,7 +45,7 @@ def _taken(layer: LayerSpec) -> LayerSpec:
 
 
 def stretched(network: Network, name: str, stretch: int) -> Network:
-    """The network with the stream of one layer so many times as long as the network's."""
+    """The network with the stretch of one layer changed."""
     return network.with_weighted(
         lambda node: dataclasses.replace(node, stretch=stretch) if node.name == name else node
     )
@@ -57,17 +57,17 @@ def lengthened(
     budget: int,
     noises: dict[str, npt.NDArray[np.float64]],
 ) -> Network:
-    """The network with streams as long as `budget` cycles an image allow.
+    """The network with streams as long as `budget` cycles per image allow.
 
-    noises: of each layer, its error's share of its power at each doubling of the length, from the
-    network's own length on. The doubling that takes away most noise a cycle comes first.
-    UserError when not even the network's own length fits.
+    noises: by layer, the error relative to the power at each doubling of the length, beginning with
+    the network's own length. The doubling that removes most noise per cycle comes first.
+    UserError if not even the network's own length fits.
     """
     network = network.with_weighted(lambda node: dataclasses.replace(node, stretch=1))
     spent = network_cycles(network, arithmetic)
     if spent > budget:
         raise UserError(
-            f"--cycles {budget} is less than the {spent} cycles an image that streams "
+            f"--cycles {budget} is less than the {spent} cycles per image that streams "
             f"of {arithmetic.length} take; give more, or a smaller --length."
         )
     steps = dict.fromkeys(noises, 0)

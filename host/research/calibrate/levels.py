@@ -1,4 +1,4 @@
-"""The weights that a stream can tell apart, and what each gives for each activation."""
+"""The weight levels that a stream can distinguish, and their product with each activation."""
 
 from functools import cache
 from typing import Any
@@ -15,15 +15,15 @@ from dscim.host.golden.reference.operands import encode_activations, encode_weig
 
 @cache
 def levels_of(spec: ProductSpec, zero_point: int) -> "Levels":
-    """The levels, made once."""
+    """The levels, cached."""
     return Levels(spec, zero_point)
 
 
 class Levels:
     """The weight levels of one arithmetic (split, not exact), for activations of one zero point.
 
-    values:  (levels,) float32, what each stands for on average, in weight integers, rising.
-    weights: (levels,) int8, the weight that is written for it.
+    values:  (levels,) float32, the average value of each, in weight integers, rising.
+    weights: (levels,) int8, the weight that is written for each.
     tables:  (tables, 256, levels) float32, product units by activation + 128.
     """
 
@@ -46,11 +46,11 @@ class Levels:
         )
 
     def tables_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The table of each of these rows of a product."""
+        """The index into `tables` of each of these rows of a product."""
         return self._table_of[rows % self._width]
 
     def index(self, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
-        """The level that each of `weights`, as they are written, is on."""
+        """The index of the level of each of `weights`, which are as written."""
         return np.searchsorted(self.weights, weights)
 
     def nearest(self, weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
@@ -61,7 +61,7 @@ class Levels:
 
 @cache
 def weight_levels(spec: ProductSpec) -> tuple[Float32, npt.NDArray[np.int8]]:
-    """What each level of the weights stands for on average, rising, and the weight written for it.
+    """The average value of each weight level, rising, and the weight that is written for it.
 
     (levels,) float32 in weight integers, and (levels,) int8. With an exact product each of
     -127..127 is a level.
@@ -80,7 +80,7 @@ def weight_levels(spec: ProductSpec) -> tuple[Float32, npt.NDArray[np.int8]]:
 
 @cache
 def activation_values(spec: ProductSpec, zero_point: int) -> Float32:
-    """What an activation stands for on average as an integer x - z, (256,) float32 by x + 128."""
+    """The average value of an activation as an integer x - z, (256,) float32 by x + 128."""
     operands = np.arange(-128, 128).astype(np.int8)
     if spec.exact:
         return operands.astype(np.float32) - zero_point
@@ -91,9 +91,9 @@ def activation_values(spec: ProductSpec, zero_point: int) -> Float32:
 
 
 def _fired(magnitude: Int64, spec: ProductSpec, axis: int) -> Float32:
-    """The share, 0 to 1, of a region's points whose threshold on an axis each operand exceeds.
+    """The fraction, 0 to 1, of a region's points whose threshold on an axis each operand exceeds.
 
-    A table's thresholds are no even steps: there it is the middle of those that stand for as much.
+    The thresholds of a table are not evenly spaced; there it is the middle of each level.
     """
     thresholds = region_thresholds(spec)[axis]
     if spec.sequence.table:
@@ -103,9 +103,9 @@ def _fired(magnitude: Int64, spec: ProductSpec, axis: int) -> Float32:
 
 
 def _midway(magnitude: Int64, thresholds: npt.NDArray[np.uint8], shift: int) -> Float32:
-    """The middle, 0 to 1 of 256, between the least operand of a level and that of the next.
+    """The middle between the least operand of a level and that of the next, 0 to 1 for 0 to 256.
 
-    Below the first it is 0; beyond the last it lies half of the last step higher.
+    Below the first level it is 0; the last level is taken to be as wide as the one before.
     """
     least = (np.unique(thresholds).astype(np.int64) + 1) << shift
     level = np.searchsorted(least, magnitude, side="right")

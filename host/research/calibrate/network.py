@@ -14,10 +14,10 @@ from dscim.host.network import Network, Weighted, check_images
 from dscim.host.research.calibrate.calibration import Calibration, LayerReport
 
 IMAGES = 128
-"""Inputs that are enough: more gain little."""
+"""Inputs that are enough; more bring little."""
 
 MEMORY = 1 << 30
-"""Bytes of tensors that are held at most."""
+"""The most bytes of tensors in memory."""
 
 
 def calibrate(
@@ -29,42 +29,42 @@ def calibrate(
     cycles: int | None = None,
     say: Callable[[LayerReport], None] = lambda report: None,
 ) -> Network:
-    """`network` with the integers that come nearest to its exact self on `images`.
+    """`network` with the integers that come nearest to its exact results on `images`.
 
-    network: for the exact product; where it was tuned for another arithmetic, its own is lost.
-    images: (N, H, W, C) int8, of the kind that it will see, no labels; as many are used as
-    `usable` says. arithmetic: what it shall run by, each layer with a shift of its own. seed: of
-    the pixels that are looked at. cycles: as many the macro may take for an image; where they
-    allow it, layers get streams longer than the arithmetic's, those first that gain most by it;
-    None: no layer does. say: called for each layer when it is chosen.
-    UserError for images that are none of this network, or an exact arithmetic.
+    network: for the exact product; any tuning for another arithmetic is lost.
+    images: (N, H, W, C) int8, typical inputs without labels; at most `usable` of them are used.
+    arithmetic: for the new network; each layer gets an activation shift of its own. seed: of the
+    sampled pixels. cycles: the macro's budget of cycles per image; within it, the layers that
+    benefit most get streams longer than the arithmetic's. None: no layer does.
+    say: called with each layer's report once the layer is done.
+    UserError for images that do not fit the network, or an exact arithmetic.
     """
     images = check(network, images, arithmetic)
     images = images[: usable(network, len(images))]
     spec = dataclasses.replace(arithmetic, activation_shift=0)
     calibration = Calibration(network, images, spec, seed, say, cycles)
-    made = calibration.run()
-    told = {
+    calibrated = calibration.run()
+    record = {
         "images": len(images),
         "seed": seed,
         "images_sha256": hashlib.sha256(images.tobytes()).hexdigest(),
         "layers": [dataclasses.asdict(report) for report in calibration.reports],
     }
-    return dataclasses.replace(made, provenance={**network.provenance, "calibrate": told})
+    return dataclasses.replace(calibrated, provenance={**network.provenance, "calibrate": record})
 
 
 def check(network: Network, images: npt.NDArray[np.generic], arithmetic: ProductSpec) -> Int8:
-    """The images, or UserError where there is nothing to calibrate or nothing to do it with."""
+    """The images; UserError if there is nothing to calibrate or nothing to calibrate with."""
     if arithmetic.exact:
         raise UserError("calibration is for a stochastic product; leave out --exact.")
     if not len(images):
-        raise UserError("calibration needs at least one input; 64 to 512 do well.")
+        raise UserError("calibration needs at least one input; 64 to 512 are recommended.")
     if not network.nodes_of(Weighted):
         raise UserError(f"the network {network.name!r} has no layer to calibrate.")
     return check_images(network, images)
 
 
 def usable(network: Network, images: int) -> int:
-    """How many of `images` inputs are used: as many as fit MEMORY, at least one."""
+    """How many of `images` inputs are used: as many as fit MEMORY, but at least one."""
     sizes = [int(np.prod(shape)) for shape in network.shapes().values()]
     return max(1, min(images, MEMORY // (2 * sum(sizes) + 12 * max(sizes))))

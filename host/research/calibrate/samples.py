@@ -1,4 +1,4 @@
-"""Windows of a layer at a sample of its pixels, and its product there."""
+"""Windows of a layer at a sample of its pixels, and its products there."""
 
 import dataclasses
 
@@ -34,9 +34,9 @@ def windows_at(x: Int8, layer: LayerSpec, places: Places) -> Int8:
 
 
 def products(x: Int8, layer: LayerSpec, weights: Int8, spec: ProductSpec) -> Floats:
-    """(P, O) sums in product units by `spec`, no bias, for windows x (P, KH, KW, C).
+    """The sums (P, O) of `spec` in product units, without bias, for windows x (P, KH, KW, C).
 
-    weights: as the node of `layer` has them.
+    weights: in the shape of the layer's node.
     """
     nothing = np.zeros(layer.outputs, np.int32)
     small = dataclasses.replace(
@@ -47,7 +47,7 @@ def products(x: Int8, layer: LayerSpec, weights: Int8, spec: ProductSpec) -> Flo
 
 
 def as_matrix(node: Weighted, weights: Int8) -> Int8:
-    """Weights in the node's own axes as (K, O), K the rows of one output's product."""
+    """Weights in the node's shape as a matrix (K, O), K the rows of one output's product."""
     if weights.ndim == 4:
         return weights.reshape(len(weights), -1).T
     return weights.reshape(-1, node.outputs)

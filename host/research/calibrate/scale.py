@@ -1,4 +1,4 @@
-"""The scale of a tensor: what its layers lose by it, and what sums that it enters lose."""
+"""The scale of a tensor, chosen by the loss of the layers and sums that read it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,8 @@ SCALES = 2.0 ** np.arange(-2, 2.01, 0.25)
 class Consumer:
     """A layer that reads the tensor.
 
-    task: what it has to do, less its input. windows: of a tensor's integers with a zero point.
+    task: what it has to compute, without its input. windows: makes its input from the tensor's
+    integers and zero point.
     """
 
     task: Task
@@ -26,15 +27,15 @@ class Consumer:
 
 
 def quantised(values: Floats, to: Rescaling) -> Int8:
-    """The int8 of real values, in steps of the given network above its zero point."""
+    """`values`, in steps of the network before calibration above its zero point, as int8."""
     return np.clip(np.rint(values * np.float32(to.scale)) + to.zero, -128, 127).astype(np.int8)
 
 
 def best_scale(values: Floats, zero: int, layers: list[Consumer], summed: list[float]) -> Rescaling:
-    """The rescaling by which the readers of a tensor lose least.
+    """The rescaling of a tensor with the least loss for its readers.
 
-    values: the tensor in steps of the given network above its zero point. zero: z'.
-    summed: for each sum that it enters, how its own power compares with the sum's.
+    values: the tensor in steps of the network before calibration above its zero point. zero: z'.
+    summed: for each sum that reads the tensor, the tensor's power relative to the sum's.
     """
     wanted = power_of(values)
     best, least = Rescaling(1.0, zero), np.inf
@@ -51,14 +52,14 @@ def best_scale(values: Floats, zero: int, layers: list[Consumer], summed: list[f
 
 
 def power_of(values: Floats) -> float:
-    """The variance of all values, never zero."""
+    """The variance of all values, at least 1e-12."""
     return max(float(values.var()), 1e-12)
 
 
 def layer_noise(task: Task, x: Int8, to: Rescaling) -> float:
-    """The layer's error on windows x (P, KH, KW, C) by the best shift, as a share of its power.
+    """The layer's error on windows x (P, KH, KW, C) with the best shift, relative to its power.
 
-    to: the rescaling that x has; the weights stay as they are.
+    to: the rescaling of x; the weights stay as they are.
     """
     node, noises = task.node, []
     layer = dataclasses.replace(task.layer, input_zero=to.zero)

@@ -1,4 +1,4 @@
-"""The walk over a traced module that turns its operations into steps."""
+"""Turns the operations of a traced PyTorch module into steps."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,10 +12,10 @@ from dscim.host.research.training.step import NO_BOUNDS, Step
 
 
 class Builder:
-    """Walks a traced graph once, and turns every operation into a step or folds it into one."""
+    """Turns every operation of a traced graph into a step, or folds it into an earlier one."""
 
     def __init__(self, module: fx.GraphModule, handlers: Mapping[Any, "Handler"]) -> None:
-        """handlers: what handles a module's class, a function, or a method's name."""
+        """handlers: by a module's class, a function, or a method's name."""
         self.steps: list[Step] = []
         self._made: dict[fx.Node, str] = {}
         self._handlers = handlers
@@ -24,25 +24,25 @@ class Builder:
             self._visit(node)
 
     def _visit(self, node: fx.Node) -> None:
-        """Handles one operation."""
+        """Handles one operation of the graph."""
         if node.op == "placeholder":
             self._made[node] = INPUT
         elif node.op == "output":
             if len(self._made) < 2 or self._made.get(node.args[0]) != self.steps[-1].name:
-                raise UserError("the module must return one tensor, its last operation's.")
+                raise UserError("the module must return one tensor, that of its last operation.")
         else:
             kind = self._kind(node)
             if kind not in self._handlers:
                 raise refusal(
                     node,
-                    f"the operation {_title(kind)} has no integer form here; "
-                    "known are convolutions, linear layers, batch norm, ReLU, ReLU6, "
-                    "sums, pools, flatten and dropout",
+                    f"the operation {_title(kind)} has no integer form; supported are "
+                    "convolutions, linear layers, batch norm, ReLU, ReLU6, sums, pools, "
+                    "flatten and dropout",
                 )
             self._handlers[kind](self, node)
 
     def _kind(self, node: fx.Node) -> Any:
-        """What an operation is: a module's class, a function, or a method's name."""
+        """The key of an operation's handler: a module's class, a function, or a method's name."""
         return type(self.module(node)) if node.op == "call_module" else node.target
 
     def module(self, node: fx.Node) -> Any:
@@ -50,42 +50,42 @@ class Builder:
         return self._modules[str(node.target)]
 
     def given(self, node: fx.Node, index: int = 0) -> str:
-        """The name of the step that makes an operation's input."""
+        """The name of the step that computes an operation's input."""
         name = self._made.get(node.args[index])  # type: ignore[arg-type]
         if name is None:
-            raise refusal(node, "it takes something that is no tensor of the network")
+            raise refusal(node, "its input is not a tensor of the network")
         return name
 
     def name(self, node: fx.Node) -> str:
-        """The name of an operation that is no module's: the module around it, and what it is."""
+        """A name for an operation that is not a module: the enclosing module and the operation."""
         around = list(node.meta.get("nn_module_stack", {}).values())
         path = f"{around[-1][0]}." if around and around[-1][0] else ""
         short = path + re.sub(r"_\d+$", "", node.name)
         return path + node.name if short in self._made.values() else short
 
     def add(self, node: fx.Node, step: Step) -> None:
-        """The operation is a step of its own."""
+        """Adds the operation's own step."""
         self._made[node] = step.name
         self.steps.append(step)
 
     def pass_on(self, node: fx.Node) -> None:
-        """The operation changes nothing here."""
+        """The operation's output is its input."""
         self._made[node] = self.given(node)
 
     def passes_on(self, node: Any) -> bool:
-        """Is what an operation makes what the operation before it made?"""
+        """True if an operation's output is that of the operation before it."""
         made = self._made.get(node)
         return made != INPUT and self._made.get(node.args[0]) == made
 
     def producer(self, node: fx.Node, kinds: type[Step] | tuple[type[Step], ...]) -> Any:
-        """The step whose output this operation alone takes, to be changed by it."""
+        """The step of `kinds` before this operation, its only reader, which folds into it."""
         step = next((s for s in self.steps if s.name == self.given(node)), None)
         alone = len(node.args[0].users) == 1  # type: ignore[union-attr]
         if not isinstance(step, kinds) or not alone or step.bounds != NO_BOUNDS:
             raise refusal(
                 node,
-                "it can only be folded into a convolution or a sum right before "
-                "it whose output nothing else takes",
+                "it can only be folded into a convolution or a sum directly before it "
+                "whose output has no other reader",
             )
         return step
 
@@ -95,7 +95,7 @@ Handler = Callable[[Builder, fx.Node], None]
 
 
 def shape_of(node: Any) -> tuple[int, ...]:
-    """The shape of an operation's result; () when it is no tensor."""
+    """The shape of an operation's result; () if it is not a tensor."""
     facts = node.meta.get("tensor_meta") if isinstance(node, fx.Node) else None
     return tuple(facts.shape) if facts is not None else ()
 
@@ -106,5 +106,5 @@ def _title(kind: Any) -> str:
 
 
 def refusal(node: fx.Node, reason: str) -> UserError:
-    """The error that names an operation of the module and what is wrong."""
+    """The error for an operation of the module; reason: what is wrong."""
     return UserError(f"{str(node.target if node.op == 'call_module' else node.name)!r}: {reason}.")

@@ -15,11 +15,11 @@ from dscim.host.research.training.step import Bounds, Padding, Signal, Step
 
 
 class ConvStep(Step):
-    """A convolution with its batch norm folded in; groups 1 or as many as input channels.
+    """A convolution with its batch norm folded in; groups: 1, or the number of input channels.
 
-    The real weights are weight * size[channel], with size fixed, so that a weight of 1 is about
-    the greatest of its channel at first. clip: the weight that becomes 127. gain, bias: of each
-    channel, folded into multiplier and bias of the node.
+    The real weights are weight * size[channel], where size is fixed so that the greatest weight of
+    a channel is about 1 at first. clip: the weight that becomes 127. gain, bias: of each channel,
+    folded into multiplier and bias of the node.
     """
 
     product: Product
@@ -50,12 +50,12 @@ class ConvStep(Step):
         self.use(ProductSpec(exact=True))
 
     def use(self, spec: ProductSpec) -> None:
-        """Compute by `spec` from now on, with this layer's activation shift and stretch."""
+        """Sets the arithmetic, with this layer's activation shift and stretch."""
         self.product = Product(stretched(spec, self.activation_shift, self.stretch), self.shape)
 
     @torch.no_grad()
     def hold(self, weights: Tensor, unit: Tensor) -> None:
-        """Take over integer weights (O, C / groups, KH, KW); unit: (O,) what 1 in them means."""
+        """Sets the weights to integers (O, C / groups, KH, KW); unit: (O,) the real value of 1."""
         self.size.copy_(unit * 127)
         self.weight.copy_(weights / 127)
         self.clip.fill_(1)
@@ -63,7 +63,7 @@ class ConvStep(Step):
 
     @torch.no_grad()
     def adopt(self, weight: Tensor, bias: Tensor) -> None:
-        """Take over real weights (O, C / groups, KH, KW) and bias (O,)."""
+        """Sets the weights and the bias to real numbers (O, C / groups, KH, KW) and (O,)."""
         size = weight.abs().amax((1, 2, 3)).clamp(min=1e-6)
         self.size.copy_(size)
         self.weight.copy_(weight / size[:, None, None, None])
@@ -72,7 +72,7 @@ class ConvStep(Step):
         self.gain.fill_(1)
 
     def real_weight(self) -> Tensor:
-        """The real weights (O, C / groups, KH, KW), gain included."""
+        """The real weights (O, C / groups, KH, KW), including the gain."""
         return self.weight * (self.size * self.gain)[:, None, None, None]
 
     def real(self, *inputs: Tensor) -> Tensor:
@@ -81,17 +81,17 @@ class ConvStep(Step):
         return self.active(y + self.bias[:, None, None])
 
     def integers(self) -> tuple[Tensor, Tensor]:
-        """The weights in -127..127 that are written, and what they stand for, with gradient."""
+        """The weights in -127..127 that are written, and their average values with gradient."""
         scaled = self.weight / self.clip[:, None, None, None] * 127
         written, values = self.product.nearest(scaled.detach())
         return written, straight(values, scaled.clamp(-128, 128))
 
     def weight_scale(self) -> Tensor:
-        """What 1 in the integer weights stands for, (O,), gain included."""
+        """The real value (O,) of 1 in the integer weights, including the gain."""
         return self.size * self.gain * self.clip / 127
 
     def forward(self, signal: Signal) -> Signal:
-        """The convolution in integers, with the gradient of the product of the levels."""
+        """The convolution in integers, with the gradient of the product of average values."""
         x, (written, values) = self._padded(signal.value), self.integers()
         if self.exact:
             whole = self.product.run(x, written, signal.zero, self._scaling(signal.scale))
@@ -104,7 +104,7 @@ class ConvStep(Step):
         )
 
     def export(self, inputs: list[Signal]) -> Node:
-        """The node, with the very integers of the forward pass."""
+        """The node, with exactly the integers of the forward pass."""
         kind = Depthwise if self.shape.groups > 1 else Conv
         return kind(
             self.name,
@@ -121,7 +121,7 @@ class ConvStep(Step):
 
     @torch.no_grad()
     def _scaling(self, input_scale: Tensor) -> dict[str, Any]:
-        """What follows the product, as a node has it: bias in product units, and so on."""
+        """The fields of the node for what follows the product; bias in product units."""
         scale = input_scale * self.weight_scale()
         multiplier, shift = quantise_multiplier((scale * (-self.log_scale).exp()).double().numpy())
         bias = (self.bias / scale).double().clamp(-(2**30), 2**30).round().int().numpy()
@@ -134,7 +134,7 @@ class ConvStep(Step):
         }
 
     def _padded(self, x: Tensor) -> Tensor:
-        """The input with its padding around it, which is 0 in x - z as in real numbers."""
+        """The padded input; padding is 0, in x - z and in real numbers."""
         (top, bottom), (left, right) = self.padding
         return (
             nn.functional.pad(x, (left, right, top, bottom))

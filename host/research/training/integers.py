@@ -1,4 +1,4 @@
-"""TensorFlow Lite's integer steps in torch, with the gradient of the real ones."""
+"""TensorFlow Lite's integer operations in torch, with the gradient of the real ones."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from dscim.host.network.scaling import add_factors
 
 
 class _Straight(torch.autograd.Function):
-    """See `straight`; a sum and a difference instead would round."""
+    """See `straight`. Adding and subtracting the surrogate instead would round."""
 
     @staticmethod
     def forward(context: Any, value: Tensor, surrogate: Tensor) -> Tensor:
@@ -42,13 +42,13 @@ class _Rounded(torch.autograd.Function):
 
 
 def rounded(real: Tensor, low: int, high: int) -> Tensor:
-    """`real` rounded and clamped, with the gradient of the clamp alone."""
+    """`real` rounded and clamped, with the gradient of the clamp only."""
     result: Tensor = _Rounded.apply(real, low, high)
     return result
 
 
 def multiply(x: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
-    """MultiplyByQuantizedMultiplier: int64 x, Q31 multiplier, shift (positive = left)."""
+    """MultiplyByQuantizedMultiplier of int64 x by Q31 multiplier and shift (positive = left)."""
     high = ((x << shift.clamp(min=0)) * multiplier + (1 << 30)) >> 31
     right = (-shift).clamp(min=0)
     half = (torch.ones_like(right) << right) >> 1
@@ -56,7 +56,7 @@ def multiply(x: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
 
 
 def add(first: Tensor, second: Tensor, scales: tuple[float, float, float]) -> Tensor:
-    """The ADD of x - z of both inputs (integers), before the output zero and clamp, int64.
+    """The ADD of both inputs x - z (integers), before output zero and clamp, int64.
 
     scales: of first input, second input, output.
     """
@@ -69,8 +69,8 @@ def add(first: Tensor, second: Tensor, scales: tuple[float, float, float]) -> Te
 def mean(total: Tensor, count: Tensor, zero: int) -> Tensor:
     """The mean of each window less the zero point, int64.
 
-    total: sums of x - z, int64; count: the positions of each. The kernel rounds the mean of x,
-    not of x - z, half away from zero.
+    total: sums of x - z, int64. count: the positions of each window. The kernel rounds the mean of
+    x, not of x - z, half away from zero.
     """
     whole = total + zero * count
     return whole.sign() * ((whole.abs() + count // 2) // count) - zero

@@ -1,4 +1,4 @@
-"""The steps between convolutions: sums, other scales, pools."""
+"""The steps between convolutions: sums, rescaling, pools."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from dscim.host.research.training.step import NO_BOUNDS, Padding, Signal, Step
 
 
 class AddStep(Step):
-    """The sum of two signals, as TensorFlow Lite's ADD."""
+    """The sum of two signals, as in TensorFlow Lite's ADD."""
 
     def real(self, *inputs: Tensor) -> Tensor:
         """The sum in real numbers."""
@@ -30,7 +30,7 @@ class AddStep(Step):
         return self.quantised(whole, surrogate)
 
     def export(self, inputs: list[Signal]) -> Node:
-        """The node, with the very integers of the forward pass."""
+        """The node, with exactly the integers of the forward pass."""
         first, second = inputs
         multipliers, shifts = add_factors(float(first.scale), float(second.scale), self.scale)
         return Add(
@@ -46,7 +46,7 @@ class AddStep(Step):
 
 
 class RequantiseStep(Step):
-    """The same values by another scale, and an activation that stands alone."""
+    """The same values with another scale; also an activation that is not fused."""
 
     def real(self, *inputs: Tensor) -> Tensor:
         """The activation in real numbers."""
@@ -63,7 +63,7 @@ class RequantiseStep(Step):
         return self.quantised(whole, surrogate)
 
     def export(self, inputs: list[Signal]) -> Node:
-        """The node, with the very integers of the forward pass."""
+        """The node, with exactly the integers of the forward pass."""
         multiplier, shift = self._factors(inputs[0])
         return Requantise(
             self.name,
@@ -76,14 +76,14 @@ class RequantiseStep(Step):
             shift=shift,
         )
 
-    def _factors(self, given: Signal) -> Pair:
+    def _factors(self, source: Signal) -> Pair:
         """Multiplier and shift from the input's scale to the output's."""
-        multiplier, shift = quantise_multiplier(float(given.scale) / self.scale)
+        multiplier, shift = quantise_multiplier(float(source.scale) / self.scale)
         return int(multiplier), int(shift)
 
 
 class PoolStep(Step):
-    """A pool over windows; scale and zero point stay the input's. Padding does not count."""
+    """A pool over windows, with the input's scale and zero point. Padding does not count."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class PoolStep(Step):
 
     @property
     def keeps_scale(self) -> bool:
-        """A pool has no scale of its own."""
+        """True: a pool has no scale of its own."""
         return True
 
     def padded(self, x: Tensor, value: float) -> Tensor:
@@ -107,13 +107,13 @@ class PoolStep(Step):
         (top, bottom), (left, right) = self.padding
         return nn.functional.pad(x, (left, right, top, bottom), value=value)
 
-    def exported(self, kind: type[AveragePool] | type[MaxPool], given: Signal) -> Node:
-        """The node of that kind."""
+    def exported(self, kind: type[AveragePool] | type[MaxPool], source: Signal) -> Node:
+        """The node of this kind; source: the input."""
         return kind(
             self.name,
             self.inputs,
-            given.zero,
-            float(given.scale),
+            source.zero,
+            float(source.scale),
             kernel=self.kernel,
             stride=self.stride,
             padding=self.padding,
@@ -145,15 +145,15 @@ class AverageStep(PoolStep):
         )
 
     def _count(self, x: Tensor) -> Tensor:
-        """The positions of each window that are no padding, float32 (1, 1, H', W')."""
+        """The positions of each window without padding, float32 (1, 1, H', W')."""
         return self._sums(torch.ones(1, 1, *x.shape[2:]))
 
 
 class MaxStep(PoolStep):
-    """The greatest of each window."""
+    """The greatest value of each window."""
 
     def real(self, *inputs: Tensor) -> Tensor:
-        """The maximum in real numbers, which is the one in integers."""
+        """The maximum in real numbers, which equals that in integers."""
         x = self.padded(inputs[0], -torch.inf)
         return nn.functional.max_pool2d(x, self.kernel, self.stride)
 

@@ -1,8 +1,8 @@
 """The product of a convolution in training: the emulator's own, with a gradient.
 
-The forward pass is the kernel that emulates networks, so its sums are the contract's bit for bit,
-whatever the arithmetic. The gradient is that of the plain convolution of what operands stand for:
-a level is worth the mean of the integers that exceed as many thresholds.
+The forward pass is the kernel that emulates networks, so in every arithmetic its sums are the
+contract's, bit for bit. The gradient is that of the plain convolution of the operands' average
+values: a level has the mean of the integers that exceed as many thresholds.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Pair = tuple[int, int]
 class ConvShape:
     """The shape of a convolution without padding, on inputs of `channels`.
 
-    kernel, stride: (y, x). groups: 1, or `channels` where each channel is convolved alone.
+    kernel, stride: (y, x). groups: 1, or `channels` if each channel is convolved on its own.
     """
 
     kernel: Pair
@@ -35,13 +35,13 @@ class ConvShape:
     groups: int = 1
 
     def convolve(self, x: Tensor, w: Tensor) -> Tensor:
-        """x (B, C, H, W) by w (O, C / groups, KH, KW)."""
+        """The convolution of x (B, C, H, W) with w (O, C / groups, KH, KW)."""
         return nn.functional.conv2d(x, w, None, self.stride, 0, 1, self.groups)
 
     def gradients(
         self, gradient: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool]
     ) -> tuple[Tensor | None, Tensor | None]:
-        """The gradients of x and of w, each where it is wanted, from that of `convolve`."""
+        """The gradients of x and of w from that of `convolve`; wanted: which of them, else None."""
         of_x, of_w, _ = torch.ops.aten.convolution_backward(
             gradient,
             x,
@@ -58,7 +58,7 @@ class ConvShape:
         return of_x, of_w
 
     def layer(self, images: Int8, outputs: int, zero: int, spec: ProductSpec) -> LayerSpec:
-        """The layer that it is on images (B, H, W, C) of the zero point `zero`."""
+        """The layer on images (B, H, W, C) with the zero point `zero`."""
         _, height, width, channels = images.shape
         return LayerSpec(
             (height, width, channels),
@@ -74,14 +74,14 @@ class ConvShape:
         )
 
     def weights(self, w: Tensor) -> Int8:
-        """Integer weights (O, C / groups, KH, KW) in the order of a layer's kind."""
+        """Integer weights (O, C / groups, KH, KW) in a node's order: OHWI, or HWO if depthwise."""
         whole = w.to(torch.int8)
         whole = whole[:, 0].permute(1, 2, 0) if self.groups > 1 else whole.permute(0, 2, 3, 1)
         return whole.contiguous().numpy()
 
 
 class Product:
-    """The product of one arithmetic for the windows of one convolution."""
+    """The product of one arithmetic for one convolution."""
 
     def __init__(self, spec: ProductSpec, shape: ConvShape) -> None:
         """spec: with the activation shift and the stream length of this layer."""
@@ -91,25 +91,25 @@ class Product:
         self._middles = (self._values[1:] + self._values[:-1]) / 2
 
     def nearest(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """For real w the integers -127..127 of the nearest levels, and what these stand for."""
+        """The integers -127..127 of the levels nearest to real w, and their average values."""
         index = torch.bucketize(w, self._middles)
         return self._written[index], self._values[index]
 
     def activations(self, x: Tensor, zero: int) -> Tensor:
-        """What activations x (integers x - z, float32) stand for."""
+        """The average values of activations x (integers x - z, float32)."""
         return _looked_up(activation_values(self.spec, zero), _as_images(x, zero))
 
     def sums(self, x: Tensor, written: Tensor, values: Tensor, zero: int) -> Tensor:
         """The estimate of every window in product units, float32 integers (B, O, H', W').
 
-        x: integers x - z, (B, C, H, W). written: integer weights (O, C / groups, KH, KW), values:
-        what they stand for, which get the gradient. zero: z.
+        x: integers x - z, (B, C, H, W). written: integer weights (O, C / groups, KH, KW). values:
+        their average values, which receive the gradient. zero: z.
         """
         result: Tensor = _Product.apply(x, values, written, self, zero)
         return result
 
     def count(self, images: Int8, written: Tensor, zero: int) -> Tensor:
-        """As `sums`, of images (B, H, W, C) int8, without a gradient."""
+        """As `sums`, for images (B, H, W, C) int8 and without a gradient."""
         outputs = len(written)
         none = np.zeros(outputs, np.int32)
         ready = prepare(
@@ -122,7 +122,7 @@ class Product:
         return _from_images(_threaded(lambda part: estimate(ready, part), images))
 
     def run(self, x: Tensor, written: Tensor, zero: int, fields: dict[str, Any]) -> Tensor:
-        """The integers that the layer gives, float32 (B, O, H', W'), with all its rounding.
+        """The layer's output integers, float32 (B, O, H', W'), with all its rounding.
 
         x, written, zero: as in `sums`. fields: bias, multiplier and shift (O,) int32, output_zero
         and clamp, as a node has them.
@@ -162,14 +162,14 @@ class _Product(torch.autograd.Function):
         of_x, of_w = context.product.shape.gradients(
             gradient, meant, *context.saved_tensors, context.needs_input_grad[:2]
         )
-        if spec.activation_shift and of_x is not None:  # where it saturates, nothing passes
+        if spec.activation_shift and of_x is not None:  # no gradient where it saturates
             reach = np.abs(np.arange(-128, 128) - zero) <= 255 >> spec.activation_shift
             of_x = of_x * _looked_up(reach.astype(np.float32), images)
         return of_x, of_w, None, None, None
 
 
 def _threaded(work: Callable[[Int8], npt.NDArray[Any]], images: Int8) -> npt.NDArray[Any]:
-    """`work` of all images, shared among torch's threads."""
+    """`work` on all images, divided among torch's threads."""
     threads = torch.get_num_threads()
     if threads == 1:
         return work(images)
@@ -194,5 +194,5 @@ def _from_images(images: npt.NDArray[np.float32]) -> Tensor:
 
 
 def _looked_up(table: npt.NDArray[np.float32], images: Int8) -> Tensor:
-    """The entry at x + 128 of a table for each x of images (B, H, W, C), as (B, C, H, W)."""
+    """table[x + 128] for each x of images (B, H, W, C), as (B, C, H, W)."""
     return _from_images(np.take(np.roll(table, 128), images.view(np.uint8), mode="clip"))

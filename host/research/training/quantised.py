@@ -1,7 +1,7 @@
-"""The network in trainable integers: what is exported is what the forward pass computed.
+"""The network in trainable integers: the exported network computes what the forward pass did.
 
-Every activation is carried as x - z, integers in float32 with the gradient of the real value;
-every step is the integer kernel's, exact, with the real step's gradient (straight through).
+Every activation is represented as x - z, integers in float32 with the gradient of the real value.
+Every step is exactly the integer kernel's, with the real step's gradient (straight through).
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ from dscim.host.research.training.step import Signal, Step
 class QuantisedNet(nn.Module):
     """The steps in order; the last gives the logits.
 
-    spec: the arithmetic of every convolution, but for its activation shift and its stretch.
-    given: how the network takes images.
+    spec: the arithmetic of every convolution, apart from its activation shift and stretch.
+    given: how images become the network's input.
     """
 
     def __init__(self, steps: list[Step], spec: ProductSpec, given: Input = Input()) -> None:  # noqa: B008
@@ -40,7 +40,7 @@ class QuantisedNet(nn.Module):
         return (last.value * last.scale).flatten(1)
 
     def signals(self, images: Tensor) -> dict[str, Signal]:
-        """Every signal by name, INPUT's included, for uint8 images (B, H, W, C)."""
+        """Every signal by name, including INPUT, for uint8 images (B, H, W, C)."""
         known = {
             INPUT: Signal(
                 inputs.integers(self.given, images), torch.tensor(self.given.scale), self.given.zero
@@ -58,9 +58,9 @@ class QuantisedNet(nn.Module):
         return known
 
     def round_as_kernels(self, exact: bool) -> None:
-        """Round as the integer kernels do (True, and at first), or as real numbers (faster).
+        """Rounds as the integer kernels do (True, the default) or in floating point (faster).
 
-        The two differ rarely and by one; products are exact in both.
+        The two differ rarely and by one; products are the same in both.
         """
         for step in self.steps:
             step.exact = exact
@@ -75,7 +75,7 @@ class QuantisedNet(nn.Module):
     ) -> Network:
         """The network in integers: its outputs are those of the forward pass, bit for bit.
 
-        shape: (H, W, C) of the input. classes: a name for each output, or none.
+        shape: (H, W, C) of the input. classes: a name for each output, or empty.
         """
         signals = self.signals(torch.zeros((1, *shape), dtype=torch.uint8))
         nodes = tuple(step.export([signals[given] for given in step.inputs]) for step in self.steps)

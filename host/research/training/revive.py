@@ -1,4 +1,4 @@
-"""From a network file back to a network that can be trained: its integers as real numbers."""
+"""From a network file back to a trainable network: its integers as real numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,18 +41,18 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 def revive(network: Network, saturating: bool = True) -> list[Step]:
-    """The steps of `network` in real numbers: what its integers stand for by their scales.
+    """The steps of `network` in real numbers, from its integers and their scales.
 
-    saturating: a tensor is bounded by what its int8 can stand for; else by its activation only, as
-    far as the integers tell. A mean keeps its input's scale from here
-    on, a softmax at the end goes, padding and flattening become part of the layer behind them.
+    saturating: a tensor is bounded by the range of its int8; otherwise only by its activation, as
+    far as the integers show it. A mean keeps its input's scale from here on. A softmax at the end
+    is dropped; padding and flattening become part of the layer that follows.
     UserError names a node that has no trainable form.
     """
     return _Reviver(network, saturating).steps
 
 
 class _Reviver:
-    """Walks the nodes once; knows of each tensor which step makes it."""
+    """Visits the nodes in order and records which step computes each tensor."""
 
     def __init__(self, network: Network, saturating: bool) -> None:
         self._saturating = saturating
@@ -67,7 +67,7 @@ class _Reviver:
             self._visit(node)
 
     def _visit(self, node: Node) -> None:
-        """Handles one node."""
+        """Adds the node's step, or passes its input on."""
         form = FORMS[type(node)]
         for source in node.inputs:
             if source in self._padded and not form.takes_padded:
@@ -90,11 +90,11 @@ class _Reviver:
 
     def _weighted(self, node: Weighted, weights: Tensor, groups: int) -> None:
         """A step with integer weights (O, C / groups, KH, KW)."""
-        given = node.inputs[0]
-        scale = self._scales[given]
+        source = node.inputs[0]
+        scale = self._scales[source]
         factor = node.multiplier.astype(np.float64) * np.exp2(node.shift.astype(np.float64) - 31)
         real = factor * node.output_scale / scale
-        pads = self._padded.get(given, NO_PADDING)
+        pads = self._padded.get(source, NO_PADDING)
         padding = tuple(
             (own[0] + extra[0], own[1] + extra[1])
             for own, extra in zip(node.padding, pads, strict=True)
@@ -164,11 +164,11 @@ class _Reviver:
         self._pass_on(node)
 
     def _pass_on(self, node: Node) -> None:
-        """What the node makes is what its input's step makes."""
+        """The node's output is that of its input's step."""
         self._made[node.name] = self._made[node.inputs[0]]
 
     def _add_step(self, node: Node, step: Step) -> None:
-        """The node is a step of its own."""
+        """Adds the node's own step."""
         with torch.no_grad():
             step.log_scale.fill_(float(np.log(node.output_scale)))
             step.zero_point.fill_(node.output_zero)
@@ -176,11 +176,11 @@ class _Reviver:
         self.steps.append(step)
 
     def _inputs(self, node: Node) -> tuple[str, ...]:
-        """The names of the steps that make a node's inputs."""
-        return tuple(self._made[given] for given in node.inputs)
+        """The names of the steps that compute a node's inputs."""
+        return tuple(self._made[name] for name in node.inputs)
 
     def _bounds(self, node: Node) -> Bounds:
-        """What the node's output can stand for."""
+        """The real range of the node's output."""
         low, high = ((bound - node.output_zero) * node.output_scale for bound in node.clamp)
         if self._saturating:
             return low, high
@@ -223,8 +223,8 @@ def _tensor(array: npt.NDArray[Any]) -> Tensor:
 
 
 def _refusal(node: Node, reason: str) -> UserError:
-    """The error that names a node which cannot be trained."""
+    """The error for a node that cannot be trained."""
     return UserError(
         f"the node {node.name!r} {reason}: it has no trainable form; calibrate the "
-        "network instead, or train it in PyTorch and import it from there."
+        "network instead, or train it in PyTorch and import it."
     )

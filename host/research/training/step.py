@@ -1,4 +1,4 @@
-"""What every step of a network in training has, and the signals between steps."""
+"""The base class of the steps of a network in training, and the signals between steps."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dscim.host.research.training import integers
 from dscim.host.research.training.integers import straight
 
 Bounds = tuple[float | None, float | None]
-"""Least and greatest real output of a fused activation; None: unbounded."""
+"""The least and greatest real output of a fused activation; None: unbounded."""
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 """((top, bottom), (left, right)), in positions."""
@@ -29,10 +29,11 @@ class Signal:
 
 
 class Step(nn.Module):
-    """A node of the network in training: its name, its inputs' names, its output's quantiser.
+    """A node of the network in training, with its output's quantiser.
 
-    bounds: of the fused activation, in real numbers. With a lower bound of 0 the zero point is
-    -128, and the whole range stands for what passes the activation.
+    name, inputs: its own name and those of its inputs' steps. bounds: of the fused activation, in
+    real numbers. With a lower bound of 0 the zero point is -128, so that the whole int8 range
+    represents values that pass the activation.
     """
 
     def __init__(self, name: str, inputs: tuple[str, ...], bounds: Bounds) -> None:
@@ -44,13 +45,13 @@ class Step(nn.Module):
         self.bound(bounds)
 
     def bound(self, bounds: Bounds) -> None:
-        """Fuse an activation."""
+        """Sets the fused activation."""
         self.bounds = bounds
         self.zero_point.fill_(-128 if bounds[0] == 0 else 0)
 
     @property
     def keeps_scale(self) -> bool:
-        """Does the output have its input's scale and zero point?"""
+        """True if the output has its input's scale and zero point."""
         return False
 
     @property
@@ -72,17 +73,17 @@ class Step(nn.Module):
 
     @property
     def scale(self) -> float:
-        """What 1 in the output stands for."""
+        """The real value of 1 in the output."""
         return float(self.log_scale.detach().exp())
 
     def quantised(self, whole: Tensor, surrogate: Tensor) -> Signal:
-        """Clamps the integers `whole`, that stand for x - z, and joins them to their gradient."""
+        """The integers `whole` (x - z), clamped, with the gradient of `surrogate`."""
         low, high = (bound - self.zero for bound in self.clamp)
         value = straight(whole.clamp(low, high).float(), surrogate.clamp(low, high))
         return Signal(value, self.log_scale.exp(), self.zero)
 
     def rounded(self, real: Tensor) -> Signal:
-        """`real`, in units of the output, rounded and clamped as real numbers are."""
+        """`real`, in units of the output, rounded and clamped in floating point."""
         low, high = (bound - self.zero for bound in self.clamp)
         return Signal(integers.rounded(real, low, high), self.log_scale.exp(), self.zero)
 
@@ -96,5 +97,5 @@ class Step(nn.Module):
         raise NotImplementedError
 
     def export(self, inputs: list[Signal]) -> Node:
-        """The node of the network file; inputs: signals whose scale and zero count."""
+        """The node of the network file; inputs: signals, of which only scale and zero matter."""
         raise NotImplementedError

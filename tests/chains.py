@@ -1,4 +1,4 @@
-"""Networks put into a device's memories node by node and run by one start, for engine tests."""
+"""Networks placed in a device's memories node by node and run with one start, for engine tests."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ from dscim.host.network import INPUT, Conv, Depthwise, Network, Node
 
 
 class Chain:
-    """Every node of a network at addresses of its own; nothing is ever written over.
+    """Every node of a network at addresses of its own; nothing is overwritten.
 
     descriptors: the fields of each, in order. bases: the first word of each tensor by its name.
     """
@@ -46,7 +46,7 @@ class Chain:
             self._add(node)
 
     def run(self, device: Device, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Every node's output for x (H, W, C), by one start."""
+        """Every node's output for x (H, W, C), with one start."""
         words = [descriptor.pack(fields) for fields in self.descriptors]
         device.write_tensor(self.bases[INPUT], x)
         device.load(
@@ -118,6 +118,6 @@ def start(device: Device, first: int, count: int) -> int:
 
 
 def send(device: Device, fields: dict[str, int]) -> int:
-    """Runs a descriptor, however wrong, and returns the error that the device reports."""
+    """Runs a descriptor, valid or not, and returns the error that the device reports."""
     device._write_memory("descriptors", np.array(descriptor.pack(fields), np.uint32))
     return start(device, first=0, count=1)

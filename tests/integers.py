@@ -1,4 +1,4 @@
-"""Random and extreme numbers for the engine's arithmetic, and what the reference makes of them."""
+"""Random and extreme numbers for the engine's arithmetic, and their reference results."""
 
 from fractions import Fraction
 from math import floor
@@ -12,7 +12,7 @@ MULTIPLIERS = np.array((0, 1, 2**30, 2**30 + 1, 2**31 - 1))
 
 
 def wrap(values):
-    """To int32, as 32 bits wrap."""
+    """Wrapped to int32."""
     return (np.asarray(values, np.int64) + 2**31) % 2**32 - 2**31
 
 
@@ -62,10 +62,10 @@ def random_multipliers(rng, size):
 
 
 def random_channels(rng, size: int, fields: dict[str, int]):
-    """count, activation_sum, bias, multiplier, shift, one of each a channel.
+    """count, activation_sum, bias, multiplier, shift, one of each per channel.
 
     Sums in product units are spread over all sizes, with ties and extremes; shifts to the left
-    stay within int32, as the reference asks.
+    stay within int32, as the reference requires.
     """
     wanted = rng.integers(-(2**31), 2**31, size) >> rng.integers(0, 32, size)
     wanted = np.where(rng.random(size) < 0.3, rng.choice(INT32, size), wanted)
@@ -79,7 +79,7 @@ def random_channels(rng, size: int, fields: dict[str, int]):
 
 
 def beside_ties(rng, size: int):
-    """Sums, multipliers and shifts: of each shift to the right, quotients at ties, or beside."""
+    """Sums, multipliers and right shifts whose quotients are at or next to ties."""
     places = rng.integers(0, 32, size)  # the right shift
     power = np.array([rng.integers(max(0, right - 1), 31) for right in places])
     unit = 31 + places - power  # 2**unit sums are one output

@@ -1,4 +1,4 @@
-"""Random nodes of every kind that a device runs, seeded, for tests of descriptors and engine."""
+"""Seeded random nodes of every kind that a device runs, for tests of descriptors and engine."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def random_clamp(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def random_window(rng: np.random.Generator, shape: Shape, most: int = 7) -> dict[str, object]:
-    """kernel (1..most), stride and padding that fit `shape`; no window is padding alone."""
+    """kernel (1..most), stride and padding that fit `shape`; no window holds padding only."""
     kernel, stride, padding = [], [], []
     for size in shape[:2]:
         side = int(rng.integers(1, most + 1))
@@ -90,7 +90,7 @@ def depthwise(
     each: int = 1,
     window: dict[str, object] | None = None,
 ) -> Depthwise:
-    """A depthwise convolution of random integers on `shape`, `each` outputs a channel."""
+    """A depthwise convolution of random integers on `shape`; each: outputs per channel."""
     window = dict(window or random_window(rng, shape))
     kernel, outputs = window.pop("kernel"), shape[2] * each
     weights = rng.integers(-128, 128, (*kernel, outputs)).astype(np.int8)
@@ -160,7 +160,7 @@ def mean(rng: np.random.Generator, name: str, given: str, shape: Shape, zero: in
 
 
 def requantise(rng: np.random.Generator, name: str, given: str, zero: int) -> Requantise:
-    """Another scale."""
+    """A change of scale."""
     multiplier, shift = quantise_multiplier(2.0 ** rng.uniform(-3, 3))
     return Requantise(
         name,
@@ -193,7 +193,7 @@ def random_shape(rng: np.random.Generator, most: int = 9, channels: int = 40) ->
 
 
 def single(rng: np.random.Generator, kind: str, shape: Shape, zero: int) -> list[Node]:
-    """The nodes of a network that tries one kind; an add is of the input and its maximum."""
+    """The nodes of a network that tests one kind; an add is of the input and a scaled copy."""
     if kind == "add":
         other = Requantise(
             "other", (INPUT,), random_zero(rng), 1.0, input_zero=zero, multiplier=2**31 - 1, shift=0

@@ -1,11 +1,11 @@
-"""Hypothesis makes small networks of every kind of node, for whoever must compute one.
+"""Hypothesis strategies for small networks of every kind of node.
 
     @given(networks(), st.integers(0, 2**16))
     def test_something(network, seed):
         images = random_images(network, 2, seed)
 
-What is drawn is the graph: kinds, shapes, strides, paddings, zero points, clamps. Weights and
-scales come of a generator with a drawn seed, such that outputs fill the range of int8.
+The graph is drawn: kinds, shapes, strides, paddings, zero points, clamps. Weights and scales come
+from a generator with a drawn seed, so that outputs fill the range of int8.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ from dscim.host.network.scaling import (
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 ZEROS = st.one_of(st.just(-128), st.integers(-128, 127))
-"""Zero points: that of a ReLU's output often, any other too."""
+"""Zero points: often that of a ReLU's output, but also any other."""
 
 SCALE = 2.0**-4
 """Every scale lies within a factor of two of this one."""
@@ -61,7 +61,7 @@ class Grower:
         self.known = {INPUT: (shape, zero, SCALE)}
 
     def grow(self, kind: str) -> None:
-        """One more node of this kind, or none where it does not fit."""
+        """Adds a node of this kind if it fits."""
         given = self.draw(st.sampled_from(list(self.known)))
         node = getattr(self, f"_{kind.lower()}")(f"{kind.lower()}{len(self.nodes)}", given)
         if node is not None:
@@ -89,7 +89,7 @@ class Grower:
         return {"name": name, "inputs": (given,), "output_zero": zero, "output_scale": scale}
 
     def _window(self, shape: Shape, largest: int = 3) -> dict[str, Any]:
-        """Kernel, stride and padding that fit `shape`; no window is of padding alone."""
+        """Kernel, stride and padding that fit `shape`; no window holds padding only."""
         kernel, stride, padding = [], [], []
         for size in shape[:2]:
             pads = self.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
@@ -102,7 +102,7 @@ class Grower:
         return {"kernel": tuple(kernel), "stride": tuple(stride), "padding": tuple(padding)}
 
     def _arrays(self, shape: tuple[int, ...], outputs: int, depth: int) -> dict[str, Any]:
-        """Weights and a requantisation by which the sums of `depth` products fill int8."""
+        """Weights, and a requantisation with which the sums of `depth` products fill int8."""
         weights = self.generator.integers(-128, 128, shape)
         spread = 60 * 70 * depth**0.5
         real = 60 / spread * self.generator.uniform(0.5, 1.5, outputs)
@@ -154,7 +154,7 @@ class Grower:
         )
 
     def _add(self, name: str, given: str) -> Node:
-        if self.nodes and self.draw(st.booleans()):  # often of what nothing else takes
+        if self.nodes and self.draw(st.booleans()):  # often of a node without readers
             given = self.nodes[-1].name
         shape, zero, scale = self.known[given]
         other = self.draw(
@@ -235,10 +235,10 @@ KINDS = (
     "Requantise",
     "Reshape",
 )
-"""What networks() makes: the kinds of node, and Dense, a Conv as large as its input."""
+"""The kinds of nodes in networks(); Dense is a Conv as large as its input."""
 
 SPLIT = st.builds(ProductSpec, st.sampled_from([16, 64]), st.sampled_from([64, 128, 256]))
-"""Arithmetics that any kind of node can be run by."""
+"""Arithmetics that every kind of node supports."""
 
 
 @st.composite
@@ -251,9 +251,9 @@ def networks(
     channels: int = 8,
     softmax: bool = True,
 ) -> Network:
-    """A strategy of valid networks with 1 to max_nodes nodes of `kinds`, a softmax aside.
+    """A strategy for valid networks with 1 to max_nodes nodes of `kinds`, plus perhaps a softmax.
 
-    side: the most an input's height and width are. channels: the most a tensor has.
+    side: the largest input height and width. channels: the most channels of a tensor.
     """
     generator = np.random.default_rng(draw(st.integers(0, 2**16)))
     shape = draw(

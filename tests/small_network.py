@@ -20,7 +20,7 @@ def conv(
     stride: int = 1,
     zeros: tuple[int, int] = (-128, -128),
 ) -> Conv:
-    """A random square convolution that keeps the picture's size at stride 1."""
+    """A random square convolution that keeps the image size at stride 1."""
     depth = kernel * kernel * inputs
     pad = kernel // 2
     return Conv(

@@ -1,4 +1,4 @@
-"""Calibration: integers of the same network that DS-CIM loses less by."""
+"""Calibration: integers of the same network with which DS-CIM loses less."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def test_levels_are_what_the_contract_counts(spec):
     np.testing.assert_array_equal(levels.index(levels.weights), np.arange(len(levels.values)))
     x = np.arange(-128, 128).astype(np.int8)[:, None]
     for row in (0, 1, spec.or_width - 1):
-        wide = np.full((256, row + 1), -7, np.int8)  # exactly nothing, but in the last row
+        wide = np.full((256, row + 1), -7, np.int8)  # zero except in the last row
         wide[:, row] = x[:, 0]
         weights = np.zeros((row + 1, len(levels.weights)), np.int8)
         weights[row] = levels.weights
@@ -88,7 +88,7 @@ def test_the_kernel_descends_as_numpy_does(monkeypatch):
         level, residual = start.copy(), np.random.default_rng(5).normal(0, 3e4, (200, 9))
         Descent(levels, x, layer).sweep(level, levels.values[level], np.ones(9), residual)
         found.append(level)
-    assert (found[0] == found[1]).mean() > 0.97  # sums of single precision, in another order
+    assert (found[0] == found[1]).mean() > 0.97  # single-precision sums in another order
 
 
 @given(st.integers(0, 2**16), st.booleans())
@@ -140,12 +140,12 @@ def test_a_rescaling_by_one_changes_nothing(network, seed):
         given_ones = [Rescaling(1.0, zeros[name]) for name in node.inputs]
         same = rescaled(node, given_ones, Rescaling(1.0, node.output_zero))
         got = host_node(same, [known[name] for name in node.inputs]).astype(int)
-        assert np.abs(got - known[node.name]).max() <= 1  # factors of 31 bits, rounded once more
+        assert np.abs(got - known[node.name]).max() <= 1  # 31-bit factors, rounded once more
 
 
 @pytest.mark.slow
 def test_the_shipped_network_is_calibrated_without_labels():
-    """From next to nothing to near the exact network, on images that it has not seen."""
+    """From almost useless to near the exact network, on images not used for calibration."""
     network = shipped_network(EXACT)
     images, labels = shipped_images(256)
     spec = ProductSpec(length=256)
@@ -237,7 +237,7 @@ def test_a_budget_of_cycles_lengthens_the_layers_that_gain_most(tmp_path):
     network, images, spec = small_network(), small_images(12), ProductSpec(length=256)
     least = network_cycles(network, spec)
     most = network_cycles(network, ProductSpec(length=1024))
-    assert most == 4 * least  # 16 samples of a row at once: 1024 points are four times as many
+    assert most == 4 * least  # 16 samples of a row at once: 1024 points take four times as long
     budget = 2 * least
     made = calibrate(network, images, spec, cycles=budget)
     lengths = {node.name: layer.product.length for node, layer in made.layers()}
@@ -246,7 +246,7 @@ def test_a_budget_of_cycles_lengthens_the_layers_that_gain_most(tmp_path):
     assert {
         layer["name"]: layer["length"] for layer in made.provenance["calibrate"]["layers"]
     } == lengths
-    save(made, tmp_path / "made.npz")  # and the device's own steps on ref agree, layer by layer
+    save(made, tmp_path / "made.npz")  # the device's steps on ref agree, layer by layer
     np.save(tmp_path / "images.npy", images[:2])
     done = dscim("run", "made.npz", "images.npy", "--compare", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -257,7 +257,7 @@ def test_a_budget_of_cycles_lengthens_the_layers_that_gain_most(tmp_path):
 
 
 def test_cycles_are_those_of_the_contract():
-    """G cycles a product while the lanes hold the samples, then as many times more."""
+    """G cycles per product while the lanes hold the samples, then a multiple of that."""
     plain = LayerSpec((8, 8, 32), 40, (3, 3), padding=((1, 1), (1, 1)), product=ProductSpec())
     assert cycles(plain) == 64 * 3 * 2 * 16  # pixels, row tiles of 288 rows, column tiles, G
     longer = dataclasses.replace(plain, product=ProductSpec(length=512))
@@ -265,15 +265,15 @@ def test_cycles_are_those_of_the_contract():
     shorter = dataclasses.replace(plain, product=ProductSpec(length=64))
     assert cycles(shorter) == cycles(plain)
     depthwise = dataclasses.replace(plain, outputs=32, depthwise=True)
-    assert cycles(depthwise) == 64 * 3 * 1 * 16  # 14 channels of nine taps a row tile
+    assert cycles(depthwise) == 64 * 3 * 1 * 16  # 14 channels of nine taps per row tile
 
 
 def test_a_channel_that_gives_nothing_stays_at_nothing():
-    """No weights and no bias: not a number divided by nothing."""
+    """No weights and no bias: no division by zero."""
     node = next(node for node in small_network().nodes if isinstance(node, Conv))
     nothing = np.zeros(node.outputs)
     fields = requantised(node, nothing, nothing)
     assert all(not fields[name].any() for name in ("bias", "multiplier"))
-    held = requantised(node, nothing, nothing + 3.0)  # a bias alone still comes out
+    held = requantised(node, nothing, nothing + 3.0)  # a bias alone is kept
     gain = held["multiplier"] * np.exp2(held["shift"] - 31.0)
     assert np.allclose(held["bias"] * gain, 3.0)

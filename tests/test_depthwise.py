@@ -1,4 +1,4 @@
-"""The depthwise reference against the contract's own loops: a block-diagonal product."""
+"""The depthwise reference compared with the contract's own loops on a block diagonal."""
 
 import numpy as np
 import pytest
@@ -110,7 +110,7 @@ def test_offset_is_refused():
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_layer_pads_strides_and_requantises(exact):
-    """Every value of a layer from its own window, channel multiplier 2, unequal padding."""
+    """Every value of a layer from its own window; channel multiplier 2, unequal padding."""
     generator = np.random.default_rng(1)
     layer = LayerSpec(
         (5, 6, 3),

@@ -1,4 +1,4 @@
-"""A network on a board before any build: sizes beside real ones, cycles beside the device's."""
+"""Estimates without building: sizes compared with builds, cycles compared with the device."""
 
 import dataclasses
 import json
@@ -47,7 +47,7 @@ def test_the_model_is_within_a_tenth_of_what_was_built() -> None:
 
 
 def test_a_design_left_out_of_the_table_is_estimated_within_a_tenth() -> None:
-    """The largest macro of a kind from its smaller ones, which is what the model is for."""
+    """The largest macro of a kind, estimated from its smaller ones: the model's purpose."""
     rows = [
         row
         for row in MODEL.rows
@@ -73,7 +73,8 @@ def test_the_table_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_kind_that_was_never_synthesised_has_no_estimate() -> None:
-    with pytest.raises(UserError, match="16 x 4 selected 2, G = 16: no macro of this kind was synthesised"):
+    message = "16 x 4 selected 2, G = 16: no macro of this kind was synthesised"
+    with pytest.raises(UserError, match=message):
         MODEL.estimate(Design(MacroSpec(16, 4, lanes=2)))
 
 
@@ -100,7 +101,7 @@ def every_kind(rng: np.random.Generator, shape: tuple[int, int, int]) -> Network
 
 @pytest.mark.parametrize("words", [4096, pytest.param(64, marks=pytest.mark.slow)])
 def test_cycles_are_the_devices(words: int) -> None:
-    """Also of layers that run in strips."""
+    """Including layers that run in strips."""
     rng = np.random.default_rng(3)
     shape = (9, 7, 5)
     network = every_kind(rng, shape)
@@ -116,7 +117,7 @@ def test_cycles_are_the_devices(words: int) -> None:
         assert run.counters.cycles_busy == speed.cycles
 
 
-def test_what_fits_is_told_with_its_speed() -> None:
+def test_what_fits_is_reported_with_its_speed() -> None:
     network = shipped_network(TUNED)
     found = Fitting(network, ProductSpec(), MODEL).fit(setup_of("ecpix5"))
     assert found.faults == () and found.change is None
@@ -124,8 +125,8 @@ def test_what_fits_is_told_with_its_speed() -> None:
     assert sum(layer.cycles or 0 for layer in found.speed.layers) == found.speed.cycles
 
 
-def test_what_does_not_fit_is_told_with_the_smallest_change() -> None:
-    """A weight memory too small by one doubling; a macro that no part of the board holds."""
+def test_what_does_not_fit_is_reported_with_the_smallest_change() -> None:
+    """A weight memory half as large as needed; a macro too large for every part of the board."""
     network = shipped_network(TUNED)
     setup = setup_of("ecpix5")
     fitting = Fitting(network, ProductSpec(), MODEL)
@@ -143,7 +144,7 @@ def test_what_does_not_fit_is_told_with_the_smallest_change() -> None:
     assert found.change is not None and found.change.startswith("--rows ")
 
 
-def test_the_smallest_board_says_what_misses() -> None:
+def test_the_smallest_board_reports_what_is_missing() -> None:
     found = Fitting(shipped_network(TUNED), ProductSpec(), MODEL).fit(setup_of("tang_nano_20k"))
     assert found.faults
 

@@ -1,4 +1,4 @@
-"""Integer evaluation against scalar arithmetic written from the definitions, one number a time."""
+"""Integer evaluation compared with scalar arithmetic written from the definitions."""
 
 from fractions import Fraction
 

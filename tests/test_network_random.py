@@ -1,4 +1,4 @@
-"""Random networks of every kind: written, read and evaluated; the new kinds one by one."""
+"""Random networks of every kind of node: written, read and evaluated; some kinds one by one."""
 
 from fractions import Fraction
 from math import exp
@@ -50,7 +50,7 @@ def test_a_network_survives_its_file(tmp_path_factory, network, seed):
 @settings(deadline=None, max_examples=30)
 @given(networks(), st.integers(0, 2**16))
 def test_every_image_is_alone(network, seed):
-    """An image gives the same alone as beside others."""
+    """An image gives the same result alone and in a batch."""
     images = random_images(network, 3, seed)
     together = Evaluator(network).outputs(images)
     assert all(
@@ -158,7 +158,7 @@ def test_softmax(values, step):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 49, 64, 1000])
 def test_mean_factors_round_down(count):
-    """What the kernel keeps of one over the count: floor to 31 bits of the doubled factor."""
+    """As the kernel divides by the count: the doubled factor is floored to 31 bits."""
     multiplier, shift = mean_factors(0.75, count)
     real = Fraction(3, 4) / count
     held = Fraction(multiplier) * Fraction(2) ** (shift - 31)

@@ -22,7 +22,7 @@ def name(entry):
 
 
 def wrong(entry, count):
-    """The indices, of the first `count` shipped images, that the network gets wrong now."""
+    """The indices of the first `count` shipped images that the network now gets wrong."""
     with np.load(DATA / "fashion-images.npz") as file:
         images, labels = file["images"][:count], file["labels"][:count]
     evaluator = Evaluator(load(DATA / entry["network"]), ProductSpec.from_json(entry["arithmetic"]))
@@ -40,10 +40,10 @@ def test_networks_and_images_are_small():
 def test_networks_say_how_they_were_made(path):
     network = load(path)
     assert network.shape == (28, 28, 1) and len(network.classes) == 10
-    told = network.provenance
-    recipe = told["float"].get("recipe", told["float"])  # early files hold the recipe itself
+    record = network.provenance
+    recipe = record["float"].get("recipe", record["float"])  # early files contain the recipe itself
     assert isinstance(recipe["seed"], int)
-    assert network.arithmetic.exact or told["finetune"]["epochs"] >= 1
+    assert network.arithmetic.exact or record["finetune"]["epochs"] >= 1
 
 
 @pytest.mark.parametrize("entry", RESULTS, ids=name)
@@ -56,7 +56,7 @@ def test_evaluated_files_are_the_shipped_ones(entry):
     "entry", [e for e in RESULTS if e["tuned"] or e["arithmetic"]["exact"]], ids=name
 )
 def test_the_first_images_are_as_evaluated(entry):
-    """On 16 images by the network's own arithmetic; the slow test takes them all."""
+    """On 16 images in the network's own arithmetic; the slow test covers all images."""
     assert wrong(entry, 16) == [index for index in entry["shipped_wrong"] if index < 16]
 
 
@@ -82,7 +82,7 @@ def test_every_stream_length_was_evaluated_with_and_without_tuning():
 
 
 def test_the_table_is_of_the_shipped_files():
-    """ResNet-8 on CIFAR-10 (JPEG): exact, and fine-tuned by each arithmetic that a file is for."""
+    """ResNet-8 on CIFAR-10 (JPEG): exact, and fine-tuned for the arithmetic of each file."""
     table = json.loads((DATA / "cifar10-resnet8-table.json").read_text())
     assert table["network_sha256"] == file_hash(DATA / "cifar10-resnet8-int8.npz")
     assert table["images"] == 10_000

@@ -1,4 +1,4 @@
-"""Several pixels by one window: the same bits, fewer cycles, and only where both hold."""
+"""Several pixels packed into one window: the same bits in fewer cycles."""
 
 import numpy as np
 import pytest
@@ -38,9 +38,9 @@ SOC = SocSpec()
 def estimates(
     x: np.ndarray, matrix: np.ndarray, layer: LayerSpec, packing: Packing = UNPACKED
 ) -> np.ndarray:
-    """(H, W, outputs): the product's estimates of one image, `layer` with a window a pixel."""
+    """(H, W, outputs): the product's estimates of one image; layer: with one pixel per window."""
     made = packed_layer(layer, packing)
-    if packing.stacked:  # pixel beside pixel, each by whole groups
+    if packing.stacked:  # pixel by pixel, each from a whole OR group
         rows = windows(x[None], layer)[0].reshape(-1, layer.depth)
         gap = -layer.depth % layer.product.or_width
         rows = np.pad(rows, ((0, 0), (0, gap)), constant_values=layer.input_zero)
@@ -52,7 +52,7 @@ def estimates(
 
 
 def check_all(layer: LayerSpec, seed: int) -> list[Packing]:
-    """Every way of packing windows has the estimates of a window a pixel; returns the ways."""
+    """Checks that every packing has the estimates of one pixel per window; returns them."""
     generator = np.random.default_rng(seed)
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
     weights = generator.integers(-128, 128, (layer.outputs, *layer.kernel, layer.input[2])).astype(
@@ -77,7 +77,7 @@ def check_all(layer: LayerSpec, seed: int) -> list[Packing]:
     st.integers(0, 2**16),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_estimates_are_those_of_a_window_a_pixel(
+def test_the_estimates_are_those_of_one_pixel_per_window(
     product, high, wide, stride, outputs, wider, zero, seed
 ):
     channels = 3 if product.exact else product.or_width
@@ -105,7 +105,7 @@ def test_the_estimates_are_those_of_a_window_a_pixel(
     st.integers(0, 2**16),
 )
 @settings(max_examples=40, deadline=None)
-def test_windows_apart_have_them_too(product, high, wide, stride, outputs, channels, zero, seed):
+def test_stacked_windows_have_them_too(product, high, wide, stride, outputs, channels, zero, seed):
     layer = LayerSpec(
         (5, 8 * stride + wide - 3, channels),
         outputs,
@@ -135,7 +135,7 @@ def test_windows_apart_have_them_too(product, high, wide, stride, outputs, chann
         LayerSpec((8, 8, 16), 16, depthwise=True),
     ],
     ids=[
-        "too deep apart",
+        "too deep when stacked",
         "a wide group",
         "offset",
         "ragged words",
@@ -144,12 +144,12 @@ def test_windows_apart_have_them_too(product, high, wide, stride, outputs, chann
         "depthwise",
     ],
 )
-def test_other_layers_have_a_window_a_pixel(layer):
+def test_other_layers_have_one_pixel_per_window(layer):
     assert list(packings(SOC, layer)) == [UNPACKED]
 
 
 def test_weights_that_change_their_region_change_the_bits():
-    """Why taps must fill OR groups where windows overlap: here they do not, and it differs."""
+    """Why taps must fill OR groups if windows overlap: here they do not, and the bits differ."""
     layer = LayerSpec((8, 8, 12), 8, (3, 3))
     generator = np.random.default_rng(3)
     x = generator.integers(-128, 128, layer.input).astype(np.int8)
@@ -163,12 +163,12 @@ def test_weights_that_change_their_region_change_the_bits():
 def test_what_takes_the_fewest_cycles_is_chosen():
     layer = LayerSpec((32, 32, 16), 16, (3, 3), padding=((1, 1), (1, 1)))
     assert best_packing(SOC, layer) == Packing(2)
-    assert product_cycles(SOC, layer) < 0.52 * 33216  # counted with a window a pixel
+    assert product_cycles(SOC, layer) < 0.52 * 33216  # counted with one pixel per window
     few = LayerSpec((1, 2, 256), 16, (1, 2), padding=((0, 0), (0, 1)))  # 4 and 6 row tiles
     assert best_packing(SOC, few) == UNPACKED
     first = LayerSpec((32, 32, 3), 16, (3, 3), padding=((1, 1), (1, 1)))
     assert best_packing(SOC, first) == Packing(2, stacked=True)
-    assert product_cycles(SOC, first) < 0.57 * 16550  # counted with a window a pixel
+    assert product_cycles(SOC, first) < 0.57 * 16550  # counted with one pixel per window
 
 
 @pytest.mark.parametrize("words", [8192, 128], ids=["whole", "in strips"])

@@ -1,4 +1,4 @@
-"""Plans: random networks within memories of any size give the emulator's bits on `ref`."""
+"""Plans: random networks in memories of any size give the emulator's bits on `ref`."""
 
 import dataclasses
 
@@ -26,14 +26,14 @@ TIGHT = SocSpec(
     strip=4,
     descriptors=4,
 )
-"""Several layers fit it only in row strips and column groups."""
+"""Several layers fit only in row strips and column groups."""
 
 SHALLOW = dataclasses.replace(TIGHT, weight_rows=32)
 """Most windows are deeper than its weight memory."""
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
-    """A step that nobody sees."""
+    """No progress."""
 
 
 def carried_out(
@@ -66,7 +66,7 @@ def test_every_network_gives_the_emulators_bits(spec, network, compare, seed, ar
 
 @pytest.fixture(scope="module")
 def simulated():
-    """A small device in Verilator, for every network of this file."""
+    """A small device in Verilator, shared by all networks of this file."""
     with open_target("sim", TIGHT) as device:
         yield device
 
@@ -150,6 +150,6 @@ def test_room_is_never_given_twice(requests):
             held[base] = words
         cells = [cell for start, size in held.items() for cell in range(start, start + size)]
         assert len(cells) == len(set(cells)) and all(0 <= cell < 64 for cell in cells)
-        if base is None:  # then no gap is large enough
+        if base is None:  # no gap is large enough
             free = "".join("x" if cell in cells else "." for cell in range(64))
             assert "." * words not in free

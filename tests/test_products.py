@@ -1,6 +1,6 @@
-"""Products on the simulated SoC equal the contract, for every macro that is offered.
+"""Products on the simulated SoC equal the contract, for every available macro.
 
-The macros' own tests drive each macro alone; here the product goes the user's way: packed,
+The macros' own tests drive each macro alone; here a product takes the user's path: packed,
 cut into tiles, sent over the link, computed by the SoC, read back.
 """
 
@@ -58,7 +58,7 @@ KINDS = ("random", "-128", "127", "0", "one row", "sparse")
 
 
 def operands(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Operands of a kind; the rows of a product are the last axis of x and the first of w."""
+    """Operands of one kind; the rows of a product are the last axis of x and the first of w."""
     values = rng.integers(-128, 128, shape)
     if kind == "sparse":
         values[rng.random(shape) < 0.9] = 0
@@ -72,7 +72,7 @@ def operands(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> np.
 
 
 def products(macro: MacroSpec) -> list[ProductSpec]:
-    """Both signed modes, every shift, L = 64 to 256, and 1024 where G is 16; those it computes."""
+    """Both signed modes, every shift, L = 64 to 256, and 1024 for G = 16, as far as it has them."""
     lengths = (64, 128, 256, 1024) if macro.or_width == 16 else (64, 128, 256)
     modes = [("offset", 0), *(("split", shift) for shift in range(4))]
     every = [
@@ -84,7 +84,7 @@ def products(macro: MacroSpec) -> list[ProductSpec]:
 
 
 def check(device: Device, seed: int, shapes: int) -> int:
-    """Every product of the macro on `shapes` shapes and kinds each; returns how many."""
+    """Checks every product of the macro on `shapes` shapes and kinds; returns the number."""
     rng = np.random.default_rng(seed)
     corners = list(itertools.product(DEPTHS, COLUMNS, KINDS))
     done = 0

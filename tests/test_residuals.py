@@ -1,4 +1,4 @@
-"""Additions that a product's drain does: the same bits, no cycles of their own, only where due."""
+"""Residual additions in a product's drain: the same bits and no cycles of their own."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ POINT = {"kernel": (1, 1), "stride": (1, 1), "padding": ((0, 0), (0, 0))}
 
 
 def block(rng: np.random.Generator, channels: int, kind: str, turned: bool) -> Network:
-    """conv -> `kind` of product -> add of both, and a product behind; turned: the sum's inputs."""
+    """conv -> `kind` of product -> add of both -> product; turned: the add's inputs swapped."""
     zero = nodes.random_zero(rng)
     shape = (5, 4, int(rng.integers(1, 9)))
     inner = (5, 4, channels)
@@ -50,7 +50,7 @@ def run_on(device, network: Network, arithmetic: ProductSpec, compare: bool, rng
 
 @pytest.mark.parametrize("kind", ("conv", "depthwise"))
 def test_blocks(device, kind):
-    """Ragged channels, column tiles, both orders; watched and not; cycles as the model has them."""
+    """Ragged channels, column tiles, both orders, watched or not; cycles as in the model."""
     rng = np.random.default_rng([1, len(kind)])
     for case, channels in enumerate((1, 3, 8, 13, 16, 21)):
         network = block(rng, channels, kind, bool(case % 2))
@@ -64,7 +64,7 @@ def test_blocks(device, kind):
 
 
 def check_cycles(run: NetworkRun, speeds: list) -> None:
-    """Every layer takes the model's cycles; a residual that windows wait for, within 1 %."""
+    """Every layer takes the model's cycles; within 1 % if windows wait for the residual."""
     for place, layer in enumerate(run.layers):
         predicted = sum(speed.layers[place].cycles for speed in speeds)
         error = abs(layer.counters.cycles_busy - predicted)
@@ -73,7 +73,7 @@ def check_cycles(run: NetworkRun, speeds: list) -> None:
 
 
 def test_residuals_beside_windows_that_fill_the_port():
-    """128 inputs take 16 beats in the 16 cycles of a product, and the residual's words come too."""
+    """128 inputs take 16 beats in the 16 cycles of a product, and the residual takes more."""
     rng = np.random.default_rng(7)
     first = nodes.conv(rng, "first", INPUT, (8, 8, 128), 0, 32, POINT)
     second = nodes.conv(rng, "second", INPUT, (8, 8, 128), 0, 32, POINT)
@@ -115,13 +115,13 @@ def network_of(*inputs: str) -> Network:
         (("first", "pool"), None),
     ),
 )
-def test_the_later_product_takes_the_sum_where_nothing_else_takes_it(inputs, found):
+def test_the_later_product_does_the_sum_if_it_has_no_other_reader(inputs, found):
     assert {name: add.name for name, add in residuals(network_of(*inputs)).items()} == (
         {found: "sum"} if found else {}
     )
 
 
-def test_without_room_for_three_tensors_the_sum_runs_by_itself(device):
+def test_without_room_for_three_tensors_the_sum_runs_on_its_own(device):
     network = network_of(INPUT, "second")  # tensors of 20 words
     tight = dataclasses.replace(device.spec, activation_words=64)
     assert plan(network, ProductSpec(exact=True), tight).added == {"second": "sum"}
@@ -130,7 +130,7 @@ def test_without_room_for_three_tensors_the_sum_runs_by_itself(device):
 
 
 def test_a_faulty_sum_is_located(device, monkeypatch):
-    """A device that adds wrongly: the sum is named, and that its product agrees."""
+    """A device that adds wrongly: the sum is named, and its product agrees."""
     rng = np.random.default_rng(5)
     network = block(rng, 8, "conv", False)
     image = nodes.random_image(rng, network.shape)[None]

@@ -1,4 +1,4 @@
-"""A network file made trainable again computes what it computed, and can be trained."""
+"""A revived network computes what its file did, and can be trained."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ torch.set_num_threads(1)
 
 
 def test_a_revived_network_answers_as_its_integers_do():
-    """In real numbers, without rounding: a few LSB apart, and the same classes."""
+    """In real numbers, without rounding: within a few LSB, and the same classes."""
     network = shipped_network(EXACT)
     images, _ = shipped_images(32)
     net = QuantisedNet(revive(network), ProductSpec(exact=True))
@@ -82,8 +82,8 @@ def finetune(folder, *more):
     )
 
 
-def test_finetune_writes_a_network_and_goes_on(folder, capsys):
-    """One epoch, and a second call that finds it done, give the same file."""
+def test_finetune_writes_a_network_and_resumes(folder, capsys):
+    """One epoch, and a second call after it is done, write the same file."""
     shipped = shipped_network(EXACT)
     save(shipped, folder / "base.npz")
     assert finetune(folder, "--length", "64", "--json", str(folder / "facts.json")) == 0
@@ -100,7 +100,7 @@ def test_finetune_writes_a_network_and_goes_on(folder, capsys):
 
 
 def shipped_data():
-    """The shipped images as a data set to train on."""
+    """The shipped images as a data set for training."""
     images, labels = shipped_images(256)
     pixels = images.view(np.uint8) ^ np.uint8(128)
     return Dataset(
@@ -114,7 +114,7 @@ def shipped_data():
 
 
 def test_fine_tuning_begins_where_calibration_ends(tmp_path):
-    """The figure before any training is that of the calibrated network, through its file."""
+    """The accuracy before training is that of the calibrated network, loaded from its file."""
     data, recipe = shipped_data(), Recipe(1, 1e-3, 1, images=16, batch=16, held_out=100)
     network, spec, given = shipped_network(EXACT), ProductSpec(length=64), Input()
     parts = split(data, recipe)
@@ -128,7 +128,7 @@ def test_fine_tuning_begins_where_calibration_ends(tmp_path):
     assert result["before"] == pytest.approx(right(begun)) and right(begun) > 0.6
     assert tuned.provenance["finetune"]["start"]["calibrate"] == begun.provenance["calibrate"]
     assert result["after"] == pytest.approx(right(tuned))
-    longer = ProductSpec(length=128)  # what suits a shorter stream is a beginning
+    longer = ProductSpec(length=128)  # a start from a shorter stream
     _, result = retrain(tuned, given, data, longer, recipe, tmp_path / "b.pt")
     assert result["before"] >= right(dataclasses.replace(tuned, arithmetic=longer))
     _, result = retrain(tuned, given, data, spec, recipe, tmp_path / "c.pt")
@@ -151,8 +151,8 @@ def test_fine_tuning_begins_where_calibration_ends(tmp_path):
 def test_misuse_is_one_sentence(folder, capsys, options, words):
     save(shipped_network(EXACT), folder / "base.npz")
     assert finetune(folder, *options) == 2
-    told = capsys.readouterr().err
-    assert words in told and len(told.splitlines()) == 1
+    text = capsys.readouterr().err
+    assert words in text and len(text.splitlines()) == 1
     assert not (folder / "tuned.npz").exists()
 
 

@@ -94,8 +94,8 @@ class Fitting:
         cut = [layer.name for layer in speed.layers if layer.strips > 1]
         if cut:
             faults.append(
-                f"{len(cut)} layers, the first of them {cut[0]!r}, are cut into strips because "
-                "their tensors do not fit the activation memory at once."
+                f"{cut[0]!r}{f' and {len(cut) - 1} more' if cut[1:] else ''} must run in strips "
+                "because the tensors do not fit the activation memory at once."
             )
         return size, speed, tuple(faults)
 

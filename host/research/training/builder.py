@@ -49,7 +49,7 @@ class Builder:
         """The module that an operation calls."""
         return self._modules[str(node.target)]
 
-    def given(self, node: fx.Node, index: int = 0) -> str:
+    def source(self, node: fx.Node, index: int = 0) -> str:
         """The name of the step that computes an operation's input."""
         name = self._made.get(node.args[index])  # type: ignore[arg-type]
         if name is None:
@@ -70,7 +70,7 @@ class Builder:
 
     def pass_on(self, node: fx.Node) -> None:
         """The operation's output is its input."""
-        self._made[node] = self.given(node)
+        self._made[node] = self.source(node)
 
     def passes_on(self, node: Any) -> bool:
         """True if an operation's output is that of the operation before it."""
@@ -79,7 +79,7 @@ class Builder:
 
     def producer(self, node: fx.Node, kinds: type[Step] | tuple[type[Step], ...]) -> Any:
         """The step of `kinds` before this operation, its only reader, which folds into it."""
-        step = next((s for s in self.steps if s.name == self.given(node)), None)
+        step = next((s for s in self.steps if s.name == self.source(node)), None)
         alone = len(node.args[0].users) == 1  # type: ignore[union-attr]
         if not isinstance(step, kinds) or not alone or step.bounds != NO_BOUNDS:
             raise refusal(

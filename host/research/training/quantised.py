@@ -21,12 +21,12 @@ class QuantisedNet(nn.Module):
     """The steps in order; the last gives the logits.
 
     spec: the arithmetic of every convolution, apart from its activation shift and stretch.
-    given: how images become the network's input.
+    pixels: how images become the network's input.
     """
 
-    def __init__(self, steps: list[Step], spec: ProductSpec, given: Input = Input()) -> None:  # noqa: B008
+    def __init__(self, steps: list[Step], spec: ProductSpec, pixels: Input = Input()) -> None:  # noqa: B008
         super().__init__()
-        self.steps, self.spec, self.given = nn.ModuleList(steps), spec, given
+        self.steps, self.spec, self.pixels = nn.ModuleList(steps), spec, pixels
         for step in self.convolutions():
             step.use(spec)
 
@@ -43,7 +43,9 @@ class QuantisedNet(nn.Module):
         """Every signal by name, including INPUT, for uint8 images (B, H, W, C)."""
         known = {
             INPUT: Signal(
-                inputs.integers(self.given, images), torch.tensor(self.given.scale), self.given.zero
+                inputs.integers(self.pixels, images),
+                torch.tensor(self.pixels.scale),
+                self.pixels.zero,
             )
         }
         for step in self.steps:
@@ -52,7 +54,7 @@ class QuantisedNet(nn.Module):
 
     def real(self, images: Tensor) -> dict[str, Tensor]:
         """Every tensor in real numbers, without quantisation, for uint8 images (B, H, W, C)."""
-        known = {INPUT: inputs.real(self.given, images)}
+        known = {INPUT: inputs.real(self.pixels, images)}
         for step in self.steps:
             known[step.name] = step.real(*(known[name] for name in step.inputs))
         return known
@@ -78,13 +80,13 @@ class QuantisedNet(nn.Module):
         shape: (H, W, C) of the input. classes: a name for each output, or empty.
         """
         signals = self.signals(torch.zeros((1, *shape), dtype=torch.uint8))
-        nodes = tuple(step.export([signals[given] for given in step.inputs]) for step in self.steps)
-        pixel = {"mean": list(self.given.mean), "std": list(self.given.std)}
+        nodes = tuple(step.export([signals[name] for name in step.inputs]) for step in self.steps)
+        pixel = {"mean": list(self.pixels.mean), "std": list(self.pixels.std)}
         return Network(
             name,
             shape,
-            self.given.scale,
-            self.given.zero,
+            self.pixels.scale,
+            self.pixels.zero,
             nodes,
             classes,
             self.spec,

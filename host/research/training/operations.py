@@ -37,7 +37,7 @@ def _convolution(build: Builder, node: fx.Node) -> None:
         node,
         ConvStep(
             str(node.target),
-            (build.given(node),),
+            (build.source(node),),
             NO_BOUNDS,
             conv.weight,
             bias,
@@ -62,7 +62,7 @@ def _linear(build: Builder, node: fx.Node) -> None:
         node,
         ConvStep(
             str(node.target),
-            (build.given(node),),
+            (build.source(node),),
             NO_BOUNDS,
             weight,
             bias,
@@ -105,7 +105,9 @@ def _add(build: Builder, node: fx.Node) -> None:
     shapes = {shape_of(argument) for argument in node.args}
     if len(node.args) != 2 or len(shapes) != 1 or node.kwargs:
         raise refusal(node, f"it adds other than two tensors of one shape: {shapes}")
-    build.add(node, AddStep(build.name(node), (build.given(node), build.given(node, 1)), NO_BOUNDS))
+    build.add(
+        node, AddStep(build.name(node), (build.source(node), build.source(node, 1)), NO_BOUNDS)
+    )
 
 
 def _mean(build: Builder, node: fx.Node) -> None:
@@ -127,7 +129,7 @@ def _adaptive(build: Builder, node: fx.Node) -> None:
 def _whole_average(build: Builder, node: fx.Node) -> None:
     """The mean over the whole picture."""
     height, width = shape_of(node.args[0])[2:]
-    build.add(node, AverageStep(build.name(node), (build.given(node),), (height, width), (1, 1)))
+    build.add(node, AverageStep(build.name(node), (build.source(node),), (height, width), (1, 1)))
 
 
 def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
@@ -145,7 +147,7 @@ def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
             node,
             kind(
                 str(node.target),
-                (build.given(node),),
+                (build.source(node),),
                 _pair(pool.kernel_size),
                 _pair(pool.stride),
                 ((down, down), (across, across)),

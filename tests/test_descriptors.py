@@ -73,7 +73,7 @@ def test_what_a_device_has_no_operation_for():
         (Bases(0, 4090), "input and output need 4099 words"),
         (Bases(weights=4090), "weights need 4108 rows"),
         (Bases(parameters=256), "channels need 264 channels"),
-        (Bases(parameters=4), "Parameters at 4 cannot serve channels from 0 on"),
+        (Bases(parameters=4), "Parameters at 4 cannot be used for channels from 0 on"),
     ),
 )
 def test_what_does_not_fit_is_told(bases, text):

@@ -6,9 +6,7 @@ from litex.gen import LiteXModule
 from migen import Record, passive, run_simulation
 
 from dscim.gateware.engine.accumulator import SUM_BITS, Accumulator
-from dscim.gateware.engine.align import Aligner
-from dscim.gateware.engine.reader import MemoryReader
-from dscim.gateware.engine.weights import WeightLoader
+from dscim.gateware.engine.reader import Aligner, MemoryReader, WeightLoader
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from tests.streams import drain, feed, pulse, serve, set_fields

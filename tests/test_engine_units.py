@@ -9,10 +9,9 @@ from litex.gen import LiteXModule
 from migen import Record, run_simulation
 
 from dscim.gateware.descriptor import Operation
-from dscim.gateware.engine.pairs import Pairs
-from dscim.gateware.engine.pool import Pool
 from dscim.gateware.engine.setup import descriptor_layout
 from dscim.gateware.engine.transpose import Transposer
+from dscim.gateware.engine.vector import Pairs, Pool
 from dscim.gateware.specs import MacroSpec, SocSpec
 from tests.streams import drain, feed, set_fields
 

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 from litex.gen import LiteXModule
 from migen import C, Mux, Signal
 
-from dscim.gateware.engine.rounding import SUM, divide_by_power
-from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
+from dscim.gateware.engine.scale import SCALE_LATENCY, SUM, Scale, divide_by_power
 
 TERM_LATENCY = 5
 """Cycles from the inputs to their sum in 32 bits."""

@@ -4,15 +4,13 @@ from litex.gen import LiteXModule
 from migen import FSM, If, NextState, NextValue, Record, Signal
 
 from dscim.gateware.engine.accumulator import Accumulator
-from dscim.gateware.engine.align import Aligner
 from dscim.gateware.engine.loops import Loops
 from dscim.gateware.engine.position import Position
-from dscim.gateware.engine.reader import MemoryReader
+from dscim.gateware.engine.reader import Aligner, MemoryReader, WeightLoader
 from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.setup import Setup
 from dscim.gateware.engine.units import Units
 from dscim.gateware.engine.walker import WindowWalker, beat_layout
-from dscim.gateware.engine.weights import WeightLoader
 from dscim.gateware.registers import PLACE_BITS, ErrorCode
 from dscim.gateware.specs import SocSpec
 

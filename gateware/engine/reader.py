@@ -1,8 +1,13 @@
-"""A memory's read port as a stream."""
+"""What is read from the memories, as streams: words, rows of weights, aligned activations."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import If, Mux, Signal
+from migen import Cat, Constant, If, Mux, Replicate, Signal, bits_for
+
+from dscim.gateware.engine.walker import beat_layout
+from dscim.gateware.macro.interface import activation_layout, weight_layout
+from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
 
 
 class MemoryReader(LiteXModule):
@@ -60,4 +65,87 @@ class MemoryReader(LiteXModule):
         self.sync += [
             If(~kept, word.eq(read.dat_r)),
             If(self.source.ready, kept.eq(0)).Elif(valid & beside.re, kept.eq(1)),
+        ]
+
+
+class WeightLoader(LiteXModule):
+    """Streams `rows` rows from `adr` on into rows 0, 1, ... of the macro.
+
+    | port   | dir | meaning                                                    |
+    |--------|-----|------------------------------------------------------------|
+    | start  | in  | pulse: adr is taken                                        |
+    | adr    | in  | first row in the weight memory                             |
+    | rows   | in  | rows to load, 1..R; must hold until done                   |
+    | done   | out | pulse: the macro has taken the last                        |
+    | source | out | stream: the macro's weights                                |
+    """
+
+    def __init__(self, spec: SocSpec, read):
+        rows = spec.macro.rows
+        self.start = Signal()
+        self.adr = Signal(bits_for(spec.weight_rows - 1))
+        self.rows = Signal(bits_for(rows))
+        self.done = Signal()
+        self.source = stream.Endpoint(weight_layout(spec.macro))
+
+        # # #
+
+        self.reader = reader = MemoryReader(read, [("row", bits_for(rows - 1))])
+        active = Signal()
+        adr = Signal.like(self.adr)
+        row = Signal.like(self.rows)
+        self.comb += [
+            reader.sink.valid.eq(active),
+            reader.sink.adr.eq(adr),
+            reader.sink.row.eq(row),
+            reader.sink.last.eq(row == self.rows - 1),
+            reader.source.connect(self.source),
+            self.done.eq(self.source.valid & self.source.ready & self.source.last),
+        ]
+        self.sync += [
+            If(
+                active & reader.sink.ready,
+                adr.eq(adr + 1),
+                row.eq(row + 1),
+                If(reader.sink.last, active.eq(0)),
+            ),
+            If(
+                self.start,
+                active.eq(1),
+                adr.eq(self.adr),
+                row.eq(0),
+            ),
+        ]
+
+
+def aligned_layout(spec: SocSpec):
+    """The macro's activations, and whether the beat is padding."""
+    return [*activation_layout(spec.macro), ("padding", 1)]
+
+
+class Aligner(LiteXModule):
+    """Moves a beat's first byte to bit 0, and puts the zero point where the window is padding.
+
+    | port       | dir | meaning                                      |
+    |------------|-----|----------------------------------------------|
+    | zero_point | in  | z, int8                                      |
+    | sink       | in  | stream: data (a word) and beat_layout        |
+    | source     | out | stream: aligned_layout                       |
+    """
+
+    def __init__(self, spec: SocSpec):
+        self.zero_point = Signal((8, True))
+        self.sink = sink = stream.Endpoint([("data", 8 * WORD_BYTES), *beat_layout(spec)])
+        self.source = source = stream.Endpoint(aligned_layout(spec))
+
+        # # #
+
+        # `ready` would go from the requantiser to the memory in one cycle
+        shifted = stream.Buffer(aligned_layout(spec), pipe_valid=True, pipe_ready=True)
+        self.submodules += shifted
+        self.comb += [
+            sink.connect(shifted.sink, keep={"valid", "ready", "last", "row", "count", "padding"}),
+            shifted.sink.data.eq(sink.data >> Cat(Constant(0, 3), sink.lead)),
+            If(sink.padding, shifted.sink.data.eq(Replicate(self.zero_point, WORD_BYTES))),
+            shifted.source.connect(source),
         ]

@@ -4,14 +4,13 @@ from itertools import pairwise
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Cat, If, Mux, Record, Replicate, Signal, log2_int
+from migen import C, Cat, If, Mux, Record, Replicate, Signal, log2_int
 
 from dscim.gateware.engine.accumulator import SUM_BITS, sums_layout
 from dscim.gateware.engine.addition import ADDITION_LATENCY, Addition
 from dscim.gateware.engine.loops import CHANNEL_BITS
-from dscim.gateware.engine.residual import RESIDUAL_LATENCY, Residual
-from dscim.gateware.engine.rounding import delayed
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale, parameter_layout
+from dscim.gateware.logic import delayed
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
@@ -20,6 +19,9 @@ SCALED = 1 + SCALE_LATENCY
 
 ADDED = SCALED + 1 + ADDITION_LATENCY
 """Cycles from a step of an add, or of a product with a residual, to its outputs."""
+
+RESIDUAL_LATENCY = 4
+"""Cycles from a step to its octets."""
 
 
 def drain_layout(columns: int):
@@ -200,4 +202,45 @@ class Requantiser(LiteXModule):
                     << (4 * (step.place[0] if lanes == 1 else 0))
                 ),
             ),
+        ]
+
+
+class Residual(LiteXModule):
+    """Reads a word for the first step in it, and gives each step's octets.
+
+    Its words are the output's, elsewhere: whatever channels a step writes, it reads the same ones
+    at as many words from `second_base`, before they are written.
+
+    | port   | dir | meaning                                                               |
+    |--------|-----|-----------------------------------------------------------------------|
+    | step   | in  | present: lanes that have a channel; opens: the pixel's first; place:  |
+    |        |     | channel of lane 0; adr: the pixel's first word in the output          |
+    | fields | in  | the layer's: residual, second_base, output_base                       |
+    | read   | out | adr, re; in  dat_r, a cycle after re                                  |
+    | octets | out | `lanes` bytes, RESIDUAL_LATENCY cycles after the step                 |
+    """
+
+    def __init__(self, spec: SocSpec, fields, step):
+        lanes = spec.requant_lanes
+        octet_bits = log2_int(WORD_BYTES)
+        self.read = read = Record(
+            [("adr", log2_int(spec.activation_words)), ("re", 1), ("dat_r", 8 * WORD_BYTES)]
+        )
+        self.octets = Signal(8 * lanes)
+
+        # # #
+
+        away = Signal(17)  # wraps
+        first = [Signal(octet_bits, name=f"first{k}") for k in range(RESIDUAL_LATENCY - 1)]
+        arrived, word = Signal(), Signal(8 * WORD_BYTES)
+        opens = step.opens | (step.place[:octet_bits] == 0)
+        self.sync += [
+            away.eq(fields.second_base - fields.output_base),  # long before the first step
+            read.adr.eq(away + step.adr + step.place[octet_bits:]),
+            read.re.eq(fields.residual & (step.present != 0) & opens),
+            arrived.eq(read.re),
+            If(arrived, word.eq(read.dat_r)),
+            first[0].eq(step.place[:octet_bits]),
+            *[after.eq(before) for before, after in pairwise(first)],
+            self.octets.eq(word >> Cat(C(0, 3), first[-1])),
         ]

@@ -3,7 +3,9 @@
 from litex.gen import LiteXModule
 from migen import If, Mux, Record, Signal
 
-from dscim.gateware.engine.rounding import SUM, delayed, divide_by_power, high_mul
+from dscim.gateware.logic import delayed
+
+SUM = (32, True)
 
 SCALE_LATENCY = 6
 """Cycles from an accumulator and its parameters to the output."""
@@ -78,3 +80,36 @@ class Scale(LiteXModule):
             .Elif(moved > fields.clamp_high, self.output.eq(fields.clamp_high))
             .Else(self.output.eq(moved))
         )
+
+
+def high_mul(module, wide, nudge):
+    """The floor of wide / 2**31 (64 bits, signed), or of that plus 1/2 where `nudge` is 1.
+
+    With the nudge it is SaturatingRoundingDoublingHighMul, whose ties go upwards.
+    Returns a new register of `module`, 32 bits, signed.
+    """
+    nudged, high = Signal(35), Signal(SUM)
+    module.comb += nudged.eq(wide[30:] + nudge)
+    module.sync += high.eq(nudged[1:33])
+    return high
+
+
+def divide_by_power(module, value, right, above=None):
+    """RoundingDivideByPOT: value (32 bits, signed) / 2**right, right 0..32, ties away from zero.
+
+    right: a cycle before `value`. above: 1 where `value` was rounded down from something greater,
+    so that a negative half is no tie; None: it never was. Returns a new register of `module`, 32
+    bits, signed. What is shifted out rounds up from half on, a negative value from more than half.
+    """
+    half, below = Signal(32), Signal(32)  # the upper bit that leaves, and the others
+    rounded, up = Signal(SUM), Signal()
+    held = Signal.like(right)
+    stays = value[31] if above is None else value[31] & ~above
+    module.comb += up.eq(((value & half) != 0) & (~stays | ((value & below) != 0)))
+    module.sync += [
+        held.eq(right),
+        half.eq((1 << right) >> 1),
+        below.eq(((1 << right) - 1) >> 1),
+        rounded.eq((value >> held) + up),
+    ]
+    return rounded

@@ -5,7 +5,7 @@ from migen import FSM, Array, Cat, If, Mux, NextState, NextValue, Record, Signal
 
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
-from dscim.gateware.engine.refusal import refusal
+from dscim.gateware.engine.rejection import rejection
 from dscim.gateware.registers import PLACE_BITS
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
@@ -104,7 +104,7 @@ class Setup(LiteXModule):
         )
         fsm.act(
             "JUDGE",
-            NextValue(self.error, refusal(self, spec, self.place, fields, plan)),
+            NextValue(self.error, rejection(self, spec, self.place, fields, plan)),
             NextState("DONE"),
         )
         fsm.act(
@@ -152,7 +152,7 @@ class Setup(LiteXModule):
 def _products(f, plan):
     """(name, factor, factor, wraps): the products to form, in order. A factor that is a product
     stands two places behind it or more; none of the first's is in the descriptor's last word. The
-    last is none that `refusal` looks at, which sees it a cycle late."""
+    last is none that `rejection` looks at, which sees it a cycle late."""
     return [
         ("taps", f.kernel_height, f.kernel_width, False),
         ("row_stride", f.input_width, plan.pixel_words, False),

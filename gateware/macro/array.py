@@ -3,24 +3,17 @@
 from litex.gen import LiteXModule
 from migen import Cat, Signal, log2_int
 
+from dscim.gateware.logic import any_of, delayed_all
 from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
-from dscim.gateware.macro.ones import count_columns, sum_slices
-from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
+from dscim.gateware.macro.slices import count_columns, sum_slices
 from dscim.gateware.macro.sng import PointSlices, RowGenerators
 from dscim.gateware.macro.weights import WeightRegisters
 from dscim.gateware.macro.window import Window
 from dscim.gateware.macro.window_store import WindowRegisters
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
-
-
-def any_of(terms):
-    """OR of equally long vectors, as a balanced tree."""
-    while len(terms) > 1:
-        pairs = zip(terms[::2], terms[1::2], strict=False)
-        terms = [a | b for a, b in pairs] + terms[len(terms) // 2 * 2 :]
-    return terms[0]
 
 
 class OrGroup(LiteXModule):
@@ -100,10 +93,7 @@ class Array(Macro):
             spec.groups * spec.lanes,
             self.count_width,
         )
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
-            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
-        )
-        self.deliver(counters)
+        self.deliver(counters, latency)
 
     def _group(self, group: int) -> OrGroup:
         rows = []
@@ -123,7 +113,7 @@ class Array(Macro):
 
     def _ones(self, vectors):
         """A column's ones in the groups' vectors, a cycle later."""
-        counts = count_columns(self, delay(self, vectors), self.spec.columns)
+        counts = count_columns(self, delayed_all(self, vectors), self.spec.columns)
         kept = [Signal(max=self.spec.groups * self.spec.lanes + 1) for _ in counts]
         self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
         return kept

@@ -2,9 +2,10 @@
 
 from migen import Cat, If, Signal, bits_for, log2_int
 
+from dscim.gateware.logic import delayed, delayed_all
 from dscim.gateware.macro.encoder import Difference, IntegerWeight
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro
-from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.weights import WeightMemory, WeightRegisters
 from dscim.gateware.macro.window import Window
 from dscim.gateware.macro.window_store import WindowMemory, WindowRegisters
@@ -64,8 +65,8 @@ class Exact(Macro):
             self.store.region.eq(region),
             self.window.store.region.eq(region),
         ]
-        rows = delay(self, self.window.store.rows)
-        (active,) = delay(self, [sequencer.active])
+        rows = delayed_all(self, self.window.store.rows)
+        active = delayed(self, sequencer.active)
         terms = [
             [
                 product_of(self, row, self.store.cell(group, column), active)
@@ -76,10 +77,7 @@ class Exact(Macro):
         self.counters = counters = ColumnCounters(
             terms, spec.groups * LARGEST_PRODUCT, self.count_width
         )
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
-            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
-        )
-        self.deliver(counters)
+        self.deliver(counters, latency)
 
 
 class ExactParallel(Macro):
@@ -105,7 +103,6 @@ class ExactParallel(Macro):
         )
         latency = 1
         self.schedule(self.window, self.store, 2, 0, latency + COUNTER_LATENCY, 1)
-        sequencer = self.sequencer
         terms = [
             [
                 product_of(
@@ -120,7 +117,4 @@ class ExactParallel(Macro):
         self.counters = counters = ColumnCounters(
             terms, spec.rows * LARGEST_PRODUCT, self.count_width
         )
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
-            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
-        )
-        self.deliver(counters)
+        self.deliver(counters, latency)

@@ -2,10 +2,10 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Cat, If, Record, bits_for
+from migen import Cat, If, Record, Signal, bits_for
 
+from dscim.gateware.logic import delayed_all
 from dscim.gateware.macro.output import ResultBuffer
-from dscim.gateware.macro.sequencer import Sequencer
 from dscim.gateware.specs import MacroSpec
 
 BEAT_ROWS = 8
@@ -39,6 +39,41 @@ def stochastic_count_width(spec: MacroSpec) -> int:
     """
     hits = spec.rows * spec.most_samples if spec.sequence.table else spec.rows * spec.side - 1
     return bits_for(hits) + 1
+
+
+class Sequencer(LiteXModule):
+    """Counts the steps of a product; the next product may start in the last step's cycle.
+
+    | port      | dir | meaning                                                 |
+    |-----------|-----|---------------------------------------------------------|
+    | start     | in  | step 0 is issued in the next cycle; only when not active |
+    |           |     | or in the last step                                     |
+    | last_step | in  | number of the last step                                 |
+    | active    | out | a step is issued                                        |
+    | step      | out | its number                                              |
+    | first     | out | it is the first of its product                          |
+    | last      | out | it is the last of its product                           |
+    """
+
+    def __init__(self, steps: int):
+        self.start = Signal()
+        self.last_step = Signal(bits_for(steps - 1))
+        self.active = Signal()
+        self.step = Signal(bits_for(steps - 1))
+        self.first = Signal()
+        self.last = Signal()
+
+        # # #
+
+        self.comb += [
+            self.first.eq(self.active & (self.step == 0)),
+            self.last.eq(self.active & (self.step == self.last_step)),
+        ]
+        self.sync += [
+            self.step.eq(self.step + 1),
+            If(self.last, self.active.eq(0)),
+            If(self.start, self.active.eq(1), self.step.eq(0)),
+        ]
 
 
 class Macro(LiteXModule):
@@ -109,9 +144,16 @@ class Macro(LiteXModule):
             self.busy.eq(window.busy | store.busy | results.busy),
         ]
 
-    def deliver(self, counters):
-        """Sends the column counters' counts to the result buffer."""
+    def deliver(self, counters, latency: int):
+        """Sends the issued steps to the column counters, and their counts to the result buffer.
+
+        latency: cycles from the issue of a step to its terms at the counters.
+        """
+        steps = self.sequencer
         self.comb += [
+            Cat(counters.valid, counters.first, counters.last).eq(
+                Cat(*delayed_all(self, [steps.active, steps.first, steps.last], latency))
+            ),
             self.results.done.eq(counters.done),
             self.results.counts.eq(Cat(*counters.counts)),
         ]

@@ -8,9 +8,8 @@ chunk. Levels and counts are bit-sliced: bit k of every column side by side. Sta
 from litex.gen import LiteXModule
 from migen import Array, C, Cat, Mux, Signal, log2_int
 
-from dscim.gateware.macro.choose import choose, exceeds
-from dscim.gateware.macro.ones import add_slices, sum_slices
-from dscim.gateware.macro.output import delay
+from dscim.gateware.logic import delayed, delayed_all
+from dscim.gateware.macro.slices import add_slices, choose, sum_slices
 from dscim.gateware.specs.sequence import bit_reverse
 
 
@@ -52,7 +51,7 @@ class CounterLookup(LiteXModule):
             self.comb += passed.eq(
                 Mux(here == self.chunk, self.level[:bits], Mux(here > self.chunk, lanes, 0))
             )
-        passed, odd = delay(self, [passed, self.odd])
+        passed, odd = delayed_all(self, [passed, self.odd])
         rest, common = passed[: bits - low_bits], passed[bits - low_bits :]
 
         def of_all(bits: int, test):
@@ -75,7 +74,7 @@ class CounterLookup(LiteXModule):
         )
         self.beyond = _held(self, 1, [[[one[:low] != 0]] if low else [] for low in range(len(one))])
         self.more = _held(self, 1, [[[hit]] for hit in more])
-        (self.passed,) = delay(self, [passed])
+        self.passed = delayed(self, passed)
 
     def below(self, module, level):
         """Stage 3: for every column the hits below `level`, a slice for each of its bits."""
@@ -120,13 +119,22 @@ class TableLookup(LiteXModule):
             below.eq(~(C((1 << lanes) - 1, lanes) << passed)),
             hits.eq(Array(orders)[self.samples_log2]),
         ]
-        hits, passed = delay(self, [hits, passed])
+        hits, passed = delayed_all(self, [hits, passed])
         self.whole = _held(self, bits, [[[hit] for hit in hits[:v]] for v in range(lanes)])
-        (self.passed,) = delay(self, [passed])
+        self.passed = delayed(self, passed)
 
     def below(self, module, level):
         """As that of `CounterLookup`."""
         return _looked_up(module, level, self.whole, len(level[0]))
+
+
+def exceeds(number, constant: int):
+    """number > constant, without a carry chain: an expression of one bit, or 0."""
+    greater = 0
+    for k in range(max(len(number), constant.bit_length())):
+        bit = number[k] if k < len(number) else 0
+        greater = bit & greater if constant >> k & 1 else bit | greater
+    return greater
 
 
 def _held(module, bits: int, sums):

@@ -2,50 +2,12 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Cat, If, Mux, Signal, bits_for
+from migen import If, Mux, Signal, bits_for
+
+from dscim.gateware.logic import add_with_carry, delayed_all, sum_with_carries
 
 COUNTER_LATENCY = 2
 """Cycles from a term at the counters' input to `done`."""
-
-
-def delay(module, signals, cycles: int = 1):
-    """The signals, `cycles` clock cycles later."""
-    for _ in range(cycles):
-        later = [Signal.like(signal) for signal in signals]
-        module.sync += [after.eq(before) for after, before in zip(later, signals, strict=True)]
-        signals = later
-    return signals
-
-
-def signed_sum(terms):
-    """A balanced adder tree over signed or unsigned values."""
-    return sum_with_carries(None, terms, ())[0]
-
-
-def sum_with_carries(module, terms, carries):
-    """The sum of values and of bits, of which there are not more, as (total, bit): each bit is
-    the carry into an adder of the tree, and one that finds no adder is left, or None."""
-    carries = list(carries)
-    while len(terms) > 1:
-        sums = [
-            _add(module, a, b, carries.pop()) if carries else a + b
-            for a, b in zip(terms[::2], terms[1::2], strict=False)
-        ]
-        terms = sums + terms[2 * len(sums) :]
-    return terms[0], carries[0] if carries else None
-
-
-def _add(module, a, b, carry):
-    """A new signal, signed: a + b + carry by one chain, which a place below the lowest feeds."""
-    total = Signal((max(len(a), len(b)) + 1, True))
-    wide = Signal((len(total) + 1, True))
-    sides = []
-    for term in (a, b):
-        side = Signal((len(term) + 1, True))
-        module.comb += side.eq(Cat(carry, term))
-        sides.append(side)
-    module.comb += [wide.eq(sides[0] + sides[1]), total.eq(wide[1:])]
-    return total
 
 
 class ColumnCounters(LiteXModule):
@@ -73,7 +35,7 @@ class ColumnCounters(LiteXModule):
 
         # # #
 
-        valid, first, last = delay(self, [self.valid, self.first, self.last])
+        valid, first, last = delayed_all(self, [self.valid, self.first, self.last])
         self.sync += self.done.eq(valid & last)
         for column, count in enumerate(self.counts):
             total, carry = sum_with_carries(self, terms[column], carries[column] if carries else ())
@@ -85,7 +47,7 @@ class ColumnCounters(LiteXModule):
             if carry is not None:
                 held_carry = Signal()
                 self.sync += If(self.valid, held_carry.eq(carry))
-                after = _add(self, before, held, held_carry)
+                after = add_with_carry(self, before, held, held_carry)
             self.sync += If(valid, count.eq(after))
 
 

@@ -2,11 +2,11 @@
 
 from migen import Cat, Replicate, Signal, log2_int
 
+from dscim.gateware.logic import delayed_all
 from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
-from dscim.gateware.macro.ones import count_columns
-from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
-from dscim.gateware.macro.sng import greater
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
+from dscim.gateware.macro.slices import count_columns, greater
 from dscim.gateware.macro.weights import SlicedWeightMemory
 from dscim.gateware.macro.window import Window
 from dscim.gateware.macro.window_store import WindowMemory
@@ -61,10 +61,7 @@ class SelectedPoint(Macro):
             spec.groups,
             self.count_width,
         )
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
-            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], latency))
-        )
-        self.deliver(counters)
+        self.deliver(counters, latency)
 
     def _hits(self, r_a, r_w, bits: int):
         """For each column the groups' positive and negative hits of a point, two cycles later."""
@@ -75,8 +72,8 @@ class SelectedPoint(Macro):
             self.store.region.eq(region),
             self.window.store.region.eq(region),
         ]
-        rows = delay(self, self.window.store.rows)
-        within_a, within_w = delay(self, [r_a[:bits], r_w[:bits]])
+        rows = delayed_all(self, self.window.store.rows)
+        within_a, within_w = delayed_all(self, [r_a[:bits], r_w[:bits]])
         positive, negative = [], []
         for group, row in enumerate(rows):
             weights = self.store.slices(group)

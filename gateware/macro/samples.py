@@ -10,12 +10,12 @@ from litex.gen import LiteXModule
 from migen import Cat, If, Mux, Replicate, Signal, log2_int
 
 from dscim.gateware.grid import Grid, TableGrid
+from dscim.gateware.logic import delayed, delayed_all
 from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
 from dscim.gateware.macro.lookup import CounterLookup, TableLookup
-from dscim.gateware.macro.ones import add_slices
-from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters, delay
-from dscim.gateware.macro.sng import greater
+from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
+from dscim.gateware.macro.slices import add_slices, greater
 from dscim.gateware.macro.weights import SlicedWeightMemory
 from dscim.gateware.macro.window import Window
 from dscim.gateware.macro.window_store import WindowMemory
@@ -82,18 +82,18 @@ class SelectedSamples(Macro):
         spec, sequencer = self.spec, self.sequencer
         region = sequencer.step[:region_bits]
         chunk = sequencer.step[region_bits:] if chunk_bits else Signal()
-        region1, chunk1 = delay(self, [region, chunk])
+        region1, chunk1 = delayed_all(self, [region, chunk])
         odd1 = Signal()
         self.comb += [
             self.window.store.region.eq(region),
             self.store.region.eq(region1),
             odd1.eq(region1[0] ^ region1[region_bits // 2]),
         ]
-        odd2, chunk2 = delay(self, [odd1, chunk1])
+        odd2, chunk2 = delayed_all(self, [odd1, chunk1])
         floor2 = Signal.like(chunk)  # a weight's low part above it counts
         self.comb += floor2.eq(Cat(*[bit ^ odd2 for bit in reversed(list(chunk2))]))
-        active = delay(self, [sequencer.active], 2)
-        active += delay(self, active)
+        active2 = delayed(self, sequencer.active, 2)
+        active = [active2, delayed(self, active2)]
         terms: list[list[Signal]] = [[] for _ in range(spec.columns)]
         carries: list[list[Signal]] = [[] for _ in range(spec.columns)]
         for group, row in enumerate(self.window.store.rows):
@@ -109,10 +109,7 @@ class SelectedSamples(Macro):
         self.counters = counters = ColumnCounters(
             terms, spec.groups * (spec.lanes + 1), self.count_width, carries
         )
-        self.comb += Cat(counters.valid, counters.first, counters.last).eq(
-            Cat(*delay(self, [sequencer.active, sequencer.first, sequencer.last], CELL_LATENCY))
-        )
-        self.deliver(counters)
+        self.deliver(counters, CELL_LATENCY)
 
     def _lookup(self, chunk, odd):
         """A group's lookup, connected but for the level."""
@@ -189,7 +186,7 @@ class GroupFront(LiteXModule):
     """
 
     def __init__(self, row, lookup):
-        (row1,) = delay(self, [row])
+        row1 = delayed(self, row)
         self.lookup = lookup
         self.comb += lookup.level.eq(row1[:-1])
-        (self.sign,) = delay(self, [row1[-1]])
+        self.sign = delayed(self, row1[-1])

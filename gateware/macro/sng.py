@@ -7,15 +7,7 @@ vector over lanes and columns is lane-major: bit p*C + c is lane p of column c.
 from litex.gen import LiteXModule
 from migen import Cat, Replicate, Signal, log2_int
 
-
-def greater(module, operand, threshold):
-    """A new signal: for each place whether operand > threshold; both as slices, bit 0 first."""
-    above = None
-    for o, t in zip(operand, threshold, strict=True):
-        step = Signal(len(t))
-        module.comb += step.eq(o & ~t if above is None else (o & ~t) | (~(o ^ t) & above))
-        above = step
-    return above
+from dscim.gateware.macro.slices import greater
 
 
 class PointSlices(LiteXModule):

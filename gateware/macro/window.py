@@ -4,8 +4,8 @@ from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
 from migen import Cat, If, Mux, Signal
 
+from dscim.gateware.logic import signed_sum
 from dscim.gateware.macro.interface import BEAT_ROWS, activation_layout
-from dscim.gateware.macro.output import signed_sum
 
 
 def rotate_step(vector, enable, places: int):

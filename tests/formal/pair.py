@@ -3,8 +3,8 @@
 from litex.gen import LiteXModule
 from migen import Array, Cat, ClockDomain, If, Signal, log2_int, run_simulation
 
+from dscim.gateware.logic import delayed_all
 from dscim.gateware.macro.interface import BEAT_ROWS
-from dscim.gateware.macro.output import delay
 
 
 class Driver(LiteXModule):
@@ -100,7 +100,7 @@ class Pair(LiteXModule):
         ]
         self.comb += self.running.eq(1)
         if later is not None:
-            before = delay(self, first.counters.counts, later)
+            before = delayed_all(self, first.counters.counts, later)
             self.comb += self.running.eq(Cat(*before) == Cat(*second.counters.counts))
 
 

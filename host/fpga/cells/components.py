@@ -10,10 +10,10 @@ from pathlib import Path
 from litex.gen import LiteXModule
 from migen import Cat, Replicate, Signal, log2_int
 
-from dscim.gateware.macro.array import any_of
-from dscim.gateware.macro.ones import count_columns
-from dscim.gateware.macro.output import ColumnCounters, signed_sum
-from dscim.gateware.macro.sng import PointSlices, greater
+from dscim.gateware.logic import any_of, signed_sum
+from dscim.gateware.macro.output import ColumnCounters
+from dscim.gateware.macro.slices import count_columns, greater
+from dscim.gateware.macro.sng import PointSlices
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import SequenceSpec
 from dscim.gateware.specs.product import region_side

@@ -26,7 +26,7 @@ NONZERO = (
 )
 
 
-def refusal(module, spec: SocSpec, place, fields, plan):
+def rejection(module, spec: SocSpec, place, fields, plan):
     """The code of the first check that fails, in the order of the codes, as a value a cycle late.
 
     module: takes the logic. place: the descriptor's. fields, plan: the set-up's.

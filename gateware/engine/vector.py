@@ -1,4 +1,4 @@
-"""Pools: the greatest, the sum or the mean of a window's positions."""
+"""What adds and pools have in place of a macro: pairs of inputs, and reductions over a window."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -6,14 +6,46 @@ from migen import FSM, Cat, If, Mux, NextState, NextValue, Replicate, Signal
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import SUM_BITS
-from dscim.gateware.engine.align import aligned_layout
 from dscim.gateware.engine.loops import vector_channels
+from dscim.gateware.engine.reader import aligned_layout
 from dscim.gateware.specs import SocSpec
 
 SUM = (26, True)
 """A sum over as many positions as a memory holds."""
 
 QUOTIENT_BITS = 8
+
+
+class Pairs(LiteXModule):
+    """Holds the first input's channels until the second's come.
+
+    | port   | dir | meaning                                                              |
+    |--------|-----|----------------------------------------------------------------------|
+    | sink   | in  | stream: aligned_layout; the beat with `last` is the second           |
+    | source | out | stream: slots, 32 bits a channel: first input in bits 0..7, second   |
+    |        |     | in bits 8..15                                                        |
+    """
+
+    def __init__(self, spec: SocSpec):
+        channels = vector_channels(spec)
+        self.sink = sink = stream.Endpoint(aligned_layout(spec))
+        self.source = source = stream.Endpoint([("slots", SUM_BITS * channels)])
+
+        # # #
+
+        first = Signal(8 * channels)
+        slots = []
+        for channel in range(channels):
+            octet = slice(8 * channel, 8 * channel + 8)
+            slot = Signal(SUM_BITS)
+            self.comb += slot.eq(Cat(first[octet], sink.data[octet]))
+            slots.append(slot)
+        self.comb += [
+            source.slots.eq(Cat(*slots)),
+            source.valid.eq(sink.valid & sink.last),
+            sink.ready.eq(~sink.last | source.ready),
+        ]
+        self.sync += If(sink.valid & ~sink.last, first.eq(sink.data))
 
 
 class Pool(LiteXModule):

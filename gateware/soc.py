@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
+from migen import Signal
 
 from dscim.gateware import probes, registers
 from dscim.gateware.core import Core
@@ -74,10 +75,8 @@ class DscimSoC(SoCMini):
                 find_spec("litescope") is not None,
                 "LiteScope is not installed; run `pip install 'dscim[build]'`.",
             )
-            from dscim.gateware.scope import build_scope  # noqa: PLC0415  it wants litescope
-
             self.csr.add("scope", n=probes.PAGE)
-            self.scope = build_scope(core)
+            self.scope = _scope(core)
             reached.append(Region(probes.BASE, self.csr.paging, memory=False))
         self.uart_phy = phy
         self.uart_carrier = uart = UartCarrier(phy, clk_freq)
@@ -95,3 +94,39 @@ class DscimSoC(SoCMini):
     def add_csr_bridge(self, name: str = "csr", origin: int | None = None, register: bool = True):
         """LiteX's, always with registers: it asks for them only where there is an SDRAM."""
         SoCMini.add_csr_bridge(self, name, origin, register=True)
+
+
+def _scope(core: Core):
+    """LiteScope on the signals of `probes`, in `sys`; its registers are `probes.REGISTERS`."""
+    from litescope import LiteScopeAnalyzer  # noqa: PLC0415  only where it is asked for
+
+    engine, memory = core.engine, core.memories["activations"]
+    fsm, units, outputs = engine.fsm, engine.units, engine.requantiser.sink
+    seen = {
+        "start": engine.start,
+        "busy": engine.busy,
+        "error": engine.error,
+        "place": engine.place,
+        "setup": fsm.ongoing("SETUP"),
+        "loading": fsm.ongoing("WEIGHTS"),
+        "windows": fsm.ongoing("WINDOWS"),
+        "weights_valid": units.weights.valid,
+        "weights_ready": units.weights.ready,
+        "activations_valid": units.activations.valid,
+        "activations_ready": units.activations.ready,
+        "computing": units.computing,
+        "sums_valid": units.sums.valid,
+        "sums_ready": units.sums.ready,
+        "outputs_valid": outputs.valid,
+        "outputs_ready": outputs.ready,
+        "read": memory.read.re,
+        "written": memory.write.we != 0,
+    }
+    signals = [Signal(probe.width, name=f"probe_{probe.name}") for probe in probes.PROBES]
+    scope = LiteScopeAnalyzer(
+        signals, probes.SAMPLES, clock_domain="sys", register=True, csr_csv=None
+    )
+    scope.comb += [
+        signal.eq(seen[probe.name]) for signal, probe in zip(signals, probes.PROBES, strict=True)
+    ]
+    return scope

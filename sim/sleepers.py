@@ -69,13 +69,21 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
             ClockDomainsRenamer(STAYS)(timer)
         moved: dict[str, list[Any]] = {
             RECEIVE: [mac.core.rx_datapath, mac.depacketizer, arp.rx, ip.rx, udp.rx],
-            TRANSMIT: [mac.core.tx_datapath, mac.packetizer, arp.tx, arp.table, ip.tx, udp.tx],
+            TRANSMIT: [
+                mac.core.tx_datapath,
+                mac.padding,
+                mac.packetizer,
+                arp.tx,
+                arp.table,
+                ip.tx,
+                udp.tx,
+            ],
             REQUESTS: [icmp],
         }
         busy = {
             RECEIVE: [
                 phy.source,
-                mac.core.source,
+                mac.source,
                 mac.depacketizer.source,
                 arp.rx.source,
                 ip.rx.source,
@@ -85,7 +93,7 @@ class Sleepers(LiteXModule):  # type: ignore[misc]
             ],
             TRANSMIT: [
                 phy.sink,
-                mac.core.sink,
+                mac.sink,
                 arp.rx.source,
                 arp.tx.sink,
                 arp.tx.source,

@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from liteeth.common import eth_udp_user_description
-from liteeth.core import LiteEthUDPIPCore
-from liteeth.frontend.etherbone import LiteEthEtherbone
 from litex.gen import LiteXModule
 from litex.soc.cores.uart import RS232PHYModel, UARTBone
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCMini
 from litex.soc.interconnect import wishbone
+from litex.soc.interconnect.packet import PacketFIFO
 
-from dscim.gateware.link import packet_fifo, padding
-from dscim.gateware.link.packet_fifo import PacketFIFO
+from dscim.gateware.link.liteeth_fixes import Etherbone, UdpIpCore, fix_packet_fifo
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.elaborate import Design
 from dscim.sim.ethernet_phy import EthernetPhyModel
@@ -54,7 +52,9 @@ class Echo(LiteXModule):
 
     def __init__(self, port: Any):
         words = 512
-        self.fifo = fifo = PacketFIFO(eth_udp_user_description(32), words, param_depth=64)
+        self.fifo = fifo = fix_packet_fifo(
+            PacketFIFO(eth_udp_user_description(32), words, param_depth=64)
+        )
 
         # # #
 
@@ -70,12 +70,8 @@ def build_with_ethernet(platform: Any) -> Any:
     """The toy SoC with LiteEth: Etherbone on ETHERBONE_PORT, Echo on FRAMES_PORT."""
     soc = build(platform)
     soc.ethernet_phy = EthernetPhyModel(platform.request("eth"))
-    with padding.repaired():
-        soc.ethernet = LiteEthUDPIPCore(
-            soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ, dw=32
-        )
-    with packet_fifo.repaired():
-        soc.etherbone = LiteEthEtherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
+    soc.ethernet = UdpIpCore(soc.ethernet_phy, MAC_ADDRESS, LAN.address, LITEETH_FREQ)
+    soc.etherbone = Etherbone(soc.ethernet.udp, ETHERBONE_PORT, buffer_depth=256)
     soc.bus.add_master("etherbone", master=soc.etherbone.wishbone.bus)
     soc.echo = Echo(soc.ethernet.udp.crossbar.get_port(FRAMES_PORT, dw=32))
     return soc

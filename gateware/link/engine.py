@@ -8,11 +8,10 @@ from migen import FSM, Case, Cat, If, NextState, NextValue, Signal
 
 from dscim.gateware.link.answer import OPENED_WORDS, Answerer
 from dscim.gateware.link.frames import WORDS
-from dscim.gateware.link.judge import Judge
+from dscim.gateware.link.judge import Judge, verdict
 from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW
 from dscim.gateware.link.reach import Reach, Region
 from dscim.gateware.link.session import Session, Window
-from dscim.gateware.link.verdict import verdict
 
 EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 

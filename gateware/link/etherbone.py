@@ -1,16 +1,14 @@
 """LiteEth's Etherbone, which LiteX's tools speak, kept from what it does not survive."""
 
-from liteeth.frontend.etherbone import LiteEthEtherbone
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
 from litex.soc.interconnect import stream
 from migen import Case, If, Replicate, Signal
 
-from dscim.gateware.link import packet_fifo
+from dscim.gateware.link import liteeth_fixes
 from dscim.gateware.link.bus_register import BusRegister
 from dscim.gateware.link.datagram_rules import EtherboneRule
-from dscim.gateware.link.datagrams import LAST_WORD, UDP
-from dscim.gateware.link.inbox import Inbox
+from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER_DEPTH = 256
@@ -57,10 +55,9 @@ class Etherbone(LiteXModule):
         self.inbox = inbox = Inbox(EtherboneRule(), INBOX_DEPTH)
         requests = stream.Endpoint(UDP)
         self.sink, self.source = inbox.sink, stream.Endpoint(UDP)
-        with packet_fifo.repaired():
-            self.bone = bone = LiteEthEtherbone(
-                _Port(self.source, requests), ETHERBONE_PORT, buffer_depth=BUFFER_DEPTH
-            )
+        self.bone = bone = liteeth_fixes.Etherbone(
+            _Port(self.source, requests), ETHERBONE_PORT, BUFFER_DEPTH
+        )
         self.register = register = BusRegister()
         self.wishbone = register.bus
         self.active, self.ignored, self.dropped = Signal(), Signal(), inbox.dropped

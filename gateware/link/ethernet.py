@@ -6,21 +6,19 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from liteeth.core import LiteEthUDPIPCore
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
 from litex.soc.interconnect import stream
 from migen import If, ResetInserter, Signal
 from migen.genlib.cdc import MultiReg
 
-from dscim.gateware.link import packet_fifo, padding, ping, pipelined
 from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.crc32 import Crc32Inserter
 from dscim.gateware.link.datagram_rules import FrameRule
+from dscim.gateware.link.datagrams import Inbox, Outbox
 from dscim.gateware.link.etherbone import Etherbone
 from dscim.gateware.link.frames import RING_DEPTH
-from dscim.gateware.link.inbox import Inbox
-from dscim.gateware.link.outbox import Outbox
+from dscim.gateware.link.liteeth_fixes import UdpIpCore
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 
 STANDSTILL_SECONDS = 0.01
@@ -87,18 +85,9 @@ class EthernetCarrier(Carrier):
 
     def __init__(self, port: EthernetPort, clk_freq: int):
         Carrier.__init__(self)
-        with padding.repaired(), packet_fifo.repaired(), ping.repaired(), pipelined.repaired():
-            self.core = core = ResetInserter(DOMAINS)(
-                LiteEthUDPIPCore(
-                    port.phy,
-                    port.mac_address,
-                    port.ip_address,
-                    clk_freq,
-                    dw=32,
-                    with_ip_broadcast=False,
-                    with_sys_datapath=True,
-                )
-            )
+        self.core = core = ResetInserter(DOMAINS)(
+            UdpIpCore(port.phy, port.mac_address, port.ip_address, clk_freq)
+        )
         self.etherbone = etherbone = ResetInserter()(Etherbone())
 
         # # #
@@ -112,7 +101,7 @@ class EthernetCarrier(Carrier):
             etherbone.active.eq(self.active),
         ]
         self.watchdog = watchdog = Watchdog(
-            [core.mac.core.source, core.mac.core.sink, frames.sink, bones.sink],
+            [core.mac.source, core.mac.sink, frames.sink, bones.sink],
             int(STANDSTILL_SECONDS * clk_freq),
         )
         self.comb += [

@@ -1,9 +1,13 @@
-"""A SoC in Migen to Verilog text, cached, so that a second run need not import Migen at all."""
+"""A design to Verilog and to the executable that simulates it, each cached.
+
+A second run finds both in the cache and does not import Migen at all.
+"""
 
 import importlib.metadata
 import inspect
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from dscim.cache import build_beside, cache_folder, digest
+from dscim.progress import Say, silent, step
+from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
 
 TOP = "sim"
+# What LiteEth has on purpose and what ends the build of another SoC: comparisons that always hold.
+LITEETH = ("-Wno-CMPCONST",)
+_ELABORATING = threading.Lock()  # Migen and LiteX keep state of their own
 _IMPORTED = time.time() - 10  # before which this process imported nothing
 
 
@@ -47,14 +56,6 @@ class Design:
     lan: Lan | None = None
 
 
-@dataclass(frozen=True)
-class Verilog:
-    """Module `sim` as Verilog text, and the memory contents it reads, by file name."""
-
-    text: str
-    files: dict[str, str]
-
-
 def design_key(design: Design) -> str:
     """A key over the design's key, the sources that make it and the versions of Migen and LiteX.
 
@@ -79,10 +80,11 @@ def elaborated(design: Design) -> Path:
 def elaborate(design: Design) -> Path:
     """Builds the design's SoC and converts it, quietly, into the folder `elaborated(design)`."""
     from dscim.sim.platform import SimPlatform  # noqa: PLC0415  Migen is slow to import
+    from dscim.sim.verilog import to_verilog  # noqa: PLC0415
 
     with _quiet():
         platform = SimPlatform()
-        verilog = to_verilog(design.build(platform), platform=platform)
+        verilog = to_verilog(design.build(platform), name=TOP, platform=platform)
     home = elaborated(design)
     with build_beside(home) as beside:
         for file, text in ({f"{TOP}.v": verilog.text} | verilog.files).items():
@@ -90,23 +92,30 @@ def elaborate(design: Design) -> Path:
     return home
 
 
-def to_verilog(fragment: Any, ios: Any = (), name: str = TOP, platform: Any = None) -> Verilog:
-    """Converts a Migen fragment or module to Verilog module `name`.
+def model(design: Design, *, trace: Trace = "", say: Say = silent) -> Path:
+    """The design's executable, from the cache or built.
 
-    ios: its signals that become ports; empty with a platform, which knows its own.
+    say: receives each step with its seconds. Raises SimulationError when a step fails.
     """
-    from litex.gen.fhdl.verilog import convert  # noqa: PLC0415  Migen is slow to import
-    from migen.fhdl.structure import _Fragment  # noqa: PLC0415
-
-    from dscim.sim.lowering import split_targets  # noqa: PLC0415
-
-    whole = fragment if isinstance(fragment, _Fragment) else fragment.get_fragment()
-    output = convert(
-        split_targets(whole), ios=set(ios), name=name, platform=platform, regular_comb=False
+    folder = elaborated(design)
+    with _ELABORATING:
+        if not folder.exists():
+            with step(say, f"[1/2] elaborate {design.name}"):
+                elaborate(design)
+    harness = {*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")}.difference(STORED)
+    sources = [folder / f"{TOP}.v", *sorted(harness)]
+    contents = {path.name: path.read_text() for path in folder.glob("*.init")}
+    flags = LITEETH if design.lan else ()
+    return verilate(
+        design.name,
+        sources,
+        TOP,
+        trace=trace,
+        files=contents,
+        flags=flags,
+        say=say,
+        label="[2/2] compile",
     )
-    lines = output.main_source.splitlines(keepends=True)
-    text = "".join(line for line in lines if not line.startswith("// Date"))
-    return Verilog(text, dict(output.data_files))
 
 
 @contextmanager

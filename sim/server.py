@@ -11,43 +11,15 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from dscim.errors import SimulationError
 from dscim.progress import Say, silent
-from dscim.sim.elaborate import TOP, Design, elaborated
-from dscim.sim.gtkwave import save_file
-from dscim.sim.model import model
-from dscim.sim.verilate import Trace
+from dscim.sim.elaborate import TOP, Design, elaborated, model
+from dscim.sim.trace import TraceWindow
 
 ANSWER_SECONDS = 15.0  # a harness that runs answers within milliseconds, on a busy machine later
-
-
-@dataclass(frozen=True)
-class Window:
-    """Cycles `start` <= c < `stop`, traced into `file`, with a GTKWave save file beside it.
-
-    The name of `file` ends in .fst or .vcd, which is the format.
-    """
-
-    start: int
-    stop: int
-    file: Path
-
-    def __post_init__(self) -> None:
-        if self.file.suffix not in (".fst", ".vcd"):
-            raise SimulationError(f"Trace file '{self.file}' ends neither in .fst nor in .vcd.")
-        if not 0 <= self.start < self.stop:
-            raise SimulationError(
-                f"Trace window {self.start}:{self.stop} holds no cycle; give FROM < TO."
-            )
-
-    @property
-    def trace(self) -> Trace:
-        """The format of the trace."""
-        return "fst" if self.file.suffix == ".fst" else "vcd"
 
 
 @dataclass(frozen=True)
@@ -92,7 +64,7 @@ class Simulator:
         *,
         port: int = 0,
         udp: Mapping[int, int] | None = None,
-        window: Window | None = None,
+        window: TraceWindow | None = None,
         cycles: int | None = None,
         stall: int = 0,
         flip: tuple[int, int] | None = None,
@@ -128,7 +100,8 @@ class Simulator:
         trace = self.window.trace if self.window is not None else ""
         executable = model(self.design, trace=trace, say=self._say)
         if self.window is not None:
-            self._save_groups(self.window)
+            verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
+            self.window.save_groups(verilog, TOP)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
         # A session of its own: Ctrl-C goes to us, and we end it.
         self._process = subprocess.Popen(
@@ -257,9 +230,3 @@ class Simulator:
         """One sentence: how the process ended and what it said last."""
         words = self.last_words
         return f"The simulator ended with status {self.status}" + (f": {words}." if words else ".")
-
-    def _save_groups(self, window: Window) -> None:
-        verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
-        file = window.file.absolute()
-        text = save_file(verilog, TOP, file, window.start, window.stop)
-        file.with_suffix(".gtkw").write_text(text)

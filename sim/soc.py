@@ -24,8 +24,13 @@ def soc_design(spec: SocSpec, ethernet: bool = False, scope: bool = False) -> De
 
         from dscim.gateware.link.ethernet import EthernetPort  # noqa: PLC0415
         from dscim.gateware.soc import DscimSoC  # noqa: PLC0415
-        from dscim.sim.ethernet_phy import EthernetPhyModel  # noqa: PLC0415
-        from dscim.sim.sleepers import ENGINE, RECEIVE, TRANSMIT, Sleepers  # noqa: PLC0415
+        from dscim.sim.gated_domains import (  # noqa: PLC0415
+            ENGINE,
+            RECEIVE,
+            TRANSMIT,
+            GatedDomains,
+        )
+        from dscim.sim.platform import EthernetPhyModel  # noqa: PLC0415
 
         port = None
         if ethernet:
@@ -41,10 +46,10 @@ def soc_design(spec: SocSpec, ethernet: bool = False, scope: bool = False) -> De
             ENGINE,
             scope,
         )
-        soc.sleepers = sleepers = Sleepers(platform.request("sleepers"))
-        sleepers.add_engine(soc.core.engine)
+        soc.gated = gated = GatedDomains(platform.request("gated"))
+        gated.add_engine(soc.core.engine)
         if port is not None:
-            sleepers.add_ethernet(soc.ethernet_carrier, port.phy)
+            gated.add_ethernet(soc.ethernet_carrier, port.phy)
         return soc
 
     name, lan = ("dscim-eth", LAN) if ethernet else ("dscim", None)

@@ -11,8 +11,8 @@ from dscim.gateware.specs import MacroSpec, ProductSpec
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.bitstream.step import Step, run_step
 from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
-from dscim.sim.elaborate import to_verilog
 from dscim.sim.verilate import verilate
+from dscim.sim.verilog import to_verilog
 from tests.macro_bench import run as bench
 from tests.macro_bench.jobs import Tile, expected, random_tile
 

@@ -50,7 +50,7 @@ struct Bench {
     // The clocks of what sleeps, where anything does.
     void sleep([[maybe_unused]] bool edge) {
 #if SLEEPING
-        top.sleepers_clk = edge ? top.sleepers_awake : 0;
+        top.gated_clk = edge ? top.gated_awake : 0;
 #endif
     }
 

@@ -44,7 +44,7 @@ def build(sleeping: bool) -> tuple[Any, set[Any]]:
     from dscim.gateware.link.reach import Region  # noqa: PLC0415
     from dscim.gateware.link.uart import UartCarrier  # noqa: PLC0415
     from dscim.gateware.memory import WindowedMemory  # noqa: PLC0415
-    from dscim.sim.sleepers import RECEIVE, TRANSMIT, Sleepers  # noqa: PLC0415
+    from dscim.sim.gated_domains import RECEIVE, TRANSMIT, GatedDomains  # noqa: PLC0415
 
     class Phy(LiteXModule):
         dw = 32
@@ -76,9 +76,9 @@ def build(sleeping: bool) -> tuple[Any, set[Any]]:
     dut.decoder = wishbone.Decoder(inside, [(lambda adr: adr[14:] == 0, dut.memory.bus)])
     ports = {dut.cd_sys.clk, dut.cd_sys.rst}
     if sleeping:
-        pads = Record([("clk", 3), ("awake", 3)], name="sleepers")
-        dut.sleepers = Sleepers(pads)
-        dut.sleepers.add_ethernet(dut.ethernet, dut.phy)
+        pads = Record([("clk", 3), ("awake", 3)], name="gated")
+        dut.gated = GatedDomains(pads)
+        dut.gated.add_ethernet(dut.ethernet, dut.phy)
         ports |= set(pads.flatten())
     ends = {
         "eth_in": dut.phy.source,
@@ -103,7 +103,7 @@ def build(sleeping: bool) -> tuple[Any, set[Any]]:
 @cache
 def compiled(sleeping: bool = False) -> Path:
     """The executable."""
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415
+    from dscim.sim.verilog import to_verilog  # noqa: PLC0415
 
     dut, ports = build(sleeping)
     verilog = to_verilog(dut, ports, "link")

@@ -14,7 +14,8 @@ import pytest
 from dscim.errors import SimulationError
 from dscim.sim import elaborate
 from dscim.sim.elaborate import Design, design_key
-from dscim.sim.server import Simulator, Window
+from dscim.sim.server import Simulator
+from dscim.sim.trace import TraceWindow
 from tests import toy_soc
 
 READ_MAGIC = bytes([2, 1]) + (toy_soc.MAGIC_ADDRESS >> 2).to_bytes(4, "big")
@@ -196,7 +197,7 @@ def test_idle_simulator_leaves_the_core_alone(simulator: Simulator) -> None:
 
 @pytest.mark.slow
 def test_vcd_window_has_its_cycles(tmp_path: Path) -> None:
-    window = Window(500, 600, tmp_path / "toy.vcd")
+    window = TraceWindow(500, 600, tmp_path / "toy.vcd")
     with Simulator(toy_soc.design(), window=window, cycles=1000) as running:
         assert gone(running.pid, 10)
     lines = window.file.read_text().splitlines()
@@ -208,7 +209,7 @@ def test_vcd_window_has_its_cycles(tmp_path: Path) -> None:
 
 
 def test_fst_window_has_its_cycles_and_named_groups(tmp_path: Path) -> None:
-    window = Window(500, 600, tmp_path / "toy.fst")
+    window = TraceWindow(500, 600, tmp_path / "toy.fst")
     with Simulator(toy_soc.design(), window=window, cycles=1000) as running:
         assert gone(running.pid, 10)
     header = window.file.read_bytes()[:25]  # kind, length, first and last time
@@ -223,6 +224,6 @@ def test_fst_window_has_its_cycles_and_named_groups(tmp_path: Path) -> None:
 
 def test_window_without_a_cycle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match="600:500"):
-        Window(600, 500, tmp_path / "toy.fst")
+        TraceWindow(600, 500, tmp_path / "toy.fst")
     with pytest.raises(SimulationError, match="ends neither"):
-        Window(1, 2, tmp_path / "toy.txt")
+        TraceWindow(1, 2, tmp_path / "toy.txt")

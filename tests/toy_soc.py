@@ -15,7 +15,7 @@ from litex.soc.interconnect.packet import PacketFIFO
 from dscim.gateware.link.liteeth_fixes import Etherbone, UdpIpCore, fix_packet_fifo
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.sim.elaborate import Design
-from dscim.sim.ethernet_phy import EthernetPhyModel
+from dscim.sim.platform import EthernetPhyModel
 from dscim.sim.soc import LAN, MAC_ADDRESS
 
 LITEETH_FREQ = 100_000_000  # it forgets the host's address after a second

@@ -10,8 +10,9 @@ from dscim.files import save_text
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.host.cli.options import add_device, add_trace, product_spec, report_of, soc_for
 from dscim.host.device.litex_csv import csr_csv
-from dscim.sim.server import Simulator, Status, Window
+from dscim.sim.server import Simulator, Status
 from dscim.sim.soc import soc_design
+from dscim.sim.trace import TraceWindow
 
 TRACE_FILE = Path("dscim.fst")
 REPORT_SECONDS = 1.0
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     report = report_of(options)
     spec = soc_for(product_spec(options), options)
     start, stop = options.trace or (0, 0)
-    window = Window(start, stop, TRACE_FILE) if options.trace else None
+    window = TraceWindow(start, stop, TRACE_FILE) if options.trace else None
     save_text(options.csr_csv, csr_csv(spec))
     design = soc_design(spec, ethernet=options.ethernet)
     with Simulator(design, port=options.port, window=window, say=report.say) as served:

@@ -190,10 +190,10 @@ def _simulator(
     scope: bool,
 ) -> Link:
     from dscim.host.link import sim  # noqa: PLC0415 - only for simulators
-    from dscim.sim.server import Window  # noqa: PLC0415
     from dscim.sim.soc import soc_design  # noqa: PLC0415
+    from dscim.sim.trace import TraceWindow  # noqa: PLC0415
 
-    window = Window(*trace, Path("dscim.fst")) if trace else None
+    window = TraceWindow(*trace, Path("dscim.fst")) if trace else None
     ethernet = name == "sim+eth"
     over = sim.over_datagrams if ethernet else sim.over_frames
     return sim.SimLink(

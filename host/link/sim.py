@@ -17,7 +17,8 @@ from dscim.host.link.transport import BRIDGE_SECONDS, open_transport
 from dscim.host.link.uart import UartLink
 from dscim.progress import Say, silent
 from dscim.sim.elaborate import Design
-from dscim.sim.server import Simulator, Window
+from dscim.sim.server import Simulator
+from dscim.sim.trace import TraceWindow
 
 T = TypeVar("T")
 DEATH_SECONDS = 1.0
@@ -86,7 +87,7 @@ class SimLink:
         design: Design,
         connect: Connect,
         *,
-        window: Window | None = None,
+        window: TraceWindow | None = None,
         stall: int = 0,
         say: Say = silent,
     ) -> None:

@@ -76,16 +76,16 @@ class EthernetPins<Top, std::void_t<decltype(std::declval<Top&>().eth_sink_valid
 };
 
 // Clocks that tick only while what they drive is awake, a bit each, in a model that has them.
-template <class Top, class = void> class SleeperPins {
+template <class Top, class = void> class GatedPins {
   public:
     void low(Top&) {}
     void high(Top&) {}
 };
 
 template <class Top>
-class SleeperPins<Top, std::void_t<decltype(std::declval<Top&>().sleepers_clk)>> {
+class GatedPins<Top, std::void_t<decltype(std::declval<Top&>().gated_clk)>> {
   public:
-    void low(Top& top) { top.sleepers_clk = 0; }
+    void low(Top& top) { top.gated_clk = 0; }
     // At the edge: which are awake was settled before.
-    void high(Top& top) { top.sleepers_clk = top.sleepers_awake; }
+    void high(Top& top) { top.gated_clk = top.gated_awake; }
 };

@@ -41,7 +41,7 @@ class Soc {
     Ethernet& ethernet_;
     SerialPins<Vtop> serial_pins_;
     EthernetPins<Vtop> ethernet_pins_;
-    SleeperPins<Vtop> sleeper_pins_;
+    GatedPins<Vtop> gated_pins_;
     const Options& chosen_;
     VerilatedContext context_;
     Vtop top_{&context_, "TOP"};
@@ -93,13 +93,13 @@ template <bool careful> inline void Soc::step() {
     serial_pins_.drive(top_, bridge_, may(), may());
     ethernet_pins_.drive(top_, ethernet_, may(), may());
     top_.sys_clk = 0;
-    sleeper_pins_.low(top_);
+    gated_pins_.low(top_);
     top_.eval();
     if (careful) dump(0);
     serial_pins_.sample(top_);
     ethernet_pins_.sample(top_);
     top_.sys_clk = 1;
-    sleeper_pins_.high(top_);
+    gated_pins_.high(top_);
     top_.eval();
     if (careful) dump(1);
     serial_pins_.move(bridge_);

@@ -9,7 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from dscim.sim.elaborate import to_verilog
+from dscim.sim.verilog import to_verilog
 
 BUILD = Path(__file__).parents[2] / ".build" / "formal"
 """Below the repository: Yosys as WebAssembly does not see the host's temporary folder."""

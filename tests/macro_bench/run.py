@@ -12,8 +12,8 @@ from migen import ClockDomain, Signal
 
 from dscim.gateware.macro import Macro
 from dscim.gateware.specs import MacroSpec
-from dscim.sim.elaborate import to_verilog
 from dscim.sim.verilate import verilate
+from dscim.sim.verilog import to_verilog
 from tests.macro_bench.jobs import Tile, beats, full_beats
 
 HERE = Path(__file__).parent

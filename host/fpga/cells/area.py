@@ -17,6 +17,7 @@ from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec
 from dscim.host.fpga.cells.synthesis import run_yosys
+from dscim.sim.verilog import to_verilog
 
 LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 FORMS = ("selected:1", "selected:16", "array:1", "exact:1", "exact-parallel:1")
@@ -39,8 +40,6 @@ def macro_verilog(form: str, lanes: int, columns: int) -> str:
 
 def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
     """A macro, or where `parallel` the exact one of all rows at once, as module `macro`."""
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
-
     macro = ExactParallel(spec) if parallel else build_macro(spec)
     macro.cd_sys = ClockDomain()
     records = (macro.weights, macro.activations, macro.products, macro.config, macro.status)

@@ -163,6 +163,25 @@ class AdderTree(Part):
         self.sync += self.total.eq(signed_sum(terms))
 
 
+class SerialCell(Part):
+    """A weight, gated by one bit of the activation."""
+
+    def __init__(self):
+        super().__init__(a=1, w=8, out=8)
+        self.comb += self.out.eq(self.w & Replicate(self.a, 8))
+
+
+class FixedCell(Part):
+    """A cell's AND gates for the n samples of its own region, and its sign."""
+
+    def __init__(self, samples: int):
+        super().__init__(a=samples, w=samples, sign=1, positive=samples, negative=samples)
+        self.comb += [
+            self.positive.eq(self.a & self.w & ~Replicate(self.sign, samples)),
+            self.negative.eq(self.a & self.w & Replicate(self.sign, samples)),
+        ]
+
+
 class SerialAccumulator(Part):
     """A column's shift-and-add of bit-serial sums; the last bit's counts negative."""
 

@@ -16,6 +16,7 @@ from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
 from dscim.gateware.link.uart import UartCarrier
 from dscim.host.fpga.cells.area import cells, lut4_equivalents
+from dscim.sim.verilog import to_verilog
 
 CLK_FREQ = 75_000_000
 REGION_BYTES = 65536
@@ -31,8 +32,6 @@ class _Phy(LiteXModule):
 
 def link_verilog(ethernet: bool) -> str:
     """The link as module `macro`, with a UART's PHY of 8 bits and an Ethernet one of 32."""
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
-
     module = LiteXModule()
     module.cd_sys = ClockDomain()
     domains, phys = [module.cd_sys], [_Phy([("data", 8)], 8)]

@@ -9,6 +9,8 @@ from typing import Any
 
 from migen import ClockDomain
 
+from dscim.sim.verilog import to_verilog
+
 WORK = Path(".build/yosys")
 LIBRARY = "cells.lib"
 
@@ -67,8 +69,6 @@ def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
 def synthesised(part: Any, script: str, library: Path | None = None) -> str:
     """As `run_yosys`, of a module with the signals of its ports as `ports`, behind
     `synth -flatten`; the module's name is `part`."""
-    from dscim.sim.elaborate import to_verilog  # noqa: PLC0415 - shares its conversion
-
     part.cd_sys = ClockDomain()
     text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
     return run_yosys(text, f"synth -flatten -top part; {script}", library)

@@ -74,12 +74,11 @@ class Meter:
 
 @cache
 def synthesised(part: str, *arguments: int) -> Any:
-    """The netlist of a part of `components` or `cell_parts`."""
-    from dscim.host.fpga.cells import cell_parts, components  # noqa: PLC0415 - Migen
+    """The netlist of a part of `components`."""
+    from dscim.host.fpga.cells import components  # noqa: PLC0415 - Migen
     from dscim.host.fpga.cells.gates import netlist  # noqa: PLC0415 - Migen
 
-    made = getattr(components, part, None) or getattr(cell_parts, part)
-    return netlist(made(*arguments))
+    return netlist(getattr(components, part)(*arguments))
 
 
 def packed(bits: Bits) -> list[int]:

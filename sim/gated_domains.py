@@ -22,10 +22,10 @@ SETTLED = 64
 LiteEth's pipelines is long."""
 
 
-class Sleepers(LiteXModule):  # type: ignore[misc]
+class GatedDomains(LiteXModule):  # type: ignore[misc]
     """Clock domains with the edges of `sys` in which they are awake.
 
-    pads: of `SimPlatform`, record `sleepers`, a bit a domain; the harness ticks `clk` with the
+    pads: of `SimPlatform`, record `gated`, a bit a domain; the harness ticks `clk` with the
     system clock where `awake` is high before the edge. What sleeps must be at rest: nothing in it
     would change at an edge.
     """

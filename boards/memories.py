@@ -11,7 +11,7 @@ SHAPES = ((512, 36), (1024, 18), (2048, 9))
 
 SUM_BITS = PARAMETER_BITS = 32
 
-LEAST_WORDS = 64
+MIN_WORDS = 64
 """Of a memory that Yosys puts into block RAM."""
 
 
@@ -33,7 +33,7 @@ def block_rams(spec: SocSpec) -> int:
 
 def macro_blocks(macro: MacroSpec) -> int:
     """Blocks of a macro's weights: a memory of G words a group. Those of 16 words are in tables."""
-    if macro.form == "array" or macro.or_width < LEAST_WORDS:
+    if macro.form == "array" or macro.or_width < MIN_WORDS:
         return 0
     operand = macro.side.bit_length() - 1
     bits = 8 if macro.form == "exact" else operand + 1 + (macro.lanes > 1)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 WORDS = 16
 
-MOST_WIDENING = 22
+MAX_WIDENING = 22
 """The most bits by which an add may widen an input, `left_shift` and a left shift together:
 two differences of 9 bits, widened by as many, still have a sum of 32 bits."""
 

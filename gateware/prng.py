@@ -129,7 +129,7 @@ class TableGenerator(PRNG):
         # # #
 
         side = region_side(or_width)
-        most = min(side, sequence.most_samples)
+        most = min(side, sequence.max_samples)
         self._tables = [
             [[value * side // 256 for value in axis] for axis in zip(*points, strict=True)]
             for _, points in sequence.table[: log2_int(most) + 1]

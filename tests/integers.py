@@ -5,7 +5,7 @@ from math import floor
 
 import numpy as np
 
-from dscim.gateware.descriptor import MOST_WIDENING
+from dscim.gateware.descriptor import MAX_WIDENING
 
 INT32 = np.array((-(2**31), -(2**31) + 1, -1, 0, 1, 2**30, 2**31 - 1))
 MULTIPLIERS = np.array((0, 1, 2**30, 2**30 + 1, 2**31 - 1))
@@ -107,7 +107,7 @@ def random_addition(rng) -> dict[str, int]:
     ):
         fields[f"{name}_multiplier"] = int(multiplier)
         fields[f"{name}_shift"] = int(
-            rng.choice((0, -1, -31, MOST_WIDENING - left, rng.integers(-31, 1)))
+            rng.choice((0, -1, -31, MAX_WIDENING - left, rng.integers(-31, 1)))
         )
     fields["output_shift"] = int(rng.integers(-31, -left // 2))
     return fields

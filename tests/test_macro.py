@@ -91,12 +91,12 @@ def products(spec: MacroSpec):
     """Every product that a macro can compute: signed modes, stream lengths, shifts 0..3."""
     exact = spec.form == "exact"
     for signed in spec.signed:
-        for log2 in range(spec.most_samples.bit_length()):
+        for log2 in range(spec.max_samples.bit_length()):
             for shift in range(4 if signed == "split" else 1):
                 product = ProductSpec(
                     spec.or_width, spec.or_width << log2, spec.sequence, signed, shift, exact
                 )
-                if spec.refusal(product) is None:
+                if spec.rejection(product) is None:
                     yield product
 
 

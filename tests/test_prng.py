@@ -50,7 +50,7 @@ def shown(prng, samples_log2: int, count: int):
 @pytest.mark.parametrize("or_width", [16, 64])
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=lambda each: f"{each.kind}{each.taps}")
 def test_lanes_show_the_sequence(sequence, or_width, lanes):
-    longest = min(256 // int(or_width**0.5), sequence.most_samples)
+    longest = min(256 // int(or_width**0.5), sequence.max_samples)
     most = longest.bit_length() - 1
     for samples_log2 in (0, 1, 2, most) if sequence.kind != "lfsr" else [4]:
         length = or_width << samples_log2

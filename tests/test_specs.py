@@ -188,12 +188,12 @@ def test_cycles_of_a_product():
 
 def test_lanes_of_a_table_hold_a_regions_samples():
     macro = default_macro(16, table_sequence("gaussian"))
-    assert macro.lanes == macro.most_samples == 16
-    assert macro.refusal(ProductSpec(16, 256, macro.sequence)) is None
-    assert "one lane" in macro.refusal(ProductSpec(16, 1024, macro.sequence))
+    assert macro.lanes == macro.max_samples == 16
+    assert macro.rejection(ProductSpec(16, 256, macro.sequence)) is None
+    assert "one lane" in macro.rejection(ProductSpec(16, 1024, macro.sequence))
     alone = dataclasses.replace(macro, lanes=1)
-    assert alone.most_samples == 64
-    assert alone.refusal(ProductSpec(16, 1024, macro.sequence)) is None
+    assert alone.max_samples == 64
+    assert alone.rejection(ProductSpec(16, 1024, macro.sequence)) is None
 
 
 @pytest.mark.parametrize(

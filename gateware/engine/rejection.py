@@ -5,7 +5,7 @@ from operator import or_
 
 from migen import Array, Mux, Signal, log2_int
 
-from dscim.gateware.descriptor import MOST_WIDENING, Operation
+from dscim.gateware.descriptor import MAX_WIDENING, Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, SocSpec
 
@@ -141,7 +141,7 @@ def _widening(module, f):
     for shift in (f.first_shift, f.second_shift):
         total = Signal((8, True))
         module.comb += total.eq(Mux(shift > 0, shift, 0) + f.left_shift)
-        faults.append(total > MOST_WIDENING)
+        faults.append(total > MAX_WIDENING)
     return _any(faults)
 
 
@@ -156,7 +156,7 @@ def _arithmetic(spec: SocSpec, fields):
             continue
         least = log2_int(macro.lanes) - log2_int(macro.or_width) if macro.form == "array" else 0
         short = fields.samples_log2 < least if least > 0 else 0
-        lengths.append((fields.samples_log2 > log2_int(macro.most_samples)) | short)
+        lengths.append((fields.samples_log2 > log2_int(macro.max_samples)) | short)
         missing = {"offset": fields.offset, "split": fields.offset == 0}
         unbuilt = [missing[mode] for mode in missing if mode not in macro.signed]
         wrong = fields.offset & ((fields.activation_shift != 0) | depthwise)

@@ -7,7 +7,7 @@ from migen import FSM, Cat, If, Mux, NextState, NextValue, Signal
 from dscim.gateware.link.crc32 import BYTES, CHECKED_BYTES
 from dscim.gateware.link.ring import Ring
 
-MOST = 0xFF
+MAX_CODE = 0xFF
 """The code of a block of 254 bytes, after which no zero stands."""
 
 RING_DEPTH = 512
@@ -64,7 +64,7 @@ class CobsEncoder(LiteXModule):
                     ring.write.dat_w.eq(Cat(sink.data, sink.last)),
                     ring.write.we.eq(1),
                     NextValue(code, code + 1),
-                    If(sink.last | (code == MOST - 1), NextState("CLOSE")),
+                    If(sink.last | (code == MAX_CODE - 1), NextState("CLOSE")),
                 ),
             ),
         )
@@ -109,7 +109,7 @@ class CobsDecoder(LiteXModule):
             sink.valid & sink.ready,
             begun.eq(~ends),
             If(ends, left.eq(0), gap.eq(0), holding.eq(0))
-            .Elif(is_code, left.eq(sink.data - 1), gap.eq(sink.data != MOST))
+            .Elif(is_code, left.eq(sink.data - 1), gap.eq(sink.data != MAX_CODE))
             .Else(left.eq(left - 1)),
             If(fresh, held.eq(Mux(is_code, 0, sink.data)), holding.eq(1)),
         )

@@ -11,7 +11,7 @@ from dscim.gateware.link.frames import WORDS
 from dscim.gateware.link.judge import Judge, verdict
 from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW
 from dscim.gateware.link.reach import Reach, Region
-from dscim.gateware.link.session import Session, Window
+from dscim.gateware.link.session import Session, WriteWindow
 
 EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 
@@ -46,7 +46,7 @@ class FrameEngine(LiteXModule):
         # # #
 
         self.session = session = Session(lease)
-        self.window = Window(WINDOW)
+        self.window = WriteWindow(WINDOW)
         self.reach = Reach(regions)
         self.judge = judge = Judge(session, self.window, self.reach)
         opened = (session.boot, identity, WINDOW, lease, session.count)

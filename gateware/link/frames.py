@@ -5,7 +5,7 @@ from litex.soc.interconnect import stream
 from migen import Cat, If, Mux, Signal
 
 from dscim.gateware.link.crc32 import BYTES, CHECKED_BYTES, Crc32Checker, Crc32Inserter
-from dscim.gateware.link.protocol import HEADER_WORDS, MOST_WORDS, Kind
+from dscim.gateware.link.protocol import HEADER_WORDS, MAX_WORDS, Kind
 from dscim.gateware.link.ring import Ring
 
 WORDS = stream.EndpointDescription([("data", 32)])
@@ -32,7 +32,7 @@ class FrameShape(LiteXModule):
 
     def __init__(self):
         self.word, self.take, self.clear = Signal(32), Signal(), Signal()
-        self.index = index = Signal(max=HEADER_WORDS + MOST_WORDS + 1)
+        self.index = index = Signal(max=HEADER_WORDS + MAX_WORDS + 1)
         self.end = end = Signal(len(index), reset=HEADER_WORDS)
         self.final, self.too_long, self.whole = Signal(), Signal(), Signal()
 

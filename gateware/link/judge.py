@@ -6,7 +6,7 @@ from migen import Case, If, NextState, NextValue, Signal
 from dscim.gateware.link.answer import OPENED_WORDS
 from dscim.gateware.link.protocol import TAKE_OVER, Kind, Reason
 from dscim.gateware.link.reach import Reach
-from dscim.gateware.link.session import Session, Window
+from dscim.gateware.link.session import Session, WriteWindow
 
 
 class Judge(LiteXModule):
@@ -26,7 +26,7 @@ class Judge(LiteXModule):
     The frame's address, session and sequence are put to `reach`, `session` and `window`.
     """
 
-    def __init__(self, session: Session, window: Window, reach: Reach):
+    def __init__(self, session: Session, window: WriteWindow, reach: Reach):
         self.kind, self.empty, self.locked = Signal(8), Signal(), Signal()
         self.echo, self.ahead, self.double = Signal(), Signal(), Signal()
         self.refuse, self.reason = Signal(), Signal(3)

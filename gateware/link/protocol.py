@@ -10,7 +10,7 @@ import enum
 HEADER_WORDS = 3
 """Words of 32 bits before the data: kind, count and sequence; session; address."""
 
-MOST_WORDS = 255
+MAX_WORDS = 255
 """Data words that a frame holds at most."""
 
 WINDOW = 32

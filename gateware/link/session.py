@@ -56,7 +56,7 @@ class Session(LiteXModule):
         ]
 
 
-class Window(LiteXModule):
+class WriteWindow(LiteXModule):
     """Which sequence numbers have been applied: all before `first`, and some of the next `size`.
 
     | port    | dir | meaning                                                             |

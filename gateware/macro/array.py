@@ -10,7 +10,7 @@ from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.slices import count_columns, sum_slices
 from dscim.gateware.macro.sng import PointSlices, RowGenerators
 from dscim.gateware.macro.weights import WeightRegisters
-from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window import OperandWindow
 from dscim.gateware.macro.window_store import WindowRegisters
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
@@ -52,7 +52,7 @@ class Array(Macro):
 
         # # #
 
-        self.window = Window(
+        self.window = OperandWindow(
             spec,
             [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
             lambda value: value[8 - operand_bits :],

@@ -7,7 +7,7 @@ from dscim.gateware.macro.encoder import Difference, IntegerWeight
 from dscim.gateware.macro.interface import BEAT_ROWS, Macro
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.weights import WeightMemory, WeightRegisters
-from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window import OperandWindow
 from dscim.gateware.macro.window_store import WindowMemory, WindowRegisters
 from dscim.gateware.specs import MacroSpec
 
@@ -40,7 +40,7 @@ class Exact(Macro):
 
         # # #
 
-        self.window = Window(
+        self.window = OperandWindow(
             spec,
             [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
             lambda value: value,
@@ -92,7 +92,7 @@ class ExactParallel(Macro):
 
         # # #
 
-        self.window = Window(
+        self.window = OperandWindow(
             spec,
             [Difference(self.zero_point) for _ in range(BEAT_ROWS)],
             lambda value: value,

@@ -37,7 +37,7 @@ def stochastic_count_width(spec: MacroSpec) -> int:
 
     A table's thresholds need not differ: there it is as many as it has.
     """
-    hits = spec.rows * spec.most_samples if spec.sequence.table else spec.rows * spec.side - 1
+    hits = spec.rows * spec.max_samples if spec.sequence.table else spec.rows * spec.side - 1
     return bits_for(hits) + 1
 
 
@@ -87,7 +87,7 @@ class Macro(LiteXModule):
     |                  |     | ignored; `last` closes the window; rows no beat named are unused |
     | products         | out | stream: counts N, `count_width` bits a column, two's complement, |
     |                  |     | and activation_sum, exact, unsigned, offset mode only            |
-    | samples_log2     | in  | log2 n, 0..log2 of `spec.most_samples`                           |
+    | samples_log2     | in  | log2 n, 0..log2 of `spec.max_samples`                           |
     | offset           | in  | 1: signed mode offset, 0: split                                  |
     | zero_point       | in  | z, int8; split mode and the exact form                           |
     | activation_shift | in  | e, 0..3; split mode                                              |
@@ -117,7 +117,7 @@ class Macro(LiteXModule):
     def schedule(self, window, store, steps: int, last_step, latency: int, fastest: int):
         """Adds what starts products and what holds their results.
 
-        window, store: the `Window` and the weight store, not yet connected to the ports.
+        window, store: the `OperandWindow` and the weight store, not yet connected to the ports.
         steps, last_step: most issue cycles of a product, and (a value) the present number - 1.
         latency: cycles from the issue of the last step to `results.done`.
         fastest: the fewest issue cycles of a product.

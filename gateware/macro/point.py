@@ -8,7 +8,7 @@ from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_wi
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.slices import count_columns, greater
 from dscim.gateware.macro.weights import SlicedWeightMemory
-from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window import OperandWindow
 from dscim.gateware.macro.window_store import WindowMemory
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
@@ -27,7 +27,7 @@ class SelectedPoint(Macro):
 
         # # #
 
-        self.window = Window(
+        self.window = OperandWindow(
             spec,
             [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
             lambda value: value[8 - bits :],

@@ -17,7 +17,7 @@ from dscim.gateware.macro.lookup import CounterLookup, TableLookup
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.slices import add_slices, greater
 from dscim.gateware.macro.weights import SlicedWeightMemory
-from dscim.gateware.macro.window import Window
+from dscim.gateware.macro.window import OperandWindow
 from dscim.gateware.macro.window_store import WindowMemory
 from dscim.gateware.specs import MacroSpec
 
@@ -50,7 +50,7 @@ class SelectedSamples(Macro):
         self.comb += [
             grid.samples_log2.eq(self.samples_log2) for grid in dict.fromkeys((grid_a, grid_w))
         ]
-        self.window = Window(
+        self.window = OperandWindow(
             spec,
             [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
             lambda magnitude: grid_a.level(magnitude[-side_log2:]),
@@ -171,7 +171,7 @@ def build_grid(spec: MacroSpec, axis: int):
     if not spec.sequence.table:
         return Grid(spec.side)
     return TableGrid(
-        spec.side, spec.sequence.table, axis, spec.most_samples, log2_int(spec.side // spec.lanes)
+        spec.side, spec.sequence.table, axis, spec.max_samples, log2_int(spec.side // spec.lanes)
     )
 
 

@@ -14,7 +14,7 @@ def rotate_step(vector, enable, places: int):
     return Mux(enable, Cat(vector[cut:], vector[:cut]), vector)
 
 
-class Window(LiteXModule):
+class OperandWindow(LiteXModule):
     """Loads one window of operands while the other is computed.
 
     The bytes of a beat are rotated to the lanes of their rows, then encoded, then written, in

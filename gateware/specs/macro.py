@@ -57,14 +57,14 @@ class MacroSpec(Spec):
             bool(self.signed) and set(self.signed) <= set(SIGNED_MODES),
             f"Signed modes {self.signed} are not one or both of {', '.join(SIGNED_MODES)}.",
         )
-        most = self._most_lanes()
+        most = self._max_lanes()
         require(
             is_power_of_two(self.lanes) and self.lanes <= most,
             f"{self.lanes} lanes do not fit the form {self.form} with the sequence "
             f"{self.sequence.kind}; choose a power of two from 1 to {most}.",
         )
 
-    def _most_lanes(self) -> int:
+    def _max_lanes(self) -> int:
         if self.form == "array":
             return 64
         if self.form == "selected" and self.sequence.kind != "lfsr":
@@ -82,13 +82,13 @@ class MacroSpec(Spec):
         return region_side(self.or_width)
 
     @property
-    def most_samples(self) -> int:
+    def max_samples(self) -> int:
         """The greatest n that it computes, a power of two."""
-        most = min(self.side, self.sequence.most_samples)
+        most = min(self.side, self.sequence.max_samples)
         in_lanes = self.sequence.kind == "table" and self.form == "selected" and self.lanes > 1
         return min(most, self.lanes) if in_lanes else most
 
-    def refusal(self, product: ProductSpec) -> str | None:
+    def rejection(self, product: ProductSpec) -> str | None:
         """Why this macro cannot compute `product`, as one sentence; None when it can."""
         if product.exact != (self.form == "exact"):
             kind = "exact" if product.exact else "stochastic"
@@ -101,10 +101,10 @@ class MacroSpec(Spec):
             return f"The macro's sequence is {self.sequence}, not {product.sequence}."
         if product.signed not in self.signed:
             return f"The macro has the signed modes {self.signed}, not {product.signed}."
-        if product.samples > self.most_samples:
+        if product.samples > self.max_samples:
             return (
                 f"Stream length {product.length} has {product.samples} samples a row, but the "
-                f"macro's {self.lanes} lanes hold {self.most_samples} of its table; build it "
+                f"macro's {self.lanes} lanes hold {self.max_samples} of its table; build it "
                 "with one lane, or choose a shorter stream."
             )
         if self.form == "array" and product.length % self.lanes:

@@ -60,8 +60,8 @@ class ProductSpec(Spec):
     def __post_init__(self) -> None:
         check_or_width(self.or_width)
         check_length(self.length, self.or_width)
-        refused = None if self.exact else self.sequence.refusal(self.samples)
-        require(refused is None, str(refused))
+        rejected = None if self.exact else self.sequence.rejection(self.samples)
+        require(rejected is None, str(rejected))
         require(
             self.signed in SIGNED_MODES,
             f"Signed mode {self.signed!r} is unknown; choose offset or split.",
@@ -99,7 +99,7 @@ class ProductSpec(Spec):
     @property
     def longest(self) -> int:
         """The longest stream that the sequence has for this OR width."""
-        return self.or_width * min(self.side, self.sequence.most_samples)
+        return self.or_width * min(self.side, self.sequence.max_samples)
 
     @property
     def decode_shift(self) -> int:

@@ -115,17 +115,17 @@ class SequenceSpec(Spec):
                 f"The thresholds of {len(points)} points are not within 0..255, p rising.",
             )
 
-    def refusal(self, samples: int) -> str | None:
+    def rejection(self, samples: int) -> str | None:
         """Why there are no `samples` points a region, as one sentence; None where there are."""
-        if self.kind == "table" and samples > self.most_samples:
+        if self.kind == "table" and samples > self.max_samples:
             return (
-                f"The table has points for up to {self.most_samples} samples a row, not "
+                f"The table has points for up to {self.max_samples} samples a row, not "
                 f"{samples}; choose a shorter stream."
             )
         return None
 
     @property
-    def most_samples(self) -> int:
+    def max_samples(self) -> int:
         """The most points of a region that a table has; 64 where there is none."""
         return 1 << (len(self.table) - 1) if self.table else 64
 
@@ -152,9 +152,9 @@ class SequenceSpec(Spec):
 
     def _table_points(self, length: int, or_width: int) -> npt.NDArray[np.int64]:
         """Region by region as `counter` has them; a region's points in the table's order."""
-        refused = self.refusal(length // or_width)
-        if refused:
-            raise SpecError(refused)
+        rejected = self.rejection(length // or_width)
+        if rejected:
+            raise SpecError(rejected)
         root = int(or_width**0.5)
         u, region = np.divmod(np.arange(length), or_width)
         held = np.array(self.table[(length // or_width).bit_length() - 1][1]) // root

@@ -74,6 +74,6 @@ class SocSpec(Spec):
 
     def macro_for(self, product: ProductSpec) -> int:
         """The place in `macros` of the macro that computes `product`; SpecError if none can."""
-        refusals = [macro.refusal(product) for macro in self.macros]
-        require(None in refusals, f"The device cannot compute this product: {refusals[0]}")
-        return refusals.index(None)
+        rejections = [macro.rejection(product) for macro in self.macros]
+        require(None in rejections, f"The device cannot compute this product: {rejections[0]}")
+        return rejections.index(None)

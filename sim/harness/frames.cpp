@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint8_t START[PREAMBLE] = {0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0xd5};
 constexpr size_t MAC_HEADER = 14, IP_HEADER = 20, UDP_HEADER = 8, FCS = 4;
-constexpr size_t LEAST = 60, MOST = 1514;  // bytes from the MAC header on, before the FCS
+constexpr size_t MIN_BYTES = 60, MAX_BYTES = 1514;  // bytes from the MAC header on, before the FCS
 constexpr uint16_t TYPE_IP = 0x0800, TYPE_ARP = 0x0806;
 constexpr uint8_t PROTOCOL_UDP = 17;
 constexpr uint8_t ARP_HEAD[] = {0, 1, 8, 0, 6, 4};  // Ethernet, IPv4, sizes of their addresses
@@ -58,7 +58,7 @@ uint32_t crc_of(const uint8_t* at, size_t size) {
 
 Bytes begin(const Mac& to, const Mac& from, uint16_t type) {
     Bytes frame;
-    frame.reserve(PREAMBLE + MOST + FCS);
+    frame.reserve(PREAMBLE + MAX_BYTES + FCS);
     put(frame, START);
     put(frame, to);
     put(frame, from);
@@ -67,7 +67,7 @@ Bytes begin(const Mac& to, const Mac& from, uint16_t type) {
 }
 
 Bytes end(Bytes frame) {
-    frame.resize(std::max(frame.size(), PREAMBLE + LEAST));
+    frame.resize(std::max(frame.size(), PREAMBLE + MIN_BYTES));
     const uint32_t crc = crc_of(frame.data() + PREAMBLE, frame.size() - PREAMBLE);
     for (int shift = 0; shift < 32; shift += 8) frame.push_back(static_cast<uint8_t>(crc >> shift));
     return frame;
@@ -135,7 +135,7 @@ Bytes arp(uint16_t operation, const Node& from, const Node& to) {
 }
 
 Parsed parse(const Bytes& frame, const Node& host) {
-    if (frame.size() < PREAMBLE + LEAST + FCS || frame.size() > PREAMBLE + MOST + FCS) return {};
+    if (frame.size() < PREAMBLE + MIN_BYTES + FCS || frame.size() > PREAMBLE + MAX_BYTES + FCS) return {};
     if (std::memcmp(frame.data(), START, PREAMBLE)) return {};
     const uint8_t* const at = frame.data() + PREAMBLE;
     const size_t size = frame.size() - PREAMBLE - FCS;

@@ -21,7 +21,7 @@ struct Node {
 
 constexpr Mac BROADCAST{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 constexpr size_t PREAMBLE = 8;      // bytes before the MAC header
-constexpr size_t MOST_DATA = 1472;  // bytes of a UDP datagram's data in one frame
+constexpr size_t MAX_DATA = 1472;  // bytes of a UDP datagram's data in one frame
 constexpr uint16_t REQUEST = 1, REPLY = 2;  // of ARP
 
 Bytes udp(const Node& from, const Node& to, uint16_t from_port, uint16_t to_port,

@@ -73,7 +73,7 @@ bool UdpSockets::take() {
 }
 
 bool UdpSockets::take(Socket& socket) {
-    uint8_t data[frames::MOST_DATA];
+    uint8_t data[frames::MAX_DATA];
     sockaddr_in from{};
     socklen_t size = sizeof from;
     const ssize_t count = ::recvfrom(socket.file, data, sizeof data, MSG_TRUNC,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dscim.gateware.link.protocol import MOST_WORDS, Kind
+from dscim.gateware.link.protocol import MAX_WORDS, Kind
 from dscim.host.link.frames import (
     MAX_CODE,
     OVERHEAD,
@@ -22,7 +22,7 @@ from dscim.host.link.frames import (
     wire,
 )
 
-WORDS = st.lists(st.integers(0, 0xFFFF_FFFF), max_size=MOST_WORDS)
+WORDS = st.lists(st.integers(0, 0xFFFF_FFFF), max_size=MAX_WORDS)
 FRAMES = st.builds(
     lambda kind, sequence, session, address, words: Frame(
         kind, sequence, session, address, data_of(np.array(words, np.uint32))
@@ -38,7 +38,7 @@ FRAMES = st.builds(
     st.integers(0, 0xFFFF),
     st.integers(0, 0xFFFF_FFFF),
     st.integers(0, 0xFFFF_FFFF),
-    asked=st.integers(0, MOST_WORDS),
+    asked=st.integers(0, MAX_WORDS),
 )
 
 
@@ -76,7 +76,7 @@ def test_a_damaged_frame_is_reported(frame: Frame, data: st.DataObject) -> None:
 
 
 def test_a_frame_holds_no_more_than_its_count_can_say() -> None:
-    for size in (3, 4 * MOST_WORDS + 4):
+    for size in (3, 4 * MAX_WORDS + 4):
         with pytest.raises(ValueError, match=str(size)):
             Frame(2, 0, 1, 0, bytes(size)).encode()
     with pytest.raises(ValueError, match="256"):

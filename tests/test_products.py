@@ -78,9 +78,9 @@ def products(macro: MacroSpec) -> list[ProductSpec]:
     every = [
         ProductSpec(macro.or_width, length, macro.sequence, signed, shift)
         for length, (signed, shift) in itertools.product(lengths, modes)
-        if length // macro.or_width <= macro.most_samples
+        if length // macro.or_width <= macro.max_samples
     ]
-    return [product for product in every if macro.refusal(product) is None]
+    return [product for product in every if macro.rejection(product) is None]
 
 
 def check(device: Device, seed: int, shapes: int) -> int:

@@ -166,7 +166,7 @@ def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> 
     device. SpecError where the macro cannot be.
     """
     macro = default_macro(product.or_width, product.sequence)
-    if product.samples > macro.most_samples:  # a table's long streams: point by point
+    if product.samples > macro.max_samples:  # a table's long streams: point by point
         macro = dataclasses.replace(macro, lanes=1)
     if options is None:
         return SocSpec(macro=macro)

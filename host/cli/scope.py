@@ -96,7 +96,7 @@ def _run_product(device: Device, seed: int) -> None:
     w = random.integers(-127, 128, (macro.rows + 1, macro.columns)).astype(np.int8)
     product = ProductSpec(
         macro.or_width,
-        macro.or_width * macro.most_samples,
+        macro.or_width * macro.max_samples,
         macro.sequence,
         macro.signed[-1],
         exact=macro.form == "exact",

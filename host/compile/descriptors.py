@@ -133,10 +133,10 @@ def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
     Raises UserError if the inputs are widened beyond 32 bits.
     """
     widest = node.left_shift + max(0, *node.shifts[:2])
-    if widest > descriptor.MOST_WIDENING:
+    if widest > descriptor.MAX_WIDENING:
         raise UserError(
             f"node {node.name!r} widens an input by {widest} bits; the device adds in "
-            f"32 bits, which hold {descriptor.MOST_WIDENING}."
+            f"32 bits, which hold {descriptor.MAX_WIDENING}."
         )
     fields = {
         "left_shift": node.left_shift,

@@ -57,7 +57,7 @@ def residuals(network: Network) -> dict[str, Add]:
     for add in network.nodes_of(Add):
         last = max(add.inputs, key=lambda name: places.get(name, -1))
         widest = add.left_shift + max(0, *add.shifts[:2])
-        if last in products and readers[last] == 1 and widest <= descriptor.MOST_WIDENING:
+        if last in products and readers[last] == 1 and widest <= descriptor.MAX_WIDENING:
             found[last] = add
     return found
 

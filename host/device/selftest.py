@@ -226,14 +226,14 @@ class SelfTest:
         macro = self._spec.macro
         signed = "split" if "split" in macro.signed else macro.signed[0]
         start = ProductSpec(
-            macro.or_width, macro.or_width * macro.most_samples, macro.sequence, signed
+            macro.or_width, macro.or_width * macro.max_samples, macro.sequence, signed
         )
         return dataclasses.replace(start, **changes)  # type: ignore[arg-type]
 
     def _products(self) -> list[ProductSpec]:
         """Every signed mode with short, medium and long streams, and the exact product."""
         macro = self._spec.macro
-        most = macro.most_samples
+        most = macro.max_samples
         lengths = tuple(macro.or_width * n for n in (1, max(1, most // 4), most))
         candidates = [
             self._product(length=length, signed=mode) for mode in SIGNED_MODES for length in lengths
@@ -245,7 +245,7 @@ class SelfTest:
         return [
             one
             for one in candidates
-            if any(built.refusal(one) is None for built in self._spec.macros)
+            if any(built.rejection(one) is None for built in self._spec.macros)
         ]
 
     def _operands(self, shape: tuple[int, ...]) -> Int8:

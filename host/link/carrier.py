@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from dscim.gateware.link.protocol import MOST_WORDS
+from dscim.gateware.link.protocol import MAX_WORDS
 from dscim.host.link.frames import OVERHEAD, DamagedFrame, Splitter, cobs_decode, wire
 from dscim.host.link.transport import BRIDGE_SECONDS, Transport
 
-FRAME_BYTES = len(wire(bytes(OVERHEAD))) + 4 * MOST_WORDS
+FRAME_BYTES = len(wire(bytes(OVERHEAD))) + 4 * MAX_WORDS
 """Approximate bytes of the longest frame on a UART."""
 
 DAMAGED = b""
@@ -200,13 +200,13 @@ class FrameSize:
     MIN, FIRST = 4, 64
 
     def __init__(self, stream: bool) -> None:
-        self.words = self.FIRST if stream else MOST_WORDS
+        self.words = self.FIRST if stream else MAX_WORDS
         self._adapts = stream
 
     def arrived(self) -> None:
         """A frame arrived at the first attempt."""
         if self._adapts:
-            self.words = min(MOST_WORDS, self.words + max(1, self.words // 8))
+            self.words = min(MAX_WORDS, self.words + max(1, self.words // 8))
 
     def lost(self) -> None:
         """A frame was lost."""

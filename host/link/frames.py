@@ -18,7 +18,7 @@ import numpy as np
 
 from dscim.arrays import Words
 from dscim.errors import LinkError
-from dscim.gateware.link.protocol import HEADER_WORDS, MOST_WORDS, Kind, Reason
+from dscim.gateware.link.protocol import HEADER_WORDS, MAX_WORDS, Kind, Reason
 
 SEQUENCES = 1 << 16
 """Sequence numbers wrap here."""
@@ -35,7 +35,7 @@ ANSWER = 0x80
 RUN = 254
 """Bytes without a zero that one code byte covers."""
 
-MAX_CODE = OVERHEAD + 4 * MOST_WORDS + (OVERHEAD + 4 * MOST_WORDS) // RUN + 2
+MAX_CODE = OVERHEAD + 4 * MAX_WORDS + (OVERHEAD + 4 * MAX_WORDS) // RUN + 2
 """Bytes in the code of the longest frame."""
 
 _CODES = [bytes([length + 1]) for length in range(RUN + 1)]
@@ -61,9 +61,9 @@ class Frame:
 
     def encode(self) -> bytes:
         """The frame's bytes with their check; ValueError unless the data are 0..255 words."""
-        if len(self.data) % 4 or self.count > MOST_WORDS or bool(self.data and self.asked):
+        if len(self.data) % 4 or self.count > MAX_WORDS or bool(self.data and self.asked):
             raise ValueError(
-                f"A frame holds or requests 0..{MOST_WORDS} words of 4 bytes, not "
+                f"A frame holds or requests 0..{MAX_WORDS} words of 4 bytes, not "
                 f"{len(self.data)} bytes of data and {self.asked} words requested."
             )
         header = HEADER.pack(self.kind, self.count, self.sequence, self.session, self.address)

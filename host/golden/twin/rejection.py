@@ -1,6 +1,6 @@
 """Which descriptors a device rejects: the twin of the checks in the engine's set-up."""
 
-from dscim.gateware.descriptor import BY_NAME, MOST_WIDENING, VECTOR, Operation
+from dscim.gateware.descriptor import BY_NAME, MAX_WIDENING, VECTOR, Operation
 from dscim.gateware.layout import ceil_div, pixel_words
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, MacroSpec, SocSpec
@@ -65,7 +65,7 @@ def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
     if macro.form == "exact":
         return None
     length = macro.or_width << f["samples_log2"]
-    if 1 << f["samples_log2"] > macro.most_samples or (
+    if 1 << f["samples_log2"] > macro.max_samples or (
         macro.form == "array" and length < macro.lanes
     ):
         return ErrorCode.LENGTH
@@ -120,7 +120,7 @@ def _may_add(f: dict[str, int]) -> bool:
 
 
 def _widening(f: dict[str, int]) -> ErrorCode | None:
-    if _adds(f) and f["left_shift"] + max(0, f["first_shift"], f["second_shift"]) > MOST_WIDENING:
+    if _adds(f) and f["left_shift"] + max(0, f["first_shift"], f["second_shift"]) > MAX_WIDENING:
         return ErrorCode.SCALING
     return None
 

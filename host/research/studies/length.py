@@ -62,7 +62,7 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     """Cycles an image: of the macro alone, of all layers' products on the default device, and
     of the paper's array of 64 copies as often as the macro is asked."""
     macro = default_macro(spec.or_width, spec.sequence)
-    if spec.samples > macro.most_samples:
+    if spec.samples > macro.max_samples:
         macro = dataclasses.replace(macro, lanes=1)
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]

@@ -1,1 +1,1 @@
-"""What is synthesised, and its contract: specs and registers (numpy alone), then Migen."""
+"""The hardware, and its contract with the host: specs and registers (numpy only), then Migen."""

@@ -1,4 +1,4 @@
-"""The register bank, built from its one declaration in `dscim.gateware.registers`."""
+"""The register bank, built from its declaration in `dscim.gateware.registers`."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect.csr import CSRField, CSRStatus, CSRStorage
@@ -7,9 +7,9 @@ from dscim.gateware.registers import Register
 
 
 class RegisterBank(LiteXModule):
-    """One CSR a register of a page, in the order of the declaration, each an attribute of its name.
+    """One CSR for each register of a page, in declaration order, as attributes by their names.
 
-    A writable register `r` is read by gateware as `bank.r.fields.f`; another is driven there.
+    Gateware reads a writable register `r` as `bank.r.fields.f`, and drives any other one there.
     """
 
     def __init__(self, page: tuple[Register, ...]):

@@ -1,4 +1,4 @@
-"""The dscim core: engine, memories, registers; what a SoC hangs on its bus."""
+"""The dscim core: engine, memories and registers, to be put on the bus of a SoC."""
 
 from litex.gen import LiteXModule
 from migen import ClockDomainsRenamer, If
@@ -18,8 +18,8 @@ class Core(LiteXModule):
 
     memories: `WindowedMemory` by the names of `registers.MEMORY_BASES`, each with its `bus`.
     bank:     the CSRs of `registers.REGISTERS`.
-    engine_domain: the engine's clock domain: `sys`, or one with its edges that may leave some out
-              while the engine rests, which is when it has not been busy for `engine.DRAIN` cycles.
+    engine_domain: the engine's clock domain: `sys`, or a domain with the same edges that may leave
+              some out while the engine rests: when it has not been busy for `engine.DRAIN` cycles.
     """
 
     def __init__(self, spec: SocSpec, engine_domain: str = "sys"):

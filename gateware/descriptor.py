@@ -1,11 +1,11 @@
-"""The layer descriptor, declared once: the host packs it, the engine takes it apart.
+"""The layer descriptor, declared once: the host packs it, the engine unpacks it.
 
 A descriptor is `WORDS` words of 32 bits in the descriptor memory. Fields never straddle words.
-Words that no field uses are reserved, to be written as zero.
+Unused bits are reserved: write zero.
 
-A descriptor computes `outputs` channels of every output pixel, from `output_channel` on; the
-other channels of the output keep their bytes. It reads `inputs` channels, from `input_channel`
-on. So a layer may be cut into descriptors by its channels; each operation says how.
+A descriptor computes `outputs` channels of every output pixel, starting at `output_channel`. The
+other channels of the output keep their bytes. It reads `inputs` channels, starting at
+`input_channel`. So a layer may be split into descriptors by channels; each operation says how.
 """
 
 import dataclasses
@@ -15,42 +15,43 @@ from collections.abc import Sequence
 WORDS = 16
 
 MAX_WIDENING = 22
-"""The most bits by which an add may widen an input, `left_shift` and a left shift together:
-two differences of 9 bits, widened by as many, still have a sum of 32 bits."""
+"""The most bits by which an add may widen an input, `left_shift` plus a left shift: the sum of two
+9-bit differences, widened by this much, still fits 32 bits."""
 
 
 class Operation(enum.IntEnum):
     """What a descriptor does.
 
-    PRODUCT:      each output is a product over the window: all taps, `inputs` channels of each.
-    DEPTHWISE:    the same, its rows channel by channel, one row tile only: row c*taps + t is
+    PRODUCT:      each output is a product over the window: `inputs` channels of every tap.
+    DEPTHWISE:    the same with rows ordered by channel, in one row tile: row c*taps + t is
                   channel input_channel + c, tap t, so that a block-diagonal matrix makes each
                   output a product of one channel. depth = taps*inputs <= R.
-    ADD:          TensorFlow Lite's int8 ADD: the input at `input_base` and the one of the same
-                  shape at `second_base`, each less its zero point, widened and scaled, are summed;
-                  the sum is scaled by `output_multiplier` and `output_shift`, then come `sum_zero`
-                  and the sum's clamp.
-    MAX_POOL:     the greatest of the window's positions inside the input; -128 of none.
-    AVERAGE_POOL: their mean, rounded half away from zero; 0 of none.
-    SUM_POOL:     their sum, each less `input_zero`; 0 of none.
+    ADD:          TensorFlow Lite's int8 ADD of the input at `input_base` and one of the same shape
+                  at `second_base`. The zero point of each is subtracted, the difference widened
+                  and scaled, then both are summed. The sum is scaled by `output_multiplier` and
+                  `output_shift`; `sum_zero` is added and the sum's clamp applied.
+    MAX_POOL:     the maximum over the window's positions inside the input; -128 if there are none.
+    AVERAGE_POOL: their mean, rounded half away from zero; 0 if there are none.
+    SUM_POOL:     their sum, each less `input_zero`; 0 if there are none.
 
-    What a pool gives is scaled by `output_multiplier` and `output_shift`, then comes `output_zero`
-    and the clamp; of the greatest and of the mean, `input_zero` is taken before. After a product,
-    every channel has a bias, multiplier and shift of its own in the parameter memory.
-    `decode_shift` is 0 but for a product. Scaling rounds twice, as gemmlowp does, or once with
+    The result of a pool is scaled by `output_multiplier` and `output_shift`; then `output_zero` is
+    added and the clamp applied. `input_zero` is subtracted from a maximum or mean before scaling.
+    After a product, every channel has its own bias, multiplier and shift in the parameter memory.
+    `decode_shift` is 0 except for a product. Scaling rounds twice, as gemmlowp does, or once with
     `single_rounding`; an add always rounds twice.
     Adds and pools work on whole words: `input_channel` and `output_channel` are multiples of 8,
-    inputs = outputs, depth = 1. An add has stride 1, origin 0, equal sizes in and out, and a
-    kernel of (1, 2): its taps are the two inputs. It may write over one of them.
+    inputs = outputs, depth = 1. An add has stride 1, origin 0, equal input and output sizes, and a
+    kernel of (1, 2): its taps are the two inputs. It may overwrite one of them.
 
-    A product, depthwise or not, with `residual` is one and an add at once: its int8 outputs are
-    the add's first input, a tensor of the output's shape at `second_base` the second, and the
-    sum alone is written. It may write over that tensor.
+    A product, depthwise or not, with `residual` set is followed by an add: its int8 outputs are
+    the first input, a tensor of the output's shape at `second_base` is the second, and only the
+    sum is written. It may overwrite that tensor.
 
-    A PRODUCT's window may be those of 1 << windows_log2 pixels side by side in a row, each from a
-    whole OR group on, so that each keeps its regions; rows between them are unused. It is one row
-    tile, not in signed mode offset. Then `outputs` and `output_channels` are those of all these
-    pixels, `output_width` counts windows, and `stride_x` is from pixel to pixel.
+    The window of a PRODUCT may hold the windows of 1 << windows_log2 neighbouring pixels of a row.
+    Each starts at a whole OR group, so that it keeps its regions; rows in between are unused. The
+    window is one row tile, and the signed mode is not offset. Then `outputs` and `output_channels`
+    count the channels of all these pixels, `output_width` counts windows, and `stride_x` is the
+    distance from pixel to pixel.
     """
 
     PRODUCT = 0
@@ -78,7 +79,7 @@ class Field:
 
     @property
     def limits(self) -> range:
-        """The values that the field holds."""
+        """The values that fit the field."""
         if self.signed:
             return range(-(1 << self.size - 1), 1 << self.size - 1)
         return range(1 << self.size)
@@ -86,33 +87,33 @@ class Field:
 
 FIELDS = (
     Field("input_height", 0, 0, 12, "Rows of the input."),
-    Field("input_width", 0, 12, 12, "Pixels of a row of the input."),
-    Field("operation", 0, 24, 3, "What is done: an `Operation`."),
-    Field("macro", 0, 27, 2, "Which macro: its place in SocSpec.macros."),
-    Field("raw", 0, 29, 1, "1: outputs are 32-bit sums in product units, not requantised."),
+    Field("input_width", 0, 12, 12, "Pixels per row of the input."),
+    Field("operation", 0, 24, 3, "The `Operation`."),
+    Field("macro", 0, 27, 2, "The macro: its index in SocSpec.macros."),
+    Field("raw", 0, 29, 1, "1: outputs are 32-bit sums in product units, without requantisation."),
     Field("offset", 0, 30, 1, "Signed mode: 1 offset, 0 split."),
     Field(
         "single_rounding",
         0,
         31,
         1,
-        "1: outputs are scaled with one rounding, ties away from zero; 0: with two, as gemmlowp.",
+        "1: scaling rounds once, ties away from zero; 0: twice, as in gemmlowp.",
     ),
-    Field("input_channels", 1, 0, 12, "Channels of a whole pixel of the input in memory."),
-    Field("input_channel", 1, 12, 12, "The first of them that is read."),
+    Field("input_channels", 1, 0, 12, "Channels per pixel of the input in memory."),
+    Field("input_channel", 1, 12, 12, "The first channel that is read."),
     Field("input_zero", 1, 24, 8, "z of the activations, and the value of padding.", True),
-    Field("output_channels", 2, 0, 12, "Channels of a whole pixel of the output in memory."),
-    Field("output_channel", 2, 12, 12, "The first of them that is written."),
+    Field("output_channels", 2, 0, 12, "Channels per pixel of the output in memory."),
+    Field("output_channel", 2, 12, 12, "The first channel that is written."),
     Field("output_zero", 2, 24, 8, "Added after scaling.", True),
-    Field("inputs", 3, 0, 12, "Channels that are read of a pixel."),
-    Field("outputs", 3, 12, 12, "Channels that are written of a pixel."),
-    Field("clamp_low", 3, 24, 8, "The least output.", True),
+    Field("inputs", 3, 0, 12, "Channels read per pixel."),
+    Field("outputs", 3, 12, 12, "Channels written per pixel."),
+    Field("clamp_low", 3, 24, 8, "The smallest output.", True),
     Field("output_height", 4, 0, 12, "Rows of the output."),
-    Field("output_width", 4, 12, 12, "Pixels of a row of the output."),
-    Field("clamp_high", 4, 24, 8, "The greatest output.", True),
+    Field("output_width", 4, 12, 12, "Pixels per row of the output."),
+    Field("clamp_high", 4, 24, 8, "The largest output.", True),
     Field("kernel_height", 5, 0, 12, "Rows of a window."),
-    Field("kernel_width", 5, 12, 12, "Pixels of a row of a window."),
-    Field("samples_log2", 5, 24, 3, "log2 n: samples a row; 0 for an exact macro."),
+    Field("kernel_width", 5, 12, 12, "Pixels per row of a window."),
+    Field("samples_log2", 5, 24, 3, "log2 n: samples per row; 0 for an exact macro."),
     Field("decode_shift", 5, 27, 5, "k: a count N stands for N << k product units."),
     Field("stride_y", 6, 0, 12, "Rows from a window to the one below."),
     Field("stride_x", 6, 12, 12, "Pixels from a window to the next."),
@@ -127,8 +128,8 @@ FIELDS = (
         8,
         0,
         16,
-        "Inputs K of a window that count; fewer than the window has stop "
-        "early, which is how a difference is located. Of several pixels' "
+        "Inputs K of a window that are used. Fewer than the window has stop "
+        "early, which helps to locate a difference. With several pixels' "
         "windows: rows to the end of the last.",
     ),
     Field("second_zero", 8, 16, 8, "z of an add's second input.", True),
@@ -141,30 +142,30 @@ FIELDS = (
         10,
         16,
         16,
-        "Parameters of the first channel that is written; equal to `output_channel` modulo 8.",
+        "Index of the first written channel's parameters; equal to `output_channel` modulo 8.",
     ),
     Field("second_base", 11, 0, 16, "First word of an add's second input."),
-    Field("output_shift", 11, 16, 6, "Of an add or a pool: shift, left when positive.", True),
-    Field("windows_log2", 11, 22, 2, "log2 of the pixels that a product's window serves."),
+    Field("output_shift", 11, 16, 6, "Shift of an add or a pool, left when positive.", True),
+    Field("windows_log2", 11, 22, 2, "log2 of the pixels per window of a product."),
     Field("first_multiplier", 12, 0, 31, "An add's first input: Q31 multiplier."),
     Field("second_multiplier", 13, 0, 31, "An add's second input: Q31 multiplier."),
-    Field("output_multiplier", 14, 0, 31, "Of an add or a pool: Q31 multiplier."),
+    Field("output_multiplier", 14, 0, 31, "Q31 multiplier of an add or a pool."),
     Field("first_zero", 15, 0, 8, "z of an add's first input.", True),
     Field("sum_zero", 15, 8, 8, "Added to an add's sum after scaling.", True),
-    Field("sum_low", 15, 16, 8, "The least output of an add.", True),
-    Field("sum_high", 15, 24, 8, "The greatest output of an add.", True),
+    Field("sum_low", 15, 16, 8, "The smallest output of an add.", True),
+    Field("sum_high", 15, 24, 8, "The largest output of an add.", True),
 )
 
 BY_NAME = {field.name: field for field in FIELDS}
 
 
 def pack(values: dict[str, int]) -> list[int]:
-    """The descriptor's words; every field must be given, and hold.
+    """The descriptor's words. `values` must have every field, each within its limits.
 
     Raises ValueError with the field's name, value and limits.
     """
     if set(values) != set(BY_NAME):
-        raise ValueError(f"A descriptor lacks or adds {set(values) ^ set(BY_NAME)}.")
+        raise ValueError(f"Missing or unknown descriptor fields: {set(values) ^ set(BY_NAME)}.")
     words = [0] * WORDS
     for field in FIELDS:
         value = values[field.name]

@@ -1,11 +1,11 @@
-"""The levels of an operand among the thresholds of a region: how many of them it exceeds."""
+"""The level of an operand in a region: how many of the region's thresholds it exceeds."""
 
 from litex.gen import LiteXModule
 from migen import Array, C, Cat, Signal, log2_int
 
 
 class Grid(LiteXModule):
-    """The grid of the thresholds of a region for the present n (run-time).
+    """The grid of a region's thresholds for n as set at run time.
 
     The thresholds are u*step + max(step/2 - 1, 0) for u in 0..n-1, step = S/n, so an operand of
     log2 S bits lies above (operand + step/2) div step of them: its level, 0..n.
@@ -47,10 +47,10 @@ class Grid(LiteXModule):
 
 
 class TableGrid(LiteXModule):
-    """As `Grid`, of the thresholds in a table, for one axis: small read-only tables of levels.
+    """As `Grid` for the thresholds of a table on one axis: small read-only tables of levels.
 
-    A level is at most `most`, the samples that a macro's lanes hold; a scaled level is the level
-    itself in the bits above `chunk_bits`, as of a region whose samples are one chunk.
+    A level is at most `most`, the samples that a macro's lanes hold. A scaled level is the level
+    in the bits above `chunk_bits`, because all samples of a region are one chunk.
 
     | port         | dir | meaning                       |
     |--------------|-----|-------------------------------|
@@ -71,7 +71,7 @@ class TableGrid(LiteXModule):
         ]
 
     def level(self, operand):
-        """A new signal of log2 S bits: the level; fewer than S samples are held."""
+        """A new signal of log2 S bits: the level, which fits as fewer than S samples are held."""
         level = Signal(self.side_log2)
         rows = []
         for levels in self.levels:

@@ -1,10 +1,10 @@
-"""How tensors and numbers lie in the device's memories.
+"""Layout of tensors and numbers in the device's memories.
 
-activations: NHWC, each pixel's channels begin on a word of 8 bytes.
+activations: NHWC; each pixel starts at a word of 8 bytes.
 weights:     for each column tile, its K rows of `columns` bytes, tail columns zero.
-parameters:  four words of 32 bits a channel: bias, multiplier, shift, zero.
+parameters:  four words of 32 bits per channel: bias, multiplier, shift, zero.
 descriptors: see `dscim.gateware.descriptor`; `dscim.host.compile.descriptors` makes them.
-All 32-bit words are little-endian in bytes, lower bytes at lower addresses.
+All 32-bit words are little-endian.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from dscim.gateware.specs.soc import WORD_BYTES
 PARAMETER_WORDS = 4
 
 Outputs = npt.NDArray[np.signedinteger[Any]]
-"""What a layer leaves in memory: int8 outputs, or 32-bit sums when raw."""
+"""The output of a layer in memory: int8 outputs, or 32-bit sums when raw."""
 
 
 def memory_sizes(spec: SocSpec) -> dict[str, int]:
@@ -47,12 +47,12 @@ def ceil_div(value: int, divisor: int) -> int:
 
 
 def pixel_words(channels: int, raw: bool = False) -> int:
-    """Words of 8 bytes that a pixel takes: int8 channels, or 32-bit sums when raw."""
+    """Words of 8 bytes per pixel: int8 channels, or 32-bit sums when raw."""
     return ceil_div(channels * (4 if raw else 1), WORD_BYTES)
 
 
 def tensor_words(shape: tuple[int, int, int], raw: bool = False) -> int:
-    """Words of 8 bytes that an (H, W, C) tensor takes: int8, or 32-bit sums when raw."""
+    """Words of 8 bytes of an (H, W, C) tensor: int8, or 32-bit sums when raw."""
     return shape[0] * shape[1] * pixel_words(shape[2], raw)
 
 

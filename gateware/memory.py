@@ -1,4 +1,4 @@
-"""On-chip memory that the engine owns and the host reaches through a window of the bus."""
+"""On-chip memory for the engine, which the host reads and writes through a window of the bus."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream, wishbone
@@ -10,17 +10,17 @@ BUS_WIDTH = 32
 class WindowedMemory(LiteXModule):
     """A memory with a read port and a write port, each shared by the engine and the bus.
 
-    The engine always comes first. The bus's writes are acknowledged when a buffer takes them, so
-    that no path goes from the engine to the link, and done whenever the engine does not write. Its
-    reads come behind them, only while `locked` is low, and wait otherwise. It moves whole 32-bit
-    words.
+    The engine always has priority. A write from the bus is acknowledged when a buffer takes it, so
+    that no path leads from the engine to the link, and done as soon as the engine does not write.
+    A read from the bus follows such writes and waits until `locked` is low. The bus moves whole
+    32-bit words.
 
     | port   | dir | meaning                                                                  |
     |--------|-----|--------------------------------------------------------------------------|
     | bus    | in  | Wishbone, 32 bits, word addressing                                       |
-    | locked | in  | the engine has the read port                                             |
-    | read   | in  | adr, re; dat_r follows a cycle after re and stays until the next          |
-    | write  | in  | adr, dat_w, we: one bit for each `granularity` bits                      |
+    | locked | in  | the engine uses the read port                                            |
+    | read   | in  | adr, re; dat_r is valid from the cycle after re until the next re        |
+    | write  | in  | adr, dat_w, we: one bit per `granularity` bits                           |
     """
 
     def __init__(self, width: int, depth: int, granularity: int = BUS_WIDTH):
@@ -63,7 +63,7 @@ class WindowedMemory(LiteXModule):
         )
 
     def _connect_writer(self, writer, parts: int, waiting):
-        """The engine's writes, else the bus's."""
+        """The writes of the engine, otherwise those of the bus."""
         select = Signal(parts)
         enables = len(self.write.we) // parts
         self.comb += [
@@ -83,9 +83,9 @@ class WindowedMemory(LiteXModule):
         ]
 
     def _connect_reader(self, reader, parts: int, part, word, answered, asked):
-        """The engine's reads while it has locked the port; else the bus's, in two cycles. The
-        part is kept for the second, so that no path goes from the address to the answer. Whether
-        the bus asks does not matter to the memory, which reads what its address says anyway."""
+        """The engine's reads while it has locked the port; otherwise those of the bus, in two
+        cycles. The part is kept for the second cycle, so that no path leads from the address to the
+        answer. The memory reads the bus's address in every cycle, requested or not."""
         request, answer = Signal(), Signal(max=max(2, parts))
         self.comb += [
             request.eq(asked & ~self.locked & ~answered),

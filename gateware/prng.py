@@ -1,4 +1,4 @@
-"""The pseudo-random number generator: points of a sequence, P a cycle (contract, "Sequence").
+"""The pseudo-random number generator: P points of a sequence per cycle (contract, "Sequence").
 
 One generator serves the whole macro: all rows and all columns see the same points.
 """
@@ -13,7 +13,7 @@ from dscim.gateware.specs.sequence import lfsr_step
 
 
 def build_prng(sequence: SequenceSpec, or_width: int, lanes: int) -> "PRNG":
-    """The generator of a sequence with `lanes` (1, 2, 4 ... 64) points a cycle."""
+    """The generator of a sequence with `lanes` (1, 2, 4 ... 64) points per cycle."""
     if sequence.kind == "lfsr":
         return LFSRGenerator(sequence, lanes)
     if sequence.kind == "table":
@@ -27,7 +27,7 @@ class PRNG(LiteXModule):
     | port         | dir | meaning                                                     |
     |--------------|-----|-------------------------------------------------------------|
     | restart      | in  | the next cycle shows the points from t = 0                  |
-    | advance      | in  | the next cycle shows the next P points; restart has the say |
+    | advance      | in  | the next cycle shows the next P points; restart wins        |
     | samples_log2 | in  | log2 n; the lfsr sequence does not depend on it             |
     | points       | out | for each lane (r_a, r_w), 8 bits each                       |
     """
@@ -40,7 +40,7 @@ class PRNG(LiteXModule):
 
 
 class LFSRGenerator(PRNG):
-    """Two 8-bit Galois LFSRs; each lane has its own pair, which jumps P steps a cycle."""
+    """Two 8-bit Galois LFSRs; each lane has its own pair, which jumps P steps per cycle."""
 
     def __init__(self, sequence: SequenceSpec, lanes: int):
         super().__init__(lanes)
@@ -84,7 +84,7 @@ def jumped(state, taps: int, steps: int):
 
 
 class CounterGenerator(PRNG):
-    """Van der Corput points in region order: t counts regions first, then their samples."""
+    """Van der Corput points in region order: t counts the regions, then their samples."""
 
     def __init__(self, or_width: int, lanes: int):
         super().__init__(lanes)
@@ -121,7 +121,7 @@ class CounterGenerator(PRNG):
 
 
 class TableGenerator(PRNG):
-    """A table's points in region order, from read-only tables of thresholds, one for each n."""
+    """A table's points in region order, from a read-only table of thresholds for each n."""
 
     def __init__(self, sequence: SequenceSpec, or_width: int, lanes: int):
         super().__init__(lanes)
@@ -147,7 +147,7 @@ class TableGenerator(PRNG):
             ]
 
     def _threshold(self, axis: int, u, width: int):
-        """A new signal: the threshold of sample u for the present n."""
+        """A new signal: the threshold of sample u for n as set now."""
         found = []
         for table in self._tables:
             value = Signal(width)

@@ -1,5 +1,5 @@
-"""What LiteScope sees of a device that is built with it, and where its registers are: declared once
-for gateware and host."""
+"""The signals that LiteScope samples in a device built with it, and the addresses of its registers:
+declared once for gateware and host."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ BASE = 0x0000_2000
 """LiteScope's page of registers, and its byte address."""
 
 SAMPLES = 1024
-"""That the device has room for; one a cycle of `sys`."""
+"""The device holds this many, one per cycle of `sys`."""
 
 REGISTERS = (
     "mux_value",
@@ -26,12 +26,12 @@ REGISTERS = (
     "storage_mem_level",
     "storage_mem_data",
 )
-"""LiteScope's, a word each, in its order."""
+"""LiteScope's registers, one word each, in its order."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """Some bits of every sample."""
+    """A signal in every sample. width: in bits."""
 
     name: str
     meaning: str
@@ -41,24 +41,24 @@ class Probe:
 PROBES = (
     Probe("start", "the host starts descriptors"),
     Probe("busy", "a layer runs"),
-    Probe("error", "why a descriptor was refused", 4),
-    Probe("place", "the descriptor that runs, its low bits", 8),
+    Probe("error", "ErrorCode of the rejected descriptor", 4),
+    Probe("place", "low bits of the running descriptor's place", 8),
     Probe("setup", "a descriptor is read and checked"),
-    Probe("loading", "weights of a row tile go to the macro"),
-    Probe("windows", "windows of a row tile go to the macro"),
-    Probe("weights_valid", "a row of weights is there"),
-    Probe("weights_ready", "and is taken"),
-    Probe("activations_valid", "activations of a window are there"),
-    Probe("activations_ready", "and are taken"),
+    Probe("loading", "the weights of a row tile are loaded"),
+    Probe("windows", "the windows of a row tile are computed"),
+    Probe("weights_valid", "a row of weights is offered"),
+    Probe("weights_ready", "... and accepted"),
+    Probe("activations_valid", "activations of a window are offered"),
+    Probe("activations_ready", "... and accepted"),
     Probe("computing", "the macro issues a region or a point"),
-    Probe("sums_valid", "a window's sums are there"),
-    Probe("sums_ready", "and are taken"),
-    Probe("outputs_valid", "a pixel's sums over all row tiles are there"),
-    Probe("outputs_ready", "and are taken to be requantised"),
+    Probe("sums_valid", "a window's sums are offered"),
+    Probe("sums_ready", "... and accepted"),
+    Probe("outputs_valid", "a pixel's sums over all row tiles are offered"),
+    Probe("outputs_ready", "... and accepted for requantisation"),
     Probe("read", "the engine reads the activation memory"),
     Probe("written", "the engine writes the activation memory"),
 )
-"""The bits of a sample, from the lowest on; a word of 32 at most."""
+"""The bits of a sample, lowest first; 32 at most."""
 
 assert sum(probe.width for probe in PROBES) <= 32
 
@@ -69,7 +69,7 @@ def address(register: str) -> int:
 
 
 def place(name: str) -> tuple[int, int]:
-    """The lowest bit and the width of a probe; KeyError where there is none of that name."""
+    """The lowest bit and the width of a probe; KeyError for an unknown name."""
     bit = 0
     for probe in PROBES:
         if probe.name == name:

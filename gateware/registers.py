@@ -1,27 +1,27 @@
-"""The register map, declared once: the SoC builds it, the host reads and writes by its names."""
+"""The register map, declared once: the SoC is built from it, the host uses its names."""
 
 import dataclasses
 import enum
 
 BANK_BASE = 0x0000_0800
-"""Byte address of the bank: a CPU-less LiteX SoC has its registers from 0; second page."""
+"""Byte address of the bank, the second page: in a LiteX SoC without CPU, registers start at 0."""
 
 BANK_PAGE = 1
 IDENTIFIER_PAGE = 2
-"""Where LiteX's identifier is, a character a word."""
+"""The page of LiteX's identifier, one character per word."""
 
 LINK_BASE = 0x0000_1800
 """Byte address of the link's counters: the fourth page."""
 
 LINK_PAGE = 3
 MAGIC = 0x4453_4349
-"""What `magic` reads: "DSCI"."""
+"""The value of `magic`: "DSCI"."""
 
 PROTOCOL = 4
-"""Version of registers and descriptors; the host refuses another."""
+"""Version of registers and descriptors; the host rejects any other."""
 
 PLACE_BITS = 12
-"""Bits of a descriptor's place, and of how many are run."""
+"""Bits of a descriptor's place, and of the number of descriptors to run."""
 
 MEMORY_BASES = {
     "descriptors": 0x1000_0000,
@@ -33,7 +33,7 @@ MEMORY_BASES = {
 
 
 class ErrorCode(enum.IntEnum):
-    """Why the engine refused a descriptor; the value of `status.error`."""
+    """Why the engine rejected a descriptor; the value of `status.error`."""
 
     NONE = 0
     DESCRIPTOR = 1
@@ -50,20 +50,20 @@ class ErrorCode(enum.IntEnum):
 
     @property
     def text(self) -> str:
-        """The refusal as a sentence."""
+        """The reason as a sentence."""
         return _ERROR_TEXTS[self]
 
 
 _ERROR_TEXTS = {
     ErrorCode.NONE: "No error.",
     ErrorCode.DESCRIPTOR: "The descriptor's place is outside the descriptor memory.",
-    ErrorCode.OPERATION: "The descriptor names an operation that there is not, or adds a "
-    "residual to what is no requantised product.",
-    ErrorCode.MACRO: "The descriptor names a macro that is not in the device.",
+    ErrorCode.OPERATION: "The descriptor names an unknown operation, or adds a residual to "
+    "something other than a requantised product.",
+    ErrorCode.MACRO: "The descriptor names a macro that the device does not have.",
     ErrorCode.LENGTH: "The stream length is not allowed for the macro.",
-    ErrorCode.SIGNED_MODE: "The signed mode or its activation shift is not built in the macro, "
-    "or not allowed for the operation.",
-    ErrorCode.GEOMETRY: "A size is zero, or deeper than allowed, or does not fit the operation.",
+    ErrorCode.SIGNED_MODE: "The macro is built without the signed mode or activation shift, "
+    "or the operation does not allow it.",
+    ErrorCode.GEOMETRY: "A size is zero, too deep, or does not fit the operation.",
     ErrorCode.SCALING: "An add widens its inputs beyond 32 bits.",
     ErrorCode.INPUT_MEMORY: "The input does not fit the activation memory.",
     ErrorCode.OUTPUT_MEMORY: "The output does not fit the activation memory.",
@@ -74,7 +74,7 @@ _ERROR_TEXTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """Some bits of a register. pulse: reads as zero, high for one cycle when 1 is written."""
+    """Some bits of a register. pulse: reads as zero; high for one cycle when 1 is written."""
 
     name: str
     size: int
@@ -84,7 +84,7 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Register:
-    """32 bits on the bus. writable: the host sets it; otherwise the device does."""
+    """32 bits on the bus. writable: set by the host; otherwise by the device."""
 
     name: str
     description: str
@@ -92,12 +92,15 @@ class Register:
     writable: bool = False
 
     def offset(self, field: str) -> int:
-        """The lowest bit of `field`; fields lie side by side from bit 0."""
+        """The lowest bit of `field`; fields are adjacent, starting at bit 0."""
         names = [f.name for f in self.fields]
         return sum(f.size for f in self.fields[: names.index(field)])
 
     def pack(self, **values: int) -> int:
-        """The register's value with these fields set, others zero; ValueError if too large."""
+        """The register's value with these fields, all others zero.
+
+        Raises ValueError for a value that does not fit, or an unknown field.
+        """
         total = 0
         for field in self.fields:
             value = values.pop(field.name, 0)
@@ -120,7 +123,7 @@ def _word(name: str, description: str) -> Register:
 REGISTERS = (
     _word("magic", f"Reads {MAGIC:#x}: this is a dscim device."),
     _word("protocol", "Version of registers and descriptors."),
-    _word("spec_hash", "Hash of the SocSpec that the device was built from."),
+    _word("spec_hash", "Hash of the device's SocSpec."),
     Register(
         "control",
         "Starts the engine.",
@@ -131,22 +134,20 @@ REGISTERS = (
                 "Write 1: run `count` descriptors from `first`. Ignored while busy.",
                 pulse=True,
             ),
-            Field("clear", 1, "Write 1: all counters return to zero.", pulse=True),
+            Field("clear", 1, "Write 1: reset all counters to zero.", pulse=True),
             Field("first", PLACE_BITS, "Place of the first descriptor."),
-            Field("count", PLACE_BITS, "Descriptors to run, one after the other; 0 runs none."),
+            Field("count", PLACE_BITS, "Number of descriptors to run; 0 runs none."),
         ),
         writable=True,
     ),
     Register(
         "status",
-        "What the engine does.",
+        "State of the engine.",
         (
-            Field("busy", 1, "The engine runs; memories answer reads only when it does not."),
+            Field("busy", 1, "The engine is running; memories answer reads only when it is not."),
+            Field("error", 4, "ErrorCode of the rejected descriptor; cleared by the next start."),
             Field(
-                "error", 4, "ErrorCode of the descriptor that was refused; the next start clears."
-            ),
-            Field(
-                "place", PLACE_BITS, "Place of the descriptor that runs, ran last or was refused."
+                "place", PLACE_BITS, "Place of the descriptor that runs, ran last or was rejected."
             ),
         ),
     ),
@@ -155,7 +156,7 @@ REGISTERS = (
     _word("cycles_weights", "Busy cycles in which a macro waited for weights."),
     _word("cycles_activations", "Busy cycles in which a macro waited for activations."),
     _word("cycles_vector", "Busy cycles in which an add or a pool ran."),
-    _word("cycles_link", "Cycles in which the engine was idle: it waited for the link."),
+    _word("cycles_link", "Cycles in which the engine was idle, waiting for the link."),
     _word("products", "Products that the macros finished."),
 )
 
@@ -171,16 +172,16 @@ COUNTERS = (
 """The registers that count, all cleared by `control.clear`."""
 
 LINK_REGISTERS = (
-    _word("frames_taken", "Frames that came whole and right."),
-    _word("frames_dropped", "Frames that did not: CRC, COBS, length; and answers that came back."),
-    _word("frames_doubled", "WRITE frames that had been applied before, and were only answered."),
+    _word("frames_taken", "Valid frames."),
+    _word("frames_dropped", "Invalid frames (CRC, COBS, length), and answers that came back."),
+    _word("frames_doubled", "WRITE frames that were already applied and only answered."),
     _word("frames_ahead", "WRITE frames beyond the window, dropped."),
-    _word("frames_refused", "Frames that were answered REFUSED."),
+    _word("frames_refused", "Frames answered REFUSED."),
     _word("stray_bytes", "Bytes outside frames while a session was open, dropped."),
     _word("sessions_opened", "Sessions opened."),
-    _word("stray_datagrams", "Datagrams to Etherbone that it would not have survived, dropped."),
-    _word("stray_writes", "Words that Etherbone wrote while a session was open, ignored."),
-    _word("link_resets", "Times that Ethernet stood still for 10 ms and was reset."),
+    _word("stray_datagrams", "Malformed datagrams to Etherbone, dropped."),
+    _word("stray_writes", "Words written by Etherbone while a session was open, ignored."),
+    _word("link_resets", "Times that Ethernet stalled for 10 ms and was reset."),
 )
 """Counters of the link since reset, modulo 2^32; in a page of their own."""
 

@@ -1,5 +1,5 @@
-"""The SoC: a core on a Wishbone bus, no CPU. A UART carries frames and UARTBone; where there is
-Ethernet, it carries frames and Etherbone."""
+"""The SoC: a core on a Wishbone bus, without CPU. A UART carries frames and UARTBone; Ethernet, if
+there is any, carries frames and Etherbone."""
 
 from importlib.util import find_spec
 
@@ -22,9 +22,9 @@ class DscimSoC(SoCMini):
 
     platform: a LiteX platform. spec: what is built. clk_freq: of the clock domain `sys`, in Hz.
     crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
-    ethernet: an Ethernet PHY (or a model of it) and the SoC's addresses there.
-    engine_domain: see `Core`; whoever names another one than `sys` makes it.
-    scope: with LiteScope on the signals of `probes`; wants the package litescope.
+    ethernet: an Ethernet PHY (or a model of it) and the SoC's addresses on Ethernet.
+    engine_domain: see `Core`; the caller makes any domain other than `sys`.
+    scope: with LiteScope on the signals of `probes`; requires the package litescope.
     """
 
     csr_map = {  # noqa: RUF012 - LiteX reads it from the class
@@ -92,7 +92,7 @@ class DscimSoC(SoCMini):
             self.bus.add_master(name, master=master)
 
     def add_csr_bridge(self, name: str = "csr", origin: int | None = None, register: bool = True):
-        """LiteX's, always with registers: it asks for them only where there is an SDRAM."""
+        """LiteX's bridge, always with registers; LiteX has them only with an SDRAM."""
         SoCMini.add_csr_bridge(self, name, origin, register=True)
 
 

@@ -1,1 +1,1 @@
-"""The layer engine: runs a layer from a descriptor out of on-chip memory."""
+"""The layer engine: executes layers from descriptors, with all data in on-chip memory."""

@@ -1,4 +1,4 @@
-"""The 32-bit partial sums of a strip of pixels, over its row tiles."""
+"""The 32-bit partial sums of a strip of pixels over its row tiles."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -10,18 +10,18 @@ SUM_BITS = 32
 
 
 def sums_layout(columns: int):
-    """A sum for each column, in counts, and the sum of a' (the last of the slots)."""
+    """A sum per column, in counts, and the sum of a' in the last slot."""
     return [("sums", SUM_BITS * (columns + 1))]
 
 
 class Accumulator(LiteXModule):
-    """Adds the products of one row tile to what the tiles before left for the same pixels.
+    """Adds the products of one row tile to the sums of the tiles before it, pixel by pixel.
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
-    | start  | in  | pulse: the next product is of the strip's first pixel              |
-    | first  | in  | the row tile is the first: sums begin at zero                      |
-    | final  | in  | the row tile is the last: sums leave by `source`                   |
+    | start  | in  | pulse: the next product belongs to the strip's first pixel         |
+    | first  | in  | the row tile is the first: sums start at zero                      |
+    | final  | in  | the row tile is the last: sums leave through `source`              |
     | pixels | in  | pixels of the strip, 1 or more                                     |
     | done   | out | every pixel of the strip has had its product since `start`         |
     | sink   | in  | stream: sums_layout, a product's counts                            |
@@ -72,8 +72,8 @@ class Accumulator(LiteXModule):
         )
 
     def _step(self, fsm, taken, take, keep):
-        """From pixel to pixel: what was read is kept, as a memory's output is late in its cycle,
-        then the product is awaited. The first pixel's address is there a cycle after `start`."""
+        """From pixel to pixel: keeps the word that was read, because a memory's output is late in
+        its cycle, then waits for the product. The first address is valid a cycle after `start`."""
         again = If(self.start, NextState("FETCH"))
         fsm.act(
             "FETCH",

@@ -1,4 +1,4 @@
-"""Additions of one channel: two int8 inputs, each brought to the scale of the sum, then summed."""
+"""The addition of one channel: two int8 inputs, scaled to the scale of the sum, then summed."""
 
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ ADDITION_LATENCY = TERM_LATENCY + SCALE_LATENCY
 
 
 class Addition(LiteXModule):
-    """TensorFlow Lite's int8 ADD: its reference steps, every scaling rounded twice.
+    """TensorFlow Lite's int8 ADD in the steps of its reference; every scaling rounds twice.
 
     | port   | dir | meaning                                                                 |
     |--------|-----|-------------------------------------------------------------------------|
@@ -23,10 +23,10 @@ class Addition(LiteXModule):
     | second | in  | int8                                                                    |
     | fields | in  | the layer's: the inputs' zero points, left_shift, multipliers, shifts,  |
     |        |     | the sum's zero point and clamp                                          |
-    | term   | out | 32 bits, signed, TERM_LATENCY cycles later: the sum before it is scaled |
+    | term   | out | 32 bits, signed, TERM_LATENCY cycles later: the sum before scaling      |
     | output | out | int8, ADDITION_LATENCY cycles later                                     |
 
-    New inputs every cycle; nothing stalls.
+    Takes new inputs every cycle; nothing stalls.
     """
 
     def __init__(self, fields):
@@ -65,10 +65,10 @@ class Addition(LiteXModule):
         ]
 
     def _scaled(self, x, zero, left_shift, multiplier, shift):
-        """(x - zero) << left_shift by a Q31 multiplier with double rounding, in four cycles.
+        """(x - zero) << left_shift times a Q31 multiplier with double rounding, in four cycles.
 
         The difference has 9 bits, so it is multiplied before it is widened: the high half of
-        the doubled product is product / 2**(31 - left), ties upwards.
+        the doubled product is product / 2**(31 - left), ties rounded up.
         """
         difference, product = Signal((9, True)), Signal((40, True))
         left, right, places = Signal(6), Signal(6), Signal(5)
@@ -77,7 +77,7 @@ class Addition(LiteXModule):
             left.eq(left_shift + Mux(shift > 0, shift, 0)),
             nudged.eq(product + half),
         ]
-        self.sync += [  # the fields stand still long before the first inputs
+        self.sync += [  # the fields are stable long before the first inputs
             right.eq(Mux(shift < 0, -shift, 0)),
             places.eq(31 - left),
             half.eq((1 << 30) >> left),

@@ -1,4 +1,4 @@
-"""The layer engine: runs descriptors, one layer after the other."""
+"""The layer engine: runs descriptors one after the other."""
 
 from litex.gen import LiteXModule
 from migen import FSM, If, NextState, NextValue, Record, Signal
@@ -15,27 +15,26 @@ from dscim.gateware.registers import PLACE_BITS, ErrorCode
 from dscim.gateware.specs import SocSpec
 
 EVENTS = ("busy", "computing", "weights", "activations", "vector", "product")
-"""What is counted, a bit each: see the registers of these names."""
-
+"""The events that are counted, one bit each: see the registers of these names."""
 
 DRAIN = 64
-"""Cycles after `busy` in which the engine's pipelines may still move; then it waits for `start`."""
+"""Cycles after `busy` in which the engine's pipelines may still move. Then it waits for `start`."""
 
 
 class Engine(LiteXModule):
-    """Fetches windows, feeds a macro row tile by row tile, accumulates, requantises, writes.
+    """Fetches windows, feeds a macro with row tiles, accumulates, requantises and writes outputs.
 
     | port     | dir | meaning                                                               |
     |----------|-----|-----------------------------------------------------------------------|
     | start    | in  | pulse, when not busy: run `count` descriptors from `first`            |
     | first    | in  | place of the first descriptor                                         |
-    | count    | in  | how many                                                              |
-    | busy     | out | a layer runs                                                          |
-    | error    | out | ErrorCode of the descriptor refused; the next start clears it         |
-    | place    | out | the descriptor that runs, ran last or was refused                     |
-    | events   | out | EVENTS, each high in the cycles that its counter counts               |
+    | count    | in  | number of descriptors                                                 |
+    | busy     | out | a layer is running                                                    |
+    | error    | out | ErrorCode of the rejected descriptor; cleared by the next start       |
+    | place    | out | the descriptor that is running, ran last or was rejected              |
+    | events   | out | EVENTS, each high in the cycles to be counted                         |
 
-    memories: the `WindowedMemory` of each window, by name.
+    memories: the `WindowedMemory` instances, by name.
     """
 
     def __init__(self, spec: SocSpec, memories):
@@ -81,7 +80,7 @@ class Engine(LiteXModule):
         ]
 
     def _connect_products(self, plan):
-        """unit -> accumulator -> requantiser, each pixel's outputs behind the last's."""
+        """unit -> accumulator -> requantiser, each pixel's outputs after those of the last."""
         drain = self.requantiser.sink
         adr = Signal.like(drain.adr)
         self.comb += [
@@ -111,7 +110,7 @@ class Engine(LiteXModule):
         ]
 
     def _connect_events(self, plan):
-        """What is counted."""
+        """The events that are counted."""
         events, units, fsm = self.events, self.units, self.fsm
         waiting = fsm.ongoing("WINDOWS") & ~units.computing
         self.comb += [
@@ -125,7 +124,7 @@ class Engine(LiteXModule):
         ]
 
     def _run_descriptors(self, fsm):
-        """From descriptor to descriptor: set up, work through the layer, flush."""
+        """From descriptor to descriptor: set up, run the layer, flush."""
         left = Signal(PLACE_BITS)
         loops = self.loops
         self.comb += self.setup.place.eq(self.place)
@@ -166,7 +165,7 @@ class Engine(LiteXModule):
         fsm.act("NEXT", self.setup.start.eq(1), NextState("SETUP"))
 
     def _run_row_tiles(self, fsm, plan):
-        """From row tile to row tile of a layer: its weights, if it has any, then the windows."""
+        """From row tile to row tile: load its weights, if any, then compute its windows."""
         loops = self.loops
         fsm.act(
             "TILE",

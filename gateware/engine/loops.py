@@ -11,29 +11,29 @@ CHANNEL_BITS = 13
 
 
 def vector_channels(spec: SocSpec) -> int:
-    """Channels of a column tile of an add or a pool: those of a word, where they have slots."""
+    """Channels per column tile of an add or a pool: one word, as far as there are columns."""
     return min(WORD_BYTES, spec.macro.columns)
 
 
 class Loops(LiteXModule):
-    """Where a layer's work stands, and what the next row tile is.
+    """The current row tile of a layer, and the step to the next one.
 
-    Column tiles are outermost, then strips of at most `spec.strip` pixels, then row tiles, so
-    that the weights of a row tile are loaded once a strip. A product's column tile is as wide as
-    the macro and reads all inputs; that of an add or a pool reads the channels that it writes,
-    and has one row tile.
+    Column tiles are the outer loop, then strips of at most `spec.strip` pixels, then row tiles, so
+    that the weights of a row tile are loaded once per strip. A product's column tile is as wide as
+    the macro and reads all inputs. That of an add or a pool reads the channels that it writes, and
+    has one row tile.
 
     | port         | dir | meaning                                                          |
     |--------------|-----|------------------------------------------------------------------|
-    | start        | in  | pulse: to the first row tile of the layer                        |
-    | advance      | in  | pulse: to the next row tile                                      |
+    | start        | in  | pulse: go to the first row tile of the layer                     |
+    | advance      | in  | pulse: go to the next row tile                                   |
     | pixels       | out | pixels of the strip                                              |
     | rows         | out | rows of the row tile                                             |
     | weight_adr   | out | its first row in the weight memory                               |
     | input_first  | out | first channel of the input that the column tile reads            |
-    | inputs       | out | channels that it reads                                           |
+    | inputs       | out | number of channels that it reads                                 |
     | output_first | out | first channel of the output that the column tile writes          |
-    | output_end   | out | the channel behind its last                                      |
+    | output_end   | out | the channel after its last                                       |
     | output_adr   | out | first word of the strip's outputs                                |
     | first, final | out | the row tile is the first, the last of its strip                 |
     | column_final | out | the strip is the last of its column tile                         |
@@ -68,7 +68,7 @@ class Loops(LiteXModule):
         self._step(spec, fields, plan)
 
     def _show_channels(self, spec: SocSpec, fields, plan):
-        """The column tile: `_channels_left` of the outputs are its and of tiles behind it."""
+        """The column tile: `_channels_left` counts the outputs of it and of all later tiles."""
         done, outputs, final = Signal(CHANNEL_BITS), Signal(CHANNEL_BITS), Signal()
         self.comb += [
             self._width.eq(Mux(plan.vector, vector_channels(spec), spec.macro.columns)),
@@ -99,7 +99,7 @@ class Loops(LiteXModule):
         ]
 
     def _step(self, spec: SocSpec, fields, plan):
-        """The next row tile, strip or column tile; `start` comes last, so it wins."""
+        """Goes to the next row tile, strip or column tile; `start` comes last, so it wins."""
         next_weights = Signal.like(self._column_weights)
         self.comb += next_weights.eq(self._column_weights + fields.depth)
         self.sync += [

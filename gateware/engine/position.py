@@ -1,4 +1,4 @@
-"""Where the window of the present pixel lies in the input."""
+"""The position of the current pixel's window in the input."""
 
 from litex.gen import LiteXModule
 from migen import If, Record, Signal
@@ -19,18 +19,18 @@ def position_layout(size_bits: int):
 
 
 class Position(LiteXModule):
-    """Walks over the output pixels in raster order, and back to the start of a strip. Where a
-    window serves several pixels, over each of them.
+    """Steps through the output pixels in raster order, and back to the start of a strip. If a
+    window holds several pixels, it steps through each of them.
 
     | port    | dir | meaning                                                      |
     |---------|-----|--------------------------------------------------------------|
-    | reset   | in  | pulse: to the first pixel; also makes it the strip's start   |
-    | restart | in  | pulse: to the strip's start                                  |
-    | advance | in  | pulse: to the next pixel                                     |
-    | commit  | in  | pulse: the present pixel becomes the strip's start           |
-    | now     | out | the present pixel's window; `adr` wraps where it is padding  |
+    | reset   | in  | pulse: go to the first pixel, which becomes the strip's start |
+    | restart | in  | pulse: go to the strip's start                               |
+    | advance | in  | pulse: go to the next pixel                                  |
+    | commit  | in  | pulse: the current pixel becomes the strip's start           |
+    | now     | out | the current pixel's window; `adr` wraps in the padding       |
 
-    fields, plan: the layer's. Addresses are of the activation memory, in words.
+    fields, plan: those of the layer. Addresses are words of the activation memory.
     """
 
     def __init__(self, fields, plan):

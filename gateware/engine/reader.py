@@ -1,4 +1,4 @@
-"""What is read from the memories, as streams: words, rows of weights, aligned activations."""
+"""Memories as streams: words, rows of weights, aligned activations."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -11,15 +11,15 @@ from dscim.gateware.specs.soc import WORD_BYTES
 
 
 class MemoryReader(LiteXModule):
-    """Reads a word for each address that comes in; what came with the address goes along.
+    """Reads a word for each address; the companions of the address are passed on with the word.
 
     | port   | dir | meaning                                             |
     |--------|-----|-----------------------------------------------------|
-    | sink   | in  | stream: adr and the companions; `last` goes along   |
-    | source | out | stream: data (the word) and the companions          |
+    | sink   | in  | stream: adr, the companions, `last`                 |
+    | source | out | stream: data (the word), the companions, `last`     |
 
-    read: the `read` record of a `WindowedMemory`. One word a cycle. beside: None, or such a record
-    of somebody who shares the port and always comes first; a word that waits is kept meanwhile.
+    read: the `read` record of a `WindowedMemory`. One word per cycle. beside: None, or the record
+    of another reader that shares the port and always has priority; a waiting word is kept.
     """
 
     def __init__(self, read, companions: list[tuple[str, int]], beside=None):
@@ -53,7 +53,7 @@ class MemoryReader(LiteXModule):
         ]
 
     def _read_shared(self, read, valid, advance, beside):
-        """What waits in the memory's output is kept before another's word comes there."""
+        """Keeps a word that waits in the memory's output before the other reader replaces it."""
         kept, word = Signal(), Signal(len(read.dat_r))
         self.comb += [
             advance.eq((~valid | self.source.ready) & ~beside.re),
@@ -69,14 +69,14 @@ class MemoryReader(LiteXModule):
 
 
 class WeightLoader(LiteXModule):
-    """Streams `rows` rows from `adr` on into rows 0, 1, ... of the macro.
+    """Streams `rows` rows, starting at `adr`, to rows 0, 1, ... of the macro, one per cycle.
 
     | port   | dir | meaning                                                    |
     |--------|-----|------------------------------------------------------------|
-    | start  | in  | pulse: adr is taken                                        |
+    | start  | in  | pulse: start at `adr`                                      |
     | adr    | in  | first row in the weight memory                             |
-    | rows   | in  | rows to load, 1..R; must hold until done                   |
-    | done   | out | pulse: the macro has taken the last                        |
+    | rows   | in  | rows to load, 1..R; stable until done                      |
+    | done   | out | pulse: the macro has accepted the last row                 |
     | source | out | stream: the macro's weights                                |
     """
 
@@ -119,12 +119,12 @@ class WeightLoader(LiteXModule):
 
 
 def aligned_layout(spec: SocSpec):
-    """The macro's activations, and whether the beat is padding."""
+    """The macro's activations, and 1 where the beat is padding."""
     return [*activation_layout(spec.macro), ("padding", 1)]
 
 
 class Aligner(LiteXModule):
-    """Moves a beat's first byte to bit 0, and puts the zero point where the window is padding.
+    """Moves a beat's first byte to bit 0, and inserts the zero point where the window is padding.
 
     | port       | dir | meaning                                      |
     |------------|-----|----------------------------------------------|
@@ -140,7 +140,7 @@ class Aligner(LiteXModule):
 
         # # #
 
-        # `ready` would go from the requantiser to the memory in one cycle
+        # otherwise `ready` would cross from the requantiser to the memory in one cycle
         shifted = stream.Buffer(aligned_layout(spec), pipe_valid=True, pipe_ready=True)
         self.submodules += shifted
         self.comb += [

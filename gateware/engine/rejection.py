@@ -1,4 +1,4 @@
-"""Which descriptors are refused, and with which code (twin: `dscim.host.golden.twin.rejection`)."""
+"""Which descriptors are rejected, and the code (twin: `dscim.host.golden.twin.rejection`)."""
 
 from functools import reduce
 from operator import or_
@@ -27,9 +27,9 @@ NONZERO = (
 
 
 def rejection(module, spec: SocSpec, place, fields, plan):
-    """The code of the first check that fails, in the order of the codes, as a value a cycle late.
+    """The lowest code of all failed checks, as a value that is a cycle late.
 
-    module: takes the logic. place: the descriptor's. fields, plan: the set-up's.
+    module: gets the logic. place: of the descriptor. fields, plan: those of `Setup`.
     """
     length, signed = _arithmetic(spec, fields)
     vector, product = plan.vector, ~plan.vector
@@ -77,14 +77,14 @@ def _any(faults):
 
 
 def _sum(module, a, b):
-    """a + b with its carry, which a comparison of the bare sum would lose in Verilog."""
+    """a + b with its carry, which Verilog would drop in a comparison of the plain sum."""
     total = Signal(max(len(a), len(b)) + 1)
     module.comb += total.eq(a + b)
     return total
 
 
 def _sizes(module, f):
-    """A size is zero, or the channels are not among those of a pixel."""
+    """A size is zero, or the channels exceed those of a pixel."""
     return (
         _any([getattr(f, name) == 0 for name in NONZERO])
         | (_sum(module, f.input_channel, f.inputs) > f.input_channels)
@@ -93,15 +93,15 @@ def _sizes(module, f):
 
 
 def _product_geometry(spec: SocSpec, f, plan):
-    """A window deeper than allowed; a depthwise one that is not one row tile."""
+    """The window is too deep, or depthwise and not one row tile."""
     one_tile = (f.depth == plan.window) & (f.depth <= spec.macro.rows)
     deeper = (f.depth > plan.window) & (f.windows_log2 == 0)
     return deeper | (f.depth > MAX_DEPTH) | ((f.operation == Operation.DEPTHWISE) & ~one_tile)
 
 
 def _windows_geometry(module, spec: SocSpec, f, plan):
-    """Several pixels' windows that are not one row tile, or not of a plain product in `split`; or
-    more pixels in a row than there may be."""
+    """Several pixels' windows are not one row tile, or not a plain product in `split`, or a row has
+    too many pixels."""
     group = spec.macro.or_width
     whole, rows = Signal(len(plan.window) + 1), Signal(len(plan.window) + 9)
     columns = Signal(len(f.output_width) + 3)
@@ -121,7 +121,7 @@ def _windows_geometry(module, spec: SocSpec, f, plan):
 
 
 def _vector_geometry(f, plan):
-    """Not whole words, or an add that is not element by element."""
+    """Not whole words, or an add that is not elementwise."""
     words = (f.input_channel[:3] != 0) | (f.output_channel[:3] != 0)
     same = (f.input_height == f.output_height) & (f.input_width == f.output_width)
     still = (
@@ -136,7 +136,7 @@ def _vector_geometry(f, plan):
 
 
 def _widening(module, f):
-    """An input of an add leaves 32 bits."""
+    """An input of an add exceeds 32 bits."""
     faults = []
     for shift in (f.first_shift, f.second_shift):
         total = Signal((8, True))
@@ -146,7 +146,7 @@ def _widening(module, f):
 
 
 def _arithmetic(spec: SocSpec, fields):
-    """(length not allowed, signed mode not built) for the macro that the descriptor names."""
+    """(length not allowed, signed mode not supported) for the macro that the descriptor names."""
     lengths, modes = [], []
     depthwise = fields.operation == Operation.DEPTHWISE
     for macro in spec.macros:

@@ -1,4 +1,4 @@
-"""The drain of a pixel's sums: requantised a few channels a cycle, written to memory."""
+"""Requantises a pixel's sums, a few channels per cycle, and writes them to memory."""
 
 from itertools import pairwise
 
@@ -15,35 +15,35 @@ from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 SCALED = 1 + SCALE_LATENCY
-"""Cycles from a step to its outputs: its sums and parameters are there after one."""
+"""Cycles from a step to its outputs. Its sums and parameters are valid after one."""
 
 ADDED = SCALED + 1 + ADDITION_LATENCY
 """Cycles from a step of an add, or of a product with a residual, to its outputs."""
 
 RESIDUAL_LATENCY = 4
-"""Cycles from a step to its octets."""
+"""Cycles from a step to the bytes of its residual."""
 
 
 def drain_layout(columns: int):
-    """A pixel's sums, the output channels [begin, end) that they are, the pixel's first word."""
+    """A pixel's sums, their output channels [begin, end), and the pixel's first word."""
     return [*sums_layout(columns), ("begin", CHANNEL_BITS), ("end", CHANNEL_BITS), ("adr", 17)]
 
 
 class Requantiser(LiteXModule):
-    """Takes a pixel's column tile and writes `requant_lanes` channels of it a cycle.
+    """Takes a pixel's column tile and writes `requant_lanes` channels of it per cycle.
 
-    Lane l has the channels c with c mod lanes = l, so that a step's channels lie in one word. An
-    add's inputs come in place of sums; those of a product with a residual are its outputs and the
-    residual's.
+    Lane l has the channels c with c mod lanes = l, so that a step's channels lie in one word. For
+    an add, its inputs arrive in place of sums. A product with a residual adds its own outputs and
+    the residual.
 
     | port         | dir | meaning                                                        |
     |--------------|-----|----------------------------------------------------------------|
     | fields, plan | in  | the layer's                                                    |
     | read         | out | read port of the parameter memory                              |
-    | write        | out | write port of the activation memory, enables for each byte     |
-    | beside       | out | adr, re; in  dat_r: read port of the activation memory         |
+    | write        | out | write port of the activation memory, one enable per byte       |
+    | beside       | out | adr, re; in: dat_r: read port of the activation memory         |
     | sink         | in  | stream: drain_layout                                           |
-    | idle         | out | nothing held, everything written                               |
+    | idle         | out | everything is written                                          |
     """
 
     def __init__(self, spec: SocSpec, fields, plan, read, write):
@@ -105,8 +105,8 @@ class Requantiser(LiteXModule):
         )
 
     def _steps(self, lanes: int, added):
-        """Which lanes have a channel, whether they are a pixel's first, the channel of lane 0,
-        and where, by cycles since; beyond SCALED only where something is added."""
+        """The steps by their age in cycles: which lanes have a channel, whether they are a pixel's
+        first, the channel of lane 0, and the address; older than SCALED only for additions."""
         layout = [("present", lanes), ("opens", 1), ("place", CHANNEL_BITS), ("adr", 17)]
         steps = [Record(layout, name=f"step{stage}") for stage in range(ADDED + 1)]
         for before, after in pairwise(steps):
@@ -115,11 +115,11 @@ class Requantiser(LiteXModule):
         return steps
 
     def _slots(self, columns: int, lanes: int, opens, odd):
-        """The lanes' sums and the sum of a', a cycle after their step. Where the first channel is
-        `odd`, of the second lane, sums are a slot later.
+        """The lanes' sums and the sum of a', a cycle after their step. If the first channel is
+        `odd`, in the second lane, sums are a slot later.
 
-        The sums are taken whether they are valid or not, and only then by a pixel, so that no
-        path goes from what makes them to this many registers.
+        A register takes the sums in every cycle, valid or not, and a second one takes those of a
+        pixel. So no long path leads from their source to this many registers.
         """
         arriving, sums = (Signal(SUM_BITS * columns, name=name) for name in ("arriving", "sums"))
         arriving_sum, activation_sum = Signal(SUM_BITS), Signal(SUM_BITS)
@@ -137,7 +137,7 @@ class Requantiser(LiteXModule):
         ], activation_sum
 
     def _read_parameters(self, fields, plan, lanes: int, step, read):
-        """Each lane's parameters, a cycle after its step: its channel's, or the descriptor's."""
+        """Each lane's parameters, a cycle after its step: of its channel, or of the descriptor."""
         adr = Signal(17)
         own = Record(parameter_layout(), name="own")
         self.comb += [
@@ -168,8 +168,8 @@ class Requantiser(LiteXModule):
         return scales
 
     def _add(self, plan, fields, scales):
-        """The lanes' additions: of an add's two inputs, which no scale touches in `total`, or of
-        a product's output and the residual."""
+        """The lanes' additions: of an add's two inputs, which arrive unscaled in `total`, or of a
+        product's output and the residual."""
         additions = []
         for lane, scale in enumerate(scales):
             addition = Addition(fields)
@@ -184,7 +184,7 @@ class Requantiser(LiteXModule):
         return additions
 
     def _write(self, fields, scales, outputs, step, write):
-        """Where and what of a step: the int8 `outputs` of its lanes, or their sums."""
+        """Address and data of a step: the int8 `outputs` of its lanes, or their sums."""
         lanes = len(scales)
         words = Cat(*[scale.total for scale in scales])
         octets = Cat(*[lane.output for lane in outputs])
@@ -206,17 +206,17 @@ class Requantiser(LiteXModule):
 
 
 class Residual(LiteXModule):
-    """Reads a word for the first step in it, and gives each step's octets.
+    """Reads the tensor to add to a product's outputs: a word at its first step, bytes at each step.
 
-    Its words are the output's, elsewhere: whatever channels a step writes, it reads the same ones
-    at as many words from `second_base`, before they are written.
+    The tensor has the layout of the output: a step reads the channels that it writes, at the same
+    offset from `second_base`, before it writes them.
 
     | port   | dir | meaning                                                               |
     |--------|-----|-----------------------------------------------------------------------|
-    | step   | in  | present: lanes that have a channel; opens: the pixel's first; place:  |
+    | step   | in  | present: lanes with a channel; opens: the pixel's first; place:       |
     |        |     | channel of lane 0; adr: the pixel's first word in the output          |
     | fields | in  | the layer's: residual, second_base, output_base                       |
-    | read   | out | adr, re; in  dat_r, a cycle after re                                  |
+    | read   | out | adr, re; in: dat_r, a cycle after re                                  |
     | octets | out | `lanes` bytes, RESIDUAL_LATENCY cycles after the step                 |
     """
 

@@ -17,25 +17,26 @@ def parameter_layout():
 
 
 class Scale(LiteXModule):
-    """bias, multiply, round twice or once, zero point, clamp: TensorFlow Lite's reference steps.
+    """Bias, multiplication, rounding, zero point, clamp: the steps of TensorFlow Lite's reference.
 
     | port            | dir | meaning                                                     |
     |-----------------|-----|-------------------------------------------------------------|
     | count           | in  | the sum of counts N                                         |
-    | activation_sum  | in  | the sum of a'; counts only with `offset`                    |
-    | parameters      | in  | the channel's                                               |
+    | activation_sum  | in  | the sum of a'; used only with `offset`                      |
+    | parameters      | in  | those of the channel                                        |
     | fields          | in  | the layer's: decode_shift, offset, single_rounding,         |
     |                 |     | output_zero, clamp                                          |
     | total           | out | product units with the bias, SCALE_LATENCY cycles later     |
     | output          | out | int8, SCALE_LATENCY cycles later                            |
 
-    A new channel every cycle; nothing stalls.
+    Takes a new channel every cycle; nothing stalls.
 
-    With `single_rounding` the output is the product / 2**(31 + right), ties away from zero. Let
-    h be its floor by 2**31 and s whether that dropped a bit. For right > 0, the second step rounds
-    h up from a remainder of half on, as h >= 0 asks whatever s is; for h < 0 half is a tie, which
-    stays, only where s is 0. For right = 0 the second step does nothing; the first is nudged, but
-    for the tie of a negative product.
+    With `single_rounding` the output is the product / 2**(31 + right), ties away from zero. Both
+    rounding steps serve for that too. Let h be the product / 2**31 rounded down, and s = 1 if that
+    dropped a bit. For right > 0, the second step rounds h up from a remainder of half. That is
+    right for h >= 0, whatever s is; for h < 0 a remainder of half is a tie, which is rounded down,
+    only if s is 0. For right = 0 the second step does nothing, and the first one adds its nudge
+    except for the tie of a negative product.
     """
 
     def __init__(self, fields):
@@ -83,9 +84,9 @@ class Scale(LiteXModule):
 
 
 def high_mul(module, wide, nudge):
-    """The floor of wide / 2**31 (64 bits, signed), or of that plus 1/2 where `nudge` is 1.
+    """wide / 2**31 (64 bits, signed), plus 1/2 if `nudge` is 1, rounded down.
 
-    With the nudge it is SaturatingRoundingDoublingHighMul, whose ties go upwards.
+    With the nudge it is SaturatingRoundingDoublingHighMul, which rounds ties up.
     Returns a new register of `module`, 32 bits, signed.
     """
     nudged, high = Signal(35), Signal(SUM)
@@ -97,9 +98,10 @@ def high_mul(module, wide, nudge):
 def divide_by_power(module, value, right, above=None):
     """RoundingDivideByPOT: value (32 bits, signed) / 2**right, right 0..32, ties away from zero.
 
-    right: a cycle before `value`. above: 1 where `value` was rounded down from something greater,
-    so that a negative half is no tie; None: it never was. Returns a new register of `module`, 32
-    bits, signed. What is shifted out rounds up from half on, a negative value from more than half.
+    right: a cycle before `value`. above: 1 if `value` was rounded down from a larger number, so
+    that a negative half is not a tie; None: never. Returns a new register of `module`, 32 bits,
+    signed. A value is rounded up if the bits shifted out are half or more, a negative value if
+    they are more than half.
     """
     half, below = Signal(32), Signal(32)  # the upper bit that leaves, and the others
     rounded, up = Signal(SUM), Signal()

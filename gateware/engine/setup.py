@@ -1,4 +1,4 @@
-"""The set-up of a layer: reads its descriptor, works out its strides, refuses what cannot be."""
+"""The set-up of a layer: reads its descriptor, computes its strides, rejects what cannot run."""
 
 from litex.gen import LiteXModule
 from migen import FSM, Array, Cat, If, Mux, NextState, NextValue, Record, Signal, log2_int
@@ -11,7 +11,7 @@ from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 SIZE_BITS = 17
-"""Bits of a size in words: more than any memory holds, so that sizes saturate instead of wrap."""
+"""Bits of a size in words: more than any memory needs, so that sizes saturate instead of wrap."""
 
 SATURATED = (1 << SIZE_BITS) - 1
 
@@ -35,8 +35,8 @@ PLAN_LAYOUT = [
         "origin_pixel",
     )
 ] + [("vector", 1), ("add", 1)]
-"""What is worked out from a descriptor. Steps and origins are addresses: they wrap.
-vector: no macro has a part in it; add: it is an add."""
+"""The values computed from a descriptor. Steps and origins are addresses: they wrap.
+vector: the operation uses no macro; add: it is an add."""
 
 
 def descriptor_layout():
@@ -45,19 +45,19 @@ def descriptor_layout():
 
 
 class Setup(LiteXModule):
-    """Takes the descriptor at `place` and leaves its fields and plan, or an error.
+    """Reads the descriptor at `place` and provides its fields and plan, or an error.
 
     | port   | dir | meaning                                                     |
     |--------|-----|-------------------------------------------------------------|
-    | start  | in  | pulse: begin                                                |
-    | place  | in  | which descriptor                                            |
+    | start  | in  | pulse: read the descriptor                                  |
+    | place  | in  | its place                                                   |
     | read   | out | read port of the descriptor memory                          |
-    | done   | out | pulse: fields, plan and error hold until the next start     |
-    | error  | out | ErrorCode; NONE when the layer can be run                   |
+    | done   | out | pulse: fields, plan and error are valid until the next start |
+    | error  | out | ErrorCode; NONE if the layer can run                        |
     | fields | out | the descriptor's fields                                     |
     | plan   | out | strides and sizes in words of the activation memory         |
 
-    One multiplier serves all sizes, a product a cycle; its factors are chosen a cycle before.
+    One multiplier computes all sizes, one per cycle; its factors are chosen a cycle earlier.
     """
 
     def __init__(self, spec: SocSpec, read):
@@ -114,7 +114,7 @@ class Setup(LiteXModule):
         )
 
     def _take_words(self, fsm, read, words):
-        """The descriptor's words, one after the other, each in two cycles."""
+        """Reads the descriptor's words one by one, each in two cycles."""
         index = Signal(max=descriptor.WORDS + 1)
         self.comb += read.adr.eq(Cat(index[: log2_int(descriptor.WORDS)], self.place))
         fsm.act("IDLE", NextValue(index, 0), If(self.start, NextState("READ")))
@@ -131,7 +131,7 @@ class Setup(LiteXModule):
         )
 
     def _small_sizes(self, spec: SocSpec, fields, plan):
-        """What needs no multiplier; each sum is one bit wider first, or Migen drops the carry."""
+        """The values without a product. Each sum has one bit more, or Migen would drop the carry."""
         inputs, outputs, tiles = Signal(13), Signal(13), Signal(14)
         columns = spec.macro.columns
         self.comb += [
@@ -150,9 +150,11 @@ class Setup(LiteXModule):
 
 
 def _products(f, plan):
-    """(name, factor, factor, wraps): the products to form, in order. A factor that is a product
-    stands two places behind it or more; none of the first's is in the descriptor's last word. The
-    last is none that `rejection` looks at, which sees it a cycle late."""
+    """(name, factor, factor, wraps): the products to form, in order.
+
+    A product may be a factor at the earliest two places later. The factors of the first are not in
+    the descriptor's last word. `rejection` does not use the last, which it sees a cycle late.
+    """
     return [
         ("taps", f.kernel_height, f.kernel_width, False),
         ("row_stride", f.input_width, plan.pixel_words, False),

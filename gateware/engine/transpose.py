@@ -1,4 +1,4 @@
-"""Windows turned from tap after tap, as they lie in memory, to channel after channel."""
+"""Reorders windows from tap by tap, as in memory, to channel by channel."""
 
 from functools import reduce
 from operator import or_
@@ -13,15 +13,15 @@ from dscim.gateware.specs import SocSpec
 
 
 class Transposer(LiteXModule):
-    """Takes beats of some channels of a tap, gives beats of rows c*taps + t.
+    """Takes beats of channels of a tap, outputs beats of rows c*taps + t.
 
-    Lane l holds the rows r with r mod 8 = l, two windows of them: one fills while the other
-    leaves. The channels of a beat go to rows `taps` apart, so with an odd number of taps to
-    different lanes, all in one cycle; with an even number 4, 2 or 1 of them a cycle.
+    Lane l holds the rows r with r mod 8 = l of two windows: one is filled while the other one
+    leaves. The channels of a beat go to rows `taps` apart. With an odd number of taps these are in
+    different lanes, so all are written in one cycle; with an even number, 4, 2 or 1 per cycle.
 
     | port   | dir | meaning                                                         |
     |--------|-----|-----------------------------------------------------------------|
-    | taps   | in  | taps of a window; stands still from a cycle before it on        |
+    | taps   | in  | taps of a window; stable from a cycle before it                 |
     | inputs | in  | channels of a tap; taps*inputs is at most R                     |
     | rows   | in  | taps*inputs                                                     |
     | sink   | in  | stream: activation_layout, `row` ignored; `last` ends a window  |
@@ -51,7 +51,7 @@ class Transposer(LiteXModule):
             self.sync += If(filled[bank], full.eq(1)).Elif(emptied[bank], full.eq(0))
 
     def _fill(self, lanes):
-        """Writes a beat's bytes into their lanes. Returns a pulse a bank: its window is whole."""
+        """Writes a beat's bytes to their lanes. Returns a pulse per bank: its window is whole."""
         beat = Record([("valid", 1), ("last", 1), ("count", 4), ("data", 8 * BEAT_ROWS)])
         bank, step, done = Signal(), Signal(), Signal()
         together, next_row = Signal(4), Signal(self._row_bits + 1)
@@ -89,9 +89,9 @@ class Transposer(LiteXModule):
         return [step & done & beat.last & (bank == b) for b in range(2)]
 
     def _follow(self, next_row):
-        """The row of the next beat's first channel: on in its tap, or the next tap's first."""
+        """The row of the next beat's first channel, in the same tap or the next."""
         tap, done = Signal(self._row_bits), Signal(self._row_bits)
-        left = Signal(self._row_bits)  # channels of the tap that are to come
+        left = Signal(self._row_bits)  # channels of the tap still to come
         self.comb += left.eq(self.inputs - done)
         self.sync += If(
             self.sink.valid & self.sink.ready,
@@ -114,7 +114,7 @@ class Transposer(LiteXModule):
         )
 
     def _write(self, lanes, bank, row, present, data):
-        """Each byte that is present into the lane and the block of its row."""
+        """Writes each present byte to the lane and block of its row."""
         rows = [Signal(self._row_bits + 1, name=f"row{k}") for k in range(BEAT_ROWS)]
         self.comb += [own.eq(row + self._multiples[k]) for k, own in enumerate(rows)]
         for lane, memory in enumerate(lanes):
@@ -134,7 +134,7 @@ class Transposer(LiteXModule):
             ]
 
     def _leave(self, spec: SocSpec, lanes):
-        """Reads a whole window, eight rows a cycle. Returns a pulse a bank: it may be filled."""
+        """Reads a whole window, eight rows per cycle. Returns a pulse per bank: it is free."""
         read = Record([("adr", self._block_bits + 1), ("re", 1), ("dat_r", 8 * BEAT_ROWS)])
         ports = [memory.get_port(has_re=True, mode=READ_FIRST) for memory in lanes]
         self.specials += ports
@@ -145,7 +145,7 @@ class Transposer(LiteXModule):
         ]
         layout = [field for field in activation_layout(spec.macro) if field[0] != "data"]
         self.reader = reader = MemoryReader(read, layout)
-        # `ready` would go from the requantiser to the lanes in one cycle
+        # otherwise `ready` would cross from the requantiser to the lanes in one cycle
         self.leaving = leaving = stream.Buffer(
             activation_layout(spec.macro), pipe_valid=False, pipe_ready=True
         )
@@ -175,5 +175,5 @@ class Transposer(LiteXModule):
 
 
 def _chosen(hits, values):
-    """The value whose hit is high, zero when none is; at most one is."""
+    """The value whose hit is high, zero if there is none; at most one is high."""
     return reduce(or_, [Mux(hit, value, 0) for hit, value in zip(hits, values, strict=True)])

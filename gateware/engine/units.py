@@ -1,4 +1,4 @@
-"""What computes: the macros, with a transposer before them, and beside them adds and pools."""
+"""The units that compute: macros, behind a transposer for depthwise layers, adds and pools."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -15,14 +15,14 @@ from dscim.gateware.specs import SocSpec
 
 
 class Units(LiteXModule):
-    """Passes windows to the unit that the layer's operation needs, and its results on.
+    """Passes windows to the unit for the layer's operation, and passes on its results.
 
     | port         | dir | meaning                                                        |
     |--------------|-----|----------------------------------------------------------------|
-    | fields, plan | in  | the layer's                                                    |
+    | fields, plan | in  | those of the layer                                             |
     | weights      | in  | stream: weight_layout                                          |
     | activations  | in  | stream: aligned_layout; `last` ends a window                   |
-    | sums         | out | stream: sums_layout, one beat a window; of an add or a pool,   |
+    | sums         | out | stream: sums_layout, one beat per window; for an add or pool,  |
     |              |     | the slots of `vector_channels`                                 |
     | computing    | out | the chosen macro issues a region or a point                    |
     """
@@ -81,11 +81,11 @@ class Units(LiteXModule):
 
 
 class Macros(LiteXModule):
-    """Passes weights and activations to the chosen macro and its products on, sign-extended.
+    """Passes weights and activations to the chosen macro, and its products on, sign-extended.
 
     | port        | dir | meaning                                                   |
     |-------------|-----|-----------------------------------------------------------|
-    | fields      | in  | the layer's: macro, and its configuration                 |
+    | fields      | in  | of the layer: macro, and its configuration                |
     | weights     | in  | stream: weight_layout                                     |
     | activations | in  | stream: activation_layout                                 |
     | products    | out | stream: sums_layout                                       |
@@ -125,7 +125,7 @@ class Macros(LiteXModule):
 
 
 def _widen(macro):
-    """A macro's counts, 32 bits a column, with the sum of a' behind them."""
+    """A macro's counts, 32 bits per column, followed by the sum of a'."""
     slots = []
     for column in range(macro.spec.columns):
         count = Signal((SUM_BITS, True))

@@ -1,4 +1,4 @@
-"""What adds and pools have in place of a macro: pairs of inputs, and reductions over a window."""
+"""The units of adds and pools: pairs of inputs, and reductions over a window."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -11,18 +11,18 @@ from dscim.gateware.engine.reader import aligned_layout
 from dscim.gateware.specs import SocSpec
 
 SUM = (26, True)
-"""A sum over as many positions as a memory holds."""
+"""Fits a sum over as many positions as a memory holds."""
 
 QUOTIENT_BITS = 8
 
 
 class Pairs(LiteXModule):
-    """Holds the first input's channels until the second's come.
+    """Holds the channels of an add's first input until those of the second arrive.
 
     | port   | dir | meaning                                                              |
     |--------|-----|----------------------------------------------------------------------|
     | sink   | in  | stream: aligned_layout; the beat with `last` is the second           |
-    | source | out | stream: slots, 32 bits a channel: first input in bits 0..7, second   |
+    | source | out | stream: slots, 32 bits per channel: first input in bits 0..7, second |
     |        |     | in bits 8..15                                                        |
     """
 
@@ -49,14 +49,14 @@ class Pairs(LiteXModule):
 
 
 class Pool(LiteXModule):
-    """Takes a window, a position a beat, and gives a number for each channel of the beat: see
-    `Operation`. A mean takes nine cycles more.
+    """Takes a window, one position per beat, and outputs a number per channel: see `Operation`. A
+    mean takes nine more cycles.
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
-    | fields | in  | the layer's: operation and input_zero, two cycles before its beats |
+    | fields | in  | of the layer: operation, input_zero; two cycles before its beats   |
     | sink   | in  | stream: aligned_layout; `last` ends a window                       |
-    | source | out | stream: slots, 32 bits a channel: what is to be scaled             |
+    | source | out | stream: slots, 32 bits per channel, to be scaled                   |
     """
 
     def __init__(self, spec: SocSpec, fields):
@@ -113,9 +113,9 @@ class Pool(LiteXModule):
         fsm.act("GIVE", source.valid.eq(1), If(source.ready, NextState("TAKE")))
 
     def _lane(self, octet, fresh, count, divisor):
-        """A channel: (slot, what TAKE does, what ROUND does, what DIVIDE does).
+        """A channel: its slot, and its statements in TAKE, ROUND and DIVIDE.
 
-        The mean is rounded half away from zero: the magnitude and half the count, divided.
+        The mean is rounded half away from zero: (magnitude + count / 2) / count.
         """
         x, seen, value, taken = Signal((8, True)), Signal(SUM), Signal(SUM), Signal(SUM)
         negative, fits, quotient = Signal(), Signal(), Signal(QUOTIENT_BITS)
@@ -133,7 +133,7 @@ class Pool(LiteXModule):
             turned.eq(quotient ^ Replicate(negative, QUOTIENT_BITS + 1)),
             slot.eq(Mux(self._average, turned, value) + bias),
         ]
-        # -quotient is ~quotient + 1, and the 1 has been added here long before GIVE
+        # -quotient is ~quotient + 1; the 1 is added here, long before GIVE
         self.sync += bias.eq(self._bias + (negative & self._average))
         take = NextValue(value, taken)
         round_ = [

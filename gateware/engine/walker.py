@@ -1,4 +1,4 @@
-"""The window walker: which words hold the activations of a row tile, pixel after pixel."""
+"""The window walker: the addresses of a row tile's activations, pixel by pixel."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -9,36 +9,35 @@ from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 TILE_LAYOUT = [("ky", 12), ("kx", 12), ("left", 13), ("line", 17), ("adr", 17)]
-"""A place in a window: tap, channels of it that are still to be read (0: all), and the tap's
-address from the window's first tap."""
+"""A place in a window: the tap, its channels that are left to read (0: all), and the tap's address
+relative to the window's first tap."""
 
 TAP_LAYOUT = [*TILE_LAYOUT, ("channel", 13)]
-"""The present place: the channel of the input too, and `left` is never 0."""
+"""The current place: it has the input channel too, and `left` is never 0."""
 
 MANY = 15
-"""Rows or channels that no beat exhausts."""
+"""More rows or channels than a beat can have."""
 
 
 def beat_layout(spec: SocSpec):
-    """What goes with an address: bytes to skip, how many count, whether it is padding,
-    and the macro's row of the first."""
+    """The companions of an address: bytes to skip, bytes to use, 1 for padding, and the macro's row
+    of the first byte."""
     return [("lead", 3), ("count", 4), ("padding", 1), ("row", bits_for(spec.macro.rows - 1))]
 
 
 def _at_most_many(count):
-    """The lesser of `count` and MANY, without a carry chain: MANY is all that four bits hold."""
+    """The minimum of `count` and MANY, without a carry chain: MANY is four ones."""
     assert MANY == 0b1111
     return Mux(count[4:] != 0, MANY, count[:4]) if len(count) > 4 else count
 
 
 class WindowWalker(LiteXModule):
-    """One beat a cycle: a word of the activation memory, or of padding, with up to 8 channels.
+    """One beat per cycle: a word of the activation memory, or of padding, with up to 8 channels.
 
-    A row tile begins where the one before ended, anywhere in a window; that place is kept, so
-    that every pixel of the strip starts there, and moved on after the strip's last pixel. Adds
-    and pools have no rows: their windows are whole, and an add's second tap is its second input,
-    never padding. A window of several pixels goes on, after a pixel, with the next pixel's at the
-    next whole OR group.
+    A row tile starts where the one before it ended, anywhere in a window. That place is kept, so
+    that every pixel of the strip starts there, and advanced after the strip's last pixel. Adds and
+    pools have no rows: their windows are whole, and an add's second tap is its second input, never
+    padding. In a window of several pixels, each pixel starts at a whole OR group.
 
     | port     | dir | meaning                                                           |
     |----------|-----|-------------------------------------------------------------------|
@@ -46,8 +45,8 @@ class WindowWalker(LiteXModule):
     | start    | in  | pulse: walk one row tile of `pixels` windows                      |
     | pixels   | in  | windows of the strip, 1 or more                                   |
     | rows     | in  | rows of the row tile, 1..R; not for adds and pools                |
-    | first    | in  | first channel of a pixel that is read                             |
-    | inputs   | in  | channels that are read, 1 or more                                 |
+    | first    | in  | first channel to read of a pixel                                  |
+    | inputs   | in  | channels to read, 1 or more                                       |
     | position | in  | `Position.now`; `advance` is pulsed after each pixel              |
     | source   | out | stream: adr and beat_layout; `last` ends a window                 |
     """
@@ -68,7 +67,7 @@ class WindowWalker(LiteXModule):
         active = Signal()
         pixel = Signal.like(self.pixels)
         row = Signal(bits_for(spec.macro.rows))
-        room = Signal(bits_for(max(spec.macro.rows, MANY)))  # rows that are still to be read
+        room = Signal(bits_for(max(spec.macro.rows, MANY)))  # rows left to read
         tap, following = (Record(TAP_LAYOUT, name=name) for name in ("tap", "following"))
         tile = Record(TILE_LAYOUT)
         self._beat(fields, plan, tap, row, room, position.now)
@@ -126,8 +125,8 @@ class WindowWalker(LiteXModule):
         ]
 
     def _enter(self, tile, tap):
-        """Assignments: the place where the row tile begins. Only a tile that does not begin with
-        a tap needs the channel behind the last, which is there a cycle after `first`."""
+        """Assignments: the place where the row tile starts. Only a tile that starts inside a tap
+        needs the channel after the last, which is valid a cycle after `first`."""
         end = Signal(13)
         self.sync += end.eq(self.first + self.inputs)
         return [
@@ -137,9 +136,9 @@ class WindowWalker(LiteXModule):
         ]
 
     def _beat(self, fields, plan, tap, row, room, now):
-        """The present beat: up to the end of the word, of the pixel, of the row tile.
+        """The current beat: up to the end of the word, of the pixel or of the row tile.
 
-        All three are counted down beside the place, for a subtraction each would be too slow.
+        Each of these has a counter of its own, because three subtractions would be too slow.
         """
         source = self.source
         x, y = (Signal((COORDINATE_BITS, True)) for _ in range(2))
@@ -162,7 +161,7 @@ class WindowWalker(LiteXModule):
             in_word.eq(WORD_BYTES - tap.channel[:3]),
             in_pixel.eq(_at_most_many(tap.left)),
             in_tile.eq(_at_most_many(room)),
-            # side by side, for one comparison after the other would be too slow
+            # in parallel, because chained comparisons would be too slow
             word_first.eq(in_word < in_pixel),
             word_in_tile.eq(in_word < in_tile),
             pixel_in_tile.eq(in_pixel < in_tile),
@@ -183,7 +182,7 @@ class WindowWalker(LiteXModule):
         ]
 
     def _follow(self, plan, tap, following):
-        """The place after the present beat."""
+        """The place after the current beat."""
         self.comb += [
             following.eq(tap),
             If(
@@ -208,16 +207,16 @@ class WindowWalker(LiteXModule):
 
 
 class WindowsBeside(LiteXModule):
-    """Which of the pixels that a window serves is read, and where the next one's rows begin.
+    """Counts the pixels of a window, and finds the first row of the next one.
 
     | port    | dir | meaning                                                            |
     |---------|-----|--------------------------------------------------------------------|
-    | open    | in  | pulse: a window's first pixel comes next; wins over advance        |
-    | advance | in  | pulse: the next pixel comes next                                   |
-    | more    | out | the pixel is not its window's last                                 |
-    | row     | out | the next pixel's first row: behind this pixel's, a whole OR group  |
+    | open    | in  | pulse: a window's first pixel is next; wins over advance           |
+    | advance | in  | pulse: the next pixel                                              |
+    | more    | out | the pixel is not the last of its window                            |
+    | row     | out | the next pixel's first row: the first whole OR group after this one |
 
-    fields, plan: the layer's, long before.
+    fields, plan: those of the layer, valid long before.
     """
 
     def __init__(self, spec: SocSpec, fields, plan):

@@ -16,7 +16,7 @@ def board_names() -> list[str]:
 
 
 def find_board(name: str) -> Board:
-    """The board called `name`; SpecError with the nearest names where there is none."""
+    """The board called `name`; SpecError with similar names if there is none."""
     names = board_names()
     near = difflib.get_close_matches(name, names, 3, 0.4) or names
     require(

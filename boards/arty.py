@@ -19,5 +19,5 @@ BOARD = Board(
     loader="arty_a7_100t",
     built=False,
     notes="No open tool from pip makes its bitstream: `dscim build arty` writes the sources and "
-    "Vivado's script, which were never run here. Its Ethernet is not used.",
+    "Vivado's script, which are untested. Its Ethernet is not used.",
 )

@@ -1,4 +1,4 @@
-"""What a board is: one frozen declaration, from which platform, clocks and SoC are made."""
+"""A board as one frozen declaration, from which platform, clocks and SoC are made."""
 
 import dataclasses
 import importlib
@@ -19,7 +19,7 @@ class Reset:
 
 @dataclasses.dataclass(frozen=True)
 class Serial:
-    """The UART's pins where the platform names none: pins or CONNECTOR:PIN, and the standard."""
+    """The UART's pins if the platform has none: pins or CONNECTOR:PIN, and the standard."""
 
     tx: str
     rx: str
@@ -28,17 +28,17 @@ class Serial:
 
 @dataclasses.dataclass(frozen=True)
 class Ethernet:
-    """Gigabit Ethernet by RGMII on an ECP5: the platform's `eth_clocks` and `eth`.
+    """Gigabit Ethernet through RGMII on an ECP5: the platform's `eth_clocks` and `eth`.
 
-    tx_delay, rx_delay: seconds that the FPGA holds the clock going out and the data coming in, to
-    put clock edges in the middle of the data; 0 where the PHY or the board does it.
+    tx_delay, rx_delay: seconds by which the FPGA delays the outgoing clock and the incoming data,
+    to centre clock edges in the data; 0 if the PHY or the board does it.
     """
 
     tx_delay: float = 2e-9
     rx_delay: float = 2e-9
 
     RATE = 125_000_000
-    """Hz of the clocks in both directions."""
+    """Frequency of the clocks in both directions, in Hz."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,19 +48,18 @@ class Board:
     name:      on the command line, and of its module in `dscim.boards`.
     title:     maker and product.
     platform:  module of litex_boards.platforms.
-    arguments: by what `--device` calls them (the first is the default), the keyword arguments of
-               the platform; parts: what stands on the board then.
-    spec:      by device, the device that fits by default.
-    oscillator, oscillator_pin: the clock on the board, in Hz, and the platform's name for it.
+    arguments: the platform's keyword arguments by the names of `--device`; the first name is the
+               default. parts: the FPGAs by the same names. spec: the default SocSpecs by them.
+    oscillator, oscillator_pin: the board's clock in Hz, and the platform's name for it.
     clock:     default of the clock domain `sys`, in Hz.
     baud:      default of the UART.
-    ethernet:  the board's own, where the device can use it.
-    memory:    the board's own; the device keeps everything in block RAM.
-    loader:    openFPGALoader's name for the board, "" where it knows none: give it a cable.
-    reset, serial: see there; without a reset the device is reset when it is loaded.
-    high:      pins that are held high.
-    built:     False: sources and script are generated, and the bitstream was never built here.
-    notes:     what a user must know, as sentences.
+    ethernet:  on the board, if the device can use it.
+    memory:    on the board, for information; the device keeps everything in block RAM.
+    loader:    openFPGALoader's name for the board; "" if it has none, then a cable must be named.
+    reset, serial: see there. Without a reset the device is reset when it is loaded.
+    high:      pins that are driven high.
+    built:     False: sources and script are generated, but the bitstream is never built here.
+    notes:     what a user must know, in sentences.
     """
 
     name: str
@@ -84,11 +83,11 @@ class Board:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """What --device takes; the first is the default."""
+        """The names for --device; the first is the default."""
         return tuple(self.parts)
 
     def device(self, name: str | None) -> str:
-        """`name`, or the default for None; SpecError where the board does not come with it."""
+        """`name`, or the default for None; SpecError if the board does not come with it."""
         require(
             name is None or name in self.parts,
             f"Board {self.name} does not come with the device {name!r}; choose "

@@ -18,6 +18,6 @@ BOARD = Board(
     ethernet=Ethernet(rx_delay=0),
     memory="1 GiB DDR3L",
     loader="",
-    notes="The board has no UART of its own: a 3.3 V adapter goes to pins S0 (its RX) and S1 (its "
-    "TX) of SYZYGY port 0.",
+    notes="The board has no UART: connect a 3.3 V adapter to pins S0 (its RX) and S1 (its TX) of "
+    "SYZYGY port 0.",
 )

@@ -11,13 +11,13 @@ from dscim.boards.board import Board
 from dscim.gateware.specs.base import require
 
 MARGINS = (0.0, 0.001, 0.005, 0.01)
-"""How far from the clock that was asked a PLL may end, as a part of it; the nearest is taken."""
+"""Relative deviations allowed from the requested clock; the smallest possible one is used."""
 
 
 class Clocks(LiteXModule):
-    """Makes `sys` from the board's oscillator, reset until the PLL has locked.
+    """Makes `sys` from the board's oscillator, in reset until the PLL has locked.
 
-    frequency: what the PLL gives, in Hz; within 1 % of `asked`, SpecError where it cannot be.
+    frequency: of `sys`, in Hz; within 1 % of `asked`, or SpecError.
 
     | port | dir | meaning                       |
     |------|-----|-------------------------------|
@@ -43,16 +43,16 @@ class Clocks(LiteXModule):
 
 
 def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
-    """The least of MARGINS with which the board's PLL gives `asked` Hz, and what it gives then.
+    """The smallest of MARGINS with which the board's PLL can make `asked` Hz, and its frequency.
 
-    SpecError where none does.
+    SpecError if there is none.
     """
     for margin in MARGINS:
         pll = _pll(platform)
         try:
             pll.register_clkin(Signal(), board.oscillator)
             pll.create_clkout(ClockDomain("trial"), asked, margin=margin)
-            return margin, _given(pll, pll.compute_config())
+            return margin, _frequency(pll, pll.compute_config())
         except (ValueError, AssertionError):
             continue
     require(
@@ -64,12 +64,12 @@ def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
 
 
 def slower(platform, board: Board, most: float) -> float:
-    """The clock nearest below `most` Hz, in steps of a quarter of a MHz, that the PLL gives."""
+    """The closest clock of at most `most` Hz that the PLL can make, in steps of 0.25 MHz."""
     asked = most
     while True:
-        given = achievable(platform, board, asked)[1]
-        if given <= most:
-            return given
+        frequency = achievable(platform, board, asked)[1]
+        if frequency <= most:
+            return frequency
         asked -= 250_000
 
 
@@ -83,7 +83,7 @@ def _pll(platform) -> Any:
     return S7PLL(speedgrade=-1)
 
 
-def _given(pll, config: dict[str, Any]) -> float:
+def _frequency(pll, config: dict[str, Any]) -> float:
     """The frequency of the first output of a PLL with this configuration."""
     if "fdiv" in config:  # Gowin
         return pll.clkin_freq * config["fdiv"] / config["idiv"]

@@ -1,4 +1,4 @@
-"""The block RAM that a device's memories take."""
+"""The block RAM that a device's memories need."""
 
 from math import ceil
 
@@ -7,18 +7,18 @@ from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 SHAPES = ((512, 36), (1024, 18), (2048, 9))
-"""Words and bits that a block of 18 kbit can have."""
+"""Possible shapes of a block of 18 kbit, in words and bits."""
 
 SUM_BITS = PARAMETER_BITS = 32
 
 MIN_WORDS = 64
-"""Of a memory that Yosys puts into block RAM."""
+"""Yosys puts memories of at least so many words into block RAM."""
 
 
 def block_rams(spec: SocSpec) -> int:
-    """Blocks of 18 kbit of the memories that the host sees, and of the partial sums.
+    """Blocks of 18 kbit for the memories that the host sees, and for the partial sums.
 
-    What is written in parts of a word is as many memories of that width.
+    A memory that is written in parts of a word counts as several memories of that width.
     """
     lanes = spec.requant_lanes
     return (
@@ -32,7 +32,7 @@ def block_rams(spec: SocSpec) -> int:
 
 
 def macro_blocks(macro: MacroSpec) -> int:
-    """Blocks of a macro's weights: a memory of G words a group. Those of 16 words are in tables."""
+    """Blocks for a macro's weights: a memory of G words per group; 16 words are put into LUTs."""
     if macro.form == "array" or macro.or_width < MIN_WORDS:
         return 0
     operand = macro.side.bit_length() - 1
@@ -41,5 +41,5 @@ def macro_blocks(macro: MacroSpec) -> int:
 
 
 def _blocks(width: int, depth: int) -> int:
-    """Of one memory that is written a word at a time."""
+    """Blocks for a memory that is written in whole words."""
     return min(ceil(width / bits) * ceil(depth / words) for words, bits in SHAPES)

@@ -1,12 +1,12 @@
-"""Devices by the room that they take: what boards declare as theirs."""
+"""Devices by size: the defaults of the boards."""
 
 from dscim.gateware.specs import MacroSpec, SocSpec
 
 LARGE = SocSpec(MacroSpec(columns=32), exact=False)
-"""128 x 32, 16 samples a cycle: for 84 k four-input tables."""
+"""128 x 32, 16 samples per cycle: for 84,000 LUT4s."""
 
 MIDDLE = SocSpec(MacroSpec(columns=16), exact=False, activation_words=4096)
-"""128 x 16, 16 samples a cycle: for 44 k."""
+"""128 x 16, 16 samples per cycle: for 44,000 LUT4s."""
 
 SMALL = SocSpec(
     MacroSpec(rows=16, columns=4),
@@ -18,4 +18,4 @@ SMALL = SocSpec(
     requant_lanes=1,
     descriptors=64,
 )
-"""16 x 4, 16 samples a cycle, one channel requantised a cycle: for 24 k."""
+"""16 x 4, 16 samples per cycle, one channel requantised per cycle: for 24,000 LUT4s."""

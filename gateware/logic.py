@@ -1,4 +1,4 @@
-"""Logic that several parts share: delays, and balanced trees of operators."""
+"""Logic that several parts share: delays and balanced trees."""
 
 from migen import Cat, Signal
 
@@ -31,10 +31,9 @@ def signed_sum(terms):
 
 
 def sum_with_carries(module, terms, carries):
-    """The sum of values and of bits, of which there are not more, as (total, bit).
+    """The sum of values and at most as many bits, as (total, bit).
 
-    Each bit is the carry into an adder of the tree. One that finds no adder is returned as the
-    bit, otherwise None.
+    Each bit is the carry into an adder of the tree. A bit without an adder is returned, else None.
     """
     carries = list(carries)
     while len(terms) > 1:
@@ -47,7 +46,7 @@ def sum_with_carries(module, terms, carries):
 
 
 def add_with_carry(module, a, b, carry):
-    """A new signal, signed: a + b + carry by one chain, which a place below the lowest feeds."""
+    """A new signed signal: a + b + carry in one carry chain, fed from a bit below the lowest."""
     total = Signal((max(len(a), len(b)) + 1, True))
     wide = Signal((len(total) + 1, True))
     sides = []

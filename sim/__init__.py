@@ -1,1 +1,1 @@
-"""The SoC in Verilator: build, harness, server."""
+"""Simulation of the SoC in Verilator: build, harness, server."""

@@ -20,17 +20,17 @@ from dscim.progress import Say, silent, step
 from dscim.sim.verilate import HARNESS, STORED, Trace, verilate
 
 TOP = "sim"
-# What LiteEth has on purpose and what ends the build of another SoC: comparisons that always hold.
+# LiteEth has comparisons that are always true. In any other SoC they end the build.
 LITEETH = ("-Wno-CMPCONST",)
-_ELABORATING = threading.Lock()  # Migen and LiteX keep state of their own
-_IMPORTED = time.time() - 10  # before which this process imported nothing
+_ELABORATING = threading.Lock()  # Migen and LiteX have global state
+_IMPORTED = time.time() - 10  # this process imported nothing before
 
 
 @dataclass(frozen=True)
 class Lan:
-    """What the harness must know of a SoC on Ethernet.
+    """The Ethernet side of a SoC, for the harness.
 
-    address: the device's IP address. ports: its UDP ports, each to be reached on loopback.
+    address: the device's IP address. ports: its UDP ports, each of which gets a port on loopback.
     """
 
     address: str
@@ -41,11 +41,11 @@ class Lan:
 class Design:
     """A SoC that can be simulated, described without elaborating it.
 
-    name: what cached files are called. key: stands for every parameter of the SoC (a spec's hash).
+    name: prefix of cached files. key: stands for all parameters of the SoC (a spec's hash).
     build: makes the SoC on a `dscim.sim.platform.SimPlatform`; imports Migen when called.
-    sources: folders whose .py files decide, with `key` and the file of `build`, what it makes.
-    clk_freq: what the SoC takes its clock for, in Hz; no more than a unit of time here.
-    lan: given for a SoC that asks the platform for its pins "eth".
+    sources: folders whose .py files, with `key` and the file of `build`, determine the SoC.
+    clk_freq: the clock frequency that the SoC assumes, in Hz; only a unit of time here.
+    lan: for a SoC that requests the pins "eth" from the platform.
     """
 
     name: str
@@ -59,8 +59,8 @@ class Design:
 def design_key(design: Design) -> str:
     """A key over the design's key, the sources that make it and the versions of Migen and LiteX.
 
-    Where a source is younger than this process, which may have imported the older one, the key is
-    this process's own: another shall not find what old code made under the new code's key.
+    If a source is younger than this process, which may have imported an older version, the key is
+    unique to this process: no other process finds the output of old code under the new code's key.
     """
     versions = [importlib.metadata.version(package) for package in ("migen", "litex")]
     makers = {*Path(__file__).parent.glob("*.py"), Path(inspect.getfile(design.build))}
@@ -120,7 +120,7 @@ def model(design: Design, *, trace: Trace = "", say: Say = silent) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """LiteX tells the story of each SoC at level INFO; here only warnings are heard."""
+    """Suppresses LiteX's log of each SoC at level INFO; warnings pass."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:

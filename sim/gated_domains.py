@@ -1,4 +1,4 @@
-"""Clock domains of the simulator that stand still while what they drive rests: most of the time."""
+"""Clock domains of the simulator that are stopped while their logic is idle, most of the time."""
 
 from functools import reduce
 from operator import or_
@@ -12,22 +12,22 @@ from dscim.gateware.link.ethernet import EthernetCarrier
 
 ENGINE = "engine"
 RECEIVE, TRANSMIT, REQUESTS = "receive", "transmit", "requests"
-"""Of Ethernet: what comes in, what goes out, Etherbone and pings."""
+"""Ethernet's domains: receiving, sending, Etherbone and pings."""
 
 STAYS = "stays"
-"""What `sys` is called until the rest has another name."""
+"""A temporary name for parts of `sys` while the others are renamed."""
 
 SETTLED = 64
-"""Cycles after the last word that moved in which Ethernet's streams come to rest: more than any of
-LiteEth's pipelines is long."""
+"""Cycles from the last word that moved until Ethernet's streams are idle: more than any pipeline of
+LiteEth takes."""
 
 
 class GatedDomains(LiteXModule):  # type: ignore[misc]
-    """Clock domains with the edges of `sys` in which they are awake.
+    """Clock domains that get an edge of `sys` only while they are awake.
 
-    pads: of `SimPlatform`, record `gated`, a bit a domain; the harness ticks `clk` with the
-    system clock where `awake` is high before the edge. What sleeps must be at rest: nothing in it
-    would change at an edge.
+    pads: the record `gated` of `SimPlatform`, a bit per domain. The harness ticks a bit of `clk`
+    with the system clock if its bit of `awake` is high before the edge. A stopped domain must be
+    idle: an edge would change nothing in it.
     """
 
     def __init__(self, pads: Any) -> None:
@@ -35,10 +35,10 @@ class GatedDomains(LiteXModule):  # type: ignore[misc]
         self._awake: list[Any] = []
 
     def add(self, name: str, busy: Any, settled: int) -> None:
-        """Makes domain `name`, awake while `busy` and for `settled` cycles after it."""
+        """Makes domain `name`, awake while `busy` and for `settled` cycles afterwards."""
         domain = ClockDomain(name)
         setattr(self, f"cd_{name}", domain)
-        left = Signal(max=settled + 1, reset=settled)  # awake through the reset, too
+        left = Signal(max=settled + 1, reset=settled)  # awake during the reset too
         wanted = Signal()
         self.comb += [
             domain.clk.eq(self._pads.clk[len(self._awake)]),
@@ -49,17 +49,17 @@ class GatedDomains(LiteXModule):  # type: ignore[misc]
         self._awake.append(wanted | (left != 0))
 
     def do_finalize(self) -> None:
-        """All domains are known."""
+        """Connects `awake` once all domains are known."""
         self.comb += self._pads.awake.eq(Cat(*self._awake))
 
     def add_engine(self, engine: Engine) -> None:
-        """Domain ENGINE, for the engine, whose submodules are in it already."""
+        """Makes ENGINE, for the engine, whose submodules are already in it."""
         self.add(ENGINE, engine.start | engine.busy, DRAIN)
 
     def add_ethernet(self, carrier: EthernetCarrier, phy: Any) -> None:
-        """RECEIVE, TRANSMIT and REQUESTS, and moves the carrier's parts there.
+        """Makes RECEIVE, TRANSMIT and REQUESTS, and moves the carrier's parts there.
 
-        ARP's timers and the watchdog stay in `sys`, where they count time.
+        ARP's timers and the watchdog stay in `sys`, because they count time.
         """
         core, bone, out, into = carrier.core, carrier.etherbone, carrier.outbox, carrier.inbox
         mac, arp, ip, udp, icmp = core.mac, core.arp, core.ip, core.udp, core.icmp
@@ -138,15 +138,15 @@ class GatedDomains(LiteXModule):  # type: ignore[misc]
 
 
 def _moved(part: Any, name: str) -> Any:
-    """Moves a part of LiteEth's core into domain `name`, where the core's reset does not reach it:
-    returns its own."""
+    """Moves a part of LiteEth's core to domain `name`. The core's reset does not reach it there, so
+    it gets a reset of its own, which is returned."""
     ResetInserter(["sys"])(part)
     ClockDomainsRenamer({"sys": name, STAYS: "sys"})(part)
     return part.reset_sys
 
 
 def _split(crossbar: Any) -> list[Any]:
-    """Moves the crossbar's two halves, which it makes when it is finalized; returns resets."""
+    """Moves the halves of a crossbar, which are made when it is finalized; returns their resets."""
     resets = [Signal(), Signal()]
     make = crossbar.do_finalize
 

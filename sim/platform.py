@@ -1,4 +1,4 @@
-"""The simulator as a LiteX platform: a clock, and what is behind the PHYs of UART and Ethernet."""
+"""The simulator as a LiteX platform: clock, pins of UART and Ethernet, a model of the PHY."""
 
 from typing import Any
 
@@ -40,11 +40,10 @@ _IO = [
 
 
 class SimPlatform(GenericPlatform):  # type: ignore[misc]
-    """What a SoC for the simulator is built on.
+    """The platform of a SoC for the simulator.
 
-    `request("serial")` gives the pads of LiteX's `RS232PHYModel`, which a SoC that is simulated
-    must ask for; `request("eth")` those of `EthernetPhyModel`, which it may. The harness drives
-    them.
+    `request("serial")` returns the pads of LiteX's `RS232PHYModel`, which every SoC must request;
+    `request("eth")` those of `EthernetPhyModel`, which are optional. The harness drives them.
     """
 
     def __init__(self) -> None:
@@ -56,13 +55,13 @@ class SimPlatform(GenericPlatform):  # type: ignore[misc]
 
 
 class EthernetPhyModel(LiteXModule):  # type: ignore[misc]
-    """What LiteEth's MAC takes for a PHY; the harness is the line.
+    """A PHY, 32 bits wide, for LiteEth's MAC; the harness is the line.
 
-    pads: `SimPlatform.request("eth")`, 32-bit words, the first byte of the line in bits 7:0,
-    `last_be` one-hot at the last byte of the last word and 0 elsewhere. Frames are whole: preamble,
-    padding and FCS are the MAC's work. Both directions wait for ready, so nothing is lost here,
-    unlike on a real line. receive, transmit: the domains whose clocks are those of eth_rx and
-    eth_tx: `sys`, or some that leave out edges of its clock.
+    pads: `SimPlatform.request("eth")`: 32-bit words, the first byte of the line in bits 7:0,
+    `last_be` one-hot at the last byte of the last word and 0 elsewhere. Frames are complete: the
+    MAC makes preamble, padding and FCS. Both directions wait for ready, so unlike on a real line
+    nothing is lost. receive, transmit: the domains whose clocks become those of eth_rx and eth_tx:
+    `sys`, or domains that leave out edges of its clock.
 
     | port   | dir | meaning                                      |
     |--------|-----|----------------------------------------------|

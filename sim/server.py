@@ -1,4 +1,4 @@
-"""A running simulator: built when needed, started, asked, ended."""
+"""A running simulator: builds it if necessary, starts, queries and ends it."""
 
 import contextlib
 import io
@@ -19,17 +19,17 @@ from dscim.progress import Say, silent
 from dscim.sim.elaborate import TOP, Design, elaborated, model
 from dscim.sim.trace import TraceWindow
 
-ANSWER_SECONDS = 15.0  # a harness that runs answers within milliseconds, on a busy machine later
+ANSWER_SECONDS = 15.0  # a harness answers within milliseconds, on a loaded machine later
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a simulator has done so far.
+    """The counters of a simulator.
 
-    cycles: of the SoC. rate: cycles a second while not asleep. received, sent: the UART's bytes
+    cycles: of the SoC. rate: cycles per second while not asleep. received, sent: bytes on the UART,
     from the host and to it. datagrams_received, datagrams_sent: UDP from clients and to them.
-    datagrams_dropped: from clients, too long for a frame or more than could wait. frames_bad: from
-    the SoC, with something wrong in them, never passed on. bits_flipped: by `flip`.
+    datagrams_dropped: from clients, too long for a frame or without room to wait. frames_bad:
+    faulty frames from the SoC, not passed on. bits_flipped: by `flip`.
     """
 
     cycles: int
@@ -44,18 +44,18 @@ class Status:
 
 
 class Simulator:
-    """The design's SoC in a process of its own, its UART's bytes on a loopback TCP port.
+    """The design's SoC in a process of its own, with its UART's bytes on a loopback TCP port.
 
     with Simulator(design) as simulator:
         ... socket://127.0.0.1:{simulator.port} ...
         ... UDP to ("127.0.0.1", simulator.udp[DEVICE PORT]), of a design with a `lan` ...
 
-    port: 0 takes a free one. udp: the loopback port of a device's UDP port; where it says nothing,
-    a free one. window: cycles to trace. cycles: end after so many; without it the SoC's time
-    starts with the first client or datagram. stall: a seed makes all streams at the pins stall at
-    random. flip: (seed, ppm), so many of a million bits of Ethernet's frames are flipped, both
-    ways.
-    Before `start` (or the `with` block) nothing is built or run. Raises SimulationError.
+    port: TCP port; 0 for a free one. udp: loopback ports by the device's UDP ports; free ones by
+    default. window: cycles to trace. cycles: end after so many; without it, the SoC's time starts
+    with the first client or datagram. stall: a seed that makes all streams at the pins stall at
+    random; 0 for never. flip: (seed, ppm), the bits per million flipped in Ethernet frames, in both
+    directions.
+    Nothing is built or run before `start` (or the `with` block). Raises SimulationError.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class Simulator:
         self.udp: dict[int, int] = {}
 
     def start(self) -> None:
-        """Builds what the cache does not hold, starts the process, waits until it listens."""
+        """Builds what is not in the cache, starts the process, and waits until it listens."""
         trace = self.window.trace if self.window is not None else ""
         executable = model(self.design, trace=trace, say=self._say)
         if self.window is not None:
             verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
             self.window.save_groups(verilog, TOP)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
-        # A session of its own: Ctrl-C goes to us, and we end it.
+        # A session of its own: Ctrl-C goes to this process, which ends the other.
         self._process = subprocess.Popen(
             [executable, *self._options], cwd=executable.parent, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
@@ -118,7 +118,7 @@ class Simulator:
 
     @property
     def started(self) -> bool:
-        """Whether there is a process, running or ended."""
+        """Whether the process was started; it may have ended."""
         return self._process is not None
 
     @property
@@ -133,7 +133,7 @@ class Simulator:
 
     @property
     def last_words(self) -> str:
-        """The last line that the process wrote to standard error; empty when there is none."""
+        """The last line that the process wrote to standard error; empty if there is none."""
         return self._last_words if self._errors.closed else self._read_errors()
 
     def _read_errors(self) -> str:
@@ -142,7 +142,7 @@ class Simulator:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def ask(self) -> Status:
-        """What the simulator has done so far. Raises SimulationError when it has died."""
+        """The simulator's counters. Raises SimulationError if it has ended."""
         return self._ask(b"\n")
 
     def _ask(self, line: bytes) -> Status:
@@ -153,13 +153,13 @@ class Simulator:
                 pipe.write(line)
                 pipe.flush()
             except OSError:
-                raise self._death() from None
+                raise self._ended() from None
             return Status(**self._line())
 
     def pass_cycles(self, count: int) -> None:
-        """Waits until the SoC has lived `count` cycles more. Raises SimulationError on its death.
+        """Waits for `count` more cycles of the SoC. Raises SimulationError if it ends before.
 
-        With a client connected, time does pass; without one it may never.
+        Time passes while a client is connected; without one it may stand still.
         """
         awake = b"run\n"
         goal = self._ask(awake).cycles + count
@@ -214,11 +214,11 @@ class Simulator:
             )
         line = process.stdout.readline()
         if not line:
-            raise self._death()
+            raise self._ended()
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _death(self) -> SimulationError:
+    def _ended(self) -> SimulationError:
         process = self._running()
         try:
             process.wait(2)
@@ -227,6 +227,6 @@ class Simulator:
         return SimulationError(self.epitaph())
 
     def epitaph(self) -> str:
-        """One sentence: how the process ended and what it said last."""
+        """One sentence: how the process ended, and its last message."""
         words = self.last_words
         return f"The simulator ended with status {self.status}" + (f": {words}." if words else ".")

@@ -8,7 +8,7 @@ from dscim.gateware.specs import SocSpec
 from dscim.sim.elaborate import Design, Lan
 
 CLK_FREQ = 1_000_000
-"""Declared, not real: UARTBone's time-out of 100 ms is then 100,000 cycles."""
+"""Nominal: it makes UARTBone's time-out of 100 ms last 100,000 cycles."""
 
 MAC_ADDRESS = 0x10E2_D500_0001
 LAN = Lan("192.168.1.50", (ETHERBONE_PORT, FRAMES_PORT))
@@ -16,8 +16,10 @@ LAN = Lan("192.168.1.50", (ETHERBONE_PORT, FRAMES_PORT))
 
 
 def soc_design(spec: SocSpec, ethernet: bool = False, scope: bool = False) -> Design:
-    """The SoC of `spec`, its UART's bytes behind the PHY; with `ethernet` also on Ethernet, with
-    `scope` LiteScope in it."""
+    """The SoC of `spec` with its UART at the byte level.
+
+    ethernet: also on Ethernet. scope: with LiteScope.
+    """
 
     def build(platform: Any) -> Any:
         from litex.soc.cores.uart import RS232PHYModel  # noqa: PLC0415  Migen is slow to import

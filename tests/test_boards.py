@@ -151,7 +151,7 @@ def test_ethernet_is_refused_where_it_cannot_be() -> None:
     ],
 )
 def test_a_wrong_ip_address_is_refused(ip: str) -> None:
-    with pytest.raises(SpecError, match="is no IP address of a device; give four numbers, as"):
+    with pytest.raises(SpecError, match="is not the IP address of a device; give four numbers"):
         Address(ip=ip)
 
 
@@ -167,7 +167,7 @@ def test_a_wrong_ip_address_is_refused(ip: str) -> None:
     ],
 )
 def test_a_wrong_mac_address_is_refused(mac: str) -> None:
-    with pytest.raises(SpecError, match="is no MAC address of a device; give six bytes, as"):
+    with pytest.raises(SpecError, match="is not the MAC address of a device; give six bytes"):
         Address(mac=mac)
 
 

@@ -131,7 +131,7 @@ class Setup(LiteXModule):
         )
 
     def _small_sizes(self, spec: SocSpec, fields, plan):
-        """The values without a product. Each sum has one bit more, or Migen would drop the carry."""
+        """The values without a product. Sums are one bit wider, or Migen would drop the carry."""
         inputs, outputs, tiles = Signal(13), Signal(13), Signal(14)
         columns = spec.macro.columns
         self.comb += [

@@ -1,1 +1,1 @@
-"""The reliable link's device half: frames beside UARTBone, checked, acknowledged, applied once."""
+"""The device's half of the reliable link: frames, checked, acknowledged and applied once."""

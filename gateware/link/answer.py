@@ -1,4 +1,4 @@
-"""Answers on their way out: header, then data."""
+"""Sends answers: header, then data."""
 
 from collections.abc import Sequence
 
@@ -10,28 +10,28 @@ from dscim.gateware.link.frames import WORDS
 from dscim.gateware.link.protocol import HEADER_WORDS, Kind
 
 OUT_DEPTH = 4
-"""Words of an answer that the bus reads ahead of the carrier."""
+"""Words of an answer that are read ahead of the carrier."""
 
 OPENED_WORDS = 5
-"""Data of OPENED: boot number, identity, window, lease, sessions opened."""
+"""Data words of OPENED: boot number, identity, window, lease, sessions opened."""
 
 
 class Answerer(LiteXModule):
-    """Sends one answer after the other.
+    """Sends one answer after another.
 
-    opened: the data of OPENED. Those of REFUSED are `reason`; those of DATA come from the bus.
+    opened: the data of OPENED. The data of REFUSED is `reason`; that of DATA comes from the bus.
 
     | port    | dir | meaning                                                           |
     |---------|-----|-------------------------------------------------------------------|
-    | header  | in  | kind, count, sequence, session, address: stay until `done`        |
-    | reason  | in  | likewise                                                          |
+    | header  | in  | kind, count, sequence, session, address: stable until `done`      |
+    | reason  | in  | stable until `done`                                               |
     | start   | in  | high until `done`                                                 |
-    | done    | out | the answer has been taken over; the next may start                |
-    | wanted  | out | the next word of the bus is to be read; high until it comes       |
-    | came    | in  | it comes in this cycle                                            |
-    | word    | in  | that word                                                         |
+    | done    | out | the answer has been accepted; the next may start                  |
+    | wanted  | out | requests the next word from the bus; high until it arrives        |
+    | came    | in  | the word arrives in this cycle                                    |
+    | word    | in  | the word                                                          |
     | source  | out | data: the answer's words; `last`                                  |
-    | empty   | out | no word of an answer waits here                                   |
+    | empty   | out | no word of an answer is waiting                                   |
     """
 
     def __init__(self, opened: Sequence):
@@ -46,7 +46,7 @@ class Answerer(LiteXModule):
 
         # # #
 
-        # A register before the memory, for the bus's data come late in their cycle.
+        # A register before the memory, because the bus's data arrive late in their cycle.
         self.register = register = stream.Buffer(WORDS)
         self.fifo = fifo = stream.SyncFIFO(WORDS.payload_layout, OUT_DEPTH)
         out, place = register.sink, Signal(8)
@@ -61,7 +61,7 @@ class Answerer(LiteXModule):
         in_data = fsm.ongoing("DATA")
         self.comb += [
             from_bus.eq(in_data & (header.kind == Kind.DATA)),
-            self.wanted.eq(from_bus & out.ready),  # which stays until the word has come
+            self.wanted.eq(from_bus & out.ready),  # stays until the word has arrived
             If(
                 in_data,
                 last.eq(place == header.count - 1),
@@ -88,7 +88,7 @@ class Answerer(LiteXModule):
         self._count(fsm, place, valid & out.ready, last)
 
     def _count(self, fsm: FSM, place: Signal, sent, last):
-        """The words of the header, then those of the data if there are any; `place` in them."""
+        """Counts the words of the header, then those of the data, if any, in `place`."""
         fsm.act(
             "HEADER",
             If(

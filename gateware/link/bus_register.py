@@ -8,15 +8,15 @@ OUTWARDS = ("adr", "dat_w", "sel", "we")
 
 
 class BusRegister(LiteXModule):
-    """Each access goes out a cycle after it came, and its data come back a cycle after they were
-    there: no path leads from the master through the bus to any of its slaves, nor back.
+    """Delays each access to the bus by a cycle, and its answer by another, so that no path leads
+    from the master through the bus to a slave, or back.
 
-    An access that the master gives up is given up on the bus a cycle later.
+    If the master aborts an access, it is aborted on the bus a cycle later.
 
     | port   | dir | meaning                        |
     |--------|-----|--------------------------------|
-    | master | in  | Wishbone, what the master says |
-    | bus    | out | Wishbone, the same on the bus  |
+    | master | in  | Wishbone, from the master      |
+    | bus    | out | Wishbone, to the bus           |
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""What a carrier of frames is, and how several of them share one engine."""
+"""The interface of a carrier of frames, and how several carriers share one engine."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from dscim.gateware.link.frames import WORDS
 
 
 class Carrier(LiteXModule):
-    """What every carrier has; the bytes on its other side are its own affair.
+    """The interface of every carrier to the engine.
 
-    A carrier that has more than one peer takes note of the one that a frame of `requests` is from
-    only while `idle` is high, and the answer goes there.
+    A carrier with more than one peer may change the peer that is answered only while `idle` is
+    high.
 
     | port     | dir | meaning                                                                   |
     |----------|-----|---------------------------------------------------------------------------|
-    | requests | out | data: right frames in words, header first, without CRC; `last`            |
-    | answers  | in  | data: the answers to them, likewise                                       |
-    | idle     | in  | nothing of a frame nor of its answer is in the engine                     |
+    | requests | out | data: valid frames in words, header first, without CRC; `last`            |
+    | answers  | in  | data: the answers, in the same form                                       |
+    | idle     | in  | the engine holds no part of a frame or of its answer                      |
     | active   | in  | a session is open                                                         |
     | events   | out | signals by names of `registers.LINK_REGISTERS`, high for a cycle each time |
     """
@@ -32,16 +32,16 @@ class Carrier(LiteXModule):
 
 
 class Carriers(LiteXModule):
-    """Whole frames of several carriers to one engine, in turn.
+    """Passes whole frames of several carriers to one engine, in turn.
 
-    The next frame begins when the engine is idle: the answer before it has left, so that whatever
-    the engine gives belongs to the carrier whose turn it is.
+    The next frame starts when the engine is idle. The answer before it has left then, so that all
+    output of the engine belongs to the carrier whose turn it is.
 
     | port   | dir | meaning                                    |
     |--------|-----|--------------------------------------------|
     | source | out | data: frames to the engine                 |
     | sink   | in  | data: its answers                          |
-    | idle   | in  | nothing of either is in the engine         |
+    | idle   | in  | the engine holds no part of either         |
     """
 
     def __init__(self, carriers: Sequence[Carrier]):

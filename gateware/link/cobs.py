@@ -1,4 +1,4 @@
-"""COBS (Cheshire and Baker, 1999) on streams of bytes: frames without a zero, a byte a cycle."""
+"""COBS (Cheshire and Baker, 1999) on streams, one byte per cycle: frames without zero bytes."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -8,16 +8,16 @@ from dscim.gateware.link.crc32 import BYTES, CHECKED_BYTES
 from dscim.gateware.link.ring import Ring
 
 MAX_CODE = 0xFF
-"""The code of a block of 254 bytes, after which no zero stands."""
+"""The code of a block of 254 bytes, which stands for no zero at its end."""
 
 RING_DEPTH = 512
-"""Bytes: a block that is being filled, and one that is being sent."""
+"""Bytes: enough for a block being filled and one being sent."""
 
 
 class CobsEncoder(LiteXModule):
-    """Frames to blocks: a code (bytes until the next one), then bytes that are not zero.
+    """Encodes frames as blocks: a code (the distance to the next one), then non-zero bytes.
 
-    A block is kept until its code is known, which is written into the place held free for it.
+    A block is kept until its code is known, which is then written to the place reserved for it.
 
     | port   | dir | meaning                                              |
     |--------|-----|------------------------------------------------------|
@@ -32,7 +32,7 @@ class CobsEncoder(LiteXModule):
         # # #
 
         self.ring = ring = Ring(9, RING_DEPTH)
-        start = ring.committed  # the place of the open block's code
+        start = ring.committed  # the place of the current block's code
         code = Signal(8, reset=1)
         place, used, room = Signal.like(start), Signal.like(start), Signal()
         self.comb += [
@@ -72,16 +72,16 @@ class CobsEncoder(LiteXModule):
 
 
 class CobsDecoder(LiteXModule):
-    """Blocks to frames; a zero ends a frame, zeros without anything between are no frame.
+    """Decodes blocks to frames. A zero ends a frame; consecutive zeros do not make a frame.
 
-    A byte is held back until it is known whether it is the last. `error` comes with `last` where
-    a frame ends inside a block, or holds nothing.
+    A byte is held back until it is known whether it is the last. `error` is set with `last` if a
+    frame ends inside a block, or is empty.
 
     | port   | dir | meaning                                                       |
     |--------|-----|---------------------------------------------------------------|
     | sink   | in  | data: codes and their bytes, and zeros that end frames         |
     | source | out | data, error; `last` ends a frame, in the cycle of its zero     |
-    | begun  | out | bytes have come since the last zero                           |
+    | begun  | out | bytes have arrived since the last zero                        |
     """
 
     def __init__(self):
@@ -91,8 +91,8 @@ class CobsDecoder(LiteXModule):
 
         # # #
 
-        left = Signal(8)  # bytes of the block that are to come
-        gap = Signal()  # the block stands for a zero at its end, if another follows
+        left = Signal(8)  # bytes of the block still to come
+        gap = Signal()  # the block stands for a zero at its end, if another block follows
         held, holding = Signal(8), Signal()
         ends, is_code, fresh = Signal(), Signal(), Signal()
         self.comb += [

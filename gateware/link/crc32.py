@@ -1,4 +1,4 @@
-"""CRC-32 (IEEE 802.3, as zlib.crc32) on streams of bytes or words, one a cycle."""
+"""CRC-32 (IEEE 802.3, as zlib.crc32) on streams, one byte or word per cycle."""
 
 from functools import reduce
 from operator import xor
@@ -8,17 +8,17 @@ from litex.soc.interconnect import stream
 from migen import FSM, Array, Cat, If, NextState, NextValue, Signal
 
 POLYNOMIAL = 0xEDB8_8320
-"""0x04C11DB7 with its bits reversed: the lowest bit comes first."""
+"""0x04C11DB7 with its bits reversed: the lowest bit is first."""
 
 START = 0xFFFF_FFFF
 RESIDUE = 0xDEBB_20E3
-"""What the register holds after a text and its own CRC, low byte first."""
+"""The value of the register after a text and its CRC, low byte first."""
 
 BYTES = stream.EndpointDescription([("data", 8)])
 
 
 def checked(width: int) -> stream.EndpointDescription:
-    """Beats of a frame; `error` counts with `last` alone: the frame is bad."""
+    """Beats of a frame; `error`, valid only with `last`: the frame is bad."""
     return stream.EndpointDescription([("data", width), ("error", 1)])
 
 
@@ -26,8 +26,10 @@ CHECKED_BYTES = checked(8)
 
 
 def advance(mixed: Signal, width: int) -> Cat:
-    """The register after 8, 16 or 32 bits: each bit an exclusive or of bits of `mixed`, which is
-    the register before exclusive or these bits, the lowest first."""
+    """The register after 8, 16 or 32 more bits, each bit an exclusive or of bits of `mixed`.
+
+    mixed: the register before, exclusive or these bits, lowest first.
+    """
 
     def shifted(value: int) -> int:
         for _ in range(width):
@@ -46,7 +48,7 @@ def advance(mixed: Signal, width: int) -> Cat:
 
 
 class Crc32Inserter(LiteXModule):
-    """Puts the CRC behind each frame, the lowest byte first. width: bits of a beat, 8 or 32.
+    """Appends the CRC to each frame, lowest byte first. width: bits per beat, 8 or 32.
 
     | port   | dir | meaning                                      |
     |--------|-----|----------------------------------------------|
@@ -91,7 +93,7 @@ class Crc32Inserter(LiteXModule):
 
 class Crc32Checker(LiteXModule):
     """Raises `error` on the last beat of a frame whose CRC (its last four bytes) is wrong.
-    width: bits of a beat, 8 or 32.
+    width: bits per beat, 8 or 32.
 
     | port   | dir | meaning                                                   |
     |--------|-----|-----------------------------------------------------------|

@@ -1,4 +1,4 @@
-"""Which datagrams are right, seen word by word."""
+"""Which datagrams are valid, checked word by word."""
 
 from litex.gen import LiteXModule
 from migen import If, Mux, Signal
@@ -7,23 +7,23 @@ from dscim.gateware.link.crc32 import RESIDUE, START, advance
 from dscim.gateware.link.frames import FrameShape
 
 PROBE_WORDS = 3
-"""Of a probe: two of header, one of padding."""
+"""Words of a probe: two of header, one of padding."""
 
 NOWHERE = 511
-"""No word of a datagram that is right has this place."""
+"""No word of a valid datagram has this place."""
 
 
 class Rule(LiteXModule):
-    """Which datagrams are right, seen word by word.
+    """Checks datagrams word by word.
 
     | port  | dir | meaning                                                              |
     |-------|-----|----------------------------------------------------------------------|
     | word  | in  | the next word of the datagram                                        |
-    | take  | in  | it is there                                                          |
-    | clear | in  | with the last word                                                   |
-    | kept  | out | the word belongs to what is handed on                                |
-    | final | out | it is the last one of that                                           |
-    | right | out | with the last word: the datagram is right                            |
+    | take  | in  | the word is valid                                                    |
+    | clear | in  | it is the last word                                                  |
+    | kept  | out | the word is passed on                                                |
+    | final | out | it is the last one that is passed on                                 |
+    | right | out | with the last word: the datagram is valid                            |
     """
 
     def __init__(self):
@@ -32,7 +32,7 @@ class Rule(LiteXModule):
 
 
 class FrameRule(Rule):
-    """One frame, from its header to a CRC that is right; the CRC is not handed on."""
+    """One frame, from its header to a correct CRC; the CRC is not passed on."""
 
     def __init__(self):
         Rule.__init__(self)
@@ -55,10 +55,10 @@ class FrameRule(Rule):
 
 
 class EtherboneRule(Rule):
-    """A probe, or one record that only writes or only reads, of the length that its counts say.
+    """A probe, or one record that only writes or only reads, as long as its counts say.
 
-    LiteEth counts on all of that, and takes the return address of a record that does both for an
-    address to read. The header: 0x4E6F, version 1, flags, 32-bit addresses and data; a word of
+    LiteEth relies on all of that, and in a record that does both it reads from the return address.
+    The header: 0x4E6F, version 1, flags, 32-bit addresses and data; a word of
     padding; the record's flags (none but "cycle"), byte enables, words written, words read.
     """
 
@@ -68,7 +68,7 @@ class EtherboneRule(Rule):
         # # #
 
         place, good, probe = Signal(9), Signal(), Signal()
-        end = Signal(len(place), reset=NOWHERE)  # place of the last word, when it is known
+        end = Signal(len(place), reset=NOWHERE)  # place of the last word, once known
         word = self.word
         writes, reads = word[16:24], word[24:32]
         self.comb += [

@@ -1,4 +1,4 @@
-"""UDP datagrams of LiteEth's ports: those received, kept whole, and answers to be sent."""
+"""UDP datagrams: those received, stored until they are taken, and answers to be sent."""
 
 from liteeth.common import eth_udp_user_description
 from litex.gen import LiteXModule
@@ -16,26 +16,26 @@ UDP = eth_udp_user_description(32)
 PEER = [("ip_address", 32), ("port", 16)]
 
 LAST_WORD = 0b1000
-"""`last_be` of a last word that is whole."""
+"""`last_be` of a last word with all its bytes."""
 
 
 class Inbox(LiteXModule):
-    """Keeps whole right datagrams, each with its peer, until somebody takes them.
+    """Stores whole valid datagrams, each with its peer, until they are taken.
 
-    It never makes LiteEth wait longer than two cycles, for a real PHY cannot: a datagram that does
-    not find room is dropped like one that is not right. A right one obeys `rule`, has as many
-    bytes as its length says, whole words, and no error of the MAC's.
+    It never stalls LiteEth for more than two cycles, because a real PHY cannot wait. A datagram
+    without room is dropped like an invalid one. A valid datagram obeys `rule`, has as many bytes as
+    its length says, whole words, and no error from the MAC.
 
-    depth: words of datagrams that wait, a power of two; each takes two more for its peer.
+    depth: words of stored datagrams, a power of two; each takes two more for its peer.
 
     | port    | dir | meaning                                                                   |
     |---------|-----|---------------------------------------------------------------------------|
     | sink    | in  | a LiteEth UDP port's source                                               |
-    | source  | out | data: what the rule keeps of right datagrams; `last`                      |
-    | peer    | out | who sent it: ip_address, port; and length, in bytes, of the datagram      |
+    | source  | out | data: the words that the rule keeps of valid datagrams; `last`            |
+    | peer    | out | its sender: ip_address, port; and length of the datagram, in bytes        |
     | idle    | in  | `peer` may change                                                         |
-    | taken   | out | with the last word: a right datagram                                      |
-    | dropped | out | with the last word: any other                                             |
+    | taken   | out | with the last word: a valid datagram                                      |
+    | dropped | out | with the last word: any other datagram                                    |
     """
 
     def __init__(self, rule: Rule, depth: int):
@@ -51,12 +51,12 @@ class Inbox(LiteXModule):
         self._read(ring)
 
     def _write(self, ring: Ring, rule: Rule):
-        """IP address, port and length, words; committed when the last one says that it is right."""
-        self.buffer = buffer = stream.Buffer(UDP)  # LiteEth's way from the MAC has no register
+        """IP address, port and length, words; committed if the datagram is valid."""
+        self.buffer = buffer = stream.Buffer(UDP)  # LiteEth's path from the MAC has no register
         sink, place = buffer.source, Signal.like(ring.committed)
         used, room = Signal.like(ring.committed), Signal()
-        words, bad = Signal(14), Signal()  # that have come, with this one; what has come is bad
-        whole = Signal()  # the length is that of the words
+        words, bad = Signal(14), Signal()  # words so far, with this one; a fault so far
+        whole = Signal()  # the length matches the words
         self.fsm_in = fsm = FSM(reset_state="ADDRESS")
         in_words = fsm.ongoing("WORDS")
         self.comb += [
@@ -112,7 +112,7 @@ class Inbox(LiteXModule):
         )
 
     def _read(self, ring: Ring):
-        """The peer into its register, then the words."""
+        """The peer to its register, then the words."""
         held, source, peer = ring.source, self.source, self.peer
         self.fsm_out = fsm = FSM(reset_state="ADDRESS")
         self.comb += Cat(source.data, source.last).eq(held.data)
@@ -134,16 +134,16 @@ class Inbox(LiteXModule):
 
 
 class Outbox(LiteXModule):
-    """Stores an answer whole before it sends it, for a PHY cannot wait for its words.
+    """Stores a whole answer before it is sent, because a PHY cannot wait for its words.
 
-    port: the UDP port that answers come from.
+    port: the source UDP port of the answers.
 
     | port    | dir | meaning                                                            |
     |---------|-----|--------------------------------------------------------------------|
     | sink    | in  | data: answers with their CRC; `last`                               |
-    | peer    | in  | who gets it: ip_address, port; stays from its first word on         |
+    | peer    | in  | its receiver: ip_address, port; stable from its first word on      |
     | source  | out | a LiteEth UDP port's sink                                          |
-    | discard | in  | what is being sent has been cut off: the rest of it goes nowhere   |
+    | discard | in  | the datagram being sent was cut off: its remaining words are dropped |
     """
 
     def __init__(self, port: int):
@@ -168,16 +168,16 @@ class Outbox(LiteXModule):
             room.eq(used != RING_DEPTH - 1),
         ]
         self.fsm_in = fsm = FSM(reset_state="ADDRESS")
-        goes_on = [NextValue(place, place + 1)]
+        following = [NextValue(place, place + 1)]
         fsm.act(
             "ADDRESS",
             ring.write.dat_w.eq(self.peer.ip_address),
-            If(sink.valid & room, *goes_on, NextState("PORT")),
+            If(sink.valid & room, *following, NextState("PORT")),
         )
         fsm.act(
             "PORT",
             ring.write.dat_w.eq(Cat(self.peer.port, sink.data[8:16])),
-            If(sink.valid & room, *goes_on, NextState("WORDS")),
+            If(sink.valid & room, *following, NextState("WORDS")),
         )
         fsm.act(
             "WORDS",
@@ -185,7 +185,7 @@ class Outbox(LiteXModule):
             sink.ready.eq(room),
             If(
                 sink.valid & room,
-                *goes_on,
+                *following,
                 If(
                     sink.last,
                     NextValue(ring.committed, ring.committed + place + 1),
@@ -196,7 +196,7 @@ class Outbox(LiteXModule):
         )
 
     def _read(self, ring: Ring):
-        """The peer and the length into their registers, then the words."""
+        """The peer and the length to their registers, then the words."""
         held, source, count = ring.source, self.source, Signal(8)
         last = held.data[32]
         self.comb += [

@@ -1,4 +1,4 @@
-"""The frame engine: what right frames ask for is done on the bus, once, and answered."""
+"""The frame engine: executes the requests of valid frames on the bus, once, and answers them."""
 
 from collections.abc import Sequence
 
@@ -17,25 +17,25 @@ EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 
 
 class FrameEngine(LiteXModule):
-    """Serves one frame after the other, from whatever carrier: `dscim.gateware.link.protocol`.
+    """Serves one frame after another, whatever its carrier: see `dscim.gateware.link.protocol`.
 
-    identity: what OPENED names as the device's spec. lease: cycles of a session without a frame.
-    regions: where READ and WRITE may go.
+    identity: hash of the device's spec, for OPENED. lease: cycles without a frame after which a
+    session ends. regions: the addresses that READ and WRITE may access.
 
     | port   | dir | meaning                                                                |
     |--------|-----|------------------------------------------------------------------------|
-    | sink   | in  | data: right frames in words, header first, without CRC; `last`         |
-    | source | out | data: their answers, likewise                                          |
+    | sink   | in  | data: valid frames in words, header first, without CRC; `last`         |
+    | source | out | data: their answers, in the same form                                  |
     | bus    | out | Wishbone, 32 bits, word addressing: data of READ and WRITE             |
-    | locked | in  | memories are not read; rises only by a write to the bus                |
+    | locked | in  | memories must not be read; rises only by a write to the bus            |
     | active | out | a session is open                                                      |
-    | idle   | out | nothing of a frame nor of its answer is within                         |
-    | events | out | one signal a name of EVENTS, high for a cycle when it happens          |
+    | idle   | out | no part of a frame or of its answer is inside                          |
+    | events | out | a signal per name in EVENTS, high for a cycle each time                |
     """
 
     def __init__(self, identity: int, lease: int, regions: Sequence[Region]):
-        # Whether the bus takes a word is known late: a word that it leaves waits here, never one
-        # of the next frame, which comes when all of this one is done.
+        # It is known late in the cycle whether the bus takes a word. A word that it does not take
+        # waits here. The next frame comes only when this one is done.
         self.register = register = stream.Buffer(WORDS, pipe_valid=False, pipe_ready=True)
         self.sink, self.source = register.sink, stream.Endpoint(WORDS)
         self._words = register.source
@@ -52,7 +52,7 @@ class FrameEngine(LiteXModule):
         opened = (session.boot, identity, WINDOW, lease, session.count)
         assert len(opened) == OPENED_WORDS
         self.answerer = answerer = Answerer(opened)
-        self.answer = answer = answerer.header  # registers; kind 0: there is none
+        self.answer = answer = answerer.header  # registers; kind 0: no answer
         # The frame: its header (sequence and session are the answer's), the address of the next
         # word, and whether the last one has been taken.
         self.kind, self.count, self._address = Signal(8), Signal(8), Signal(32)
@@ -75,7 +75,7 @@ class FrameEngine(LiteXModule):
         fsm.act("ANSWER", answerer.start.eq(1), If(answerer.done, NextState("HEADER")))
 
     def _drive_bus(self, writes):
-        """Words of a WRITE, or those that an answer wants, from address to address."""
+        """Words of a WRITE, or those that an answer requests, at consecutive addresses."""
         bus, answerer = self.bus, self.answerer
         self.comb += [
             bus.adr.eq(self._address[2:]),
@@ -90,7 +90,7 @@ class FrameEngine(LiteXModule):
         self.sync += If(bus.cyc & bus.ack, self._address.eq(self._address + 4))
 
     def _take_header(self, fsm):
-        """Takes the three words, then computes where the data end."""
+        """Takes the three words, then computes the address of the last data word."""
         sink, answer, place = self._words, self.answer, Signal(2)
         self.comb += self.idle.eq(fsm.ongoing("HEADER") & (place == 0) & self.answerer.empty)
         fsm.act(
@@ -118,14 +118,14 @@ class FrameEngine(LiteXModule):
         self.comb += If(self.count != 0, further.eq(Cat(0, 0, self.count - 1)))
         fsm.act(
             "MEASURE",
-            self.session.renew.eq(self.session.mine),  # so it stays alive until DECIDE
+            self.session.renew.eq(self.session.mine),  # so it is still active in DECIDE
             NextValue(self.reach.final, self._address + further),
             NextState("JUDGE"),
         )
         fsm.act("JUDGE", NextState("DECIDE"))
 
     def _write(self, fsm):
-        """The data words to the bus, or past it."""
+        """Writes the data words to the bus, or drops them."""
         sink, bus, window = self._words, self.bus, self.window
         fsm.act(
             "SKIP",

@@ -1,4 +1,4 @@
-"""LiteEth's Etherbone, which LiteX's tools speak, kept from what it does not survive."""
+"""LiteEth's Etherbone for LiteX's tools, protected from requests that would stop it."""
 
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
@@ -12,17 +12,18 @@ from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER_DEPTH = 256
-"""Words of a record that LiteEth keeps; one with more would stop it for good."""
+"""Words of a record that LiteEth buffers; a longer record would stop it for good."""
 
 INBOX_DEPTH = 512
-"""Words of requests that wait: the longest one and more."""
+"""Words of waiting requests: more than the longest one."""
 
 PATIENCE = 1000
-"""Cycles of an access to the bus: longer than the longest frame keeps it."""
+"""Cycles that an access to the bus may take: more than the longest frame needs."""
 
 
 class _Port:
-    """What LiteEthEtherbone takes for LiteEth's UDP and its crossbar: one port, given here."""
+    """Stands for LiteEth's UDP and its crossbar in LiteEthEtherbone: one port with this sink and
+    source."""
 
     dw = 32
 
@@ -30,25 +31,25 @@ class _Port:
         self.sink, self.source, self.crossbar = sink, source, self
 
     def get_port(self, port: int, dw: int, cd: str):
-        """The port, whatever is asked for."""
+        """This port, whatever the arguments."""
         return self
 
 
 class Etherbone(LiteXModule):
     """Etherbone behind a UDP port, one request after the other.
 
-    LiteEth remembers one address to answer to: a request that follows one which is answered waits
-    until the answer has gone. Where nobody answers on the bus, the rest of the request is not put
-    to it: its words are read as all ones, as LiteX's bus would have it after a million cycles.
+    LiteEth remembers one address to answer to, so the next request waits until the answer has left.
+    If the bus does not answer, the rest of the request is not sent to it: its words read as all
+    ones, as they would on LiteX's bus after a million cycles.
 
     | port     | dir | meaning                                                               |
     |----------|-----|-----------------------------------------------------------------------|
     | sink     | in  | a LiteEth UDP port's source                                           |
     | source   | out | a LiteEth UDP port's sink                                             |
     | wishbone | out | master of the bus                                                     |
-    | active   | in  | a session is open: writes are acknowledged and have no effect         |
-    | dropped  | out | a datagram has been dropped, see EtherboneRule                        |
-    | ignored  | out | a word has not been written                                           |
+    | active   | in  | a session is open: writes are acknowledged but have no effect         |
+    | dropped  | out | a datagram is dropped, see EtherboneRule                              |
+    | ignored  | out | a word is not written                                                 |
     """
 
     def __init__(self):
@@ -71,7 +72,7 @@ class Etherbone(LiteXModule):
         )
 
     def _give(self, inbox: Inbox, requests):
-        """One datagram after the other."""
+        """Passes on one datagram after another."""
         place, asks, waits = Signal(2), Signal(), Signal()
         self.comb += [
             inbox.idle.eq(~waits),
@@ -99,7 +100,7 @@ class Etherbone(LiteXModule):
         ]
 
     def _guard(self, bus, out, ends):
-        """Between LiteEth's master and `out`; a write that has begun is not cut off. ends: this
+        """Between LiteEth's master and `out`. A write that has started is completed. ends: this
         access is the last one of a request."""
         access, blocked, given_up = Signal(), Signal(), Signal()
         self.timer = timer = WaitTimer(PATIENCE)

@@ -22,18 +22,21 @@ from dscim.gateware.link.liteeth_fixes import UdpIpCore
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 
 STANDSTILL_SECONDS = 0.01
-"""Of the SoC's time that a stream of LiteEth's may wait; at most twice as long."""
+"""A stream of LiteEth may wait this long, in the SoC's time, and at most twice as long."""
 
 RESET_CYCLES = 64
-"""That LiteEth is held in reset: long enough for every clock of a PHY."""
+"""LiteEth is held in reset for so many: enough for every clock of a PHY."""
 
 DOMAINS = ("sys", "eth_rx", "eth_tx")
 
 
 @dataclasses.dataclass(frozen=True)
 class EthernetPort:
-    """Where a SoC is connected: a LiteEth PHY with its clock domains eth_rx and eth_tx, no wider
-    than 32 bits, and the addresses of the SoC. ip_address: four numbers with dots."""
+    """A SoC's connection to Ethernet.
+
+    phy: a LiteEth PHY with its clock domains eth_rx and eth_tx, at most 32 bits wide.
+    mac_address, ip_address: of the SoC; the IP address as four numbers with dots.
+    """
 
     phy: Any
     mac_address: int
@@ -41,13 +44,13 @@ class EthernetPort:
 
 
 class Watchdog(LiteXModule):
-    """Sees streams that stand still. period: in cycles.
+    """Detects stalled streams. period: in cycles.
 
-    | port  | dir | meaning                                                                      |
-    |-------|-----|------------------------------------------------------------------------------|
-    | stood | out | for RESET_CYCLES after one of the streams has waited, with the same item, for |
-    |       |     | one to two periods                                                           |
-    | event | out | high in the first of these cycles                                            |
+    | port  | dir | meaning                                                                   |
+    |-------|-----|---------------------------------------------------------------------------|
+    | stood | out | high for RESET_CYCLES after a stream has waited with the same item for    |
+    |       |     | one to two periods                                                        |
+    | event | out | high in the first of these cycles                                         |
     """
 
     def __init__(self, streams: Sequence[stream.Endpoint], period: int):
@@ -57,7 +60,7 @@ class Watchdog(LiteXModule):
 
         self.timer = timer = WaitTimer(period)
         self.hold = hold = WaitTimer(RESET_CYCLES)
-        waits = [Signal() for _ in streams]  # since the period began
+        waits = [Signal() for _ in streams]  # since the period started
         self.comb += [
             timer.wait.eq(~timer.done),
             self.event.eq(timer.done & reduce(or_, waits) & ~self.stood),
@@ -73,9 +76,9 @@ class Watchdog(LiteXModule):
 
 
 class EthernetCarrier(Carrier):
-    """Frames in UDP datagrams, and Etherbone beside them.
+    """Frames in UDP datagrams, and Etherbone on a port of its own.
 
-    A frame is answered to the address and the port that it came from. Ports, beside those of
+    Answers go to the address and port that sent the frame. Ports, in addition to those of
     `Carrier`:
 
     | port               | dir | meaning                                                           |
@@ -120,7 +123,7 @@ class EthernetCarrier(Carrier):
         }
 
     def _carry_frames(self, port):
-        """From a UDP port to the engine and back."""
+        """Between a UDP port and the engine."""
         self.inbox = inbox = Inbox(FrameRule(), RING_DEPTH)
         self.inserter = inserter = Crc32Inserter(32)
         self.outbox = outbox = Outbox(FRAMES_PORT)

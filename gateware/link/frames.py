@@ -1,4 +1,4 @@
-"""Frames between a carrier's bytes and the engine's words: checked, stored, built."""
+"""Frames between a carrier's bytes and the engine's words: received, checked, stored, sent."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -12,21 +12,21 @@ WORDS = stream.EndpointDescription([("data", 32)])
 """A frame without its CRC: header, data; `last` ends it."""
 
 RING_DEPTH = 1024
-"""Words of frames that wait: more than three of the longest."""
+"""Words of waiting frames: more than three of the longest."""
 
 
 class FrameShape(LiteXModule):
-    """Where in a frame a word stands, by the count that the frame's first word has.
+    """The place of a word in its frame, by the count in the frame's first word.
 
     | port     | dir | meaning                                                          |
     |----------|-----|------------------------------------------------------------------|
     | word     | in  | the next word of the frame                                       |
-    | take     | in  | it is there                                                      |
-    | clear    | in  | after it, or instead of it, a new frame begins                   |
+    | take     | in  | the word is valid                                                |
+    | clear    | in  | after it, or instead of it, a new frame starts                   |
     | index    | out | its place, from 0; stays at `end`                                |
-    | end      | out | place of the CRC; right from the second word on                  |
+    | end      | out | place of the CRC; valid from the second word on                  |
     | final    | out | the word is the last one before the CRC                          |
-    | too_long | out | words have come after the CRC's place, before this one           |
+    | too_long | out | there were words after the CRC's place before this one           |
     | whole    | out | the word is the CRC: the frame may end with it                   |
     """
 
@@ -53,16 +53,15 @@ class FrameShape(LiteXModule):
 
 
 class FrameReceiver(LiteXModule):
-    """Takes a carrier's bytes, gives whole right frames in words, with header and without CRC.
+    """Takes a carrier's bytes and outputs whole valid frames in words, with header, without CRC.
 
-    A right frame waits in a ring for the engine while the next ones arrive; any other one leaves
-    no trace there.
+    A valid frame waits in a ring for the engine while the next ones arrive. Others are dropped.
 
     | port    | dir | meaning                                                                  |
     |---------|-----|--------------------------------------------------------------------------|
     | sink    | in  | data, error, `last`: a frame's bytes, CRC included                       |
     | source  | out | data: its words, the lowest byte first on the carrier; `last`            |
-    | taken   | out | in the cycle of the last byte: the frame is right                        |
+    | taken   | out | in the cycle of the last byte: the frame is valid                        |
     | dropped | out | in the cycle of the last byte: it is not (length, CRC or `error`)        |
     """
 
@@ -111,12 +110,12 @@ class FrameReceiver(LiteXModule):
 
 
 def _words_of_data(first: Signal):
-    """From a frame's first word: its count, but that a READ has none with it."""
+    """The number of data words by a frame's first word: its count, but 0 for a READ."""
     return Mux(first[:8] == Kind.READ, 0, first[8:16])
 
 
 class FrameSender(LiteXModule):
-    """Gives an answer's words to a carrier as bytes, the lowest first, with their CRC.
+    """Converts an answer's words to bytes for a carrier, lowest first, and appends the CRC.
 
     | port   | dir | meaning                                    |
     |--------|-----|--------------------------------------------|

@@ -1,4 +1,4 @@
-"""What becomes of a frame: the link's rules in their order, and what the engine does by them."""
+"""The link's rules for a frame, in their order, and the engine's actions."""
 
 from litex.gen import LiteXModule
 from migen import Case, If, NextState, NextValue, Signal
@@ -10,20 +10,20 @@ from dscim.gateware.link.session import Session, WriteWindow
 
 
 class Judge(LiteXModule):
-    """One of `echo`, `ahead`, `double` and `refuse` is high, a cycle after what it is judged by;
-    none where the frame is to be obeyed.
+    """Decides about a frame: sets one of `echo`, `ahead`, `double` and `refuse` a cycle after the
+    inputs, or none of them if the frame is to be executed.
 
     | port   | dir | meaning                                                             |
     |--------|-----|---------------------------------------------------------------------|
-    | kind   | in  | of the frame                                                        |
+    | kind   | in  | kind of the frame                                                   |
     | empty  | in  | its count is 0                                                      |
-    | locked | in  | memories are not read                                               |
+    | locked | in  | memories must not be read                                           |
     | echo   | out | it is an answer: dropped                                            |
     | ahead  | out | a WRITE beyond the window: dropped                                  |
-    | double | out | a WRITE that was applied before: answered WRITTEN                   |
+    | double | out | a WRITE that is already applied: answered WRITTEN                   |
     | refuse | out | answered REFUSED with `reason`                                      |
 
-    The frame's address, session and sequence are put to `reach`, `session` and `window`.
+    `reach`, `session` and `window` get the frame's address, session and sequence.
     """
 
     def __init__(self, session: Session, window: WriteWindow, reach: Reach):
@@ -36,7 +36,7 @@ class Judge(LiteXModule):
         opens, closes, reads, writes = (
             self.kind == kind for kind in (Kind.OPEN, Kind.CLOSE, Kind.READ, Kind.WRITE)
         )
-        foreign = Signal()  # not of a session for which it could be done
+        foreign = Signal()  # not of a session that may do this
         written = Signal()  # a WRITE of the open session
         double, ahead, reason = Signal(), Signal(), Signal(3)
         self.comb += [
@@ -68,11 +68,10 @@ class Judge(LiteXModule):
 
 
 def verdict(engine) -> list:
-    """Statements of the cycle in which a frame's fate is decided: the session's and the window's
-    changes, the answer (of kind 0 where there is none), the next state (WRITE, or SKIP for the
-    data of any other frame).
+    """The statements of the cycle that decides about a frame: changes of session and window, the
+    answer (kind 0 for none), and the next state (WRITE, or SKIP for the data of other frames).
 
-    engine: `FrameEngine`, in whose state machine they stand.
+    engine: the `FrameEngine` with the state machine that they belong to.
     """
     judge, session, window, events = engine.judge, engine.session, engine.window, engine.events
     answer = engine.answer
@@ -100,7 +99,7 @@ def verdict(engine) -> list:
 
 
 def _granted(engine):
-    """What a frame asks for, of those that are right, in turn and allowed."""
+    """The statements for a frame that is valid, in order and allowed."""
     session, answer = engine.session, engine.answer
     return Case(
         engine.kind,

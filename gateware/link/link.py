@@ -1,4 +1,4 @@
-"""The link: one frame engine behind all carriers, and what is counted of it."""
+"""The link: one frame engine for all carriers, and its counters."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ from dscim.gateware.link.reach import Region
 
 
 class Link(LiteXModule):
-    """The frame engine, the carriers' turns, `registers.LINK_REGISTERS` as CSRs.
+    """The frame engine, its sharing by the carriers, and `registers.LINK_REGISTERS` as CSRs.
 
-    clk_freq: of `sys`, in Hz. identity, regions: `FrameEngine`. carriers: submodules of others.
+    clk_freq: of `sys`, in Hz. identity, regions: see `FrameEngine`. carriers: submodules of others.
 
     | port       | dir | meaning                          |
     |------------|-----|----------------------------------|
     | engine.bus | out | the frames' master of the bus    |
-    | locked     | in  | memories are not read            |
+    | locked     | in  | memories must not be read        |
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Link(LiteXModule):
         )
 
     def _count(self, bank: RegisterBank, sources: Sequence[dict[str, Signal]]):
-        """Each register counts its events, which may come in the same cycle."""
+        """Counts the events of each register; several may happen in one cycle."""
         for register in registers.LINK_REGISTERS:
             events = [source[register.name] for source in sources if register.name in source]
             if not events:
                 continue
             value = getattr(bank, register.name).fields.value
-            happened = Signal(len(events))  # before, to keep the adders' way short
+            happened = Signal(len(events))  # a register, to keep the adders' path short
             self.sync += [happened.eq(Cat(*events)), value.eq(value + sum(happened))]

@@ -1,8 +1,8 @@
 """The link's frames, declared once for both sides.
 
 All integers are little-endian. A frame: kind (1 byte), count of data words (1), sequence (2),
-session (4), address (4), the data (4*count), CRC-32 of all before (4). On a UART it goes as 0x00,
-its COBS code, 0x00; in UDP it is a datagram.
+session (4), address (4), the data (4*count), CRC-32 of everything before it (4). On a UART it is
+sent as 0x00, its COBS code, 0x00; on Ethernet it is a UDP datagram.
 """
 
 import enum
@@ -11,29 +11,29 @@ HEADER_WORDS = 3
 """Words of 32 bits before the data: kind, count and sequence; session; address."""
 
 MAX_WORDS = 255
-"""Data words that a frame holds at most."""
+"""The most data words in a frame."""
 
 WINDOW = 32
-"""WRITE frames that the device takes from the first missing one on."""
+"""The device accepts so many WRITE frames, counted from the first missing one."""
 
 QUIET_SECONDS = 0.1
-"""Of the SoC's time without a byte, after which a frame that has stopped is given up."""
+"""Time without a byte, by the SoC's clock, after which an incomplete frame is dropped."""
 
 LEASE_SECONDS = 1
-"""Of the SoC's time without a right frame, after which a session ends."""
+"""Time without a valid frame, by the SoC's clock, after which a session ends."""
 
 ETHERBONE_PORT = 1234
-"""UDP port where LiteX's Etherbone answers."""
+"""UDP port of LiteX's Etherbone."""
 
 FRAMES_PORT = 1235
-"""UDP port of frames: a datagram is one frame, from its header to its CRC, without COBS."""
+"""UDP port of frames: one frame per datagram, from its header to its CRC, without COBS."""
 
 TAKE_OVER = 1
-"""An OPEN's address when it ends another host's session."""
+"""The address of an OPEN that may end another host's session."""
 
 
 class Kind(enum.IntEnum):
-    """What a frame is; answers have bit 7."""
+    """The kind of a frame; answers have bit 7 set."""
 
     OPEN = 1
     WRITE = 2
@@ -50,12 +50,12 @@ class Reason(enum.IntEnum):
     """Why a frame was refused: the data word of REFUSED."""
 
     BUSY = 1
-    """Another session is alive; address is the cycles of its lease that are left."""
+    """Another session is active; `address` is the number of cycles left of its lease."""
     SESSION = 2
-    """Another session is open, or none: the lease has ended, or the device was reset."""
+    """The session is not open: its lease has ended, or the device was reset."""
     ADDRESS = 3
-    """Not a multiple of 4, or not all inside one region that frames may reach."""
+    """Not a multiple of 4, or not entirely inside one region that frames may access."""
     KIND = 4
-    """No such kind, or data words where none may be."""
+    """Unknown kind, or data words where none are allowed."""
     LOCKED = 5
-    """The memories are not read while the engine runs."""
+    """Memories cannot be read while the engine runs."""

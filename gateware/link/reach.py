@@ -1,4 +1,4 @@
-"""Where on the bus frames may go."""
+"""The bus addresses that frames may access."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from migen import Signal, log2_int
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """`size` bytes from `origin`: a power of two, and a multiple of it. memory: not to be read
-    while it is locked."""
+    """`size` bytes from `origin`. size: a power of two. origin: a multiple of it. memory: must not
+    be read while locked."""
 
     origin: int
     size: int
@@ -20,13 +20,13 @@ class Region:
 
 
 class Reach(LiteXModule):
-    """Whether words lie inside one of `regions`, which differ in their origins.
+    """Checks whether words are inside one of `regions`, which have different origins.
 
     | port    | dir | meaning                                                  |
     |---------|-----|----------------------------------------------------------|
     | address | in  | byte address of the first word                           |
-    | final   | in  | byte address of the last word; 33 bits, as sums have     |
-    | inside  | out | all are inside the same region, and `address` is aligned  |
+    | final   | in  | byte address of the last word, 33 bits, with the carry   |
+    | inside  | out | all are inside the same region, and `address` is aligned |
     | memory  | out | `address` is in a memory                                 |
     """
 

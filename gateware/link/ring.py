@@ -1,4 +1,4 @@
-"""A memory written at any place ahead and read in order, up to where its owner has committed."""
+"""A ring memory: written ahead at any place, read in order as far as its owner has committed."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -6,15 +6,17 @@ from migen import READ_FIRST, If, Memory, Record, Signal, log2_int
 
 
 class Ring(LiteXModule):
-    """Places are modulo `depth`, a power of two. The owner writes ahead of `committed` and moves
-    it on when what lies before it may be read; or writes there again, as if nothing had been.
+    """Places are modulo `depth`, a power of two.
+
+    The owner writes ahead of `committed`, and advances it when all items before it may be read.
+    Until then it may overwrite them.
 
     | port      | dir | meaning                                                                |
     |-----------|-----|------------------------------------------------------------------------|
-    | write     | in  | adr, dat_w, we: at the owner's place, never from `freed` on backwards   |
-    | committed | in  | a register of the owner's: the first place that may not be read         |
-    | freed     | out | the first place that has not been read: the owner stays behind it       |
-    | source    | out | data, an item a cycle                                                  |
+    | write     | in  | adr, dat_w, we: at a place of the owner's, never past `freed`           |
+    | committed | in  | a register of the owner: the first place that may not be read           |
+    | freed     | out | the first place that has not been read: the owner stays before it       |
+    | source    | out | data, one item per cycle                                                |
     """
 
     def __init__(self, width: int, depth: int):

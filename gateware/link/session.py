@@ -1,4 +1,4 @@
-"""Who may use the link, for how long, and which of its WRITE frames have been applied."""
+"""Who may use the link, for how long, and which WRITE frames have been applied."""
 
 from litex.gen import LiteXModule
 from migen import Array, If, Signal
@@ -7,21 +7,21 @@ SEQUENCE_BITS = 16
 
 
 class Session(LiteXModule):
-    """The session that is open, and the one that ended last; the lease; the device's boot number.
+    """The open session, the one that ended last, the lease, and the device's boot number.
 
     | port   | dir | meaning                                                                  |
     |--------|-----|--------------------------------------------------------------------------|
-    | asked  | in  | the session number of the frame that is judged; what is said of it holds |
-    |        |     | from the second cycle on in which it has not changed                     |
-    | begin  | in  | opens the session `asked`, and ends what was open                        |
-    | end    | in  | ends the session that is open                                            |
-    | renew  | in  | the lease begins anew                                                    |
+    | asked  | in  | the session number of the current frame; `mine` and `over` are valid     |
+    |        |     | from the second cycle after it changes                                   |
+    | begin  | in  | opens the session `asked`, and ends the open one                         |
+    | end    | in  | ends the open session                                                    |
+    | renew  | in  | restarts the lease                                                       |
     | active | out | a session is open                                                        |
     | mine   | out | it has the number `asked`                                                |
     | over   | out | the session that ended last has the number `asked`                       |
-    | left   | out | cycles of the lease that are left                                        |
-    | boot   | out | another one after each reset: the cycles until the first session began,  |
-    |        |     | exclusive or that session's number, which its host has drawn             |
+    | left   | out | cycles left of the lease                                                 |
+    | boot   | out | differs after each reset: the cycles until the first session started,    |
+    |        |     | exclusive or that session's number, which its host drew at random        |
     | count  | out | sessions opened since reset                                              |
     """
 
@@ -57,18 +57,17 @@ class Session(LiteXModule):
 
 
 class WriteWindow(LiteXModule):
-    """Which sequence numbers have been applied: all before `first`, and some of the next `size`.
+    """The sequence numbers that have been applied: all before `first`, and some of the next `size`.
 
     | port    | dir | meaning                                                             |
     |---------|-----|---------------------------------------------------------------------|
-    | asked   | in  | the sequence number of the frame that is judged; what is said of it |
-    |         |     | holds from the second cycle on, in which neither it nor `first` has |
-    |         |     | changed                                                             |
+    | asked   | in  | the sequence number of the current frame; `applied` and `ahead` are |
+    |         |     | valid from the second cycle after it or `first` changes             |
     | clear   | in  | a new session: none has been applied, 0 is the first                |
-    | mark    | in  | `asked` has been applied; only when it is neither applied nor ahead |
-    | first   | out | the first one missing, when not `sliding`                           |
-    | sliding | out | `first` is on its way, a number a cycle                             |
-    | applied | out | `asked` was applied before                                          |
+    | mark    | in  | `asked` has been applied; only if it is neither applied nor ahead   |
+    | first   | out | the first missing one, when not `sliding`                           |
+    | sliding | out | `first` is advancing, one number per cycle                          |
+    | applied | out | `asked` is already applied                                          |
     | ahead   | out | `asked` lies beyond the window                                      |
     """
 

@@ -1,4 +1,4 @@
-"""Frames and LiteX's UARTBone on one UART: whose a byte is, and whose turn it is to send."""
+"""Frames and LiteX's UARTBone on one UART: sorts received bytes and arbitrates sending."""
 
 from litex.gen import LiteXModule
 from litex.gen.genlib.misc import WaitTimer
@@ -15,23 +15,23 @@ from dscim.gateware.link.protocol import QUIET_SECONDS
 
 
 class Sorter(LiteXModule):
-    """Gives each byte that comes to the bone or to the frames.
+    """Sends each received byte to UARTBone ("the bone") or to the frames.
 
-    Outside frames a zero begins one, but where the bone is within a command; other bytes are the
-    bone's, or nobody's while a session is open. Inside, a zero ends the frame; after one that was
-    right the sorter is outside, after any other inside, for the zero may have been a beginning.
-    Silence ends a frame as a zero does, and the sorter is outside.
+    Outside frames, a zero starts a frame, except within a command of the bone. Other bytes go to
+    the bone, or are dropped while a session is open. Inside, a zero ends the frame. After a valid
+    frame the sorter is outside; after any other it stays inside, because that zero may have started
+    a frame. Silence ends a frame too, and the sorter is outside then.
 
-    quiet: cycles of silence after which a frame has ended.
+    quiet: cycles of silence that end a frame.
 
     | port   | dir | meaning                                                              |
     |--------|-----|----------------------------------------------------------------------|
-    | sink   | in  | data: what comes from the UART                                       |
+    | sink   | in  | data from the UART                                                   |
     | bone   | out | data for the bone                                                    |
     | frames | out | data: frames' bytes and the zeros that end them                      |
     | active | in  | a session is open                                                    |
     | idle   | in  | the bone waits for a command                                         |
-    | taken  | in  | the zero that is going to `frames` ends a right frame                |
+    | taken  | in  | the zero being sent to `frames` ends a valid frame                   |
     | stray  | out | a byte is dropped                                                    |
     """
 
@@ -67,14 +67,14 @@ class Sorter(LiteXModule):
 
 
 class Turns(LiteXModule):
-    """Whole frames and whole answers of the bone on one transmitter.
+    """Sends whole frames and whole answers of the bone through one transmitter.
 
     | port   | dir | meaning                                                    |
     |--------|-----|------------------------------------------------------------|
     | frames | in  | data of frames without zeros; `last`                       |
     | bone   | in  | data of the bone                                           |
-    | idle   | in  | the bone waits for a command: its answer is over           |
-    | source | out | data: the bone's as they are, a zero on each side of frames |
+    | idle   | in  | the bone waits for a command: its answer is complete       |
+    | source | out | data: the bone's unchanged, frames between two zeros       |
     """
 
     def __init__(self):
@@ -103,7 +103,8 @@ class Turns(LiteXModule):
 class UartCarrier(Carrier):
     """Frames and UARTBone behind one UART.
 
-    phy: a UART's PHY, 8 bits a beat. clk_freq: of `sys`, in Hz. Ports, beside those of `Carrier`:
+    phy: a UART's PHY, 8 bits per beat. clk_freq: of `sys`, in Hz. Ports, in addition to those of
+    `Carrier`:
 
     | port     | dir | meaning                                                          |
     |----------|-----|------------------------------------------------------------------|
@@ -112,7 +113,7 @@ class UartCarrier(Carrier):
 
     def __init__(self, phy, clk_freq: int):
         Carrier.__init__(self)
-        bytes_of_bone = UARTInterface()  # what the bone takes for its PHY
+        bytes_of_bone = UARTInterface()  # the bone's PHY
         self.bone = bone = ResetInserter()(UARTBone(bytes_of_bone, clk_freq))
         self.register = register = BusRegister()
         self.wishbone = register.bus

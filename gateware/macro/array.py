@@ -1,4 +1,4 @@
-"""The paper's circuit: generators for every row, AND, OR trees, column counters."""
+"""The paper's circuit: generators for every row, AND gates, OR trees, column counters."""
 
 from litex.gen import LiteXModule
 from migen import Cat, Signal, log2_int
@@ -17,13 +17,13 @@ from dscim.gateware.specs import MacroSpec
 
 
 class OrGroup(LiteXModule):
-    """The OR trees of one group of G rows: one of positive products, one of negative ones.
+    """The OR trees of one group of G rows: one for positive products, one for negative ones.
 
     | port     | dir | meaning                                                  |
     |----------|-----|----------------------------------------------------------|
     | rows     | in  | G `RowGenerators`                                        |
     | positive | out | OR of the rows' bits with a positive product             |
-    | negative | out | OR of those with a negative one                          |
+    | negative | out | OR of the rows' bits with a negative product             |
     """
 
     def __init__(self, rows):
@@ -40,7 +40,7 @@ class OrGroup(LiteXModule):
 
 
 class Array(Macro):
-    """P points a cycle against every row, any sequence; L/P cycles a product.
+    """P points per cycle for every row, with any sequence; L/P cycles per product.
 
     Stages: 0 points, generators, AND and OR; then ones are counted and column counters add.
     `groups` (a list of `OrGroup`) is public, for the monitor and for proofs.
@@ -112,7 +112,7 @@ class Array(Macro):
         return or_group
 
     def _ones(self, vectors):
-        """A column's ones in the groups' vectors, a cycle later."""
+        """For each column the ones in the groups' vectors, a cycle later."""
         counts = count_columns(self, delayed_all(self, vectors), self.spec.columns)
         kept = [Signal(max=self.spec.groups * self.spec.lanes + 1) for _ in counts]
         self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
@@ -120,11 +120,11 @@ class Array(Macro):
 
 
 class ExclusiveRows(LiteXModule):
-    """Watches an array: at most one row of a group fires, and OR is the sum of the row bits.
+    """Monitors an array: at most one row of a group fires, and OR is the sum of the row bits.
 
     | port      | dir | meaning                                          |
     |-----------|-----|--------------------------------------------------|
-    | violation | out | a point of this cycle breaks one of the two      |
+    | violation | out | a point of this cycle violates one of the two    |
     """
 
     def __init__(self, groups, active):

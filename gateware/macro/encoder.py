@@ -1,11 +1,11 @@
-"""Operands as the macro computes them: magnitude and sign (contract, section 2)."""
+"""Operands in the form that macros compute with: magnitude and sign (contract, section 2)."""
 
 from litex.gen import LiteXModule
 from migen import C, Cat, If, Mux, Signal
 
 
 def _choose(offset, modes, in_offset, in_split):
-    """Assignments of the signed mode: fixed where only one mode is built."""
+    """The assignments of the signed mode: fixed if only one mode is built."""
     if modes == ("split",):
         return in_split
     if modes == ("offset",):
@@ -52,7 +52,7 @@ class ActivationEncoder(LiteXModule):
 
 
 class Difference(LiteXModule):
-    """x - z exactly, both int8: nine bits of two's complement; combinational.
+    """The exact x - z, both int8, as nine bits of two's complement; combinational.
 
     | port  | dir | meaning              |
     |-------|-----|----------------------|
@@ -94,7 +94,7 @@ class WeightEncoder(LiteXModule):
         size = Signal(7)
         low = self.w[:7]
         self.comb += [
-            # -128 has no counterpart: 0 - 0 would be 0, and the contract saturates to 127
+            # -128 has no positive counterpart: the contract saturates it to 127
             size.eq(Mux(self.w[7], Mux(low == 0, 127, -low), low)),
             *_choose(
                 config.offset,
@@ -106,7 +106,7 @@ class WeightEncoder(LiteXModule):
 
 
 class IntegerWeight(LiteXModule):
-    """One weight as it is: eight bits of two's complement; combinational.
+    """One weight, unchanged: eight bits of two's complement; combinational.
 
     | port  | dir | meaning              |
     |-------|-----|----------------------|

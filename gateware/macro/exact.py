@@ -1,4 +1,4 @@
-"""The exact INT8 macro: the true integers behind the same interface."""
+"""The exact INT8 macro: products of the integers themselves behind the same interface."""
 
 from migen import Cat, If, Signal, bits_for, log2_int
 
@@ -21,7 +21,7 @@ def exact_count_width(spec: MacroSpec) -> int:
 
 
 def product_of(module, activation, weight, active=1):
-    """A new register: the product of two's complement bits x - z (9) and w (8), while active."""
+    """A new register, loaded while active: (x - z) * w, of 9 and 8 bits of two's complement."""
     a, w, product = Signal((9, True)), Signal((8, True)), Signal((17, True))
     module.comb += [a.eq(activation), w.eq(weight)]
     module.sync += If(active, product.eq(a * w))
@@ -29,10 +29,10 @@ def product_of(module, activation, weight, active=1):
 
 
 class Exact(Macro):
-    """One row of each group a cycle, multiply and add; G cycles a product.
+    """One row of each group per cycle, multiply and add; G cycles per product.
 
-    N is the sum of (x - z)*w itself, whatever the stream length and the signed mode.
-    Stages: 0 issue, the rows' activations selected, weights read; 1 products; column counters.
+    N is the sum of (x - z)*w, whatever the stream length and the signed mode.
+    Stages: 0 issue, the rows' activations are selected, weights read; 1 products; column counters.
     """
 
     def __init__(self, spec: MacroSpec):
@@ -81,9 +81,9 @@ class Exact(Macro):
 
 
 class ExactParallel(Macro):
-    """All rows at once: one cycle a product; for gate counts and small sizes.
+    """All rows at once, in one cycle; for gate counts and small sizes.
 
-    N is the sum of (x - z)*w itself. Its place is beside the paper's array: no memory, no
+    N is the sum of (x - z)*w. It is the exact counterpart of the paper's array: no memory, no
     sequence, a multiplier for every cell.
     """
 

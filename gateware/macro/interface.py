@@ -1,4 +1,4 @@
-"""The one interface that every form of the macro has."""
+"""The interface that every form of the macro has."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -9,40 +9,40 @@ from dscim.gateware.macro.output import ResultBuffer
 from dscim.gateware.specs import MacroSpec
 
 BEAT_ROWS = 8
-"""Activations of one beat."""
+"""Activations per beat."""
 
 
 def config_layout():
-    """Run-time configuration: static from a tile's first weight beat to its last product."""
+    """Run-time configuration: stable from a tile's first weight beat to its last product."""
     return [("samples_log2", 3), ("offset", 1), ("zero_point", (8, True)), ("activation_shift", 2)]
 
 
 def weight_layout(spec: MacroSpec):
-    """One row of int8 weights a beat, column c in bits [8c, 8c+8)."""
+    """One row of int8 weights per beat, column c in bits [8c, 8c+8)."""
     return [("row", bits_for(spec.rows - 1)), ("data", 8 * spec.columns)]
 
 
 def activation_layout(spec: MacroSpec):
-    """Up to eight consecutive int8 activations a beat, row + b in bits [8b, 8b+8)."""
+    """Up to eight consecutive int8 activations per beat, row + b in bits [8b, 8b+8)."""
     return [("row", bits_for(spec.rows - 1)), ("count", 4), ("data", 8 * BEAT_ROWS)]
 
 
 def product_layout(spec: MacroSpec, count_width: int):
-    """One signed count a column, and the sum of the window's a' (offset mode)."""
+    """One signed count per column, and the sum of the window's a' (offset mode)."""
     return [("counts", spec.columns * count_width), ("activation_sum", 24)]
 
 
 def stochastic_count_width(spec: MacroSpec) -> int:
-    """Bits of a signed count: fewer than S hits a row, since no operand lies above all S.
+    """Bits of a signed count: fewer than S hits per row, since no operand exceeds all S thresholds.
 
-    A table's thresholds need not differ: there it is as many as it has.
+    A table's thresholds need not differ: with a table it is the number of its samples.
     """
     hits = spec.rows * spec.max_samples if spec.sequence.table else spec.rows * spec.side - 1
     return bits_for(hits) + 1
 
 
 class Sequencer(LiteXModule):
-    """Counts the steps of a product; the next product may start in the last step's cycle.
+    """Issues the steps of a product, one per cycle; the next may start in the last step's cycle.
 
     | port      | dir | meaning                                                 |
     |-----------|-----|---------------------------------------------------------|
@@ -51,8 +51,8 @@ class Sequencer(LiteXModule):
     | last_step | in  | number of the last step                                 |
     | active    | out | a step is issued                                        |
     | step      | out | its number                                              |
-    | first     | out | it is the first of its product                          |
-    | last      | out | it is the last of its product                           |
+    | first     | out | ... the first of its product                            |
+    | last      | out | ... the last of its product                             |
     """
 
     def __init__(self, steps: int):
@@ -83,20 +83,20 @@ class Macro(LiteXModule):
     |------------------|-----|------------------------------------------------------------------|
     | weights          | in  | stream: a row of weights; ready only while no product runs and   |
     |                  |     | no complete window waits                                         |
-    | activations      | in  | stream: up to 8 rows of a window a beat, bytes from `count` on   |
-    |                  |     | ignored; `last` closes the window; rows no beat named are unused |
-    | products         | out | stream: counts N, `count_width` bits a column, two's complement, |
+    | activations      | in  | stream: up to 8 rows of a window per beat, bytes from `count` on |
+    |                  |     | ignored; `last` ends the window; rows in no beat are unused      |
+    | products         | out | stream: signed counts N, each column's in `count_width` bits,    |
     |                  |     | and activation_sum, exact, unsigned, offset mode only            |
     | samples_log2     | in  | log2 n, 0..log2 of `spec.max_samples`                           |
     | offset           | in  | 1: signed mode offset, 0: split                                  |
     | zero_point       | in  | z, int8; split mode and the exact form                           |
     | activation_shift | in  | e, 0..3; split mode                                              |
-    | busy             | out | anything accepted that has not left as a product                 |
+    | busy             | out | something accepted has not left as a product                     |
     | computing        | out | a point, a region or a row of each group is being issued         |
 
-    Windows are double-buffered: one loads while the other is computed. A product is started only
-    when its result has a place, so that nothing in the pipeline ever stalls. Where only one signed
-    mode is built (`spec.signed`) the input `offset` is ignored.
+    Windows are double-buffered: one loads while the other is computed. A product starts only if
+    there is room for its result, so that the pipeline never stalls. If only one signed mode is
+    built (`spec.signed`), the input `offset` is ignored.
     """
 
     def __init__(self, spec: MacroSpec, count_width: int):
@@ -115,13 +115,14 @@ class Macro(LiteXModule):
         self.computing = self.status.computing
 
     def schedule(self, window, store, steps: int, last_step, latency: int, fastest: int):
-        """Adds what starts products and what holds their results.
+        """Adds the logic that starts products and the buffer for their results.
 
         window, store: the `OperandWindow` and the weight store, not yet connected to the ports.
-        steps, last_step: most issue cycles of a product, and (a value) the present number - 1.
+        steps: the largest number of issue cycles of a product. last_step: a value, the number of
+        issue cycles as configured, less 1.
         latency: cycles from the issue of the last step to `results.done`.
-        fastest: the fewest issue cycles of a product.
-        Leaves `self.sequencer` (issue) and `self.results` (sink of counts) to the form.
+        fastest: the smallest number of issue cycles of a product.
+        The form then uses `self.sequencer` (issue) and `self.results` (sink of counts).
         """
         self.sequencer = sequencer = Sequencer(steps)
         self.results = results = ResultBuffer(

@@ -1,8 +1,7 @@
-"""What the columns of a group share of a step: a row's hits, made ready to be looked up.
+"""The part of a step that all columns of a group share: a row's hits, ready to be looked up.
 
-A cell's count is that of the hits below its own level, 0..P, of the P samples of the step's
-chunk. Levels and counts are bit-sliced: bit k of every column side by side. Stages are those of
-`SelectedSamples`.
+A cell's count is the number of hits below its level, 0..P, among the P samples of the step's
+chunk. Levels and counts are bit-sliced. Stages are those of `SelectedSamples`.
 """
 
 from litex.gen import LiteXModule
@@ -14,22 +13,22 @@ from dscim.gateware.specs.sequence import bit_reverse
 
 
 class CounterLookup(LiteXModule):
-    """The counter sequence: sample u of a chunk meets the weight's threshold number v =
-    bit-reversed u, or P - 1 - v in regions of odd i + j.
+    """The counter sequence: sample u of a chunk has the weight's threshold number v =
+    bit-reversed u, or P - 1 - v in regions with odd i + j.
 
-    Cut v into h*B + l. Where A*H + a samples pass the activation (B*H = P), v is a hit where
-    rev(l) < A, or rev(l) = A and rev(h) < a: blocks of B have their hits in common, but for one.
-    So below the level h*B + l lie
+    Let v = h*B + l. If A*H + a samples pass the activation (B*H = P), v is a hit if rev(l) < A, or
+    if rev(l) = A and rev(h) < a. So all blocks of B have the same hits, except for one. The number
+    of hits below the level h*B + l is
 
         whole[h] + part[l] + (more[h] and beyond[l])
 
-    hits: of the blocks before h, the common ones before l, and that one, where block h has it
-    and it is before l.
+    that is: the hits of the blocks before h, the common hits before l, and the exception, if block
+    h has it and it is before l.
 
     | port   | dir | meaning                                                        |
     |--------|-----|----------------------------------------------------------------|
     | level  | in  | stage 1: the activation's in the whole region, log2 S bits     |
-    | chunk  | in  | stage 1: number of the chunk (0 where P = S)                   |
+    | chunk  | in  | stage 1: number of the chunk (0 if P = S)                      |
     | odd    | in  | stage 1: i + j is odd                                          |
     | passed | out | stage 3: A*H + a, 0..P                                         |
     """
@@ -77,7 +76,7 @@ class CounterLookup(LiteXModule):
         self.passed = delayed(self, passed)
 
     def below(self, module, level):
-        """Stage 3: for every column the hits below `level`, a slice for each of its bits."""
+        """Stage 3: for every column, the number of hits below `level`, bit-sliced."""
         low, high = level[: self.low_bits], level[self.low_bits :]
         columns = len(low[0])
         whole, more = (
@@ -90,8 +89,8 @@ class CounterLookup(LiteXModule):
 
 
 class TableLookup(LiteXModule):
-    """A table: all samples of a region are one chunk, those beyond n never hit; the weights'
-    thresholds rise in the order of v.
+    """A table: all samples of a region are one chunk, and samples beyond n never hit. The weights'
+    thresholds rise with v.
 
     | port         | dir | meaning                                                  |
     |--------------|-----|----------------------------------------------------------|
@@ -124,7 +123,7 @@ class TableLookup(LiteXModule):
         self.passed = delayed(self, passed)
 
     def below(self, module, level):
-        """As that of `CounterLookup`."""
+        """As in `CounterLookup`."""
         return _looked_up(module, level, self.whole, len(level[0]))
 
 
@@ -138,7 +137,7 @@ def exceeds(number, constant: int):
 
 
 def _held(module, bits: int, sums):
-    """New registers, bit k of all sums in the k-th; each sum is of numbers in slices."""
+    """New registers: the k-th holds bit k of all sums. A sum is a list of bit-sliced numbers."""
     numbers = [sum_slices(module, numbers) if numbers else [] for numbers in sums]
     held = [Signal(len(numbers)) for _ in range(bits)]
     module.sync += [
@@ -149,5 +148,5 @@ def _held(module, bits: int, sums):
 
 
 def _looked_up(module, select, table, columns: int):
-    """The slices, for all columns, of those numbers in `table` that `select` names."""
+    """For all columns, the numbers of `table` that `select` names, bit-sliced."""
     return [choose(module, select, list(entries), columns) for entries in table]

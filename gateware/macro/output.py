@@ -1,4 +1,4 @@
-"""Column counters and the buffer of finished products."""
+"""Column counters, and the buffer of finished products."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -11,11 +11,10 @@ COUNTER_LATENCY = 2
 
 
 class ColumnCounters(LiteXModule):
-    """Adds each column's terms of every step of a product, up and down.
+    """Adds up each column's signed terms over all steps of a product.
 
-    terms: for each column the list of signed signals to add; carries: for each column bits to add
-    to them, not more than terms; span: the most that the sum of a column's terms and bits can
-    reach in size in one step.
+    terms: for each column, the signed signals to add. carries: for each column, bits to add too, at
+    most as many as terms. span: the largest absolute sum of a column's terms and bits in one step.
 
     | port   | dir | meaning                                             |
     |--------|-----|-----------------------------------------------------|
@@ -23,7 +22,7 @@ class ColumnCounters(LiteXModule):
     | first  | in  | ... the first of its product                        |
     | last   | in  | ... the last of its product                         |
     | counts | out | for each column N, `width` bits, two's complement   |
-    | done   | out | the counts are complete, in this cycle alone        |
+    | done   | out | the counts are complete, in this cycle only         |
     """
 
     def __init__(self, terms, span: int, width: int, carries=None):
@@ -52,15 +51,15 @@ class ColumnCounters(LiteXModule):
 
 
 class ResultBuffer(LiteXModule):
-    """Keeps a place for every product that was started, and finished products until taken.
+    """Reserves room for every started product, and holds finished products until they are taken.
 
     | port           | dir | meaning                                                      |
     |----------------|-----|--------------------------------------------------------------|
     | room           | out | a product may be started                                     |
-    | start          | in  | one is started; `activation_sum` is that of its window       |
-    | done           | in  | the oldest started product has `counts`                      |
+    | start          | in  | one starts; `activation_sum` is that of its window           |
+    | done           | in  | `counts` are those of the oldest started product             |
     | source         | out | stream of finished products                                  |
-    | busy           | out | products are started and not yet taken                       |
+    | busy           | out | a started product is not yet taken                           |
     """
 
     def __init__(self, counts_width: int, depth: int):

@@ -1,4 +1,4 @@
-"""The row-selected form, one point a cycle: any sequence (contract, section 5)."""
+"""The row-selected form with one point per cycle, for any sequence (contract, section 5)."""
 
 from migen import Cat, Replicate, Signal, log2_int
 
@@ -15,9 +15,9 @@ from dscim.gateware.specs import MacroSpec
 
 
 class SelectedPoint(Macro):
-    """One point a cycle, which selects one row of every group; L cycles a product.
+    """One point per cycle, which selects one row of every group; L cycles per product.
 
-    Stages: 0 the point and its region, the rows' activations selected, weights read; 1 the two
+    Stages: 0 the point and its region, the rows' activations are selected, weights read; 1 the two
     comparisons; then ones are counted and column counters add.
     """
 
@@ -64,7 +64,7 @@ class SelectedPoint(Macro):
         self.deliver(counters, latency)
 
     def _hits(self, r_a, r_w, bits: int):
-        """For each column the groups' positive and negative hits of a point, two cycles later."""
+        """For each column, the groups' positive and negative hits of a point, two cycles later."""
         spec = self.spec
         region = Signal(log2_int(spec.or_width))
         self.comb += [

@@ -1,9 +1,10 @@
-"""The row-selected form, P samples of a region a cycle (contract, section 5).
+"""The row-selected form with P samples of a region per cycle (contract, section 5).
 
-With the counter sequence or a table the samples of a region are known in advance, so P of them
-are counted at once. With a row's levels (thresholds below its operands) la and lw its count is
-T = #{u < la : v(u) < lw}, v a permutation: hits laid out along v. How many there are below a
-level is prepared for all columns of a group, and a cell merely looks up its own level.
+With the counter sequence or a table, the samples of a region are known in advance, so P of them
+are counted at once. Let la and lw be a row's levels, the numbers of thresholds below its operands.
+Its count is T = #{u < la : v(u) < lw} with a permutation v. The hits are arranged along v. The
+number of hits below each level is prepared once for all columns of a group, and a cell only looks
+up its own level.
 """
 
 from litex.gen import LiteXModule
@@ -26,13 +27,14 @@ CELL_LATENCY = 4
 
 
 class SelectedSamples(Macro):
-    """P samples of the region's row a cycle: counter sequence, P = 2..S; a table, P = 2..S/2.
+    """P samples of the region's row per cycle: 2..S with the counter sequence, 2..S/2 with a table.
 
-    A product takes G cycles for each P of its n samples, and G where n is less than P. A table
-    is computed for n up to P.
+    A product takes G cycles for each P of its n samples, and G if n is less than P. With a table, n
+    is at most P.
 
-    Stages: 0 issue, the rows' activation levels selected; 1 how many samples pass, weights read;
-    2 what is looked up in, the weights' level in this chunk; 3 look-up; then the column counters.
+    Stages: 0 issue, the rows' activation levels are selected; 1 the number of samples that pass,
+    weights read; 2 the lookup tables, the weights' levels in this chunk; 3 lookup; then the column
+    counters.
     """
 
     def __init__(self, spec: MacroSpec):
@@ -90,7 +92,7 @@ class SelectedSamples(Macro):
             odd1.eq(region1[0] ^ region1[region_bits // 2]),
         ]
         odd2, chunk2 = delayed_all(self, [odd1, chunk1])
-        floor2 = Signal.like(chunk)  # a weight's low part above it counts
+        floor2 = Signal.like(chunk)  # a weight counts one more if its low part exceeds it
         self.comb += floor2.eq(Cat(*[bit ^ odd2 for bit in reversed(list(chunk2))]))
         active2 = delayed(self, sequencer.active, 2)
         active = [active2, delayed(self, active2)]
@@ -112,7 +114,7 @@ class SelectedSamples(Macro):
         self.deliver(counters, CELL_LATENCY)
 
     def _lookup(self, chunk, odd):
-        """A group's lookup, connected but for the level."""
+        """A group's lookup, connected except for the level."""
         spec = self.spec
         if spec.sequence.table:
             lookup = TableLookup(spec.side, spec.lanes, spec.sequence.table)
@@ -134,16 +136,16 @@ class SelectedSamples(Macro):
         return level, sign
 
     def _terms(self, front, level, sign, active):
-        """Stage 3: a group's counts of its row for all columns, complemented where they are
-        negative, and where they are: a count's slices, and a vector.
+        """Stage 3: a group's counts of its row for all columns, bit-sliced and complemented where
+        negative, and a vector of the negative ones.
 
-        active: stages 2 and 3 hold a step. Idle cells keep still, which costs a board no power
-        and a simulator no time.
+        active: stages 2 and 3 hold a step. Idle cells do not switch, which saves power on a board
+        and time in a simulator.
         """
         columns = self.spec.columns
         held, counts, terms = ([Signal(columns) for _ in level] for _ in range(3))
         negative, complemented = Signal(columns), Signal(columns)
-        below = front.lookup.below(self, held[:-1])  # of level P, which wraps, none
+        below = front.lookup.below(self, held[:-1])  # none for level P, which wraps
         self.sync += [
             If(
                 active[0],
@@ -167,7 +169,7 @@ class SelectedSamples(Macro):
 
 
 def build_grid(spec: MacroSpec, axis: int):
-    """The levels of an axis, 0 the activations' and 1 the weights'; alike but for a table."""
+    """The grid of an axis: 0 for activations, 1 for weights. Without a table both are equal."""
     if not spec.sequence.table:
         return Grid(spec.side)
     return TableGrid(
@@ -176,13 +178,13 @@ def build_grid(spec: MacroSpec, axis: int):
 
 
 class GroupFront(LiteXModule):
-    """What all columns of a group share: the selected row's sign, and its hits to be looked up.
+    """Shared by all columns of a group: the selected row's sign, and its hits to be looked up.
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
     | row    | in  | stage 0: level and sign (top bit) of the selected activation       |
     | sign   | out | stage 2: sign of the activation                                    |
-    | lookup | -   | `CounterLookup` or `TableLookup`, all connected but for the level  |
+    | lookup | -   | `CounterLookup` or `TableLookup`, connected except for the level   |
     """
 
     def __init__(self, row, lookup):

@@ -1,7 +1,7 @@
 """Stochastic number generators with region gating, P points at a time (contract, "Bit").
 
-Lanes are coded as vectors and comparators are bit-sliced: bit k of all lanes side by side. A
-vector over lanes and columns is lane-major: bit p*C + c is lane p of column c.
+Comparators are bit-sliced: bit k of all lanes side by side. A vector over lanes and columns is
+lane-major: bit p*C + c is lane p of column c.
 """
 
 from litex.gen import LiteXModule
@@ -17,7 +17,7 @@ class PointSlices(LiteXModule):
     |------------|-----|------------------------------------------------------------|
     | points     | in  | for each lane (r_a, r_w)                                   |
     | region_a   | out | for each i: lanes with r_a div S = i (P bits); also        |
-    | region_w   | out | for each j the same of r_w, for every column (C*P bits)    |
+    | region_w   | out | for each j: the same of r_w, for every column (C*P bits)   |
     | within_a   | out | slices of r_a mod S, P bits each                           |
     | within_w   | out | slices of r_w mod S, for every column, C*P bits each       |
     """
@@ -40,7 +40,7 @@ class PointSlices(LiteXModule):
 
 
 class RowGenerators(LiteXModule):
-    """The two number generators of one row, and its AND: the row's bits.
+    """The two number generators of one row, and the AND of their bits.
 
     | port     | dir | meaning                                                        |
     |----------|-----|----------------------------------------------------------------|

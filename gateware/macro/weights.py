@@ -1,4 +1,4 @@
-"""Where a macro keeps its weights: a memory for each group, or registers for every row."""
+"""A macro's weight store: a memory for each group, or registers for every row."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -8,27 +8,27 @@ from dscim.gateware.macro.interface import weight_layout
 
 
 def by_column(cells):
-    """A row's word with the columns side by side, column 0 lowest."""
+    """A row's word by columns, column 0 lowest."""
     return Cat(*cells)
 
 
 def by_bit(cells):
-    """A row's word with slices side by side: bit k of every column, bit 0 lowest."""
+    """A row's word by slices: bit k of every column side by side, bit 0 lowest."""
     return Cat(*[cell[k] for k in range(len(cells[0])) for cell in cells])
 
 
 class WeightInput(LiteXModule):
-    """Encodes rows of weights on their way into a store.
+    """Encodes rows of weights for a store.
 
-    encoders: one module a column with ports w, value, sign.
-    width, operand: bits kept of a weight, and the function from an encoder's value to exactly
-    as many bits; the sign is kept beside them, on top.
+    encoders: one module per column with ports w, value, sign.
+    width, operand: the bits kept of a weight, and the function from an encoder's value to exactly
+    these bits; the sign is the bit above them.
     layout: `by_column` or `by_bit`.
 
     | port   | dir | meaning                                                   |
     |--------|-----|-----------------------------------------------------------|
-    | sink   | in  | stream of weight rows; always taken                       |
-    | busy   | out | a row is on its way                                       |
+    | sink   | in  | stream of weight rows; always ready                       |
+    | busy   | out | a row is being encoded                                    |
     | write  | out | `row` and `word` are to be stored at the end of the cycle |
     | row    | out | row number                                                |
     | word   | out | operand and sign, width + 1 bits, of every column         |
@@ -61,14 +61,14 @@ class WeightInput(LiteXModule):
 
 
 class WeightMemory(LiteXModule):
-    """A G-deep memory for each group: all groups read the same row number of theirs.
+    """A memory of G words for each group; all groups read the same row of theirs.
 
     | port      | dir | meaning                                                    |
     |-----------|-----|------------------------------------------------------------|
     | sink      | in  | stream of weight rows                                      |
-    | busy      | out | a row is on its way                                        |
+    | busy      | out | a row is not yet stored                                    |
     | region    | in  | row number within the groups                               |
-    | words     | out | a word a group, one cycle after `region`                   |
+    | words     | out | a word per group, one cycle after `region`                 |
     """
 
     layout = staticmethod(by_column)
@@ -106,23 +106,23 @@ class WeightMemory(LiteXModule):
 
 
 class SlicedWeightMemory(WeightMemory):
-    """A G-deep memory for each group whose words are bit-sliced; ports of `WeightMemory`."""
+    """As `WeightMemory`, with bit-sliced words."""
 
     layout = staticmethod(by_bit)
 
     def slices(self, group: int):
-        """Bit k of every column's operand that a group's memory reads; signs last."""
+        """The operands of all columns that a group's memory reads, bit-sliced; signs last."""
         columns = len(self.words[group]) // self.width
         return [self.words[group][k * columns : (k + 1) * columns] for k in range(self.width)]
 
 
 class WeightRegisters(LiteXModule):
-    """Every row at once, bit-sliced: bit k of all columns side by side.
+    """Registers for every row, all readable at once, bit-sliced.
 
     | port   | dir | meaning                                                       |
     |--------|-----|---------------------------------------------------------------|
     | sink   | in  | stream of weight rows                                         |
-    | busy   | out | a row is on its way                                           |
+    | busy   | out | a row is not yet stored                                       |
     | slices | out | slices[row][k]: bit k of every column's operand; the last one |
     |        |     | holds the signs                                               |
     """

@@ -9,7 +9,7 @@ from dscim.gateware.macro.interface import BEAT_ROWS, activation_layout
 
 
 def rotate_step(vector, enable, places: int):
-    """The vector, where `enable` is set rotated by `places` bits towards its upper end."""
+    """The vector, rotated up by `places` bits if `enable` is set."""
     cut = len(vector) - places
     return Mux(enable, Cat(vector[cut:], vector[:cut]), vector)
 
@@ -18,20 +18,20 @@ class OperandWindow(LiteXModule):
     """Loads one window of operands while the other is computed.
 
     The bytes of a beat are rotated to the lanes of their rows, then encoded, then written, in
-    three stages that stall on their own.
+    three stages that stall independently.
 
-    encoders: eight modules with ports x, value, sign, one a lane.
-    operand: the function from an encoder's value to what is kept of it beside the sign.
-    store: where, a `WindowStore`; rows are read there.
+    encoders: eight modules with ports x, value, sign, one per lane.
+    operand: the function from an encoder's value to the operand that is stored with the sign.
+    store: a `WindowStore`, from which rows are read.
 
     | port           | dir | meaning                                                        |
     |----------------|-----|----------------------------------------------------------------|
     | sink           | in  | stream of activations                                          |
     | full           | out | a complete window waits                                        |
-    | take           | in  | it becomes the window in use, from the next cycle; needs full  |
-    | activation_sum | out | of the complete window, sum of x + 128 over its used rows      |
-    | waiting        | out | a complete window waits, or is on its way                      |
-    | busy           | out | a window waits, or has begun to load                           |
+    | take           | in  | it becomes the window in use in the next cycle; only when full |
+    | activation_sum | out | sum of x + 128 over the complete window's used rows            |
+    | waiting        | out | a complete window waits or is about to                         |
+    | busy           | out | a window waits or is loading                                   |
     """
 
     def __init__(self, spec, encoders, operand, store):
@@ -47,7 +47,7 @@ class OperandWindow(LiteXModule):
 
         for lane, encoder in enumerate(encoders):
             self.add_module(f"encoder{lane}", encoder)
-        written = Signal()  # the last stage moves on
+        written = Signal()  # the last stage advances
         self.comb += written.eq(~self.full | self.take)
         rotated, encoded = self._stages(encoders, written, "offset" in spec.signed)
         self._write(encoded, written, operand)
@@ -115,7 +115,7 @@ class OperandWindow(LiteXModule):
         return rotated, encoded
 
     def _write(self, encoded, written, operand):
-        """The last stage: into the bank that is not in use."""
+        """The last stage: writes to the bank that is not in use."""
         self.fresh = fresh = Signal(reset=1)  # the next beat opens a window
         store = self.store
         width = len(store.values) // BEAT_ROWS

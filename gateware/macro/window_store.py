@@ -1,4 +1,4 @@
-"""Where a macro keeps two windows of operands: one in use, one that is written."""
+"""Storage for two windows of operands: one in use, one being written."""
 
 from litex.gen import LiteXModule
 from migen import C, Case, Cat, If, Memory, Mux, Replicate, Signal, bits_for, log2_int
@@ -9,13 +9,13 @@ from dscim.gateware.macro.interface import BEAT_ROWS
 class WindowStore(LiteXModule):
     """Two banks of R rows, each an operand and its sign (top bit): the base of both kinds.
 
-    Lane l has the rows r with r mod 8 = l, block k those with r div 8 = k. A beat's rows lie in
-    one block and, wrapped, in the next. What is not written of a window reads 0.
+    Lane l has the rows r with r mod 8 = l, block k those with r div 8 = k. A beat's rows are in one
+    block and, wrapped, in the next. Rows of a window that are not written read 0.
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
-    | bank   | -   | register: the bank in use; who writes turns it over                |
-    | target | in  | the bank to be written                                             |
+    | bank   | -   | register: the bank in use; switched by the owner                   |
+    | target | in  | the bank to write                                                  |
     | write  | in  | a beat is written                                                  |
     | fresh  | in  | ... the first of its window                                        |
     | block  | in  | its block                                                          |
@@ -83,15 +83,15 @@ class WindowRegisters(WindowStore):
 
 
 class WindowMemory(WindowStore):
-    """The same row of each OR group at once; ports of `WindowStore`, and
+    """The same row of each OR group at once; ports of `WindowStore` and:
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
-    | region | in  | which, of the window in use                                        |
+    | region | in  | the row within the groups, of the window in use                    |
     | rows   | out | for each group operand and sign (top bit), in the same cycle       |
 
-    width: bits of an operand. Each lane of a group is a memory; a bit a row tells what of it
-    belongs to the window, for memories cannot be cleared.
+    width: bits of an operand. Each lane of a group is a memory. A bit for each row marks those that
+    belong to the window, because memories cannot be cleared.
     """
 
     def __init__(self, spec, width: int):
@@ -134,7 +134,7 @@ class WindowMemory(WindowStore):
                     )
                     for lane in range(BEAT_ROWS)
                 ],
-                # shifts, for they cost a simulator least
+                # shifts are cheapest for a simulator
                 here.eq(banks >> place),
                 row.eq(
                     (lanes >> Cat(C(0, step_log2), self.region[: log2_int(BEAT_ROWS)]))
@@ -143,7 +143,7 @@ class WindowMemory(WindowStore):
             ]
 
     def _lane(self, lane: int, group: int, blocks: int, width: int):
-        """A lane of a group, of both banks: what is read of the region's block."""
+        """The memory of a group's lane, both banks; returns its word for the region's block."""
         memory = Memory(width, 2 * blocks, name=f"window{group}_lane{lane}")
         write = memory.get_port(write_capable=True)
         read = memory.get_port(async_read=True)

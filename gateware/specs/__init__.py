@@ -1,6 +1,6 @@
-"""Frozen specs: one object gives both the numpy twin and the gateware.
+"""Frozen specs: the numpy twin and the gateware are both made from the same object.
 
-Specs know only numpy, so that the host can use them where no Migen is wanted.
+Specs import only numpy, so that the host can use them without Migen.
 """
 
 from dscim.gateware.specs.base import Spec, SpecError

@@ -1,4 +1,4 @@
-"""A layer as the engine runs it: geometry, zero points, arithmetic."""
+"""A layer for the engine: geometry, zero points, arithmetic."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ from dscim.gateware.specs.base import Spec, require
 from dscim.gateware.specs.product import MAX_DEPTH, ProductSpec
 
 MAX_SIDE = 4095
-"""The most that a height, width or count of channels may be: fields of a descriptor."""
+"""The largest height, width or number of channels, by the size of descriptor fields."""
 
 INT8 = range(-128, 128)
 
@@ -19,14 +19,13 @@ class LayerSpec(Spec):
     outputs:     output channels.
     kernel:      (height, width).
     stride:      (vertical, horizontal).
-    padding:     ((top, bottom), (left, right)); a padded position holds the input's zero point.
+    padding:     ((top, bottom), (left, right)); padded positions hold the input's zero point.
     input_zero:  z of the activations. output_zero: added after scaling. Both int8.
-    clamp:       least and greatest output, int8.
+    clamp:       smallest and largest output, int8.
     product:     the arithmetic.
-    depthwise:   True: output channel o is a product with input channel o*channels/outputs alone;
-                 outputs is a multiple of the input's channels, the signed mode is split.
-    single_rounding: True: outputs are scaled with one rounding, ties away from zero; False: with
-                 the two of gemmlowp.
+    depthwise:   True: output channel o is a product with input channel o*channels/outputs only;
+                 outputs is a multiple of the input's channels, and the signed mode is split.
+    single_rounding: True: scaling rounds once, ties away from zero; False: twice, as in gemmlowp.
     """
 
     input: tuple[int, int, int]
@@ -89,8 +88,8 @@ class LayerSpec(Spec):
         )
         require(
             self.product.exact or self.product.signed == "split",
-            "A depthwise layer runs in the signed mode split only, not in offset: there a "
-            "cell off the diagonal would fire.",
+            "A depthwise layer runs only in the signed mode split: in offset mode, cells off the "
+            "diagonal would fire.",
         )
 
     def _room(self) -> tuple[int, int]:

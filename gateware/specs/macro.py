@@ -1,4 +1,4 @@
-"""The macro: its size, its form and what it can be asked for."""
+"""The macro: its size, its form and the products that it can compute."""
 
 import dataclasses
 
@@ -16,18 +16,18 @@ FORMS = ("selected", "array", "exact")
 
 @dataclasses.dataclass(frozen=True)
 class MacroSpec(Spec):
-    """A macro as it is built (contract, sections 1, 2 and 5).
+    """A macro (contract, sections 1, 2 and 5).
 
     rows:     R, inputs of a product; a multiple of G.
     columns:  outputs of a product, a power of two.
     or_width: G, rows of an OR group, 16 or 64; for "exact" it only sets the schedule.
-    form:     "selected" (one row of a group a cycle), "array" (the paper's circuit) or "exact"
-              (the true integers, with the schedule of "selected").
-    lanes:    P, points a cycle, a power of two. array: 1..64. selected: 1..S with the counter
+    form:     "selected" (one row of a group per cycle), "array" (the paper's circuit) or "exact"
+              (products of the integers, with the schedule of "selected").
+    lanes:    P, points per cycle, a power of two. array: 1..64. selected: 1..S with the counter
               sequence, 1..S/2 with a table, where the lanes are samples of one region, and 1 with
               lfsr. exact: 1. With a table, several lanes hold all samples of a region.
-    sequence: where the points lie.
-    signed:   the signed modes that are built, any of "offset" and "split".
+    sequence: of the sample points.
+    signed:   the signed modes that are built: "offset", "split" or both.
     """
 
     rows: int = 128
@@ -73,7 +73,7 @@ class MacroSpec(Spec):
 
     @property
     def groups(self) -> int:
-        """OR groups of a column."""
+        """OR groups per column."""
         return self.rows // self.or_width
 
     @property
@@ -83,16 +83,16 @@ class MacroSpec(Spec):
 
     @property
     def max_samples(self) -> int:
-        """The greatest n that it computes, a power of two."""
+        """The largest n that it can compute, a power of two."""
         most = min(self.side, self.sequence.max_samples)
         in_lanes = self.sequence.kind == "table" and self.form == "selected" and self.lanes > 1
         return min(most, self.lanes) if in_lanes else most
 
     def rejection(self, product: ProductSpec) -> str | None:
-        """Why this macro cannot compute `product`, as one sentence; None when it can."""
+        """Why this macro cannot compute `product`, as one sentence; None if it can."""
         if product.exact != (self.form == "exact"):
             kind = "exact" if product.exact else "stochastic"
-            return f"A macro of the form {self.form} has no {kind} product."
+            return f"A macro of the form {self.form} does not compute {kind} products."
         if product.exact:
             return None
         if product.or_width != self.or_width:
@@ -103,7 +103,7 @@ class MacroSpec(Spec):
             return f"The macro has the signed modes {self.signed}, not {product.signed}."
         if product.samples > self.max_samples:
             return (
-                f"Stream length {product.length} has {product.samples} samples a row, but the "
+                f"Stream length {product.length} has {product.samples} samples per row, but the "
                 f"macro's {self.lanes} lanes hold {self.max_samples} of its table; build it "
                 "with one lane, or choose a shorter stream."
             )
@@ -112,7 +112,7 @@ class MacroSpec(Spec):
         return None
 
     def cycles(self, product: ProductSpec) -> int:
-        """Cycles from the start of one product to that of the next, at full speed."""
+        """Cycles from the start of one product to the start of the next, at full speed."""
         if self.form == "array":
             return product.length // self.lanes
         if self.form == "exact":
@@ -121,7 +121,7 @@ class MacroSpec(Spec):
 
 
 def default_macro(or_width: int = 16, sequence: SequenceSpec | None = None) -> MacroSpec:
-    """The default macro of a variant: 128 x 32, selected, 256/G samples of a region a cycle."""
+    """The default macro of a variant: 128 x 32, selected, 256/G samples of a region per cycle."""
     sequence = sequence or SequenceSpec()
     check_or_width(or_width)
     lanes = 1 if sequence.kind == "lfsr" else 256 // or_width

@@ -1,4 +1,4 @@
-"""The arithmetic of one product: everything that its bits depend on beside the operands."""
+"""The arithmetic of a product: everything except the operands that its bits depend on."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ VARIANTS = {"ds-cim1": 16, "ds-cim2": 64}
 
 SIGNED_MODES = ("offset", "split")
 MAX_DEPTH = 32767
-"""The most inputs K of a product: with more, 32 bits could wrap (contract, "Integers")."""
+"""The most inputs K of a product; with more, 32 bits could wrap (contract, "Integers")."""
 
 
 def region_side(or_width: int) -> int:
@@ -42,12 +42,12 @@ class ProductSpec(Spec):
     """The arithmetic contract's parameters (contract, section 2).
 
     or_width:         G, rows of an OR group, 16 or 64.
-    length:           L, points of a product; L = n*G, n a power of two from 1 to S.
-    sequence:         where the points lie.
+    length:           L, points per product; L = n*G, n a power of two from 1 to S.
+    sequence:         of the sample points.
     signed:           "split" (sign and magnitude) or "offset" (x + 128).
     activation_shift: e, 0..3, only with "split".
-    exact:            True: no stochastic computing at all, the product of the true integers;
-                      the other fields then only choose the macro's schedule.
+    exact:            True: the exact product of the integers, without stochastic computing; the
+                      other fields then only choose the macro's schedule.
     """
 
     or_width: int = 16
@@ -88,22 +88,22 @@ class ProductSpec(Spec):
 
     @property
     def operand_shift(self) -> int:
-        """sh: bits of an 8-bit operand that its region leaves out."""
+        """sh: the low bits of an 8-bit operand that are dropped in a region."""
         return self.root.bit_length() - 1
 
     @property
     def samples(self) -> int:
-        """n: points that fall into each region."""
+        """n: points in each region."""
         return self.length // self.or_width
 
     @property
     def longest(self) -> int:
-        """The longest stream that the sequence has for this OR width."""
+        """The longest stream of the sequence for this OR width."""
         return self.or_width * min(self.side, self.sequence.max_samples)
 
     @property
     def decode_shift(self) -> int:
-        """k: a tile's estimate is its count N << k, in product units; 0 when exact."""
+        """k: a tile's estimate is its count N << k, in product units; 0 if exact."""
         if self.exact:
             return 0
         shift = 16 - (self.samples.bit_length() - 1) - self.sequence.shift(self.samples)

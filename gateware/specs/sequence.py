@@ -11,7 +11,7 @@ from dscim.gateware.specs.base import Spec, SpecError, require
 KINDS = ("counter", "lfsr", "table")
 
 Table = tuple[int, tuple[tuple[int, int], ...]]
-"""One entry of a table: by how many bits less a hit counts, and a region's points (p, q)."""
+"""One entry of a table: the shift that reduces a hit's weight, and a region's points (p, q)."""
 
 MAXIMAL_TAPS = (
     0x8E,
@@ -31,7 +31,7 @@ MAXIMAL_TAPS = (
     0xF3,
     0xFA,
 )
-"""The sixteen tap masks with which an 8-bit Galois LFSR has period 255."""
+"""The sixteen tap masks that give an 8-bit Galois LFSR a period of 255."""
 
 DEFAULT_TAPS = (0x95, 0x95)
 DEFAULT_SEEDS = (212, 187)
@@ -50,15 +50,15 @@ def bit_reverse(value: int, bits: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class SequenceSpec(Spec):
-    """Where the sample points lie (contract, section 2, "Sequence").
+    """The sequence of sample points (contract, section 2, "Sequence").
 
     kind:  "counter" (van der Corput, no parameters), "lfsr" or "table".
-    taps:  for "lfsr" the masks of the activation's and the weight's LFSR, each maximal.
-    seeds: for "lfsr" the two states at t = 0, each 1..255.
-    table: for "table" what all regions' points are, for n = 1, 2, 4 ... points in this order. An
-           entry is (shift, ((p, q), ...)), p never falling: a row fires where its shrunk operands
-           exceed p and q, each 0..255 in steps of an operand, of which a region keeps the upper
-           bits; a hit counts 2**-shift of what it does in the other sequences, shift 0..3.
+    taps:  for "lfsr": the masks of the activation's and the weight's LFSR, each of maximal period.
+    seeds: for "lfsr": the two states at t = 0, each 1..255.
+    table: for "table": the points of every region for n = 1, 2, 4 ... points, in this order. An
+           entry is (shift, ((p, q), ...)) with p never decreasing. A row fires if its reduced
+           operands exceed p and q, each 0..255 in operand steps, of which a region uses the upper
+           bits. A hit counts 2**-shift of a hit in the other sequences, shift 0..3.
     """
 
     later: ClassVar[tuple[str, ...]] = ("table",)
@@ -77,15 +77,15 @@ class SequenceSpec(Spec):
         if self.kind != "lfsr":
             require(
                 not self.taps and not self.seeds,
-                f"The {self.kind} sequence has no taps or seeds, but taps {self.taps} and "
-                f"seeds {self.seeds} were given; leave them out or choose the sequence lfsr.",
+                f"The {self.kind} sequence has no taps or seeds; leave out taps {self.taps} and "
+                f"seeds {self.seeds}, or choose the sequence lfsr.",
             )
             return
         object.__setattr__(self, "taps", tuple(self.taps) or DEFAULT_TAPS)
         object.__setattr__(self, "seeds", tuple(self.seeds) or DEFAULT_SEEDS)
         require(
             len(self.taps) == 2 and len(self.seeds) == 2,
-            f"An lfsr sequence takes two taps and two seeds (activation, weight), not "
+            f"An lfsr sequence has two taps and two seeds (activation, weight), not "
             f"{self.taps} and {self.seeds}.",
         )
         for taps in self.taps:
@@ -95,7 +95,7 @@ class SequenceSpec(Spec):
                 f"{' '.join(f'{value:#x}' for value in MAXIMAL_TAPS)}.",
             )
         for seed in self.seeds:
-            require(1 <= seed <= 255, f"Seed {seed} is outside 1..255; zero would never move.")
+            require(1 <= seed <= 255, f"Seed {seed} is outside 1..255; an LFSR stays at zero.")
 
     def _check_table(self) -> None:
         require(
@@ -116,21 +116,21 @@ class SequenceSpec(Spec):
             )
 
     def rejection(self, samples: int) -> str | None:
-        """Why there are no `samples` points a region, as one sentence; None where there are."""
+        """Why a region cannot have `samples` points, as one sentence; None if it can."""
         if self.kind == "table" and samples > self.max_samples:
             return (
-                f"The table has points for up to {self.max_samples} samples a row, not "
+                f"The table has points for up to {self.max_samples} samples per row, not "
                 f"{samples}; choose a shorter stream."
             )
         return None
 
     @property
     def max_samples(self) -> int:
-        """The most points of a region that a table has; 64 where there is none."""
+        """The most points per region of the table; 64 without a table."""
         return 1 << (len(self.table) - 1) if self.table else 64
 
     def shift(self, samples: int) -> int:
-        """By how many bits less a hit counts when a region has `samples` points."""
+        """The shift that reduces the weight of a hit if a region has `samples` points."""
         return self.table[samples.bit_length() - 1][0] if self.table else 0
 
     def points(self, length: int, or_width: int) -> npt.NDArray[np.int64]:
@@ -151,7 +151,7 @@ class SequenceSpec(Spec):
         return _counter_points(length, or_width)
 
     def _table_points(self, length: int, or_width: int) -> npt.NDArray[np.int64]:
-        """Region by region as `counter` has them; a region's points in the table's order."""
+        """Regions in the order of `counter`; the points of a region in the order of the table."""
         rejected = self.rejection(length // or_width)
         if rejected:
             raise SpecError(rejected)

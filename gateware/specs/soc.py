@@ -1,4 +1,4 @@
-"""The whole device: its macros, its memories, its engine."""
+"""The whole device: macros, memories, engine."""
 
 import dataclasses
 
@@ -8,21 +8,21 @@ from dscim.gateware.specs.product import ProductSpec
 
 BUS_BYTES = 4
 WORD_BYTES = 8
-"""Bytes of a word of the activation memory; a pixel's channels begin on a word."""
+"""Bytes per word of the activation memory; a pixel starts at a word."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SocSpec(Spec):
-    """What is built: the hash of this is the device's identity.
+    """A device. The hash of this spec is the device's identity.
 
-    macro:            the DS-CIM macro (form array or selected), or an exact one alone.
-    exact:            True: an exact macro of the same rows, columns and G stands beside it.
-    activation_words: words of 8 bytes of the activation memory (inputs and outputs).
-    weight_rows:      rows of `columns` bytes of the weight memory.
-    channels:         output channels whose bias, multiplier and shift are held.
-    strip:            pixels whose 32-bit partial sums are held.
-    requant_lanes:    channels requantised a cycle.
-    descriptors:      descriptors that can be held at once.
+    macro:            the DS-CIM macro (form array or selected), or an exact macro.
+    exact:            True: the device also has an exact macro of the same rows, columns and G.
+    activation_words: size of the activation memory (inputs and outputs) in words of 8 bytes.
+    weight_rows:      size of the weight memory in rows of `columns` bytes.
+    channels:         output channels with parameters (bias, multiplier, shift) in memory.
+    strip:            pixels with 32-bit partial sums in memory.
+    requant_lanes:    channels requantised per cycle.
+    descriptors:      descriptors in memory.
     All sizes are powers of two.
     """
 
@@ -62,18 +62,18 @@ class SocSpec(Spec):
         )
         require(
             not (self.exact and self.macro.form == "exact"),
-            "The device's macro is exact already; leave the second exact macro out.",
+            "The device's macro is already exact; leave out the second exact macro.",
         )
 
     @property
     def macros(self) -> tuple[MacroSpec, ...]:
-        """The macros that stand in the device; a descriptor chooses one by its place here."""
+        """The macros of the device; a descriptor chooses one by its place here."""
         if not self.exact:
             return (self.macro,)
         return self.macro, dataclasses.replace(self.macro, form="exact", lanes=1)
 
     def macro_for(self, product: ProductSpec) -> int:
-        """The place in `macros` of the macro that computes `product`; SpecError if none can."""
+        """The place in `macros` of the first that can compute `product`; SpecError if none can."""
         rejections = [macro.rejection(product) for macro in self.macros]
         require(None in rejections, f"The device cannot compute this product: {rejections[0]}")
         return rejections.index(None)

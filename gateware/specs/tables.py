@@ -1,4 +1,4 @@
-"""Tables of thresholds that ship: point sets with the least error for given operands.
+"""The tables of thresholds that ship: point sets with the least error for certain operands.
 
 TABLES is what `python -m dscim.host.research.studies.tables` prints; how they were found is in
 `host/research/studies/README.md`.
@@ -109,32 +109,32 @@ TABLES: dict[str, tuple[Table, ...]] = {
             28), (172, 84), (176, 40), (184, 64), (188, 8), (196, 32), (204, 12),)),
     ),
 }
-"""By what they were made for: int8 operands that fill their range evenly, or Gaussian ones of sigma
-32 ("gaussian") or 64 ("wide"); activations at a shift of 1, or non-negative ones at 0. Those of
-the names in GAINS are for sums that are multiplied by a gain afterwards."""
+"""By the operands that they were made for: int8 operands spread evenly over their range, or
+Gaussian ones with sigma 32 ("gaussian") or 64 ("wide"); activations at a shift of 1, or
+non-negative ones at 0. Tables named in GAINS are for sums that are later multiplied by a gain."""
 # fmt: on
 
 GAINS: dict[str, tuple[float, ...]] = {
     "gaussian-scaled": (0.7468, 1.0836, 0.772, 0.9971, 1.2962, 0.8388, 1.0872),
 }
-"""For 1, 2, 4 ... points: with which gain an estimate comes nearest to products of the operands
-that the table was made for. Requantisation has it for nothing: calibration folds it in. A raw
-product is without it, exact shifts as ever."""
+"""For 1, 2, 4 ... points: the gain with which an estimate is closest to products of the operands
+that the table was made for. It costs nothing in requantisation, because calibration folds it in.
+Raw products do not have it."""
 
 
 def table_name(sequence: SequenceSpec) -> str:
-    """The name of a sequence's table; "other" of one that does not ship."""
+    """The name of a sequence's table; "other" if it does not ship."""
     return next((name for name, table in TABLES.items() if table == sequence.table), "other")
 
 
 def table_gain(sequence: SequenceSpec, samples: int) -> float:
-    """The gain that estimates of `samples` points a row want; 1 where none is known."""
+    """The gain for estimates of `samples` points per row; 1 if none is known."""
     gains = GAINS.get(table_name(sequence))
     return gains[samples.bit_length() - 1] if gains else 1.0
 
 
 def table_sequence(name: str) -> SequenceSpec:
-    """The sequence of a shipped table; SpecError lists them."""
+    """The sequence of a shipped table; SpecError with their names for any other."""
     require(name in TABLES, f"There is no table {name!r}; choose one of {', '.join(TABLES)}.")
     return SequenceSpec("table", table=TABLES[name])
 

@@ -44,7 +44,7 @@ bool Bridge::exchange(uint64_t cycles) {
         return true;
     }
     if (client_ < 0) {
-        out_.clear();  // nobody asked
+        out_.clear();  // there is no client
         return false;
     }
     const bool sent = flush();
@@ -63,9 +63,9 @@ bool Bridge::take() {
     return count > 0;
 }
 
-// At once, not after Linux's 40 ms: a client that writes a command in two pieces (LiteX's does)
-// holds the second back till then, and the SoC's UARTBone gives the command up after 100 ms of
-// its own time, which may pass in less. The socket forgets the option, so it is said each time.
+// At once, not after Linux's 40 ms: until then, a client that writes a command in two parts (as
+// LiteX's does) holds back the second, and the SoC's UARTBone drops the command after 100 ms of
+// its own time, which may pass sooner. The socket resets the option, so it is set each time.
 void Bridge::acknowledge() const {
     const int on = 1;
     ::setsockopt(client_, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
@@ -85,7 +85,7 @@ bool Bridge::flush() {
             break;
         } else {
             pollfd room{client_, POLLOUT, 0};
-            if (::poll(&room, 1, 50) == 0) break;  // the caller looks for signals, then comes back
+            if (::poll(&room, 1, 50) == 0) break;  // the caller looks for signals first
         }
     }
     return moved;
@@ -99,7 +99,7 @@ void Bridge::lose() {
     out_.clear();
 }
 
-// Whether the client has hung up, seen or not yet seen by take().
+// Whether the client has disconnected, noticed by take() or not.
 bool Bridge::parting() const {
     pollfd client{client_, POLLRDHUP, 0};
     return leaving_ || (client_ >= 0 && ::poll(&client, 1, 0) > 0);

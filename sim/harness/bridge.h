@@ -1,8 +1,8 @@
-// Bytes between one client on a loopback TCP port and the SoC's UART, nothing lost at any rate.
+// Bytes between one client on a loopback TCP port and the SoC's UART, without loss at any rate.
 //
-// To the SoC: bytes are taken from the socket only when the last ones are used up, so a SoC that
-// stalls holds the client back through TCP. From the SoC: when LIMIT bytes wait for a client that
-// does not read, flush() waits for it, and the SoC's time stands still; the pins need no stall.
+// To the SoC: bytes are read from the socket only when the last ones are used up, so a SoC that
+// stalls stalls the client through TCP. From the SoC: when LIMIT bytes wait for a client that does
+// not read, flush() waits for it, and the SoC's time stands still; the pins need not stall.
 #pragma once
 
 #include <poll.h>
@@ -26,7 +26,7 @@ class Bridge {
     uint64_t received() const { return received_; }
     uint64_t sent() const { return sent_; }
 
-    // The SoC's side, once a cycle.
+    // The SoC's side, once per cycle.
     bool waiting() const { return head_ < in_.size(); }
     uint8_t front() const { return in_[head_]; }
     void pop() { ++head_; }
@@ -34,16 +34,16 @@ class Bridge {
 
     // The socket's side, between runs of cycles: returns whether a byte moved.
     bool exchange(uint64_t cycles);
-    // New clients: the first is taken, any other is closed at once. While a client that has hung up
-    // is not yet done with, new ones wait.
+    // Accepts the first new client and closes any other at once. While bytes of a disconnected
+    // client are still in the SoC, new ones wait.
     void welcome();
-    // Adds what has news when the client sends or a new one comes.
+    // Adds the descriptors to poll for data from the client and for new clients.
     void watch(std::vector<pollfd>& news) const;
 
   private:
-    static constexpr size_t CHUNK = 256 * 1024;  // bytes taken from the socket at once
+    static constexpr size_t CHUNK = 256 * 1024;  // bytes read from the socket at once
     static constexpr size_t LIMIT = 1024 * 1024;  // bytes from the SoC that may wait
-    static constexpr uint64_t QUIET = 20000;  // cycles without a byte: a lost client's work is over
+    static constexpr uint64_t QUIET = 20000;  // idle cycles after which a lost client is done
 
     bool take();
     bool flush();
@@ -54,7 +54,7 @@ class Bridge {
     int listener_ = -1;
     int client_ = -1;
     int port_ = 0;
-    bool leaving_ = false;  // the client is gone, its bytes are still on their way through the SoC
+    bool leaving_ = false;  // the client is gone, but its bytes are still in the SoC
     uint64_t quiet_ = 0;
     std::vector<uint8_t> in_, out_;
     size_t head_ = 0;

@@ -26,7 +26,7 @@ bool Ethernet::exchange(uint64_t cycle) {
     return took || waiting() || sockets_.sent() != before;
 }
 
-// Looks at the words that have come from the SoC.
+// Processes the words from the SoC.
 void Ethernet::receive(uint64_t cycle) {
     for (const Beat beat : out_) {
         size_t bytes = 4;
@@ -40,7 +40,7 @@ void Ethernet::receive(uint64_t cycle) {
     out_.clear();
 }
 
-// Does what a frame that came asks for; returns whether the frame was right.
+// Processes a frame from the SoC; returns whether it was valid.
 bool Ethernet::judge(Bytes frame, uint64_t cycle) {
     if (frame.size() > frames::PREAMBLE)
         to_host_.pass(frame.data() + frames::PREAMBLE, frame.size() - frames::PREAMBLE);
@@ -66,7 +66,7 @@ void Ethernet::ask(uint64_t cycle) {
     put(frames::arp(frames::REQUEST, HOST, device_));
 }
 
-// The first waiting datagram to the pins. After the very first the device may want to learn.
+// Sends the first waiting datagram. After the very first, the device may ask for our address.
 void Ethernet::forward(uint64_t cycle) {
     const Datagram next = sockets_.pop();
     put(frames::udp(HOST, device_, next.client, next.device, next.data.data(), next.data.size()));
@@ -74,13 +74,13 @@ void Ethernet::forward(uint64_t cycle) {
     greeted_ = true;
 }
 
-// Puts a frame's words before the pins.
+// Queues a frame's words for the pins.
 void Ethernet::put(Bytes frame) {
     to_soc_.pass(frame.data() + frames::PREAMBLE, frame.size() - frames::PREAMBLE);
     const auto last = static_cast<uint8_t>(1 << (frame.size() - 1) % 4);
     frame.resize((frame.size() + 3) / 4 * 4);
     for (size_t i = 0; i < frame.size(); i += 4) {
-        uint32_t word;  // the host is little-endian, as Verilator's models want
+        uint32_t word;  // the host is little-endian, as Verilator's models require
         std::memcpy(&word, frame.data() + i, 4);
         in_.push_back({word, 0});
     }

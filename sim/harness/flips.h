@@ -1,4 +1,4 @@
-// Bits flipped on a line, each with the same chance, from a seed.
+// Flips bits on a line, each with the same probability, from a seed.
 #pragma once
 
 #include <cmath>
@@ -7,14 +7,14 @@
 
 class Flips {
   public:
-    // ppm: bits of a million, 0 = none.
+    // ppm: bits per million, 0 = none.
     Flips(uint64_t seed, uint64_t ppm) : random_(seed * 2 + 1), chance_(double(ppm) * 1e-6) {
-        for (int i = 0; i < 16; ++i) distance();  // a small seed's first numbers are small
+        for (int i = 0; i < 16; ++i) distance();  // the first numbers of a small seed are small
         left_ = distance();
     }
     uint64_t count() const { return count_; }
 
-    // Bits pass, some flipped on their way.
+    // Passes bits on, some of them flipped.
     void pass(uint8_t* bytes, size_t size) {
         const uint64_t bits = 8 * uint64_t{size};
         for (; left_ < bits; left_ += 1 + distance()) {
@@ -25,7 +25,7 @@ class Flips {
     }
 
   private:
-    // Bits that pass unharmed before the next that does not: a geometric distribution.
+    // The number of unchanged bits before the next flip: a geometric distribution.
     uint64_t distance() {
         if (chance_ <= 0) return UINT64_MAX / 2;
         random_ ^= random_ << 13;

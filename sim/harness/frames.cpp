@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint8_t START[PREAMBLE] = {0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0xd5};
 constexpr size_t MAC_HEADER = 14, IP_HEADER = 20, UDP_HEADER = 8, FCS = 4;
-constexpr size_t MIN_BYTES = 60, MAX_BYTES = 1514;  // bytes from the MAC header on, before the FCS
+constexpr size_t MIN_BYTES = 60, MAX_BYTES = 1514;  // bytes from the MAC header to before the FCS
 constexpr uint16_t TYPE_IP = 0x0800, TYPE_ARP = 0x0806;
 constexpr uint8_t PROTOCOL_UDP = 17;
 constexpr uint8_t ARP_HEAD[] = {0, 1, 8, 0, 6, 4};  // Ethernet, IPv4, sizes of their addresses
@@ -30,7 +30,7 @@ template <class Range> void put(Bytes& bytes, const Range& range) {
 uint16_t get16(const uint8_t* at) { return static_cast<uint16_t>(at[0] << 8 | at[1]); }
 uint32_t get32(const uint8_t* at) { return uint32_t{get16(at)} << 16 | get16(at + 2); }
 
-// The Internet checksum of RFC 1071; 0 over a header that holds its own.
+// The Internet checksum of RFC 1071; 0 over a header with its checksum.
 uint16_t sum_of(const uint8_t* at, size_t size) {
     uint32_t sum = 0;
     for (size_t i = 0; i < size; i += 2) sum += get16(at + i);
@@ -93,7 +93,7 @@ Parsed parse_ip(const uint8_t* at, size_t size, const Mac& from, const Node& hos
     Parsed parsed;
     const uint8_t* const udp = at + IP_HEADER;
     const size_t total = get16(at + 2), length = get16(udp + 4);
-    const bool whole = !(get16(at + 6) & 0x3fff);  // neither a fragment nor followed by one
+    const bool whole = !(get16(at + 6) & 0x3fff);  // not a fragment
     if (at[0] != 0x45 || total > size || !whole || at[9] != PROTOCOL_UDP) return parsed;
     if (sum_of(at, IP_HEADER) || get32(at + 16) != host.address) return parsed;
     if (length < UDP_HEADER || IP_HEADER + length != total) return parsed;
@@ -108,8 +108,8 @@ Bytes udp(const Node& from, const Node& to, uint16_t from_port, uint16_t to_port
     Bytes frame = begin(to.mac, from.mac, TYPE_IP);
     put16(frame, 0x4500);  // version 4, a header of 5 words
     put16(frame, static_cast<uint16_t>(IP_HEADER + UDP_HEADER + size));
-    put32(frame, 0x00004000);  // not to be fragmented
-    put32(frame, 64 << 24 | PROTOCOL_UDP << 16);  // hops; the sum comes last
+    put32(frame, 0x00004000);  // do not fragment
+    put32(frame, 64 << 24 | PROTOCOL_UDP << 16);  // hop limit; the checksum is set below
     put32(frame, from.address);
     put32(frame, to.address);
     uint8_t* const header = frame.data() + PREAMBLE + MAC_HEADER;
@@ -135,7 +135,8 @@ Bytes arp(uint16_t operation, const Node& from, const Node& to) {
 }
 
 Parsed parse(const Bytes& frame, const Node& host) {
-    if (frame.size() < PREAMBLE + MIN_BYTES + FCS || frame.size() > PREAMBLE + MAX_BYTES + FCS) return {};
+    constexpr size_t LEAD = PREAMBLE + FCS;
+    if (frame.size() < LEAD + MIN_BYTES || frame.size() > LEAD + MAX_BYTES) return {};
     if (std::memcmp(frame.data(), START, PREAMBLE)) return {};
     const uint8_t* const at = frame.data() + PREAMBLE;
     const size_t size = frame.size() - PREAMBLE - FCS;

@@ -1,7 +1,6 @@
-// Ethernet frames, made and checked: preamble, MAC, ARP, IPv4, UDP, frame check sequence.
+// Makes and checks Ethernet frames: preamble, MAC, ARP, IPv4, UDP, frame check sequence.
 //
-// A frame here is all that is on the line: 7 x 0x55, 0xd5, MAC header, data padded to 46 bytes,
-// FCS.
+// A frame is everything on the line: 7 x 0x55, 0xd5, MAC header, data padded to 46 bytes, FCS.
 #pragma once
 
 #include <array>
@@ -28,7 +27,7 @@ Bytes udp(const Node& from, const Node& to, uint16_t from_port, uint16_t to_port
           const uint8_t* data, size_t size);
 Bytes arp(uint16_t operation, const Node& from, const Node& to);
 
-// What a frame that came is. BAD: anything that a network card or an IP stack would not pass on.
+// A received frame. BAD: a network card or an IP stack would not pass it on.
 struct Parsed {
     enum Kind { BAD, ARP_REQUEST, ARP_REPLY, UDP } kind = BAD;
     Node from{};
@@ -37,7 +36,7 @@ struct Parsed {
     size_t size = 0;
 };
 
-// Takes a frame to `host` apart; checks preamble, FCS, lengths, addresses and the IP header's sum.
+// Parses a frame to `host`; checks preamble, FCS, lengths, addresses and the IP header's checksum.
 Parsed parse(const Bytes& frame, const Node& host);
 
 }  // namespace frames

@@ -1,5 +1,5 @@
-// What Verilator's FST writer asks of lz4, without lz4: data is stored, as literals of one block.
-// Part of a plain C++ installation is enough to trace; the file is larger, and as valid.
+// Replaces lz4 for Verilator's FST writer: data is stored as literals of one block. So tracing
+// needs only a C++ compiler; the file is larger but valid.
 #pragma once
 
 #include <cstring>

@@ -1,10 +1,10 @@
-// Serves the verilated SoC on loopback, its UART on a TCP port and its Ethernet on UDP ports, its
-// clock flat out while there is work.
+// Serves the verilated SoC on loopback: its UART on a TCP port, its Ethernet on UDP ports. The
+// clock runs at full speed while there is work.
 //
-// Standard output speaks JSON, one object a line: first {"port": N}, with Ethernet also
-// "udp": {"DEVICE PORT": N, ...}; then, when --attached, what was done so far for each line on
-// standard input. Standard error is for people. Exit status: 0 at the end of --cycles, $finish or
-// a signal; 2 for wrong use.
+// Standard output is JSON, one object per line: first {"port": N}, with Ethernet also
+// "udp": {"DEVICE PORT": N, ...}; then, with --attached, the counters for each line on standard
+// input. Standard error is for people. Exit status: 0 at the end of --cycles, $finish or a signal;
+// 2 for wrong usage.
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -30,8 +30,8 @@ double seconds(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double>(to - from).count();
 }
 
-// Cycles a run: as many as fit about 50 us, so that looking at the socket costs little and an
-// answer waits little.
+// Cycles per run: as many as take about 50 us, so that checking the sockets costs little and
+// answers are fast.
 class Pace {
   public:
     uint64_t cycles() const { return cycles_; }
@@ -91,8 +91,8 @@ class Server {
     }
 
     // After a second without a byte, sleeps nine tenths of the time: an idle simulator leaves the
-    // core to others, while a SoC that computes for a silent host still gets there. Before the
-    // first client, time stands still.
+    // core to other programs, while a SoC that computes for a silent host still finishes. Before
+    // the first client, time stands still.
     bool rest(Clock::time_point now) {
         if (bridge_.connected() || ethernet_.met()) met_ = true;
         const bool bounded = chosen_.cycles != UINT64_MAX;
@@ -114,8 +114,8 @@ class Server {
         looked_ = {};
     }
 
-    // Answers each line on standard input; a word on it, any, keeps the clock from resting.
-    // False at its end: the parent is gone.
+    // Answers each line on standard input; any other character keeps the clock running.
+    // False at the end of the input: the parent is gone.
     bool answer() {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         if (::poll(&input, 1, 0) <= 0) return true;

@@ -16,7 +16,7 @@ uint64_t number(const std::string& option, const std::string& text) {
         end = 0;
     }
     if (text.empty() || text[0] == '-' || end != text.size())
-        throw std::invalid_argument(option + " wants a number, not '" + text + "'");
+        throw std::invalid_argument(option + " requires a number, not '" + text + "'");
     return value;
 }
 
@@ -29,14 +29,14 @@ uint16_t port_number(const std::string& option, const std::string& text) {
 std::pair<std::string, std::string> halves(const std::string& option, const std::string& text) {
     const size_t colon = text.find(':');
     if (colon == std::string::npos)
-        throw std::invalid_argument(option + " wants two numbers with a colon between them");
+        throw std::invalid_argument(option + " requires two numbers with a colon between them");
     return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
 uint32_t address(const std::string& option, const std::string& text) {
     in_addr parsed{};
     if (::inet_pton(AF_INET, text.c_str(), &parsed) != 1)
-        throw std::invalid_argument(option + " wants an IP address, not '" + text + "'");
+        throw std::invalid_argument(option + " requires an IP address, not '" + text + "'");
     return ntohl(parsed.s_addr);
 }
 
@@ -50,7 +50,7 @@ Options options(int count, char** words) {
             chosen.attached = true;
             continue;
         }
-        if (i + 1 == count) throw std::invalid_argument(option + " wants a value");
+        if (i + 1 == count) throw std::invalid_argument(option + " requires a value");
         const std::string value = words[++i];
         if (option == "--port") {
             chosen.port = port_number(option, value);

@@ -1,4 +1,4 @@
-// The SoC's streams as pins: what is put on them before a rising edge, what has moved at it.
+// The SoC's streams as pins: driven before a rising edge, moved after it.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 // The UART's bytes behind its PHY. Every model has them.
 template <class Top> class SerialPins {
   public:
-    // Before the edge; may_offer, may_accept: false makes a stream stall.
+    // Before the edge; may_offer, may_accept: false stalls a stream.
     void drive(Top& top, const Bridge& bridge, bool may_offer, bool may_accept) {
         offer_ = may_offer && bridge.waiting();
         accept_ = may_accept;
@@ -19,7 +19,7 @@ template <class Top> class SerialPins {
         top.serial_sink_data = offer_ ? bridge.front() : 0;
         top.serial_source_ready = accept_;
     }
-    // The pins have settled.
+    // When the pins have settled.
     void sample(const Top& top) {
         taken_ = offer_ && top.serial_sink_ready;
         given_ = accept_ && top.serial_source_valid;
@@ -36,7 +36,7 @@ template <class Top> class SerialPins {
     uint8_t byte_ = 0;
 };
 
-// Ethernet's words behind its PHY: nothing in a model without such pins.
+// Ethernet's words behind its PHY; empty in a model without these pins.
 template <class Top, class = void> class EthernetPins {
   public:
     static constexpr bool PRESENT = false;
@@ -75,7 +75,7 @@ class EthernetPins<Top, std::void_t<decltype(std::declval<Top&>().eth_sink_valid
     Beat beat_{0, 0};
 };
 
-// Clocks that tick only while what they drive is awake, a bit each, in a model that has them.
+// Gated clocks, a bit each, which tick only while their domain is awake; empty in other models.
 template <class Top, class = void> class GatedPins {
   public:
     void low(Top&) {}
@@ -86,6 +86,6 @@ template <class Top>
 class GatedPins<Top, std::void_t<decltype(std::declval<Top&>().gated_clk)>> {
   public:
     void low(Top& top) { top.gated_clk = 0; }
-    // At the edge: which are awake was settled before.
+    // At the edge; `awake` has settled before.
     void high(Top& top) { top.gated_clk = top.gated_awake; }
 };

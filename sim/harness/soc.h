@@ -1,4 +1,4 @@
-// The verilated SoC, one cycle after the other, its pins tied to the bridge and to Ethernet.
+// The verilated SoC, run cycle by cycle, with its pins connected to the bridge and Ethernet.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class Soc {
     Soc(Bridge& bridge, Ethernet& ethernet, const Options& chosen);
     ~Soc() { top_.final(); }
 
-    // Runs `count` cycles, fewer where the trace's window opens or closes or $finish is met.
+    // Runs `count` cycles, fewer if the trace window opens or closes, or at $finish.
     void run(uint64_t count);
     uint64_t cycle() const { return cycle_; }
     bool finished() const { return context_.gotFinish(); }
@@ -55,7 +55,7 @@ class Soc {
 inline Soc::Soc(Bridge& bridge, Ethernet& ethernet, const Options& chosen)
     : bridge_(bridge), ethernet_(ethernet), chosen_(chosen), random_(chosen.stall) {
     if (chosen.udp.empty() == HAS_ETHERNET)
-        throw std::invalid_argument(HAS_ETHERNET ? "this model's Ethernet wants --udp"
+        throw std::invalid_argument(HAS_ETHERNET ? "this model's Ethernet requires --udp"
                                                  : "this model has no Ethernet for --udp");
 #if VM_TRACE
     context_.traceEverOn(true);
@@ -64,7 +64,7 @@ inline Soc::Soc(Bridge& bridge, Ethernet& ethernet, const Options& chosen)
 #endif
 }
 
-// A coin from a xorshift generator: may the stream move in this cycle?
+// A random bit from a xorshift generator: may the stream move in this cycle?
 inline bool Soc::go() {
     random_ ^= random_ << 13;
     random_ ^= random_ >> 7;

@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr uint16_t ETHERBONE = 1234;  // answers to this port whatever port has asked
+constexpr uint16_t ETHERBONE = 1234;  // answers go to this port, whatever the client's port
 
 sockaddr_in loopback(uint16_t port) {
     sockaddr_in address{};

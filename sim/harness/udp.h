@@ -1,8 +1,8 @@
-// UDP sockets on loopback, one for each UDP port of the device.
+// UDP sockets on loopback, one per UDP port of the device.
 //
-// What clients send is taken as soon as it is looked for and kept, up to LIMIT bytes; beyond that
-// it stays in the sockets, whose buffers lose what does not fit, as UDP may. To the clients nothing
-// is kept: a client that does not read loses, as on any network.
+// Datagrams from clients are read at each check and kept, up to LIMIT bytes. More stay in the
+// sockets, whose buffers drop what does not fit, as UDP may. Nothing is kept for the clients: one
+// that does not read loses datagrams, as on any network.
 #pragma once
 
 #include <poll.h>
@@ -31,16 +31,16 @@ class UdpSockets {
     UdpSockets(const UdpSockets&) = delete;
     UdpSockets& operator=(const UdpSockets&) = delete;
 
-    // {"1234": 40001, ...}: the device's ports and where they are on loopback.
+    // {"1234": 40001, ...}: the loopback ports by the device's ports.
     std::string json() const;
     void watch(std::vector<pollfd>& news) const;
 
-    // Takes what has come; returns whether anything has.
+    // Reads waiting datagrams; returns whether there were any.
     bool take();
     bool waiting() const { return !in_.empty(); }
     Datagram pop();
-    // Sends data that came from the device's port to the client's. False when no such client has
-    // asked anything. Etherbone answers its own port, whoever asked: that is the last client.
+    // Sends data from the device's port to the client's. False if no such client has sent anything.
+    // Etherbone always answers to its own port: that means the last client.
     bool send(uint16_t device, uint16_t client, const uint8_t* data, size_t size);
 
     uint64_t received() const { return received_; }

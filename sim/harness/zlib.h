@@ -1,5 +1,5 @@
-// What Verilator's FST writer asks of zlib, without zlib. The writer keeps whichever is smaller,
-// its data or the compressed data; this one is never smaller, so the data is stored as it is.
+// Replaces zlib for Verilator's FST writer. The writer keeps the smaller of its data and the
+// compressed data. Ours is never smaller, so the data is stored uncompressed.
 #pragma once
 
 using Bytef = unsigned char;

@@ -1,1 +1,1 @@
-"""The size of gateware in cells, gates and transistors, counted by Yosys."""
+"""The size of gateware in cells, gates and transistors, as counted by Yosys."""

@@ -2,8 +2,8 @@
 
     python -m dscim.host.fpga.cells.area [--columns N] [--json FILE] [FORM[:LANES] ...]
 
-LUT4 equivalents count what an ECP5 slice spends: a LUT4 each, two for a CCU2C (carry), four for
-a DPR16X4 (distributed RAM). No place and route: these are cells, not a bitstream.
+LUT4 equivalents are the LUT4s that cells occupy in ECP5 slices: two for a CCU2C (carry), four for a
+DPR16X4 (distributed RAM). There is no place and route: these are cells, not a bitstream.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FLOWS = {
 
 
 def macro_verilog(form: str, lanes: int, columns: int) -> str:
-    """A 128-row macro of one form, its ports as the module's, as Verilog text."""
+    """A macro of 128 rows as Verilog module `macro`."""
     parallel = form == "exact-parallel"
     return verilog_of(
         MacroSpec(
@@ -39,7 +39,7 @@ def macro_verilog(form: str, lanes: int, columns: int) -> str:
 
 
 def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
-    """A macro, or where `parallel` the exact one of all rows at once, as module `macro`."""
+    """A macro as Verilog module `macro`. parallel: the exact one that computes all rows at once."""
     macro = ExactParallel(spec) if parallel else build_macro(spec)
     macro.cd_sys = ClockDomain()
     records = (macro.weights, macro.activations, macro.products, macro.config, macro.status)
@@ -48,7 +48,7 @@ def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
 
 
 def cells(verilog: str, flow: str) -> dict[str, int]:
-    """Yosys's count of each kind of cell after `flow`, a name of FLOWS; SystemExit without it."""
+    """Counts of each kind of cell after `flow`, a name in FLOWS; SystemExit without Yosys."""
     try:
         text = run_yosys(verilog, f"{FLOWS[flow]}; tee -q -o {{OUT}} stat -json")
     except FileNotFoundError as error:
@@ -57,12 +57,12 @@ def cells(verilog: str, flow: str) -> dict[str, int]:
 
 
 def lut4_equivalents(counts: dict[str, int]) -> int:
-    """What cells by kind, after the flow ecp5, spend of LUT4s."""
+    """The LUT4s that these cells occupy. counts: of the flow ecp5, by kind."""
     return sum(cost * counts.get(kind, 0) for kind, cost in LUT4_COST.items())
 
 
 def measure(form: str, lanes: int, columns: int) -> dict[str, object]:
-    """One line of the table: generic cells, ECP5 LUT4 equivalents, flip-flops, and all counts."""
+    """A row of the table: generic cells, ECP5 LUT4 equivalents, flip-flops, and all counts."""
     verilog = macro_verilog(form, lanes, columns)
     counts = {flow: cells(verilog, flow) for flow in FLOWS}
     ecp5 = counts["ecp5"]

@@ -1,6 +1,7 @@
-"""The parts of a macro, each alone, for its size: `transistors` asks Yosys.
+"""The parts of macros, for measuring their sizes with Yosys.
 
-Combinational parts but for the generator and the counters; ports are a part's attribute `ports`.
+Parts are combinational, except for the generator, counters and adders with registers. The ports of
+a part are its attribute `ports`.
 """
 
 import json
@@ -21,7 +22,7 @@ from dscim.host.fpga.cells.synthesis import run_yosys, synthesised
 
 
 class Part(LiteXModule):
-    """A part with the signals that become its ports."""
+    """A part. ports: widths of the signals that become its ports, by name."""
 
     def __init__(self, **ports):
         self.ports = []
@@ -32,7 +33,7 @@ class Part(LiteXModule):
 
 
 class Generator(Part):
-    """Two LFSRs that give P points a cycle, and their regions and local coordinates."""
+    """Two LFSRs with P points per cycle, and their regions and local coordinates."""
 
     def __init__(self, or_width: int, lanes: int):
         super().__init__()
@@ -50,7 +51,7 @@ class Generator(Part):
 
 
 class Comparator(Part):
-    """One operand against P points, gated by its row's region."""
+    """Compares an operand with P points, gated by its row's region."""
 
     def __init__(self, or_width: int, lanes: int):
         bits = log2_int(region_side(or_width))
@@ -66,7 +67,7 @@ class Comparator(Part):
 
 
 class FixedComparators(Part):
-    """One operand against the n fixed thresholds of its region, evenly spread."""
+    """Compares an operand with the n fixed, evenly spread thresholds of its region."""
 
     def __init__(self, or_width: int, samples: int):
         side = region_side(or_width)
@@ -77,7 +78,7 @@ class FixedComparators(Part):
 
 
 class Gates(Part):
-    """A group's AND gates, signs and the two OR trees: one column, P lanes."""
+    """A group's AND gates, signs and two OR trees: one column, P lanes."""
 
     def __init__(self, or_width: int, lanes: int):
         super().__init__(
@@ -113,7 +114,7 @@ class Gates(Part):
 
 
 class Counter(Part):
-    """A column's counter: ones of all groups and lanes, up and down, added over cycles."""
+    """A column's counter: adds up the ones of all groups and lanes, up and down, over cycles."""
 
     def __init__(self, groups: int, lanes: int, width: int = 14):
         super().__init__(up=groups * lanes, down=groups * lanes, valid=1, first=1, count=width)
@@ -135,7 +136,7 @@ class Counter(Part):
 
 
 class Nand(Part):
-    """A NAND of two, by which areas without a part of their own are told."""
+    """A NAND of two inputs, the unit of area for everything without a part of its own."""
 
     def __init__(self):
         super().__init__(a=1, b=1, out=1)
@@ -143,7 +144,7 @@ class Nand(Part):
 
 
 class Multiplier(Part):
-    """One signed product of eight bits each."""
+    """One signed product of two 8-bit operands."""
 
     def __init__(self):
         super().__init__(a=(8, True), w=(8, True), out=(16, True))
@@ -164,7 +165,7 @@ class AdderTree(Part):
 
 
 class SerialCell(Part):
-    """A weight, gated by one bit of the activation."""
+    """A weight gated by one bit of the activation."""
 
     def __init__(self):
         super().__init__(a=1, w=8, out=8)
@@ -172,7 +173,7 @@ class SerialCell(Part):
 
 
 class FixedCell(Part):
-    """A cell's AND gates for the n samples of its own region, and its sign."""
+    """A cell's AND gates for the n samples of its region, and its sign."""
 
     def __init__(self, samples: int):
         super().__init__(a=samples, w=samples, sign=1, positive=samples, negative=samples)
@@ -183,7 +184,7 @@ class FixedCell(Part):
 
 
 class SerialAccumulator(Part):
-    """A column's shift-and-add of bit-serial sums; the last bit's counts negative."""
+    """A column's shift-and-add of bit-serial sums; that of the last bit is negative."""
 
     def __init__(self, width: int):
         super().__init__(total=(width, True), first=1, last=1, sum=(width + 8, True))
@@ -197,7 +198,7 @@ class SerialAccumulator(Part):
 
 
 def transistors(part: Part) -> float:
-    """CMOS transistors of a part as Yosys estimates them; FileNotFoundError without Yosys."""
+    """CMOS transistors of a part, estimated by Yosys; FileNotFoundError without Yosys."""
     found = synthesised(
         part,
         "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; "
@@ -207,9 +208,11 @@ def transistors(part: Part) -> float:
 
 
 def library_area(part: Part, library: Path) -> float:
-    """Area of a part in cells of a Liberty file, in its unit; ValueError for a file that will not
-    do, FileNotFoundError without Yosys."""
-    # read alone first, for a part may need little of it, and `tee -q` is silent about errors too
+    """Area of a part in cells of a Liberty file, in the file's unit.
+
+    Raises ValueError for an unsuitable file, FileNotFoundError without Yosys.
+    """
+    # first read the file alone: a part may need little of it, and `tee -q` also hides errors
     run_yosys("module none; endmodule", "read_liberty -lib {LIB}; tee -q -o {OUT} log", library)
     found = synthesised(
         part,
@@ -217,7 +220,9 @@ def library_area(part: Part, library: Path) -> float:
         "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
         library,
     )
-    area = re.search(r"Chip area for .*: ([0-9.e+]+)", found)  # JSON has it in newer Yosys alone
+    area = re.search(
+        r"Chip area for .*: ([0-9.e+]+)", found
+    )  # only newer versions of Yosys have it in JSON
     if area is None:
         raise ValueError("it found no areas.")
     return float(area[1])

@@ -1,7 +1,7 @@
-"""A part as a netlist of static CMOS gates, and what switches in it.
+"""A part as a netlist of static CMOS gates, and its switching activity.
 
-Zero delay: each net changes at most once a cycle, so glitches, which long chains of exclusive ORs
-have most, are left out.
+Gates have no delay: each net changes at most once per cycle. So glitches are left out, of which
+long chains of exclusive ORs have most.
 """
 
 import dataclasses
@@ -24,18 +24,18 @@ PINS = {
 REGISTER, REGISTER_TRANSISTORS = "$_DFF_P_", 16
 
 WARM_UP = 3
-"""Steps until registers hold what a running part holds: they begin at 0 and lie in pairs."""
+"""Steps until registers hold the values of a running part: they start at 0 and come in pairs."""
 
 LOW, HIGH = 0, 1
-"""The nets of constants; others are 2 and up, as Yosys numbers them."""
+"""The nets of constants. Others start at 2, as numbered by Yosys."""
 
 Gate = tuple[str, tuple[int, ...], int]
-"""Kind, nets of its pins, net of its output."""
+"""Kind, nets of the input pins, net of the output."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Netlist:
-    """gates: in an order in which inputs are known; registers: (d, q); ports: nets by name."""
+    """gates: each after those that drive it; registers: (d, q); ports: nets by name."""
 
     gates: tuple[Gate, ...]
     registers: tuple[tuple[int, int], ...]
@@ -43,13 +43,13 @@ class Netlist:
 
     @property
     def transistors(self) -> int:
-        """Of static gates, two a pin, and flip-flops of 16."""
+        """The number of transistors: two per pin of a gate, 16 per flip-flop."""
         return sum(2 * len(pins) for _, pins, _ in self.gates) + REGISTER_TRANSISTORS * len(
             self.registers
         )
 
     def capacitances(self, wire: float) -> dict[int, float]:
-        """Of each net, in input pins of a gate: 1 where it is driven, 1 + wire for each pin."""
+        """The capacitance of each net, in input pins of a gate: 1 per driver, 1 + wire per pin."""
         found: dict[int, float] = {}
         for _, pins, output in self.gates:
             found[output] = found.get(output, 0.0) + 1
@@ -62,7 +62,7 @@ class Netlist:
 
 
 def netlist(part: Part) -> Netlist:
-    """The part by Yosys; FileNotFoundError without it."""
+    """The netlist of a part, by Yosys; FileNotFoundError without it."""
     script = (
         f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; write_json {{OUT}}"
     )
@@ -82,12 +82,12 @@ def _read(module: dict[str, Any]) -> Netlist:
 
 
 def _net(bit: int | str) -> int:
-    """Constants come as "0", "1" and "x"."""
+    """The number of a net; constants are "0", "1" and "x"."""
     return bit if isinstance(bit, int) else HIGH if bit == "1" else LOW
 
 
 def _ordered(gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """The gates, each behind those that drive it."""
+    """The gates, each after those that drive it."""
     driver = {gate[2]: gate for gate in gates}
     done: dict[int, Gate] = {}
     stack = list(gates)[::-1]
@@ -102,10 +102,10 @@ def _ordered(gates: Sequence[Gate]) -> tuple[Gate, ...]:
 
 
 class Switching:
-    """Runs a netlist for many instances at once: a net is an int with one bit for each.
+    """Runs a netlist for many instances at once: a net's value is an int with a bit per instance.
 
-    Of all steps but the first WARM_UP, `counted` in number, toggled: capacitance that changed its
-    value, in pins; clocked: registers, times the steps.
+    All counts are without the first WARM_UP steps. counted: steps. toggled: capacitance that
+    changed its value, in pins. clocked: register clock edges, over all instances.
     """
 
     def __init__(self, nets: Netlist, instances: int, wire: float) -> None:
@@ -116,8 +116,11 @@ class Switching:
         self.toggled, self.clocked, self.counted = 0.0, 0, -WARM_UP
 
     def step(self, **inputs: Sequence[int]) -> dict[str, list[int]]:
-        """A cycle: registers take their inputs, then `inputs`, a net's value for each bit of a
-        port, and all gates. The ports' values; those of inputs that were left out stay."""
+        """Runs a cycle: updates the registers, then sets `inputs`, then evaluates all gates.
+
+        inputs: by port, a value for each bit; ports that are left out keep theirs. Returns the
+        values of all ports.
+        """
         old, new = self._values, dict(self._values)
         for d, q in self._nets.registers:
             new[q] = old.get(d, 0)
@@ -137,7 +140,7 @@ class Switching:
 
 
 def _evaluated(kind: str, pins: list[int], mask: int) -> int:
-    """The output of a gate; all of them invert."""
+    """The output of a gate; all gates invert."""
     match kind, pins:
         case "$_NOT_", [a]:
             value = a
@@ -154,5 +157,5 @@ def _evaluated(kind: str, pins: list[int], mask: int) -> int:
         case "$_OAI4_", [a, b, c, d]:
             value = (a | b) & (c | d)
         case _:
-            raise ValueError(f"A gate {kind!r} of {len(pins)} pins is not known.")
+            raise ValueError(f"Unknown gate {kind!r} with {len(pins)} pins.")
     return ~value & mask

@@ -1,8 +1,8 @@
-"""The size of the link in cells, by Yosys, as `dscim.host.fpga.cells.area` counts them.
+"""The size of the link in cells, by Yosys, counted as in `dscim.host.fpga.cells.area`.
 
     python -m dscim.host.fpga.cells.link_area
 
-Everything between PHYs and bus: LiteX's and LiteEth's part too, the PHYs and the bus not.
+Everything between the PHYs and the bus, with the parts from LiteX and LiteEth.
 """
 
 from liteeth.common import eth_phy_description
@@ -31,7 +31,7 @@ class _Phy(LiteXModule):
 
 
 def link_verilog(ethernet: bool) -> str:
-    """The link as module `macro`, with a UART's PHY of 8 bits and an Ethernet one of 32."""
+    """The link as Verilog module `macro`, for an 8-bit UART PHY and a 32-bit Ethernet PHY."""
     module = LiteXModule()
     module.cd_sys = ClockDomain()
     domains, phys = [module.cd_sys], [_Phy([("data", 8)], 8)]

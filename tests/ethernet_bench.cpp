@@ -1,10 +1,10 @@
-// A link with a UART and Ethernet behind PHYs of 8 and 32 bits. Commands, a line each:
-//   stall SEED PERCENT   every stream, on our side, waits so often from now on
-//   arp HEX              what is sent when the device asks for an address
-//   eth HEX, uart HEX    queued: all that goes over the line for a frame; bytes
+// A link with a UART and Ethernet behind PHYs of 8 and 32 bits. Commands, one per line:
+//   stall SEED PERCENT   from now on, our side of every stream waits so often
+//   arp HEX              the answer to the device's ARP requests
+//   eth HEX, uart HEX    queues everything on the line for a frame; bytes
 //   run MOST QUIET       until nothing has moved for QUIET cycles, at most MOST
 //   freeze 0|1           1: the line takes nothing from the device
-// `run` prints "eth CYCLE HEX" a frame, "uart HEX", "count NAME N" and "done CYCLE".
+// `run` prints "eth CYCLE HEX" per frame, "uart HEX", "count NAME N" and "done CYCLE".
 #include <cstdint>
 #include <cstdio>
 #include <deque>
@@ -47,7 +47,7 @@ struct Bench {
 
     bool goes() { return random() % 100 >= percent; }
 
-    // The clocks of what sleeps, where anything does.
+    // The gated clocks, if there are any.
     void sleep([[maybe_unused]] bool edge) {
 #if SLEEPING
         top.gated_clk = edge ? top.gated_awake : 0;
@@ -55,7 +55,7 @@ struct Bench {
     }
 
     void step() {
-        // What we offered and was not taken stays; readiness changes at will.
+        // An offer stays until it is taken; readiness may change at any time.
         if (!top.eth_in_valid && !frames.empty() && goes()) {
             const Bytes &text = frames.front();
             uint32_t word = 0;

@@ -1,4 +1,4 @@
-"""A link with a UART and Ethernet in Verilator, its lines in Python's hands, frame by frame."""
+"""A link with a UART and Ethernet in Verilator; Python drives its lines frame by frame."""
 
 import subprocess
 import tempfile
@@ -15,14 +15,14 @@ from tests.link_bytes import answers, wire
 
 CLK_FREQ = 1_000_000
 WORDS = 16384
-"""Of the memory at 0, where frames and Etherbone may go; a byte further the bus does not answer."""
+"""Words of the memory at 0, for frames and Etherbone; beyond it the bus does not answer."""
 
 COUNTERS = [register.name for register in registers.LINK_REGISTERS]
 QUIET = 600
-"""Cycles without a move after which nothing more comes, but after a reset or a time-out."""
+"""Idle cycles after which nothing more comes, except after a reset or a time-out."""
 
 LITEETH_WARNS = ("-Wno-CMPCONST", "-Wno-UNOPTFLAT")
-"""Of what LiteEth writes for every width of data; its streams wait for each other in a circle."""
+"""Warnings about LiteEth: comparisons for every data width, and streams that wait in a circle."""
 
 STREAMS = {
     "eth_in": "valid ready data last last_be",
@@ -33,7 +33,7 @@ STREAMS = {
 
 
 def build(sleeping: bool) -> tuple[Any, set[Any]]:
-    """The module and its ports. sleeping: its parts sleep as in the simulator."""
+    """The module and its ports. sleeping: with gated clocks, as in the simulator."""
     from liteeth.common import eth_phy_description  # noqa: PLC0415
     from litex.gen import LiteXModule  # noqa: PLC0415
     from litex.soc.interconnect import stream, wishbone  # noqa: PLC0415
@@ -122,41 +122,41 @@ def compiled(sleeping: bool = False) -> Path:
 
 
 class Bench:
-    """The running link. `cycle`: the clock; `counters`: by name, as of the last `run`."""
+    """The running link. `cycle`: the time; `counters`: by name, after the last `run`."""
 
     def __init__(self, process: subprocess.Popen[str]):
         self._process = process
         self.cycle, self.counters = 0, dict.fromkeys(COUNTERS, 0)
         self.arrived: list[int] = []  # the cycles in which the frames of the last `run` ended
         self.broken = 0  # frames that came without preamble, too short or with a bad FCS
-        self._tell(f"arp {line(arp_reply()).hex()}")
+        self._send(f"arp {line(arp_reply()).hex()}")
 
-    def _tell(self, command: str) -> None:
+    def _send(self, command: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(command + "\n")
 
     def stall(self, seed: int, percent: int) -> None:
         """Makes every stream wait at random."""
-        self._tell(f"stall {seed} {percent}")
+        self._send(f"stall {seed} {percent}")
 
     def freeze(self, frozen: bool) -> None:
         """Whether the line takes nothing from the device."""
-        self._tell(f"freeze {int(frozen)}")
+        self._send(f"freeze {int(frozen)}")
 
     def arp(self, text: bytes) -> None:
-        """What is answered when the device asks for an address; nothing if empty."""
-        self._tell(f"arp {text.hex()}")
+        """The answer to the device's ARP requests; none if empty."""
+        self._send(f"arp {text.hex()}")
 
     def run(
         self, *lines: bytes, uart: Sequence[bytes] = (), most: int = 1_000_000, quiet: int = QUIET
     ) -> tuple[list[bytes], list[Any]]:
-        """Sends what goes over Ethernet and frames over the UART; returns what comes: the lines'
-        bytes without ARP requests, the UART's answers."""
+        """Sends `lines` over Ethernet and frames over the UART; returns the frames received on
+        Ethernet, without ARP requests, and the answers on the UART."""
         for text in lines:
-            self._tell(f"eth {text.hex()}")
+            self._send(f"eth {text.hex()}")
         if uart:
-            self._tell(f"uart {wire(*uart).hex()}")
-        self._tell(f"run {most} {quiet}")
+            self._send(f"uart {wire(*uart).hex()}")
+        self._send(f"run {most} {quiet}")
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.flush()

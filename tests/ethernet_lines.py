@@ -1,4 +1,4 @@
-"""Ethernet, ARP, IP, ICMP and UDP in plain Python: what goes over the line, and what comes."""
+"""Ethernet, ARP, IP, ICMP and UDP in plain Python: makes and checks what is on the line."""
 
 import struct
 import zlib
@@ -12,8 +12,8 @@ ICMP, UDP = 1, 17
 
 
 def line(frame: bytes, flip: int | None = None) -> bytes:
-    """What goes over the line for a frame without padding and FCS; flip: a bit of the frame that
-    is turned after the FCS was made."""
+    """The bytes on the line for a frame without padding and FCS; flip: a bit of the frame that is
+    flipped after the FCS was made."""
     frame = frame.ljust(60, b"\0")
     frame += zlib.crc32(frame).to_bytes(4, "little")
     if flip is not None:
@@ -24,7 +24,7 @@ def line(frame: bytes, flip: int | None = None) -> bytes:
 
 
 def frame_of(text: bytes) -> bytes:
-    """The frame in what went over the line, its FCS checked and taken off."""
+    """The frame in the bytes of the line, with its FCS checked and removed."""
     assert text[:8] == PREAMBLE
     assert len(text) >= 72
     assert zlib.crc32(text[8:-4]) == int.from_bytes(text[-4:], "little")
@@ -36,7 +36,7 @@ def ethernet(kind: int, body: bytes, target: bytes = DEVICE) -> bytes:
 
 
 def checksum(text: bytes) -> int:
-    """Of IP and ICMP: 0 over a text that holds its own."""
+    """The checksum of IP and ICMP: 0 over a text with its checksum."""
     total = sum(struct.unpack(f">{len(text) // 2}H", text[: len(text) // 2 * 2]))
     total += text[-1] << 8 if len(text) % 2 else 0
     while total >> 16:
@@ -59,8 +59,8 @@ def record(
     rcount: int | None = None,
     word: int = 0x4E6F_1044,
 ) -> bytes:
-    """An Etherbone datagram: words written from byte address `base` on, or addresses read, which
-    are answered with `base`. wcount, rcount, word (the first): where they lie."""
+    """An Etherbone datagram: words written from byte address `base` on, or addresses to read,
+    answered with `base`. wcount, rcount, word (the first): wrong values for its fields."""
     wcount = len(written) if wcount is None else wcount
     rcount = len(read) if rcount is None else rcount
     words = [word, 0, 0xF << 16 | wcount << 8 | rcount]
@@ -75,7 +75,7 @@ PROBE = struct.pack(">III", 0x4E6F_1144, 0, 0)
 def udp(
     port: int, body: bytes, host: int = 5000, length: int | None = None, **addresses: bytes
 ) -> bytes:
-    """A frame with a datagram for the device; length: what its header says, where it lies."""
+    """A frame with a datagram for the device; length: a wrong value for its header."""
     length = 8 + len(body) if length is None else length
     head = struct.pack(">HHHH", host, port, length, 0)
     return ethernet(IPV4, ip(UDP, head + body, **addresses))
@@ -101,7 +101,7 @@ def echo_request(body: bytes) -> bytes:
 
 
 def packet_of(frame: bytes) -> tuple[int, bytes]:
-    """Protocol and body of a frame with IP from the device, everything checked."""
+    """Protocol and body of an IP frame from the device; checks everything."""
     assert frame[:14] == HOST + DEVICE + IPV4.to_bytes(2, "big")
     head, length = frame[14:34], int.from_bytes(frame[16:18], "big")
     assert head[0] == 0x45
@@ -112,7 +112,7 @@ def packet_of(frame: bytes) -> tuple[int, bytes]:
 
 
 def datagram_of(frame: bytes) -> tuple[int, int, bytes]:
-    """(from port, to port, body) of a frame with UDP, everything checked."""
+    """(from port, to port, body) of a UDP frame; checks everything."""
     protocol, body = packet_of(frame)
     assert protocol == UDP
     source, target, length, _ = struct.unpack(">HHHH", body[:8])

@@ -1,4 +1,4 @@
-"""Layers as their descriptors have them, and the bytes that their windows are, in plain loops."""
+"""Layers as in their descriptors, and the bytes of their windows, in plain loops."""
 
 import dataclasses
 
@@ -19,9 +19,9 @@ SOC = SocSpec(
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """A layer as its descriptor has it: (vertical, horizontal) pairs, origin = -padding.
+    """A layer as in its descriptor: (vertical, horizontal) pairs, origin = -padding.
 
-    Of the `pixel` channels of the input, `channels` from `channel` on are read.
+    It reads `channels` of the input's `pixel` channels, from `channel` on.
     """
 
     input: tuple[int, int]
@@ -95,7 +95,7 @@ class Geometry:
         }
 
     def window(self, pixel: int) -> list[int | None]:
-        """The bytes of the activation memory that pixel's window has, None for padding."""
+        """The bytes of the activation memory in this pixel's window, None for padding."""
         if self.operation is Operation.ADD:
             starts = [
                 (base + pixel * self.pixel_words) * WORD_BYTES + self.channel
@@ -116,7 +116,7 @@ class Geometry:
 
 
 def random_geometry(rng) -> Geometry:
-    """Small and odd: windows that lie half, or wholly, outside the input are among them."""
+    """Small and odd layers, with windows partly or wholly outside the input."""
     kernel = tuple(int(side) for side in rng.integers(1, 5, 2))
     channels = int(rng.choice((1, 3, 7, 8, 9, 16, 17, 21)))
     window = kernel[0] * kernel[1] * channels

@@ -9,7 +9,7 @@ KERNELS = ((1, 1), (3, 3), (5, 5), (7, 7), (1, 7), (10, 4))
 
 
 def random_product(rng: np.random.Generator, soc: SocSpec) -> ProductSpec:
-    """Any arithmetic that the device has, the exact one in a third of the cases."""
+    """Any arithmetic of the device, in a third of the cases the exact one."""
     macro = soc.macro
     if soc.exact and rng.random() < 1 / 3:
         return ProductSpec(macro.or_width, macro.or_width, exact=True)

@@ -1,10 +1,10 @@
-"""What nextpnr-ecp5 placed and routed, as Verilog of the chip's wires.
+"""A design placed and routed by nextpnr-ecp5, as Verilog of the chip's wires.
 
-Every wire that the router took is a signal of its own, driven by the wire that its switch names;
-cells stand at the wires of their places. Which net a pin belongs to is not looked at, so a route
-that misses its pin, or that leads to the wrong one, computes something else. The router may lead a
-net to another input of a table: the switch says so here, and the packer turns the table's bits.
-What is packed of this into a bitstream is beyond.
+Every wire that the router used is a signal, driven by the wire that its switch selects; cells are
+connected to the wires of their places. The net of a pin is ignored, so a route that misses its pin,
+or leads to a wrong one, computes something else. The router may lead a net to another input of a
+table: the switch shows this, and the packer permutes the table's bits. Packing into a bitstream is
+not covered.
 """
 
 import json
@@ -19,9 +19,9 @@ _SWITCH = re.compile(r"X(\d+)/Y(\d+)/(-?\d+)_(-?\d+)_(\w+)->(-?\d+)_(-?\d+)_(\w+
 
 
 class RoutedDesign:
-    """cells: by name, as nextpnr wrote them. sources: of each wire, the wire that drives it.
+    """cells: by name, as written by nextpnr. sources: for each wire, the wire that drives it.
 
-    wires: all that the router took. driven: those that cells and pads drive.
+    wires: all that the router used. driven: those driven by cells and pads.
     """
 
     def __init__(self, path: Path):
@@ -42,7 +42,7 @@ class RoutedDesign:
                 self._add(_switches(route), clocks.get(net["bits"][0]))
 
     def _add(self, route: dict[str, str], clock: str | None) -> None:
-        """A net's wires. Of the spine between a clock's driver and the tiles nothing is told."""
+        """A net's wires. A clock's spine, between its driver and the tiles, is not in the file."""
         assert not self.wires & set(route), "a wire is in two nets"
         self.wires |= set(route)
         for wire, source in route.items():
@@ -54,7 +54,7 @@ class RoutedDesign:
                 assert not source, f"{wire} comes from {source}, which is not routed"
 
     def verilog(self) -> str:
-        """Module `bench`, with the ports that nextpnr was given."""
+        """Module `bench`, with the ports of nextpnr's input."""
         pads = {
             cell["connections"]["B"][0]: cell
             for cell in self.cells.values()
@@ -75,11 +75,11 @@ class RoutedDesign:
         for name, cell in self.cells.items():
             if cell["type"] != "TRELLIS_IO" and _mode(cell) != "RAMW_BLOCK":
                 lines.append(self._instance(name, cell))
-        assert self.driven == self.wires - set(self.sources), "routes that begin nowhere, or twice"
+        assert self.driven == self.wires - set(self.sources), "routes without a start, or with two"
         return "\n".join([*lines, "endmodule\n"])
 
     def _pad(self, cell: Json, port: str) -> list[str]:
-        """A pad is a wire to or from its port; that of an input that no one reads leads nowhere."""
+        """A pad is a wire to or from its port; that of an unused input leads nowhere."""
         direction = cell["parameters"]["DIR"]
         pin = {"INPUT": "O", "OUTPUT": "I"}[direction]
         wire = pin_wire("TRELLIS_IO", _bel(cell), pin)
@@ -96,7 +96,7 @@ class RoutedDesign:
                 wire = pin_wire(kind, _bel(cell), pin)
                 if cell["port_directions"][pin] == "input":
                     pins[pin] = self._reached(wire)
-                else:  # one that no one reads has no route
+                else:  # an unused one has no route
                     pins[pin] = self._drives(wire) if wire in self.wires else ""
         connected = ", ".join(f".{pin}({wire})" for pin, wire in pins.items())
         return f"{module} {_parameters(cell)} {_name(name)} ({connected});"
@@ -111,7 +111,7 @@ class RoutedDesign:
 
 
 def _switches(route: str) -> dict[str, str]:
-    """Each wire of a route, and the wire that drives it, "" for where it begins."""
+    """Each wire of a route, and the wire that drives it, "" at the start."""
     fields = route.split(";")
     sources = {}
     for wire, switch in zip(fields[::3], fields[1::3], strict=True):
@@ -144,7 +144,7 @@ def _port(item: tuple[str, Json]) -> str:
 
 
 def _parameters(cell: Json) -> str:
-    """nextpnr ends a text that could be a number with a space."""
+    """nextpnr appends a space to a text that could be a number."""
     texts = {
         key: f'"{value.strip()}"'
         for key, value in cell["parameters"].items()

@@ -1,13 +1,13 @@
-"""Streams in Migen's simulator: sources and sinks that stall at random, memories of plain Python.
+"""Streams in Migen's simulator: sources and sinks that stall at random, memories in Python.
 
-All generators act on the rising edge as registers do: they see what was there before the edge,
-and what they set holds after it.
+All generators act on the rising edge as registers do: they see the values before the edge, and set
+those after it.
 """
 
 from migen import passive
 
 PATIENCE = 2000
-"""Cycles after which a source or a sink calls the stream dead."""
+"""Cycles after which a source or sink considers the stream dead."""
 
 
 def payload(endpoint) -> list[str]:
@@ -31,8 +31,8 @@ def pulse(*signals):
 
 
 def feed(endpoint, beats, rng, stall: float):
-    """Sends beats (dicts by field), waiting before each with probability `stall`, again and
-    again; the fields hold noise while nothing is valid."""
+    """Sends beats (dicts by field). Before each it stalls with probability `stall` in each cycle. The
+    fields hold noise while nothing is valid."""
     names = payload(endpoint)
     for beat in beats:
         while rng.random() < stall:
@@ -53,9 +53,9 @@ def feed(endpoint, beats, rng, stall: float):
 
 
 def drain(endpoint, beats: list, count: int, rng, stall: float):
-    """Takes `count` beats into the list `beats`, not ready with probability `stall`.
+    """Appends `count` beats to the list `beats`; not ready with probability `stall`.
 
-    Asserts that a beat which waits stays as it is, and that the next comes in finite time.
+    Asserts that a waiting beat does not change, and that the next one comes in time.
     """
     names = payload(endpoint)
     waiting, silence = None, 0
@@ -77,8 +77,8 @@ def drain(endpoint, beats: list, count: int, rng, stall: float):
 
 @passive
 def serve(read, contents):
-    """A memory behind a `read` record (adr, re, dat_r), as `WindowedMemory` has it: the word
-    follows a cycle after re and stays until the next."""
+    """A memory behind a `read` record (adr, re, dat_r), as of `WindowedMemory`: the word is valid
+    from the cycle after re until the next re."""
     yield
     while True:
         if (yield read.re):
@@ -88,8 +88,8 @@ def serve(read, contents):
 
 @passive
 def record_writes(write, memory: dict[int, int]):
-    """Puts what goes out by a `write` record (byte enables) into a dict of bytes; a byte may be
-    written once only."""
+    """Collects the writes of a `write` record (byte enables) in a dict of bytes; each byte may be
+    written only once."""
     while True:
         enables, adr, data = (yield write.we), (yield write.adr), (yield write.dat_w)
         for byte in range(len(write.we)):
@@ -106,4 +106,4 @@ def wait_for(signal, limit: int = PATIENCE):
         yield
         if (yield signal):
             return
-    raise AssertionError("a signal that should rise never did")
+    raise AssertionError("the signal never rose")

@@ -1,4 +1,4 @@
-"""BusRegister: every access reaches the bus once and its answer the master, at random."""
+"""BusRegister: every access reaches the bus once, and its answer the master; random traffic."""
 
 import numpy as np
 from litex.soc.interconnect import wishbone
@@ -10,12 +10,12 @@ ACCESSES = 400
 
 
 def answer_of(adr: int) -> int:
-    """What the slave has at `adr`."""
+    """The slave's word at `adr`."""
     return (adr * 0x9E37_79B9 + 1) & 0xFFFF_FFFF
 
 
 def ask(bus: wishbone.Interface, rng, done: list, counts: dict):
-    """Random accesses, some given up after a few cycles; `done` has those that were answered."""
+    """Random accesses, some aborted after a few cycles; `done` has those that were answered."""
     for _ in range(ACCESSES):
         access = (
             int(rng.integers(1 << 30)),
@@ -69,7 +69,7 @@ def test_every_access_is_done_once():
     )
     assert counts["given up"] > 20
     assert len(done) > 250
-    # What was given up may have been served, too late to be told; in order, all the same.
+    # An aborted access may have been served, too late for its answer, but in order.
     assert len(set(served)) == len(served)
     late = set(served) - set(done)
     assert [access for access in served if access not in late] == done

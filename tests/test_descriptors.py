@@ -1,4 +1,4 @@
-"""Descriptors: their fields are disjoint and come back, and what cannot be is told."""
+"""Descriptors: fields are disjoint and unpack to the same values; errors are one sentence."""
 
 import dataclasses
 
@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_told(bases, text):
 
 
 def test_row_tiles_of_a_depthwise_layer():
-    """They share the channels out, and every weight stands in its row and column once."""
+    """They divide the channels, and every weight is in its row and column once."""
     rng = np.random.default_rng(13)
     for kernel, channels, each in (((3, 3), 10, 2), ((1, 1), 40, 1), ((7, 7), 2, 1)):
         layer = LayerSpec((8, 8, channels), channels * each, kernel, depthwise=True)

@@ -1,4 +1,4 @@
-"""The layer engine in the simulator equals the numpy reference, and refuses as its twin does."""
+"""The layer engine in the simulator equals the numpy reference, and rejects as its twin does."""
 
 import numpy as np
 import pytest
@@ -157,7 +157,7 @@ def test_wrong_descriptors_are_refused_as_by_the_twin(device):
     assert start(device, first=device.spec.descriptors, count=1) == registers.ErrorCode.DESCRIPTOR
 
 
-def test_a_refusal_leaves_the_device_usable(device):
+def test_a_rejection_leaves_the_device_usable(device):
     check_layers(device, seed=3, count=2)
 
 

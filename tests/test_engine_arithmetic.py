@@ -29,7 +29,7 @@ class ScaleOfALayer(LiteXModule):
 
 
 def scaled(module, fields, channels, seen):
-    """Sends a channel a cycle, and appends the (total, output) of each."""
+    """Sends a channel per cycle, and appends the (total, output) of each."""
     scale, latency = module.scale, SCALE_LATENCY
     yield from set_fields(module.fields, fields)
     count, activation_sum, bias, multiplier, shift = (values.tolist() for values in channels)
@@ -105,7 +105,7 @@ def test_scale_rounds_ties_as_python_s_integers_do():
         expected = [(number[0], min(max(scale(*number), -128), 127)) for number in numbers]
         assert seen[once] == expected
     differing = np.array(seen[0]) != np.array(seen[1])
-    assert differing.sum() > 50  # the two are not the same
+    assert differing.sum() > 50  # the two differ
 
 
 class AdditionOfALayer(LiteXModule):

@@ -52,7 +52,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_cycles_an_element(device, name):
-    """Busy cycles an output element, set-up of all descriptors included."""
+    """Busy cycles per output element, including the set-up of all descriptors."""
     make, most = CASES[name]
     rng = np.random.default_rng(1)
     network = Network("single", SHAPE, 1.0, 0, (make(rng),))
@@ -63,7 +63,7 @@ def test_cycles_an_element(device, name):
     cycles = counters.cycles_busy / outputs.size
     print(
         f"{name:18}{outputs.size:7} elements {counters.cycles_busy:7} cycles "
-        f"{cycles:7.3f} an element"
+        f"{cycles:7.3f} per element"
     )
     assert cycles <= most
     vector = not name.startswith("depthwise")

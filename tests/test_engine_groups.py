@@ -1,4 +1,4 @@
-"""Descriptors of some of a tensor's channels: all other bytes stay; on `ref` and simulated."""
+"""Descriptors of some of a tensor's channels leave all other bytes; on `ref` and simulated."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ __all__ = ["device"]  # a fixture
 
 @pytest.mark.parametrize("bounds", ((0, 8, 21), (0, 3, 4, 13, 21), (5, 6), (1, 20)))
 def test_a_group_of_channels_leaves_the_others(device, bounds):
-    """A layer cut into groups of output channels, each a descriptor; all other bytes stay."""
+    """A layer split into groups of output channels, one descriptor each; other bytes stay."""
     rng = np.random.default_rng(9)
     layer = LayerSpec(
         (4, 5, 11), 21, (3, 3), (1, 1), ((1, 1), (1, 1)), -7, product=arithmetics(device.spec)[0]

@@ -1,4 +1,4 @@
-"""The order of work of a layer: loops against plain nested ones."""
+"""The order of work of a layer, compared with plain nested loops."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ class LoopsOfALayer(LiteXModule):
 
 
 def expected_loops(geometry: Geometry):
-    """What `Loops` shows at each row tile, in the order of work."""
+    """The outputs of `Loops` at each row tile, in the order of work."""
     columns = SOC.macro.columns
     words, total = geometry.plan()["output_pixel_words"], geometry.plan()["pixels"]
     for column, pixel, pixels, row, rows in row_tiles(geometry, columns):

@@ -20,7 +20,7 @@ KINDS = ("add", "requantise", "pool", "mean", "depthwise")
 
 
 def check(device, network: Network, arithmetic: ProductSpec, x: np.ndarray) -> None:
-    """Every tensor of the network, run by one start, is that of the numpy evaluation."""
+    """Every tensor of the network, run by one start, equals the numpy evaluation."""
     outputs = Chain(device.spec, network, arithmetic).run(device, x)
     expected = Evaluator(network, arithmetic, device.spec.macro.rows).nodes(x[None])
     for node in network.nodes:
@@ -53,7 +53,7 @@ def test_operations(device, kind):
     ),
 )
 def test_depthwise(device, kernel, channels, each):
-    """Ragged row tiles that begin anywhere in a word; odd and even taps; more taps than rows."""
+    """Ragged row tiles that start anywhere in a word; odd and even taps; more taps than rows."""
     rng = np.random.default_rng(30)
     shape, zero = (8, 7, channels), nodes.random_zero(rng)
     window = {
@@ -110,7 +110,7 @@ def test_an_add_may_write_over_an_input(device, over):
 
 
 def test_sums_as_they_are(device):
-    """Raw: what a sum over an image or a maximum is before it is scaled, 32 bits a channel."""
+    """Raw: a sum over an image or a maximum before it is scaled, 32 bits per channel."""
     rng = np.random.default_rng(15)
     shape = (6, 5, 13)
     x = nodes.random_image(rng, shape)

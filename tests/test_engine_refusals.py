@@ -1,4 +1,4 @@
-"""Chains as long as the memory, and descriptors that are refused; on `ref` and simulated."""
+"""Chains as long as the memory, and rejected descriptors; on `ref` and simulated."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def shifted(first: int, then: int, by: int) -> dict[str, int]:
 
 
 def test_as_many_descriptors_as_there_is_room_for(device):
-    """255 of them add one to a pixel, in its place; the last takes three."""
+    """255 of them add one to a pixel in place; the last subtracts three."""
     x = np.arange(-128, -120, dtype=np.int8).reshape(1, 1, 8)
     device.write_tensor(7, x)
     fields = [shifted(7, 7, 1)] * (device.spec.descriptors - 1) + [shifted(7, 7, -3)]
@@ -66,7 +66,7 @@ def some_descriptors(rng: np.random.Generator, spec: SocSpec) -> list[dict[str, 
 
 @pytest.mark.parametrize("target", ("narrow", "wide"))
 def test_wrong_operations_are_refused_as_by_the_twin(target):
-    """One or two fields elsewhere, often at their limits."""
+    """One or two fields changed, often to their limits."""
     rng = np.random.default_rng(14)
     large = ("output_height", "output_width", "kernel_height", "kernel_width")
     seen = set()

@@ -1,4 +1,4 @@
-"""The drain of sums against the reference: which bytes are written, and which stay."""
+"""The requantiser compared with the reference: which bytes are written, and which stay."""
 
 import numpy as np
 import pytest
@@ -36,8 +36,8 @@ class Drain(LiteXModule):
 class Layer:
     """Sums of some pixels of a layer, its parameters, and the bytes it should leave.
 
-    first: the output channel that it begins with. residual: its outputs are added to `beside`,
-    the words of a memory.
+    first: its first output channel. residual: its outputs are added to `beside`, the words of a
+    memory.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Layer:
             }
 
     def contents(self, lanes: int) -> list[int]:
-        """The parameter memory: 128 bits a channel, `lanes` channels a word."""
+        """The parameter memory: 128 bits per channel, `lanes` channels per word."""
         values = np.stack([self.bias, self.multiplier, self.shift, 0 * self.bias], axis=1)
         channels = b"".join(wrap(row).astype("<i4").tobytes() for row in values)
         channels = b"\xa5" * (16 * self.fields["parameter_base"]) + channels
@@ -102,7 +102,7 @@ class Layer:
                 }
 
     def expected(self) -> dict[int, int]:
-        """Every byte that is written, and no other."""
+        """Exactly the bytes that are written."""
         total = product_units(self.count, self.activation_sum, self.bias, self.fields)
         clamp = self.fields["clamp_low"], self.fields["clamp_high"]
         values = (
@@ -148,7 +148,7 @@ class Layer:
 
 
 def run_layer(module, layer: Layer, written: dict, rng, stall: float):
-    """Feeds a layer and waits until the requantiser says it is idle."""
+    """Feeds a layer and waits until the requantiser is idle."""
     requantiser = module.requantiser
     yield from set_fields(module.fields, layer.fields)
     yield

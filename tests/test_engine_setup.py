@@ -1,4 +1,4 @@
-"""The set-up of a layer: the same refusals as its twin, and strides that are right."""
+"""The set-up of a layer: the same rejections as its twin, and correct strides."""
 
 import dataclasses
 from itertools import combinations
@@ -173,7 +173,7 @@ def good_descriptors(spec: SocSpec) -> list[dict[str, int]]:
 
 
 def descriptors(spec: SocSpec, rng, count: int):
-    """What the device can run, with no to three fields elsewhere, often very large."""
+    """What the device can run, with up to three fields changed, often to large values."""
     choices = good_descriptors(spec)
     yield from choices
     for _ in range(count):
@@ -234,7 +234,7 @@ def _product(spec: SocSpec):
 
 
 @pytest.mark.parametrize("spec", DEVICES, ids=("default", "array", "large"))
-def test_refusals_are_the_twins(spec):
+def test_rejections_are_the_twins(spec):
     rng = np.random.default_rng(40)
     cases = list(descriptors(spec, rng, 150))
     results = run(spec, [(fields, k % spec.descriptors) for k, fields in enumerate(cases)])

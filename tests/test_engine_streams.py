@@ -1,4 +1,4 @@
-"""Parts of the engine that move data, stalled at random on both ends, against plain Python."""
+"""Parts of the engine that move data, stalled at random on both ends, compared with Python."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_memory_reader(stalls):
 @both_ends
 @pytest.mark.parametrize("busy", (0.1, 0.5, 0.9))
 def test_memory_reader_beside_another(stalls, busy):
-    """The other's words are its own, and come first; none of the stream's is lost or doubled."""
+    """The other reader gets its own words, and first; no word of the stream is lost or repeated."""
     rng, *seeds = np.random.default_rng([3, int(10 * busy)]).spawn(4)
     read, beside = (Record([("adr", 6), ("re", 1), ("dat_r", 64)]) for _ in range(2))
     reader = MemoryReader(read, [("tag", 9)], beside)
@@ -186,7 +186,7 @@ def split(sums: int) -> list[int]:
 
 
 class Strips:
-    """Strips of pixels, over some row tiles each; the model and the source of products."""
+    """Strips of pixels over several row tiles each; the model and the source of products."""
 
     def __init__(self, rng, count: int):
         size = 4 * (SOC.macro.columns + 1)
@@ -249,7 +249,7 @@ def test_accumulator(stalls):
 
 
 class Chain(LiteXModule):
-    """reader -> aligner, as the engine has them."""
+    """reader -> aligner, as in the engine."""
 
     def __init__(self, read):
         self.reader = MemoryReader(read, [("lead", 3), ("count", 4), ("padding", 1), ("row", 5)])

@@ -1,4 +1,4 @@
-"""Transposer, pairs and pools, stalled at random on both ends, against plain Python."""
+"""Transposer, pairs and pools, stalled at random on both ends, compared with plain Python."""
 
 import dataclasses
 from itertools import pairwise
@@ -30,7 +30,7 @@ both_ends = pytest.mark.parametrize("stalls", STALLS, ids=lambda pair: f"{pair[0
 
 
 def beat(values, **others) -> dict[str, int]:
-    """A beat of int8 values, noise in the bytes behind them."""
+    """A beat of int8 values, with noise in the unused bytes."""
     octets = np.asarray(values, np.int8).tobytes()
     data = octets + b"\xa5" * (8 - len(octets))
     return {"data": int.from_bytes(data, "little"), "count": len(octets)} | others
@@ -44,7 +44,7 @@ class Tile:
     lead: int
 
     def beats(self) -> list[dict[str, int]]:
-        """Tap after tap, word after word."""
+        """Tap by tap, word by word."""
         beats = []
         for window in self.windows:
             taps, channels = window.shape
@@ -57,7 +57,7 @@ class Tile:
         return beats
 
     def leaving(self) -> list[tuple[int, list[int], int]]:
-        """(first row, values, last): channel after channel, eight rows at a time."""
+        """(first row, values, last): channel by channel, eight rows at a time."""
         beats = []
         for window in self.windows:
             rows = window.T.ravel().tolist()
@@ -78,7 +78,7 @@ def transposed(transposer, tile: Tile, taken: list, seeds, stalls):
     """Sets a tile's sizes, sends it, and waits until all of it has left."""
     taps, channels = tile.windows[0].shape
     yield from set_fields(transposer, {"taps": taps, "inputs": channels, "rows": taps * channels})
-    yield  # as the set-up leaves it: long before
+    yield  # as after the set-up: long before
     count = len(taken) + len(tile.leaving())
     yield from feed(transposer.sink, tile.beats(), seeds[0], stalls[0])
     while len(taken) < count:
@@ -166,7 +166,7 @@ class PoolOfALayer(LiteXModule):
 
 
 def pooled(operation: Operation, values: np.ndarray, inside: np.ndarray, zero: int) -> list[int]:
-    """What a window (taps, 8) gives; inside: (taps,)."""
+    """The output for a window (taps, 8); inside: (taps,)."""
     held = values[inside]
     if operation is Operation.MAX_POOL:
         return (held.max(axis=0, initial=-128) - zero).tolist()

@@ -1,4 +1,4 @@
-"""Which bytes a layer's windows are: walker and position against plain nested loops."""
+"""The bytes of each window of a layer: walker and position compared with plain nested loops."""
 
 import dataclasses
 
@@ -27,12 +27,12 @@ class Windows(LiteXModule):
 
 
 def walk(windows: Windows, geometry: Geometry, beats: list, rng, stall: float):
-    """Pulses what the engine pulses, and takes each row tile's beats into a list of its own."""
+    """Pulses the inputs as the engine does, and collects each row tile's beats in a list."""
     walker, position = windows.walker, windows.position
     yield from set_fields(windows.fields, geometry.fields())
     yield from set_fields(windows.plan, geometry.plan())
     yield
-    for _ in range(2):  # two column tiles: twice the same
+    for _ in range(2):  # two column tiles: the same twice
         yield from pulse(position.reset, walker.rewind)
         for _, pixel, pixels, row, rows in row_tiles(geometry):
             yield from pulse(position.restart)
@@ -62,7 +62,7 @@ def walk(windows: Windows, geometry: Geometry, beats: list, rng, stall: float):
 
 
 def check_tile(rows: int, expected: list[int | None], beats: list[dict[str, int]]):
-    """The beats name each byte of each pixel once, in order, at the right row of the macro."""
+    """The beats have each byte of each pixel once, in order, at the right row of the macro."""
     places, row = [], 0
     for beat in beats:
         lead, count = beat["lead"], beat["count"]
@@ -107,7 +107,7 @@ def test_every_row_of_every_pixel_once(stall):
 @pytest.mark.parametrize("stall", (0, 0.5))
 @pytest.mark.parametrize("windows", (2, 4))
 def test_windows_of_several_pixels(windows, stall):
-    """Each pixel's bytes from a whole OR group on, over strips; `last` ends the last pixel's."""
+    """Each pixel starts at a whole OR group, over strips; `last` ends the last pixel."""
     spec = dataclasses.replace(SOC, macro=MacroSpec(rows=64, columns=8, lanes=4), strip=16)
     rng = np.random.default_rng([20, windows])
     geometry = Geometry((5, 9), 3, (4, 8), (2, 2), (1, 1), (-1, 0), 12, 7, pixel=3)

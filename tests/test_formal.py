@@ -1,6 +1,6 @@
-"""What holds for all operands, proved: the OR never collides, and both forms count alike.
+"""Proofs for all operands: the OR never collides, and both forms have the same counts.
 
-Every proof is also run on a copy that is broken on purpose, and has to fail there.
+Every proof is also run on a copy that is broken on purpose, and must fail there.
 """
 
 import pytest
@@ -19,7 +19,7 @@ OR64 = MacroSpec(rows=64, columns=1, or_width=64, form="array", lanes=1)
 
 
 def one_row_fires(spec: MacroSpec, shared: bool = False) -> bool:
-    """For any point of [0, 256)^2, so of any sequence, and any operands and signs."""
+    """For any point of [0, 256)^2, so for any sequence, and any operands and signs."""
     design = groups.FreeGroups(spec, shared)
     return prove.prove("groups", design, design.ios, groups.checker(spec), depth=1).holds
 
@@ -34,7 +34,7 @@ def test_two_rows_in_one_region_collide():
 
 
 class Unsaturated(WeightEncoder):
-    """w = -128 in split mode becomes 0: a fault that one operand in 256 shows."""
+    """w = -128 in split mode becomes 0: a fault that only one operand in 256 shows."""
 
     def __init__(self, config, modes):
         super().__init__(config, modes)
@@ -43,7 +43,7 @@ class Unsaturated(WeightEncoder):
 
 
 def forms_agree(monkeypatch, sequence: SequenceSpec, broken: bool = False) -> bool:
-    """array and selected of 16 rows x 1 column, a point a cycle, over a whole product of L = 16.
+    """array and selected of 16 rows x 1 column, one point per cycle, over a product of L = 16.
 
     Any operands, zero point, signed mode and activation shift.
     """

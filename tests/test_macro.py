@@ -1,4 +1,4 @@
-"""Every form of the macro against the contract, stalled at random, small and at full size."""
+"""Every form of the macro compared with the contract, with random stalls, small and full size."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def name_of(spec: MacroSpec) -> str:
 
 
 def watched(spec: MacroSpec):
-    """The macro, with a monitor where it is an array."""
+    """The macro, with a monitor if it is an array."""
     macro = build_macro(spec)
     if isinstance(macro, Array):
         macro.monitor = ExclusiveRows(macro.groups, macro.computing)
@@ -101,7 +101,7 @@ def products(spec: MacroSpec):
 
 
 def agree(tiles, want, outcome):
-    """The outcome is the contract's, window by window, and no monitor saw a collision."""
+    """The products equal the contract's, window by window, and no monitor saw a collision."""
     modes = [tile.product.signed for tile in tiles for _ in tile.windows]
     assert len(outcome.products) == len(want)
     assert outcome.violations == 0
@@ -113,7 +113,7 @@ def agree(tiles, want, outcome):
 
 
 def contract(spec, tiles):
-    """What must come out, as a flat list."""
+    """The expected products, as a flat list."""
     return [result for tile in tiles for result in expected(spec, tile)]
 
 
@@ -158,7 +158,7 @@ def test_exact_parallel():
 
 
 def check(spec: MacroSpec, windows: int):
-    """All products of a macro on random and extreme operands; stalls from none to most."""
+    """All products of a macro on random and extreme operands; few to many stalls."""
     model = verilated(watched(spec), name_of(spec))
     rng = np.random.default_rng(spec.hash)
     tiles = [random_tile(spec, product, windows, rng) for product in products(spec)]
@@ -170,7 +170,7 @@ def check(spec: MacroSpec, windows: int):
 
 
 def check_pace(model, spec: MacroSpec, product: ProductSpec, rng):
-    """Nothing stalls: products follow each other every `spec.cycles`, or as windows arrive."""
+    """Without stalls, a product starts every `spec.cycles`, or as windows arrive."""
     for rows in (8, spec.rows):
         windows = [dict(enumerate(operands("random", (rows,), rng).tolist())) for _ in range(12)]
         tile = Tile(product, -3, operands("random", (spec.rows, spec.columns), rng), windows)

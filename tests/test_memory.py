@@ -1,4 +1,4 @@
-"""WindowedMemory: engine and bus on one memory, at random, cycle by cycle against its contract."""
+"""WindowedMemory: engine and bus on one memory, at random, checked in every cycle."""
 
 from collections import deque
 
@@ -16,7 +16,7 @@ SHAPES = ((32, 32), (64, 8), (64, 32), (128, 32))
 
 
 def engine(memory, rng):
-    """Locks for random spans; reads and writes at random, reads only while it has locked."""
+    """Locks for random spans; reads and writes at random, reads only while locked."""
     locked = 0
     for _ in range(CYCLES):
         if rng.random() < 0.2:
@@ -34,7 +34,7 @@ def engine(memory, rng):
 
 
 def transfer(memory, part: int, data: int | None):
-    """One transfer over the bus: a write of `data`, a read where it is None; returns the data."""
+    """One transfer over the bus: a write of `data`, or a read if it is None; returns the data."""
     bus = memory.bus
     yield bus.cyc.eq(1)
     yield bus.stb.eq(1)
@@ -51,7 +51,7 @@ def transfer(memory, part: int, data: int | None):
 
 
 def host(memory, rng, words, counts):
-    """Random transfers with random gaps, at last a read of everything: equal to `words`."""
+    """Random transfers with random gaps, then a read of everything, which equals `words`."""
     parts = memory.width // BUS_WIDTH
     for _ in range(CYCLES // 4):
         part = int(rng.integers(DEPTH * parts))
@@ -68,7 +68,7 @@ def host(memory, rng, words, counts):
 
 
 def merged(old: int, new: int, enables: int, granularity: int) -> int:
-    """`old` with those parts of `new` whose enables are set."""
+    """`old` with the parts of `new` whose enables are set."""
     mask = sum(
         ((1 << granularity) - 1) << granularity * k
         for k in range(enables.bit_length())
@@ -79,7 +79,7 @@ def merged(old: int, new: int, enables: int, granularity: int) -> int:
 
 @passive
 def judge(memory, granularity, words, counts):
-    """Follows every cycle and keeps `words`, the memory as the contract has it."""
+    """Checks every cycle and keeps `words`, the expected memory."""
     bus, parts = memory.bus, memory.width // BUS_WIDTH
     engine_read, bus_read, waiting = None, None, deque()
     while True:
@@ -100,7 +100,7 @@ def judge(memory, granularity, words, counts):
         counts["reads behind writes"] += asks and not writes and len(waiting) > 0
         counts["held writes"] += asks and writes and not ack
         counts["locked after request"] += locked and bus_read is not None
-        # What this edge does: reads see the memory as it was before the writes.
+        # The effect of this edge: reads see the memory before the writes.
         reads = asks and not writes and not ack and not locked and not waiting
         bus_read = words[row] if reads else None
         if locked and (yield memory.read.re):

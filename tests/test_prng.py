@@ -1,4 +1,4 @@
-"""The generators of points against the sequences they follow."""
+"""The generators of points compared with their sequences."""
 
 import pytest
 from migen import run_simulation

@@ -1,4 +1,4 @@
-"""The simulator as a process: its port, its clients, its end, its traces."""
+"""The simulator as a process: port, clients, end, traces."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def test_design_key_follows_its_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = time.time() + 3600  # as if this process were younger than every source
+    imported = time.time() + 3600  # as if this process had started after every source was written
     monkeypatch.setattr(elaborate, "_IMPORTED", imported)
 
     def key(name: str = "toy", spec: str = "1") -> str:
@@ -100,7 +100,7 @@ def test_nothing_is_lost_on_a_client_that_does_not_read(simulator: Simulator) ->
         client.sendall(fill + content + command * commands)
         deadline = time.monotonic() + 20
         before = -1
-        while (now := simulator.ask().cycles) != before:  # the SoC's time stands still at last
+        while (now := simulator.ask().cycles) != before:  # finally the SoC's time stands still
             before = now
             time.sleep(0.2)
             assert time.monotonic() < deadline

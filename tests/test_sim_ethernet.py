@@ -44,7 +44,7 @@ def numbered(count: int, most: int, seed: int) -> list[bytes]:
 
 
 def echoes(client: socket.socket, count: int) -> list[bytes]:
-    """Up to `count` datagrams that come before the client's time is out."""
+    """Up to `count` datagrams, as many as arrive before the client's time-out."""
     came = []
     with contextlib.suppress(TimeoutError):
         while len(came) < count:
@@ -121,9 +121,9 @@ def test_bits_flip_on_ethernet_only() -> None:
 
 
 def test_flipped_bits_never_reach_a_client() -> None:
-    """The FCS of what the SoC sends catches them. The toy itself does not look at LiteEth's `error`
-    and echoes what was damaged on its way to it, in a right frame: a CRC-32 of the datagram's own
-    tells that apart."""
+    """The FCS catches those in frames from the SoC. The toy ignores LiteEth's `error` and echoes
+    datagrams that were damaged on their way to it in valid frames; the CRC-32 in the datagram
+    identifies these."""
     sent = numbered(1000, 1472, seed=3)
     with (
         Simulator(toy_soc.ethernet_design(), flip=(5, 20)) as simulator,
@@ -144,7 +144,7 @@ def test_flipped_bits_never_reach_a_client() -> None:
 
 @pytest.mark.parametrize("seed", [4, 7])
 def test_finds_the_device_among_flipped_bits(seed: int) -> None:
-    """These seeds hit the first frames of ARP, one the host's and one the device's; others pass."""
+    """These seeds flip bits in the first ARP frames, of the host and of the device."""
     with (
         Simulator(toy_soc.ethernet_design(), flip=(seed, 300)) as simulator,
         connect(simulator, seconds=0.2) as client,
@@ -209,7 +209,7 @@ def test_wakes_for_a_datagram_and_else_leaves_the_core_alone(simulator: Simulato
 
 
 def etherbone(simulator: Simulator) -> CommUDP:
-    """LiteX's client. It binds the port that it sends to, which is taken here: so not by itself."""
+    """LiteX's client. It would bind the port that it sends to, which is in use here."""
     bone = CommUDP("127.0.0.1", simulator.udp[ETHERBONE_PORT])
     bone.socket = connect(simulator, ETHERBONE_PORT)
     return bone
@@ -221,7 +221,7 @@ def test_litex_reads_and_writes_over_etherbone(simulator: Simulator) -> None:
     with bone.socket:
         assert bone.probe("127.0.0.1", simulator.udp[ETHERBONE_PORT])
         assert bone.read(toy_soc.MAGIC_ADDRESS) == toy_soc.MAGIC
-        for size, records in ((1, 1), (200, 30), (255, 50)):  # written without a look at answers
+        for size, records in ((1, 1), (200, 30), (255, 50)):  # written without reading answers
             texts = [[chance.getrandbits(32) for _ in range(size)] for _ in range(records)]
             for number, text in enumerate(texts):
                 bone.write(toy_soc.MEMORY + 4 * size * number, text)

@@ -1,4 +1,4 @@
-"""What sleeps in the simulator does the same as what is awake, in the same cycles."""
+"""The link with gated clocks behaves like one without them, in every cycle."""
 
 import random
 import subprocess
@@ -26,7 +26,7 @@ SESSION = 0x5E55_1014
 
 
 def said(sleeping: bool, commands: str) -> str:
-    """All that the bench answers: what leaves the lines and when, the counters."""
+    """The whole output of the bench: what leaves the lines and when, and the counters."""
     return subprocess.run(
         [compiled(sleeping)], input=commands, capture_output=True, text=True, check=True
     ).stdout
@@ -84,7 +84,7 @@ def traffic(rng: random.Random, opening: int) -> list[str]:
 
 
 def standstills() -> list[str]:
-    """A line that takes nothing, a ping that lies, a host that nobody knows: the watchdog acts."""
+    """A line that takes nothing, a ping with a wrong length, an unknown host: the watchdog acts."""
     ask = line(udp(1235, frame(READ, 0, SESSION, 0, count=255))).hex()
     lie = line(ethernet(IPV4, ip(ICMP, b"\x08\0\0\0" + bytes(96)) + bytes(1000))).hex()
     wait = f"run 1000000 {3 * CLK_FREQ // 100}"

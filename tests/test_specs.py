@@ -94,7 +94,7 @@ def test_taps_are_maximal(taps):
         ),
         (
             lambda: SequenceSpec("lfsr", seeds=(0, 1)),
-            "Seed 0 is outside 1..255; zero would never move.",
+            "Seed 0 is outside 1..255; an LFSR stays at zero.",
         ),
         (
             lambda: ProductSpec(length=100),
@@ -137,8 +137,8 @@ def test_taps_are_maximal(taps):
         ),
         (
             lambda: LayerSpec((8, 8, 4), 4, product=ProductSpec(signed="offset"), depthwise=True),
-            "A depthwise layer runs in the signed mode split only, not in offset: there a cell off "
-            "the diagonal would fire.",
+            "A depthwise layer runs only in the signed mode split: in offset mode, cells off the "
+            "diagonal would fire.",
         ),
         (
             lambda: LayerSpec((8, 8, 4095), 1, (3, 3)),

@@ -1,4 +1,4 @@
-"""A float module becomes integers: folded and fused rightly, and exported bit for bit."""
+"""A float module becomes integers: correctly folded and fused, and exported bit for bit."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ GIVEN = Input.spanning(*ImageNet)
 
 
 class Everything(nn.Module):
-    """A small network with every operation that is known."""
+    """A small network with every supported operation."""
 
     def __init__(self):
         super().__init__()
@@ -106,7 +106,7 @@ def test_the_exported_network_is_the_forward_pass_bit_for_bit(model, images, spe
 
 @pytest.mark.parametrize("spec", [EXACT, ProductSpec(length=64), ProductSpec(64, 256)])
 def test_a_revived_network_is_exported_as_it_was(model, images, spec):
-    """Its integers are those of the file, shifts and stretches too; factors to single precision."""
+    """Its integers equal those of the file, shifts and stretches too; factors to float32."""
     pixels = GIVEN.integers(images.numpy())
     network = quantised(trace(model, (16, 16, 3)), images, EXACT).export("t", (16, 16, 3), (), {})
     if not spec.exact:
@@ -137,7 +137,7 @@ def test_gradients_reach_every_weight(model, images):
 
 
 class Says(nn.Module):
-    """A convolution, and then what a function says."""
+    """A convolution, followed by a function."""
 
     def __init__(self, function):
         super().__init__()

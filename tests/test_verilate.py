@@ -1,4 +1,4 @@
-"""The build of a model: cached by contents, safe against another build, clear when it fails."""
+"""The build of a model: cached by contents, safe beside another build, with clear errors."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ int main() {
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of its own, with the run-time library that earlier builds left."""
+    """A cache of its own, with the run-time library from earlier builds."""
     folder = tmp_path_factory.mktemp("cache")
     for runtime in cache_folder().glob("runtime-*"):
         shutil.copytree(runtime, folder / runtime.name)
@@ -75,7 +75,7 @@ def test_built_once_for_the_same_contents(sources: list[Path]) -> None:
     assert build(3, "05") == first
     assert steps_said() == []
     sources[0].write_text(VERILOG.replace("q +", "q + 1 +"))
-    with ThreadPoolExecutor(2) as pool:  # both build at once
+    with ThreadPoolExecutor(2) as pool:  # both build at the same time
         second, twin = pool.map(lambda _: build(3, "06"), range(2))
     assert second == twin != first
     assert run(second) == 10 * 10

@@ -19,7 +19,7 @@ from dscim.sim.platform import EthernetPhyModel
 from dscim.sim.soc import LAN, MAC_ADDRESS
 
 LITEETH_FREQ = 100_000_000  # it forgets the host's address after a second
-CLK_FREQ = 1_000_000  # declared, not real: the bridge's time-out of 100 ms is 100,000 cycles
+CLK_FREQ = 1_000_000  # nominal: the bridge's time-out of 100 ms is 100,000 cycles
 MEMORY = 0x1000_0000
 MEMORY_BYTES = 65536
 MAGIC = 0x4453_434D

@@ -1,4 +1,4 @@
-"""Models of the cells that nextpnr-ecp5 places, as far as our netlists use them, and their wires.
+"""Models of the cells that nextpnr-ecp5 places, as our netlists use them, and their wires.
 
 A TRELLIS_COMB is a module for each of its modes. The wide multiplexers (OFX, FXA, FXB), which
 `-nowidelut` leaves unused, inverted clocks and asynchronous resets have no model: a netlist with
@@ -70,7 +70,7 @@ left without a net."""
 
 
 def pin_wire(kind: str, bel: str, pin: str) -> str:
-    """The wire of a cell's pin, as Project Trellis names it, where `bel` is the cell's place."""
+    """The wire of a cell's pin, as named by Project Trellis. bel: the cell's place."""
     tile, place = bel.rsplit("/", 1)
     if kind == "DCCA":
         return f"X0/Y0/G_{pin}_{place}"

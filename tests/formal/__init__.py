@@ -1,1 +1,1 @@
-"""Formal proofs of the macro: what is proved, and what runs the solver."""
+"""Formal proofs of the macro: designs, assertions, and the call of the solver."""

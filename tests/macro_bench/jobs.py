@@ -1,4 +1,4 @@
-"""What a bench does: tiles of weights and windows of activations, and what must come out."""
+"""The jobs of a bench: tiles of weights, windows of activations, and the expected products."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True)
 class Beat:
-    """One beat of activations: `data` holds the bytes from `row` on, 0 to 8 of them counted."""
+    """One beat of activations: `data` holds the bytes from `row` on, of which 0 to 8 are used."""
 
     row: int
     count: int
@@ -31,7 +31,7 @@ class Beat:
 
 
 def beats(window: dict[int, int], rng: np.random.Generator) -> list[Beat]:
-    """A window as beats of random length, in random order, with rubbish in unused bytes."""
+    """A window as beats of random length, in random order, with random unused bytes."""
     pieces = []
     rows = sorted(window)
     while rows:
@@ -46,7 +46,7 @@ def beats(window: dict[int, int], rng: np.random.Generator) -> list[Beat]:
 
 
 def full_beats(window: dict[int, int]) -> list[Beat]:
-    """A window of all its rows in as few beats as there can be."""
+    """A window of all its rows in the fewest beats."""
     rows = sorted(window)
     pieces = [rows[k : k + 8] for k in range(0, len(rows), 8)]
     return [
@@ -68,7 +68,7 @@ def _beat(rows, window, last, rng) -> Beat:
 
 
 def expected(spec: MacroSpec, tile: Tile) -> list[tuple[int, list[int]]]:
-    """(activation_sum, counts) a window: the contract, bit by bit, point by point."""
+    """(activation_sum, counts) per window: the contract, bit by bit, point by point."""
     used = np.array([[row in window for row in range(spec.rows)] for window in tile.windows])
     x = np.array([[window.get(row, 0) for row in range(spec.rows)] for window in tile.windows])
     w = tile.weights.astype(np.int64)
@@ -83,7 +83,7 @@ def expected(spec: MacroSpec, tile: Tile) -> list[tuple[int, list[int]]]:
 def _stochastic(
     product: ProductSpec, x: Array, used: npt.NDArray[np.bool_], w: Array, zero_point: int
 ) -> Array:
-    """Counts by AND and sum over every point of the sequence, which OR must not change."""
+    """Counts by AND and sum over every point of the sequence, which must equal those by OR."""
     if product.signed == "offset":
         a, sign_a, b, sign_b = x + 128, np.ones_like(x), w + 128, np.ones_like(w)
     else:

@@ -9,7 +9,7 @@ from tests.macro_bench.run import Outcome, commands
 
 
 def run_migen(macro: Macro, tiles: list[Tile], seed: int, stall: int) -> Outcome:
-    """Runs tiles; stall: per cent of the cycles in which a stream stalls."""
+    """Runs tiles; stall: percentage of cycles in which a stream stalls."""
     outcome = Outcome([], [])
     windows = sum(len(tile.windows) for tile in tiles)
     rng = np.random.default_rng(seed)
@@ -25,7 +25,7 @@ def run_migen(macro: Macro, tiles: list[Tile], seed: int, stall: int) -> Outcome
 
 
 def _feed(macro, beats, rng, stall):
-    """Offers one beat after the other; a configuration waits until all is at rest."""
+    """Offers one beat after another; a configuration waits until the macro is idle."""
     for kind, *values in beats:
         while rng.integers(100) < stall:
             yield
@@ -51,7 +51,7 @@ def _feed(macro, beats, rng, stall):
 
 
 def _take(macro, outcome, windows, rng, stall):
-    """Takes every product; gives up when none comes for long."""
+    """Takes every product; fails if none comes for 20,000 cycles."""
     waited, ready = 0, 0
     while len(outcome.products) < windows:
         if ready and (yield macro.products.valid):

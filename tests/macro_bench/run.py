@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 @dataclasses.dataclass
 class Outcome:
-    """products: (activation_sum, counts) each; at: cycle of each; cycles, computing, violations,
+    """products: (activation_sum, counts) of each; at: its cycle; cycles, computing, violations,
     seconds: of the whole run."""
 
     products: list[tuple[int, list[int]]]
@@ -44,7 +44,7 @@ def configuration(tile: Tile) -> tuple[int, int, int, int]:
 
 
 def commands(tiles: list[Tile], seed: int, full: bool = False) -> list[tuple]:
-    """The beats of all tiles in order, as bench.cpp describes them."""
+    """The beats of all tiles in order, in the format of bench.cpp."""
     rng = np.random.default_rng(seed)
     result: list[tuple] = []
     for before, tile in zip([None, *tiles], tiles, strict=False):
@@ -59,7 +59,7 @@ def commands(tiles: list[Tile], seed: int, full: bool = False) -> list[tuple]:
 
 
 class Top(LiteXModule):
-    """A macro with plainly named ports, and its monitor's `violation` where there is one."""
+    """A macro with plainly named ports, and `violation` if it has a monitor."""
 
     def __init__(self, macro: Macro):
         self.macro = macro
@@ -89,7 +89,7 @@ class Top(LiteXModule):
 
 
 def verilated(macro: Macro, name: str, say=lambda text: None) -> Path:
-    """Builds (or finds) the Verilator model of a macro; returns the executable."""
+    """Builds the Verilator model of a macro, or finds it in the cache; returns the executable."""
     top = Top(macro)
     verilog = to_verilog(top, top.ios, name="bench")
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +113,7 @@ def verilated(macro: Macro, name: str, say=lambda text: None) -> Path:
 def run_verilated(
     model: Path, spec: MacroSpec, tiles: list[Tile], seed: int, stall: int, full: bool = False
 ) -> Outcome:
-    """Runs tiles through a model; stall: per cent of cycles; full: densest beats."""
+    """Runs tiles through a model; stall: percentage of cycles; full: fewest beats."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "commands"
         path.write_text(

@@ -220,9 +220,8 @@ def library_area(part: Part, library: Path) -> float:
         "abc -liberty {LIB}; opt_clean; tee -q -o {OUT} stat -liberty {LIB}",
         library,
     )
-    area = re.search(
-        r"Chip area for .*: ([0-9.e+]+)", found
-    )  # only newer versions of Yosys have it in JSON
+    # only newer versions of Yosys have the area in JSON
+    area = re.search(r"Chip area for .*: ([0-9.e+]+)", found)
     if area is None:
         raise ValueError("it found no areas.")
     return float(area[1])

@@ -31,7 +31,7 @@ def pulse(*signals):
 
 
 def feed(endpoint, beats, rng, stall: float):
-    """Sends beats (dicts by field). Before each it stalls with probability `stall` in each cycle. The
+    """Sends beats (dicts by field). Before each, every cycle stalls with probability `stall`; the
     fields hold noise while nothing is valid."""
     names = payload(endpoint)
     for beat in beats:

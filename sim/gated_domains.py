@@ -1,5 +1,7 @@
 """Clock domains of the simulator that are stopped while their logic is idle, most of the time."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -61,80 +63,65 @@ class GatedDomains(LiteXModule):  # type: ignore[misc]
 
         ARP's timers and the watchdog stay in `sys`, because they count time.
         """
-        core, bone, out, into = carrier.core, carrier.etherbone, carrier.outbox, carrier.inbox
-        mac, arp, ip, udp, icmp = core.mac, core.arp, core.ip, core.udp, core.icmp
-        crossbars = [mac.crossbar, ip.crossbar, udp.crossbar]
-        timers = [arp.table.request_timer, arp.table.cache.clear_timer]
+        core, stood = carrier.core, carrier.watchdog.stood
+        timers = [core.arp.table.request_timer, core.arp.table.cache.clear_timer]
         for timer in timers:
             ClockDomainsRenamer(STAYS)(timer)
-        moved: dict[str, list[Any]] = {
-            RECEIVE: [mac.core.rx_datapath, mac.depacketizer, arp.rx, ip.rx, udp.rx],
-            TRANSMIT: [
-                mac.core.tx_datapath,
-                mac.padding,
-                mac.packetizer,
-                arp.tx,
-                arp.table,
-                ip.tx,
-                udp.tx,
-            ],
-            REQUESTS: [icmp],
-        }
-        busy = {
-            RECEIVE: [
-                phy.source,
-                mac.source,
-                mac.depacketizer.source,
-                arp.rx.source,
-                ip.rx.source,
-                udp.rx.source,
-                into.ring.source,
-                into.source,
-            ],
-            TRANSMIT: [
-                phy.sink,
-                mac.sink,
-                arp.rx.source,
-                arp.tx.sink,
-                arp.tx.source,
-                ip.tx.sink,
-                ip.tx.source,
-                udp.tx.sink,
-                udp.tx.source,
-                icmp.tx.source,
-                bone.source,
-                carrier.answers,
-                out.sink,
-                out.ring.source,
-                out.source,
-            ],
-            REQUESTS: [
-                bone.sink,
-                bone.source,
-                bone.inbox.ring.source,
-                bone.bone.wishbone.source,
-                bone.bone.wishbone.sink,
-                icmp.rx.sink,
-                icmp.echo.sink,
-                icmp.echo.source,
-                icmp.tx.source,
-            ],
-        }
-        beside: dict[str, list[Any]] = {
-            RECEIVE: [into],
-            TRANSMIT: [carrier.inserter, out],
-            REQUESTS: [bone],
-        }
-        stood = carrier.watchdog.stood
-        for name, parts in moved.items():
-            signals = [end.valid for end in busy[name]] + [timer.done for timer in timers]
+        for name, parts in _ethernet_parts(carrier, phy).items():
+            signals = [end.valid for end in parts.streams] + [timer.done for timer in timers]
             self.add(name, reduce(or_, signals, stood), SETTLED)
-            for part in parts:
+            for part in parts.core:
                 self.comb += _moved(part, name).eq(stood)
-            for part in beside[name]:
+            for part in parts.own:
                 ClockDomainsRenamer(name)(part)
-        for crossbar in crossbars:
+        for crossbar in (core.mac.crossbar, core.ip.crossbar, core.udp.crossbar):
             self.comb += [reset.eq(stood) for reset in _split(crossbar)]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A domain of Ethernet: parts of LiteEth's core, parts of the carrier, streams that wake it."""
+
+    core: Sequence[Any]
+    own: Sequence[Any]
+    streams: Sequence[Any]
+
+
+def _ethernet_parts(carrier: EthernetCarrier, phy: Any) -> dict[str, _Parts]:
+    """The parts of each domain of Ethernet."""
+    core, bone, out, into = carrier.core, carrier.etherbone, carrier.outbox, carrier.inbox
+    mac, arp, ip, udp, icmp = core.mac, core.arp, core.ip, core.udp, core.icmp
+    receivers, senders = (arp.rx, ip.rx, udp.rx), (arp.tx, ip.tx, udp.tx)
+    return {
+        RECEIVE: _Parts(
+            core=[mac.core.rx_datapath, mac.depacketizer, *receivers],
+            own=[into],
+            streams=[
+                *[phy.source, mac.source, mac.depacketizer.source],
+                *[part.source for part in receivers],
+                *[into.ring.source, into.source],
+            ],
+        ),
+        TRANSMIT: _Parts(
+            core=[mac.core.tx_datapath, mac.padding, mac.packetizer, arp.table, *senders],
+            own=[carrier.inserter, out],
+            streams=[
+                *[phy.sink, mac.sink, arp.rx.source],
+                *[end for part in senders for end in (part.sink, part.source)],
+                *[icmp.tx.source, bone.source, carrier.answers],
+                *[out.sink, out.ring.source, out.source],
+            ],
+        ),
+        REQUESTS: _Parts(
+            core=[icmp],
+            own=[bone],
+            streams=[
+                *[bone.sink, bone.source, bone.inbox.ring.source],
+                *[bone.bone.wishbone.source, bone.bone.wishbone.sink],
+                *[icmp.rx.sink, icmp.echo.sink, icmp.echo.source, icmp.tx.source],
+            ],
+        ),
+    }
 
 
 def _moved(part: Any, name: str) -> Any:

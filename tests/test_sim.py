@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from vcd.reader import TokenKind, tokenize
 
 from dscim.errors import SimulationError
 from dscim.sim import elaborate
@@ -200,12 +201,18 @@ def test_vcd_window_has_its_cycles(tmp_path: Path) -> None:
     window = TraceWindow(500, 600, tmp_path / "toy.vcd")
     with Simulator(toy_soc.design(), window=window, cycles=1000) as running:
         assert gone(running.pid, 10)
-    lines = window.file.read_text().splitlines()
-    times = [int(line[1:]) for line in lines if line.startswith("#")]
+    with window.file.open("rb") as file:
+        tokens = list(tokenize(file))
+    times = [token.time_change for token in tokens if token.kind is TokenKind.CHANGE_TIME]
     assert times[0] == 5000
     assert times[-1] == 5995
-    code = next(line.split()[3] for line in lines if line.endswith(" sys_clk $end"))
-    assert lines.count(f"1{code}") == 100
+    clock = next(
+        token.var.id_code
+        for token in tokens
+        if token.kind is TokenKind.VAR and token.var.reference == "sys_clk"
+    )
+    changes = [token.scalar_change for token in tokens if token.kind is TokenKind.CHANGE_SCALAR]
+    assert sum(change == (clock, "1") for change in changes) == 100
 
 
 def test_fst_window_has_its_cycles_and_named_groups(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ class Position(LiteXModule):
     """Steps through the output pixels in raster order, and back to the start of a strip. If a
     window holds several pixels, it steps through each of them.
 
-    | port    | dir | meaning                                                      |
-    |---------|-----|--------------------------------------------------------------|
+    | port    | dir | meaning                                                       |
+    |---------|-----|---------------------------------------------------------------|
     | reset   | in  | pulse: go to the first pixel, which becomes the strip's start |
-    | restart | in  | pulse: go to the strip's start                               |
-    | advance | in  | pulse: go to the next pixel                                  |
-    | commit  | in  | pulse: the current pixel becomes the strip's start           |
-    | now     | out | the current pixel's window; `adr` wraps in the padding       |
+    | restart | in  | pulse: go to the strip's start                                |
+    | advance | in  | pulse: go to the next pixel                                   |
+    | commit  | in  | pulse: the current pixel becomes the strip's start            |
+    | now     | out | the current pixel's window; `adr` wraps in the padding        |
 
     fields, plan: those of the layer. Addresses are words of the activation memory.
     """

@@ -47,15 +47,15 @@ def descriptor_layout():
 class Setup(LiteXModule):
     """Reads the descriptor at `place` and provides its fields and plan, or an error.
 
-    | port   | dir | meaning                                                     |
-    |--------|-----|-------------------------------------------------------------|
-    | start  | in  | pulse: read the descriptor                                  |
-    | place  | in  | its place                                                   |
-    | read   | out | read port of the descriptor memory                          |
+    | port   | dir | meaning                                                      |
+    |--------|-----|--------------------------------------------------------------|
+    | start  | in  | pulse: read the descriptor                                   |
+    | place  | in  | its place                                                    |
+    | read   | out | read port of the descriptor memory                           |
     | done   | out | pulse: fields, plan and error are valid until the next start |
-    | error  | out | ErrorCode; NONE if the layer can run                        |
-    | fields | out | the descriptor's fields                                     |
-    | plan   | out | strides and sizes in words of the activation memory         |
+    | error  | out | ErrorCode; NONE if the layer can run                         |
+    | fields | out | the descriptor's fields                                      |
+    | plan   | out | strides and sizes in words of the activation memory          |
 
     One multiplier computes all sizes, one per cycle; its factors are chosen a cycle earlier.
     """

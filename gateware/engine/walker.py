@@ -209,11 +209,11 @@ class WindowWalker(LiteXModule):
 class WindowsBeside(LiteXModule):
     """Counts the pixels of a window, and finds the first row of the next one.
 
-    | port    | dir | meaning                                                            |
-    |---------|-----|--------------------------------------------------------------------|
-    | open    | in  | pulse: a window's first pixel is next; wins over advance           |
-    | advance | in  | pulse: the next pixel                                              |
-    | more    | out | the pixel is not the last of its window                            |
+    | port    | dir | meaning                                                             |
+    |---------|-----|---------------------------------------------------------------------|
+    | open    | in  | pulse: a window's first pixel is next; wins over advance            |
+    | advance | in  | pulse: the next pixel                                               |
+    | more    | out | the pixel is not the last of its window                             |
     | row     | out | the next pixel's first row: the first whole OR group after this one |
 
     fields, plan: those of the layer, valid long before.

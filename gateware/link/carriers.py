@@ -16,12 +16,12 @@ class Carrier(LiteXModule):
     A carrier with more than one peer may change the peer that is answered only while `idle` is
     high.
 
-    | port     | dir | meaning                                                                   |
-    |----------|-----|---------------------------------------------------------------------------|
-    | requests | out | data: valid frames in words, header first, without CRC; `last`            |
-    | answers  | in  | data: the answers, in the same form                                       |
-    | idle     | in  | the engine holds no part of a frame or of its answer                      |
-    | active   | in  | a session is open                                                         |
+    | port     | dir | meaning                                                                    |
+    |----------|-----|----------------------------------------------------------------------------|
+    | requests | out | data: valid frames in words, header first, without CRC; `last`             |
+    | answers  | in  | data: the answers, in the same form                                        |
+    | idle     | in  | the engine holds no part of a frame or of its answer                       |
+    | active   | in  | a session is open                                                          |
     | events   | out | signals by names of `registers.LINK_REGISTERS`, high for a cycle each time |
     """
 

@@ -19,10 +19,10 @@ class CobsEncoder(LiteXModule):
 
     A block is kept until its code is known, which is then written to the place reserved for it.
 
-    | port   | dir | meaning                                              |
-    |--------|-----|------------------------------------------------------|
-    | sink   | in  | data; `last` ends a frame                            |
-    | source | out | data, never zero; `last` ends the frame's code        |
+    | port   | dir | meaning                                        |
+    |--------|-----|------------------------------------------------|
+    | sink   | in  | data; `last` ends a frame                      |
+    | source | out | data, never zero; `last` ends the frame's code |
     """
 
     def __init__(self):
@@ -77,11 +77,11 @@ class CobsDecoder(LiteXModule):
     A byte is held back until it is known whether it is the last. `error` is set with `last` if a
     frame ends inside a block, or is empty.
 
-    | port   | dir | meaning                                                       |
-    |--------|-----|---------------------------------------------------------------|
-    | sink   | in  | data: codes and their bytes, and zeros that end frames         |
-    | source | out | data, error; `last` ends a frame, in the cycle of its zero     |
-    | begun  | out | bytes have arrived since the last zero                        |
+    | port   | dir | meaning                                                    |
+    |--------|-----|------------------------------------------------------------|
+    | sink   | in  | data: codes and their bytes, and zeros that end frames     |
+    | source | out | data, error; `last` ends a frame, in the cycle of its zero |
+    | begun  | out | bytes have arrived since the last zero                     |
     """
 
     def __init__(self):

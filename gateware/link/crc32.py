@@ -50,9 +50,9 @@ def advance(mixed: Signal, width: int) -> Cat:
 class Crc32Inserter(LiteXModule):
     """Appends the CRC to each frame, lowest byte first. width: bits per beat, 8 or 32.
 
-    | port   | dir | meaning                                      |
-    |--------|-----|----------------------------------------------|
-    | sink   | in  | data; `last` ends a frame                    |
+    | port   | dir | meaning                                       |
+    |--------|-----|-----------------------------------------------|
+    | sink   | in  | data; `last` ends a frame                     |
     | source | out | the same and the CRC, whose last beat is last |
     """
 

@@ -138,11 +138,11 @@ class Outbox(LiteXModule):
 
     port: the source UDP port of the answers.
 
-    | port    | dir | meaning                                                            |
-    |---------|-----|--------------------------------------------------------------------|
-    | sink    | in  | data: answers with their CRC; `last`                               |
-    | peer    | in  | its receiver: ip_address, port; stable from its first word on      |
-    | source  | out | a LiteEth UDP port's sink                                          |
+    | port    | dir | meaning                                                              |
+    |---------|-----|----------------------------------------------------------------------|
+    | sink    | in  | data: answers with their CRC; `last`                                 |
+    | peer    | in  | its receiver: ip_address, port; stable from its first word on        |
+    | source  | out | a LiteEth UDP port's sink                                            |
     | discard | in  | the datagram being sent was cut off: its remaining words are dropped |
     """
 

@@ -117,9 +117,9 @@ def _words_of_data(first: Signal):
 class FrameSender(LiteXModule):
     """Converts an answer's words to bytes for a carrier, lowest first, and appends the CRC.
 
-    | port   | dir | meaning                                    |
-    |--------|-----|--------------------------------------------|
-    | sink   | in  | data: header and data in words; `last`     |
+    | port   | dir | meaning                                       |
+    |--------|-----|-----------------------------------------------|
+    | sink   | in  | data: header and data in words; `last`        |
     | source | out | data: the frame's bytes, CRC included; `last` |
     """
 

@@ -11,12 +11,12 @@ class Ring(LiteXModule):
     The owner writes ahead of `committed`, and advances it when all items before it may be read.
     Until then it may overwrite them.
 
-    | port      | dir | meaning                                                                |
-    |-----------|-----|------------------------------------------------------------------------|
-    | write     | in  | adr, dat_w, we: at a place of the owner's, never past `freed`           |
-    | committed | in  | a register of the owner: the first place that may not be read           |
-    | freed     | out | the first place that has not been read: the owner stays before it       |
-    | source    | out | data, one item per cycle                                                |
+    | port      | dir | meaning                                                           |
+    |-----------|-----|-------------------------------------------------------------------|
+    | write     | in  | adr, dat_w, we: at a place of the owner's, never past `freed`     |
+    | committed | in  | a register of the owner: the first place that may not be read     |
+    | freed     | out | the first place that has not been read: the owner stays before it |
+    | source    | out | data, one item per cycle                                          |
     """
 
     def __init__(self, width: int, depth: int):

@@ -44,15 +44,15 @@ def stochastic_count_width(spec: MacroSpec) -> int:
 class Sequencer(LiteXModule):
     """Issues the steps of a product, one per cycle; the next may start in the last step's cycle.
 
-    | port      | dir | meaning                                                 |
-    |-----------|-----|---------------------------------------------------------|
+    | port      | dir | meaning                                                  |
+    |-----------|-----|----------------------------------------------------------|
     | start     | in  | step 0 is issued in the next cycle; only when not active |
-    |           |     | or in the last step                                     |
-    | last_step | in  | number of the last step                                 |
-    | active    | out | a step is issued                                        |
-    | step      | out | its number                                              |
-    | first     | out | ... the first of its product                            |
-    | last      | out | ... the last of its product                             |
+    |           |     | or in the last step                                      |
+    | last_step | in  | number of the last step                                  |
+    | active    | out | a step is issued                                         |
+    | step      | out | its number                                               |
+    | first     | out | ... the first of its product                             |
+    | last      | out | ... the last of its product                              |
     """
 
     def __init__(self, steps: int):
@@ -87,7 +87,7 @@ class Macro(LiteXModule):
     |                  |     | ignored; `last` ends the window; rows in no beat are unused      |
     | products         | out | stream: signed counts N, each column's in `count_width` bits,    |
     |                  |     | and activation_sum, exact, unsigned, offset mode only            |
-    | samples_log2     | in  | log2 n, 0..log2 of `spec.max_samples`                           |
+    | samples_log2     | in  | log2 n, 0..log2 of `spec.max_samples`                            |
     | offset           | in  | 1: signed mode offset, 0: split                                  |
     | zero_point       | in  | z, int8; split mode and the exact form                           |
     | activation_shift | in  | e, 0..3; split mode                                              |

@@ -16,15 +16,15 @@ image = pytest.importorskip("PIL.Image", reason="Pillow is missing: pip install 
 from dscim.errors import UserError  # noqa: E402
 from dscim.host.cli import main  # noqa: E402
 from dscim.host.network.datasets.pixels import Input  # noqa: E402
-from dscim.host.research.prune.images import Pictures, batches, parts_of  # noqa: E402
+from dscim.host.research.prune.images import parts_of  # noqa: E402
 from dscim.host.research.prune.learn import pruning_net  # noqa: E402
 from dscim.host.research.prune.mobilenet import mobilenet_v1  # noqa: E402
-from dscim.host.research.prune.schedule import Schedule  # noqa: E402
+from dscim.host.research.prune.plans import pruning_recipe  # noqa: E402
 from dscim.host.research.training.checkpoint import restore  # noqa: E402
-from dscim.host.research.training.loop import Split  # noqa: E402
+from dscim.host.research.training.images import Pictures, Split, batches  # noqa: E402
 
 TINY = mobilenet_v1("tiny", (16, 16, 3), 3, ((8, 2), (12, 2), (16, 1)))
-SHORT = Schedule(epochs=1, batch=8, rate=0.1, augment="crop")
+SHORT = pruning_recipe(epochs=1, batch=8, rate=0.1, augment="crop")
 
 
 @pytest.fixture(name="folder")
@@ -187,7 +187,7 @@ def test_shares_of_a_batch_are_the_batch(folder: Path) -> None:
     script = folder / "step.py"
     script.write_text("""
 import sys, torch
-from dscim.host.research.prune import together
+from dscim.host.research.training import together
 torch.manual_seed(1)
 with together.together():
     net = torch.nn.Linear(5, 3)

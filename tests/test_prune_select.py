@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim
 torch.set_num_threads(1)  # of two on a busy machine each waits for the other
 
 from dscim.host.cli import main  # noqa: E402
-from dscim.host.research.prune import fit as fitting  # noqa: E402
 from dscim.host.research.prune.finalists import distance, finalists  # noqa: E402
+from dscim.host.research.training import loop as fitting  # noqa: E402
 from tests.dataset_examples import write_idx  # noqa: E402
 
 SPACE = "fashion-mobilenet-v1"

@@ -18,25 +18,24 @@ from dscim.host.cli import main  # noqa: E402
 from dscim.host.compile.cycles import product_cycles  # noqa: E402
 from dscim.host.network import load  # noqa: E402
 from dscim.host.network.datasets.pixels import Input  # noqa: E402
-from dscim.host.research.prune import fit as fitting  # noqa: E402
 from dscim.host.research.prune import operations, space  # noqa: E402
-from dscim.host.research.prune.augmentation import resized_crop  # noqa: E402
-from dscim.host.research.prune.fit import fit  # noqa: E402
 from dscim.host.research.prune.fitness import Measure  # noqa: E402
 from dscim.host.research.prune.images import parts_of  # noqa: E402
 from dscim.host.research.prune.learn import from_scratch, load_pruning_net, pruning_net  # noqa: E402
 from dscim.host.research.prune.mobilenet import mobilenet_v1  # noqa: E402
 from dscim.host.research.prune.operations import Kind  # noqa: E402
 from dscim.host.research.prune.plain import PlainNet  # noqa: E402
+from dscim.host.research.prune.plans import PLANS, pruning_recipe  # noqa: E402
 from dscim.host.research.prune.recalibrate import recalibrate  # noqa: E402
-from dscim.host.research.prune.schedule import PLANS, Schedule  # noqa: E402
 from dscim.host.research.prune.space import Space, Width  # noqa: E402
+from dscim.host.research.training import loop as fitting  # noqa: E402
 from dscim.host.research.training.checkpoint import restore  # noqa: E402
-from dscim.host.research.training.loop import Split  # noqa: E402
+from dscim.host.research.training.images import Split, resized_crop  # noqa: E402
+from dscim.host.research.training.loop import Training, fit, sgd  # noqa: E402
 from tests.dataset_examples import write_idx  # noqa: E402
 
 TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((8, 1), (12, 2), (16, 1)))
-SHORT = Schedule(epochs=2, batch=8, rate=0.1, reach=1, seed=5)
+SHORT = pruning_recipe(epochs=2, batch=8, rate=0.1, reach=1, seed=5)
 
 
 def random_parts(where: Space, count: int = 32) -> Split:
@@ -69,7 +68,7 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path, monke
             restore(tmp_path / f"{name}{place}")["model"] for name in ("whole", "broken")
         )
         assert all(torch.equal(whole[key], broken[key]) for key in whole)
-    with pytest.raises(UserError, match="another schedule"):
+    with pytest.raises(UserError, match="another recipe"):
         pruning_net(
             TINY,
             "generated",
@@ -88,8 +87,8 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path, monke
 
 def test_training_learns(tmp_path: Path) -> None:
     parts = random_parts(TINY, 16)
-    schedule = Schedule(epochs=20, batch=16, rate=0.1, reach=0, smoothing=0.0, decay=0.0)
-    pruning_net(TINY, "generated", parts, schedule, Input(), tmp_path / "n.pt")
+    recipe = pruning_recipe(epochs=20, batch=16, rate=0.1, reach=0, smoothing=0.0, decay=0.0)
+    pruning_net(TINY, "generated", parts, recipe, Input(), tmp_path / "n.pt")
     history = [entry["loss"] for entry in restore(tmp_path / "n.pt")["history"]]
     assert history[-1] < 0.9 * history[0]
 
@@ -121,13 +120,13 @@ def test_recalibration_equals_brute_force() -> None:
         assert module.momentum == 0.1 and not module.training
 
 
-def test_rates_follow_the_schedule() -> None:
-    linear = Schedule(10, 4, 0.5)
-    assert [linear.rate_at(part) for part in (0, 0.5, 0.75)] == [0.5, 0.25, 0.125]
+def test_rates_follow_the_recipe() -> None:
+    linear = pruning_recipe(10, 4, 0.5)
+    assert [linear.rate_at(step, 4, 0.5) for step in (0, 2, 3)] == [0.5, 0.25, 0.125]
     falling = PLANS["resnet-50"].scratch
-    assert falling.rate_at(31 / 128) == 0.2
-    assert falling.rate_at(32 / 128) == pytest.approx(0.02)
-    assert falling.rate_at(96 / 128) == pytest.approx(0.0002)
+    assert falling.rate_at(31, 128, falling.rate) == 0.2
+    assert falling.rate_at(32, 128, falling.rate) == pytest.approx(0.02)
+    assert falling.rate_at(96, 128, falling.rate) == pytest.approx(0.0002)
 
 
 def test_crops_are_parts_of_the_picture() -> None:
@@ -390,16 +389,12 @@ def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path,
 def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "c.pt").write_text("no")
     parts = random_parts(TINY)
+    net = PlainNet(TINY, TINY.full)
+    training = Training(
+        net, sgd(net, SHORT), lambda *_: torch.zeros(()), parts.images, parts.labels
+    )
     with pytest.raises(UserError, match="not a checkpoint"):
-        fit(
-            PlainNet(TINY, TINY.full),
-            lambda *_: torch.zeros(()),
-            parts.images,
-            parts.labels,
-            SHORT,
-            tmp_path / "c.pt",
-            {},
-        )
+        fit(training, SHORT, tmp_path / "c.pt")
 
 
 def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:

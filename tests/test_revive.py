@@ -24,7 +24,7 @@ from dscim.host.network.datasets import Dataset  # noqa: E402
 from dscim.host.network.datasets.pixels import Input  # noqa: E402
 from dscim.host.network.shipped import EXACT, shipped_images, shipped_network  # noqa: E402
 from dscim.host.research.calibrate import calibrate  # noqa: E402
-from dscim.host.research.training.loop import split  # noqa: E402
+from dscim.host.research.training.images import split  # noqa: E402
 from dscim.host.research.training.quantised import QuantisedNet  # noqa: E402
 from dscim.host.research.training.recipe import Recipe  # noqa: E402
 from dscim.host.research.training.retrain import retrain  # noqa: E402
@@ -117,7 +117,7 @@ def test_fine_tuning_begins_where_calibration_ends(tmp_path):
     """The accuracy before training is that of the calibrated network, loaded from its file."""
     data, recipe = shipped_data(), Recipe(1, 1e-3, 1, images=16, batch=16, held_out=100)
     network, spec, given = shipped_network(EXACT), ProductSpec(length=64), Input()
-    parts = split(data, recipe)
+    parts = split(data, recipe.held_out)
     begun = calibrate(network, given.integers(parts.images[:128].numpy()), spec, seed=1)
     pixels, labels = given.integers(parts.held_images.numpy()), parts.held_labels.numpy()
 

@@ -20,11 +20,11 @@ from dscim.host.network import (  # noqa: E402
 )
 from dscim.host.network.shipped import as_integers  # noqa: E402
 from dscim.host.research.training import checkpoint, evaluation, floating, inputs, integers, loop  # noqa: E402
-from dscim.host.research.training.average import Average  # noqa: E402
 from dscim.host.research.training.calibrate import calibrate  # noqa: E402
 from dscim.host.research.training.command import main  # noqa: E402
 from dscim.host.research.training.experiment import experiment  # noqa: E402
-from dscim.host.research.training.model import RESNET8, ResidualNet  # noqa: E402
+from dscim.host.research.training.loop import Average  # noqa: E402
+from dscim.host.research.training.models import RESNET8, ResidualNet  # noqa: E402
 from dscim.host.research.training.product import ConvShape, Product  # noqa: E402
 from dscim.host.research.training.quantised import QuantisedNet  # noqa: E402
 from dscim.host.research.training.recipe import Recipe  # noqa: E402
@@ -293,6 +293,38 @@ def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypat
     assert len(results) == 8 == len(list(evaluation.pairs("fashion-resnet8", folder)))
     again = json.loads((folder / "evaluation.json").read_text())["results"]
     assert again == evaluation.evaluate("fashion-resnet8", data, folder, 2) == results
+
+
+@pytest.mark.parametrize("total", [1, 6, 20, 33])
+def test_the_rate_is_that_of_one_cycle_to_the_bit(total):
+    """Warm-up and fall as torch's scheduler has them, for two groups, at every step."""
+    recipe, highest = Recipe(1, 0.05, seed=1), [0.05, 0.05 * 0.3]
+    optimiser = torch.optim.SGD(
+        [{"params": [torch.zeros(1)], "lr": rate} for rate in highest], lr=1.0
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, highest, total_steps=total, pct_start=recipe.warm, cycle_momentum=False
+    )
+    for step in range(total):
+        rates = [group["lr"] for group in optimiser.param_groups]
+        assert rates == [recipe.rate_at(step, total, top) for top in highest]
+        optimiser.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"epochs": 0}, "train nothing"),
+        ({"images": 64}, "train nothing"),
+        ({"rate": 0.0}, "must be above 0"),
+        ({"seed": -1}, "must be above 0"),
+        ({"average": 1.0}, "below 1"),
+    ],
+)
+def test_recipes_that_train_nothing_are_refused(values, words):
+    with pytest.raises(UserError, match=words):
+        dataclasses.replace(Recipe(1, 0.05), **values)
 
 
 def test_the_average_forgets_its_beginning_and_leaves_the_model_alone():

@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(
             "fine-tuning needs torch: install it with `pip install dscim[train]`."
         ) from error
+    from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
     from dscim.host.research.training.recipe import Recipe  # noqa: PLC0415
     from dscim.host.research.training.retrain import retrain  # noqa: PLC0415
 
@@ -109,9 +110,11 @@ def run(options: argparse.Namespace) -> int:
     )
     report.say(f"{network.name} on {data.name} through {describe(spec)}")
     checkpoint = options.output.with_suffix(".pt")
-    tuned, result = retrain(
-        network, given, data, spec, recipe, checkpoint, teacher, options.calibration, report.say
-    )
+    with report.progress() as step:
+        callbacks = Callbacks(report.say, step)
+        tuned, result = retrain(
+            network, given, data, spec, recipe, checkpoint, teacher, options.calibration, callbacks
+        )
     save(dataclasses.replace(tuned, name=options.output.stem), options.output)
     report.say(
         f"'{options.output}' written: {100 * result['before']:.2f} % of the held-out images "

@@ -11,8 +11,9 @@ from dscim.errors import UserError
 from dscim.host.network import datasets
 from dscim.host.network.datasets.pixels import Input
 from dscim.host.research.prune import SPACES, Space, Structure
-from dscim.host.research.prune.schedule import Schedule, plan_of
+from dscim.host.research.prune.plans import plan_of
 from dscim.host.research.prune.spaces import DATA
+from dscim.host.research.training.recipe import Recipe
 
 PRIMITIVES = "8192"
 """Kernels that oneDNN keeps: structures have widths of their own, and with the default of 1,024
@@ -94,9 +95,9 @@ def add_schedule(
     )
 
 
-def schedule_of(options: argparse.Namespace, default: Schedule) -> Schedule:
+def schedule_of(options: argparse.Namespace, default: Recipe) -> Recipe:
     """The schedule that the options of `add_schedule` ask for."""
-    names = [field.name for field in dataclasses.fields(Schedule)]
+    names = ("epochs", "batch", "rate", "images", "decay", "smoothing", "reach", "seed")
     return dataclasses.replace(
         default,
         **{

@@ -22,7 +22,7 @@ from dscim.host.cli.prune_options import (
 )
 from dscim.host.research.prune import Space, Structure, space
 from dscim.host.research.prune.budget import Budget
-from dscim.host.research.prune.schedule import plan_of
+from dscim.host.research.prune.plans import plan_of
 from dscim.host.research.prune.table import load
 
 
@@ -87,9 +87,9 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.output, options.json):
         check_writable(path)
     need_torch(options)
-    from dscim.host.research.prune.fit import Telling  # noqa: PLC0415
     from dscim.host.research.prune.retrain import Retraining  # noqa: PLC0415
-    from dscim.host.research.prune.together import together  # noqa: PLC0415
+    from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
+    from dscim.host.research.training.together import together  # noqa: PLC0415
 
     report = report_of(options)
     table = load(options.costs, where) if options.costs else None
@@ -117,7 +117,8 @@ def run(options: argparse.Namespace) -> int:
             options.training_seeds,
             options.test,
             product,
-        ).run(options.output, Telling(report.say, step, options.readers))
+            options.readers,
+        ).run(options.output, Callbacks(report.say, step))
     if not done:  # not the first of torchrun's processes
         return 0
     result = {

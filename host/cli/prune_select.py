@@ -25,7 +25,7 @@ from dscim.host.cli.prune_options import (
 )
 from dscim.host.research.prune import Space, Structure, space
 from dscim.host.research.prune.cache import Cache
-from dscim.host.research.prune.schedule import plan_of
+from dscim.host.research.prune.plans import plan_of
 
 SEEDS = (101, 102)
 """Of the trainings by default: none of those that a report retrains with."""
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         )
     need_torch(options)
     from dscim.host.research.prune.finalists import finalists  # noqa: PLC0415
-    from dscim.host.research.prune.together import rank, together  # noqa: PLC0415
+    from dscim.host.research.training.together import rank, together  # noqa: PLC0415
 
     known = {where.decode(tuple(each["encoding"])): each for each in given["found"]}
     chosen = finalists(list(known), options.finalists, apart)
@@ -141,7 +141,7 @@ def _trained(
 
     Of torchrun's processes each trains its share of every batch, and the first one keeps it.
     """
-    from dscim.host.research.prune.together import count, rank, wait  # noqa: PLC0415
+    from dscim.host.research.training.together import count, rank, wait  # noqa: PLC0415
 
     if count() > 1 and (options.workers > 1 or options.scheduler):
         raise UserError(
@@ -155,7 +155,7 @@ def _trained(
     missing = [each for each in chosen if each not in known]
     where = space(options.space)
     report.say(
-        f"{len(chosen)} finalists of {where.name}, {trial.schedule.epochs} epochs with "
+        f"{len(chosen)} finalists of {where.name}, {trial.recipe.epochs} epochs with "
         f"each of the seeds {','.join(map(str, trial.seeds))}, {trial.held_out} images "
         f"held out, {len(known)} trained before"
     )

@@ -15,7 +15,7 @@ from dscim.host.cli.prune_options import (
     schedule_of,
 )
 from dscim.host.research.prune import space
-from dscim.host.research.prune.schedule import plan_of
+from dscim.host.research.prune.plans import plan_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Trains, or goes on from the last epoch."""
     need_torch(options)
-    from dscim.host.research.prune.fit import Telling  # noqa: PLC0415
     from dscim.host.research.prune.images import parts_of  # noqa: PLC0415
     from dscim.host.research.prune.learn import pruning_net  # noqa: PLC0415
-    from dscim.host.research.prune.together import rank, together  # noqa: PLC0415
     from dscim.host.research.training.checkpoint import restore  # noqa: PLC0415
+    from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
+    from dscim.host.research.training.together import rank, together  # noqa: PLC0415
 
     for path in (options.output, options.plot, options.json):
         check_writable(path)
@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
             schedule,
             given,
             options.output,
-            Telling(report.say, step, options.readers),
+            Callbacks(report.say, step),
+            options.readers,
         )
         if rank():
             return 0

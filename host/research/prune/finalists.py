@@ -12,13 +12,12 @@ from typing import Any
 import torch
 
 from dscim.host.network.datasets.pixels import Input
-from dscim.host.research.prune.fit import Telling
 from dscim.host.research.prune.fitness import Fitness
 from dscim.host.research.prune.images import parts_of
 from dscim.host.research.prune.learn import from_scratch
-from dscim.host.research.prune.schedule import Schedule
 from dscim.host.research.prune.space import Structure
 from dscim.host.research.prune.spaces import space
+from dscim.host.research.training.recipe import Recipe
 
 
 def finalists(found: Sequence[Structure], count: int, apart: int) -> list[Structure]:
@@ -44,7 +43,7 @@ def distance(one: Structure, other: Structure) -> int:
 class Trial:
     """How a finalist is judged, to be made anew in every worker process.
 
-    It is trained from scratch on the training images that are not held out, by `schedule` with
+    It is trained from scratch on the training images that are not held out, by `recipe` with
     each of `seeds`; what counts is the mean accuracy on the held-out ones. stem: of the
     checkpoints' names, STEM-GENES-seedS.pt, from which a training that was stopped goes on.
     threads, readers: of torch, and processes that read image files ahead, in each process.
@@ -55,7 +54,7 @@ class Trial:
     folder: Path | None
     held_out: int
     given: Input
-    schedule: Schedule
+    recipe: Recipe
     seeds: tuple[int, ...]
     stem: Path
     threads: int = 1
@@ -67,7 +66,7 @@ class Trial:
             "space": self.space,
             "dataset": self.dataset,
             "held_out": self.held_out,
-            "schedule": asdict(replace(self.schedule, seed=0)),
+            "schedule": asdict(replace(self.recipe, seed=0)),
             "seeds": list(self.seeds),
         }
 
@@ -77,7 +76,6 @@ class Trial:
         where = space(self.space)
         parts = parts_of(self.dataset, self.folder, where, self.held_out)
         parts = replace(parts, held_images=parts.held_images[: self.held_out])  # read from files
-        quiet = Telling(lambda _: None, readers=self.readers)
 
         def trial(structure: Structure) -> float:
             name = f"{self.stem.name}-{'.'.join(map(str, structure))}"
@@ -86,10 +84,10 @@ class Trial:
                     where,
                     structure,
                     parts,
-                    replace(self.schedule, seed=seed),
+                    replace(self.recipe, seed=seed),
                     self.given,
                     self.stem.with_name(f"{name}-seed{seed}.pt"),
-                    quiet,
+                    readers=self.readers,
                 )[1]
                 for seed in self.seeds
             )

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from dscim.errors import UserError
 from dscim.host.network.datasets.pixels import Input
-from dscim.host.research.prune import together
-from dscim.host.research.prune.fit import SILENT, Telling, fit
 from dscim.host.research.prune.generated import Generator, PruningNet, Shared
 from dscim.host.research.prune.plain import PlainNet
 from dscim.host.research.prune.recalibrate import accuracy
-from dscim.host.research.prune.schedule import Schedule
 from dscim.host.research.prune.space import RATIOS, Space, Structure
+from dscim.host.research.training import together
 from dscim.host.research.training.checkpoint import restore
+from dscim.host.research.training.images import Split
 from dscim.host.research.training.inputs import real
-from dscim.host.research.training.loop import Split
+from dscim.host.research.training.loop import SILENT, Callbacks, Training, fit, sgd
+from dscim.host.research.training.recipe import Recipe
 
 SOURCES: dict[str, type[nn.Module]] = {"generated": Generator, "shared": Shared}
 """Where the weights of a PruningNet come from; "shared" is the baseline."""
@@ -28,16 +28,17 @@ def pruning_net(
     where: Space,
     source: str,
     parts: Split,
-    schedule: Schedule,
+    recipe: Recipe,
     given: Input,
     checkpoint: Path,
-    telling: Telling = SILENT,
+    callbacks: Callbacks = SILENT,
+    readers: int = 0,
 ) -> PruningNet:
     """Trains the PruningNet, or goes on: a random structure for every batch."""
-    torch.manual_seed(schedule.seed)
+    torch.manual_seed(recipe.seed)
     net = PruningNet(where, SOURCES[source]).to(together.device())
     called = together.spread(net)
-    criterion = nn.CrossEntropyLoss(label_smoothing=schedule.smoothing)
+    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
         structure = tuple(int(gene) for gene in rng.integers(0, RATIOS, where.genes))
@@ -45,7 +46,10 @@ def pruning_net(
         return value
 
     facts = {"space": where.name, "source": source, "input": asdict(given)}
-    fit(net, loss, parts.images, parts.labels, schedule, checkpoint, facts, telling)
+    training = Training(
+        net, sgd(net, recipe), loss, parts.images, parts.labels, facts=facts, readers=readers
+    )
+    fit(training, recipe, checkpoint, callbacks)
     return net
 
 
@@ -67,24 +71,28 @@ def from_scratch(
     where: Space,
     structure: Structure,
     data: Split,
-    schedule: Schedule,
+    recipe: Recipe,
     given: Input,
     checkpoint: Path,
-    telling: Telling = SILENT,
+    callbacks: Callbacks = SILENT,
+    readers: int = 0,
 ) -> tuple[PlainNet, float]:
     """Trains the plain network of a structure, or goes on; it and its accuracy, 0 to 1.
 
     data: all training images, and those that it is tested on as the held-out ones.
     """
-    torch.manual_seed(schedule.seed)
+    torch.manual_seed(recipe.seed)
     net = PlainNet(where, structure).to(together.device())
     called = together.spread(net)
-    criterion = nn.CrossEntropyLoss(label_smoothing=schedule.smoothing)
+    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
         value: Tensor = criterion(called(real(given, images)), labels)
         return value
 
     facts = {"space": where.name, "structure": list(structure), "input": asdict(given)}
-    fit(net, loss, data.images, data.labels, schedule, checkpoint, facts, telling)
+    training = Training(
+        net, sgd(net, recipe), loss, data.images, data.labels, facts=facts, readers=readers
+    )
+    fit(training, recipe, checkpoint, callbacks)
     return net, accuracy(net, given, data.held_images, data.held_labels)

@@ -10,16 +10,16 @@ from typing import Any
 from dscim.gateware.specs import ProductSpec
 from dscim.host.network import file_hash, save
 from dscim.host.network.datasets.pixels import Input
-from dscim.host.research.prune import together
 from dscim.host.research.prune.export import save_onnx, save_torch
-from dscim.host.research.prune.fit import Telling
 from dscim.host.research.prune.fitness import emulated, integers
 from dscim.host.research.prune.images import load
 from dscim.host.research.prune.learn import from_scratch
 from dscim.host.research.prune.plain import PlainNet
-from dscim.host.research.prune.schedule import Schedule
 from dscim.host.research.prune.space import Space, Structure
-from dscim.host.research.training.loop import Split
+from dscim.host.research.training import together
+from dscim.host.research.training.images import Split
+from dscim.host.research.training.loop import Callbacks
+from dscim.host.research.training.recipe import Recipe
 
 CALIBRATION = 256
 """Training images that ranges, scales and shifts are chosen by."""
@@ -37,12 +37,13 @@ class Retraining:
     dataset: str
     folder: Path | None
     given: Input
-    schedule: Schedule
+    recipe: Recipe
     seeds: Sequence[int]
     test: int
     product: ProductSpec
+    readers: int = 0
 
-    def run(self, output: Path, telling: Telling) -> dict[str, Any]:
+    def run(self, output: Path, callbacks: Callbacks) -> dict[str, Any]:
         """Trains, or goes on; accuracies 0 to 1 of each seed, and of the first one's integers.
 
         output: NAME.npz, the network for `product`. Beside it: NAME-int8.npz for the exact
@@ -59,12 +60,13 @@ class Retraining:
                 self.where,
                 self.structure,
                 parts,
-                dataclasses.replace(self.schedule, seed=seed),
+                dataclasses.replace(self.recipe, seed=seed),
                 self.given,
                 checkpoint,
-                telling,
+                callbacks,
+                self.readers,
             )
-            telling.say(
+            callbacks.say(
                 f"seed {seed}: {100 * right:.2f} % of {len(parts.held_labels)} test "
                 f"images of {data.name}"
             )

@@ -1,7 +1,13 @@
-"""Checkpoints: the state of a training after an epoch, in one file, never half written."""
+"""Checkpoints: the state of a training after an epoch, in one file, never half written.
+
+epoch:    epochs done.              recipe:  the `Recipe` as JSON values.
+history:  an entry for each epoch.  facts:   what is trained, as JSON values.
+model:    the latest state.         start:   provenance of the training that it began with.
+optimiser: its state.               average: of the model's states, where the recipe averages.
+best:     the state of the best epoch, where held-out images choose it.
+"""
 
 import io
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,40 +15,51 @@ import torch
 
 from dscim.errors import UserError
 from dscim.files import save_bytes
-from dscim.host.research.training.recipe import Recipe
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint, whole or not at all; UserError where it cannot be written."""
+    """Writes a checkpoint, whole or not at all; UserError where it cannot be written."""
     data = io.BytesIO()  # torch reports a full disk as a RuntimeError without a reason
     torch.save(state, data)
     save_bytes(path, data.getvalue(), parents=True)
 
 
 def restore(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; UserError when it is missing or is none."""
+    """Reads a checkpoint; UserError when it is missing or is not a checkpoint."""
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"no checkpoint {path}: train it first") from error
+        raise UserError(f"there is no checkpoint {path}: train it first.") from error
     except Exception as error:
-        raise UserError(f"{path} is not a checkpoint: remove it and train again") from error
+        raise UserError(f"{path} is not a checkpoint: remove it and train again.") from error
     return state
 
 
-def resume(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """The checkpoint to go on from, or a fresh state; UserError when the recipes differ."""
+def resume(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint to resume from, or a fresh state.
+
+    identity: entries that must be the same in both; UserError names the first that is not.
+    """
     if not path.exists():
-        return {"epoch": 0, "history": []}
+        return {"epoch": 0, "history": [], **identity}
     state = restore(path)
-    if state["recipe"] != asdict(recipe):
-        raise UserError(f"{path} was trained by another recipe, {state['recipe']}: remove it")
+    for name, value in identity.items():
+        if state.get(name) != value:
+            raise UserError(
+                f"'{path}' was trained with another {name}, {state.get(name)}, not {value}: "
+                "remove it or choose another name."
+            )
     return state
+
+
+def kept(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The model's state that a training keeps: of its best epoch, or the last."""
+    chosen: dict[str, torch.Tensor] = state.get("best", state["model"])
+    return chosen
 
 
 def provenance(path: Path) -> dict[str, Any]:
-    """What is told of a training: its recipe, the epochs of it that were run, its CPU time, and
-    what it began with."""
+    """How a network was trained: recipe, epochs run, CPU hours, and what it began with."""
     state = restore(path)
     spent = [entry.get("cpu_seconds") for entry in state["history"]]
     hours = round(sum(spent) / 3600, 3) if spent and None not in spent else None

@@ -10,8 +10,7 @@ from torch import nn
 
 from dscim.errors import UserError
 from dscim.host.network.datasets.pixels import ImageNet, Input
-from dscim.host.research.training.mobilenet import MobileNetV2
-from dscim.host.research.training.model import RESNET8, RESNET18, ResidualNet
+from dscim.host.research.training.models import RESNET8, RESNET18, MobileNetV2, ResidualNet
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
 """Training of the float network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dscim.errors import UserError
 from dscim.host.network.datasets import Dataset
 from dscim.host.research.training import inputs
-from dscim.host.research.training.checkpoint import provenance, restore
+from dscim.host.research.training.checkpoint import kept, provenance, restore
 from dscim.host.research.training.experiment import Experiment
-from dscim.host.research.training.loop import Training, fit, split
+from dscim.host.research.training.images import split
+from dscim.host.research.training.loop import Callbacks, Training, fit, sgd
 from dscim.host.research.training.recipe import Recipe
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
@@ -26,29 +29,33 @@ def train(
     recipe: Recipe,
     checkpoint: Path,
     start: Path | None = None,
-    smoothing: float = 0.05,
+    callbacks: Callbacks = Callbacks(),  # noqa: B008
 ) -> nn.Module:
-    """Train the float network, or go on; the epoch with the best held-out accuracy is kept.
+    """Trains the float network, or resumes; the epoch with the best held-out accuracy is kept.
 
-    start: the checkpoint of another training to begin with. smoothing: of the labels.
+    recipe: its momentum and weight decay are set here. start: the checkpoint of another training
+    to begin with.
     """
+    recipe = replace(recipe, momentum=MOMENTUM, decay=WEIGHT_DECAY)
     torch.manual_seed(recipe.seed)
     model = load(experiment, start) if start else blank(experiment)
-    parts = split(data, recipe)
-    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
-    optimiser = torch.optim.SGD(
-        model.parameters(), recipe.rate, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True
-    )
+    parts = split(data, recipe.held_out)
+    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
 
-    def loss(images: Tensor, labels: Tensor) -> Tensor:
+    def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
         result: Tensor = criterion(model(inputs.real(experiment.input, images)), labels)
         return result
 
-    def validate() -> float:
-        return accuracy(experiment, model, parts.held_images, parts.held_labels)
-
-    training = Training(model, optimiser, loss, validate, provenance(start) if start else None)
-    fit(training, parts, recipe, checkpoint)
+    training = Training(
+        model,
+        sgd(model, recipe),
+        loss,
+        parts.images,
+        parts.labels,
+        lambda: accuracy(experiment, model, parts.held_images[:], parts.held_labels),
+        start=provenance(start) if start else None,
+    )
+    fit(training, recipe, checkpoint, callbacks)
     return model
 
 
@@ -60,7 +67,7 @@ def blank(experiment: Experiment) -> nn.Module:
 def load(experiment: Experiment, checkpoint: Path) -> nn.Module:
     """The float network of a checkpoint, in its best epoch, ready to evaluate."""
     model = blank(experiment)
-    model.load_state_dict(restore(checkpoint)["best"])
+    model.load_state_dict(kept(restore(checkpoint)))
     return model.eval()
 
 

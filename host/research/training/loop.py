@@ -1,172 +1,214 @@
-"""The training loop that float training and fine-tuning share: resumable, seeded, measured."""
+"""The one training loop: float training, fine-tuning, PruningNets and retraining of structures.
 
-import sys
+It is seeded, and it resumes from the last epoch as if it had never stopped.
+"""
+
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from dscim.host.network.datasets import Dataset
-from dscim.host.research.training.average import Average
-from dscim.host.research.training.checkpoint import resume, save
+from dscim.host.research.training import together
+from dscim.host.research.training.checkpoint import kept, restore, resume, save
+from dscim.host.research.training.images import Images, augment, batches
 from dscim.host.research.training.recipe import Recipe
+from dscim.progress import Progress, Say, silent
+
+Loss = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
+"""Of uint8 images (B, H, W, C) and labels (B,); the generator belongs to the step."""
+
+State = dict[str, Tensor]
+"""A model's state_dict."""
 
 
 @dataclass(frozen=True)
-class Split:
-    """The training set in two: images uint8 (N, H, W, C), labels int64 (N,)."""
+class Callbacks:
+    """What a training reports to: say(line) once per epoch, step(what, done, total) per batch."""
 
-    images: Tensor
-    labels: Tensor
-    held_images: Tensor
-    held_labels: Tensor
+    say: Say = print
+    step: Progress = lambda *_: None
 
 
-def split(data: Dataset, recipe: Recipe) -> Split:
-    """Training and held-out images; the test set takes no part in any choice."""
-    order = np.random.default_rng(recipe.split_seed).permutation(len(data.train_labels))
-    images = torch.from_numpy(data.train_images[order])
-    labels = torch.from_numpy(data.train_labels[order])
-    edge = len(order) - recipe.held_out
-    return Split(images[:edge], labels[:edge], images[edge:], labels[edge:])
-
-
-def augment(images: Tensor, generator: torch.Generator, reach: int) -> Tensor:
-    """Each image shifted by up to `reach` pixels both ways and mirrored at random.
-
-    uint8 (N, H, W, C) -> uint8 (N, H, W, C); what moves in is 0.
-    """
-    count, height, width, _ = images.shape
-    padded = nn.functional.pad(images, (0, 0, *(reach,) * 4))
-    top, left = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=generator)
-    mirror = torch.rand((count, 1), generator=generator) < 0.5
-    column = torch.arange(width).expand(count, width)
-    column = left + torch.where(mirror, width - 1 - column, column)
-    row = top + torch.arange(height)
-    return padded[torch.arange(count)[:, None, None], row[:, :, None], column[:, None, :]]
+SILENT = Callbacks(silent)
 
 
 @dataclass(frozen=True)
 class Training:
     """What is trained.
 
-    loss: takes uint8 images (N, H, W, C) and labels (N,). validate: the accuracy on the held-out
-    part, 0 to 1. start: what is known of the training that this one begins with.
-    say: told one line an epoch.
+    model:    on `together.device()`.
+    optimiser: its parameter groups have their highest rates.
+    loss:     of a batch, with gradients of the model's parameters.
+    images, labels: uint8 (N, H, W, C) and (N,), the training images.
+    validate: accuracy, 0 to 1, on held-out images; None: the last epoch is the one to keep.
+    facts:    JSON values that identify what is trained; another checkpoint's are refused.
+    start:    provenance of the training that this one begins with.
+    readers:  processes that read image files ahead.
     """
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
-    loss: Callable[[Tensor, Tensor], Tensor]
-    validate: Callable[[], float]
+    loss: Loss
+    images: Images
+    labels: Tensor
+    validate: Callable[[], float] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     start: dict[str, Any] | None = None
-    say: Callable[[str], None] = print
+    readers: int = 0
 
 
-def fit(training: Training, parts: Split, recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
-    """Train by `recipe`, or go on from `checkpoint`; return the last checkpoint.
+def fit(
+    training: Training, recipe: Recipe, checkpoint: Path, callbacks: Callbacks = SILENT
+) -> dict[str, Any]:
+    """Trains by `recipe`, or resumes from `checkpoint`; returns the last checkpoint.
 
-    The checkpoint has `best`, the averaged state of the epoch with the highest held-out accuracy,
-    `history`, one entry an epoch, `recipe` and `start`. The model ends in `best`.
+    The model ends on the CPU in the state that is kept: that of the epoch with the highest
+    held-out accuracy, averaged over steps, or the last one without held-out images. Of processes
+    that train together only the first writes and reports.
     """
-    model, optimiser = training.model, training.optimiser
-    steps = min(recipe.images, len(parts.labels)) // recipe.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        [group["lr"] for group in optimiser.param_groups],
-        total_steps=recipe.epochs * steps,
-        pct_start=recipe.warm,
-        cycle_momentum=False,
-    )
-    state = resume(checkpoint, recipe)
-    moving = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    callbacks = SILENT if together.rank() else callbacks
+    model, steps = training.model, recipe.steps(len(training.labels))
+    rates = [group["lr"] for group in training.optimiser.param_groups]
+    state = resume(checkpoint, {"recipe": asdict(recipe), "facts": training.facts})
     if state["epoch"]:
-        for name, part in moving.items():
-            part.load_state_dict(state[name])
-    average = Average(model, recipe.average)
-    average.state |= state.get("average", {})
-    average.steps = state["epoch"] * steps
-    training.say(f"seed {recipe.seed}, split seed {recipe.split_seed}, epoch {state['epoch']} done")
+        model.load_state_dict(state["model"])
+        training.optimiser.load_state_dict(state["optimiser"])
+    average = Average(model, recipe.average, state["epoch"] * steps, state.get("average"))
+    together.wait()  # no process writes while others still read
+    callbacks.say(f"seed {recipe.seed}, {state['epoch']} of {recipe.epochs} epochs done")
     for epoch in range(state["epoch"], recipe.epochs):
         began, cpu = time.monotonic(), time.process_time()
-        mean = _epoch(training, schedule, average, _batches(parts, recipe, steps, epoch))
-        with average.applied() as averaged:
-            accuracy = training.validate()
-        entry = {
-            "loss": mean,
-            "accuracy": accuracy,
-            "seconds": time.monotonic() - began,
-            "cpu_seconds": time.process_time() - cpu,
-        }
+        entry = {"loss": _epoch(training, recipe, epoch, rates, average, callbacks)}
+        if training.validate:
+            with average.applied() as averaged:
+                entry["accuracy"] = training.validate()
+            if entry["accuracy"] >= max((e["accuracy"] for e in state["history"]), default=0.0):
+                state["best"] = averaged
+        entry |= {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
         state["history"].append(entry)
-        if entry["accuracy"] >= max(past["accuracy"] for past in state["history"]):
-            state["best"] = averaged
-        state |= {
-            "epoch": epoch + 1,
-            "recipe": asdict(recipe),
-            "start": training.start,
-            "average": average.state,
-        }
-        save(state | {name: part.state_dict() for name, part in moving.items()}, checkpoint)
-        training.say(_line(entry, epoch, recipe, steps))
-    model.load_state_dict(state["best"])
+        if not together.rank():
+            state |= {
+                "epoch": epoch + 1,
+                "start": training.start,
+                "model": _on_cpu(model.state_dict()),
+                "optimiser": training.optimiser.state_dict(),
+            }
+            save(state | ({"average": average.state} if recipe.average else {}), checkpoint)
+        callbacks.say(_line(entry, epoch, recipe, steps))
+    together.wait()
+    state = restore(checkpoint)
+    model.cpu().load_state_dict(kept(state))
     model.eval()
     return state
 
 
+def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with Nesterov momentum, as the recipe says."""
+    return torch.optim.SGD(
+        model.parameters(),
+        recipe.rate,
+        recipe.momentum,
+        weight_decay=recipe.decay,
+        nesterov=True,
+    )
+
+
+class Average:
+    """The exponential moving average of a model's state over training steps.
+
+    state: by name, as the model's state_dict; integers are the latest. steps: so far. The first
+    ones count in full (the decay rises with the steps), so that the beginning is soon forgotten.
+    """
+
+    def __init__(
+        self, model: nn.Module, decay: float, steps: int = 0, state: State | None = None
+    ) -> None:
+        """decay: 0 up to 1, the share of the past in each step; 0: the state is the model's."""
+        self._model, self._decay, self.steps = model, decay, steps
+        self.state: State = model.state_dict()
+        if decay:
+            self.state = {name: value.clone() for name, value in (state or self.state).items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes in the model as it is after a step."""
+        self.steps += 1
+        if not self._decay:
+            return
+        decay = min(self._decay, self.steps / (self.steps + 9))
+        for name, value in self._model.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+    @contextmanager
+    def applied(self) -> Iterator[State]:
+        """The model has the averaged state within the block; yields a copy of that state."""
+        latest = {name: value.clone() for name, value in self._model.state_dict().items()}
+        self._model.load_state_dict(self.state)
+        try:
+            yield _on_cpu({name: value.clone() for name, value in self.state.items()})
+        finally:
+            self._model.load_state_dict(latest)
+
+
 def _epoch(
     training: Training,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
+    recipe: Recipe,
+    epoch: int,
+    rates: list[float],
     average: Average,
-    batches: Iterator[tuple[Tensor, Tensor]],
+    callbacks: Callbacks,
 ) -> float:
-    """One step a batch; the mean loss. The model is left ready to evaluate."""
-    values = []
-    training.model.train()
-    for images, labels in batches:
-        training.optimiser.zero_grad()
-        value = training.loss(images, labels)
-        value.backward()  # type: ignore[no-untyped-call]
-        training.optimiser.step()
-        schedule.step()
+    """One epoch; the mean loss. All random choices come from the seed, the epoch and the step.
+
+    rates: the highest of each parameter group. The model is left ready to evaluate.
+    """
+    model, optimiser = training.model, training.optimiser
+    steps = recipe.steps(len(training.labels))
+    generator = torch.Generator().manual_seed(recipe.epoch_seed(epoch))
+    torch.manual_seed(recipe.epoch_seed(epoch))
+    order = torch.randperm(len(training.labels), generator=generator)
+    share = together.share(recipe.batch)
+    chosen = [batch[share] for batch in order[: steps * recipe.batch].split(recipe.batch)]
+    if together.rank():  # each process augments in its own way
+        generator.manual_seed(recipe.epoch_seed(epoch) * 1_009 + together.rank())
+    model.train()
+    total = 0.0
+    for step, batch in enumerate(batches(training.images, chosen, training.readers)):
+        for group, highest in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = recipe.rate_at(epoch * steps + step, recipe.epochs * steps, highest)
+        optimiser.zero_grad()
+        value = training.loss(
+            augment(batch, recipe, generator).to(together.device()),
+            training.labels[chosen[step]].to(together.device()),
+            np.random.default_rng((recipe.seed, epoch, step)),
+        )
+        value.backward()
+        optimiser.step()
         average.update()
-        values.append(value.item())
-    training.model.eval()
-    return sum(values) / len(values)
+        total += value.item()
+        callbacks.step(f"epoch {epoch + 1}/{recipe.epochs}", step + 1, steps)
+    model.eval()
+    return together.average(total / steps)
 
 
 def _line(entry: dict[str, float], epoch: int, recipe: Recipe, steps: int) -> str:
-    """One line on an epoch, with its rate and what is left."""
+    """One line on an epoch, with its speed and the time that is left."""
+    held_out = f"held-out {100 * entry['accuracy']:.2f} %, " if "accuracy" in entry else ""
     return (
-        f"epoch {epoch + 1}/{recipe.epochs}: loss {entry['loss']:.4f}, held-out "
-        f"{100 * entry['accuracy']:.2f} %, {steps * recipe.batch / entry['seconds']:.0f} "
-        f"images/s, {entry['seconds'] * (recipe.epochs - epoch - 1):.0f} s left"
+        f"epoch {epoch + 1}/{recipe.epochs}: loss {entry['loss']:.4f}, {held_out}"
+        f"{steps * recipe.batch / entry['seconds']:.0f} images/s, "
+        f"{entry['seconds'] * (recipe.epochs - epoch - 1):.0f} s left"
     )
 
 
-def _batches(
-    parts: Split, recipe: Recipe, steps: int, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch's augmented batches, with a progress bar on a terminal; all chance is seeded."""
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000 + epoch)
-    torch.manual_seed(recipe.seed * 1_000 + epoch)
-    order = torch.randperm(len(parts.labels), generator=generator)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]:.0f} images/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task(f"epoch {epoch + 1}/{recipe.epochs}", total=steps, rate=0.0)
-        for step in range(steps):
-            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            yield augment(parts.images[chosen], generator, recipe.reach), parts.labels[chosen]
-            rate = (progress.tasks[task].speed or 0.0) * recipe.batch
-            progress.update(task, advance=1, rate=rate)
+def _on_cpu(state: State) -> State:
+    return {name: value.cpu() for name, value in state.items()}

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
@@ -14,12 +15,30 @@ from dscim.host.network import Network
 from dscim.host.network.datasets import Dataset
 from dscim.host.network.datasets.pixels import Input
 from dscim.host.research.calibrate import calibrate
-from dscim.host.research.training import tuning
 from dscim.host.research.training.checkpoint import provenance
-from dscim.host.research.training.loop import Split, split
+from dscim.host.research.training.images import Split, split
+from dscim.host.research.training.loop import SILENT, Callbacks, Training, fit
 from dscim.host.research.training.quantised import QuantisedNet
 from dscim.host.research.training.recipe import Recipe
 from dscim.host.research.training.revive import revive
+
+VALIDATION = 2_000
+"""Held-out images by which the epoch is chosen."""
+
+BATCH = 128
+"""Images at a time where nothing is trained."""
+
+TEMPERATURE = 3.0
+"""Softens the teacher's and the student's answers before they are compared."""
+
+LABELS = 0.3
+"""The labels' share of the loss; the rest is the teacher's."""
+
+SCALE_RATE = 0.3
+"""The rate of clips, gains, biases and scales, as a part of the weights' rate."""
+
+Teacher = Callable[[Tensor], Tensor]
+"""uint8 images (B, H, W, C) -> logits (B, classes)."""
 
 
 def retrain(
@@ -31,7 +50,7 @@ def retrain(
     checkpoint: Path,
     teacher: Network | None = None,
     calibration: int = 128,
-    say: Callable[[str], None] = print,
+    callbacks: Callbacks = SILENT,
 ) -> tuple[Network, dict[str, Any]]:
     """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
 
@@ -42,7 +61,7 @@ def retrain(
     say: told one line an epoch. UserError when network and data do not fit.
     """
     _check(network, data)
-    parts = split(data, recipe)
+    parts = split(data, recipe.held_out)
     if not len(parts.labels) or not len(parts.held_labels):
         raise UserError(
             f"{data.name} has {len(data.train_labels)} training images, of which "
@@ -51,16 +70,16 @@ def retrain(
         )
     before, begun = _beginning(network, given, parts, spec, (calibration, recipe.seed))
     net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
-    say(f"{100 * before:.2f} % of the held-out images before any training")
-    tuning.finetune(
+    callbacks.say(f"{100 * before:.2f} % of the held-out images before any training")
+    training = _training(
         net,
         _answers(teacher or network, given),
         parts,
-        recipe,
-        checkpoint,
+        recipe.rate,
         {"network": network.name, **begun.provenance},
-        say,
     )
+    fit(training, recipe, checkpoint, callbacks)
+    net.round_as_kernels(True)
     facts = {"data": data.name, "torch": str(torch.__version__), "finetune": provenance(checkpoint)}
     result = {"before": before, "after": _held_out(net, parts), **facts}
     tuned = net.export(network.name, network.shape, network.classes, network.provenance | facts)
@@ -97,7 +116,30 @@ def _check(network: Network, data: Dataset) -> None:
         )
 
 
-def _answers(network: Network, given: Input) -> Callable[[Tensor], Tensor]:
+def _training(
+    net: QuantisedNet, teacher: Teacher, parts: Split, rate: float, start: dict[str, Any]
+) -> Training:
+    """The fine-tuning of a calibrated network; its held-out accuracy is that of the integers.
+
+    start: provenance of the network that it begins with.
+    """
+
+    def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
+        net.round_as_kernels(False)
+        return _loss(net(images), teacher(images), labels)
+
+    return Training(
+        net,
+        _optimiser(net, rate),
+        loss,
+        parts.images,
+        parts.labels,
+        lambda: _held_out(net, parts),
+        start=start,
+    )
+
+
+def _answers(network: Network, given: Input) -> Teacher:
     """The answers of a network in real numbers, without any rounding."""
     net = QuantisedNet(revive(network), ProductSpec(exact=True), given).eval()
 
@@ -111,5 +153,25 @@ def _answers(network: Network, given: Input) -> Callable[[Tensor], Tensor]:
 def _held_out(net: QuantisedNet, parts: Split) -> float:
     """The accuracy, 0 to 1, by which the epoch is chosen."""
     net.round_as_kernels(True)
-    count = tuning.VALIDATION
-    return tuning.accuracy(net, parts.held_images[:count], parts.held_labels[:count])
+    images, labels = parts.held_images[:VALIDATION], parts.held_labels[:VALIDATION]
+    with torch.no_grad():
+        answers = [net(batch).argmax(1) for batch in images.split(BATCH)]
+    return float((torch.cat(answers) == labels).float().mean())
+
+
+def _loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    """The labels' cross entropy and the teacher's, softened, in the shares of LABELS."""
+    soft = (
+        nn.functional.cross_entropy(student / TEMPERATURE, (teacher / TEMPERATURE).softmax(1))
+        * TEMPERATURE**2
+    )
+    return LABELS * nn.functional.cross_entropy(student, labels) + (1 - LABELS) * soft
+
+
+def _optimiser(net: QuantisedNet, rate: float) -> torch.optim.Optimizer:
+    """Adam, with a rate of its own for everything that is not a weight."""
+    weights = [p for name, p in net.named_parameters() if name.endswith(".weight")]
+    others = [p for name, p in net.named_parameters() if not name.endswith(".weight")]
+    return torch.optim.Adam(
+        [{"params": weights, "lr": rate}, {"params": others, "lr": rate * SCALE_RATE}]
+    )

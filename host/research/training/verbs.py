@@ -12,7 +12,7 @@ from dscim.host.network.shipped import write_images
 from dscim.host.research.training import evaluation, floating, pytorch
 from dscim.host.research.training.checkpoint import provenance
 from dscim.host.research.training.experiment import Experiment, experiment
-from dscim.host.research.training.loop import split
+from dscim.host.research.training.images import split
 from dscim.host.research.training.recipe import Recipe
 
 CALIBRATION = 512
@@ -30,11 +30,10 @@ def run_float(options: argparse.Namespace) -> int:
         options.batch,
         options.reach,
         held_out=options.held_out,
+        smoothing=options.smoothing,
     )
     start = _checkpoint(options, options.start) if options.start else None
-    model = floating.train(
-        what, data, recipe, _checkpoint(options, options.name), start, options.smoothing
-    )
+    model = floating.train(what, data, recipe, _checkpoint(options, options.name), start)
     test = floating.accuracy(
         what, model, torch.tensor(data.test_images), torch.tensor(data.test_labels)
     )
@@ -48,7 +47,7 @@ def run_export(options: argparse.Namespace) -> int:
     """`export`: write the network file for the exact product, and the images of Fashion-MNIST."""
     what, data = _experiment(options)
     teacher = _checkpoint(options, options.teacher)
-    parts = split(data, Recipe(0, 0.0, options.seed, held_out=options.held_out))
+    parts = split(data, options.held_out)
     network = pytorch.quantise(
         floating.load(what, teacher),
         parts.images[:CALIBRATION].numpy(),

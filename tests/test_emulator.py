@@ -1,5 +1,6 @@
 """The emulator's kernel equals the numpy reference, on vectors, in plain C and without it."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dscim.errors import SimulationError
 from dscim.gateware.specs import MAXIMAL_TAPS, LayerSpec, ProductSpec, SequenceSpec
 from dscim.host.golden.emulator import bitstream, over_images, prepare
 from dscim.host.golden.emulator import compile as compiling
+from dscim.host.golden.emulator.description import Description, check_fields
 from dscim.host.golden.emulator.layer import EmulatedLayer
 from dscim.host.golden.reference import PreparedLayer, contract
 from dscim.host.golden.reference.depthwise import PreparedDepthwise
@@ -204,6 +207,36 @@ def test_the_kernel_is_compiled_once_into_the_cache(monkeypatch, tmp_path):
         assert list(tmp_path.iterdir()) == [found[0].parent]
     finally:
         compiling._loaded.cache_clear()
+
+
+FIELDS = [(name, kind) for name, kind in Description._fields_]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([*FIELDS[:10], FIELDS[11], FIELDS[10], *FIELDS[12:]], "'top' .* 4 bytes at offset 40"),
+        (FIELDS[:-1], "'shifts' .* missing in description.py"),
+        ([*FIELDS, ("more", ctypes.c_int32)], "'more' .* missing in kernel.cpp"),
+        ([("height", ctypes.c_int64), *FIELDS[1:]], "'height' .* 8 bytes at offset 0"),
+    ],
+    ids=["swapped", "missing", "another", "wider"],
+)
+def test_a_field_that_the_kernel_places_elsewhere_is_named(fields, words):
+    library = compiling.kernel()
+    check_fields(library)
+    with pytest.raises(SimulationError, match=words):
+        check_fields(library, type("Other", (ctypes.Structure,), {"_fields_": fields}))
+
+
+def test_the_fields_are_checked_when_the_kernel_is_loaded(monkeypatch):
+    def fail(library):
+        raise SimulationError("checked")
+
+    monkeypatch.setattr(compiling, "check_fields", fail)
+    compiling._loaded.cache_clear()
+    with pytest.raises(SimulationError, match="checked"):
+        compiling.kernel()
 
 
 def test_over_images_keeps_order_bounds_work_and_passes_errors_on():

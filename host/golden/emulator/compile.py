@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dscim.cache import build_beside, cache_folder, digest, forget_old
 from dscim.errors import SimulationError
+from dscim.host.golden.emulator.description import check_fields
 
 SOURCES = tuple(Path(__file__).parent / name for name in ("kernel.cpp", "descent.cpp"))
 LIBRARY = "kernel.so"
@@ -47,6 +48,7 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
         library = ctypes.CDLL(str(_built(compiler, plain=wish == "plain")))
     except (SimulationError, OSError) as error:
         return f"The emulator computes in numpy, many times slower: {error}"
+    check_fields(library)
     for function in (library.dscim_run, library.dscim_sums, library.dscim_estimates):
         function.restype = None
         function.argtypes = [

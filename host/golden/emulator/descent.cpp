@@ -1,4 +1,4 @@
-// Coordinate descent over weight levels, for dscim.host.research.calibrate.descent, which says what it is.
+// Coordinate descent over weight levels; dscim.host.research.calibrate.descent explains it.
 
 #include <algorithm>
 #include <cstdint>

@@ -8,11 +8,12 @@
 // points are cut into chunks of 16, whose counts add up.
 //
 // Row k of a window reads luts[offsets[k] + 16 * (x as a byte) + code]; a code with its highest
-// bit set counts nothing. codes (and signs, +1 or -1) stand by blocks of 32 outputs, row by row,
+// bit set counts nothing. codes (and signs, +1 or -1) are stored by blocks of 32 outputs, row by row,
 // and end in a block of 16 where the outputs, rounded up to 16, are an odd number of 16s. In such
 // a block two pixels share the 32 bytes. dscim.host.golden.emulator.layer prepares all of it.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -24,27 +25,48 @@
 
 extern "C" {
 
-// The fields of dscim.host.golden.emulator.layer.Description, in its order.
+// Every field of a layer. dscim.host.golden.emulator.description has the same ones, and compares
+// their places with dscim_layer_fields when it loads this library.
+#define LAYER_FIELDS(NUMBER, ARRAY)                                                            \
+    NUMBER(height) NUMBER(width) NUMBER(channels)                                              \
+    NUMBER(out_height) NUMBER(out_width) NUMBER(outputs)                                       \
+    NUMBER(kernel_height) NUMBER(kernel_width) NUMBER(stride_y) NUMBER(stride_x)               \
+    NUMBER(top) NUMBER(left)                                                                   \
+    NUMBER(input_zero) NUMBER(output_zero) NUMBER(low) NUMBER(high)                            \
+    NUMBER(kind)            /* EXACT, COUNTED or DEPTHWISE */                                  \
+    NUMBER(has_signs)       /* the weights' signs are in `signs`, not in the codes */          \
+    NUMBER(chunks)          /* of at most 16 points */                                         \
+    NUMBER(byte_rows)       /* rows whose sum cannot overflow int8 */                          \
+    NUMBER(decode_shift)    /* a count is worth 1 << decode_shift product units */             \
+    NUMBER(has_offset)      /* signed mode offset: less 128 times the sum of x + 128 */        \
+    NUMBER(wide)            /* sums may exceed 32 bits: requantise in 64 */                    \
+    NUMBER(single_rounding) /* scale with one rounding, not two */                             \
+    NUMBER(padded)          /* outputs, rounded up to 16 */                                    \
+    ARRAY(int8_t, codes)                                                                       \
+    ARRAY(int8_t, signs)                                                                       \
+    ARRAY(int8_t, luts)                                                                        \
+    ARRAY(uint32_t, offsets)    /* (chunks, depth) */                                          \
+    ARRAY(int16_t, factors)     /* EXACT: (padded / 16, depth / 2, 16, 2) weights; */          \
+                                /* DEPTHWISE: (outputs, taps, 256) products by x as a byte */  \
+    ARRAY(int64_t, constants)   /* (padded), bias and corrections in product units */          \
+    ARRAY(int32_t, multipliers) /* (padded) */                                                 \
+    ARRAY(int32_t, shifts)      /* (padded) */
+
 struct Layer {
-    int32_t height, width, channels, out_height, out_width, outputs;
-    int32_t kernel_height, kernel_width, stride_y, stride_x, top, left;
-    int32_t input_zero, output_zero, low, high;
-    int32_t kind;          // EXACT, COUNTED or DEPTHWISE
-    int32_t has_signs;     // the weights' signs stand in `signs`, not in the codes
-    int32_t chunks;        // of at most 16 points
-    int32_t byte_rows;     // rows that a sum of int8 cannot overflow in
-    int32_t decode_shift;  // a count stands for 1 << decode_shift product units
-    int32_t has_offset;    // signed mode offset: less 128 times the sum of x + 128
-    int32_t wide;          // sums may leave 32 bits: requantise in 64
-    int32_t single_rounding;  // scale with one rounding, not two
-    int32_t padded;        // outputs, rounded up to 16
-    const int8_t *codes, *signs, *luts;
-    const uint32_t* offsets;   // (chunks, depth)
-    const int16_t* factors;    // EXACT: (padded / 16, depth / 2, 16, 2) weights;
-                               // DEPTHWISE: (outputs, taps, 256) products by x as a byte
-    const int64_t* constants;  // (padded), bias and corrections in product units
-    const int32_t *multipliers, *shifts;  // (padded)
+#define DECLARE_NUMBER(name) int32_t name;
+#define DECLARE_ARRAY(type, name) const type* name;
+    LAYER_FIELDS(DECLARE_NUMBER, DECLARE_ARRAY)
 };
+
+struct Field {
+    const char* name;
+    int64_t offset, size;  // in bytes
+};
+
+#define PLACE(name) {#name, offsetof(Layer, name), sizeof(Layer::name)},
+#define PLACE_ARRAY(type, name) PLACE(name)
+extern const Field dscim_layer_fields[] = {LAYER_FIELDS(PLACE, PLACE_ARRAY)};
+extern const int64_t dscim_layer_field_count = sizeof dscim_layer_fields / sizeof(Field);
 }
 
 namespace {

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from dscim.arrays import Int64
 from dscim.gateware.specs.layer import LayerSpec
 from dscim.host.golden.emulator.compile import kernel
+from dscim.host.golden.emulator.description import Description
 from dscim.host.golden.emulator.tables import count_tables
 from dscim.host.golden.reference import PreparedLayer, weight_matrix
 from dscim.host.golden.reference.depthwise import ROWS, PreparedDepthwise, tap_rows, tap_table
@@ -17,44 +18,6 @@ from dscim.host.golden.reference.operands import column_corrections
 EXACT, COUNTED, DEPTHWISE = range(3)
 BLOCK, HALF = 32, 16
 """Outputs of a block of weights; the last block may be half of one."""
-
-NUMBERS = (
-    "height",
-    "width",
-    "channels",
-    "out_height",
-    "out_width",
-    "outputs",
-    "kernel_height",
-    "kernel_width",
-    "stride_y",
-    "stride_x",
-    "top",
-    "left",
-    "input_zero",
-    "output_zero",
-    "low",
-    "high",
-    "kind",
-    "has_signs",
-    "chunks",
-    "byte_rows",
-    "decode_shift",
-    "has_offset",
-    "wide",
-    "single_rounding",
-    "padded",
-)
-ARRAYS = ("codes", "signs", "luts", "offsets", "factors", "constants", "multipliers", "shifts")
-
-
-class Description(ctypes.Structure):
-    """`struct Layer` of kernel.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_int32) for name in NUMBERS),
-        *((name, ctypes.c_void_p) for name in ARRAYS),
-    ]
 
 
 class PreparedNode(Protocol):

@@ -1,6 +1,7 @@
 """The language model: its file, its tokens, its forward pass, FP8 and aligned products."""
 
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -10,12 +11,18 @@ from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, table_gain, ta
 from dscim.host.device.target import open_target
 from dscim.host.golden.reference import product
 from dscim.host.research.language import Aligned, Tokenizer, find_model, load_model, plain
-from dscim.host.research.language.aligned import Tiles, rotated
+from dscim.host.research.language.aligned import (
+    LARGEST,
+    Tiles,
+    align,
+    matmul,
+    rotated,
+    round_e4m3,
+    to_fp8,
+)
 from dscim.host.research.language.device import run_block
-from dscim.host.research.language.fp8 import LARGEST, align, round_e4m3, to_fp8
-from dscim.host.research.language.gguf import GgufFile
 from dscim.host.research.language.llama import MATRICES, Llama
-from dscim.host.research.language.matmul import matmul
+from dscim.host.research.language.model_file import GgufFile
 from dscim.host.research.language.score import Score
 from dscim.host.research.studies import models
 from tests.gguf_files import BLOCKS, HEADS, KEY_HEADS, WIDTH, tiny_llama
@@ -233,6 +240,32 @@ def test_damaged_files_end_in_a_sentence_or_in_numbers(tmp_path):
         except UserError:
             told += 1
     assert told > 100
+
+
+@pytest.mark.parametrize("kind", [0, 8, 9], ids=["bytes", "strings", "arrays"])
+def test_an_array_longer_than_the_file_ends_in_a_sentence(kind, tmp_path):
+    """The package itself would count on without an end."""
+    path = tmp_path / "long.gguf"
+    text = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a"
+    path.write_bytes(text + struct.pack("<IIQ", 9, kind, 1 << 60) + bytes(3000))
+    with pytest.raises(UserError, match="ends before byte"):
+        GgufFile(path)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch, tmp_path):
+    path = tiny_llama(tmp_path / "tiny.gguf")
+    monkeypatch.setitem(sys.modules, "gguf.gguf_reader", None)
+    with pytest.raises(UserError, match=r"pip install dscim\[language\]"):
+        GgufFile(path)
+
+
+def test_a_type_that_cannot_be_dequantised_is_named(tmp_path):
+    path = tiny_llama(tmp_path / "tiny.gguf")
+    whole = path.read_bytes()
+    place = whole.index(b"blk.0.attn_norm.weight") + len(b"blk.0.attn_norm.weight") + 12
+    path.write_bytes(whole[:place] + struct.pack("<I", 26) + whole[place + 4 :])  # I32
+    with pytest.raises(UserError, match=r"attn_norm.* has the type I32"):
+        GgufFile(path).tensor("blk.0.attn_norm.weight")
 
 
 def test_another_architecture_is_refused(tmp_path):

@@ -1,20 +1,82 @@
-"""Matrix products of FP8 numbers whose aligned mantissas an integer macro multiplies."""
+"""Matrix products of FP8 (E4M3) numbers whose aligned mantissas an integer macro multiplies.
+
+After arXiv 2602.05743: the numbers of a tile share the exponent of the largest; each mantissa is
+shifted to it, rounded half to even, and multiplied as an integer.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from dscim.arrays import Float32, Int8
 from dscim.gateware.specs import LayerSpec, ProductSpec, table_gain
 from dscim.host.golden.emulator import PreparedNode, estimate, over_images, prepare
-from dscim.host.research.language.fp8 import Int, align, to_fp8
-from dscim.host.research.language.matmul import matmul
 
 ROWS = 128
 """Inputs of a tile, which share an exponent: the rows of the macro."""
 
 BATCH = 64
 """Input vectors a thread takes at a time."""
+
+Int = npt.NDArray[np.int32]
+
+LARGEST = 448.0
+"""The largest E4M3 number, 1.75 * 2**8: no infinities, one NaN."""
+
+LEAST_EXPONENT = -6
+"""Of a normal number; below it the step stays that of this exponent."""
+
+MANTISSA_BITS = 3
+
+TOP = 6
+"""Binary places of an aligned mantissa: the largest of a tile is 64..127 in magnitude."""
+
+
+def matmul(a: Float32, b: Float32) -> Float32:
+    """a @ b, added up in float64 and rounded once.
+
+    How a library of linear algebra orders float32 sums depends on threads and processor; rounding
+    to FP8 then makes steps of last bits. Of float64 sums what is left of that is all but never
+    seen after the rounding.
+    """
+    return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
+
+
+def exponents(values: Float32) -> Int:
+    """floor(log2 |v|) of each value; of 0 far below any other."""
+    return np.where(values == 0, -1000, np.frexp(values)[1] - 1).astype(np.int32)
+
+
+def round_e4m3(values: Float32) -> Float32:
+    """Each value's nearest E4M3 number, half to even, beyond the largest saturated."""
+    steps = np.maximum(exponents(values), LEAST_EXPONENT) - MANTISSA_BITS
+    rounded = np.ldexp(np.rint(np.ldexp(values, -steps)), steps)
+    return np.clip(rounded, -LARGEST, LARGEST).astype(np.float32)
+
+
+def scale_exponents(values: Float32) -> Int:
+    """(M, 1) for rows (M, K): the greatest s with |v| * 2**s at most 448 for the whole row."""
+    most = np.abs(values).max(axis=1, keepdims=True)
+    room = np.where(most == 0, 1.0, LARGEST / np.maximum(most, np.float32(1e-30)))
+    return exponents(room.astype(np.float32))
+
+
+def to_fp8(values: Float32) -> tuple[Float32, Int]:
+    """(M, K) rows as E4M3 numbers of rows scaled by 2**s, and s (M, 1)."""
+    scale = scale_exponents(values)
+    return round_e4m3(np.ldexp(values, scale)), scale
+
+
+def align(values: Float32) -> tuple[npt.NDArray[np.int8], Int]:
+    """(M, K) numbers, of one tile, as int8 mantissas and each row's shared exponent (M, 1).
+
+    v is about m * 2**e: e makes the row's largest magnitude lie in 64..127.
+    """
+    shared = exponents(values).max(axis=1, keepdims=True) - TOP
+    shared = np.maximum(shared, -200)  # a row of zeros: any exponent does
+    # Of E4M3 the largest is at most 1.875 * 64; of other numbers 127.5 and more would be 128.
+    return np.clip(np.rint(np.ldexp(values, -shared)), -127, 127).astype(np.int8), shared
 
 
 def rotated(values: Float32) -> Float32:

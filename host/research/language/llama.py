@@ -6,14 +6,17 @@ norms, attention's own products, the embedding and the output's are float32.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dscim.arrays import Float32, Int64
 from dscim.errors import UserError
-from dscim.host.research.language.gguf import GgufFile
-from dscim.host.research.language.matmul import matmul
+from dscim.host.research.language.aligned import matmul
+from dscim.host.research.language.model_file import NAME, GgufFile
+from dscim.host.research.language.tokenizer import Tokenizer
 from dscim.progress import Tick
 
 Multiply = Callable[[Float32, Float32], Float32]
@@ -150,3 +153,20 @@ def _turned(x: Float32, base: float) -> Float32:
     cosine, sine = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
     even, odd = x[..., ::2], x[..., 1::2]
     return np.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).reshape(x.shape)
+
+
+@cache
+def load_model(path: Path) -> tuple[Llama, Tokenizer]:
+    """The model in a GGUF file of the LLaMA architecture, and its tokenizer; UserError if other."""
+    file = GgufFile(path)
+    values = file.metadata
+    kind = values.get("general.architecture"), values.get("tokenizer.ggml.model")
+    if kind != ("llama", "gpt2"):
+        raise UserError(
+            f"'{path}' holds the architecture {kind[0]!r} with the tokenizer "
+            f"{kind[1]!r}; the study takes llama with gpt2, as {NAME}."
+        )
+    lists: list[Any] = [values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges")]
+    if not all(isinstance(each, list) for each in lists):
+        raise UserError(f"'{path}' holds no tokens, or no merges of them.")
+    return Llama(file), Tokenizer(*lists)

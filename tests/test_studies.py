@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dscim.errors import UserError
 from dscim.gateware.specs import TABLES, ProductSpec, SequenceSpec, table_gain, table_sequence
 from dscim.gateware.specs.tables import GAINS
 from dscim.host.golden.reference import product
 from dscim.host.golden.reference.error import uniform_rmse
 from dscim.host.research import pages
-from dscim.host.research.studies import NAMES, length, moments, study
+from dscim.host.research.studies import NAMES, length, moments, results, study
 from dscim.host.research.studies.beyond import SHIFTS
 from dscim.host.research.studies.operands import DISTRIBUTIONS, GAUSSIAN, RELU, UNIFORM, axes
 from dscim.host.research.studies.points import best_points, form_of
@@ -26,6 +27,7 @@ from tests.commandline import DSCIM, assert_refused, contents, dscim
 pytest.importorskip("matplotlib")
 
 ROOT = Path(__file__).parent.parent
+DATA = ROOT / "host" / "data"
 
 FAST = [name for name in NAMES if study(name).minutes[0] <= 0.25]
 SLOW = [name for name in NAMES if name not in FAST]
@@ -104,6 +106,22 @@ def test_readme_shows_what_the_json_says(name, tmp_path):
     )
     assert done.returncode == 1
     assert "--write" in done.stderr
+
+
+@pytest.mark.parametrize("block", ["rmse", "beyond", "length"])
+def test_results_are_found_by_name_in_any_order(block):
+    name, table = results.BLOCKS[block]
+    facts = json.loads((DATA / f"study-{name}.json").read_text())
+    wanted = table(facts)
+    for part in ("published", "aims"):
+        facts[part].reverse()
+    if block != "length":  # whose networks are shown in the order of their rows
+        facts["rows"].reverse()
+    assert table(facts) == wanted
+    facts["rows"] = facts["rows"][:1]
+    if block != "beyond":  # which shows "-" for what it was not run for
+        with pytest.raises(UserError, match=f"study '{name}' have no row with"):
+            table(facts)
 
 
 @pytest.mark.parametrize(("operands", "form"), [(GAUSSIAN, 16.0), (UNIFORM, 21.0)])

@@ -12,89 +12,89 @@ from dscim.markdown import markdown
 Json = dict[str, Any]
 
 
+def _find(facts: Json, **fields: Any) -> Json | None:
+    """The first row in which all `fields` have these values; None without one."""
+    return next(
+        (row for row in facts["rows"] if all(row.get(name) == fields[name] for name in fields)),
+        None,
+    )
+
+
+def _row(facts: Json, **fields: Any) -> Json:
+    """As `_find`; UserError where the results have no such row."""
+    row = _find(facts, **fields)
+    if row is None:
+        raise UserError(f"The results of the study {facts['study']!r} have no row with {fields}.")
+    return row
+
+
+def _shown(row: Json | None, field: str) -> str:
+    """An error in % of full scale or an SNR in dB, as pages have it."""
+    if row is None:
+        return "-"
+    return f"{row[field]:.4f} %" if field == "rmse" else f"{row[field]:.2f} dB"
+
+
 def _rmse(facts: Json) -> str:
     """The median of random LFSRs and the counter beside the paper, uniform operands."""
-    chosen = (
-        ("one pair of LFSRs, median", "lfsr, one pair, 8-bit truth", "offset", 0),
-        (
-            "an LFSR pair a group, truncated truth, median",
-            "lfsr, a pair a group, truncated truth",
-            "offset",
-            0,
-        ),
-        ("best LFSRs found", "lfsr, best found", "offset", 0),
-        ("counter, offset", "counter", "offset", 0),
-        ("counter, split, e = 1", "counter", "split", 1),
-    )
-    places = (("ds-cim1", 256), ("ds-cim2", 64))
+    pair, own = "lfsr, one pair, 8-bit truth", "lfsr, a pair a group, truncated truth"
+    lines: dict[str, Json] = {
+        "one pair of LFSRs, median": {"sequence": pair, "signed": "offset", "shift": 0},
+        "an LFSR pair per group, truncated truth, median": {
+            "sequence": own,
+            "signed": "offset",
+            "shift": 0,
+        },
+        "best LFSRs found": {"sequence": "lfsr, best found", "signed": "offset", "shift": 0},
+        "counter, offset": {"sequence": "counter", "signed": "offset", "shift": 0},
+        "counter, split, e = 1": {"sequence": "counter", "signed": "split", "shift": 1},
+    }
     rows = [["paper", "0.74 %", "3.81 %"]]
-    for title, sequence, signed, shift in chosen:
-        values = [
-            next(
-                row["rmse"]
-                for row in facts["rows"]
-                if (
-                    row["operands"],
-                    row["variant"],
-                    row["length"],
-                    row["sequence"],
-                    row["signed"],
-                    row.get("shift"),
-                )
-                == ("uniform", *place, sequence, signed, shift)
-            )
-            for place in places
+    for title, fields in lines.items():
+        row = [
+            _row(facts, operands="uniform", variant=variant, length=length, **fields)
+            for variant, length in (("ds-cim1", 256), ("ds-cim2", 64))
         ]
-        rows.append([title, *(f"{value:.3f} %" for value in values)])
+        rows.append([title, *(f"{each['rmse']:.3f} %" for each in row)])
     return markdown(["RMSE, uniform INT8, 128 rows", "DS-CIM1, L = 256", "DS-CIM2, L = 64"], rows)
 
 
 def _beyond(facts: Json) -> str:
     """The built sequences at the lengths of the aims."""
-    places = (
-        ("uniform", "ds-cim1", 256, "rmse"),
-        ("uniform", "ds-cim2", 64, "rmse"),
-        ("Gaussian", "ds-cim1", 256, "scaled_snr"),
-        ("post-ReLU", "ds-cim1", 256, "scaled_snr"),
-        ("Gaussian", "ds-cim1", 1024, "scaled_snr"),
-    )
-    rows = []
-    for title in ("counter, best e", *(f"table {name}" for name in TABLES), "points, free gain"):
-        line = [title]
-        for operands, variant, length, field in places:
-            value = next(
-                (
-                    row[field]
-                    for row in facts["rows"]
-                    if (row["operands"], row["variant"], row["length"], row["idea"])
-                    == (operands, variant, length, title)
-                ),
-                None,
-            )
-            form = "{:.4f} %" if field == "rmse" else "{:.2f} dB"
-            line.append("-" if value is None else form.format(value))
-        rows.append(line)
-    rows.append(
+    places = {
+        f"{operands}, {variant.upper()}, L = {length}": (operands, variant, length, field)
+        for operands, variant, length, field in (
+            ("uniform", "ds-cim1", 256, "rmse"),
+            ("uniform", "ds-cim2", 64, "rmse"),
+            ("Gaussian", "ds-cim1", 256, "scaled_snr"),
+            ("post-ReLU", "ds-cim1", 256, "scaled_snr"),
+            ("Gaussian", "ds-cim1", 1024, "scaled_snr"),
+        )
+    }
+    rows = [
         [
-            "aim",
+            idea,
             *(
-                f"{'>=' if aim['bound'] == 'at least' else '<='} {aim['aim']:g} "
-                f"{aim['unit'].split()[0]}"
-                for aim in facts["aims"]
+                _shown(
+                    _find(facts, idea=idea, operands=operands, variant=variant, length=length),
+                    field,
+                )
+                for operands, variant, length, field in places.values()
             ),
-            "-",
         ]
-    )
-    return markdown(
-        [
-            "sequence",
-            *(
-                f"{operands}, {variant.upper()}, L = {length}"
-                for operands, variant, length, _ in places
-            ),
-        ],
-        rows,
-    )
+        for idea in ("counter, best e", *(f"table {name}" for name in TABLES), "points, free gain")
+    ]
+    rows.append(["aim", *(_aim(facts, title) for title in places)])
+    return markdown(["sequence", *places], rows)
+
+
+def _aim(facts: Json, title: str) -> str:
+    """The aim whose name begins with a column's title, "-" without one."""
+    for aim in facts["aims"]:
+        if aim["what"].startswith(title):
+            bound = ">=" if aim["bound"] == "at least" else "<="
+            return f"{bound} {aim['aim']:g} {aim['unit'].split()[0]}"
+    return "-"
 
 
 def _ideas(facts: Json) -> str:
@@ -106,107 +106,93 @@ def _ideas(facts: Json) -> str:
         ("Gaussian", 64, "snr"),
         ("post-ReLU", 256, "snr"),
     )
-    found = {
-        (row["idea"], row["operands"], row["length"]): row for row in facts["rows"] if "seed" in row
-    }
+    tried = {"study": facts["study"], "rows": [row for row in facts["rows"] if "seed" in row]}
     rows = []
-    for idea in dict.fromkeys(idea for idea, _, _ in found):
-        line = [idea]
-        for operands, length, field in places:
-            row = found.get((idea, operands, length))
-            form = "{:.4f} %" if field == "rmse" else "{:.2f} dB"
-            line.append("-" if row is None else form.format(row[field]))
-        rows.append([*line, "yes" if found[idea, *places[0][:2]]["built"] else "no"])
-    return markdown(
-        [
-            "idea",
-            *(
-                f"{operands}, {'DS-CIM2' if length == 64 else 'DS-CIM1'}, L = {length}"
-                for operands, length, _ in places
-            ),
-            "built",
-        ],
-        rows,
-    )
+    for idea in dict.fromkeys(row["idea"] for row in tried["rows"]):
+        values = [
+            _shown(_find(tried, idea=idea, operands=operands, length=length), field)
+            for operands, length, field in places
+        ]
+        built = _row(tried, idea=idea, operands="uniform", length=256)["built"]
+        rows.append([idea, *values, "yes" if built else "no"])
+    titles = [
+        f"{operands}, {'DS-CIM2' if length == 64 else 'DS-CIM1'}, L = {length}"
+        for operands, length, _ in places
+    ]
+    return markdown(["idea", *titles, "built"], rows)
 
 
 def _sparsity(facts: Json) -> str:
     """RMSE over the share of zeros, DS-CIM1."""
-    rows = [row for row in facts["rows"] if row["variant"] == "ds-cim1"]
-    zeros = sorted({row["zeros"] for row in rows})
-    ways = list(dict.fromkeys(row["way"] for row in rows))
-    return markdown(
-        ["RMSE, DS-CIM1, L = 256; zero activations", *(f"{z} %" for z in zeros)],
-        [[way, *(f"{row['rmse']:.2f} %" for row in rows if row["way"] == way)] for way in ways],
-    )
+    zeros = sorted({row["zeros"] for row in facts["rows"]})
+    rows = [
+        [
+            way,
+            *(
+                f"{_row(facts, variant='ds-cim1', way=way, zeros=share)['rmse']:.2f} %"
+                for share in zeros
+            ),
+        ]
+        for way in dict.fromkeys(row["way"] for row in facts["rows"])
+    ]
+    return markdown(["RMSE, DS-CIM1, L = 256; zero activations", *(f"{z} %" for z in zeros)], rows)
 
 
 def _saturation(facts: Json) -> str:
     """What an OR of 128 rows counts of their ones, DS-CIM1: a share of the points."""
-    rows = [row for row in facts["rows"] if row["variant"] == "ds-cim1"]
-    ones = [row["ones"] for row in rows if row["way"] == rows[0]["way"]]
-    ways = list(dict.fromkeys(row["way"] for row in rows))
+    ones = list(dict.fromkeys(row["ones"] for row in facts["rows"] if row["variant"] == "ds-cim1"))
+    rows = [
+        [
+            way,
+            *(
+                f"{_row(facts, variant='ds-cim1', way=way, ones=count)['counted']:.2f}"
+                for count in ones
+            ),
+        ]
+        for way in dict.fromkeys(row["way"] for row in facts["rows"])
+    ]
     return markdown(
-        ["counted, L = 256; ones of a group a point", *(f"{n:.2f}" for n in ones)],
-        [[way, *(f"{row['counted']:.2f}" for row in rows if row["way"] == way)] for way in ways],
+        ["counted, L = 256; ones of a group per point", *(f"{n:.2f}" for n in ones)], rows
     )
 
 
 def _length(facts: Json) -> str:
     """Accuracy at the paper's lengths, the best of calibrated and fine-tuned; engine cycles."""
     places = [(variant, length) for variant in ("ds-cim1", "ds-cim2") for length in (64, 128, 256)]
-    paper = [f"{each['value']:.2f} %" for each in facts["published"]]
-    rows = [["paper, ResNet18 on CIFAR-10", "-", *paper]]
+    published = {each["what"]: each["value"] for each in facts["published"]}
+    paper = [
+        published[f"ResNet18 on CIFAR-10, {variant}, L = {length}"] for variant, length in places
+    ]
+    rows = [["paper, ResNet18 on CIFAR-10", "-", *(f"{value:.2f} %" for value in paper)]]
     for name in dict.fromkeys(row["network"] for row in facts["rows"]):
-        mine = {
-            (row["variant"], row["length"]): row for row in facts["rows"] if row["network"] == name
-        }
-        best = [
-            max(mine[place]["calibrated"] or 0, mine[place]["fine_tuned"] or 0) for place in places
+        exact = _row(facts, network=name, variant="exact INT8", length=None)
+        mine = [
+            _row(facts, network=name, variant=variant, length=length) for variant, length in places
         ]
+        best = [max(row["calibrated"] or 0, row["fine_tuned"] or 0) for row in mine]
         rows.append(
-            [
-                name,
-                f"{100 * mine['exact INT8', None]['as_is']:.2f} %",
-                *(f"{100 * value:.2f} %" for value in best),
-            ]
+            [name, f"{100 * exact['as_is']:.2f} %", *(f"{100 * value:.2f} %" for value in best)]
         )
-        if "engine_cycles" in mine[places[0]]:
-            rows.append(
-                [
-                    "its cycles",
-                    f"{mine['exact INT8', None]['engine_cycles']:,}",
-                    *(f"{mine[place]['engine_cycles']:,}" for place in places),
-                ]
-            )
-    return markdown(
-        ["network", "exact", *(f"{variant.upper()}, L = {length}" for variant, length in places)],
-        rows,
-    )
+        if "engine_cycles" in exact:
+            rows.append(["its cycles", *(f"{row['engine_cycles']:,}" for row in (exact, *mine))])
+    titles = [f"{variant.upper()}, L = {length}" for variant, length in places]
+    return markdown(["network", "exact", *titles], rows)
 
 
 def _faults(facts: Json) -> str:
     """Accuracy over the rate."""
     rates = sorted({row["rate"] for row in facts["rows"]})
-    places = dict.fromkeys((row["product"], row["place"]) for row in facts["rows"])
-    return markdown(
-        ["bits flipped", *(f"{rate:.0e}" for rate in rates)],
-        [
-            [
-                f"{product}, {place}",
-                *(
-                    f"{100 * row['accuracy']:.1f} %"
-                    for row in facts["rows"]
-                    if (row["product"], row["place"]) == (product, place)
-                ),
-            ]
-            for product, place in places
-        ],
-    )
+    rows = []
+    for product, place in dict.fromkeys((row["product"], row["place"]) for row in facts["rows"]):
+        shares = [
+            _row(facts, product=product, place=place, rate=rate)["accuracy"] for rate in rates
+        ]
+        rows.append([f"{product}, {place}", *(f"{100 * share:.1f} %" for share in shares)])
+    return markdown(["bits flipped", *(f"{rate:.0e}" for rate in rates)], rows)
 
 
 def _area(facts: Json) -> str:
-    """Transistors against one copy, and a product's share."""
+    """Transistors, relative to one copy, and per product."""
     first = {row["design"]: row["total"] for row in reversed(facts["rows"])}
     rows = [
         [
@@ -222,12 +208,12 @@ def _area(facts: Json) -> str:
     ]
     tool = f"transistors by Yosys {facts['rows'][0]['yosys']}"
     return markdown(
-        ["design", "copies", "points", tool, "against one copy", "a product a cycle"], rows
+        ["design", "copies", "points", tool, "relative to one copy", "per product per cycle"], rows
     )
 
 
 def _energy(facts: Json) -> str:
-    """Pins a product, against the exact macro, and what the model's inputs make of them."""
+    """Pins per product, relative to the exact macro, and the estimates that the model gives."""
     exact = next(row["pins"] for row in facts["rows"] if row["design"] == "exact INT8, parallel")
     rows = [
         [
@@ -243,31 +229,22 @@ def _energy(facts: Json) -> str:
         ]
         for row in facts["rows"]
     ]
-    narrow, wide = (
-        {
-            each["unit"]: each["value"]
-            for each in facts["published"]
-            if ("1b x 1b" in each["what"]) is one
-        }
-        for one in (True, False)
-    )
-    rows.append(
-        [
-            "paper, DS-CIM2",
-            "64",
-            "-",
-            "-",
-            "-",
-            *(f"{paper[unit]:,}" for paper in (wide, narrow) for unit in ("TOPS/W", "TOPS/mm2")),
-        ]
-    )
+    published = {
+        ("1b x 1b" in each["what"], each["unit"]): each["value"] for each in facts["published"]
+    }
+    values = [
+        f"{published[narrow, unit]:,}"
+        for narrow in (False, True)
+        for unit in ("TOPS/W", "TOPS/mm2")
+    ]
+    rows.append(["paper, DS-CIM2", "64", "-", "-", "-", *values])
     return markdown(
         [
             "design",
             "L",
             "SNR",
-            "pins a product",
-            "against exact",
+            "pins per product",
+            "relative to exact",
             "TOPS/W, INT8",
             "TOPS/mm2, INT8",
             "TOPS/W, 1b x 1b",

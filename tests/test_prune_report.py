@@ -9,8 +9,7 @@ import pytest
 from dscim.errors import UserError
 from dscim.host.cli import main, prune
 from dscim.host.research.prune import results
-from dscim.host.research.prune.experiment import Experiment, Piece
-from dscim.host.research.prune.jobs import Jobs, log_of
+from dscim.host.research.prune.experiment import Experiment, Job, JobRunner, log_of
 from dscim.host.research.prune.plots import pareto
 
 ROOT = Path(__file__).parent.parent
@@ -125,33 +124,33 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
         what.found("search", budget).write_text(json.dumps({"uniform": uniform}))
     waves = list(what.waves())
     assert [len(wave) for wave in waves] == [1, 2, 7, 6, 7]
-    pieces = [piece for wave in waves for piece in wave]
-    assert len({piece.output for piece in pieces}) == len(pieces)
-    for piece in pieces:
-        options = parser.parse_args(piece.arguments)
+    jobs = [job for wave in waves for job in wave]
+    assert len({job.output for job in jobs}) == len(jobs)
+    for job in jobs:
+        options = parser.parse_args(job.arguments)
         made = getattr(options, "json", None) or options.output
-        assert piece.output in (made, options.output, options.output.with_suffix(".json"))
+        assert job.output in (made, options.output, options.output.with_suffix(".json"))
 
 
 def test_jobs_run_side_by_side_and_none_is_left(tmp_path: Path) -> None:
     """Two of three commands work; where it is left early, what still runs is stopped."""
-    pieces = [
-        Piece(
+    jobs = [
+        Job(
             tmp_path / f"{k}.json",
             ("cost", "--space", name, "--encoding", "FULL", "--json", str(tmp_path / f"{k}.json")),
         )
         for k, name in enumerate(("mobilenet-v1", "resnet-50", "vgg"))
     ]
-    done = dict(Jobs(3).evaluate(pieces))
-    assert {piece.output.stem: status for piece, status in done.items()} == {"0": 0, "1": 0, "2": 2}
-    assert "M MACs" in log_of(pieces[0]).read_text()
-    assert "'vgg'" in log_of(pieces[2]).read_text()
+    done = dict(JobRunner(3).evaluate(jobs))
+    assert {job.output.stem: status for job, status in done.items()} == {"0": 0, "1": 0, "2": 2}
+    assert "M MACs" in log_of(jobs[0]).read_text()
+    assert "'vgg'" in log_of(jobs[2]).read_text()
     slow = tmp_path / "t.json"
-    jobs = Jobs(2).evaluate(
-        [pieces[2], Piece(slow, ("table", "--space", "mobilenet-v1", "-o", str(slow)))]
+    running = JobRunner(2).evaluate(
+        [jobs[2], Job(slow, ("table", "--space", "mobilenet-v1", "-o", str(slow)))]
     )
-    assert next(jobs) == (pieces[2], 2)
-    jobs.close()
+    assert next(running) == (jobs[2], 2)
+    running.close()
     assert not slow.exists()
 
 

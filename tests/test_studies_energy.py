@@ -14,7 +14,7 @@ from dscim.host.golden.reference import product
 from dscim.host.research.studies.activity import Meter, Operands, bits_of, packed, unpacked
 from dscim.host.research.studies.designs import DESIGNS
 from dscim.host.research.studies.energy import WAYS, operands, snr
-from dscim.host.research.studies.inputs import Inputs
+from dscim.host.research.studies.study import Inputs
 from tests.commandline import assert_refused, contents, dscim
 
 yosys = pytest.mark.skipif(find_yosys() is None, reason="needs Yosys")

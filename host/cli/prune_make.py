@@ -12,8 +12,7 @@ from dscim.host.cli.prune_budget import limits_of, parse
 from dscim.host.research.parallel import Cluster
 from dscim.host.research.prune import space
 from dscim.host.research.prune.budget import Budget
-from dscim.host.research.prune.experiment import Experiment, Piece
-from dscim.host.research.prune.jobs import Jobs, log_of, make_run
+from dscim.host.research.prune.experiment import Experiment, Job, JobRunner, log_of, make_run
 from dscim.host.research.prune.table import load
 
 PARTS = 5
@@ -92,17 +91,17 @@ def make(options: argparse.Namespace, report: Report) -> None:
         ),
     )
     with ExitStack() as stack:
-        runner: Jobs | Cluster[Piece, int] = Jobs(options.jobs)
+        runner: JobRunner | Cluster[Job, int] = JobRunner(options.jobs)
         if options.scheduler is not None:
             runner = stack.enter_context(Cluster(make_run, options.scheduler))
         step = stack.enter_context(report.progress())
         for number, wave in enumerate(what.waves(), 1):
-            left = [piece for piece in wave if not piece.output.exists()]
-            for piece in left:
-                report.detail("dscim prune " + " ".join(piece.arguments))
-            for done, (piece, status) in enumerate(runner.evaluate(left), 1):
-                _judge(piece, status)
-                report.say(f"'{piece.output}' made")
+            left = [job for job in wave if not job.output.exists()]
+            for job in left:
+                report.detail("dscim prune " + " ".join(job.arguments))
+            for done, (job, status) in enumerate(runner.evaluate(left), 1):
+                _judge(job, status)
+                report.say(f"'{job.output}' made")
                 step(f"commands, part {number} of {PARTS}", done, len(left))
             if number == 1:
                 _check(options.space, budgets, what.table)
@@ -116,13 +115,13 @@ def _check(name: str, budgets: tuple[str, ...], table: Path) -> None:
         Budget(where, limits_of([budget], where, costs), costs)
 
 
-def _judge(piece: Piece, status: int) -> None:
+def _judge(job: Job, status: int) -> None:
     """UserError, or KeyboardInterrupt, where a command did not make what it should."""
     if status == STOPPED:
         raise KeyboardInterrupt
-    if status or not piece.output.exists():
-        said = log_of(piece).read_text(errors="replace").strip().rpartition("\n")[2]
+    if status or not job.output.exists():
+        said = log_of(job).read_text(errors="replace").strip().rpartition("\n")[2]
         raise UserError(
-            f"`dscim prune {piece.arguments[0]}` for '{piece.output}' failed: {said} "
-            f"(all of it in '{log_of(piece)}'); the same command goes on from there."
+            f"`dscim prune {job.arguments[0]}` for '{job.output}' failed: {said} "
+            f"(all of it in '{log_of(job)}'); the same command goes on from there."
         )

@@ -15,10 +15,10 @@ from dscim.host.cli.options import add_report, report_of
 from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
 from dscim.host.research.studies import NAMES, Outcome, Study, study
 from dscim.host.research.studies import run as compute
-from dscim.host.research.studies.inputs import Inputs
 from dscim.host.research.studies.output import check_figure, save_csv, save_figure
 from dscim.host.research.studies.page import save_page
 from dscim.host.research.studies.runner import adapted
+from dscim.host.research.studies.study import Inputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from dscim.host.golden.emulator.compile import kernel, why_no_kernel
 from dscim.host.golden.emulator.layer import EmulatedLayer, PreparedNode, estimate, prepare
 from dscim.host.golden.emulator.parallel import over_images
-from dscim.host.golden.emulator.pointwise import PointwiseTable
+from dscim.host.golden.emulator.tables import PointwiseTable
 
 __all__ = [
     "EmulatedLayer",

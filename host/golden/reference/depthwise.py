@@ -12,6 +12,7 @@ import numpy.typing as npt
 from dscim.arrays import Int64
 from dscim.gateware.specs import ProductSpec
 from dscim.gateware.specs.layer import LayerSpec
+from dscim.host.golden.reference.layer import windows
 from dscim.host.golden.reference.matrix import region_thresholds
 from dscim.host.golden.reference.operands import encode_activations, encode_weights
 from dscim.host.golden.reference.requantise import requantise
@@ -55,10 +56,8 @@ def tap_table(
 
 def depthwise_windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
     """(N, out_h, out_w, taps, C) for x (N, H, W, C); padded positions hold the zero point."""
-    padded = np.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.input_zero)
-    view = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
-    view = view[:, :: layer.stride[0], :: layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
-    return view.reshape(*view.shape[:3], layer.depth, layer.input[2])
+    unrolled = windows(x, layer)
+    return unrolled.reshape(*unrolled.shape[:3], layer.depth, layer.input[2])
 
 
 def product(

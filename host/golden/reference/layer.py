@@ -18,7 +18,7 @@ def windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
     padded = np.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.input_zero)
     view = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))
     view = view[:, ::sy, ::sx].transpose(0, 1, 2, 4, 5, 3)
-    return view.reshape(*view.shape[:3], layer.depth)
+    return view.reshape(*view.shape[:3], kh * kw * x.shape[3])
 
 
 def weight_matrix(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

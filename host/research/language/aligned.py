@@ -24,7 +24,7 @@ Int = npt.NDArray[np.int32]
 LARGEST = 448.0
 """The largest E4M3 number, 1.75 * 2**8: no infinities, one NaN."""
 
-LEAST_EXPONENT = -6
+MIN_EXPONENT = -6
 """Of a normal number; below it the step stays that of this exponent."""
 
 MANTISSA_BITS = 3
@@ -50,7 +50,7 @@ def exponents(values: Float32) -> Int:
 
 def round_e4m3(values: Float32) -> Float32:
     """Each value's nearest E4M3 number, half to even, beyond the largest saturated."""
-    steps = np.maximum(exponents(values), LEAST_EXPONENT) - MANTISSA_BITS
+    steps = np.maximum(exponents(values), MIN_EXPONENT) - MANTISSA_BITS
     rounded = np.ldexp(np.rint(np.ldexp(values, -steps)), steps)
     return np.clip(rounded, -LARGEST, LARGEST).astype(np.float32)
 

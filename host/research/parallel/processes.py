@@ -17,7 +17,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 Make = Callable[[], Callable[[Task], Result]]
 """Makes what evaluates a task in the process that uses it; to be pickled."""
 
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 """Times that a task is tried again after the worker that had it died."""
 
 
@@ -62,7 +62,7 @@ class Workers(Generic[Task, Result]):
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """(task, result) in the order in which they are done.
 
-        UserError where a task's worker died MOST_DEATHS times.
+        UserError where a task's worker died MAX_DEATHS times.
         """
         if self._count == 1:
             self._own = self._own or self._make()
@@ -99,7 +99,7 @@ class Workers(Generic[Task, Result]):
             self._close()
             for task in waiting.values():
                 left[task] += 1
-                if left[task] > MOST_DEATHS:
+                if left[task] > MAX_DEATHS:
                     raise UserError(
                         f"workers died {left[task]} times at {task}; see whether memory is short."
                     ) from error

@@ -5,8 +5,7 @@ ICCV 2019, arXiv 1903.10258. README.md beside this file says which module does w
 imported here needs no torch.
 """
 
-from dscim.host.research.prune.cost import macs, parameters
-from dscim.host.research.prune.operations import Operation, operations
+from dscim.host.research.prune.operations import Operation, macs, operations, parameters
 from dscim.host.research.prune.space import RATIOS, Space, Structure
 from dscim.host.research.prune.spaces import SPACES, space
 

@@ -5,9 +5,8 @@ from functools import cached_property, lru_cache
 
 from dscim.errors import UserError
 from dscim.gateware.specs import SocSpec
-from dscim.host.research.prune import cost
 from dscim.host.research.prune.onchip import memory
-from dscim.host.research.prune.operations import operations
+from dscim.host.research.prune.operations import macs, operations, parameters
 from dscim.host.research.prune.space import RATIOS, Space, Structure
 from dscim.host.research.prune.table import CostTable
 
@@ -85,8 +84,8 @@ class Budget:
         """What the structure costs: every measure that is known, for one image."""
         done = operations(self.space, structure)
         known = {
-            "macs": cost.macs(done),
-            "parameters": cost.parameters(done),
+            "macs": macs(done),
+            "parameters": parameters(done),
             "memory": memory(self._spec, done),
         }
         if self.table is not None:

@@ -1,17 +1,25 @@
-"""A whole experiment as the commands that make it, each of which goes on where it stopped."""
+"""A whole experiment as the commands that make it, run as processes; each of them resumes."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 METHODS = {"search": ("net",), "random": ("net", "--random"), "shared": ("shared",)}
 """Searches: the PruningNet that they choose with, and further options."""
 
+POLL = 0.2
+"""Seconds between polls of the processes."""
+
+PROGRAM = "import sys; from dscim.host.cli import main; sys.exit(main())"
+
 
 @dataclass(frozen=True)
-class Piece:
-    """A command of `dscim prune`, and the file that is there when it is done."""
+class Job:
+    """A command of `dscim prune`, and the file that exists when it is done."""
 
     output: Path
     arguments: tuple[str, ...]
@@ -42,16 +50,16 @@ class Experiment:
         """The cost table's file."""
         return self.work / "table.json"
 
-    def waves(self) -> Iterator[list[Piece]]:
-        """The pieces; those of a list need only what the lists before it make."""
-        yield [self._piece("table.json", "table", "-o", str(self.table))]
+    def waves(self) -> Iterator[list[Job]]:
+        """The jobs; those of a list need only the results of the lists before it."""
+        yield [self._job("table.json", "table", "-o", str(self.table))]
         yield [self._net("net"), self._net("shared", "--shared")]
         yield [
             *(self._search(method, budget) for budget in self.budgets for method in METHODS),
             self._retraining("full", "full", "--encoding", "FULL"),
         ]
         yield [self._selection(method, budget) for budget in self.budgets for method in METHODS]
-        yield [piece for budget in self.budgets for piece in self._retrainings(budget)]
+        yield [job for budget in self.budgets for job in self._retrainings(budget)]
 
     def found(self, method: str, budget: str) -> Path:
         """What the search of that method found within a budget."""
@@ -61,7 +69,7 @@ class Experiment:
         """The finalists of what that search found."""
         return self.work / f"{_stem(method, budget)}-selected.json"
 
-    def _retrainings(self, budget: str) -> Iterator[Piece]:
+    def _retrainings(self, budget: str) -> Iterator[Job]:
         """What every method found, and the widest uniform scaling where there is one."""
         for method in METHODS:
             yield self._retraining(
@@ -76,9 +84,9 @@ class Experiment:
                 ",".join(map(str, uniform["encoding"])),
             )
 
-    def _retraining(self, method: str, stem: str, *which: str) -> Piece:
+    def _retraining(self, method: str, stem: str, *which: str) -> Job:
         """The retraining of a structure; its result is STEM.json."""
-        return self._piece(
+        return self._job(
             f"{stem}.json",
             "retrain",
             *which,
@@ -94,8 +102,8 @@ class Experiment:
             *self.scratch,
         )
 
-    def _net(self, name: str, *more: str) -> Piece:
-        return self._piece(
+    def _net(self, name: str, *more: str) -> Job:
+        return self._job(
             f"{name}.json",
             "train",
             "-o",
@@ -107,9 +115,9 @@ class Experiment:
             *self.training,
         )
 
-    def _search(self, method: str, budget: str) -> Piece:
+    def _search(self, method: str, budget: str) -> Job:
         path, (net, *more) = self.found(method, budget), METHODS[method]
-        return self._piece(
+        return self._job(
             path.name,
             "search",
             "--net",
@@ -125,9 +133,9 @@ class Experiment:
             *more,
         )
 
-    def _selection(self, method: str, budget: str) -> Piece:
+    def _selection(self, method: str, budget: str) -> Job:
         path = self.selected(method, budget)
-        return self._piece(
+        return self._job(
             path.name,
             "select",
             "--found",
@@ -138,10 +146,55 @@ class Experiment:
             *self.selecting,
         )
 
-    def _piece(self, file: str, step: str, *more: str) -> Piece:
-        return Piece(self.work / file, (step, "--space", self.space, *more))
+    def _job(self, file: str, step: str, *more: str) -> Job:
+        return Job(self.work / file, (step, "--space", self.space, *more))
 
 
 def _stem(method: str, budget: str) -> str:
     """The name of a result's file."""
     return f"{method}-{budget.replace('=', '-').removesuffix('%')}"
+
+
+class JobRunner:
+    """Runs jobs as processes of this machine, `count` at a time; their output goes to log files."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def evaluate(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int]]:
+        """(job, exit status) in the order in which they are done; none is left behind."""
+        queue, running = list(jobs), dict[subprocess.Popen[bytes], Job]()
+        try:
+            while queue or running:
+                while queue and len(running) < self._count:
+                    running[_begun(queue[0])] = queue[0]
+                    del queue[0]
+                time.sleep(POLL)
+                for process in [each for each in running if each.poll() is not None]:
+                    yield running.pop(process), process.returncode
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait()
+
+
+def log_of(job: Job) -> Path:
+    """The file with the output of a job."""
+    return job.output.with_suffix(".log")
+
+
+def make_run() -> Callable[[Job], int]:
+    """For the workers of a cluster: what runs a job and returns its exit status."""
+    return lambda job: _begun(job).wait()
+
+
+def _begun(job: Job) -> subprocess.Popen[bytes]:
+    """The process of a job; its output goes to the job's log file."""
+    with log_of(job).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "prune", *job.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
-from dscim.host.research.prune.forward import forward, groups, key, padding
-from dscim.host.research.prune.plain import PlainNet
+from dscim.host.research.prune.plain import PlainNet, forward, groups, key, padding
 from dscim.host.research.prune.space import RATIOS, Site, Space, Structure, percent
 
 

@@ -1,6 +1,7 @@
-"""The operations of a structure, one after the other, with their sizes: what every cost counts."""
+"""The operations of a structure in order, with their sizes, and what they cost on paper."""
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dscim.gateware.specs import LayerSpec
@@ -17,6 +18,9 @@ class Kind(enum.Enum):
     MAX_POOL = "max pool"
     MEAN = "mean"
     CLASSIFIER = "classifier"
+
+
+WITH_WEIGHTS = (Kind.CONVOLUTION, Kind.CLASSIFIER)
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,13 @@ class Operation:
 
 def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
     """Every operation of a structure, in order."""
-    walk = _Walk(space, structure)
+    found = _OperationList(space, structure)
     for block in space.blocks:
-        walk.block(block)
-    return tuple(walk.done)
+        found.block(block)
+    return tuple(found.done)
 
 
-class _Walk:
+class _OperationList:
     """Gathers operations block by block; `at` is the name and shape of the last output."""
 
     def __init__(self, space: Space, structure: Structure) -> None:
@@ -152,4 +156,27 @@ def resized(operation: Operation, channels: tuple[int, ...]) -> Operation:
     outputs = layer.outputs if operation.kind is Kind.CLASSIFIER else channels[-1]
     return replace(
         operation, layer=replace(layer, input=(*layer.input[:2], channels[0]), outputs=outputs)
+    )
+
+
+def weights(layer: LayerSpec) -> int:
+    """Weights of a layer."""
+    return layer.depth * layer.outputs
+
+
+def macs(operations: Iterable[Operation]) -> int:
+    """Multiply-accumulates of the convolutions and of the classifier, for one image."""
+    return sum(
+        weights(each.layer) * each.layer.output[0] * each.layer.output[1]
+        for each in operations
+        if each.kind in WITH_WEIGHTS
+    )
+
+
+def parameters(operations: Iterable[Operation]) -> int:
+    """Weights, a factor and a bias of each batch norm's channel, the classifier's biases."""
+    return sum(
+        weights(each.layer) + each.layer.outputs * (2 if each.kind is Kind.CONVOLUTION else 1)
+        for each in operations
+        if each.kind in WITH_WEIGHTS
     )

@@ -8,9 +8,16 @@ from typing import Any
 
 from dscim.cache import digest
 from dscim.errors import UserError
-from dscim.host.research.studies.inputs import Inputs
-from dscim.host.research.studies.study import Cell, Column, Published, Row, Rows, Study
-from dscim.host.research.studies.yosys import yosys
+from dscim.host.research.studies.study import (
+    Cell,
+    Column,
+    Inputs,
+    Published,
+    Row,
+    Rows,
+    Study,
+    yosys,
+)
 
 ROWS, COLUMNS, LENGTH = 128, 32, 256
 COPIES = ((1, 4), (1, 2, 4, 8, 16, 32, 64))

@@ -13,9 +13,16 @@ from dscim.host.network import Evaluator
 from dscim.host.network.shipped import TUNED, shipped_images, shipped_network
 from dscim.host.research.studies.activity import COPIES, Meter, Operands
 from dscim.host.research.studies.designs import DESIGNS
-from dscim.host.research.studies.inputs import Inputs
-from dscim.host.research.studies.study import Cell, Column, Published, Row, Rows, Study
-from dscim.host.research.studies.yosys import yosys
+from dscim.host.research.studies.study import (
+    Cell,
+    Column,
+    Inputs,
+    Published,
+    Row,
+    Rows,
+    Study,
+    yosys,
+)
 
 LAYER = "stage2.second"
 ROWS, COLUMNS = 128, 32

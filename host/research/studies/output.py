@@ -12,6 +12,12 @@ from dscim.host.research.studies.runner import Outcome
 SIZE = (8.0, 5.0)
 """Inches of a figure."""
 
+WIDTH, PANEL = 4.2, 3.4
+"""Inches of a tall figure, and of the height of each of its panels."""
+
+LINE = 0.17
+"""Inches of a line of a legend below the panels."""
+
 SUFFIXES = (".png", ".svg")
 
 
@@ -36,11 +42,24 @@ def new_figure(tall: bool = False) -> Any:
             "Figures need matplotlib: pip install 'dscim[studies]', or leave "
             "--figure and --report out."
         ) from error
-    if tall:
-        from dscim.host.research.studies.tall import TallFigure  # noqa: PLC0415 - an extra
+    if not tall:
+        return Figure(figsize=SIZE, layout="constrained")
 
-        return TallFigure()
-    return Figure(figsize=SIZE, layout="constrained")
+    class TallFigure(Figure):
+        """Draws what a study draws on an ordinary figure, `subplots(1, n)` as n rows."""
+
+        def subplots(self, nrows: int = 1, ncols: int = 1, **options: Any) -> Any:
+            """Rows for columns."""
+            self.set_size_inches(WIDTH, PANEL * ncols)
+            return super().subplots(ncols, nrows, **options)
+
+        def legend(self, *handles_labels: Any, **options: Any) -> Any:
+            """One column, of handles and labels, with a line for each label."""
+            width, height = self.get_size_inches()
+            self.set_size_inches(width, height + LINE * len(handles_labels[-1]))
+            return super().legend(*handles_labels, **options | {"ncols": 1})
+
+    return TallFigure(figsize=(WIDTH, PANEL), layout="constrained")
 
 
 def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:

@@ -14,8 +14,7 @@ from dscim.errors import UserError
 from dscim.files import save_json
 from dscim.host.research.parallel import Evaluator, Make, Workers
 from dscim.host.research.studies.catalogue import study as of_catalogue
-from dscim.host.research.studies.inputs import Inputs
-from dscim.host.research.studies.study import Cell, Row, Study
+from dscim.host.research.studies.study import Cell, Inputs, Row, Study
 from dscim.progress import Progress
 
 Kept = dict[str, Any]

@@ -1,10 +1,12 @@
-"""What a study is: one declaration of values, cells, table and figure."""
+"""What a study is: one declaration of values, cells, table and figure; and what users can set."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from dscim.host.research.studies.inputs import Inputs
+from dscim.errors import UserError
 
 Row = dict[str, Any]
 """One line of a study's results: JSON values by name."""
@@ -74,6 +76,44 @@ class Aim:
         }
 
 
+LIMITS = {
+    "node": (2, 250, "nm"),
+    "voltage": (0.2, 3.0, "V"),
+    "capacitance": (0.01, 10.0, "fF"),
+    "megahertz": (1, 5000, "MHz"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Of studies `area` and `energy`; UserError for values that no circuit has.
+
+    liberty:     a Liberty file of cells, whose areas then stand for transistors (area).
+    node:        nm; it scales areas: a transistor has PITCH * node^2 (energy).
+    voltage:     V. capacitance: fF of a gate's input pin (energy).
+    megahertz:   the clock, which TOPS/mm2 needs (energy).
+    """
+
+    liberty: Path | None = None
+    node: float = 28.0
+    voltage: float = 0.9
+    capacitance: float = 0.25
+    megahertz: float = 500.0
+
+    def __post_init__(self) -> None:
+        for name, (low, high, unit) in LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(
+                    f"The model's {name} {value:g} {unit} is outside {low:g}..{high:g} {unit}."
+                )
+        if self.liberty and not self.liberty.is_file():
+            raise UserError(
+                f"There is no Liberty file '{self.liberty}'; give one of a standard "
+                "cell library (.lib)."
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class Study:
     """One study.
@@ -105,3 +145,14 @@ class Study:
     shown: Callable[[Row], bool] = lambda row: True
     adapted: "Callable[[Inputs], Study] | None" = None
     needs: Callable[[], object] = lambda: None
+
+
+@cache
+def yosys(study: str) -> str:
+    """The version of Yosys that `study` counts gates with; UserError without one."""
+    from dscim.host.fpga.cells.synthesis import yosys_version  # noqa: PLC0415 - Migen, slow to import
+
+    try:
+        return yosys_version()
+    except FileNotFoundError as error:
+        raise UserError(f"The study {study} needs Yosys: pip install 'dscim[formal]'.") from error

@@ -170,7 +170,7 @@ def test_a_budget_that_cannot_be_met_is_said_before_anything_is_trained(
 ) -> None:
     more = ["--work", str(tmp_path / "w"), "--make", "--budget", "macs=50%"]
     assert main(["prune", "report", "--space", SPACE, *more, "--budget", "cycles=10%"]) == 2
-    assert "takes at least" in capsys.readouterr().err
+    assert "needs at least" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "w").iterdir()} == {"table.json", "table.log"}
 
 

@@ -116,7 +116,7 @@ def test_two_processes_train_together(folder: Path) -> None:
     (entry,) = json.loads(log.read_text())["history"]
     assert 0 < entry["loss"] < 10
     done = torchrun(2, "train", *common, *few[2:], "--batch", "7", "-o", str(folder / "odd.pt"))
-    assert done.returncode != 0 and "cannot be cut for 2 processes" in done.stderr
+    assert done.returncode != 0 and "cannot be divided among 2 processes" in done.stderr
     done = torchrun(
         2,
         "retrain",

@@ -159,7 +159,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         )
         == 2
     )
-    assert "is no cost table" in capsys.readouterr().err
+    assert "is not a cost table" in capsys.readouterr().err
     assert main(["prune", "table", "--space", "resnet-50", "-o", str(tmp_path / "no.json")]) == 2
     assert not (tmp_path / "no.json").exists()
     assert capsys.readouterr().err.count("\n") == 1

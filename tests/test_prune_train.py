@@ -81,7 +81,7 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path, monke
         pruning_net(TINY, "shared", parts, SHORT, Input(), tmp_path / "whole0")
     net, _ = load_pruning_net(TINY, tmp_path / "whole0")
     assert not net.training
-    with pytest.raises(UserError, match="no PruningNet"):
+    with pytest.raises(UserError, match="not a PruningNet"):
         load_pruning_net(TINY, tmp_path / "whole1")
 
 

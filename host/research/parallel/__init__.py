@@ -1,4 +1,4 @@
-"""Tasks by processes of this machine, or by a cluster's workers; one that dies costs its task."""
+"""Tasks run by processes of this machine or by a cluster's workers; a dead worker is survived."""
 
 from dscim.host.research.parallel.cluster import Cluster
 from dscim.host.research.parallel.processes import Evaluator, Make, Workers

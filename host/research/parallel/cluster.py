@@ -1,6 +1,6 @@
-"""Evaluation by a cluster of Dask workers, which may be on many machines.
+"""Tasks run by a cluster of Dask workers, which may be on many machines.
 
-The workers see the same files under the same names, and have this package.
+The workers must see the same files under the same names, and have this package installed.
 """
 
 import pickle
@@ -14,10 +14,10 @@ from dscim.errors import UserError
 from dscim.host.research.parallel.processes import Make, Result, Task
 
 PATIENCE = 60
-"""Seconds without any worker behind which a cluster is given up."""
+"""Seconds to wait for a cluster without workers."""
 
 _made: dict[bytes, Callable[[Any], Any]] = {}
-"""In a worker: what evaluates, by what made it."""
+"""In a worker: the function that evaluates, by the pickled `Make` that made it."""
 
 _making = threading.Lock()
 
@@ -25,14 +25,17 @@ _making = threading.Lock()
 class Cluster(Generic[Task, Result]):
     """Evaluates tasks by the workers of a Dask scheduler. A context manager.
 
-    make: makes what evaluates, once in each worker; to be pickled. A worker that dies costs its
-    tasks alone: the scheduler gives them to others. Workers may come and go.
+    make: makes the function that evaluates, once in each worker; must be picklable. Workers may
+    come and go: the scheduler gives the tasks of a dead worker to others.
     """
 
     def __init__(
         self, make: Make[Task, Result], scheduler: str, patience: float = PATIENCE
     ) -> None:
-        """scheduler: its address, tcp://HOST:PORT, or the file that `dask scheduler` writes."""
+        """scheduler: address, tcp://HOST:PORT, or the file that `dask scheduler` writes.
+
+        patience: seconds. UserError where no scheduler answers.
+        """
         self._make, self._patience = pickle.dumps(make), patience
         self._dask = _distributed()
         where = {"scheduler_file" if Path(scheduler).is_file() else "address": scheduler}
@@ -56,9 +59,9 @@ class Cluster(Generic[Task, Result]):
         self._client.close()
 
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """(task, result) in the order in which they are done.
+        """(task, result) in the order of completion.
 
-        UserError where workers died at a task again and again, or none is left.
+        UserError where workers died repeatedly at a task, or no worker is left.
         """
         queue, waiting = list(tasks), dict[Any, Task]()
         while queue or waiting:
@@ -71,13 +74,12 @@ class Cluster(Generic[Task, Result]):
                     result = future.result()
                 except self._dask.KilledWorker as error:
                     raise UserError(
-                        f"the cluster's workers died again and again at {task}; see "
-                        "whether their memory is short."
+                        f"the cluster's workers died repeatedly at {task}; check their free memory."
                     ) from error
                 yield task, result
 
     def _some(self, futures: list[Any]) -> Iterable[Any]:
-        """Those that are done, one at least."""
+        """The finished ones, at least one."""
         while True:
             try:
                 done: set[Any] = self._dask.wait(
@@ -91,12 +93,12 @@ class Cluster(Generic[Task, Result]):
                     ) from None
 
     def _threads(self) -> int:
-        """Tasks that the workers of this moment can run at once."""
+        """How many tasks the present workers can run at once."""
         return sum(self._client.nthreads().values())
 
 
 def _distributed() -> Any:
-    """The package distributed; UserError where it is not installed."""
+    """The package `distributed`; UserError where it is not installed."""
     try:
         import distributed  # noqa: PLC0415
     except ImportError as error:

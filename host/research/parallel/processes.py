@@ -1,4 +1,4 @@
-"""Tasks by worker processes; one that dies costs its task alone."""
+"""Tasks run by worker processes; only the task of a worker that died is run again."""
 
 import signal
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -15,28 +15,27 @@ Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
 Make = Callable[[], Callable[[Task], Result]]
-"""Makes what evaluates a task in the process that uses it; to be pickled."""
+"""Makes the function that evaluates a task, in the process that calls it; must be picklable."""
 
 MAX_DEATHS = 3
-"""Times that a task is tried again after the worker that had it died."""
+"""How often a task is tried again after its worker died."""
 
 
 class Evaluator(Protocol[Task, Result_co]):
-    """What evaluates tasks: processes of this machine, or those of a cluster."""
+    """Evaluates tasks: by processes of this machine, or by those of a cluster."""
 
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result_co]]:
-        """(task, result) in the order in which they are done."""
+        """(task, result) in the order of completion."""
 
 
 _own: list[Callable[[Any], Any]] = []
-"""In a worker process: what evaluates."""
+"""In a worker process: the function that evaluates."""
 
 
 class Workers(Generic[Task, Result]):
     """Evaluates tasks in `count` processes, or in this one when it is 1. A context manager.
 
-    Results come as they are ready; a result must depend on its task alone, so that it is the same
-    for any number of workers.
+    A result must depend on its task alone, so that it is the same for any number of workers.
     """
 
     def __init__(self, make: Make[Task, Result], count: int = 1) -> None:
@@ -54,15 +53,15 @@ class Workers(Generic[Task, Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:  # Ctrl-C, perhaps while workers start
+        if error is not None:  # Ctrl-C, perhaps while workers are starting
             for worker in set(active_children()) - self._others:
                 worker.terminate()
         self._close()
 
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """(task, result) in the order in which they are done.
+        """(task, result) in the order of completion.
 
-        UserError where a task's worker died MAX_DEATHS times.
+        UserError where a task's worker died more than MAX_DEATHS times.
         """
         if self._count == 1:
             self._own = self._own or self._make()
@@ -74,9 +73,9 @@ class Workers(Generic[Task, Result]):
             yield from self._round(left)
 
     def _round(self, left: dict[Task, int]) -> Iterator[tuple[Task, Result]]:
-        """Evaluates until all are done, or a worker dies; `left` loses what is done.
+        """Evaluates until all are done or a worker dies; removes finished tasks from `left`.
 
-        Those at which a worker may have died go alone, so that it shows which it was.
+        Tasks whose worker may have died run one at a time, which shows the one at fault.
         """
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
@@ -101,7 +100,7 @@ class Workers(Generic[Task, Result]):
                 left[task] += 1
                 if left[task] > MAX_DEATHS:
                     raise UserError(
-                        f"workers died {left[task]} times at {task}; see whether memory is short."
+                        f"workers died {left[task]} times at {task}; check the free memory."
                     ) from error
 
     def _close(self) -> None:
@@ -111,7 +110,7 @@ class Workers(Generic[Task, Result]):
 
 
 def _prepare(make: Make[Any, Any]) -> None:
-    """What a new worker does first; Ctrl-C is for the process that asked it."""
+    """Prepares a new worker; only the parent process handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _own.append(make())
 

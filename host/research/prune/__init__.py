@@ -1,8 +1,8 @@
 """MetaPruning: the best pruned network for a budget of operations, parameters or real cycles.
 
 After "MetaPruning: Meta Learning for Automatic Neural Network Channel Pruning", Liu et al.,
-ICCV 2019, arXiv 1903.10258. README.md beside this file says which module does what. What is
-imported here needs no torch.
+ICCV 2019, arXiv 1903.10258. README.md in this folder says what each module does. Nothing that is
+imported here needs torch.
 """
 
 from dscim.host.research.prune.operations import Operation, macs, operations, parameters

@@ -1,4 +1,4 @@
-"""Hard budgets: what a structure may cost at most, of several measures at once."""
+"""Hard budgets: limits of what a structure may cost, for several measures at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
@@ -16,14 +16,14 @@ MEASURES = {
     "cycles": "DS-CIM cycles",
     "memory": "bytes of on-chip memory",
 }
-"""What can be limited, and what its numbers are."""
+"""The measures that can be limited, with their units."""
 
 
 class Budget:
     """The limits of a search over a space.
 
-    limits: the most of each measure, for one image. table: of the space; needed for cycles.
-    Raises UserError, with the smallest possible value, for a limit that no structure meets.
+    limits: the maximum of each measure, per image. table: cost table of the space, needed for
+    cycles. UserError, with the smallest possible value, for a limit that no structure meets.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Budget:
             if limit < least:
                 raise UserError(
                     f"the budget of {limit} {MEASURES[name]} cannot be met: "
-                    f"{space.name} takes at least {least}."
+                    f"{space.name} needs at least {least}."
                 )
 
     def holds(self, structure: Structure) -> bool:
@@ -54,10 +54,10 @@ class Budget:
         return not any(self._over(structure))
 
     def wider(self, structure: Structure, gene: int) -> Structure | None:
-        """The structure with this gene at the least higher ratio id that holds; None without one.
+        """The structure with this gene raised by as little as the budget allows, else None.
 
-        Only cycles may fall again with a width, so only they are looked for beyond the first id
-        that is too much.
+        Only cycles can fall as a width grows, so only for cycles does the search continue beyond
+        the first ratio id that exceeds the limit.
         """
         for ratio_id in range(structure[gene] + 1, RATIOS):
             other = (*structure[:gene], ratio_id, *structure[gene + 1 :])
@@ -69,7 +69,7 @@ class Budget:
         return None
 
     def _over(self, structure: Structure) -> Iterator[str]:
-        """The measures of which the structure takes more than its limit."""
+        """The measures of the structure that exceed their limits."""
         if set(self.limits) == {"cycles"} and self.table is not None:  # no operation need be listed
             known = {"cycles": self.table.total(self.space, structure)}
         else:
@@ -81,7 +81,7 @@ class Budget:
         )
 
     def _costs(self, structure: Structure) -> dict[str, int]:
-        """What the structure costs: every measure that is known, for one image."""
+        """What the structure costs per image, in every measure that is known."""
         done = operations(self.space, structure)
         known = {
             "macs": macs(done),
@@ -94,9 +94,9 @@ class Budget:
 
     @cached_property
     def _cheapest(self) -> dict[str, Structure]:
-        """The structure that takes least of each limited measure.
+        """The cheapest structure in each limited measure.
 
-        All but cycles grow with every width.
+        All measures but cycles grow with every width.
         """
         found = dict.fromkeys(self.limits, self.space.least)
         if "cycles" in found and self.table is not None:
@@ -105,14 +105,14 @@ class Budget:
 
     @cached_property
     def anchor(self) -> Structure:
-        """A structure within all limits, as cheap as can be; UserError where none was found."""
+        """A structure within all limits, among the cheapest; UserError where none was found."""
         for structure in (self.space.least, *self._cheapest.values()):
             if self.holds(structure):
                 return structure
         least = {name: self.costs(each)[name] for name, each in self._cheapest.items()}
         raise UserError(
-            f"the budgets {self.limits} can each be met (at least {least}), but no "
-            "structure was found that meets them together; raise one."
+            f"each of the budgets {self.limits} can be met (minima: {least}), but no "
+            "structure was found that meets all of them; raise one."
         )
 
     def uniform(self) -> Structure:
@@ -126,7 +126,7 @@ class Budget:
         )
 
     def widest(self, path: Callable[[float], Structure], most: float) -> float:
-        """The greatest place t in 0..most whose structure path(t) holds, as bisection finds it.
+        """The greatest t in 0..most whose structure path(t) holds, found by bisection.
 
         path(0) must hold. Costs that are not quite monotone only make it stop early.
         """

@@ -1,4 +1,4 @@
-"""Evaluated structures on disk: a line of JSON each, written as soon as it is known."""
+"""Evaluated structures on disk: one line of JSON each, written as soon as it is known."""
 
 import json
 import os
@@ -13,14 +13,14 @@ FORMAT = "dscim structure search"
 
 
 class Cache:
-    """Structures and their fitness, in memory and in a file that a kill at any point leaves whole.
+    """Structures and their fitness, in memory and in a file that survives being killed.
 
-    The first line of the file, which begins with the first fitness, says what it is of. A last
-    line that a kill cut short is dropped.
+    The first line of the file, written with the first fitness, identifies the search. A last line
+    that is incomplete is dropped.
     """
 
     def __init__(self, path: Path | None, facts: dict[str, Any]) -> None:
-        """facts: JSON values that decide a fitness; UserError where the file has others.
+        """facts: JSON values that determine a fitness; UserError where the file has others.
 
         path: None keeps nothing on disk.
         """
@@ -31,18 +31,18 @@ class Cache:
             self._open(path)
 
     def add(self, structure: Structure, fitness: float) -> None:
-        """Keeps a fitness; it is on disk when this returns."""
+        """Stores a fitness; it is on disk when this returns."""
         self.known[structure] = fitness
         if self._path is not None:
             with self._path.open("a") as file:
-                if not file.tell():
+                if not file.tell():  # words: ok
                     file.write(self._header + "\n")
                 file.write(json.dumps([list(structure), fitness]) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
 
     def _open(self, path: Path) -> None:
-        """Reads what is there, and leaves the file with whole lines alone."""
+        """Reads the file, and removes an incomplete last line from it."""
         try:
             text = path.read_text() if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""A whole experiment as the commands that make it, run as processes; each of them resumes."""
+"""A whole experiment as the commands that make it, run as processes; each of them can resume."""
 
 import json
 import subprocess
@@ -29,10 +29,9 @@ class Job:
 class Experiment:
     """Searches and baselines of a space under budgets, everything in the folder `work`.
 
-    budgets: as --budget takes them, of the table's cycles or of anything. seeds: of retrainings,
-    with commas. common, training, searching, selecting, scratch: further options of all steps
-    with data, of the PruningNets' training, of the searches, of the choice among what each of
-    them found, of the retrainings.
+    budgets: as --budget takes them. seeds: of the retrainings, separated by commas. Further
+    options: common: of all steps with data; training: of the PruningNets; searching: of the
+    searches; selecting: of the choice among the finalists; scratch: of the retrainings.
     """
 
     space: str
@@ -62,15 +61,15 @@ class Experiment:
         yield [job for budget in self.budgets for job in self._retrainings(budget)]
 
     def found(self, method: str, budget: str) -> Path:
-        """What the search of that method found within a budget."""
+        """The result file of the search by that method within a budget."""
         return self.work / f"{_stem(method, budget)}-found.json"
 
     def selected(self, method: str, budget: str) -> Path:
-        """The finalists of what that search found."""
+        """The file with the finalists of that search."""
         return self.work / f"{_stem(method, budget)}-selected.json"
 
     def _retrainings(self, budget: str) -> Iterator[Job]:
-        """What every method found, and the widest uniform scaling where there is one."""
+        """The result of every method, and the widest uniform scaling where there is one."""
         for method in METHODS:
             yield self._retraining(
                 method, _stem(method, budget), "--found", str(self.selected(method, budget))
@@ -162,7 +161,7 @@ class JobRunner:
         self._count = count
 
     def evaluate(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int]]:
-        """(job, exit status) in the order in which they are done; none is left behind."""
+        """(job, exit status) in the order of completion; no process is left behind."""
         queue, running = list(jobs), dict[subprocess.Popen[bytes], Job]()
         try:
             while queue or running:
@@ -185,7 +184,7 @@ def log_of(job: Job) -> Path:
 
 
 def make_run() -> Callable[[Job], int]:
-    """For the workers of a cluster: what runs a job and returns its exit status."""
+    """For the workers of a cluster: a function that runs a job and returns its exit status."""
     return lambda job: _begun(job).wait()
 
 

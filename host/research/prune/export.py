@@ -1,4 +1,4 @@
-"""A trained plain network as files that need nothing of this project: torch.export and ONNX."""
+"""A trained plain network as files for other programs: torch.export and ONNX."""
 
 import io
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from dscim.host.research.prune.operations import Kind, Operation, operations
 from dscim.host.research.prune.plain import PlainNet
 
 OPSET, IR_VERSION = 13, 8
-"""Old enough for every reader of today."""
+"""Old enough for every current reader."""
 
 CLIPS = {"relu": "Relu", "relu6": "Clip"}
 
@@ -79,7 +79,7 @@ def _arrays(net: PlainNet) -> Iterator[tuple[str, Tensor]]:
 
 
 Node = tuple[str, list[str], str, dict[str, Any]]
-"""Operator, inputs, output, attributes."""
+"""Operator, names of inputs and output, attributes."""
 
 
 def _nodes(net: PlainNet) -> Iterator[Node]:
@@ -132,7 +132,7 @@ def _convolution(net: PlainNet, each: Operation, made: str) -> Iterator[Node]:
 
 
 def _window(each: Operation) -> dict[str, Any]:
-    """Kernel, strides and padding as ONNX has them."""
+    """Kernel, strides and padding as ONNX attributes."""
     (top, bottom), (left, right) = each.layer.padding
     return {
         "kernel_shape": list(each.layer.kernel),

@@ -1,6 +1,6 @@
-"""The last stage of a search: a few of the structures found are trained for real and compared.
+"""The last stage of a search: a few finalists are really trained, and compared.
 
-Generated weights tell good structures from bad ones, but not the best from each other.
+Generated weights separate good structures from bad ones, but cannot rank the best.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from dscim.host.research.training.recipe import Recipe
 
 
 def finalists(found: Sequence[Structure], count: int, apart: int) -> list[Structure]:
-    """Up to `count` of `found`, which begins with the best: each the best that is far enough.
+    """Up to `count` of `found` (the best first): each is the best that is far enough from others.
 
-    apart: the least sum of differences of ratio ids between any two of them.
+    apart: minimum `distance` between any two of them.
     """
     chosen: list[Structure] = []
     for structure in found:
@@ -41,12 +41,12 @@ def distance(one: Structure, other: Structure) -> int:
 
 @dataclass(frozen=True)
 class Trial:
-    """How a finalist is judged, to be made anew in every worker process.
+    """How a finalist is evaluated; pickled, and called once in every worker process.
 
-    It is trained from scratch on the training images that are not held out, by `recipe` with
-    each of `seeds`; what counts is the mean accuracy on the held-out ones. stem: of the
-    checkpoints' names, STEM-GENES-seedS.pt, from which a training that was stopped goes on.
-    threads, readers: of torch, and processes that read image files ahead, in each process.
+    A finalist is trained from scratch on the training images that are not held out, by `recipe`
+    with each of `seeds`; its value is the mean accuracy on the held-out ones. stem: of the
+    checkpoints STEM-GENES-seedS.pt, from which a stopped training resumes. threads: of torch, and
+    readers: processes that read image files ahead, for each worker.
     """
 
     space: str
@@ -61,7 +61,7 @@ class Trial:
     readers: int = 0
 
     def facts(self) -> dict[str, Any]:
-        """JSON values that decide what a trial gives."""
+        """JSON values that determine the result of a trial."""
         return {
             "space": self.space,
             "dataset": self.dataset,
@@ -71,7 +71,7 @@ class Trial:
         }
 
     def __call__(self) -> Fitness:
-        """The trial; with one thread each, all processes round alike."""
+        """The function that evaluates a structure; with one thread, all processes round alike."""
         torch.set_num_threads(self.threads)
         where = space(self.space)
         parts = parts_of(self.dataset, self.folder, where, self.held_out)

@@ -22,17 +22,17 @@ from dscim.host.research.training.inputs import real
 from dscim.host.research.training.pytorch import quantise
 
 Fitness = Callable[[Structure], float]
-"""The greater the better; the same structure always gives the same number."""
+"""Greater is better; the same structure always has the same fitness."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How a fitness is measured, to be made anew in every worker process.
+    """How a fitness is measured; pickled, and called once in every worker process.
 
-    checkpoint: of the PruningNet. validation: held-out images by which structures are compared.
-    batches, batch: training images that the batch norms are recalibrated with. product: None,
-    the float network; else its integers by that arithmetic, by the emulator, and, where it is a
-    stochastic one, calibrated for it with `calibration` training images.
+    checkpoint: of the PruningNet. validation: number of held-out images to measure accuracy on.
+    batches, batch: number and size of the batches that recalibrate the batch norms. product:
+    None: the float network is measured; else its integers in that arithmetic, by the emulator,
+    calibrated with `calibration` training images if the arithmetic is stochastic.
     """
 
     space: str
@@ -47,7 +47,7 @@ class Measure:
     calibration: int = 32
 
     def facts(self) -> dict[str, Any]:
-        """JSON values that decide a fitness."""
+        """JSON values that determine a fitness."""
         return {
             "space": self.space,
             "dataset": self.dataset,
@@ -60,7 +60,7 @@ class Measure:
         }
 
     def __call__(self) -> Fitness:
-        """The fitness; torch then uses one thread, so that all processes round alike."""
+        """The fitness function; sets torch to one thread, so that all processes round alike."""
         torch.set_num_threads(1)
         where = space(self.space)
         net, given = load_pruning_net(where, self.checkpoint)
@@ -85,8 +85,8 @@ def integers(
 ) -> Network:
     """The network in integers for an arithmetic, without training.
 
-    shown: training images, uint8; they choose the ranges, and the scales and shifts for a
-    stochastic product.
+    shown: training images, uint8; they determine the ranges, and for a stochastic product scales
+    and shifts.
     """
     network = quantise(plain, shown.numpy(), name, given)
     if product.exact:
@@ -95,7 +95,7 @@ def integers(
 
 
 def emulated(network: Network, given: Input, images: Tensor, labels: Tensor) -> float:
-    """The accuracy, 0 to 1, of a network in integers by the emulator, by its own arithmetic."""
+    """The accuracy, 0 to 1, of a network in its own arithmetic, by the emulator."""
     evaluator = Evaluator(network, threads=1)
     answers = predictions(evaluator.outputs(given.integers(images.numpy())))
     return float((answers == labels.numpy()).mean())

@@ -1,4 +1,4 @@
-"""The PruningNet: a network whose weights are generated from the widths of a structure."""
+"""The PruningNet: a network whose weights are generated from a structure's widths."""
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 import torch
@@ -33,9 +33,9 @@ class Generator(nn.Module):
 
 
 class Shared(nn.Module):
-    """Weights that are not generated: each structure takes the leading part of one tensor.
+    """Shared weights, the baseline: each structure takes the leading part of one tensor.
 
-    The baseline "weight sharing"; the interface is that of Generator.
+    The interface is that of Generator.
     """
 
     def __init__(self, site: Site, inputs: int, outputs: int) -> None:

@@ -1,4 +1,4 @@
-"""The data set of a space: its images in memory, or in files that are read batch by batch."""
+"""The data set of a space: images in memory, or in files that are read batch by batch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from dscim.host.research.training.recipe import SPLIT_SEED
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: images, uint8 (N, H, W, C), and labels, int64 (N,), of training and test."""
+    """A data set: uint8 images (N, H, W, C) and int64 labels (N,) for training and test."""
 
     name: str
     classes: tuple[str, ...]
@@ -60,7 +60,7 @@ def load(dataset: str, folder: Path | None, where: Space) -> Data:
 
 
 def parts_of(dataset: str, folder: Path | None, where: Space, held_out: int) -> Split:
-    """The training set in two, always in the same way; the test set takes no part.
+    """The training set in two, always divided in the same way; the test set is not used.
 
     UserError where fewer than `held_out` images would be left, or the shapes do not fit.
     """
@@ -87,7 +87,7 @@ def _listed(folder: Path | None, where: Space) -> Data:
     found = listing(folder)
     if not found.train:
         raise UserError(
-            f"'{folder}' has no training images: put them into train/CLASS and test/CLASS."
+            f"'{folder}' has no training images: put images into train/CLASS and test/CLASS."
         )
     sides = []
     for part in (found.train, found.test):

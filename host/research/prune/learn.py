@@ -34,7 +34,7 @@ def pruning_net(
     callbacks: Callbacks = SILENT,
     readers: int = 0,
 ) -> PruningNet:
-    """Trains the PruningNet, or goes on: a random structure for every batch."""
+    """Trains the PruningNet, or resumes: a random structure for every batch."""
     torch.manual_seed(recipe.seed)
     net = PruningNet(where, SOURCES[source]).to(together.device())
     called = together.spread(net)
@@ -54,12 +54,12 @@ def pruning_net(
 
 
 def load_pruning_net(where: Space, checkpoint: Path) -> tuple[PruningNet, Input]:
-    """A trained PruningNet, ready to evaluate, and its input; UserError where it is another's."""
+    """A trained PruningNet, ready to evaluate, and its input; UserError for another space's."""
     state = restore(checkpoint)
     facts = state.get("facts", {})
     if facts.get("space") != where.name or facts.get("source") not in SOURCES:
         raise UserError(
-            f"'{checkpoint}' is no PruningNet of {where.name}, but of {facts}; train "
+            f"'{checkpoint}' is not a PruningNet of {where.name}, but of {facts}; train "
             f"one with `dscim prune train --space {where.name}`."
         )
     net = PruningNet(where, SOURCES[facts["source"]])
@@ -77,9 +77,9 @@ def from_scratch(
     callbacks: Callbacks = SILENT,
     readers: int = 0,
 ) -> tuple[PlainNet, float]:
-    """Trains the plain network of a structure, or goes on; it and its accuracy, 0 to 1.
+    """Trains the plain network of a structure, or resumes; the network and its accuracy, 0 to 1.
 
-    data: all training images, and those that it is tested on as the held-out ones.
+    data: the training images, and as the held-out ones those that measure the accuracy.
     """
     torch.manual_seed(recipe.seed)
     net = PlainNet(where, structure).to(together.device())

@@ -9,14 +9,14 @@ from dscim.arrays import Int64
 from dscim.host.research.prune.space import RATIOS, Structure
 
 Term = tuple[tuple[int | None, ...], Int64]
-"""Genes and values over them, an axis a gene; an axis of length 1 has no gene."""
+"""Genes and values over them, one axis per gene; an axis of length 1 has no gene."""
 
 
 def minimum(terms: Sequence[Term], genes: int) -> tuple[int, Structure]:
-    """The least sum of all terms over the ratio ids of `genes` genes, and where it is taken.
+    """The minimum of the sum of all terms over the ratio ids of `genes` genes, and its place.
 
-    A gene that few others go with is eliminated first: its terms are added up and replaced by
-    their minimum over it. Widths meet only within a layer, so the tables stay small.
+    The gene that shares terms with the fewest others is eliminated first: its terms are added up
+    and replaced by their minimum over it. Widths meet only within a layer, so tables stay small.
     """
     left = [_plain(term) for term in terms]
     steps: list[tuple[int, tuple[int, ...], Int64]] = []
@@ -40,7 +40,7 @@ def minimum(terms: Sequence[Term], genes: int) -> tuple[int, Structure]:
 
 
 def _plain(term: Term) -> tuple[tuple[int, ...], Int64]:
-    """A term without fixed axes, each gene once: two axes of one gene are its diagonal."""
+    """A term without fixed axes, each gene once: two axes of one gene become the diagonal."""
     genes, values = term
     kept = tuple(gene for gene in genes if gene is not None)
     values = values.reshape([RATIOS] * len(kept))
@@ -55,7 +55,7 @@ def _neighbours(terms: Sequence[tuple[tuple[int, ...], Int64]], gene: int) -> se
 
 
 def _spread(term: tuple[tuple[int, ...], Int64], axes: tuple[int, ...]) -> Int64:
-    """The term's values with the given axes, of length 1 where it has no such gene."""
+    """The term's values over the genes `axes`, with axes of length 1 for genes it lacks."""
     genes, values = term
     order = [genes.index(gene) for gene in axes if gene in genes]
     shape = [RATIOS if gene in genes else 1 for gene in axes]

@@ -12,7 +12,7 @@ V2_HIDDEN = 64
 
 
 def mobilenet_v1(name: str, image: Shape, classes: int, plan: tuple[tuple[int, int], ...]) -> Space:
-    """A stem and depthwise-separable blocks; a gene for each width but the last.
+    """A stem and depthwise-separable blocks; one gene per width but the last.
 
     plan: (base width, stride) of the stem, then of each block.
     """
@@ -47,8 +47,8 @@ def mobilenet_v2(
     """A stem, stages of inverted bottlenecks, a last 1x1 convolution to `head` channels.
 
     plan: (base width, repeats, stride, expansion) of each stage. Genes: the stem and each
-    stage's output, then each bottleneck's middle; written, an output stands once for each of
-    its repeats. Block by block the middle is the expansion times the base input width.
+    stage's output, then each bottleneck's middle; a written encoding has an output once for each
+    of its repeats. A block's middle is the expansion times the block's base input width.
     """
     repeats = (1, *(stage[1] for stage in plan))
     outputs = tuple(
@@ -95,7 +95,7 @@ def _middles(stem: int, plan: tuple[tuple[int, int, int, int], ...]) -> Iterator
 def _inverted(
     name: str, inputs: int, outputs: int, middle: int, stride: int, expands: bool
 ) -> Block:
-    """Expand, depthwise, project; a shortcut inside a stage, where the width stays the same."""
+    """Expand, depthwise, project; with a shortcut inside a stage, where the width is the same."""
     code = (middle, inputs, outputs)
     path = (
         Site(f"{name}.expand", inputs, middle, 1, 1, code, "relu6", hidden=V2_HIDDEN),

@@ -1,4 +1,4 @@
-"""What a structure costs on a device: busy cycles of the engine, bytes of its memories."""
+"""What a structure costs on a device: busy cycles of the engine and bytes of memory."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -23,11 +23,11 @@ CHANNEL_BYTES = 4 * PARAMETER_WORDS
 
 
 def cycles(spec: SocSpec, operation: Operation) -> int:
-    """Busy cycles of an operation for one image; `operation.layer.product` is the arithmetic.
+    """Busy cycles of an operation per image; `operation.layer.product` is the arithmetic.
 
-    Where its tensors do not fit the activation memory it runs in row strips, as
-    `dscim.host.compile` cuts them. Of an addition: none, because they are its
-    convolution's. UserError where it cannot run at all.
+    Where the tensors do not fit the activation memory the operation runs in row strips, as
+    `dscim.host.compile` cuts them. An addition has none: its cycles belong to its convolution.
+    UserError where the operation cannot run at all.
     """
     if operation.kind is Kind.ADD:
         return 0
@@ -55,10 +55,10 @@ def cycles(spec: SocSpec, operation: Operation) -> int:
 
 
 def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
-    """Bytes of the device's memories that hold the whole network at once.
+    """Bytes of memory that hold the whole network on the device at once.
 
-    All weights and parameters as they are packed for its macro, and the most that the tensors
-    which are still needed take at any time.
+    They are all weights and parameters, packed for its macro, and the peak of the tensors that are
+    live at the same time.
     """
     operations = tuple(operations)
     last = {name: place for place, each in enumerate(operations) for name in each.inputs}
@@ -66,7 +66,7 @@ def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
     constant, peak = 0, 0
     for place, each in enumerate(operations):
         words[each.name] = tensor_words(each.layer.output)
-        if each.kind is Kind.ADD:  # its convolution's outputs are nowhere
+        if each.kind is Kind.ADD:  # its convolution's outputs are never stored
             del words[operations[place - 1].name]
         peak = max(peak, sum(words.values()))
         words = {name: size for name, size in words.items() if last.get(name, 0) > place}
@@ -88,7 +88,7 @@ def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
 
 
 def channels(spec: SocSpec, layer: LayerSpec) -> int:
-    """Output channels of which the device holds parameters: those of all pixels of a window."""
+    """Output channels with parameters on the device: those of all pixels of a window."""
     return layer.outputs * best_packing(spec, layer).pixels
 
 
@@ -109,8 +109,8 @@ def _pieces(spec: SocSpec, operation: Operation) -> list[LayerSpec]:
     if not parts:
         raise UserError(
             f"{operation.name!r} on {layer.input} does not fit the device's "
-            f"{spec.activation_words} words of activation memory, not even one row "
-            "of its output; build a device with more."
+            f"{spec.activation_words} words of activation memory, not even one output row; "
+            "build a device with more."
         )
     return [
         LayerSpec(
@@ -127,7 +127,7 @@ def _pieces(spec: SocSpec, operation: Operation) -> list[LayerSpec]:
 
 
 def _blank(operation: Operation) -> Node:
-    """A node of the operation's geometry; all its integers are one and the same zero."""
+    """A node with the operation's geometry; all its arrays are zero and share their memory."""
     layer = operation.layer
     common = (operation.name, operation.inputs, 0, 1.0)
     if operation.kind is Kind.ADD:
@@ -149,5 +149,5 @@ def _blank(operation: Operation) -> Node:
 
 
 def _zeros(*shape: int) -> npt.NDArray[np.int8]:
-    """int8 zeros that take a byte of memory."""
+    """int8 zeros that occupy one byte."""
     return np.broadcast_to(np.int8(0), shape)

@@ -28,11 +28,11 @@ class Operation:
     """An operation and its sizes.
 
     inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
-    geometry; that of an add is 1x1, that of a pool is its window's, both depthwise. places: of
-    the space's widths that its channels are, that of its input and, where it may be another, that
-    of its output. activation: behind it, "relu", "relu6" or "". summed: a convolution whose
-    outputs the next operation adds to another tensor, which the engine does as they leave; what
-    the addition takes is the convolution's.
+    geometry; that of an add is 1x1, that of a pool its window's, both depthwise. places: indices,
+    among the space's widths, of its input's channels and, where they may differ, its output's.
+    activation: that follows, "relu", "relu6" or "". summed: a convolution whose outputs the next
+    operation adds to another tensor; the engine adds them on their way out, so the cost of the
+    addition is part of the convolution's.
     """
 
     name: str
@@ -53,7 +53,7 @@ def operations(space: Space, structure: Structure) -> tuple[Operation, ...]:
 
 
 class _OperationList:
-    """Gathers operations block by block; `at` is the name and shape of the last output."""
+    """Lists operations block by block; `_at` is the name and shape of the last output."""
 
     def __init__(self, space: Space, structure: Structure) -> None:
         self.done: list[Operation] = []
@@ -62,7 +62,7 @@ class _OperationList:
         self._at = "input", space.image
 
     def block(self, block: Block) -> None:
-        """Adds a block's operations, and the network's end behind the last."""
+        """Adds a block's operations, and after the last block the end of the network."""
         start = self._at
         for site in block.path:
             self._convolution(site)
@@ -151,7 +151,7 @@ class _OperationList:
 
 
 def resized(operation: Operation, channels: tuple[int, ...]) -> Operation:
-    """The operation with other channels: one number for each of its places."""
+    """The operation with other channels, one number for each of its places."""
     layer = operation.layer
     outputs = layer.outputs if operation.kind is Kind.CLASSIFIER else channels[-1]
     return replace(
@@ -165,7 +165,7 @@ def weights(layer: LayerSpec) -> int:
 
 
 def macs(operations: Iterable[Operation]) -> int:
-    """Multiply-accumulates of the convolutions and of the classifier, for one image."""
+    """Multiply-accumulates of the convolutions and the classifier, per image."""
     return sum(
         weights(each.layer) * each.layer.output[0] * each.layer.output[1]
         for each in operations
@@ -174,7 +174,7 @@ def macs(operations: Iterable[Operation]) -> int:
 
 
 def parameters(operations: Iterable[Operation]) -> int:
-    """Weights, a factor and a bias of each batch norm's channel, the classifier's biases."""
+    """Weights, factor and bias of each batch norm channel, biases of the classifier."""
     return sum(
         weights(each.layer) + each.layer.outputs * (2 if each.kind is Kind.CONVOLUTION else 1)
         for each in operations

@@ -13,7 +13,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "relu6": nn.functional.relu6,
 }
-"""An activation by its name in a declaration."""
+"""Activations by their names in a declaration."""
 
 
 def forward(
@@ -24,7 +24,7 @@ def forward(
 ) -> Tensor:
     """(N, C, H, W) -> (N, classes) logits.
 
-    convolve: a site's convolution and batch norm, of a tensor; classify: (N, features) -> logits.
+    convolve: applies a site's convolution and batch norm; classify: (N, features) -> logits.
     """
 
     def run(site: Site, given: Tensor) -> Tensor:
@@ -43,12 +43,12 @@ def forward(
 
 
 def key(site: Site) -> str:
-    """The site's name as the name of a module."""
+    """The site's name as a module's name."""
     return site.name.replace(".", "_")
 
 
 def groups(site: Site, channels: int) -> int:
-    """Groups of its convolution of so many channels."""
+    """Groups of its convolution with so many channels."""
     return channels if site.depthwise else 1
 
 
@@ -82,8 +82,8 @@ class PlainSite(nn.Module):
 class PlainNet(nn.Module):
     """The pruned network of a structure: (N, C, H, W) float32 -> (N, classes) logits.
 
-    sites: its convolutions by name, "." as "_". torch.fx traces it, so
-    `dscim.host.research.training` quantises it.
+    sites: its convolutions by name, with "_" for ".". torch.fx can trace it, so
+    `dscim.host.research.training` can quantise it.
     """
 
     def __init__(self, space: Space, structure: Structure) -> None:

@@ -11,7 +11,7 @@ QUARTERS = (1 / 4, 1 / 2, 3 / 4)
 def pruning_recipe(
     epochs: int, batch: int, rate: float, drops: tuple[float, ...] = (), **more: Any
 ) -> Recipe:
-    """A recipe with the constants that the trainings of MetaPruning share, unless `more` says.
+    """A recipe with the constants that the trainings of MetaPruning share; `more` overrides them.
 
     rate: the first one. drops: parts of all steps after which it falls to a tenth; (): it falls
     linearly to 0.
@@ -24,7 +24,7 @@ def pruning_recipe(
 class Plan:
     """Both trainings of a network: of the PruningNet, and of a structure from scratch.
 
-    held_out: images of the training set by which the search chooses.
+    held_out: training images that the search measures accuracy on.
     """
 
     pruning: Recipe

@@ -1,4 +1,4 @@
-"""Plots, by matplotlib: the loss of a training, accuracy against cost."""
+"""Plots, by matplotlib: the loss of a training, accuracy over cost."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def front(
     title: str,
     path: Path,
 ) -> None:
-    """Accuracy in percent against a cost, a colour a method, and the Pareto front of all.
+    """Accuracy in percent over a cost, one colour per method, and the Pareto front of all.
 
     methods: (cost, mean accuracy, deviation), 0 to 1, by the method's name.
     """
@@ -51,7 +51,7 @@ def front(
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Of (cost, accuracy) those that no other beats, the cheapest first."""
+    """The (cost, accuracy) pairs that no other beats, the cheapest first."""
     kept: list[tuple[float, float]] = []
     for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
         if not kept or accuracy > kept[-1][1]:
@@ -60,7 +60,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _figure(path: Path) -> tuple[Any, Any]:
-    """A new figure and its axes; UserError without matplotlib or for a suffix it cannot write."""
+    """A new figure and its axes; UserError without matplotlib, or for an unknown suffix."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
@@ -69,7 +69,7 @@ def _figure(path: Path) -> tuple[Any, Any]:
             "leave --plot out."
         ) from error
     if path.suffix not in (".png", ".svg", ".pdf"):
-        raise UserError(f"'{path}' is no plot; give a name that ends in .png, .svg or .pdf.")
+        raise UserError(f"'{path}' cannot be a plot; use a name that ends in .png, .svg or .pdf.")
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     return figure, figure.add_subplot()
 

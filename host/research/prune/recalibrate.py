@@ -10,21 +10,21 @@ from dscim.host.network.datasets.pixels import Input
 from dscim.host.research.training.inputs import real
 
 BATCH = 256
-"""Images at a time where nothing is trained."""
+"""Images per batch outside training."""
 
 
 @torch.no_grad()
 def recalibrate(net: nn.Module, batches: Sequence[Tensor]) -> None:
     """Sets every batch norm's mean and variance to the averages over `batches` of float inputs.
 
-    Each batch is normalised by its own statistics on the way. The average counts all batches
-    alike, so a few are enough; a moving one from 0 and 1 would need many.
+    Each batch is normalised by its own statistics on the way. The average weighs all batches
+    equally, so a few are enough; a moving average that starts at 0 and 1 would need many.
     """
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's way to say: cumulative
+        norm.momentum = None  # in torch: a cumulative average
     net.train()
     for batch in batches:
         net(batch)

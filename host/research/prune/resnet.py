@@ -13,8 +13,8 @@ NARROWING = 4
 def bottleneck_net(name: str, image: Shape, classes: int, stem: int, plan: Plan) -> Space:
     """A 7x7 stem with a max pool, stages of bottlenecks; the last stage's output is fixed.
 
-    Genes: the stem, each stage's output but the last's, then each bottleneck's middle. The
-    stride is that of the 3x3 convolution.
+    Genes: the stem, each stage's output but the last's, then each bottleneck's middle. The 3x3
+    convolution has the stride.
     """
     free = len(plan)
     outputs = tuple(
@@ -87,7 +87,7 @@ def _basic(name: str, inputs: int, outputs: int, middle: int, stride: int) -> Bl
 def _shortcut(
     name: str, inputs: int, outputs: int, stride: int, code: tuple[int, ...]
 ) -> tuple[Site, ...]:
-    """Nothing but the block's input inside a stage, else a 1x1 convolution of it."""
+    """The block's input itself inside a stage, else a 1x1 convolution of it."""
     if inputs == outputs:
         return ()
     return (Site(f"{name}.shortcut", inputs, outputs, 1, stride, code, ""),)

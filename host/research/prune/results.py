@@ -1,4 +1,4 @@
-"""What pages show of a pruning experiment, from the JSON of `dscim prune report --target sim`."""
+"""A pruning experiment's table for pages, from the JSON of `dscim prune report --target sim`."""
 
 import json
 from importlib import resources
@@ -32,9 +32,9 @@ HEAD = (
 
 
 def shown(name: str) -> str:
-    """The table of host/data/pruned-NAME.json, from the widest budget on; UserError without it.
+    """The table of host/data/pruned-NAME.json, the widest budget first; UserError without it.
 
-    finalists: structures of the search that were trained for real to choose one. accuracy: mean
+    finalists: structures of the search that were really trained to choose one. accuracy: mean
     over the seeds, in float; INT8 and DS-CIM: of the first seed's network.
     """
     path = resources.files("dscim.host") / "data" / f"pruned-{name}.json"
@@ -53,7 +53,7 @@ def shown(name: str) -> str:
 
 
 def _stem(each: dict[str, Any]) -> str:
-    """What the results of one budget have in common: METHOD-BUDGET.json."""
+    """The part of a file's name that the results of one budget share: METHOD-BUDGET.json."""
     return str(each["file"].partition("-")[2])
 
 

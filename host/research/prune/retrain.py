@@ -22,14 +22,15 @@ from dscim.host.research.training.loop import Callbacks
 from dscim.host.research.training.recipe import Recipe
 
 CALIBRATION = 256
-"""Training images that ranges, scales and shifts are chosen by."""
+"""Training images that determine ranges, scales and shifts."""
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """What is retrained on what: all training images; accuracies are of the test images.
+    """A structure to retrain on all training images; accuracies are of the test images.
 
-    test: the first so many test images count. product: what the network is calibrated for.
+    test: only the first so many test images count. product: arithmetic that the network is
+    calibrated for. readers: processes that read image files ahead.
     """
 
     where: Space
@@ -44,7 +45,7 @@ class Retraining:
     readers: int = 0
 
     def run(self, output: Path, callbacks: Callbacks) -> dict[str, Any]:
-        """Trains, or goes on; accuracies 0 to 1 of each seed, and of the first one's integers.
+        """Trains, or resumes; accuracies, 0 to 1, of each seed and of the first seed's integers.
 
         output: NAME.npz, the network for `product`. Beside it: NAME-int8.npz for the exact
         product, NAME.pt2 and NAME.onnx the float network, NAME-seed1.pt ... the checkpoints.
@@ -88,7 +89,7 @@ class Retraining:
     def _integers(
         self, net: PlainNet, parts: Split, classes: tuple[str, ...], output: Path
     ) -> dict[str, Any]:
-        """Writes the networks in integers and the float ones; their accuracies."""
+        """Writes the networks in integers and in float; the accuracies of the integers."""
         accuracies = {}
         facts = {
             "pruned": {

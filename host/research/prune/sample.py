@@ -1,7 +1,7 @@
 """New structures within a budget: at random near it, by mutation, by crossover.
 
-All are raised until the budget lets no width grow: a wider network that costs no more than what is
-allowed is the better one, and cycles come in steps within which widths cost nothing.
+All are widened until the budget allows no more: a wider network within the budget is the better
+one, and cycles come in steps within which extra width is free.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from dscim.host.research.prune.budget import Budget
 from dscim.host.research.prune.space import RATIOS, Structure
 
 NEAR = 0.15
-"""Random structures lie within this part of the way below the budget."""
+"""Random structures lie at most this fraction of the way below the budget."""
 
 
 class Sampler:
-    """Draws structures that hold a budget and were not drawn before.
+    """Draws structures that are within a budget and were not drawn before.
 
-    rng: decides everything. seen: structures that are refused; what is drawn is added.
+    rng: the only source of chance. seen: structures to skip; those that are drawn are added.
     """
 
     def __init__(self, budget: Budget, rng: np.random.Generator, seen: set[Structure]) -> None:
@@ -26,10 +26,10 @@ class Sampler:
         self._genes = budget.space.genes
 
     def random(self, count: int) -> list[Structure]:
-        """Up to `count` random structures near the budget; fewer where it leaves no more.
+        """Up to `count` random structures near the budget; fewer where it allows no more.
 
-        A random direction is followed from a structure within the budget to a random one and on
-        to the full one, almost as far as the budget allows.
+        The path from a structure within the budget to a random one, and on to the full one, is
+        followed almost as far as the budget allows.
         """
         return self._gather(count, self._near)
 
@@ -45,7 +45,7 @@ class Sampler:
         return self._gather(count, mutate)
 
     def crossovers(self, parents: Sequence[Structure], count: int) -> list[Structure]:
-        """Up to `count` structures whose genes come from one or other of two parents."""
+        """Up to `count` structures, each gene from one of two parents at random."""
 
         def cross() -> Structure:
             one, other = self._rng.choice(len(parents), 2, replace=False)
@@ -60,7 +60,7 @@ class Sampler:
     def _gather(
         self, count: int, draw: Callable[[], Structure], tries: int = 20
     ) -> list[Structure]:
-        """New structures within the budget, from at most `tries` draws for each."""
+        """New structures within the budget, from at most `tries` draws each."""
         made: list[Structure] = []
         for _ in range(count * tries):
             if len(made) == count:
@@ -75,9 +75,9 @@ class Sampler:
         return made
 
     def _raised(self, structure: Structure) -> Structure:
-        """As wide as the budget allows: a random gene at a time goes up by the least that fits.
+        """As wide as the budget allows: one random gene at a time is raised by one valid step.
 
-        No single gene of the result can be higher.
+        No single gene of the result can be raised further.
         """
         left, raised = list(range(self._genes)), False
         while left:
@@ -87,7 +87,7 @@ class Sampler:
                 structure, raised = wider, True
             else:
                 left.remove(gene)
-            if not left and raised:  # cycles may have fallen behind a gene
+            if not left and raised:  # cycles may have fallen since a gene was ruled out
                 left, raised = list(range(self._genes)), False
         return structure
 

@@ -1,7 +1,7 @@
 """The evolutionary search, and random search with the same number of evaluations.
 
-All that is drawn depends on the seed, the iteration and the fitness of structures, so a search
-that is started again draws the same structures and takes from the cache what it knows.
+What is drawn depends only on the seed, the iteration and the fitness of structures, so a search
+that is started again draws the same structures and finds them in the cache.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +18,16 @@ from dscim.host.research.prune.space import Structure
 from dscim.progress import Progress
 
 Judges = Evaluator[Structure, float]
-"""What finds the fitness of structures."""
+"""Evaluates the fitness of structures."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The constants of the procedure (the published ones by default).
+    """The constants of the search; the defaults are the published ones.
 
-    Each iteration evaluates `population` structures: at random first, then up to `mutations` of
-    the best `parents`, up to `crossovers` of these, and random ones for the rest. rate: at which
-    a mutation changes a gene. seed: of all that is drawn.
+    Each iteration evaluates `population` structures: the first only random ones, the others up to
+    `mutations` and `crossovers` of the best `parents`, and random ones for the rest. rate:
+    probability that a mutation changes a gene. seed: of everything that is drawn.
     """
 
     population: int = 50
@@ -42,19 +42,18 @@ class Settings:
         for name in ("population", "iterations", "parents"):
             if getattr(self, name) < 1:
                 raise UserError(
-                    f"a search with {name} of {getattr(self, name)} finds nothing; give 1 or more."
+                    f"a search with {name} {getattr(self, name)} finds nothing; give 1 or more."
                 )
         if min(self.mutations, self.crossovers) < 0 or not 0 < self.rate <= 1 or self.seed < 0:
             raise UserError(
-                f"mutations {self.mutations} and crossovers {self.crossovers} must "
-                f"not be negative, the rate {self.rate} be above 0 up to 1, the "
-                f"seed {self.seed} 0 or more."
+                f"mutations {self.mutations}, crossovers {self.crossovers} and seed {self.seed} "
+                f"must be 0 or more, the rate {self.rate} above 0 and at most 1."
             )
 
 
 @dataclass(frozen=True)
 class Found:
-    """A structure that was evaluated, and in which iteration."""
+    """An evaluated structure, and the iteration that evaluated it."""
 
     structure: Structure
     fitness: float
@@ -68,9 +67,9 @@ def evolve(
     cache: Cache,
     step: Progress = lambda *_: None,
 ) -> list[Found]:
-    """Searches; every structure evaluated, the best first. step(what, done, total) as it goes.
+    """The evolutionary search: every evaluated structure, the best first.
 
-    UserError where the budget leaves no structure.
+    step: called after each evaluation. UserError where the budget leaves no structure.
     """
     found: list[Found] = []
     seen: set[Structure] = set()
@@ -106,7 +105,7 @@ def sample(
 
 
 def _count(step: Progress, before: int, total: int) -> Callable[[int], None]:
-    """Tells `step` how many structures are done, those before them too."""
+    """A function that reports to `step` how many structures are done, `before` included."""
     return lambda done: step("structures", before + done, total)
 
 
@@ -129,9 +128,9 @@ def _with(
     cache: Cache,
     done: Callable[[int], None],
 ) -> list[Found]:
-    """`found` and the structures drawn, evaluated or known, the best first.
+    """`found` and the structures drawn, with their fitness, the best first.
 
-    Equal ones are in the order of their genes, so that no order of evaluation shows.
+    Ties are in the order of their genes, so that the order of evaluation has no influence.
     """
     known = {structure: cache.known[structure] for structure in drawn if structure in cache.known}
     for structure, fitness in _fresh(workers, cache, drawn):
@@ -146,7 +145,7 @@ def _with(
 def _fresh(
     workers: Judges, cache: Cache, drawn: list[Structure]
 ) -> Iterator[tuple[Structure, float]]:
-    """Evaluates what the cache does not know, and adds it there."""
+    """Evaluates the structures that are not in the cache, and adds them to it."""
     for structure, fitness in workers.evaluate(
         [structure for structure in drawn if structure not in cache.known]
     ):

@@ -1,6 +1,6 @@
-"""A structure space: one declaration of a network and of what may be pruned in it.
+"""A structure space: the declaration of a network and of what may be pruned in it.
 
-The plain network, the PruningNet, the costs and the encoding all come from it.
+The plain network, the PruningNet, the costs and the encoding are all derived from it.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ def percent(ratio_id: int) -> int:
 class Width:
     """A number of channels: `base`, pruned by a gene or, where `gene` is None, fixed.
 
-    Widths that meet at a shortcut are one Width, so they share the gene.
+    Widths that meet at a shortcut are one Width, so they share a gene.
     """
 
     base: int
     gene: int | None = None
 
     def ratio_id(self, structure: Structure) -> int:
-        """Its ratio id in a structure; that of the full width when it is fixed."""
+        """Its ratio id in a structure; FULL when it is fixed."""
         return FULL if self.gene is None else structure[self.gene]
 
     def channels(self, ratio_id: int) -> int:
@@ -45,11 +45,11 @@ class Width:
 
 @dataclass(frozen=True)
 class Site:
-    """A convolution without bias, the batch norm behind it and the activation behind that.
+    """A convolution without bias, followed by a batch norm and an activation.
 
-    name: unique. inputs, outputs: places in the space's widths. kernel, stride: of both sides;
-    the padding keeps the picture at stride 1. activation: "relu", "relu6" or "" for none.
-    code: places of the widths whose ratios the generator of its weights takes. hidden: neurons
+    name: unique. inputs, outputs: indices of the space's widths. kernel, stride: of both axes;
+    the padding keeps the size at stride 1. activation: "relu", "relu6" or "" for none.
+    code: indices of the widths whose ratios the generator of its weights takes. hidden: neurons
     of the generator. affine: the PruningNet's batch norms have a factor and a bias.
     depthwise: inputs and outputs are the same width.
     """
@@ -68,10 +68,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Block:
-    """Convolutions one behind the other, and what is added to what they make.
+    """A chain of convolutions, and what is added to its output.
 
-    shortcut: None, nothing; (), the block's input; (site,), that convolution of the input.
-    activation: behind the sum. pool: a 3x3 max pool with stride 2 stands behind the block.
+    shortcut: None: nothing; (): the block's input; (site,): that convolution of the input.
+    activation: of the sum. pool: a 3x3 max pool with stride 2 follows the block.
     """
 
     path: tuple[Site, ...]
@@ -85,7 +85,7 @@ class Space:
     """A network, block by block, then the mean over the picture and a linear classifier.
 
     image: (height, width, channels). widths: the first is that of the image; blocks and codes
-    name them by their places. written: for each number of a written encoding its gene.
+    refer to them by index. written: the gene of each number of a written encoding.
     """
 
     name: str
@@ -97,12 +97,12 @@ class Space:
 
     @cached_property
     def genes(self) -> int:
-        """How many numbers are free."""
+        """How many genes a structure has."""
         return 1 + max(width.gene for width in self.widths if width.gene is not None)
 
     @property
     def features(self) -> int:
-        """The place of the width that the classifier takes."""
+        """The index of the width that the classifier takes."""
         return self.blocks[-1].path[-1].outputs
 
     @property
@@ -116,7 +116,7 @@ class Space:
         return (0,) * self.genes
 
     def sites(self) -> Iterator[Site]:
-        """Every convolution, in the order in which they run; a shortcut's last in its block."""
+        """Every convolution in the order of execution; a shortcut's is the last of its block."""
         for block in self.blocks:
             yield from block.path
             yield from block.shortcut or ()
@@ -134,7 +134,7 @@ class Space:
         return tuple(structure[gene] for gene in self.written)
 
     def decode(self, encoding: tuple[int, ...]) -> Structure:
-        """The structure of a written encoding; UserError says what is wrong with it."""
+        """The structure of a written encoding; UserError for one that is not valid."""
         if len(encoding) != len(self.written):
             raise UserError(
                 f"the encoding has {len(encoding)} ratio ids; {self.name} takes "
@@ -144,11 +144,11 @@ class Space:
         for place, (gene, ratio_id) in enumerate(zip(self.written, encoding, strict=True)):
             if ratio_id not in range(RATIOS):
                 raise UserError(
-                    f"ratio id {ratio_id} at place {place} of the encoding is outside 0..{FULL}."
+                    f"ratio id {ratio_id} at index {place} of the encoding is outside 0..{FULL}."
                 )
             if structure.setdefault(gene, ratio_id) != ratio_id:
                 raise UserError(
-                    f"ratio id {ratio_id} at place {place} of the encoding must be "
-                    f"{structure[gene]}: these widths meet at a shortcut."
+                    f"ratio id {ratio_id} at index {place} of the encoding must be "
+                    f"{structure[gene]}, because these widths meet at a shortcut."
                 )
         return tuple(structure[gene] for gene in range(self.genes))

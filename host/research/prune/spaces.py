@@ -1,4 +1,4 @@
-"""The structure spaces by name; each is declared once, here."""
+"""The structure spaces by name."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -31,8 +31,8 @@ V1 = (
 """(base width, stride) of MobileNetV1's stem and blocks."""
 
 V1_SMALL = ((48, 2), (96, 2), (96, 1), (160, 2), (160, 1), (160, 1), (160, 1))
-"""The same shape for images of 28x28 and 32x32. The picture shrinks early, so that a quarter of
-the full network's cycles on the default device can be met."""
+"""The same shape for images of 28x28 and 32x32. The picture shrinks early, so that a budget of a
+quarter of the full network's cycles on the default device can be met."""
 
 V2 = (
     (22, 1, 1, 1),
@@ -57,12 +57,12 @@ SPACES: dict[str, Callable[[str], Space]] = {
     "fashion-mobilenet-v1": lambda name: mobilenet_v1(name, FASHION, 10, V1_SMALL),
     "fashion-resnet8": lambda name: basic_net(name, FASHION, 10, RESNET8),
 }
-"""What declares the space of each name."""
+"""The declaration of each space."""
 
 
 @cache
 def space(name: str) -> Space:
-    """The space `name`; UserError when there is none."""
+    """The space `name`; UserError when there is no such space."""
     if name not in SPACES:
         near = get_close_matches(name, SPACES, 1)
         meant = f"did you mean {near[0]}? " if near else ""
@@ -75,4 +75,4 @@ DATA = {
     CIFAR: ("cifar10", Input()),
     FASHION: ("fashion-mnist", Input()),
 }
-"""By a space's image: the data set it is for, and how its networks take pixels."""
+"""By the shape of a space's images: its data set, and how its networks take pixels."""

@@ -1,7 +1,7 @@
 """The cost table: cycles of every operation over the widths of its input and output.
 
-A structure's cycles are the sum of its operations' entries. The file is JSON, so that a table that
-was measured on another device can take its place.
+A structure's cycles are the sum of its operations' entries. The file is JSON, so that a table
+measured on another device can be used instead.
 """
 
 import json
@@ -29,8 +29,8 @@ FORMAT = "dscim cost table"
 class Entry:
     """An operation's cycles over the widths that they depend on.
 
-    places: of these widths in the space, one or two. cycles: int64, an axis for each of them, 31
-    long, or 1 where the width is fixed.
+    places: indices of these widths in the space, one or two. cycles: int64, an axis of length 31
+    for each of them, or 1 where the width is fixed.
     """
 
     name: str
@@ -51,16 +51,16 @@ class CostTable:
     entries: tuple[Entry, ...]
 
     def total(self, where: Space, structure: Structure) -> int:
-        """Cycles of a structure of the space `where`, for one image."""
+        """Cycles per image of a structure of the space `where`."""
         ids = [0 if width.gene is None else structure[width.gene] for width in where.widths]
         return sum(
             int(entry.cycles[tuple(ids[place] for place in entry.places)]) for entry in self.entries
         )
 
     def cheapest(self, where: Space) -> tuple[int, Structure]:
-        """The fewest cycles that any structure takes, and a structure that takes them.
+        """The fewest cycles of any structure, and a structure that takes them.
 
-        Exact, by elimination gene by gene: more channels are not always more cycles.
+        Exact, by elimination gene by gene: more channels do not always take more cycles.
         """
         return minimum(
             [
@@ -71,7 +71,7 @@ class CostTable:
         )
 
     def save(self, path: Path) -> None:
-        """Writes the file at once."""
+        """Writes the file atomically."""
         save_json(
             path,
             {
@@ -93,13 +93,13 @@ def build(
     product: ProductSpec,
     step: Callable[[str, int, int], None] = lambda *_: None,
 ) -> CostTable:
-    """The table of a space from the engine's cycle model; step(what, done, total) as it goes.
+    """The table of a space from the engine's cycle model; step reports progress.
 
     UserError names the first operation that the device cannot run.
     """
     entries = []
     full = operations(where, where.full)
-    for each in full:  # what cannot run is said at once
+    for each in full:  # report what cannot run before the long part
         cycles(spec, replace(each, layer=replace(each.layer, product=product)))
     for done, each in enumerate(full):
         step("operations", done, len(full))
@@ -122,16 +122,16 @@ def _entry(where: Space, each: Operation, spec: SocSpec, product: ProductSpec) -
 
 
 def load(path: Path, where: Space) -> CostTable:
-    """Reads the table of a space; UserError says in one sentence what is wrong."""
+    """Reads the table of a space; UserError where the file is not one."""
     try:
         data = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"'{path}' cannot be read: {error}.") from error
     except ValueError as error:
-        raise UserError(f"'{path}' is no cost table: {error}.") from error
+        raise UserError(f"'{path}' is not a cost table: {error}.") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UserError(
-            f"'{path}' is no cost table: it does not say {FORMAT!r}; build one with "
+            f"'{path}' is not a cost table: its format is not {FORMAT!r}; build one with "
             "`dscim prune table`."
         )
     if data.get("space") != where.name:
@@ -156,5 +156,8 @@ def _read(item: dict[str, Any], where: Space) -> Entry:
     values = np.array(item["cycles"], np.int64)
     axes = tuple(1 if where.widths[place].gene is None else RATIOS for place in places)
     if values.shape != axes or (values < 0).any():
-        raise ValueError(f"the cycles of {item['name']!r} are {values.shape}, not {axes} from 0")
+        raise ValueError(
+            f"the cycles of {item['name']!r} have the shape {values.shape}, not {axes}, or are "
+            "negative"
+        )
     return Entry(str(item["name"]), places, values)

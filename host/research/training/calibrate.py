@@ -11,18 +11,18 @@ from dscim.host.research.training.joining import MaxStep
 from dscim.host.research.training.quantised import QuantisedNet
 
 FRACTIONS = torch.linspace(0.2, 1.1, 46)
-"""The ranges tried, as parts of the greatest value."""
+"""The ranges that are tried, as fractions of the greatest value."""
 
 SAMPLES = 200_000
-"""Values of each tensor that are looked at."""
+"""Values of each tensor that are sampled."""
 
 PIXELS = 1 << 18
-"""Pixels of the images worked on at a time: bounds the memory."""
+"""Pixels of the images processed at a time; this bounds the memory."""
 
 
 @dataclass
 class Observed:
-    """What is known of a tensor: least and greatest value, and a sample of its values."""
+    """Statistics of a tensor: least and greatest value, and a sample of its values."""
 
     low: Tensor
     high: Tensor
@@ -31,7 +31,7 @@ class Observed:
 
 @torch.no_grad()
 def calibrate(net: QuantisedNet, images: Tensor) -> None:
-    """Choose every clip and scale for the least square error on uint8 images (N, H, W, C).
+    """Chooses every clip and scale for the least square error on uint8 images (N, H, W, C).
 
     For the exact product. A tensor that no convolution reads, and that has no activation, keeps
     its whole range.
@@ -76,7 +76,7 @@ def observe(net: QuantisedNet, images: Tensor) -> dict[str, Observed]:
 
 
 def _read(net: QuantisedNet) -> set[str]:
-    """The tensors that convolutions read, through a maximum too."""
+    """The tensors that convolutions read, directly or through a maximum."""
     read: set[str] = set()
     for step in reversed(net.steps):
         if isinstance(step, ConvStep) or (isinstance(step, MaxStep) and step.name in read):
@@ -85,7 +85,7 @@ def _read(net: QuantisedNet) -> set[str]:
 
 
 def _zero(of: Observed, scale: Tensor) -> int:
-    """The zero point that puts a range, or what is left of it at `scale`, around -128..127."""
+    """The zero point that centres a range, clipped at `scale` if need be, in -128..127."""
     middle = (of.low + of.high) / 2
     return int((-0.5 - middle / scale).round().clamp(-128, 127))
 
@@ -102,7 +102,7 @@ def _weight_clips(step: ConvStep) -> Tensor:
 
 
 def _activation_scale(of: Observed) -> Tensor:
-    """The scale of a tensor after ReLU with the least square error"""
+    """The scale of a tensor after ReLU with the least square error."""
     errors = []
     for fraction in FRACTIONS:
         scale = of.high * fraction / 255

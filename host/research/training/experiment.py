@@ -1,6 +1,6 @@
-"""An experiment: which float network, trained on which data set, with which input.
+"""An experiment: which float network is trained on which data set, with which input.
 
-One declaration an experiment; everything else in this package takes an `Experiment`.
+Each is declared once, here; everything else in this package takes an `Experiment`.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from dscim.host.research.training.models import RESNET8, RESNET18, MobileNetV2, 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained on what.
+    """A float network and its data set.
 
-    name: the stem of its networks' names. dataset: a name of `dscim.host.network.datasets`.
-    build: makes the untrained float network. input: what it takes.
+    name: stem of the names of its networks. dataset: a name of `dscim.host.network.datasets`.
+    build: makes the untrained float network. input: how it takes pixels.
     """
 
     name: str
@@ -40,7 +40,7 @@ EXPERIMENTS = {
 
 
 def experiment(name: str) -> Experiment:
-    """The experiment `name`; UserError when there is none."""
+    """The experiment `name`; UserError when there is no such experiment."""
     if name not in EXPERIMENTS:
         raise UserError(f"there is no experiment {name!r}; choose {', '.join(EXPERIMENTS)}.")
     return EXPERIMENTS[name]

@@ -20,7 +20,7 @@ from dscim.host.research.training.recipe import Recipe
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 
 BATCH = 128
-"""Images at a time where nothing is trained."""
+"""Images per batch outside training."""
 
 
 def train(
@@ -65,14 +65,14 @@ def blank(experiment: Experiment) -> nn.Module:
 
 
 def load(experiment: Experiment, checkpoint: Path) -> nn.Module:
-    """The float network of a checkpoint, in its best epoch, ready to evaluate."""
+    """The float network of a checkpoint in its best epoch, ready to evaluate."""
     model = blank(experiment)
     model.load_state_dict(kept(restore(checkpoint)))
     return model.eval()
 
 
 def published(experiment: Experiment, weights: Path) -> nn.Module:
-    """The float network with published weights, a state dictionary; UserError if they misfit."""
+    """The float network with published weights, a state dictionary; UserError if they don't fit."""
     model = blank(experiment)
     try:
         model.load_state_dict(torch.load(weights, weights_only=True))
@@ -92,7 +92,7 @@ def accuracy(experiment: Experiment, model: nn.Module, images: Tensor, labels: T
 
 
 def answers(experiment: Experiment, model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What a trained float network answers to uint8 images (B, H, W, C): logits (B, classes)."""
+    """A function from uint8 images (B, H, W, C) to the model's logits (B, classes)."""
 
     @torch.no_grad()
     def answer(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Images as a network in training takes them, in real numbers and in integers."""
+"""Images as a network takes them in training, as real numbers and as integers."""
 
 import torch
 from torch import Tensor

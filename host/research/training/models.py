@@ -10,7 +10,7 @@ RESNET8 = (16, 32, 64)
 """MLPerf Tiny's image classification network."""
 
 RESNET18 = (64, 64, 128, 128, 256, 256, 512, 512)
-"""ResNet18 as it is used on CIFAR-10: a 3 x 3 stem that keeps the picture, no pool."""
+"""ResNet18 for CIFAR-10: a 3 x 3 stem with stride 1 and no pool."""
 
 BLOCKS = (
     (1, 16, 1, 1),
@@ -28,7 +28,7 @@ STEM, HEAD = 32, 1280
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, padded to keep the picture at stride 1, and batch norm."""
+    """A convolution without bias, padded to keep the size at stride 1, and batch norm."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class ConvNorm(nn.Module):
 
 
 class Stage(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut: plain where the shape stays, 1 x 1 elsewhere."""
+    """Two 3 x 3 convolutions and a shortcut: the identity where the shape stays, else 1 x 1."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class ResidualNet(nn.Module):
     """Stem, residual stages, global average pool, classifier.
 
     Input: (N, inputs, H, W) float32. Output: (N, classes) logits. widths: output channels of
-    each stage; a stage that has more than the one before halves the picture.
+    each stage; a stage with more channels than the one before halves height and width.
     """
 
     def __init__(self, inputs: int, classes: int, widths: tuple[int, ...]) -> None:
@@ -95,7 +95,7 @@ def conv_norm(
 
 
 class InvertedResidual(nn.Module):
-    """Expand, depthwise, project; with a shortcut where the shape stays."""
+    """Expand, depthwise, project, with a shortcut where the shape stays."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""From PyTorch: a trained float module quantised into a network (needs the extra `train`).
+"""Quantises a trained float PyTorch module into a network (needs the extra `train`).
 
-Batch norms are folded, weights get a scale for each output channel and the clip of the least
-square error, activations the range of the least square error on the images given. No training,
-no labels. A module must be one that torch.fx can trace.
+Batch norms are folded; weights get a scale and a clip per output channel, activations a range, each
+with the least square error on some images. It needs no training and no labels. torch.fx must be
+able to trace the module.
 """
 
 from typing import Any
@@ -31,14 +31,14 @@ def quantise(
     """The network in integers, for the exact product.
 
     model: takes (B, C, H, W) float32, returns (B, outputs). images: uint8 (N, H, W, C), some
-    dozens of what the module was trained on: they choose the ranges. given: how their pixels
-    become the module's input (pixel / 255 if none). classes: a name for each output, or none.
-    UserError names an operation that has no integer form.
+    dozens of the training images; they determine the ranges. given: how pixels become the
+    module's input (default: pixel / 255). classes: a name for each output, or none. UserError
+    names an operation that has no integer form.
     """
     if images.ndim != 4 or images.dtype != "uint8" or not len(images):
         raise UserError(
-            f"the images are {images.dtype} of shape {images.shape}, not one or more "
-            "uint8 of (N, H, W, C)."
+            f"the images are {images.dtype} of shape {images.shape}; they must be uint8 of shape "
+            "(N, H, W, C), at least one."
         )
     _, height, width, channels = images.shape
     shape = (height, width, channels)

@@ -1,4 +1,4 @@
-"""Fine-tuning of a network file: its integers become trainable, and a file again."""
+"""Fine-tuning of a network file through the DS-CIM product, with a float network as teacher."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,16 +26,16 @@ VALIDATION = 2_000
 """Held-out images by which the epoch is chosen."""
 
 BATCH = 128
-"""Images at a time where nothing is trained."""
+"""Images per batch outside training."""
 
 TEMPERATURE = 3.0
-"""Softens the teacher's and the student's answers before they are compared."""
+"""By which the logits of teacher and student are divided before they are compared."""
 
 LABELS = 0.3
-"""The labels' share of the loss; the rest is the teacher's."""
+"""The share of the labels in the loss; the rest is the teacher's."""
 
 SCALE_RATE = 0.3
-"""The rate of clips, gains, biases and scales, as a part of the weights' rate."""
+"""The learning rate of clips, gains, biases and scales, relative to that of the weights."""
 
 Teacher = Callable[[Tensor], Tensor]
 """uint8 images (B, H, W, C) -> logits (B, classes)."""
@@ -52,21 +52,20 @@ def retrain(
     calibration: int = 128,
     callbacks: Callbacks = SILENT,
 ) -> tuple[Network, dict[str, Any]]:
-    """Fine-tune `network` for the arithmetic `spec`; the network in integers, and its figures.
+    """Fine-tunes `network` for the arithmetic `spec`; the network in integers, and its figures.
 
-    A network of another arithmetic begins as it is or calibrated for `spec`, by which of the two
-    is better on the held-out images. calibration: training images for that; 0: as it is.
-    given: how it takes images. checkpoint: where each epoch is saved, and gone on from.
-    teacher: whose answers are learnt, in real numbers; without it those of `network` itself.
-    say: told one line an epoch. UserError when network and data do not fit.
+    A network of another arithmetic starts as it is or calibrated for `spec`, whichever is better
+    on the held-out images. calibration: training images for that; 0: no calibration.
+    given: how it takes images. checkpoint: where each epoch is saved; training resumes from it.
+    teacher: its float outputs are learnt; default: those of `network` itself.
+    UserError when network and data do not fit.
     """
     _check(network, data)
     parts = split(data, recipe.held_out)
     if not len(parts.labels) or not len(parts.held_labels):
         raise UserError(
             f"{data.name} has {len(data.train_labels)} training images, of which "
-            f"{recipe.held_out} are held out: nothing is left to train or to choose "
-            "by."
+            f"{recipe.held_out} are held out: none are left to train on or to choose the epoch by."
         )
     before, begun = _beginning(network, given, parts, spec, (calibration, recipe.seed))
     net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
@@ -89,9 +88,9 @@ def retrain(
 def _beginning(
     network: Network, given: Input, parts: Split, spec: ProductSpec, calibration: tuple[int, int]
 ) -> tuple[float, Network]:
-    """What training begins with, and its accuracy, 0 to 1, on the held-out images.
+    """The network that training starts with, and its held-out accuracy, 0 to 1.
 
-    calibration: how many training images, and the seed.
+    calibration: number of training images, and seed.
     """
     count, seed = calibration
     begun = [replace(network, arithmetic=spec)]
@@ -110,7 +109,7 @@ def _check(network: Network, data: Dataset) -> None:
     outputs = network.shapes()[network.nodes[-1].name]
     if data.shape != network.shape or outputs != (1, 1, len(data.classes)):
         raise UserError(
-            f"the network {network.name!r} takes {network.shape} and answers "
+            f"the network {network.name!r} takes images of {network.shape} and has outputs of "
             f"{outputs}, but {data.name} has images of {data.shape} in "
             f"{len(data.classes)} classes."
         )
@@ -119,9 +118,9 @@ def _check(network: Network, data: Dataset) -> None:
 def _training(
     net: QuantisedNet, teacher: Teacher, parts: Split, rate: float, start: dict[str, Any]
 ) -> Training:
-    """The fine-tuning of a calibrated network; its held-out accuracy is that of the integers.
+    """The training of a calibrated network; its held-out accuracy is that of the integers.
 
-    start: provenance of the network that it begins with.
+    start: provenance of the network that it starts with.
     """
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
@@ -140,7 +139,7 @@ def _training(
 
 
 def _answers(network: Network, given: Input) -> Teacher:
-    """The answers of a network in real numbers, without any rounding."""
+    """The logits of a network in real numbers, without rounding."""
     net = QuantisedNet(revive(network), ProductSpec(exact=True), given).eval()
 
     @torch.no_grad()
@@ -160,7 +159,7 @@ def _held_out(net: QuantisedNet, parts: Split) -> float:
 
 
 def _loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-    """The labels' cross entropy and the teacher's, softened, in the shares of LABELS."""
+    """Cross entropy with the labels and with the softened teacher, weighted by LABELS."""
     soft = (
         nn.functional.cross_entropy(student / TEMPERATURE, (teacher / TEMPERATURE).softmax(1))
         * TEMPERATURE**2
@@ -169,7 +168,7 @@ def _loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
 
 
 def _optimiser(net: QuantisedNet, rate: float) -> torch.optim.Optimizer:
-    """Adam, with a rate of its own for everything that is not a weight."""
+    """Adam, with a separate rate for everything but weights."""
     weights = [p for name, p in net.named_parameters() if name.endswith(".weight")]
     others = [p for name, p in net.named_parameters() if not name.endswith(".weight")]
     return torch.optim.Adam(

@@ -1,7 +1,7 @@
-"""Training by several processes: torch's DistributedDataParallel, as torchrun starts them.
+"""Training by several processes that torchrun starts: torch's DistributedDataParallel.
 
-Alone, all of it does nothing. Every process draws the same structure and the same order of
-images, and takes its share of each batch; the gradients are averaged.
+In a single process none of this does anything. All processes draw the same structures and the
+same order of images, and each takes its share of each batch; the gradients are averaged.
 """
 
 import os
@@ -16,7 +16,7 @@ from dscim.errors import UserError
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Joins the other processes of torchrun for a while: by NCCL with GPUs, else by Gloo."""
+    """Joins the other processes of torchrun within the block: by NCCL with GPUs, else by Gloo."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -33,21 +33,21 @@ def count() -> int:
 
 
 def rank() -> int:
-    """This one's number, from 0. Number 0 writes files and tells how it goes."""
+    """The number of this process, from 0. Process 0 writes files and reports progress."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def device() -> torch.device:
-    """Where this process trains: on its own GPU where there are some, else on the CPU."""
+    """Where this process trains: on its own GPU if there is one, else on the CPU."""
     if count() > 1 and torch.cuda.is_available():
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return torch.device("cpu")
 
 
 def spread(net: nn.Module) -> nn.Module:
-    """The network to call in training: its gradients are those of all processes.
+    """The module to call in training, whose gradients are averaged over all processes.
 
-    A structure leaves the private batch norms of others unused.
+    Parameters may be unused: each structure uses only its own batch norms.
     """
     if count() == 1:
         return net
@@ -55,11 +55,11 @@ def spread(net: nn.Module) -> nn.Module:
 
 
 def share(batch: int) -> slice:
-    """This process's part of a batch; UserError where it cannot be cut in equal parts."""
+    """This process's part of a batch; UserError where the parts would not be equal."""
     if batch % count():
         raise UserError(
-            f"a batch of {batch} images cannot be cut for {count()} processes; give "
-            f"a multiple with --batch."
+            f"a batch of {batch} images cannot be divided among {count()} processes; give "
+            "a multiple of their number with --batch."
         )
     return slice(rank(), None, count())
 
@@ -74,6 +74,6 @@ def average(value: float) -> float:
 
 
 def wait() -> None:
-    """Goes on when all processes are here."""
+    """Waits until all processes have come to this point."""
     if count() > 1:
         distributed.barrier()

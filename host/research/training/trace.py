@@ -90,7 +90,7 @@ def _batch_norm(build: Builder, node: fx.Node) -> None:
 
 
 def _activation(bounds: Bounds | None) -> Handler:
-    """An activation, fused into the convolution or the sum before it; None: Hardtanh's own."""
+    """An activation, fused into the convolution or the sum before it; None: bounds of Hardtanh."""
 
     def fuse(build: Builder, node: fx.Node) -> None:
         step = build.producer(node, (ConvStep, AddStep))
@@ -108,7 +108,7 @@ def _add(build: Builder, node: fx.Node) -> None:
     """The sum of two tensors of the same shape."""
     shapes = {shape_of(argument) for argument in node.args}
     if len(node.args) != 2 or len(shapes) != 1 or node.kwargs:
-        raise refusal(node, f"it adds other than two tensors of one shape: {shapes}")
+        raise refusal(node, f"it does not add two tensors of the same shape, but {shapes}")
     build.add(
         node, AddStep(build.name(node), (build.source(node), build.source(node, 1)), NO_BOUNDS)
     )
@@ -118,7 +118,7 @@ def _mean(build: Builder, node: fx.Node) -> None:
     """The mean over height and width."""
     axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
     if not isinstance(axes, list | tuple) or {int(str(a)) % 4 for a in axes} != {2, 3}:
-        raise refusal(node, f"the mean goes over the axes {axes}, not height and width")
+        raise refusal(node, f"the mean is over the axes {axes}, not height and width")
     _whole_average(build, node)
 
 
@@ -126,7 +126,7 @@ def _adaptive(build: Builder, node: fx.Node) -> None:
     """Adaptive average pool to one position."""
     size = build.module(node).output_size if node.op == "call_module" else node.args[1]
     if size not in (1, (1, 1), [1, 1]):
-        raise refusal(node, f"an adaptive pool to {size} is none to one position")
+        raise refusal(node, f"the adaptive pool has the output size {size}, not 1")
     _whole_average(build, node)
 
 
@@ -145,7 +145,7 @@ def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
         counted = getattr(pool, "count_include_pad", False) and (down or across)
         if pool.ceil_mode or counted or _pair(getattr(pool, "dilation", 1)) != (1, 1):
             raise refusal(
-                node, "a pool with ceil_mode, dilation or counted padding has no integer form here"
+                node, "pools with ceil_mode, dilation or counted padding have no integer form"
             )
         build.add(
             node,
@@ -162,19 +162,19 @@ def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
 
 
 def _flatten(build: Builder, node: fx.Node) -> None:
-    """All but the first axis become one; a linear layer after it takes the picture itself."""
+    """Flatten of all axes but the first; a linear layer after it takes the picture itself."""
     shape = shape_of(node)
     if len(shape) != 2 or shape[0] != 1:
         raise refusal(
             node,
-            f"it makes the shape {shape} of {shape_of(node.args[0])}; only a "
-            "flatten of all but the batch is known",
+            f"it reshapes {shape_of(node.args[0])} to {shape}; the only supported reshape is a "
+            "flatten of all axes but the batch",
         )
     build.pass_on(node)
 
 
 def _pair(value: Any) -> Pair:
-    """A size as PyTorch gives it, one number or two."""
+    """(height, width) of a PyTorch size, which is one number or two."""
     return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
@@ -196,15 +196,15 @@ HANDLERS: dict[Any, Handler] = {
         Builder.pass_on,
     ),
 }
-"""What handles each operation."""
+"""The handler of each operation."""
 
 
 def trace(model: nn.Module, shape: tuple[int, int, int]) -> list[Step]:
-    """The steps of `model`, a trained float network, in real numbers: nothing is quantised yet.
+    """The steps of `model`, a trained float network, in real numbers, before quantisation.
 
-    shape: (H, W, C) of an image. Batch norms are folded into the convolutions before them,
-    ReLU, ReLU6 and Hardtanh into the convolution or the sum before them; dropout goes. A step
-    is named after its module. UserError names the first operation that has no integer form.
+    shape: (H, W, C) of an image. Batch norms are folded into the convolutions before them;
+    ReLU, ReLU6 and Hardtanh into the convolution or the sum before them; dropout is removed. A
+    step is named after its module. UserError names the first operation that has no integer form.
     """
     height, width, channels = shape
     module = fx.symbolic_trace(model.eval())

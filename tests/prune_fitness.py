@@ -25,7 +25,7 @@ def limited(table: CostTable) -> Budget:
 
 
 def closeness(structure: Structure) -> float:
-    """Greatest where the genes are a certain pattern: something to be found."""
+    """Greatest where the genes have a certain pattern, which a search should find."""
     return -float(
         sum(abs(gene - (7 * place + 11) % RATIOS) for place, gene in enumerate(structure))
     )
@@ -36,7 +36,7 @@ def make_closeness():
 
 
 def make_dies(file: Path, never: Structure | None = None):
-    """`closeness` in a process that dies at its first structure, once a file; always at `never`."""
+    """`closeness`, but the process dies at its first structure once, and always at `never`."""
 
     def dies(structure: Structure) -> float:
         if structure == never or not file.exists():

@@ -51,7 +51,7 @@ def test_unknown_experiments_and_plans_are_refused():
 
 @pytest.mark.slow
 def test_resnet18s_plan_runs_from_end_to_end(tmp_path):
-    """A few steps of each training of the one command; then every network is evaluated."""
+    """A few steps of each training by one command; then every network is evaluated."""
     write_cifar(tmp_path, 2)
     given = [
         "all",
@@ -95,7 +95,7 @@ def published():
 
 @pytest.mark.slow
 def test_mobilenetv2_answers_as_in_float():
-    """On 64 photographs the integers name the float network's class on nine of ten."""
+    """The integers agree with the float network on nine of ten of 64 photographs."""
     weights, folder = published()
     what = experiment("imagenet-mobilenetv2")
     model = floating.published(what, weights)
@@ -109,7 +109,7 @@ def test_mobilenetv2_answers_as_in_float():
 
 
 def test_published_weights_become_a_network_without_training(tmp_path, capsys):
-    """The integers are written, and how often they answer as the float network, truly."""
+    """The network is written; the printed agreement with the float network is correct."""
     write_cifar(tmp_path, 8)
     what = experiment("cifar10-resnet8")
     torch.manual_seed(2)

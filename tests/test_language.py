@@ -98,7 +98,7 @@ def test_aligned_products_are_scaled_sums_of_the_reference(spec):
         assert np.mean((wanted - truth) ** 2) < 0.002 * np.mean(truth**2)
 
 
-def test_turning_keeps_products_and_wants_a_power_of_two():
+def test_turning_keeps_products_and_needs_a_power_of_two():
     rng = np.random.default_rng(4)
     x, w = (rng.normal(size=(5, 192)).astype(np.float32) for _ in range(2))
     assert np.allclose(rotated(x) @ rotated(w).T, x @ w.T, atol=1e-4)
@@ -108,7 +108,7 @@ def test_turning_keeps_products_and_wants_a_power_of_two():
 
 
 def forward(llama, tokens):
-    """LLaMA as it is written in its paper, one position and head at a time, in double precision."""
+    """LLaMA as in its paper, one position and head at a time, in double precision."""
 
     def weights(name):
         return llama.file.tensor(name + ".weight").astype(float)
@@ -209,7 +209,7 @@ def test_a_block_on_the_simulated_soc_equals_the_reference(llama):
         (lambda data: data.replace(b"blk.0.attn_q", b"blk.0.attn_z"), "blk.0.attn_q"),
     ],
 )
-def test_bad_files_are_told_in_a_sentence(damage, words, tmp_path):
+def test_bad_files_are_reported_in_a_sentence(damage, words, tmp_path):
     path = tiny_llama(tmp_path / "tiny.gguf")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UserError, match=words):
@@ -217,7 +217,7 @@ def test_bad_files_are_told_in_a_sentence(damage, words, tmp_path):
 
 
 def test_damaged_files_end_in_a_sentence_or_in_numbers(tmp_path):
-    """Cut anywhere, or with bytes of the head turned: a whole pass, or a UserError."""
+    """Cut anywhere, or with wrong bytes in the header: the file can be read, or a UserError."""
     whole, rng = tiny_llama(tmp_path / "tiny.gguf").read_bytes(), np.random.default_rng(3)
     head = whole.index(b"token_embd.weight") + 100
     damaged = [whole[:cut] for cut in rng.integers(0, len(whole), 60)]
@@ -228,7 +228,7 @@ def test_damaged_files_end_in_a_sentence_or_in_numbers(tmp_path):
         damaged.append(bytes(text))
     nested = struct.pack("<IQ", 9, 1) * 5000  # arrays in arrays
     damaged.append(whole[:24] + struct.pack("<Q", 1) + b"a" + struct.pack("<I", 9) + nested)
-    told = 0
+    refused = 0
     for number, text in enumerate(damaged):
         path = tmp_path / f"{number}.gguf"
         path.write_bytes(text)
@@ -238,13 +238,13 @@ def test_damaged_files_end_in_a_sentence_or_in_numbers(tmp_path):
                 for name in MATRICES:
                     model.matrix(block, name)
         except UserError:
-            told += 1
-    assert told > 100
+            refused += 1
+    assert refused > 100
 
 
 @pytest.mark.parametrize("kind", [0, 8, 9], ids=["bytes", "strings", "arrays"])
 def test_an_array_longer_than_the_file_ends_in_a_sentence(kind, tmp_path):
-    """The package itself would count on without an end."""
+    """The package itself would loop almost without end."""
     path = tmp_path / "long.gguf"
     text = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a"
     path.write_bytes(text + struct.pack("<IIQ", 9, kind, 1 << 60) + bytes(3000))
@@ -277,7 +277,7 @@ def test_another_architecture_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_smollm2_knows_its_capitals():
-    """The published weights, where they are: greedy text and tokens that transformers 5 gives."""
+    """The published weights, if available: the greedy tokens are those of transformers 5."""
     try:
         model, tokenizer = load_model(find_model())
     except UserError as error:
@@ -292,7 +292,7 @@ def test_smollm2_knows_its_capitals():
 
 @pytest.fixture
 def small_study(tmp_path, monkeypatch):
-    """The study on the tiny model and tokens of its own."""
+    """The study on the tiny model and a few tokens."""
     path = tiny_llama(tmp_path / "tiny.gguf")
     for cached in (models._said, models._texts):
         cached.cache_clear()
@@ -329,7 +329,7 @@ def test_without_the_file_the_study_says_how_to_get_it(monkeypatch):
 
 
 def test_products_do_not_depend_on_the_order_of_sums():
-    """A library of linear algebra orders them by threads and processor."""
+    """Their order in a linear algebra library depends on threads and processor."""
     generator = np.random.default_rng(5)
     a, b = (generator.normal(size=(64, 576)).astype(np.float32) for _ in range(2))
     order = generator.permutation(576)

@@ -1,4 +1,4 @@
-"""Structure spaces, encodings and costs, against the published figures."""
+"""Structure spaces, encodings and costs, compared with the published figures."""
 
 import json
 import subprocess
@@ -119,7 +119,7 @@ def test_channels_are_those_of_floating_point_ratios() -> None:
 @settings(deadline=None)
 @given(st.sampled_from(list(SPACES)), st.data())
 def test_operations_fit_together(name: str, data: st.DataObject) -> None:
-    """Each takes what the one before makes; an add takes two equal shapes; encodings go round."""
+    """Each takes the output of the one before; adds take equal shapes; encodings round-trip."""
     where = space(name)
     chosen = tuple(
         data.draw(st.lists(st.integers(0, 30), min_size=where.genes, max_size=where.genes))

@@ -1,4 +1,4 @@
-"""The cycle model against the simulator's counters: equal, to the cycle."""
+"""The cycle model agrees with the simulator's counters, to the cycle."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def node_of(kind: str, layer: LayerSpec, rng: np.random.Generator) -> Node:
 
 
 def counted(device: Device, kind: str, layer: LayerSpec, rng: np.random.Generator) -> int:
-    """Busy cycles of the layer on the device, as a network has it there."""
+    """Busy cycles of the layer on the device, as part of a network."""
     network = Network("single", layer.input, 1.0, 0, (node_of(kind, layer, rng),))
     image = nodes.random_image(rng, layer.input)
     run = NetworkRun([device], network, layer.product, image[None], compare=True)

@@ -3,7 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
-torch.set_num_threads(1)  # of two on a busy machine each waits for the other
+torch.set_num_threads(1)  # two would wait for each other on a loaded machine
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -33,7 +33,7 @@ def _pair(request):
     torch.manual_seed(1)
     where = TINY[request.param.removeprefix("shared ")]
     net = PruningNet(where, Shared if request.param.startswith("shared") else Generator)
-    with torch.no_grad():  # lively batch norms
+    with torch.no_grad():  # batch norms with varied parameters
         for name, value in [*net.named_parameters(), *net.named_buffers()]:
             if "norm" in name and value.is_floating_point():
                 value.uniform_(0.5, 1.5)

@@ -106,7 +106,7 @@ def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> 
 
 
 def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
-    """Each is understood by its step, and makes a file of its own."""
+    """Each is parsed by its step, and makes a separate file."""
     parser = argparse.ArgumentParser()
     prune.configure(parser)
     what = Experiment(
@@ -133,7 +133,7 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
 
 
 def test_jobs_run_side_by_side_and_none_is_left(tmp_path: Path) -> None:
-    """Two of three commands work; where it is left early, what still runs is stopped."""
+    """Two of three commands work; a runner that is closed early stops what still runs."""
     jobs = [
         Job(
             tmp_path / f"{k}.json",

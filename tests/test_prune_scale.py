@@ -40,7 +40,7 @@ def _folder(tmp_path: Path) -> Path:
 
 
 def test_files_train_as_images_in_memory_do(folder: Path) -> None:
-    """Also where processes read ahead; what is held out takes no part."""
+    """Also with processes that read ahead; held-out images are not used."""
     parts = parts_of("folder", folder, TINY, 6)
     assert isinstance(parts.images, Pictures)
     assert len(parts.images) == len(parts.labels) == 18
@@ -71,7 +71,7 @@ def test_a_folder_without_training_images_is_refused(folder: Path) -> None:
 
 
 def complete(folder: Path) -> None:
-    """Ten classes, as cifar10-mobilenet-v1 wants them."""
+    """Adds classes up to the ten that cifar10-mobilenet-v1 requires."""
     for label in range(3, 10):
         for part in ("train", "test"):
             (folder / part / f"c{label}").mkdir()
@@ -79,7 +79,7 @@ def complete(folder: Path) -> None:
 
 
 def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`dscim prune` by so many processes."""
+    """`dscim prune` in `count` processes."""
     return subprocess.run(
         [
             sys.executable,
@@ -105,7 +105,7 @@ def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_two_processes_train_together(folder: Path) -> None:
-    """Two steps; then one more epoch from the checkpoint; nobody writes twice."""
+    """Two steps, then one more epoch from the checkpoint; only one process writes."""
     complete(folder)
     common = ("--space", "cifar10-mobilenet-v1", "--dataset", "folder", "--data", str(folder))
     few = ("--batch", "8", "--epochs", "1", "--images", "16", "--held-out", "4")
@@ -136,7 +136,7 @@ def test_two_processes_train_together(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_finalists_together(folder: Path) -> None:
-    """One tells and writes; a single process then knows what they trained."""
+    """Only the first reports and writes; a single process then finds their results."""
     complete(folder)
     found, out = folder / "f.json", folder / "s.json"
     found.write_text(

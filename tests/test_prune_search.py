@@ -27,7 +27,7 @@ from dscim.host.research.prune.search import Settings, evolve, sample
 from dscim.host.research.prune.table import CostTable, Entry, build
 from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
 
-HERE = Path(__file__).parent  # its `numbers` would be every new process's
+HERE = Path(__file__).parent  # on sys.path its `numbers` would hide the standard module
 V1 = space("mobilenet-v1")
 
 
@@ -58,7 +58,7 @@ def test_a_search_is_within_budget_without_duplicates_and_by_seed(budget) -> Non
 
 
 def test_it_finds_better_ones_than_random_search(table) -> None:
-    """By the mean of four seeds, where structures are many more than evaluations."""
+    """By the mean of four seeds, with many more structures than evaluations."""
     budget = Budget(TINY, {"cycles": table.total(TINY, TINY.full) * 8 // 10}, table)
     best, random = [], []
     for seed in range(1, 5):
@@ -190,7 +190,7 @@ def test_random_structures_lie_near_the_budget(part: float, seed: int) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"parameters": 4_000}])
 def test_no_width_of_what_is_drawn_can_grow(budget, more) -> None:
-    """By brute force over every single gene, for cycles alone and with a second limit."""
+    """By brute force over every gene, for cycles alone and with a second limit."""
     limited = Budget(TINY, budget.limits | more, budget.table)
     sampler = Sampler(limited, np.random.default_rng(5), set())
     drawn = sampler.random(6)

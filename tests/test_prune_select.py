@@ -1,4 +1,4 @@
-"""The last stage of a search: finalists that are far apart, trained for real and compared."""
+"""The last stage of a search: finalists that are far apart, really trained and compared."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
-torch.set_num_threads(1)  # of two on a busy machine each waits for the other
+torch.set_num_threads(1)  # two would wait for each other on a loaded machine
 
 from dscim.host.cli import main  # noqa: E402
 from dscim.host.research.prune.finalists import distance, finalists  # noqa: E402
@@ -66,8 +66,8 @@ def test_finalists_are_the_best_that_are_far_apart() -> None:
     assert distance(FOUND[0], FOUND[2]) == distance(FOUND[2], FOUND[0]) == 10
 
 
-def test_the_best_trained_goes_on(folder: Path, tmp_path: Path, capsys) -> None:
-    """The same by two workers and after a stop, and `retrain` takes it."""
+def test_the_best_trained_comes_first(folder: Path, tmp_path: Path, capsys) -> None:
+    """The same with two workers and after a stop, and `retrain` takes the result."""
     output = tmp_path / "s.json"
     assert select(folder, output, "--finalists", "3", "--apart", "8") == 0
     result = json.loads(output.read_text())
@@ -113,7 +113,7 @@ def test_the_best_trained_goes_on(folder: Path, tmp_path: Path, capsys) -> None:
     assert retrained["search"]["selection"] == result["selection"]
 
 
-def test_a_stopped_selection_goes_on_to_the_same(folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_stopped_selection_resumes_to_the_same(folder: Path, tmp_path: Path, monkeypatch) -> None:
     """Stopped in the middle of the second finalist's training; nothing is trained twice."""
     more = ("--finalists", "2", "--apart", "8", "--training-seeds", "7")
     assert select(folder, tmp_path / "whole.json", *more) == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim[train]")
-torch.set_num_threads(1)  # of two on a busy machine each waits for the other
+torch.set_num_threads(1)  # two would wait for each other on a loaded machine
 
 import onnxruntime  # noqa: E402
 
@@ -45,7 +45,7 @@ def random_parts(where: Space, count: int = 32) -> Split:
     return Split(images, labels, images[:8], labels[:8])
 
 
-def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path, monkeypatch) -> None:
+def test_a_stopped_training_resumes_as_if_it_never_stopped(tmp_path: Path, monkeypatch) -> None:
     parts = random_parts(TINY)
     train = [
         lambda name: pruning_net(TINY, "generated", parts, SHORT, Input(), tmp_path / name),
@@ -106,7 +106,7 @@ def test_recalibration_equals_brute_force() -> None:
         if isinstance(module, torch.nn.BatchNorm2d)
     }
     for name, module in norms.items():
-        module.running_mean.fill_(7.0)  # traces that must go
+        module.running_mean.fill_(7.0)  # must be overwritten
         module.register_forward_hook(
             lambda _, given, out, name=name: seen.setdefault(name, []).append(
                 (given[0].mean((0, 2, 3)), given[0].var((0, 2, 3)))
@@ -386,7 +386,7 @@ def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
 
-def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
+def test_fit_refuses_a_file_that_is_not_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "c.pt").write_text("no")
     parts = random_parts(TINY)
     net = PlainNet(TINY, TINY.full)
@@ -398,7 +398,7 @@ def test_fit_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
 
 
 def test_from_training_to_a_network_that_runs(tmp_path: Path, capsys) -> None:
-    """Train, search, retrain, export, run on `ref`: cycles as predicted, all within two minutes."""
+    """Train, search, retrain, export, run on `ref`: cycles as predicted."""
     write_idx(tmp_path, 200, 20)
     where = space("fashion-mobilenet-v1")
     name, data = ["--space", where.name], ["--data", str(tmp_path), "--held-out", "40"]

@@ -24,11 +24,11 @@ NETWORK = small_network()
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
-    """A step that nobody sees."""
+    """A step that is ignored."""
 
 
 def complete(run: NetworkRun) -> NetworkRun:
-    """The run, carried out."""
+    """The results of a run."""
     assert len(list(run.execute(silent))) == run.total
     return run
 
@@ -151,7 +151,7 @@ def test_a_pool_gives_what_one_device_gives(count: int) -> None:
 
 
 class _Fake:
-    """A device that tells when it is closed."""
+    """A device that records when it is closed."""
 
     def __init__(self, events: list[str]) -> None:
         self._events = events
@@ -167,7 +167,7 @@ class _Fake:
 
 
 class Stuck(ModelLink):
-    """A device that answers no more until it is closed, and then fails."""
+    """A device that hangs until it is closed, and then fails."""
 
     open = True
 

@@ -1,4 +1,4 @@
-"""Studies by the real command line, and what their figures rest on."""
+"""Studies by the real command line, and the computations behind their figures."""
 
 import csv
 import json
@@ -64,12 +64,12 @@ def test_quick_study(name, tmp_path):
         assert len(list(csv.DictReader(file))) == len(facts["rows"])
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "r.html").read_text()
-    assert page.count("<svg") == 2  # for a wide screen and a narrow one
+    assert page.count("<svg") == 2  # for wide and narrow screens
     assert "src=" not in page  # nothing is fetched
 
 
 def test_rows_are_the_same_for_any_number_of_workers(tmp_path):
-    """Computed by this process, by two others, and taken from what was kept."""
+    """Computed by this process, by two others, and taken from stored results."""
     rows = []
     for work, *more in (("one",), ("two", "--workers", "2"), ("two",)):
         done = dscim(
@@ -119,14 +119,14 @@ def test_results_are_found_by_name_in_any_order(block):
         facts["rows"].reverse()
     assert table(facts) == wanted
     facts["rows"] = facts["rows"][:1]
-    if block != "beyond":  # which shows "-" for what it was not run for
+    if block != "beyond":  # which shows "-" where it was not run
         with pytest.raises(UserError, match=f"study '{name}' have no row with"):
             table(facts)
 
 
 @pytest.mark.parametrize(("operands", "form"), [(GAUSSIAN, 16.0), (UNIFORM, 21.0)])
 def test_points_as_a_table_reach_their_error_bit_by_bit(operands, form):
-    """A table of optimised points by the reference on drawn operands, its gain folded in."""
+    """A table of optimised points, by the reference on random operands, its gain folded in."""
     start = ProductSpec(16, 256, SequenceSpec(), "split", 1)
     found = best_points(
         form_of(*axes(start, operands), 64), np.ones(16), None, 4, np.random.default_rng(1)
@@ -158,14 +158,14 @@ def test_shipped_tables_are_the_best_of_their_shifts():
 
 @pytest.mark.parametrize("operands", [GAUSSIAN, RELU], ids=lambda each: each.name)
 def test_the_scaled_table_keeps_its_aim_bit_by_bit(operands):
-    """Drawn operands, the reference's sums, and the one gain that ships with the table."""
+    """Random operands, the reference's sums, and the gain that ships with the table."""
     spec = ProductSpec(16, 256, table_sequence("gaussian-scaled"), "split", SHIFTS[operands.name])
     rng = np.random.default_rng(3)
     x = rng.choice(np.arange(-128, 128), (300, 128), p=operands.activations).astype(np.int8)
     w = rng.choice(np.arange(-128, 128), (128, 300), p=operands.weights).astype(np.int8)
     exact = product(x, w, ProductSpec(exact=True), operands.zero_point)
     sums = product(x, w, spec, operands.zero_point)
-    assert not (sums % (1 << spec.decode_shift)).any()  # a hit counts a power of two, as ever
+    assert not (sums % (1 << spec.decode_shift)).any()  # a hit still counts a power of two
     error = table_gain(spec.sequence, spec.samples) * sums - exact
     reached = 10 * np.log10(np.mean(exact.astype(float) ** 2) / np.mean(error**2))
     computed = moments.scaled_rms(8, moments.moments(spec, operands))[0]
@@ -181,7 +181,7 @@ def test_a_table_without_a_gain_of_its_own_has_one():
 
 
 def test_all_asks_for_its_tools_before_it_computes(tmp_path):
-    """Without Yosys, on PATH or beside Python, nothing of `all` is computed in vain."""
+    """Without Yosys on PATH or beside Python, `all` fails before it computes anything."""
     code = (
         "import sys, shutil; shutil.which = lambda *names, **options: None; "
         "from dscim.host.cli import main; sys.exit(main())"
@@ -197,7 +197,7 @@ def test_all_asks_for_its_tools_before_it_computes(tmp_path):
     assert contents(tmp_path) == []
 
 
-def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
+def test_a_stopped_run_resumes_and_damage_is_computed_again(tmp_path):
     first = dscim("study", "rmse", "--quick", "--work", "w", "--json", "a.json", folder=tmp_path)
     assert first.returncode == 0, first.stderr
     kept = sorted((tmp_path / "w").iterdir())
@@ -216,7 +216,7 @@ def test_a_stopped_run_goes_on_and_damage_is_computed_again(tmp_path):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_ends_a_run_with_its_workers(workers, tmp_path):
-    """Only the command itself gets the signal: what its workers compute is not waited for."""
+    """Only the command itself gets the signal, and it does not wait for its workers."""
     started = subprocess.Popen(
         [DSCIM, "study", "rmse", "--workers", workers, "--work", "w"],
         cwd=tmp_path,

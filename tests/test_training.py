@@ -83,7 +83,7 @@ def test_product_is_the_references(spec, signed):
 
 @pytest.mark.parametrize("spec", [*POINTS, *OTHERS])
 def test_depthwise_product_is_the_references(spec):
-    """Windows of 3 x 3 over 17 channels, more than a tile has, two outputs a channel, stride 2."""
+    """Windows of 3 x 3 over 17 channels, more than in a tile, two outputs per channel, stride 2."""
     x, zero = operands(spec, 17, True)
     w = some_weights(spec, 34, 1, 3, 3)
     got = sums(Product(spec, ConvShape((3, 3), (2, 2), 17, 17)), x, w, zero)
@@ -99,9 +99,9 @@ def test_depthwise_product_is_the_references(spec):
 
 @pytest.mark.parametrize("spec", [*POINTS, *OTHERS[:3], OTHERS[-1]])
 def test_operands_stand_for_what_they_count_alone(spec):
-    """A lone operand against the greatest other one counts its own level, in product units."""
+    """An operand times the greatest other one counts its own level, in product units."""
     form, top = Product(spec, ConvShape((1, 1), (1, 1), 1)), np.array([[127]], np.int8)
-    whole = 127 if spec.exact else 128  # what the greatest weight stands for
+    whole = 127 if spec.exact else 128  # the value of the greatest weight
     for zero in (-128, -28):
         x = np.arange(-128, 128, dtype=np.int8)
         counts = product(x[:, None], top, spec, zero)[:, 0]
@@ -118,7 +118,7 @@ def test_operands_stand_for_what_they_count_alone(spec):
 @pytest.mark.parametrize("spec", [POINTS[1], POINTS[4], *OTHERS[:2], OFFSET[0]])
 @pytest.mark.parametrize("groups", [1, 4])
 def test_the_gradient_is_that_of_the_plain_product(spec, groups):
-    """Of what the operands stand for; none for an activation beyond what the shift leaves."""
+    """Of the values that the operands represent; 0 for activations that the shift saturates."""
     if groups > 1 and spec.signed == "offset":
         pytest.skip("depthwise products run in split only")
     generator = torch.Generator().manual_seed(5)
@@ -159,7 +159,7 @@ def test_straight_is_exact_and_passes_the_gradient():
 
 @pytest.fixture(scope="module")
 def model():
-    """An untrained network with lively batch norms."""
+    """An untrained network whose batch norms have varied parameters."""
     torch.manual_seed(3)
     model = ResidualNet(1, 10, RESNET8)
     for module in model.modules():
@@ -227,8 +227,8 @@ def folder(tmp_path):
 FASHION = experiment("fashion-resnet8")
 
 
-def test_a_stopped_training_goes_on_as_if_it_never_stopped(folder, monkeypatch):
-    """Two epochs at one go, and two with a stop between, end in the same weights."""
+def test_a_stopped_training_resumes_as_if_it_never_stopped(folder, monkeypatch):
+    """Two epochs in one run, and two with a stop in between, end in the same weights."""
     data = datasets.load("fashion-mnist", folder)
     recipe = Recipe(2, 0.05, seed=9, images=32, batch=16, held_out=20)
     floating.train(FASHION, data, recipe, folder / "whole.pt")
@@ -269,7 +269,7 @@ def test_a_missing_checkpoint_is_one_sentence(folder):
         main(["export", "--data", str(folder), "--work", str(folder), "--name", "x"])
 
 
-def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypatch):
+def test_a_stopped_evaluation_resumes(model, images, folder, monkeypatch):
     data = datasets.load("fashion-mnist", folder)
     for name, spec in (
         ("fashion-resnet8-int8.npz", ProductSpec(exact=True)),
@@ -297,7 +297,7 @@ def test_an_evaluation_goes_on_where_it_stopped(model, images, folder, monkeypat
 
 @pytest.mark.parametrize("total", [1, 6, 20, 33])
 def test_the_rate_is_that_of_one_cycle_to_the_bit(total):
-    """Warm-up and fall as torch's scheduler has them, for two groups, at every step."""
+    """At every step the rates of torch's scheduler, for two groups."""
     recipe, highest = Recipe(1, 0.05, seed=1), [0.05, 0.05 * 0.3]
     optimiser = torch.optim.SGD(
         [{"params": [torch.zeros(1)], "lr": rate} for rate in highest], lr=1.0

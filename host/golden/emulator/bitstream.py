@@ -1,8 +1,8 @@
-"""The usual way to simulate stochastic computing: bit stream by bit stream, as a baseline.
+"""The usual way to simulate stochastic computing, bit stream by bit stream, as a baseline.
 
-For each sample point every row's comparators give a bit, every row's AND combines two, every OR
+For each sample point every row's comparators produce bits, every row's AND combines two, every OR
 group is a real OR over its rows, and counters add. It is vectorised over windows, rows and
-outputs, a batch of windows at a time; nothing of the contract's structure is used to be faster.
+outputs, in batches of windows, but does not use the contract's structure to be faster.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from dscim.host.golden.reference.operands import (
 )
 
 BATCH_BITS = 1 << 22
-"""Row bits that are held at a time."""
+"""Row bits in memory at a time."""
 
 
 def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
@@ -53,7 +53,7 @@ def _counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int) -> Int64:
 def _rows(
     magnitude: Int64, sign: Int64, spec: ProductSpec
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Shrunk operands and signs (M, K) as (M, groups, G); rows that are not used hold 0."""
+    """Shrunk operands and signs (M, K) as (M, groups, G); unused rows are 0."""
     fill = ((0, 0), (0, -magnitude.shape[1] % spec.or_width))
     level = np.pad((magnitude >> spec.operand_shift).astype(np.uint8), fill)
     shape = (len(level), -1, spec.or_width)

@@ -1,7 +1,7 @@
 """The kernels, compiled once for this machine into the cache, and loaded.
 
-Where no g++ is found, or DSCIM_KERNEL=none is set, there is no kernel and numpy computes the same
-bits. DSCIM_KERNEL=plain compiles it without vector instructions: the same bits, slower.
+Without g++, or with DSCIM_KERNEL=none, there is no kernel and numpy computes the same bits.
+DSCIM_KERNEL=plain compiles the kernel without vector instructions: the same bits, slower.
 """
 
 import ctypes
@@ -22,27 +22,30 @@ NATIVE = "-march=native"
 
 
 def kernel() -> ctypes.CDLL | None:
-    """The compiled kernel; None where there is none, see `why_no_kernel`."""
+    """The compiled kernel; None without one, see `why_no_kernel`.
+
+    SimulationError where its layers have other fields than `Description`.
+    """
     loaded = _loaded(os.environ.get("DSCIM_KERNEL", ""))
     return loaded if isinstance(loaded, ctypes.CDLL) else None
 
 
 def why_no_kernel() -> str | None:
-    """One sentence that says why numpy computes and how to change it; None with a kernel."""
+    """One sentence on why numpy computes and how to change that; None with a kernel."""
     loaded = _loaded(os.environ.get("DSCIM_KERNEL", ""))
     return loaded if isinstance(loaded, str) else None
 
 
 @cache
 def _loaded(wish: str) -> ctypes.CDLL | str:
-    """The library, or why there is none. wish: what DSCIM_KERNEL says."""
+    """The library, or why there is none. wish: the value of DSCIM_KERNEL."""
     if wish == "none":
-        return "The emulator computes in numpy, as DSCIM_KERNEL=none asks for."
+        return "The emulator computes in numpy, because DSCIM_KERNEL=none is set."
     compiler = shutil.which("g++")
     if compiler is None:
         return (
-            "The emulator computes in numpy, many times slower: there is no g++ to compile "
-            "its kernel with; install one (apt-get install g++)."
+            "The emulator computes in numpy, many times slower, because there is no g++ to "
+            "compile its kernel; install one (apt-get install g++)."
         )
     try:
         library = ctypes.CDLL(str(_built(compiler, plain=wish == "plain")))
@@ -69,10 +72,10 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
 
 
 def _built(compiler: str, *, plain: bool) -> Path:
-    """The library's path, compiled when it is not in the cache.
+    """The library's path; compiles it if it is not in the cache.
 
-    The key holds the source, the flags and the compiler's macros, which name its version and
-    every instruction set of this machine. SimulationError says what the compiler said.
+    The key covers the sources, the flags and the compiler's macros, which include its version and
+    every instruction set of this machine. SimulationError has the compiler's message.
     """
     flags = [*FLAGS, *(["-DDSCIM_PLAIN"] if plain else [])]
     native = _macros(compiler, NATIVE)
@@ -88,13 +91,13 @@ def _built(compiler: str, *, plain: bool) -> Path:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 first = (done.stderr.strip().splitlines() or ["it said nothing"])[0]
-                raise SimulationError(f"the kernel was not compiled, g++ failed: {first}")
+                raise SimulationError(f"g++ failed to compile the kernel: {first}")
     os.utime(home)
     return home / LIBRARY
 
 
 def _macros(compiler: str, *flags: str) -> str | None:
-    """The macros that the compiler defines with `flags`; None when it does not take them."""
+    """The macros that the compiler defines with `flags`; None when it rejects them."""
     command = [compiler, *flags, "-dM", "-E", "-x", "c++", os.devnull]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else None

@@ -6,10 +6,10 @@
 
 extern "C" {
 
-// One sweep over `rows` rows, each set to the level that is best while the others stay.
+// One sweep over `rows` rows; each is set to its best level while the others are fixed.
 // x: (rows, points) activations. tables: (.., 256, levels) product units by activation + 128;
-// table_of: (rows). values: (levels) what each stands for. level, wanted: (rows, outputs).
-// gain: (outputs). residual: (points, outputs) what is too much, kept up to date.
+// table_of: (rows). values: (levels) the weight of each level. level, wanted: (rows, outputs).
+// gain: (outputs). residual: (points, outputs) current error of the outputs, updated.
 void dscim_descend(const int8_t* x, int64_t rows, int64_t points, int64_t outputs, int64_t levels,
                    const float* tables, const int64_t* table_of, const float* values,
                    int64_t* level, const float* wanted, const float* gain, float* residual,

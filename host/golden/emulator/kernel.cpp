@@ -1,10 +1,10 @@
 // DS-CIM layers bit for bit, by table look-ups on 32 bytes at once.
 //
-// The order of the points does not matter to a count, and a point reaches only the row that owns
-// its region. So a window row k adds, for an activation x and a weight w, a small signed number
-// T(x, w): how many of its region's points lie below both. With at most 16 points that number has
+// The order of the points does not affect a count, and a point reaches only the row that owns
+// its region. So row k of a window adds, for an activation x and a weight w, a small signed number
+// T(x, w): how many points of its region lie below both. With at most 16 points that number has
 // at most 16 values for one x, by the weight's level (how many thresholds it exceeds): one
-// 16-byte table, which `pshufb` looks up for 32 weights in one instruction. Regions of more
+// 16-byte table, which `pshufb` looks up for 32 weights in one instruction. Regions with more
 // points are cut into chunks of 16, whose counts add up.
 //
 // Row k of a window reads luts[offsets[k] + 16 * (x as a byte) + code]; a code with its highest
@@ -77,9 +77,9 @@ constexpr int PIXELS = 16;   // gathered at a time
 constexpr int VECTORS = 8;   // sums that stay in registers
 constexpr int LANES = 32;    // bytes of a vector
 constexpr int ROWS = 2032;   // gathered at a time: 16 * 2032 stays within int16
-constexpr int STRIDE = ROWS + 80;  // between pixels, no power of two
+constexpr int STRIDE = ROWS + 80;  // between pixels; not a power of two
 
-using Entries = uint16_t[PIXELS * STRIDE];  // a block of windows: what each row looks up
+using Entries = uint16_t[PIXELS * STRIDE];  // a block of windows: the table entry of each row
 
 // ---- 32 bytes at once: AVX2, or the same in plain C ----
 
@@ -288,7 +288,7 @@ inline int8_t requantise(const Layer& l, int64_t sum, int o) {
 
 #ifdef DSCIM_VECTOR
 // Eight values / 2**right, ties away from zero. above: -1 where a value was rounded down from
-// something greater, so that a negative half is no tie.
+// something greater, so that a negative half is not a tie.
 inline __m256i divide(__m256i value, __m256i right, __m256i above) {
     const __m256i one = _mm256_set1_epi32(1);
     const __m256i mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one);
@@ -333,7 +333,7 @@ inline __m256i scale(const Layer& l, __m256i sum, int o) {
                             _mm256_set1_epi32(l.high - l.output_zero));
 }
 
-// 16 outputs, as far as there are so many, of 32-bit sums.
+// Up to 16 outputs of 32-bit sums.
 inline void requantise16(const Layer& l, const int32_t* counts, int32_t correction, int o,
                          int8_t* out) {
     __m256i scaled[2];
@@ -360,7 +360,7 @@ inline int64_t sum_of(const Layer& l, int32_t count, int64_t correction, int o) 
     return int64_t(count) * (int64_t(1) << l.decode_shift) + correction + l.constants[o];
 }
 
-// Outputs o.. of one pixel, 16 or as many as there are, of `counts` for these 16.
+// Up to 16 outputs of one pixel from o on; `counts` begins with output o.
 inline void finish(const Layer& l, const int32_t* counts, int64_t correction, int o, int8_t* out) {
 #ifdef DSCIM_VECTOR
     if (!l.wide) return requantise16(l, counts, int32_t(correction), o, out);
@@ -441,7 +441,7 @@ void convolve_depthwise(const Layer& l, const int8_t* x, int64_t first, int64_t 
                 const int y = at.y * l.stride_y - l.top + tap / l.kernel_width;
                 const int across = at.x * l.stride_x - l.left + tap % l.kernel_width;
                 if (y < 0 || y >= l.height || across < 0 || across >= l.width)
-                    continue;  // a padded position holds the zero point: exactly nothing
+                    continue;  // a padded position is the zero point and contributes 0
                 const int8_t* source = x + ((at.image * l.height + y) * l.width + across)
                     * int64_t(l.channels);
                 for (int i = 0; i < std::min(16, l.outputs - o); i++)

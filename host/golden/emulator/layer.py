@@ -1,4 +1,4 @@
-"""A layer for the kernel, behind the interface of `dscim.host.golden.reference.PreparedLayer`."""
+"""A layer for the kernel, with the interface of `dscim.host.golden.reference.PreparedLayer`."""
 
 import ctypes
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ BLOCK, HALF = 32, 16
 
 
 class PreparedNode(Protocol):
-    """A layer with its weights made ready, whatever computes it."""
+    """A layer with its weights prepared, whatever computes it."""
 
     layer: LayerSpec
 
@@ -40,7 +40,7 @@ def prepare(
     shift: npt.NDArray[np.int32],
     rows: int = ROWS,
 ) -> PreparedNode:
-    """The layer made ready for the kernel, or for numpy where there is none: the same bits.
+    """The layer prepared for the kernel, or for numpy without a kernel: the same bits.
 
     weights: OHWI int8, of a depthwise layer (KH, KW, outputs); bias (product units),
     multiplier (Q31), shift: (outputs,) int32; rows: R of the macro, which a depthwise layer's
@@ -64,7 +64,7 @@ def estimate(node: PreparedNode, x: npt.NDArray[np.int8]) -> npt.NDArray[np.floa
 
 
 class EmulatedLayer:
-    """A layer with its weights made ready for the kernel. Threads may share it."""
+    """A layer with its weights prepared for the kernel. Threads may share it."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class EmulatedLayer:
         shift: npt.NDArray[np.int32],
         rows: int = ROWS,
     ) -> None:
-        """See `prepare`; the kernel must be there."""
+        """See `prepare`. RuntimeError without a kernel."""
         library = kernel()
         if library is None:
-            raise RuntimeError("there is no kernel to run a layer")
+            raise RuntimeError("no kernel is available for a layer")
         self.layer, self._library = layer, library
         self._numbers = _geometry(layer)
         self._arrays: dict[str, npt.NDArray[Any]] = {}
@@ -119,7 +119,7 @@ class EmulatedLayer:
         return out
 
     def _counted(self, matrix: npt.NDArray[np.int8]) -> Int64:
-        """Sets the tables of counts for weights (K, N); returns what columns add."""
+        """Sets the tables of counts for weights (K, N); returns the constants of the columns."""
         product = self.layer.product
         tables = count_tables(matrix, product, self.layer.input_zero)
         self._arrays["codes"] = np.concatenate([_blocks(codes) for codes in tables.codes])
@@ -139,7 +139,7 @@ class EmulatedLayer:
         return column_corrections(matrix, product, self.layer.input_zero)
 
     def _exact(self, matrix: npt.NDArray[np.int8]) -> Int64:
-        """Sets the true weights (K, N), by pairs of rows; returns what columns add."""
+        """Sets the weights (K, N), by pairs of rows; returns the constants of the columns."""
         depth, outputs = matrix.shape
         even = np.zeros((depth + depth % 2, _padded(outputs)), np.int16)
         even[:depth, :outputs] = matrix
@@ -149,7 +149,7 @@ class EmulatedLayer:
         return -self.layer.input_zero * matrix.astype(np.int64).sum(axis=0)
 
     def _depthwise(self, weights: npt.NDArray[np.int8], rows: int) -> Int64:
-        """Sets the table of each tap of each output; columns add nothing."""
+        """Sets the table of each tap of each output; the constants of the columns are 0."""
         layer, product = self.layer, self.layer.product
         taps = weights.reshape(layer.depth, layer.outputs)
         each = layer.outputs // layer.input[2]
@@ -208,7 +208,7 @@ def _padded(outputs: int) -> int:
 
 
 def _blocks(values: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """(K, N) as the kernel reads it: blocks of 32 outputs, then of 16, row by row, in one line."""
+    """(K, N) in the kernel's order: blocks of 32 outputs, then of 16, row by row, flattened."""
     depth, outputs = values.shape
     padded = np.full((depth, _padded(outputs)), -128, np.int8)
     padded[:, :outputs] = values

@@ -1,4 +1,4 @@
-"""Images shared among threads, in batches of bounded memory."""
+"""Images divided among threads, in batches of bounded memory."""
 
 import os
 from collections.abc import Callable
@@ -11,11 +11,11 @@ Result = TypeVar("Result")
 
 
 THREADS = "DSCIM_THREADS"
-"""The variable that says how many threads emulate; unset: one for each core."""
+"""The environment variable with the number of threads; unset: one per core."""
 
 
 def thread_count() -> int:
-    """Threads that work: DSCIM_THREADS, else the cores that this process may use."""
+    """Number of threads: DSCIM_THREADS, else the cores that this process may use."""
     wish = os.environ.get(THREADS, "")
     if wish.isdecimal() and int(wish) > 0:
         return int(wish)
@@ -31,8 +31,8 @@ def over_images(
 ) -> list[Result]:
     """`work` of every batch of `count` images, in order, by several threads.
 
-    work: takes the batch as a slice of the images; it must release the interpreter to gain, as
-    the kernel and numpy do. At most as many batches as threads are held at once, beside results.
+    work: takes the batch as a slice of the images; it should release the interpreter lock, as
+    the kernel and numpy do. At most as many batches as threads are in memory, besides results.
     An error or Ctrl-C ends the rest. step: called after each batch, from the calling thread.
     """
     threads = threads or thread_count()

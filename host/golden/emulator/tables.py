@@ -1,4 +1,4 @@
-"""What the emulator looks up: counts by activation and weight, pointwise nodes by their inputs."""
+"""Look-up tables: counts by activation and weight, pointwise nodes by their inputs."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ CHUNK = 16
 """Points whose counts one table of 16 bytes holds."""
 
 NOTHING = -128
-"""The code of a weight that exceeds no threshold: the kernel's look-up gives 0."""
+"""The code of a weight that exceeds no threshold: the kernel's look-up returns 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CountTables:
     """The counts of every row of a product with constant weights.
 
     codes:     (chunks, K, N) int8, a weight's place in its tables.
-    signs:     (K, N) int8, +1 or -1; None where the code holds the sign.
+    signs:     (K, N) int8, +1 or -1; None where the code includes the sign.
     luts:      (tables, 256, 16) int8, by the activation as a byte, by code.
     rows:      (chunks, K) the table of each row.
     byte_rows: rows of counts whose sum stays within int8.
@@ -95,8 +95,8 @@ def _lut(
 ) -> Int8:
     """(256, 16): by activation byte, by code, the signed count of the points (p, q).
 
-    Code c stands for the first c + 1 points, q rising. mirrored: codes from this one on stand
-    for negative weights of the codes from 0 on; 0: none do.
+    Code c counts the first c + 1 points, q rising. mirrored: codes from this one on are those of
+    negative weights; 0: there are none.
     """
     operands = np.arange(256, dtype=np.uint8).view(np.int8)
     magnitude, sign = encode_activations(operands, spec, zero_point)
@@ -111,7 +111,7 @@ def _lut(
 
 
 class PointwiseTable:
-    """A function of one or two int8 values, computed once for all 256 or 65,536 of them."""
+    """A function of one or two int8 values, computed once for all 256 or 65,536 inputs."""
 
     def __init__(self, function: Callable[..., Int8], arity: int) -> None:
         """function: takes `arity` (1 or 2) int8 arrays of shape (1, H, W, C), as a node does."""

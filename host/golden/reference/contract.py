@@ -1,4 +1,4 @@
-"""The contract point by point, as it is written (section 2): slow, and read to be believed.
+"""The contract point by point, as it is written (section 2): slow, but easy to verify by reading.
 
 Every sample point is drawn, every row's bit is formed, every OR group is a real OR over its
 rows. `dscim.host.golden.reference.matrix` computes the same bits fast.

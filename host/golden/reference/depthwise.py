@@ -1,9 +1,9 @@
 """Depthwise convolution: a product of few rows for each output channel (contract, "Tiling").
 
-A row tile of R rows holds D = max(1, R div taps) channels; channel c, tap t is row
-(c mod D)*taps + t of it. Cells off the diagonal never fire, so an output is the sum of what its
-own taps' rows give, each in the region that its place in the OR group owns. What a row gives for
-an activation is a table of 256 entries: exact for any arithmetic and any stream length.
+A row tile of R rows holds D = max(1, R div taps) channels; channel c, tap t is its row
+(c mod D)*taps + t. Cells off the diagonal never fire, so an output is the sum over the rows of its
+own taps, each in the region that belongs to its place in the OR group. The contribution of a row
+by activation is a table of 256 entries: exact for any arithmetic and any stream length.
 """
 
 import numpy as np
@@ -21,11 +21,11 @@ ROWS = 128
 """R of the contract's macro."""
 
 BLOCK = 1 << 20
-"""Table entries looked up at a time: bounds the memory."""
+"""Table entries looked up at a time; this bounds the memory."""
 
 
 def tap_rows(taps: int, channels: int, rows: int = ROWS) -> Int64:
-    """(taps, channels): the row of its tile that each tap of each channel is."""
+    """(taps, channels): the row of each tap of each channel in its tile."""
     together = max(1, rows // taps)
     place: Int64 = (np.arange(channels) % together) * taps + np.arange(taps)[:, None]
     return place % rows
@@ -34,7 +34,7 @@ def tap_rows(taps: int, channels: int, rows: int = ROWS) -> Int64:
 def tap_table(
     w: npt.NDArray[np.int8], row: Int64, spec: ProductSpec, zero_point: int
 ) -> npt.NDArray[np.int32]:
-    """(cells, 256): what each cell gives for the activations -128..127, in product units.
+    """(cells, 256): the contribution of each cell for activations -128..127, in product units.
 
     w: (cells,) int8. row: (cells,) its row in a tile. Signed mode split, or exact.
     """
@@ -87,7 +87,7 @@ def product(
 
 
 class PreparedDepthwise:
-    """A depthwise layer with its arrays, for many inputs; as `PreparedLayer` for others."""
+    """A depthwise layer with its arrays, for many inputs; the counterpart of `PreparedLayer`."""
 
     def __init__(
         self,

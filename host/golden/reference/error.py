@@ -1,4 +1,4 @@
-"""How far a product is from the exact one, over all operand pairs (contract, "RMSE")."""
+"""The error of a product, over all operand pairs (contract, "RMSE")."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dscim.host.golden.reference.operands import encode_activations, encode_weig
 
 
 def row_errors(spec: ProductSpec) -> Int64:
-    """(G, 256, 256): one row's estimate less its exact product, for each x and w of int8.
+    """(G, 256, 256): a row's estimate minus its exact product, for each int8 x and w.
 
     In offset mode the corrections are exact, so the error is that of a'w' alone.
     """
@@ -30,7 +30,7 @@ def row_errors(spec: ProductSpec) -> Int64:
 def uniform_rmse(spec: ProductSpec, rows: int = 128) -> float:
     """RMSE in % of rows * 65536, for uniform independent INT8 operands, by enumeration.
 
-    The rows' errors are independent: variances add, and means add before they are squared.
+    Errors of rows are independent: variances add, and means add before they are squared.
     """
     errors = row_errors(spec).astype(np.float64)
     repeat = rows // spec.or_width

@@ -27,7 +27,7 @@ def weight_matrix(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 
 
 class PreparedLayer:
-    """A layer with its weights made ready, for many inputs."""
+    """A layer with its weights prepared, for many inputs."""
 
     def __init__(
         self,

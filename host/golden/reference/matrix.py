@@ -1,11 +1,11 @@
 """The contract as matrix products over thresholds: the same bits, fast enough for networks.
 
-The order of the points does not matter to a count, and a point reaches only the row that owns
+The order of the points does not affect a count, and a point reaches only the row that owns
 its region. So with (p_s, q_s) the points of a row's region, in local coordinates,
 
     N = sum over s of [a' >> sh > p_s] @ [w' >> sh > q_s]      (signs multiplied in)
 
-which is one matrix product of as many times the inner size as a region has points. Its entries
+which is one matrix product whose inner size is multiplied by the points of a region. Its entries
 are -1, 0 and 1 and its sums stay below 2**24, so single precision is exact.
 """
 
@@ -27,14 +27,14 @@ NEVER = 255
 """A threshold that no operand of a region exceeds."""
 
 BLOCK_BYTES = 4 << 20
-"""Bytes of the fired rows that are held at a time: what a cache holds, not what memory does."""
+"""Bytes of fired rows in memory at a time, small enough for the cache."""
 
 
 @cache
 def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
     """(2, G, m), read-only: the local thresholds p_s and q_s of each region's points, by row.
 
-    m is the most points any region holds; rows with fewer are filled up with NEVER.
+    m is the largest number of points in a region; rows with fewer are padded with NEVER.
     """
     points = spec.sequence.points(spec.length, spec.or_width)
     region = points // spec.side
@@ -48,7 +48,7 @@ def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
 
 
 class PreparedWeights:
-    """Weights made ready for products of one arithmetic, to be used again and again."""
+    """Weights prepared for many products in one arithmetic."""
 
     def __init__(self, w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0) -> None:
         """w: (K, N) int8 with K from 1 to 32,767; zero_point: z of the activations, int8."""
@@ -99,7 +99,7 @@ class PreparedWeights:
 def _activation_tables(
     spec: ProductSpec, zero_point: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], Int64]:
-    """What becomes of an activation, by its bits as uint8: level in its region, sign, a'."""
+    """By an activation's bits as uint8: its level in the region, its sign, a'."""
     operands = np.arange(256, dtype=np.uint8).view(np.int8)
     magnitude, sign = encode_activations(operands, spec, zero_point)
     level = (magnitude >> spec.operand_shift).astype(np.uint8)

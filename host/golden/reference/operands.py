@@ -1,4 +1,4 @@
-"""Operands as the macro sees them: unsigned magnitudes with a sign (contract, "Signed mode")."""
+"""Operands in the macro: unsigned magnitudes with a sign (contract, "Signed mode")."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ def encode_activations(
 ) -> tuple[Int64, Int64]:
     """a' in 0..255 and its sign (+1 or -1) for int8 activations of any shape.
 
-    offset: a' = x + 128, always +1; the zero point is left to an exact correction.
+    offset: a' = x + 128, always +1; an exact correction handles the zero point.
     split:  a' = min(|x - z| << e, 255) with the sign of x - z.
     """
     if spec.signed == "offset":
@@ -31,9 +31,9 @@ def encode_weights(w: npt.NDArray[np.int8], spec: ProductSpec) -> tuple[Int64, I
 
 
 def column_corrections(w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int) -> Int64:
-    """What a column's constant of the weights adds to its estimate, in product units, (N,).
+    """The constant that a column of weights adds to its estimate, in product units, (N,).
 
-    offset: -128*sum(w') + 16384*K - z*sum(w); split: nothing.
+    offset: -128*sum(w') + 16384*K - z*sum(w); split: 0.
     """
     if spec.signed == "split":
         return np.zeros(w.shape[1], np.int64)

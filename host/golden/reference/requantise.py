@@ -60,8 +60,8 @@ def requantise(
 ) -> npt.NDArray[np.int8]:
     """int8 outputs of 32-bit sums in product units, bias included, channels last.
 
-    multiplier, shift: a number each, or one for each channel (the last axis). single_rounding:
-    as in `scaled`.
+    multiplier, shift: one number, or one per channel (the last axis). single_rounding: see
+    `scaled`.
     """
     values = scaled(accumulator, multiplier, shift, single_rounding)
     return np.clip(values + output_zero, *clamp).astype(np.int8)

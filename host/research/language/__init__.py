@@ -1,4 +1,4 @@
-"""A LLaMA-architecture language model whose matrix products run on DS-CIM."""
+"""A language model of the LLaMA architecture whose matrix products run on DS-CIM."""
 
 from dscim.host.research.language.aligned import Aligned, AlignedWeights
 from dscim.host.research.language.llama import Llama, Multiply, load_model, plain

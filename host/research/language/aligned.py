@@ -14,10 +14,10 @@ from dscim.gateware.specs import LayerSpec, ProductSpec, table_gain
 from dscim.host.golden.emulator import PreparedNode, estimate, over_images, prepare
 
 ROWS = 128
-"""Inputs of a tile, which share an exponent: the rows of the macro."""
+"""Inputs of a tile, which share an exponent: as many as the macro has rows."""
 
 BATCH = 64
-"""Input vectors a thread takes at a time."""
+"""Input vectors per task of a thread."""
 
 Int = npt.NDArray[np.int32]
 
@@ -25,66 +25,67 @@ LARGEST = 448.0
 """The largest E4M3 number, 1.75 * 2**8: no infinities, one NaN."""
 
 MIN_EXPONENT = -6
-"""Of a normal number; below it the step stays that of this exponent."""
+"""The least exponent of a normal number; smaller numbers have the step of this exponent."""
 
 MANTISSA_BITS = 3
 
 TOP = 6
-"""Binary places of an aligned mantissa: the largest of a tile is 64..127 in magnitude."""
+"""The largest aligned mantissa of a tile has its highest bit here: 64..127 in magnitude."""
 
 
 def matmul(a: Float32, b: Float32) -> Float32:
-    """a @ b, added up in float64 and rounded once.
+    """a @ b in float32, added up in float64 and rounded once, so that machines agree.
 
-    How a library of linear algebra orders float32 sums depends on threads and processor; rounding
-    to FP8 then makes steps of last bits. Of float64 sums what is left of that is all but never
-    seen after the rounding.
+    The order of float32 sums in a linear algebra library depends on threads and processor, and
+    rounding to FP8 turns last bits into steps. In float64 the order almost never has an effect
+    after rounding.
     """
     return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
 
 
 def exponents(values: Float32) -> Int:
-    """floor(log2 |v|) of each value; of 0 far below any other."""
+    """floor(log2 |v|) of each value; for 0 far below any other."""
     return np.where(values == 0, -1000, np.frexp(values)[1] - 1).astype(np.int32)
 
 
 def round_e4m3(values: Float32) -> Float32:
-    """Each value's nearest E4M3 number, half to even, beyond the largest saturated."""
+    """The nearest E4M3 number of each value, half to even, saturated at the largest."""
     steps = np.maximum(exponents(values), MIN_EXPONENT) - MANTISSA_BITS
     rounded = np.ldexp(np.rint(np.ldexp(values, -steps)), steps)
     return np.clip(rounded, -LARGEST, LARGEST).astype(np.float32)
 
 
 def scale_exponents(values: Float32) -> Int:
-    """(M, 1) for rows (M, K): the greatest s with |v| * 2**s at most 448 for the whole row."""
+    """(M, 1) for rows (M, K): the greatest s such that |v| * 2**s <= 448 in the whole row."""
     most = np.abs(values).max(axis=1, keepdims=True)
     room = np.where(most == 0, 1.0, LARGEST / np.maximum(most, np.float32(1e-30)))
     return exponents(room.astype(np.float32))
 
 
 def to_fp8(values: Float32) -> tuple[Float32, Int]:
-    """(M, K) rows as E4M3 numbers of rows scaled by 2**s, and s (M, 1)."""
+    """(M, K) rows scaled by 2**s, as E4M3 numbers, and s (M, 1)."""
     scale = scale_exponents(values)
     return round_e4m3(np.ldexp(values, scale)), scale
 
 
 def align(values: Float32) -> tuple[npt.NDArray[np.int8], Int]:
-    """(M, K) numbers, of one tile, as int8 mantissas and each row's shared exponent (M, 1).
+    """(M, K) numbers of one tile as int8 mantissas m, and the exponent e (M, 1) of each row.
 
-    v is about m * 2**e: e makes the row's largest magnitude lie in 64..127.
+    v is about m * 2**e; e is chosen so that the row's largest |m| is in 64..127.
     """
     shared = exponents(values).max(axis=1, keepdims=True) - TOP
-    shared = np.maximum(shared, -200)  # a row of zeros: any exponent does
-    # Of E4M3 the largest is at most 1.875 * 64; of other numbers 127.5 and more would be 128.
+    shared = np.maximum(shared, -200)  # a row of zeros: any exponent will do
+    # E4M3 numbers give at most 1.875 * 64; for others, 127.5 and more would round to 128.
     return np.clip(np.rint(np.ldexp(values, -shared)), -127, 127).astype(np.int8), shared
 
 
 def rotated(values: Float32) -> Float32:
-    """(M, K) rows with each tile turned by a Hadamard matrix H / sqrt(size).
+    """(M, K) rows with each tile multiplied by a Hadamard matrix H / sqrt(size).
 
-    x H (w H)^T = x w^T: products keep their values, while what was in one channel is spread over
-    a tile, so that mantissas fill their range as Gaussian numbers do (after QuaRot, arXiv
-    2404.00456, there for whole vectors). A tile's size must be a power of two.
+    x H (w H)^T = x w^T: products keep their values, while the content of one channel is spread
+    over a tile, so that mantissas fill their range as Gaussian numbers do (after QuaRot, arXiv
+    2404.00456, which does it for whole vectors). ValueError where a tile's size is not a power
+    of two.
     """
     parts = []
     for start in range(0, values.shape[1], ROWS):
@@ -92,7 +93,7 @@ def rotated(values: Float32) -> Float32:
         size = part.shape[1]
         if size & (size - 1):
             raise ValueError(
-                f"A tile of {size} inputs has no Hadamard matrix; it takes a power of two."
+                f"A tile of {size} inputs has no Hadamard matrix; its size must be a power of two."
             )
         turn = np.ones((1, 1), np.float32)
         while len(turn) < size:
@@ -102,7 +103,7 @@ def rotated(values: Float32) -> Float32:
 
 
 class Tiles:
-    """Rows (M, K) as E4M3, one scale a row, mantissas aligned tile by tile."""
+    """Rows (M, K) as E4M3, one scale per row, mantissas aligned tile by tile."""
 
     def __init__(self, values: Float32) -> None:
         numbers, self._scale = to_fp8(values)
@@ -117,7 +118,7 @@ class Tiles:
 
 
 class AlignedWeights:
-    """Weights (N, K) made ready for products of one arithmetic."""
+    """Weights (N, K) prepared for products in one arithmetic."""
 
     def __init__(self, weights: Float32, spec: ProductSpec) -> None:
         """spec: of the mantissas' product; K is at most 32,767 in all."""
@@ -127,8 +128,8 @@ class AlignedWeights:
         ]
 
     def product(self, x: Float32) -> Float32:
-        """x @ weights.T for x (M, K): tiles' estimates are scaled and added in float32, and get
-        the gain that their table wants."""
+        """x @ weights.T for x (M, K): the estimates of tiles are scaled, added in float32, and
+        multiplied by the gain of their sequence table."""
         parts = list(Tiles(x))
 
         def rows(part: slice) -> Float32:
@@ -150,10 +151,10 @@ def _prepared(mantissas: Int8, spec: ProductSpec) -> PreparedNode:
 
 
 class Aligned:
-    """The `Multiply` of a model: weights are made ready anew at each call."""
+    """The `Multiply` of a model: weights are prepared anew at each call."""
 
     def __init__(self, spec: ProductSpec, turned: bool = False) -> None:
-        """turned: both operands are `rotated` before they become FP8."""
+        """turned: both operands are `rotated` before conversion to FP8."""
         self.spec, self.turned = spec, turned
 
     def __call__(self, x: Float32, weights: Float32) -> Float32:

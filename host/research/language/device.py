@@ -1,4 +1,4 @@
-"""A block's matrices on a device: the tiles' integers against the reference."""
+"""A block's matrices on a device, tile by tile, compared with the reference."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from dscim.host.research.language.llama import MATRICES, Llama
 
 @dataclasses.dataclass
 class BlockRun:
-    """Sums of all tiles that were compared, those that differ, cycles of the device, products."""
+    """Number of sums compared, of sums that differ, of busy cycles and of products."""
 
     sums: int = 0
     differing: int = 0
@@ -31,9 +31,9 @@ def run_block(
     matrices: tuple[str, ...] = MATRICES,
     turned: bool = False,
 ) -> BlockRun:
-    """Each tile of each of a block's matrices, multiplied on the device and by the reference.
+    """Multiplies each tile of a block's matrices on the device and by the reference.
 
-    tokens: (T,), whose own activations (of the float model) enter. turned: see `rotated`.
+    tokens: (T,), whose activations in the float model are the inputs. turned: see `rotated`.
     """
     inputs = model.entering(tokens, block)
     found = BlockRun()

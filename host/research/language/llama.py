@@ -24,11 +24,11 @@ Multiply = Callable[[Float32, Float32], Float32]
 
 
 Tap = Callable[[str, Float32], None]
-"""Is shown a matrix's name and what it is multiplied with, (positions, K)."""
+"""Receives a matrix's name and the activations it is multiplied with, (positions, K)."""
 
 
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-"""The matrices of a block, as a GGUF file names them."""
+"""The matrices of a block, by their names in a GGUF file."""
 
 
 def plain(x: Float32, weights: Float32) -> Float32:
@@ -38,7 +38,7 @@ def plain(x: Float32, weights: Float32) -> Float32:
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """Of a model: blocks, width, heads of queries and of keys, base of positions, epsilon."""
+    """Blocks, width, heads of queries and of keys, base of positions, epsilon of a model."""
 
     blocks: int
     width: int
@@ -49,7 +49,7 @@ class Shape:
 
     @classmethod
     def of(cls, file: GgufFile) -> "Shape":
-        """What the file's metadata say; UserError where they do not."""
+        """The shape in the file's metadata; UserError where they lack it."""
         names = (
             "block_count",
             "embedding_length",
@@ -61,7 +61,7 @@ class Shape:
         values: list[Any] = [file.metadata.get(f"llama.{name}") for name in names]
         if not all(isinstance(value, int | float) and value > 0 for value in values):
             raise UserError(
-                f"'{file.path}' does not say what shape its LLaMA has: "
+                f"'{file.path}' does not have the shape of its LLaMA: "
                 f"{dict(zip(names, values, strict=True))}."
             )
         return cls(*values)
@@ -73,7 +73,7 @@ class Shape:
 
 
 class Llama:
-    """A model whose weights are read from its file when a block needs them."""
+    """A model whose weights are read from its file when they are needed."""
 
     def __init__(self, file: GgufFile) -> None:
         self.file, self.shape = file, Shape.of(file)
@@ -93,7 +93,7 @@ class Llama:
         return np.split(matmul(x, embedding.T), ends)  # tied: the output's matrix is the embedding
 
     def entering(self, tokens: Int64, block: int) -> dict[str, Float32]:
-        """What enters each matrix of a block, (T, K) by its name, in float32 up to there."""
+        """The inputs (T, K) of each matrix of a block, by name, in float32."""
         found: dict[str, Float32] = {}
         x = self.file.tensor("token_embd.weight")[tokens]
         for place in range(block + 1):
@@ -131,7 +131,7 @@ class Llama:
         return x / root * self.file.tensor(f"{name}.weight")
 
     def _attention(self, queries: Float32, keys: Float32, values: Float32) -> Float32:
-        """(T, width): each head of queries looks at the keys up to its own position."""
+        """(T, width): each head of queries attends to the keys up to its own position."""
         shape, count = self.shape, len(queries)
         q = _turned(queries.reshape(count, shape.heads, shape.head), shape.base)
         k = _turned(keys.reshape(count, shape.key_heads, shape.head), shape.base)
@@ -146,7 +146,7 @@ class Llama:
 
 
 def _turned(x: Float32, base: float) -> Float32:
-    """Rotary positions of (T, heads, channels): GGUF's order, neighbours are a pair."""
+    """Rotary positions of (T, heads, channels) in GGUF's order: neighbours are a pair."""
     count, _, channels = x.shape
     rate = base ** (-np.arange(0, channels, 2) / channels)
     angle = np.arange(count)[:, None, None] * rate
@@ -157,16 +157,16 @@ def _turned(x: Float32, base: float) -> Float32:
 
 @cache
 def load_model(path: Path) -> tuple[Llama, Tokenizer]:
-    """The model in a GGUF file of the LLaMA architecture, and its tokenizer; UserError if other."""
+    """The model and tokenizer of a GGUF file; UserError for another architecture than LLaMA."""
     file = GgufFile(path)
     values = file.metadata
     kind = values.get("general.architecture"), values.get("tokenizer.ggml.model")
     if kind != ("llama", "gpt2"):
         raise UserError(
-            f"'{path}' holds the architecture {kind[0]!r} with the tokenizer "
-            f"{kind[1]!r}; the study takes llama with gpt2, as {NAME}."
+            f"'{path}' has the architecture {kind[0]!r} with the tokenizer {kind[1]!r}; it must "
+            f"be llama with gpt2, as in {NAME}."
         )
     lists: list[Any] = [values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges")]
     if not all(isinstance(each, list) for each in lists):
-        raise UserError(f"'{path}' holds no tokens, or no merges of them.")
+        raise UserError(f"'{path}' has no tokens, or no merges of tokens.")
     return Llama(file), Tokenizer(*lists)

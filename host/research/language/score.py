@@ -1,4 +1,4 @@
-"""How well a language model says what comes next."""
+"""How well a language model predicts the next token."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from dscim.arrays import Float32, Int64
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Score:
-    """Of logits (T, vocabulary) for each of several texts' tokens (T,).
+    """The score of logits (T, vocabulary) for each of several texts of tokens (T,).
 
-    loss: mean negative log likelihood (nats) of the tokens behind the first of each text.
-    said: the likeliest next token at every position, one line.
+    loss: mean negative log likelihood (nats) of all tokens but the first of each text.
+    said: the most likely next token at every position, all texts in one row.
     """
 
     loss: float
@@ -21,7 +21,7 @@ class Score:
 
     @classmethod
     def of(cls, logits: Sequence[Float32], texts: Sequence[Int64]) -> "Score":
-        """The score; `logits` may go on behind the texts' own."""
+        """The score; `logits` may have more entries than there are texts."""
         losses, said = [], []
         for values, tokens in zip(logits, texts, strict=False):
             wide = values - values.max(axis=1, keepdims=True)
@@ -36,5 +36,5 @@ class Score:
         return float(np.exp(self.loss))
 
     def agreement(self, other: "Score") -> float:
-        """The share of positions at which both say the same token."""
+        """The share of positions with the same predicted token, 0 to 1."""
         return float((self.said == other.said).mean())

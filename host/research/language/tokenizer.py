@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding, as GPT-2 has it and SmolLM2 uses it (digits one by one)."""
+"""Byte-level byte-pair encoding as in GPT-2, with single digits as in SmolLM2."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,11 +7,11 @@ from itertools import pairwise
 
 DIGIT = re.compile(r"(\d)")
 WORD = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[^\W\d_]+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
-"""GPT-2's pieces of a text without digits: a space belongs to the word behind it."""
+"""GPT-2's pieces of a text without digits: a space belongs to the word after it."""
 
 
 def _byte_letters() -> dict[int, str]:
-    """The letter that stands for each byte in the vocabulary: printable ones for themselves."""
+    """The letter of each byte in the vocabulary; printable ones represent themselves."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return {byte: chr(byte) for byte in shown} | {
@@ -20,10 +20,10 @@ def _byte_letters() -> dict[int, str]:
 
 
 class Tokenizer:
-    """Text to numbers of tokens and back; special tokens are no text."""
+    """Text to token numbers and back; special tokens are not recognised in text."""
 
     def __init__(self, tokens: Sequence[str], merges: Sequence[str]) -> None:
-        """tokens: by their numbers; merges: "left right", the first binds most."""
+        """tokens: in the order of their numbers; merges: "left right", the first has priority."""
         self._tokens = list(tokens)
         self._number = {token: number for number, token in enumerate(tokens)}
         self._rank = {tuple(merge.split(" ")): rank for rank, merge in enumerate(merges)}
@@ -32,11 +32,11 @@ class Tokenizer:
         self._merged = lru_cache(maxsize=1 << 16)(self._merge)
 
     def encode(self, text: str) -> list[int]:
-        """The text's tokens."""
+        """The token numbers of a text."""
         return [number for piece in _pieces(text) for number in self._merged(piece)]
 
     def decode(self, numbers: Sequence[int]) -> str:
-        """The text of tokens; bytes that are no UTF-8 become U+FFFD."""
+        """The text of token numbers; bytes that are not UTF-8 become U+FFFD."""
         letters = "".join(self._tokens[number] for number in numbers)
         return bytes(self._bytes[letter] for letter in letters).decode(errors="replace")
 

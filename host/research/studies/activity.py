@@ -1,8 +1,8 @@
-"""What switches in a macro of 128 x 32 while it multiplies a layer's own operands.
+"""What switches in a macro of 128 x 32 while it multiplies the operands of a layer.
 
 Each part of `dscim.host.fpga.cells.components` is synthesised once to gates and simulated for
-all its instances at once, on the bits that the contract gives it. Energy is counted in
-toggled input pins of a gate (half of C V^2 each).
+all its instances at once, on the bits that the contract defines. Energy is counted in
+toggled input pins of gates (half of C V^2 each).
 """
 
 import dataclasses
@@ -20,15 +20,15 @@ from dscim.host.golden.reference.operands import encode_activations, encode_weig
 Bits = npt.NDArray[np.bool_]
 
 LANES = 4
-"""Of a synthesised comparator and AND/OR part; more lanes are more instances of it."""
+"""Lanes of a synthesised comparator and AND/OR part; more lanes take more instances."""
 
 COPIES = 64
 
 WIRE = 1.0
-"""Wire of a net for each pin that it drives, in pins: a model."""
+"""Wire capacitance of a net per pin that it drives, in pins: a model."""
 
 CLOCK_PINS = 4
-"""What a flip-flop's clock drives: a model."""
+"""Pins that the clock of a flip-flop drives: a model."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Meter:
         for values in steps:
             ports = found.step(**{name: packed(bits) for name, bits in values.items()})
             shown.append({name: unpacked(nets, instances) for name, nets in ports.items()})
-        whole = len(shown) / found.counted  # for the steps that were not counted too
+        whole = len(shown) / found.counted  # extrapolates to the steps that were not counted
         self.pins[component] = self.pins.get(component, 0) + whole * found.toggled
         self.pins["clock"] = self.pins.get("clock", 0) + whole * 2 * CLOCK_PINS * found.clocked
         self.transistors[component] = (
@@ -90,7 +90,7 @@ def packed(bits: Bits) -> list[int]:
 
 
 def unpacked(nets: list[int], instances: int) -> Bits:
-    """`packed` backwards."""
+    """The inverse of `packed`."""
     size = -(-instances // 8)
     rows = [np.frombuffer(net.to_bytes(size, "little"), np.uint8) for net in nets]
     return np.unpackbits(np.array(rows), axis=1, count=instances, bitorder="little").astype(bool)
@@ -102,7 +102,7 @@ def bits_of(values: npt.NDArray[Any], width: int) -> Bits:
 
 
 class Streams:
-    """The contract's bits of a tile's products, P = 64 points a cycle."""
+    """The contract's bits of a tile's products, P = 64 points per cycle."""
 
     def __init__(self, spec: ProductSpec, operands: Operands) -> None:
         self.spec, self.count, self.cycles = spec, len(operands.x), spec.length // COPIES

@@ -22,7 +22,7 @@ from dscim.host.research.studies.study import (
 ROWS, COLUMNS, LENGTH = 128, 32, 256
 COPIES = ((1, 4), (1, 2, 4, 8, 16, 32, 64))
 SRAM = 6
-"""Transistors of a bit of memory: a model, not a count."""
+"""Transistors per bit of memory: a model, not a count."""
 
 PARTS = (
     "generator",
@@ -39,31 +39,31 @@ PARTS = (
 def cells(quick: bool, library: Path | None = None) -> list[Cell]:
     """Both variants over the copies, with free and with fixed points; the exact macros."""
     copies = COPIES[0 if quick else 1]
-    told = f", Yosys {yosys('area')}"
+    tools = f", Yosys {yosys('area')}"
     if library is not None:
-        told += f", {digest([library.read_bytes()])}"
+        tools += f", {digest([library.read_bytes()])}"
     found = [
         Cell(
-            f"DS-CIM, G = {or_width}, {count} copies{told}",
+            f"DS-CIM, G = {or_width}, {count} copies{tools}",
             partial(_array, library, or_width, count),
         )
         for or_width in (16, 64)
         for count in copies
     ]
     found += [
-        Cell(f"DS-CIM, G = {or_width}, fixed points{told}", partial(_fixed, library, or_width))
+        Cell(f"DS-CIM, G = {or_width}, fixed points{tools}", partial(_fixed, library, or_width))
         for or_width in (16, 64)
     ]
     return [
         *found,
-        Cell(f"exact{told}", partial(_exact, library)),
-        Cell(f"exact, bit-serial{told}", partial(_serial, library)),
+        Cell(f"exact{tools}", partial(_exact, library)),
+        Cell(f"exact, bit-serial{tools}", partial(_serial, library)),
     ]
 
 
 @cache
 def _size(library: Path | None, part: str, *arguments: int) -> float:
-    """Transistors of a part of `dscim.host.fpga.cells.components`, or its area by a library."""
+    """Transistors of a part of `dscim.host.fpga.cells.components`, or its area in a library."""
     from dscim.host.fpga.cells import components  # noqa: PLC0415 - Migen, slow to import
 
     made = getattr(components, part)(*arguments)
@@ -73,13 +73,13 @@ def _size(library: Path | None, part: str, *arguments: int) -> float:
         return components.library_area(made, library)
     except ValueError as error:
         raise UserError(
-            f"Yosys cannot map to '{library}': {error} The file must hold a flip-flop, "
+            f"Yosys cannot map to '{library}': {error} The file must have a flip-flop, "
             "a buffer, an inverter, a NAND and a NOR."
         ) from error
 
 
 def _transistor(library: Path | None) -> float:
-    """What a transistor counts: 1, or a quarter of a library's NAND."""
+    """The area of a transistor: 1, or a quarter of the library's NAND."""
     return 1.0 if library is None else _size(library, "Nand") / 4
 
 
@@ -112,7 +112,7 @@ def _row(
 
 
 def _array(library: Path | None, or_width: int, copies: int) -> Iterator[Row]:
-    """The paper's circuit: every row and cell compares P points a cycle; any sequence."""
+    """The paper's circuit: every row and cell compares P points per cycle; any sequence."""
     lanes = min(copies, 4)
     scale = copies / lanes
     groups = ROWS // or_width
@@ -134,12 +134,12 @@ def _array(library: Path | None, or_width: int, copies: int) -> Iterator[Row]:
 
 
 def _fixed(library: Path | None, or_width: int) -> Iterator[Row]:
-    """64 copies whose 64 points are known (counter, table; L = 64): each row has the n of its
-    own region, and no other row can fire there, so that an OR tree is wires."""
+    """64 copies whose 64 points are known (counter, table; L = 64): each row has only the n points
+    of its own region, where no other row can fire, so an OR tree is only wires."""
     copies = 64
     samples, groups = copies // or_width, ROWS // or_width
     comparator = _size(library, "FixedComparators", or_width, samples)
-    gates = 3 * 6 * ROWS * COLUMNS * samples * _transistor(library)  # AND, one for each sign
+    gates = 3 * 6 * ROWS * COLUMNS * samples * _transistor(library)  # AND, one per sign
     yield _row(
         library,
         _name(or_width),
@@ -169,7 +169,7 @@ def _exact(library: Path | None) -> Iterator[Row]:
 
 
 def _serial(library: Path | None) -> Iterator[Row]:
-    """A bit of every activation a cycle: AND gates, an adder tree, shift and add."""
+    """One bit of every activation per cycle: AND gates, an adder tree, shift and add."""
     yield _row(
         library,
         "exact INT8, bit-serial",
@@ -192,12 +192,12 @@ def _name(or_width: int) -> str:
 
 
 def adapted(inputs: Inputs) -> Study:
-    """The study in cells of the Liberty file, where one is given."""
+    """The study in cells of the Liberty file, if there is one."""
     return dataclasses.replace(STUDY, cells=partial(cells, library=inputs.liberty))
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """Area over the copies against one copy; parts of each design; area times cycles."""
+    """Area over the copies, relative to one copy; parts of each design."""
     left, right = drawing.subplots(1, 2)
     for style, design in (("C0-o", "DS-CIM1"), ("C1-s", "DS-CIM2")):
         mine = [row for row in rows if row["design"] == design and row["points"] == "any"]
@@ -221,7 +221,7 @@ def figure(drawing: Any, rows: Rows) -> None:
         xscale="log",
         yscale="log",
         xlabel="copies",
-        ylabel="area against one copy",
+        ylabel="area relative to one copy",
         xticks=(1, 4, 16, 64),
         xticklabels=("1", "4", "16", "64"),
         yticks=(1, 2, 4, 8, 16, 32),
@@ -255,13 +255,13 @@ STUDY = Study(
     name="area",
     title="One macro in gates",
     question="128 rows, 32 columns, L = 256: transistors as Yosys estimates them for static CMOS "
-    "gates and flip-flops, part by part; a part is synthesised once and counted as often "
-    "as the macro has it, memory is a model of six transistors a bit. No layout, wires "
-    "or sizing: relative figures. Area per product rate: transistors times cycles over "
-    "128 x 32. With fixed points (counter or table, L = 64) each row needs only the "
-    "comparators of its own region, and the OR trees are wires. With `--liberty` areas in "
-    "that library's cells take the transistors' place, a bit of memory that of one "
-    "and a half of its NANDs.",
+    "gates and flip-flops, part by part. A part is synthesised once and counted as often "
+    "as the macro contains it; memory is modelled as six transistors per bit. Layout, wires "
+    "and sizing are not modelled, so only relative figures count. Area per product rate: "
+    "transistors times cycles over 128 x 32. With fixed points (counter or table, L = 64) "
+    "each row needs only the comparators of its own region, and the OR trees are only wires. "
+    "With `--liberty`, areas of that library's cells replace transistors, and a bit of memory "
+    "has the area of one and a half of its NANDs.",
     published=(Published("copies for about 1x more area", 64, "copies"),),
     minutes=(1.5, 8),
     seeds={},

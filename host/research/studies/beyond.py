@@ -1,4 +1,4 @@
-"""Study `beyond`: lower error with the same hardware, by point sets made for the operands."""
+"""Study `beyond`: lower error with the same hardware, by point sets optimised for the operands."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,24 +17,24 @@ from dscim.host.research.studies.study import Aim, Cell, Column, Published, Row,
 ROWS = 128
 SEED = 11
 BEGINNINGS = (2, 20)
-"""Descents of an optimisation, quick and full."""
+"""Descents per optimisation, quick and full."""
 
 CASES = ((16, 64), (16, 128), (16, 256), (16, 1024), (64, 64), (64, 128), (64, 256))
 """(G, L)."""
 
 SHIFTS = {"uniform": 1, "Gaussian": 1, "post-ReLU": 0}
-"""e with which activations of each distribution fill the range best."""
+"""The shift e with which the activations of each distribution fill the range best."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Idea:
-    """A way to choose points, at most all of them freely.
+    """A way to choose points.
 
-    built: the gateware computes it as a table, its gain folded into requantisation; those that
-    ship have rows of their own, which the aims are held against.
-    gain: False: a hit counts a power of two. bits: of a comparator, None: as the region has.
-    offset: signed mode offset. exact: functions of one operand alone are taken away exactly.
-    heavy: every second point counts twice. pairing: thresholds as found, but in the counter's
+    built: the gateware computes it as a table, its gain folded into requantisation; the shipped
+    tables have rows of their own, and the aims are about these.
+    gain: False: a hit counts a power of two. bits: of a comparator; None: those of the region.
+    offset: signed mode offset. exact: functions of one operand alone are subtracted exactly.
+    heavy: every second point counts twice. pairing: optimised thresholds, paired in the counter's
     order.
     """
 
@@ -60,7 +60,7 @@ IDEAS = (
 
 
 def cells(quick: bool) -> list[Cell]:
-    """What is built over all lengths, then each idea at the lengths of the aims."""
+    """The built sequences over all lengths, then each idea at the lengths of the aims."""
     beginnings = BEGINNINGS[0 if quick else 1]
     return [Cell("the sequences that are built", _built)] + [
         Cell(
@@ -92,7 +92,7 @@ def _row(operands: Distribution, spec: ProductSpec, idea: str, error: float, sca
 
 
 def _built() -> Iterator[Row]:
-    """What the gateware computes: the counter at its best activation shift, and the tables."""
+    """The built sequences: the counter at its best activation shift, and the tables."""
     for operands in DISTRIBUTIONS:
         for or_width, length in CASES:
             counters = (
@@ -119,7 +119,7 @@ def _of(operands: Distribution, spec: ProductSpec, idea: str) -> Row:
 def _optimised(
     idea: Idea, operands: Distribution, or_width: int, length: int, beginnings: int
 ) -> Iterator[Row]:
-    """The least error found for one distribution in the way of `idea`."""
+    """The least error of `idea` for one distribution."""
     spec = ProductSpec(
         or_width,
         length,
@@ -170,7 +170,7 @@ def _in_counter_order(points: Any) -> Any:
 
 
 def _least(operands: str, variant: str, length: int, field: str, sign: int) -> Any:
-    """Finds the best value of a field among the sequences that ship; sign -1: the greatest."""
+    """Finds the least value of a field among the shipped sequences; sign -1: the greatest."""
 
     def measured(rows: Rows) -> float | None:
         values = [
@@ -250,13 +250,13 @@ AIMS = (
 STUDY = Study(
     name="beyond",
     title="Lower error with the same hardware",
-    question="Two comparisons a row and point, one OR tree a sign: how low can the error go? The "
-    "error of a row is the discrepancy of its points, weighted by the operands' "
-    "distribution: a quadratic form, minimised by descent. Table: sequences that "
-    "ship; of the ideas, each optimised for the row's operands, those that the gateware "
-    "has no table for say so. Scaled: with the best gain and bias of the whole product, "
-    "which fold into requantisation; without them a hit counts a power of two. Aims are "
-    "held against sequences that ship.",
+    question="With two comparisons per row and point and one OR tree per sign, how low can the "
+    "error go? The error of a row is the discrepancy of its points, weighted by the operands' "
+    "distribution: a quadratic form, minimised by descent. The rows named table are shipped "
+    "sequences; the ideas are each optimised for the row's operands, and `built` says whether "
+    "the gateware has them. Scaled: with the best gain and bias of the whole product, "
+    "which fold into requantisation; without them a hit counts a power of two. Aims refer "
+    "to the shipped sequences.",
     published=(
         Published("DS-CIM1, most likely L = 256", 0.74, "% RMSE"),
         Published("DS-CIM2, most likely L = 64", 3.81, "% RMSE"),

@@ -1,4 +1,4 @@
-"""The macros whose switching is measured, as streams of bits for their parts."""
+"""The macros whose switching is measured, as bit streams for their parts."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -19,7 +19,7 @@ Steps = Iterator[Mapping[str, Bits]]
 
 
 def array(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
-    """The paper's array, 64 copies: any sequence. The counts (M, C) as the counters hold them."""
+    """The paper's array, 64 copies, any sequence; the counts (M, C) in the counters."""
     streams, (rows, columns) = Streams(spec, operands), operands.w.shape
     shape, blocks = spec.or_width, COPIES // LANES
 
@@ -68,7 +68,7 @@ def array(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
 
 
 def fixed(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
-    """64 copies whose 64 points never change (L = 64): a row has its region's n comparators."""
+    """64 copies whose 64 points never change (L = 64): a row has only its region's comparators."""
     streams, (rows, columns) = Streams(spec, operands), operands.w.shape
     own = np.nonzero(streams.inside(0, 0) & streams.inside(1, 0))[1].reshape(rows, spec.samples)
     width = 8 - spec.operand_shift
@@ -105,7 +105,7 @@ def fixed(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
 
 
 def parallel(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
-    """A multiplier for every cell and an adder tree for every column; one cycle a product."""
+    """A multiplier for every cell and an adder tree for every column; one cycle per product."""
     rows, columns = operands.w.shape
 
     def multipliers() -> Steps:
@@ -123,7 +123,7 @@ def parallel(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
 
 
 def serial(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
-    """A bit of every activation a cycle, the sign's first: gates, adder trees, shift and add."""
+    """One bit of every activation per cycle, sign first: gates, adder trees, shift and add."""
     rows, columns = operands.w.shape
     steps = [(x, bit) for x in operands.x for bit in range(7, -1, -1)]
 
@@ -143,7 +143,7 @@ def serial(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
     ]
     totals = _trees(meter, terms, rows, columns, 8)
     top = [np.full((1, columns), bit == 7) for _, bit in steps]
-    # The trees have two registers: a bit's total is there two cycles later.
+    # The trees have two registers: a bit's total arrives two cycles later.
     shown = meter.run(
         "adders",
         columns,
@@ -191,17 +191,17 @@ def _counted(meter: Meter, streams: Streams, columns: int) -> np.ndarray:
 
     shown = meter.run("counters", columns, "Counter", groups, COPIES, steps=steps())
     counts = _signed([step["count"] for step in shown])
-    return counts[streams.cycles + 1 :: streams.cycles]  # two cycles behind each product's last
+    return counts[streams.cycles + 1 :: streams.cycles]  # two cycles after each product's last
 
 
 def _lanes(bits: Bits) -> Bits:
-    """(groups, G, C, blocks, lanes) as (G * lanes, groups, C, blocks): row r's lanes together."""
+    """(groups, G, C, blocks, lanes) as (G * lanes, groups, C, blocks), a row's lanes adjacent."""
     moved = bits.transpose(1, 4, 0, 2, 3)
     return moved.reshape(-1, *moved.shape[2:])
 
 
 def _flat(bits: Bits, instances: tuple[int, ...]) -> Bits:
-    """(width, instances) of bits that are spread over the axes of `instances`."""
+    """(width, instances): bits broadcast over the axes of `instances`."""
     return np.broadcast_to(bits, (len(bits), *instances)).reshape(len(bits), -1)
 
 
@@ -219,4 +219,4 @@ DESIGNS: dict[str, Callable[[Meter, ProductSpec, Operands], np.ndarray]] = {
     "parallel": parallel,
     "serial": serial,
 }
-"""By name; each runs its parts and gives what its registers hold, product by product."""
+"""By name; each runs its parts and returns the final registers of each product."""

@@ -1,4 +1,4 @@
-"""Study `energy`: what switches, component by component, on a layer's own operands."""
+"""Study `energy`: what switches, component by component, on the operands of a layer."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ ROWS, COLUMNS = 128, 32
 PRODUCTS = (4, 12)
 
 PITCH = 160.0
-"""node^2 of area for a transistor with its share of wires: 0.125 um^2 at 28 nm, a NAND2 of 0.5."""
+"""Area of a transistor with its share of wires, in node^2: 0.125 um^2 at 28 nm."""
 
 OPERATIONS = 2 * ROWS * COLUMNS
 """A product's multiplications and additions."""
 
 BITS = 64
-"""1b x 1b operations of an INT8 one."""
+"""1b x 1b operations per INT8 operation."""
 
 PARTS = {
     "generator": "PRNG",
@@ -61,15 +61,15 @@ WAYS: dict[str, tuple[str, str, ProductSpec, int]] = {
     "parallel": ("exact INT8, parallel", "parallel", ProductSpec(exact=True), 1),
     "serial": ("exact INT8, bit-serial", "serial", ProductSpec(exact=True), 8),
 }
-"""Title, design, arithmetic, cycles a product with 64 copies."""
+"""Title, design, arithmetic, cycles per product with 64 copies."""
 
 QUICK = ("DS-CIM2, L = 64", "DS-CIM2, fixed", "parallel")
 
 
 @cache
 def operands(products: int) -> tuple[Operands, int]:
-    """The first row tile of a layer of the shipped ResNet-8, an image's windows in order; the
-    layer's activation shift."""
+    """The first row tile of a layer of the shipped ResNet-8 on consecutive windows of an image, and
+    the layer's activation shift."""
     network = shipped_network(TUNED)
     node, layer = next(
         (node, layer) for node, layer in network.layers(network.arithmetic) if node.name == LAYER
@@ -87,7 +87,7 @@ def operands(products: int) -> tuple[Operands, int]:
 
 
 def snr(spec: ProductSpec, tile: Operands) -> float | None:
-    """dB of the products under the best gain; None of exact ones, and where nothing is left."""
+    """SNR of the products under the best gain, in dB; None for exact ones, and where all are 0."""
     exact = product(tile.x, tile.w, ProductSpec(exact=True), tile.zero_point).astype(float)
     found = product(tile.x, tile.w, spec, tile.zero_point).astype(float)
     if spec.exact or not found.any():
@@ -135,7 +135,7 @@ def _measured(way: str, products: int, inputs: Inputs) -> Iterator[Row]:
 
 
 def _absolute(pins: float, transistors: int, cycles: int, inputs: Inputs) -> Row:
-    """What the model's inputs make of it, as INT8 operations and as 1b x 1b ones."""
+    """Absolute estimates from the model's inputs, for INT8 operations and for 1b x 1b ones."""
     joule = pins * 0.5 * inputs.capacitance * 1e-15 * inputs.voltage**2 * ROWS * COLUMNS
     area = transistors * PITCH * inputs.node**2 * 1e-12  # mm^2
     watt, density = (
@@ -153,7 +153,7 @@ def _absolute(pins: float, transistors: int, cycles: int, inputs: Inputs) -> Row
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """Pins a product of two numbers by component: all, and what is below the exact designs."""
+    """Pins per product of two numbers by component: all, and enlarged around the exact designs."""
     shown = list(rows)[::-1]
     names = [row["design"] + (f", L = {row['length']}" if row["length"] else "") for row in shown]
     exact = [row["pins"] for row in rows if row["length"] is None]
@@ -170,7 +170,7 @@ def figure(drawing: Any, rows: Rows) -> None:
         panel.set_xlim(0, most or 1.2 * max(row["pins"] for row in rows))
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3, axis="x")
-    panels[0].set_xlabel("pins toggled a product (model)")
+    panels[0].set_xlabel("pins toggled per product (model)")
     panels[1].set_xlabel("the same, enlarged")
     drawing.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
@@ -178,7 +178,7 @@ def figure(drawing: Any, rows: Rows) -> None:
 
 
 def adapted(inputs: Inputs) -> Study:
-    """The study for the model's inputs."""
+    """The study with a user's inputs of the model."""
     return dataclasses.replace(STUDY, cells=partial(_with, inputs))
 
 
@@ -191,16 +191,15 @@ STUDY = Study(
     title="What switches",
     question="The parts of a macro of 128 x 32 with 64 copies, synthesised to static CMOS gates by "
     "Yosys and simulated without delays on consecutive windows of stage2.second of the "
-    "shipped ResNet-8; toggles are weighted with the input pins that a net drives (one "
-    "more for each pin's wire, one for the driver), a flip-flop's clock is four pins. "
-    "Few toggles can mean few hits: SNR is that of the same products. Weights stay; "
-    "reading and writing of memories, zero-point corrections, glitches, "
-    "clock trees and leakage are left out: a model, which shows how designs compare, "
-    "component by component. TOPS/W and TOPS/mm2 follow from the inputs (--node, "
-    "--voltage, --capacitance, --megahertz) that were chosen here and not fitted to "
-    "anything: beside the paper's figures, whose node, clock and "
-    "conditions are not known here, only the order of magnitude can be compared, and of "
-    "a logic core with no memory access against a whole macro.",
+    "shipped ResNet-8. Toggles are weighted with the input pins that a net drives (plus one "
+    "for each pin's wire and one for the driver); the clock of a flip-flop counts four pins. "
+    "Few toggles can mean few hits, so the SNR of the same products is shown. Weights stay "
+    "constant; memory accesses, zero-point corrections, glitches, clock trees and leakage "
+    "are left out: the model compares designs component by component. TOPS/W and TOPS/mm2 "
+    "follow from the inputs --node, --voltage, --capacitance and --megahertz, whose defaults "
+    "are assumptions that were not fitted. The node, clock and conditions of the paper's "
+    "figures are unknown here, so only the order of magnitude can be compared, and only "
+    "between a logic core without memory accesses and a whole macro.",
     published=(
         Published("DS-CIM2, 1b x 1b, most likely at L = 64", 3566.1, "TOPS/W"),
         Published("DS-CIM2, 1b x 1b, most likely at L = 64", 363.7, "TOPS/mm2"),

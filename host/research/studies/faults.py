@@ -22,7 +22,7 @@ RATES = ((1e-5, 1e-3, 1e-1), (1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1))
 PLACES = ("weights", "activations", "streams")
 
 PRODUCT_BITS = 16
-"""Bits of a product of two int8, which stands for a stream in the exact macro."""
+"""Bits of a product of two int8, which the exact macro has in place of a stream."""
 
 
 def cells(quick: bool) -> list[Cell]:
@@ -63,10 +63,11 @@ def _rates(product: str, place: str, full: int) -> Iterator[Row]:
 def faulty(
     network: Network, spec: ProductSpec, place: str, rate: float, rng: np.random.Generator
 ) -> Evaluator:
-    """The network with every bit of a place of faults flipped with the probability `rate`.
+    """The network with every bit at one place flipped with the probability `rate`.
 
-    weights: flipped once, as memories hold them. activations: as they enter each product's
-    window, anew for every image. streams: the bits of the OR trees, or of the exact products.
+    place: "weights": flipped once, as in memories. "activations": flipped as they enter a
+    product's window, anew for every image. "streams": the bits of the OR trees, or of the exact
+    products.
     """
     if place == "weights":
         faulted = network.with_weighted(
@@ -82,7 +83,7 @@ def faulty(
 
 
 def flipped(values: Int8, rate: float, rng: np.random.Generator) -> Int8:
-    """A copy, each of its bits flipped with the probability `rate`."""
+    """A copy of which each bit is flipped with the probability `rate`."""
     mask = np.zeros(values.shape, np.uint8)
     for bit in range(8):
         mask |= (rng.random(values.shape) < rate).astype(np.uint8) << bit
@@ -109,9 +110,9 @@ class FaultyInput:
 class FaultyStreams:
     """A layer whose streams' bits flip; a `PreparedNode`.
 
-    DS-CIM: each group's OR of positive and of negative rows is a stream of L bits; the ones that
-    vanish and those that appear are drawn from their binomial distributions. Exact: each of the
-    16 bits of each product; whether a bit that flips was set is drawn evenly.
+    DS-CIM: each group's ORs of positive and of negative rows are streams of L bits; lost and
+    added ones are drawn from their binomial distributions. Exact: each of the 16 bits of each
+    product can flip, and a flipping bit was set with probability one half.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class FaultyStreams:
         )
 
     def _stream_flips(self, x: Int8) -> Int64:
-        """What the flips add to the signed counts."""
+        """The change of the signed counts by the flips."""
         product, zero = self.layer.product, self.layer.input_zero
         bits = -(-self.layer.depth // product.or_width) * product.length
         ones = {1: np.int64(0), -1: np.int64(0)}
@@ -168,7 +169,7 @@ class FaultyStreams:
         return np.asarray(added[0] - added[1], np.int64)
 
     def _product_flips(self, shape: tuple[int, ...]) -> Int64:
-        """What the flips add to exact sums."""
+        """The change of exact sums by the flips."""
         total = np.zeros(shape, np.int64)
         for bit in range(PRODUCT_BITS):
             flips = self._rng.binomial(self.layer.depth, self._rate, shape)
@@ -177,7 +178,7 @@ class FaultyStreams:
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """Accuracy over the rate, a panel a place."""
+    """Accuracy over the rate, one panel per place."""
     for panel, place in zip(drawing.subplots(1, 3, sharey=True), PLACES, strict=True):
         for style, product in (("C0-o", "ds-cim1"), ("C3--s", "exact INT8")):
             mine = [row for row in rows if (row["place"], row["product"]) == (place, product)]
@@ -198,9 +199,9 @@ STUDY = Study(
     name="faults",
     title="Bits that flip",
     question="The shipped ResNet-8 for Fashion-MNIST, fine-tuned for DS-CIM1 at L = 256, and its "
-    "exact INT8 original, on shipped images. A flipped bit of a stream is worth one hit, "
-    "of an exact product up to half of its range; in weights and activations, which are "
-    "binary words in both, the products share the damage. Flips are random and "
+    "exact INT8 original, on shipped images. A flipped bit of a stream changes a sum by one hit, "
+    "one of an exact product by up to half of its range; weights and activations are binary "
+    "words in both, so both suffer alike. Flips are random and "
     "independent: a model of faults, not of a technology.",
     published=(),
     minutes=(0.5, 9),

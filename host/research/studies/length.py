@@ -21,17 +21,17 @@ TABLES = {
     "CIFAR-10 (JPEG), MLPerf Tiny ResNet-8": ("mlperf-resnet8", None),
     "250 photographs, MobileNetV2": ("imagenet-mobilenetv2", None),
 }
-"""The measured tables in host/data, and the network where it ships beside."""
+"""The measured tables in host/data, and the shipped network, if any."""
 
 COPIES = 64
-"""Lanes of the paper's array."""
+"""Copies in the paper's array."""
 
 PAPER = {"ds-cim1": (90.00, 93.08, 94.45), "ds-cim2": (89.46, 92.46, 94.31)}
 """ResNet18 on CIFAR-10 at L = 64, 128, 256."""
 
 
 def cells(quick: bool) -> list[Cell]:
-    """A table each; quick and full are the same."""
+    """One cell per table; quick and full are the same."""
     return [Cell(name, partial(_network, name)) for name in TABLES]
 
 
@@ -59,8 +59,8 @@ def _network(name: str) -> Iterator[Row]:
 
 
 def _cycles(network: Network, spec: ProductSpec) -> Row:
-    """Cycles an image: of the macro alone, of all layers' products on the default device, and
-    of the paper's array of 64 copies as often as the macro is asked."""
+    """Cycles per image: of the macro alone, of all layers' products on the default device, and
+    of the paper's array of 64 copies for the same products."""
     macro = default_macro(spec.or_width, spec.sequence)
     if spec.samples > macro.max_samples:
         macro = dataclasses.replace(macro, lanes=1)
@@ -82,7 +82,7 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """Accuracy over the stream length, a panel a variant, the paper's beside."""
+    """Accuracy over the stream length, one panel per variant, with the paper's values."""
     for panel, variant in zip(drawing.subplots(1, 2, sharey=True), PAPER, strict=True):
         for place, name in enumerate(TABLES):
             mine = [row for row in rows if (row["network"], row["variant"]) == (name, variant)]
@@ -126,12 +126,12 @@ STUDY = Study(
     name="length",
     title="Accuracy and cycles over the stream length",
     question="The zoo's networks as quantised, calibrated (no labels, no training) and fine-tuned, "
-    "sequence counter unless one is named, signed mode split. Accuracies are read from "
+    "sequence counter unless another is named, signed mode split. Accuracies are read from "
     "host/data/*-table.json, which `dscim dev accuracy` measured on all test images "
-    " (the command is in host/data/README.md); cycles are computed: of the whole "
-    "engine by its cycle model, of the default macro, and of the paper's array with 64 "
-    "copies on the same products. Where a table cannot give so many samples at once, "
-    "device and macro take one a cycle. The networks are smaller than the paper's "
+    "(host/data/README.md has the command). Cycles are computed for the whole "
+    "engine by its cycle model, for the default macro, and for the paper's array with 64 "
+    "copies, on the same products. Where a macro cannot compute that many samples at once, "
+    "device and macro take one per cycle. The networks are smaller than the paper's "
     "ResNet18.",
     published=tuple(
         Published(f"ResNet18 on CIFAR-10, {variant}, L = {length}", value, "%", "secondary source")

@@ -1,4 +1,4 @@
-"""Study `models`: the paper's kinds of networks, an FP8 language model among them."""
+"""Study `models`: the kinds of networks in the paper, an FP8 language model among them."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from dscim.host.research.language.score import Score
 from dscim.host.research.studies.study import Cell, Column, Row, Rows, Study
 
 TOPICS = ("naming", "objects", "exceptions", "typesmapping")
-"""Pages of Python's own documentation, which every Python ships: a window of each."""
+"""Pages of Python's documentation, which ship with Python; one window of text from each."""
 
 WINDOWS, TOKENS = (1, 4), (64, 128)
 
@@ -58,7 +58,7 @@ ARITHMETICS: dict[str, tuple[ProductSpec | None, bool, bool]] = {
     "DS-CIM1, L = 256, scaled table, turned": (_ds_cim(16, 256, "gaussian-scaled"), True, True),
     "DS-CIM1, L = 1024, table, turned": (_ds_cim(16, 1024, "gaussian"), True, False),
 }
-"""Arithmetic (None: float32), whether tiles are turned by a Hadamard matrix, in --quick."""
+"""Arithmetic (None: float32), whether a Hadamard matrix turns tiles, whether --quick runs it."""
 
 TABLES = {
     "MobileNetV2, 250 photographs": "imagenet-mobilenetv2",
@@ -67,10 +67,10 @@ TABLES = {
 
 NOT_RUN = {
     "ResNet18, CIFAR-10": "`dscim dev train all --experiment cifar10-resnet18` takes days "
-    "on two cores; ResNet-8 stands for it",
-    "ResNet-50, ImageNet": "no weights in reach; `dscim import` takes a user's own as ONNX QDQ",
+    "on two cores; ResNet-8 was run instead",
+    "ResNet-50, ImageNet": "no weights available; `dscim import` takes a user's own as ONNX QDQ",
 }
-"""What the paper ran and this study did not, and why."""
+"""Networks that the paper ran and this study did not, and why."""
 
 
 def cells(quick: bool) -> list[Cell]:
@@ -108,7 +108,7 @@ def _texts(windows: int, tokens: int, prompts: int) -> list[Any]:
 
 @cache
 def _said(name: str, windows: int, tokens: int, prompts: int) -> tuple[Score, list[str]]:
-    """The score over the windows by an arithmetic, and the next token behind each prompt."""
+    """The score of an arithmetic over the windows, and the next token after each prompt."""
     model, tokenizer = load_model(find_model())
     texts = _texts(windows, tokens, prompts)
     spec, turned, _ = ARITHMETICS[name]
@@ -160,7 +160,7 @@ def _on_soc() -> Iterator[Row]:
 
 
 def _images() -> Iterator[Row]:
-    """What was measured of networks of images, and what was not."""
+    """Measured accuracies of image networks, and the networks that were not run."""
     for model, file in TABLES.items():
         path = resources.files("dscim.host") / "data" / f"{file}-table.json"
         for row in json.loads(path.read_text())["rows"]:
@@ -180,7 +180,7 @@ def figure(drawing: Any, rows: Rows) -> None:
     """Perplexity and agreement of the language model by arithmetic."""
     mine = [row for row in rows if row.get("perplexity")][::-1]
     if not mine:
-        drawing.text(0.5, 0.5, "The language model was not run: its file is not here.", ha="center")
+        drawing.text(0.5, 0.5, "The language model was not run: its file is missing.", ha="center")
         return
     names = [row["product"] for row in mine]
     colours = [
@@ -208,16 +208,16 @@ def figure(drawing: Any, rows: Rows) -> None:
 STUDY = Study(
     name="models",
     title="Networks of the paper's kinds",
-    question="SmolLM2-135M-Instruct (as shipped in 4 bits, dequantised: the FP32 row) with weights "
-    "and activations of its seven matrices a block in FP8 (E4M3), mantissas aligned to "
-    "int8 by tiles of 128 rows as arXiv 2602.05743 does, multiplied exactly or by the "
-    "bit-exact emulator of DS-CIM, without calibration or training; attention's own "
-    "products, norms and the output are float32. Perplexity is of the first tokens of "
-    "pages of Python's documentation. Turned: each tile of both operands goes through a "
-    "Hadamard matrix first, which leaves products as they are and makes operands "
-    "Gaussian, as sequence table (gaussian) wants them; scaled table: gaussian-scaled, "
-    "with its gain. Networks of images are read from host/data/*-table.json. The paper "
-    "ran FP8 LLaMA-7B and INT8 ResNet50; its figures for them are not known here.",
+    question="SmolLM2-135M-Instruct (published in 4 bits; dequantised it is the FP32 row) with "
+    "weights and activations of the seven matrices per block in FP8 (E4M3). Mantissas are "
+    "aligned to int8 in tiles of 128 rows as in arXiv 2602.05743, and multiplied exactly or by the "
+    "bit-exact emulator of DS-CIM, without calibration or training; the products inside "
+    "attention, norms and the output are float32. Perplexity is measured on the first tokens of "
+    "pages of Python's documentation. Turned: a Hadamard matrix is applied to each tile of both "
+    "operands first, which keeps the products and makes operands "
+    "Gaussian, as the sequence table gaussian requires; scaled table: gaussian-scaled, "
+    "with its gain. Accuracies of image networks are read from host/data/*-table.json. The paper "
+    "ran FP8 LLaMA-7B and INT8 ResNet50; its figures for them are unknown here.",
     published=(),
     minutes=(2, 16),
     seeds={},

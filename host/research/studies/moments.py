@@ -18,7 +18,7 @@ from dscim.host.research.studies.operands import Axis, Distribution, axes
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Of a group of rows, sums over the rows, in product units.
+    """Moments of a group of rows, summed over the rows, in product units.
 
     bias: E[t - v], t the estimate and v the true product. spread: Var[t - v].
     estimate: Var[t]; both: Cov[t, v]; true: Var[v].
@@ -53,7 +53,7 @@ def group_moments(points: npt.NDArray[np.integer], decode: float, a: Axis, w: Ax
 
 
 def moments(spec: ProductSpec, operands: Distribution, truncated: bool = False) -> Moments:
-    """Moments of one OR group as `spec` computes it."""
+    """Moments of one OR group in the arithmetic `spec`."""
     return group_moments(
         region_thresholds(spec), float(1 << spec.decode_shift), *axes(spec, operands, truncated)
     )
@@ -79,7 +79,7 @@ def scaled_rms(groups: int, each: Moments) -> tuple[float, float]:
 
 
 def snr(operands: Distribution, rows: int, error: float) -> float:
-    """Signal of the signed product against an rms error, in dB."""
+    """Ratio of the signed product's power to that of an rms error, in dB."""
     spec = ProductSpec()
     a, w = axes(spec, operands)
     signal = rows * (a.square * w.square - (a.mean * w.mean) ** 2) + (rows * a.mean * w.mean) ** 2

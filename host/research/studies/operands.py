@@ -1,4 +1,4 @@
-"""Distributions of operands, and what a threshold makes of them."""
+"""Distributions of operands, and their moments above a threshold."""
 
 import dataclasses
 from math import erf, sqrt
@@ -12,12 +12,12 @@ from dscim.host.golden.reference.operands import encode_activations, encode_weig
 
 INTEGERS = np.arange(-128, 128)
 SIGMA = 32.0
-"""Of Gaussian operands, a quarter of int8's range."""
+"""Sigma of Gaussian operands, a quarter of int8's range."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Distribution:
-    """Independent int8 operands: (256,) probabilities of -128..127; z of the activations."""
+    """Independent int8 operands: (256,) probabilities of -128..127; zero point of activations."""
 
     name: str
     activations: Float64
@@ -26,13 +26,13 @@ class Distribution:
 
 
 def _gaussian(sigma: float) -> Float64:
-    """Of integers rounded from a Gaussian; the tails lie on -128 and 127."""
+    """Probabilities of a Gaussian rounded to integers; -128 and 127 have the tails."""
     edges = np.array([0.5 * (1 + erf((x - 0.5) / sigma / sqrt(2))) for x in range(-127, 128)])
     return np.diff(edges, prepend=0.0, append=1.0)
 
 
 def _rectified(sigma: float) -> Float64:
-    """Of max(0, a Gaussian) as int8 with the zero point -128."""
+    """Probabilities of max(0, a Gaussian) as int8 with the zero point -128."""
     edges = [0.5 * (1 + erf((x - 0.5) / sigma / sqrt(2))) for x in range(1, 256)]
     return np.diff(np.array(edges), prepend=0.0, append=1.0)
 
@@ -42,7 +42,7 @@ GAUSSIAN = Distribution("Gaussian", _gaussian(SIGMA), _gaussian(SIGMA))
 WIDE = Distribution("wide Gaussian", _gaussian(2 * SIGMA), _gaussian(2 * SIGMA))
 RELU = Distribution("post-ReLU", _rectified(2 * SIGMA), _gaussian(SIGMA), -128)
 DISTRIBUTIONS = (UNIFORM, GAUSSIAN, RELU)
-"""Those of the studies; post-ReLU: half of the activations are 0, the others reach to 255."""
+"""Those of the studies; post-ReLU: half of the activations are 0, the others go up to 255."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,11 +63,11 @@ class Axis:
 def axes(
     spec: ProductSpec, operands: Distribution, truncated: bool = False, bits: int | None = None
 ) -> tuple[Axis, Axis]:
-    """The activations' axis and the weights'.
+    """The axes of activations and of weights.
 
-    The true value is x - z and w in split, a' and w' in offset, where the rest is exact.
-    truncated: offset only; the true value without the bits that the region leaves out.
-    bits: of an operand that are compared; None: those that the region keeps.
+    The true value is x - z and w in split, a' and w' in offset, where corrections are exact.
+    truncated: offset only; the true value without the bits that the region drops.
+    bits: number of an operand's bits that are compared; None: those that the region keeps.
     """
     int8 = INTEGERS.astype(np.int8)
     a, a_sign = encode_activations(int8, spec, operands.zero_point)

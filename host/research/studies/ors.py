@@ -1,4 +1,4 @@
-"""OR accumulation of 128 rows in three ways, simulated bit by bit with random points."""
+"""Three kinds of OR accumulation of 128 rows, simulated bit by bit with random points."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -11,18 +11,18 @@ from dscim.host.research.studies.study import Cell, Row
 
 ROWS = 128
 FULL = 65536
-"""A product of two operands that are 256."""
+"""The product of two operands of 256."""
 
 BLOCK = 16
 """Vectors that are simulated at a time."""
 
 Way = Callable[[Int64, Int64, int, int, np.random.Generator], Float64]
-"""(vectors, ROWS) operands a', w' in 0..255, OR width, stream length, generator: what the OR
-groups' counts say of sum(a'w'), (vectors,)."""
+"""From (vectors, ROWS) operands a', w' in 0..255, OR width, stream length and generator to the
+estimates of sum(a'w') by the counts of the OR groups, (vectors,)."""
 
 
 def plain(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator) -> Float64:
-    """Every row has independent streams; rows that fire together count once."""
+    """Every row has independent streams; rows that fire together are counted once."""
     shape = (*a.shape, length)
     fired = (a[..., None] > rng.integers(0, 256, shape)) & (
         w[..., None] > rng.integers(0, 256, shape)
@@ -31,13 +31,13 @@ def plain(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generat
 
 
 def gated(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator) -> Float64:
-    """One pair of numbers for all rows, each row gated to its region, operands as they are."""
+    """One pair of numbers for all rows; each row is gated to its region, operands unchanged."""
     fired = _gated(a, w, or_width, length, rng, 1)
     return _ored(fired, or_width) * (FULL / length)
 
 
 def remapped(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator) -> Float64:
-    """DS-CIM: gated, and operands shrunk into their row's region."""
+    """DS-CIM: gated, with operands shrunk into their row's region."""
     fired = _gated(a, w, or_width, length, rng, int(or_width**0.5))
     return _ored(fired, or_width) * (or_width * FULL / length)
 
@@ -77,7 +77,7 @@ def _gated(
 ) -> npt.NDArray[np.bool_]:
     """(vectors, ROWS, length) row bits: within the row's region and below both operands.
 
-    shrink: 1, or the regions of a side: operands then count from their region's corner.
+    shrink: 1, or the number of regions per side; coordinates then start at the region's corner.
     """
     root = int(or_width**0.5)
     side = 256 // root

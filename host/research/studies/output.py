@@ -22,11 +22,11 @@ SUFFIXES = (".png", ".svg")
 
 
 def check_figure(path: Path | None) -> None:
-    """Raises UserError where `path` cannot become a figure: its suffix, or no matplotlib."""
+    """Raises UserError where `path` cannot become a figure: wrong suffix, or no matplotlib."""
     if path is None:
         return
     if path.suffix not in SUFFIXES:
-        raise UserError(f"'{path}' is no figure; give a name that ends in .png or .svg.")
+        raise UserError(f"'{path}' cannot be a figure; use a name that ends in .png or .svg.")
     new_figure()
 
 
@@ -39,22 +39,21 @@ def new_figure(tall: bool = False) -> Any:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UserError(
-            "Figures need matplotlib: pip install 'dscim[studies]', or leave "
-            "--figure and --report out."
+            "Figures need matplotlib: pip install 'dscim[studies]', or omit --figure and --report."
         ) from error
     if not tall:
         return Figure(figsize=SIZE, layout="constrained")
 
     class TallFigure(Figure):
-        """Draws what a study draws on an ordinary figure, `subplots(1, n)` as n rows."""
+        """For a narrow screen: `subplots(1, n)` gives n rows."""
 
         def subplots(self, nrows: int = 1, ncols: int = 1, **options: Any) -> Any:
-            """Rows for columns."""
+            """As in Figure, with rows and columns exchanged."""
             self.set_size_inches(WIDTH, PANEL * ncols)
             return super().subplots(ncols, nrows, **options)
 
         def legend(self, *handles_labels: Any, **options: Any) -> Any:
-            """One column, of handles and labels, with a line for each label."""
+            """As in Figure, in one column, and with space for each of its lines."""
             width, height = self.get_size_inches()
             self.set_size_inches(width, height + LINE * len(handles_labels[-1]))
             return super().legend(*handles_labels, **options | {"ncols": 1})
@@ -65,7 +64,7 @@ def new_figure(tall: bool = False) -> Any:
 def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:
     """The study's figure as a file's bytes, form "png" or "svg"; the same rows, the same bytes.
 
-    tall: as `new_figure` has it.
+    tall: as for `new_figure`.
     """
     import matplotlib  # noqa: PLC0415 - an extra
 
@@ -81,13 +80,13 @@ def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:
 
 
 def save_figure(path: Path | None, outcome: Outcome) -> None:
-    """Writes the figure at once; does nothing without a path."""
+    """Writes the figure atomically; does nothing without a path."""
     if path is not None:
         save_bytes(path, drawn(outcome, path.suffix[1:]))
 
 
 def save_csv(path: Path | None, outcome: Outcome) -> None:
-    """Writes all fields of all rows as CSV with a head, at once; does nothing without a path."""
+    """Writes all fields of all rows as CSV with a header; does nothing without a path."""
     if path is None:
         return
     fields = list(dict.fromkeys(name for row in outcome.rows for name in row))

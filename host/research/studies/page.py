@@ -1,4 +1,4 @@
-"""One self-contained page of studies: tables, figures, what was hoped for."""
+"""One self-contained page of studies: tables, figures, aims."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -41,11 +41,11 @@ code { font-size: .9em }
 CODE = re.compile("`([^`]*)`")
 
 LONG_TABLE, LONG_TEXT = 30, 30
-"""Rows of a table that is folded, and characters of a text that is wrapped."""
+"""Longer tables are folded (rows), and longer texts wrapped (characters)."""
 
 
 def save_page(path: Path | None, outcomes: Sequence[Outcome]) -> None:
-    """Writes the page at once; does nothing without a path."""
+    """Writes the page atomically; does nothing without a path."""
     if path is not None:
         save_bytes(path, "\n".join(_page(outcomes)).encode())
 
@@ -57,8 +57,8 @@ def _page(outcomes: Sequence[Outcome]) -> Iterator[str]:
         f"<title>DS-CIM: studies</title><style>{STYLE}</style></head><body>"
     )
     yield (
-        "<h1>DS-CIM: tables and figures, computed</h1><p>Each part was computed by the command "
-        "that it names and stands beside the paper's values (arXiv 2601.06724).</p><nav>"
+        "<h1>DS-CIM: computed tables and figures</h1><p>Each part names the command that computed "
+        "it, and has the paper's values (arXiv 2601.06724) for comparison.</p><nav>"
     )
     yield from (f'<a href="#{done.study.name}">{done.study.name}</a>' for done in outcomes)
     yield "</nav>"

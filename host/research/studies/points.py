@@ -1,9 +1,9 @@
-"""Point sets with the least error for given operands: descent from many beginnings.
+"""Point sets with the least error for given operands: descent from many random starts.
 
-With the points of all rows alike the mean square error of a row is a quadratic form of its points
+If all rows have the same points, the mean square error of a row is a quadratic form of its points
 (`moments`): J = d*d * sum over s, t of A(p_s, p_t) B(q_s, q_t) - 2 d * sum over s of U(p_s) V(q_s),
-d what a count is worth. One point moves to the best of all places at a time, which is a matrix
-product away; when none moves, a few are thrown elsewhere and the descent goes on.
+where d is the value of a count. One point at a time moves to the best of all places, which a matrix
+product finds; when none moves, a few points are set at random and the descent continues.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ from dscim.host.research.studies.operands import Axis
 
 SWEEPS = 60
 KICKED = 3
-"""Points that are thrown elsewhere where a descent has ended."""
+"""Points that are set at random when a descent has ended."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Form:
-    """The quadratic form: a, w (S, S) pairs of thresholds, linear (S, S); square: E[v*v]."""
+    """The quadratic form: a, w (S, S) by pairs of thresholds, linear (S, S); square: E[v*v]."""
 
     a: Float64
     w: Float64
@@ -35,7 +35,7 @@ class Form:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PointSet:
-    """points: (2, n) thresholds p, q, p rising. decode: (n,) what a hit of each is worth.
+    """points: (2, n) thresholds p, q, p rising. decode: (n,) value of a hit of each.
     error: mean square error of a row, in square product units.
     """
 
@@ -45,9 +45,10 @@ class PointSet:
 
 
 def form_of(a: Axis, w: Axis, side: int, centred: bool = False) -> Form:
-    """The form of rows with `side` thresholds an axis.
+    """The form of rows with `side` thresholds per axis.
 
-    centred: functions of one operand alone are no error: an exact sum takes them away.
+    centred: functions of one operand alone do not count as error, because an exact sum removes
+    them.
     """
     place = np.maximum.outer(np.arange(side), np.arange(side))
     pairs, valued, square = [], [], 1.0
@@ -68,10 +69,10 @@ def error_of(form: Form, points: Int64, decode: Float64) -> float:
 def best_points(
     form: Form, weights: Float64, decode: float | None, beginnings: int, rng: np.random.Generator
 ) -> PointSet:
-    """The best point set of `beginnings` descents, each with as many throws.
+    """The best point set of `beginnings` descents, each continued `beginnings` // 10 times.
 
-    weights: (n,) of the points, all 1 for a plain count. decode: what a hit of weight 1 is
-    worth; None: the best, by least squares.
+    weights: (n,) of the points, all 1 for a plain count. decode: value of a hit of weight 1;
+    None: the best, by least squares.
     """
     best: PointSet | None = None
     for _ in range(beginnings):
@@ -90,14 +91,14 @@ def best_points(
 
 
 def rescaled(form: Form, found: PointSet) -> PointSet:
-    """The same points with the gain that errs least."""
+    """The same points with the gain of the least error."""
     quadratic, linear = _parts(form, found.points, found.decode)
     decode = found.decode * (linear / quadratic)
     return PointSet(found.points, decode, error_of(form, found.points, decode))
 
 
 def _less(one: PointSet, other: PointSet) -> bool:
-    """Mirror images err alike but for rounding, which must not choose between them."""
+    """Mirror images have the same error but for rounding, which must not choose between them."""
     return one.error < other.error * (1 - 1e-9)
 
 

@@ -1,4 +1,4 @@
-"""What pages show of studies, from the JSON of full runs in host/data/study-*.json."""
+"""The tables of studies on pages, from the JSON of full runs in host/data/study-*.json."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def _shown(row: Json | None, field: str) -> str:
 
 def _rmse(facts: Json) -> str:
     """The median of random LFSRs and the counter beside the paper, uniform operands."""
-    pair, own = "lfsr, one pair, 8-bit truth", "lfsr, a pair a group, truncated truth"
+    pair, own = "lfsr, one pair, 8-bit truth", "lfsr, a pair per group, truncated truth"
     lines: dict[str, Json] = {
         "one pair of LFSRs, median": {"sequence": pair, "signed": "offset", "shift": 0},
         "an LFSR pair per group, truncated truth, median": {
@@ -139,7 +139,7 @@ def _sparsity(facts: Json) -> str:
 
 
 def _saturation(facts: Json) -> str:
-    """What an OR of 128 rows counts of their ones, DS-CIM1: a share of the points."""
+    """How many of the ones of 128 rows an OR counts per point, DS-CIM1."""
     ones = list(dict.fromkeys(row["ones"] for row in facts["rows"] if row["variant"] == "ds-cim1"))
     rows = [
         [
@@ -278,11 +278,11 @@ BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "energy": ("energy", _energy),
     "models": ("models", _models),
 }
-"""The study and what is shown of it, by the block's name."""
+"""The study and the function that makes the table, by the block's name."""
 
 
 def shown(block: str) -> str:
-    """A block's Markdown as the shipped JSON gives it; UserError for one without JSON."""
+    """A block's Markdown, made from the shipped JSON; UserError for a block without JSON."""
     if block not in BLOCKS:
         raise UserError(f"There is no block {block!r}; choose one of {', '.join(BLOCKS)}.")
     name, table = BLOCKS[block]
@@ -294,5 +294,5 @@ def shown(block: str) -> str:
         )
     facts = json.loads(path.read_text())
     if facts["quick"]:
-        raise UserError(f"'{path}' is of a quick run; results are of full ones.")
+        raise UserError(f"'{path}' is from a quick run; pages show full runs.")
     return table(facts)

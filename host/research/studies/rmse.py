@@ -17,7 +17,7 @@ LENGTHS = (64, 128, 256, 512, 1024)
 MODES = (("offset", 0), *(("split", shift) for shift in range(4)))
 SEED = 7
 DRAWS = (40, 1000)
-"""Random pairs of LFSRs, quick and full."""
+"""Number of random pairs of LFSRs, quick and full."""
 
 BEST = {
     (16, 256): ((0x95, 212), (0x95, 187)),
@@ -27,11 +27,11 @@ BEST = {
     (64, 128): ((0xA6, 49), (0xA6, 218)),
     (64, 256): ((0x96, 250), (0x96, 36)),
 }
-"""The best (taps, seed) of both axes that a search has found, in offset, by (G, L)."""
+"""The best (taps, seed) of both axes that a search found, in offset, by (G, L)."""
 
 
 def cells(quick: bool) -> list[Cell]:
-    """All of the study; the random LFSRs are what takes time."""
+    """All of the study; most of the time is spent on random LFSRs."""
     found = [Cell("independent random points, theory", _theory)]
     for operands in DISTRIBUTIONS:
         found.append(Cell(f"counter, {operands.name}", partial(_counter, operands)))
@@ -53,7 +53,7 @@ def _variant(or_width: int) -> str:
 
 
 def _theory() -> list[Row]:
-    """Points that are random and independent: a row's bit has the variance of a coin."""
+    """Random, independent points: a row's bit has the variance of a coin toss."""
     return [
         {
             "operands": "uniform",
@@ -107,10 +107,10 @@ def _best() -> Iterator[Row]:
 
 
 def _random(or_width: int, length: int, draws: int) -> Iterator[Row]:
-    """Random LFSRs of different taps, in four readings of how the paper measured.
+    """Random LFSRs of different taps, in four interpretations of how the paper measured.
 
-    The contract shares one pair and holds against the 8-bit product. Other readings: each group
-    its own pair; the truth without the bits that a region leaves out.
+    The contract has one pair for all groups and compares with the 8-bit product. The others: each
+    group has its own pair; the reference lacks the bits that a region drops.
     """
     rng = np.random.default_rng([SEED, or_width, length])
     sequences = [_random_pair(rng) for _ in range(draws)]
@@ -131,7 +131,7 @@ def _random(or_width: int, length: int, draws: int) -> Iterator[Row]:
                 "operands": "uniform",
                 "variant": _variant(or_width),
                 "length": length,
-                "sequence": f"lfsr, {'one pair' if shared else 'a pair a group'}, "
+                "sequence": f"lfsr, {'one pair' if shared else 'a pair per group'}, "
                 f"{'truncated' if truncated else '8-bit'} truth",
                 "signed": "offset",
                 "shift": 0,
@@ -146,7 +146,7 @@ def _random_pair(rng: np.random.Generator) -> SequenceSpec:
 
 
 def _of(spec: ProductSpec, truncated: bool) -> Moments:
-    """As `moments.moments`, without keeping the thresholds of a thousand sequences."""
+    """As `moments.moments`, without caching the thresholds of a thousand sequences."""
     points = spec.sequence.points(spec.length, spec.or_width)
     region = points // spec.side
     owner = region[:, 0] * spec.root + region[:, 1]
@@ -159,7 +159,7 @@ def _of(spec: ProductSpec, truncated: bool) -> Moments:
 
 
 def _together(groups: list[Moments]) -> float:
-    """The rms error of groups that have points of their own."""
+    """The rms error of groups with separate points."""
     return float(
         np.sqrt(sum(each.spread for each in groups) + sum(each.bias for each in groups) ** 2)
     )
@@ -175,7 +175,7 @@ def _spread(errors: Any) -> Row:
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """RMSE over L for uniform operands, one panel a variant, the paper's values marked."""
+    """RMSE over L for uniform operands, one panel per variant, with the paper's values."""
     panels = drawing.subplots(1, 2, sharey=True)
     for axes_, (name, mark) in zip(
         panels, (("ds-cim1", (256, 0.74)), ("ds-cim2", (64, 3.81))), strict=True
@@ -215,14 +215,14 @@ def figure(drawing: Any, rows: Rows) -> None:
 
 
 def _lines(rows: Rows) -> Iterator[tuple[str, str, Rows]]:
-    """Label, style and rows of each line of the figure."""
+    """Label, style and rows of each line in the figure."""
     for label, style, sequence, mode in (
         ("independent points, theory", "k:", "independent points, theory", None),
         ("lfsr, median and 10-90 % (offset)", "C3-o", "lfsr, one pair, 8-bit truth", None),
         (
             "lfsr, own pairs, truncated truth",
             "C1--o",
-            "lfsr, a pair a group, truncated truth",
+            "lfsr, a pair per group, truncated truth",
             None,
         ),
         ("lfsr, best found (offset)", "C4v", "lfsr, best found", None),
@@ -247,7 +247,7 @@ STUDY = Study(
     title="The error of a product of 128 rows",
     question="Both variants over the stream length, for uniform, Gaussian (sigma 32) and post-ReLU "
     "operands: RMSE in % of 128 x 65536, and the signed result's SNR. Values are exact "
-    "(moments of the rows), not sampled, but for the draws of LFSRs. Scaled: with the "
+    "(moments of the rows), not sampled, except for the draws of LFSRs. Scaled: with the "
     "best gain and bias of the whole product, which fold into requantisation.",
     published=(
         Published("DS-CIM1, most likely L = 256", 0.74, "% RMSE"),

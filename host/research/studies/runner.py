@@ -1,4 +1,4 @@
-"""Computes a study's cells, and keeps each as soon as it is done."""
+"""Computes a study's cells, and stores each as soon as it is done."""
 
 import dataclasses
 import importlib
@@ -18,7 +18,7 @@ from dscim.host.research.studies.study import Cell, Inputs, Row, Study
 from dscim.progress import Progress
 
 Kept = dict[str, Any]
-"""Of a cell: key, rows, and the seconds they took."""
+"""The result of a cell: key, rows, and the seconds they took."""
 
 
 ROOTS = (
@@ -30,12 +30,12 @@ ROOTS = (
     "dscim.host.research.studies",
     "dscim.host.research.language",
 )
-"""Packages whose sources a kept cell depends on: with other sources it is computed again."""
+"""Packages whose sources a stored cell depends on: if they change, it is computed again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A study as it was computed: its rows, the seconds they took, quick or not."""
+    """A study's results: its rows, the seconds they took, quick or not."""
 
     study: Study
     quick: bool
@@ -43,7 +43,7 @@ class Outcome:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values: all that a reader needs to judge the rows and make them again."""
+        """JSON values: everything needed to judge the rows and to make them again."""
         study = self.study
         lines = (aim.line(self.rows) for aim in study.aims)
         return {
@@ -61,12 +61,12 @@ class Outcome:
 
     @property
     def command(self) -> str:
-        """What computes the same rows again."""
+        """The command that computes the same rows again."""
         return f"dscim study {self.study.name}{' --quick' if self.quick else ''}"
 
 
 Pool = Callable[[Make[str, Kept]], AbstractContextManager[Evaluator[str, Kept]]]
-"""Gives what computes cells by their keys."""
+"""Makes the evaluator that computes cells by their keys."""
 
 
 def run(
@@ -77,15 +77,15 @@ def run(
     pool: Pool = Workers,
     inputs: Inputs | None = None,
 ) -> Outcome:
-    """The study's rows; cells that `work` holds from an earlier run are not computed again.
+    """The study's rows; cells stored in `work` by an earlier run are not computed again.
 
-    work: a folder, made when missing. A run that is stopped loses only the cells it was at.
-    pool: who computes; in another process the study is the catalogue's, adapted to `inputs`.
+    work: a folder, created if missing. A run that is stopped loses only its unfinished cells.
+    pool: evaluates cells; another process takes the study from the catalogue, with `inputs`.
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"The folder '{work}' cannot be made: {error.strerror}.") from error
+        raise UserError(f"The folder '{work}' cannot be created: {error.strerror}.") from error
     keys = [cell.key for cell in study.cells(quick)]
     sources = _sources()
     paths = {key: work / f"{digest([study.name, key, *sources])}.json" for key in keys}
@@ -105,7 +105,7 @@ def run(
 
 
 class Computing:
-    """Makes what computes a study's cells, also in another process: there from the catalogue."""
+    """Makes the function that computes a study's cells; pickled by name and inputs."""
 
     def __init__(self, study: Study, quick: bool, inputs: Inputs | None) -> None:
         self._study, self._quick, self._inputs = study, quick, inputs
@@ -123,7 +123,7 @@ class Computing:
 
 
 def adapted(study: Study, inputs: Inputs | None) -> Study:
-    """The study with a user's inputs of its model, where it has one and there are some."""
+    """The study with a user's inputs, where there are some and it has a model of circuits."""
     return study.adapted(inputs) if inputs and study.adapted else study
 
 
@@ -135,13 +135,13 @@ def _computed(cell: Cell) -> Kept:
 
 
 def _kept(path: Path, key: str) -> Kept | None:
-    """What is kept of a cell, if anything is."""
+    """The stored result of a cell; None where there is none, or a damaged one."""
     try:
         kept: Kept = json.loads(path.read_text())
         if kept["key"] == key and kept["seconds"] >= 0 and isinstance(kept["rows"], list):
             return kept
     except (OSError, ValueError, LookupError, TypeError):
-        pass  # not there, or half a file of another program: computed again
+        pass  # missing or damaged: computed again
     return None
 
 

@@ -1,4 +1,4 @@
-"""Study `saturation`: why a plain OR of products goes wrong, and what regions do about it."""
+"""Study `saturation`: why a plain OR of products is wrong, and how regions fix it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,14 @@ from dscim.host.research.studies.study import Cell, Column, Row, Rows, Study
 SEED = 5
 VECTORS = (32, 256)
 SIZES = (32, 64, 96, 128, 160, 192, 224, 255)
-"""Greatest operands: products are ones with a density of about (size / 512) squared."""
+"""Largest operands: the density of ones of the products is about (size / 512) squared."""
 
 VARIANTS = {"ds-cim1": (16, 256), "ds-cim2": (64, 256)}
 """OR width and stream length."""
 
 
 def cells(quick: bool) -> list[Cell]:
-    """Each way of summing over the density of ones."""
+    """Each kind of accumulation over the density of ones."""
     return way_cells(_way, VARIANTS, VECTORS[not quick])
 
 
@@ -46,14 +46,14 @@ def _way(name: str, variant: str, vectors: int) -> Iterator[Row]:
 
 
 def _theory(name: str, ones: float, or_width: int) -> float:
-    """Ones a group's OR counts at a point for `ones` that its rows have, rows alike."""
+    """Ones per point that the OR of a group counts if its rows have `ones` in total, evenly."""
     if name == "plain OR":
         return float(1 - (1 - ones / or_width) ** or_width)
     return ones if name.startswith("DS-CIM") else ones / or_width
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """What the OR counts against the ones there are."""
+    """The count of the OR over the actual number of ones."""
     for panel, variant in zip(drawing.subplots(1, 2), VARIANTS, strict=True):
         mine = [row for row in rows if row["variant"] == variant]
         most = max(row["ones"] for row in mine)
@@ -77,7 +77,7 @@ def figure(drawing: Any, rows: Rows) -> None:
             )
         panel.set(
             title=f"{variant}: OR of {VARIANTS[variant][0]} rows",
-            xlabel="ones of a group at a point (expected)",
+            xlabel="ones of a group per point (expected)",
             ylabel="ones decoded from the OR",
         )
         panel.grid(alpha=0.3)
@@ -87,12 +87,12 @@ def figure(drawing: Any, rows: Rows) -> None:
 STUDY = Study(
     name="saturation",
     title="1s saturation: what an OR counts",
-    question="128 rows of unsigned operands, uniform up to a largest value. An OR gate says at "
-    "most one at a sample point: where rows fire independently it saturates as soon as "
+    question="128 rows of unsigned operands, uniform up to a largest value. An OR gate counts at "
+    "most one per sample point: where rows fire independently it saturates as soon as "
     "their ones add up to about one. Regions alone avoid collisions but cut operands "
     "off; remapping shrinks each operand into its row's region, so that the OR counts "
     "every one, and decoding multiplies by the number of regions. Simulated with random "
-    "points; theory for rows of equal density.",
+    "points; the theory is for rows of equal density.",
     published=(),
     minutes=(0.2, 1.5),
     seeds={"operands and points": SEED},
@@ -101,7 +101,7 @@ STUDY = Study(
         Column("variant", "variant"),
         Column("largest", "largest"),
         Column("density", "density of ones", ".4f"),
-        Column("ones", "ones a group", ".2f"),
+        Column("ones", "ones per group", ".2f"),
         Column("counted", "decoded", ".2f"),
         Column("theory", "theory", ".2f"),
         Column("rmse", "RMSE %", ".2f"),

@@ -16,7 +16,7 @@ VARIANTS = {"ds-cim1": (16, 256), "ds-cim2": (64, 64)}
 
 
 def cells(quick: bool) -> list[Cell]:
-    """Each way of summing over the zeros."""
+    """Each kind of accumulation over the share of zeros."""
     return way_cells(_way, VARIANTS, VECTORS[not quick])
 
 
@@ -42,7 +42,7 @@ def _way(name: str, variant: str, vectors: int) -> Iterator[Row]:
 
 
 def figure(drawing: Any, rows: Rows) -> None:
-    """RMSE over the share of zeros, a line a way; the exact result's own size dotted."""
+    """RMSE over the share of zeros, one line per kind; dotted: the exact sum itself."""
     for panel, variant in zip(drawing.subplots(1, 2, sharey=True), VARIANTS, strict=True):
         for style, name in zip(("C3-o", "C1-s", "C0-^"), WAYS, strict=True):
             mine = [row for row in rows if (row["way"], row["variant"]) == (name, variant)]
@@ -69,7 +69,7 @@ STUDY = Study(
     name="sparsity",
     title="OR accumulation of sparse operands",
     question="128 rows of unsigned 8-bit operands, a share of the activations zero, random points. "
-    "Sparse operands are what a plain OR needs; DS-CIM does not need them.",
+    "A plain OR needs sparse operands; DS-CIM does not.",
     published=(),
     minutes=(0.2, 2),
     seeds={"operands and points": SEED},

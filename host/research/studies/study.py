@@ -1,4 +1,4 @@
-"""What a study is: one declaration of values, cells, table and figure; and what users can set."""
+"""What a study is: one declaration of values, cells, table and figure."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,10 +16,10 @@ Rows = Sequence[Row]
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A part of a study that is computed at one go, and then kept.
+    """A part of a study that is computed in one step, and then stored.
 
     key: what it computes, in words; it names the result in the work folder.
-    compute: gives the cell's rows; it depends on nothing but the code and its own seeds.
+    compute: returns the cell's rows, which depend only on the code and its own seeds.
     """
 
     key: str
@@ -28,21 +28,21 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of a study's table: the rows' field, its title, its format (as `format` takes)."""
+    """A column of a study's table: the rows' field, its title, its format (as for `format`)."""
 
     field: str
     title: str
     form: str = ""
 
     def text(self, row: Row) -> str:
-        """The row's value as it is shown; "-" where it has none."""
+        """The row's value as text; "-" where it has none."""
         value = row.get(self.field)
         return "-" if value is None else format(value, self.form)
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A value of the paper. source: "paper", or where else it was read."""
+    """A published value. source: the paper, or where else it was read."""
 
     what: str
     value: float
@@ -52,7 +52,7 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """What a study hopes for. measured: finds the value in the rows, None where it was not run."""
+    """A goal of a study. measured: finds the value in the rows, None where it was not run."""
 
     what: str
     limit: float
@@ -61,7 +61,7 @@ class Aim:
     at_least: bool = False
 
     def line(self, rows: Rows) -> Row | None:
-        """The aim beside what was measured, as JSON values; None where nothing was measured."""
+        """The aim and the measured value, as JSON values; None where nothing was measured."""
         value = self.measured(rows)
         if value is None:
             return None
@@ -86,12 +86,12 @@ LIMITS = {
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Of studies `area` and `energy`; UserError for values that no circuit has.
+    """What users can set for the studies `area` and `energy`; UserError for impossible values.
 
-    liberty:     a Liberty file of cells, whose areas then stand for transistors (area).
+    liberty:     a Liberty file; the areas of its cells then replace transistors (area).
     node:        nm; it scales areas: a transistor has PITCH * node^2 (energy).
     voltage:     V. capacitance: fF of a gate's input pin (energy).
-    megahertz:   the clock, which TOPS/mm2 needs (energy).
+    megahertz:   clock in MHz, for TOPS/mm2 (energy).
     """
 
     liberty: Path | None = None
@@ -109,8 +109,8 @@ class Inputs:
                 )
         if self.liberty and not self.liberty.is_file():
             raise UserError(
-                f"There is no Liberty file '{self.liberty}'; give one of a standard "
-                "cell library (.lib)."
+                f"There is no Liberty file '{self.liberty}'; use that of a standard cell "
+                "library (.lib)."
             )
 
 
@@ -118,17 +118,17 @@ class Inputs:
 class Study:
     """One study.
 
-    name, title:  of the command line, of the page.
+    name, title:  on the command line, on the page.
     question:     what it shows, in a sentence or two, with the model behind any estimate.
-    published:    the paper's values that it stands beside.
+    published:    the paper's values to compare with.
     minutes:      expected on two cores, (quick, full).
-    seeds:        of every random choice, by what they decide.
+    seeds:        of every random choice, by what they determine.
     columns:      of the table in terminal and page; JSON and CSV have all fields.
-    cells:        the work: quick or full.
+    cells:        the work, by quick (True) or full.
     figure:       draws the rows on an empty matplotlib figure.
-    aims:         what was hoped for.
-    shown:        the rows of the table, for studies with too many.
-    adapted:      the study for inputs of a user's; None where it has no model of circuits.
+    aims:         the goals.
+    shown:        selects the rows of the table, for studies with too many.
+    adapted:      the study with a user's inputs; None where it has no model of circuits.
     needs:        raises UserError, before anything is computed, where a tool is missing.
     """
 
@@ -149,7 +149,7 @@ class Study:
 
 @cache
 def yosys(study: str) -> str:
-    """The version of Yosys that `study` counts gates with; UserError without one."""
+    """The version of Yosys, which `study` counts gates with; UserError without Yosys."""
     from dscim.host.fpga.cells.synthesis import yosys_version  # noqa: PLC0415 - Migen, slow to import
 
     try:

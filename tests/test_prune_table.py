@@ -82,7 +82,7 @@ def test_the_file_gives_the_same_table(table: CostTable, tmp_path: Path) -> None
         (lambda data: data["entries"][0].update(cycles=[[1]]), "damaged"),
         (lambda data: data["entries"][0].update(places=[99]), "damaged"),
         (lambda data: data.update(space="resnet-50"), "resnet-50"),
-        (lambda data: data.update(format="x"), "no cost table"),
+        (lambda data: data.update(format="x"), "not a cost table"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(table: CostTable, tmp_path: Path, spoil, words) -> None:

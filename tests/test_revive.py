@@ -142,7 +142,7 @@ def test_fine_tuning_begins_where_calibration_ends(tmp_path):
         (["--calibration", "-1"], "--calibration -1 is below 0"),
         (["--rate", "nan"], "--rate nan must be above 0"),
         (["--batch", "64"], "--batch 64 is more than --images 32"),
-        (["--held-out", "300"], "nothing is left to train"),
+        (["--held-out", "300"], "none are left to train"),
         (["--mean", "0"], "--mean and --std belong together"),
         (["--mean", "0", "--std", "0"], "--std 0.0 is not above 0"),
         (["--dataset", "mnist", "--data", "/nowhere"], "there is no train-images-idx3-ubyte"),

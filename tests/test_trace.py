@@ -154,7 +154,7 @@ class Says(nn.Module):
     [
         (lambda m, x: torch.sigmoid(x), "sigmoid has no integer form"),
         (lambda m, x: x * 2, "mul has no integer form"),
-        (lambda m, x: x + 1, "not a tensor of the network|other than two tensors"),
+        (lambda m, x: x + 1, "not a tensor of the network|does not add two tensors"),
         (lambda m, x: m.norm(torch.relu(x)), "only be folded into a convolution"),
         (lambda m, x: torch.relu(x) + x, "only be folded into a convolution"),
         (lambda m, x: m.groups(x), "groups 2"),

@@ -49,7 +49,7 @@ class Shared(nn.Module):
 
 
 class GeneratedSite(nn.Module):
-    """A convolution with generated weights, and a batch norm of its own for each width."""
+    """A convolution with generated weights, and a separate batch norm for each width."""
 
     def __init__(self, site: Site, space: Space, source: type[nn.Module]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A structure trained from scratch with several seeds, then made ready for DS-CIM."""
+"""A structure trained from scratch with several seeds, then quantised and calibrated for DS-CIM."""
 
 import dataclasses
 from collections.abc import Sequence

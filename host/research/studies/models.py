@@ -113,15 +113,15 @@ def _said(name: str, windows: int, tokens: int, prompts: int) -> tuple[Score, li
     texts = _texts(windows, tokens, prompts)
     spec, turned, _ = ARITHMETICS[name]
     logits = model.logits(texts, plain if spec is None else Aligned(spec, turned))
-    behind = [tokenizer.decode([int(each[-1].argmax())]) for each in logits[windows:]]
-    return Score.of(logits[:windows], texts[:windows]), behind
+    following = [tokenizer.decode([int(each[-1].argmax())]) for each in logits[windows:]]
+    return Score.of(logits[:windows], texts[:windows]), following
 
 
 def _scored(name: str, windows: int, tokens: int, prompts: int) -> Iterator[Row]:
-    score, behind = _said(name, windows, tokens, prompts)
+    score, following = _said(name, windows, tokens, prompts)
     truth, wanted = _said("FP32", windows, tokens, prompts)
     spec, turned, _ = ARITHMETICS[name]
-    same = sum(a == b for a, b in zip(behind, wanted, strict=True))
+    same = sum(a == b for a, b in zip(following, wanted, strict=True))
     text = np.concatenate(_texts(windows, tokens, prompts)[:windows])
     yield {
         "model": MODEL,
@@ -132,7 +132,7 @@ def _scored(name: str, windows: int, tokens: int, prompts: int) -> Iterator[Row]
         "positions": windows * tokens,
         "turned": turned,
         "settings": None if spec is None else spec.to_json(),
-        "next_tokens": dict(zip(PROMPTS, behind, strict=False)),
+        "next_tokens": dict(zip(PROMPTS, following, strict=False)),
         "text": sha256(text.astype("<i4").tobytes()).hexdigest()[:16],
     }
 

@@ -36,7 +36,7 @@ def _shown(row: Json | None, field: str) -> str:
 
 
 def _rmse(facts: Json) -> str:
-    """The median of random LFSRs and the counter beside the paper, uniform operands."""
+    """The median of random LFSRs and the counter, compared with the paper."""
     pair, own = "lfsr, one pair, 8-bit truth", "lfsr, a pair per group, truncated truth"
     lines: dict[str, Json] = {
         "one pair of LFSRs, median": {"sequence": pair, "signed": "offset", "shift": 0},

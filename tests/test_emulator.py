@@ -229,6 +229,11 @@ def test_a_field_that_the_kernel_places_elsewhere_is_named(fields, words):
         check_fields(library, type("Other", (ctypes.Structure,), {"_fields_": fields}))
 
 
+def test_a_library_without_the_table_is_refused():
+    with pytest.raises(SimulationError, match="no table of a layer's fields"):
+        check_fields(ctypes.CDLL(None))
+
+
 def test_the_fields_are_checked_when_the_kernel_is_loaded(monkeypatch):
     def fail(library):
         raise SimulationError("checked")

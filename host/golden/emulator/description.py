@@ -55,10 +55,13 @@ class _Field(ctypes.Structure):
 def check_fields(library: ctypes.CDLL, described: type[ctypes.Structure] = Description) -> None:
     """Compares each field's place and size with the compiler's, by name.
 
-    SimulationError names the first field that differs.
+    SimulationError names the first field that differs, or says that the kernel has no table.
     """
-    count = ctypes.c_int64.in_dll(library, "dscim_layer_field_count").value
-    table = (_Field * count).in_dll(library, "dscim_layer_fields")
+    try:
+        count = ctypes.c_int64.in_dll(library, "dscim_layer_field_count").value
+        table = (_Field * count).in_dll(library, "dscim_layer_fields")
+    except ValueError as error:
+        raise SimulationError(f"The kernel has no table of a layer's fields: {error}.") from error
     compiled = {field.name.decode(): (field.offset, field.size) for field in table}
     ours = {
         name: (getattr(described, name).offset, getattr(described, name).size)

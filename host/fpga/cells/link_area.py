@@ -1,7 +1,5 @@
 """The size of the link in cells, by Yosys, as `dscim.host.fpga.cells.area` counts them.
 
-    python -m dscim.host.fpga.cells.link_area
-
 Everything between PHYs and bus: LiteX's and LiteEth's part too, the PHYs and the bus not.
 """
 
@@ -15,7 +13,6 @@ from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort
 from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
 from dscim.gateware.link.uart import UartCarrier
-from dscim.host.fpga.cells.area import cells, lut4_equivalents
 
 CLK_FREQ = 75_000_000
 REGION_BYTES = 65536
@@ -58,19 +55,3 @@ def link_verilog(ethernet: bool) -> str:
     }
     ports |= {signal for domain in domains for signal in (domain.clk, domain.rst)}
     return to_verilog(module, ports | {link.locked, *counters}, "macro").text
-
-
-def main() -> None:
-    """Prints the table."""
-    print(f"{'link':16}{'LUT4 eq.':>10}{'FF':>8}{'BRAM':>6}")
-    for name, ethernet in (("UART", False), ("UART, Ethernet", True)):
-        counts = cells(link_verilog(ethernet), "ecp5")
-        print(
-            f"{name:16}{lut4_equivalents(counts):10}{counts.get('TRELLIS_FF', 0):8}"
-            f"{counts.get('DP16KD', 0):6}",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -16,8 +16,14 @@ from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.fpga.fit.design import Design
 from dscim.host.fpga.fit.fit import Fitting
-from dscim.host.fpga.fit.measure import Measured, read_table, wanted, write_table
-from dscim.host.fpga.fit.sides import contenders, side
+from dscim.host.fpga.fit.measure import (
+    Measured,
+    contenders,
+    read_table,
+    wanted,
+    write_table,
+)
+from dscim.host.fpga.fit.sides import side
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.speed import network_speed
 from dscim.host.fpga.fit.table import compare

@@ -185,7 +185,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     done = dscim("fit", file, "ecpix5", "--exact", "--json", tmp_path / "fit.json")
     facts = json.loads((tmp_path / "fit.json").read_text())
     assert done.returncode == (1 if facts["faults"] else 0), done.stderr
-    assert f"{facts['cycles']} cycles an image" in done.stdout
+    assert f"{facts['cycles']} cycles per image" in done.stdout
     assert facts["inferences_per_second"] == pytest.approx(
         find_board("ecpix5").clock / facts["cycles"]
     )

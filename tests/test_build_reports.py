@@ -1,4 +1,4 @@
-"""The reports of finished builds: they met timing, and the README says what they say."""
+"""The reports of finished builds: they met timing, and the README shows their values."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_estimates_of_builds_are_within_a_tenth() -> None:
     )
 
 
-def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
+def test_the_readme_shows_the_reports(tmp_path: Path) -> None:
     text = README.read_text()
     names = [found[3] for found in pages.BLOCK.finditer(text) if found[2] == "table"]
     assert sorted(names) == sorted(results.TABLES)

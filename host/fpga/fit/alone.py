@@ -1,4 +1,4 @@
-"""A macro alone on the board MEASURED_ON, placed and routed: how fast it is."""
+"""The speed of macros, each placed and routed alone on the board MEASURED_ON."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ from dscim.progress import Progress, Say
 
 TABLE = Path(__file__).parent / "placed.json"
 COMMAND = "dscim dev placed"
-"""What adds to the table."""
+"""The command that adds to the table."""
 
 ASKED = 100e6
 """The clock in Hz that nextpnr must aim at; the result is the clock that it reaches."""

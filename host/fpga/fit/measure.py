@@ -17,7 +17,7 @@ from dscim.host.fpga.fit.design import Design, device
 
 TABLE = Path(__file__).parent / "sizes.json"
 COMMAND = "dscim dev sizes"
-"""What adds to the table."""
+"""The command that adds to the table."""
 
 KINDS = (
     (16, "selected", 16),
@@ -37,8 +37,8 @@ SIZES = ((1, 4), (2, 4), (1, 8), (2, 8))
 class Measured:
     """What Yosys made of a design.
 
-    cells: the count of each kind. seconds: the time of the synthesis. note: where the gateware was
-    not that of its day.
+    cells: the count of each kind. seconds: the time of the synthesis. note: on rows that were not
+    synthesised from the gateware of their time.
     """
 
     design: Design

@@ -63,7 +63,7 @@ class Report:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Shows a bar with rate and remaining time on a terminal; yields `step(what, done, total)`."""
+        """A bar with rate and remaining time on a terminal; yields `step(what, done, total)`."""
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

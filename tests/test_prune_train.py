@@ -383,7 +383,7 @@ def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path,
         )
         == 2
     )
-    assert "--length 256 is not the 128" in capsys.readouterr().err
+    assert "--length 256 is not 128" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
 

@@ -97,7 +97,7 @@ def placed(options: PlacedOptions) -> int:
             write_placed(rows)
             report.say(f"{name}: {rows[-1].megahertz} MHz")
     if not missing:
-        report.say("Every macro is in the table.")
+        report.say("No macro is missing in the table.")
     save_json(options.json, [{"name": row.design.name, "megahertz": row.megahertz} for row in rows])
     return 0
 

@@ -28,7 +28,8 @@ def run(options: Options) -> int:
         try:
             text = page.read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"'{page}' cannot be read: {error}.") from error
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise UserError(f"'{page}' cannot be read: {reason}.") from error
         new = rendered(text)
         results.append({"page": str(page), "differs": new != text})
         if new == text:

@@ -28,7 +28,7 @@ Limits = tuple[float | None, float | None]
 """The smallest and the largest value; None: no limit."""
 
 KEY = "option"
-"""Of a field's metadata."""
+"""The key of a field's metadata."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Command(Generic[T]):
 
 @dataclasses.dataclass(frozen=True)
 class _Option:
-    """How a field is parsed: keywords of `add_argument`, and what argparse knows nothing of.
+    """How a field is parsed: keywords of `add_argument`, and the rest.
 
     positional: an argument, not an option. short: another name, as -o. within: limits of a number.
     """
@@ -117,7 +117,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
         place: argparse._ActionsContainer = parser
         title = vars(base).get("GROUP")
         if title:
-            place = groups.setdefault(title, parser.add_argument_group(title))
+            place = groups[title] = groups.get(title) or parser.add_argument_group(title)
         if vars(base).get("ONE_OF"):
             place = place.add_mutually_exclusive_group(required=True)
         for name in inspect.get_annotations(base):
@@ -166,12 +166,12 @@ def _add(
             keywords.setdefault("nargs", "?")
         place.add_argument(field.name, **keywords)
     else:
-        names = [f"--{_dashed(field.name)}"]
-        place.add_argument(*([declared.short] if declared.short else []), *names, **keywords)
+        names = [name for name in (declared.short, f"--{_dashed(field.name)}") if name]
+        place.add_argument(*names, **keywords)
 
 
 def _reader(hint: Any) -> Callable[[str], Any]:
-    """What reads a value of this type: the type itself, of an optional or a list its part."""
+    """What parses one value of this type: for an optional or a list, the type within."""
     while typing.get_origin(hint):
         origin = typing.get_origin(hint)
         parts = [part for part in typing.get_args(hint) if part not in (type(None), Ellipsis)]

@@ -165,6 +165,25 @@ def test_the_example_of_a_command_is_parsed(name: str, capsys: pytest.CaptureFix
     assert f"{summary[0].upper()}{summary[1:]}." in " ".join(text.split())
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_readers_return_what_fields_declare(name: str) -> None:
+    """The `type` of an option that has one of its own gives the type of its field."""
+    kind = command(name).options
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        keywords = field.metadata[KEY].keywords
+        reader, hint = keywords.get("type"), hints[field.name]
+        if reader is None:
+            continue
+        parts = [part for part in typing.get_args(hint) if part is not type(None)]
+        if typing.get_origin(hint) is types.UnionType:
+            (hint,) = parts
+        if "nargs" in keywords or keywords.get("action") == "append":
+            (hint,) = typing.get_args(hint)
+        read = typing.get_type_hints(reader).get("return", reader)
+        assert read == hint, field.name
+
+
 UNITS = re.compile(
     r"\b(ids|images?|inputs|cycles?|seconds|bytes|MHz|nm|fF|baud|rows|columns|samples|points|words"
     r"|channels|descriptors|epochs|pixels|threads|processes|simulators|commands|structures"

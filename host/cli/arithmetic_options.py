@@ -82,7 +82,7 @@ class DeviceOptions(PointsOptions, MacroOptions):
 def product_spec(options: ArithmeticOptions, default: ProductSpec | None = None) -> ProductSpec:
     """The arithmetic of the options, `default` where they are None; SpecError for a wrong one.
 
-    An exact default gives way to any option that only a stochastic product has.
+    An option that only a stochastic product has overrides an exact default.
     """
     default = default or ProductSpec()
     changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}

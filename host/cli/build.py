@@ -36,7 +36,7 @@ class Options(SetupOptions, EffortOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Builds; exit status 0 only when the folder has what was asked for."""
+    """Builds; exit status 0 only when the folder is complete."""
     check_writable(options.json)
     report = report_of(options)
     setup = setup_for(options.board, options)

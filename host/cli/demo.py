@@ -28,7 +28,7 @@ STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
 
 RUNS = ((TUNED, STOCHASTIC), (EXACT, dataclasses.replace(STOCHASTIC, exact=True)))
-"""Networks and the arithmetic that each was made for."""
+"""Networks, and the arithmetic that each is for."""
 
 
 @dataclass(frozen=True, kw_only=True)

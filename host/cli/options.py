@@ -5,11 +5,11 @@
         network: Path = argument("NETWORK", "network file (.npz)")
         limit: int | None = option("N", "use only the first N inputs", within=(1, None))
 
-The field's name is the option's, its type says how the text is read: int, float, str, Path, or
-bool for a switch. An option is required where it has no default and its type does not allow None.
-Options that several commands share are dataclasses of their own, which a command's derives from.
-A class with a GROUP has its options in a group of that title, one with ONE_OF requires exactly
-one of them.
+A field has the name of its option. Its type parses the text: int, float, str, Path, or bool for a
+switch. An option is required where it has no default and its type does not allow None. Options
+that several commands share are dataclasses of their own, from which a command's class derives.
+The options of a class with a GROUP are in a group of that title; of a class with ONE_OF, exactly
+one is required.
 """
 
 import argparse

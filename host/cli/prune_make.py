@@ -101,7 +101,7 @@ def make(options: MakeOptions, report: Report) -> None:
                 report.detail("dscim prune " + " ".join(piece.arguments))
             for done, (piece, status) in enumerate(runner.evaluate(left), 1):
                 _judge(piece, status)
-                report.say(f"'{piece.output}' made")
+                report.say(f"'{piece.output}' written")
                 step(f"commands, part {number} of {PARTS}", done, len(left))
             if number == 1:
                 _check(options.space, budgets, what.table)

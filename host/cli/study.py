@@ -49,7 +49,9 @@ class Options(ParallelOptions, CircuitOptions, ReportOptions):
     """The options of `dscim study`."""
 
     name: str = argument("NAME", f"{', '.join(NAMES)}, or all")
-    quick: bool = switch("compute fewer points, in minutes at most; every output says so")
+    quick: bool = switch(
+        "compute fewer points, in minutes at most; every output is marked as quick"
+    )
     work: Path | None = option(
         "FOLDER",
         "folder of finished parts, from which a stopped run resumes (default: studies in the "

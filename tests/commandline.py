@@ -37,5 +37,5 @@ def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 def contents(folder: Path) -> Sequence[str]:
-    """The names of all that lies in a folder, hidden files too."""
+    """The names of all files in a folder, hidden ones too."""
     return sorted(path.name for path in folder.iterdir())

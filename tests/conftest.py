@@ -4,7 +4,7 @@ import os
 import signal
 
 # A job in the background of a shell starts with SIGINT ignored, and so would what it starts: the
-# tests that send one to a child would then wait for ever.
+# tests that send one to a child would then wait indefinitely.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The workers of pytest-xdist hand down the width of their terminal, and reports would follow it.

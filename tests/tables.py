@@ -1,4 +1,4 @@
-"""Tables of thresholds for tests: any that can be."""
+"""Random tables of thresholds for tests."""
 
 import numpy as np
 

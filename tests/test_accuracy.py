@@ -1,27 +1,23 @@
 """The table of accuracies: each figure is what the network's own outputs give."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec
+from dscim.host.cli import main
 from dscim.host.network import Evaluator, predictions, save
 from dscim.host.research import accuracy
 from tests.small_network import small_images, small_network
 
 
 def table(monkeypatch, folder, *more):
-    """The exit status of the command in `folder`, one arithmetic only."""
+    """The exit status of `dscim dev accuracy` in `folder`, with one arithmetic only."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(accuracy, "ARITHMETICS", (ProductSpec(length=64),))
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["accuracy", "n.npz", "--train", "x.npy", "--test", "x.npy", "--labels", "y.npy", *more],
-    )
-    return accuracy.main()
+    files = ["n.npz", "--train", "x.npy", "--test", "x.npy", "--labels", "y.npy"]
+    return main(["dev", "accuracy", *files, *more])
 
 
 def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
@@ -38,11 +34,11 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
     exact, row = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert exact["as_is"] == pytest.approx(11 / 12)
     for name, each in (("as_is", network), ("fine_tuned", tuned)):
-        said = predictions(Evaluator(each, ProductSpec(length=64)).outputs(images))
-        assert row[name] == pytest.approx(np.mean(said == labels))
+        chosen = predictions(Evaluator(each, ProductSpec(length=64)).outputs(images))
+        assert row[name] == pytest.approx(np.mean(chosen == labels))
     assert 0 <= row["calibrated"] <= 1
     measured = []
-    monkeypatch.setattr(accuracy, "accuracy", lambda *given: measured.append(given) or 0.5)
+    monkeypatch.setattr(accuracy, "accuracy", lambda *values: measured.append(values) or 0.5)
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     again = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert again == [exact, row] and not measured
@@ -51,7 +47,7 @@ def test_rows_are_the_networks_own_accuracies(monkeypatch, tmp_path):
     again = json.loads((tmp_path / "r.json").read_text())["rows"][1]
     assert again["fine_tuned"] == 0.5 and again["calibrated"] == row["calibrated"]
     assert len(measured) == 1 and again["fine_tuned_sha256"] != row["fine_tuned_sha256"]
-    np.save(tmp_path / "y.npy", labels[::-1])  # other labels: all of it anew
+    np.save(tmp_path / "y.npy", labels[::-1])  # other labels: everything is computed again
     assert table(monkeypatch, tmp_path, "--tuned", "t.npz", "--json", "r.json") == 0
     assert len(measured) == 1 + 4
     (tmp_path / "r.json").write_text("[1]")

@@ -1,7 +1,5 @@
-"""The reports of finished builds: they met timing, and the README says what they say."""
+"""The reports of finished builds: they met timing, and the README shows their values."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from dscim.host.fpga.fit import results
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.table import built
 from dscim.host.research import pages
-from tests.commandline import dscim
+from tests.commandline import assert_refused, dscim
 
 README = Path(__file__).parent.parent / "README.md"
 REPORTS = read_reports()
@@ -51,21 +49,19 @@ def test_estimates_of_builds_are_within_a_tenth() -> None:
     )
 
 
-def test_the_readme_says_what_the_reports_say(tmp_path: Path) -> None:
+def test_the_readme_shows_the_reports(tmp_path: Path) -> None:
     text = README.read_text()
     names = [found[3] for found in pages.BLOCK.finditer(text) if found[2] == "table"]
     assert sorted(names) == sorted(results.TABLES)
     assert pages.rendered(text) == text
     wrong = tmp_path / "wrong.md"
     wrong.write_text("<!-- table builds -->\n| old |\n<!-- end -->\n")
-    command = [sys.executable, "-m", "dscim.host.research.pages", str(wrong)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "run with --write" in done.stderr
-    assert subprocess.run([*command, "--write"], check=False).returncode == 0
-    assert subprocess.run(command, check=False).returncode == 0
+    done = dscim("dev", "pages", wrong)
+    assert done.returncode == 1 and "run with --write" in done.stdout
+    assert dscim("dev", "pages", wrong, "--write").returncode == 0
+    assert dscim("dev", "pages", wrong).returncode == 0
     wrong.write_text("<!-- table sizes -->\n<!-- end -->\n")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "no table 'sizes'; choose one of builds," in done.stderr
+    assert_refused(dscim("dev", "pages", wrong), "no table 'sizes'; choose one of builds,")
 
 
 def test_boards_prints_them(tmp_path: Path) -> None:

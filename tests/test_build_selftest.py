@@ -131,9 +131,9 @@ def test_the_command_line_says_what_holds(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "s.json").read_text())
     assert facts["holds"] and facts["spec_hash"] == f"{ARRAY.hash:08x}"
     assert [one["name"] for one in facts["checks"]] == CHECKS
-    assert "ref is right (seed 1" in done.stdout
+    assert "ref passes (seed 1" in done.stdout
     assert_refused(
-        dscim("selftest", "--target", "ref", "--build", tmp_path / "none"), "holds no report.json"
+        dscim("selftest", "--target", "ref", "--build", tmp_path / "none"), "has no report.json"
     )
 
 

@@ -1,8 +1,10 @@
 """The frame of the command line: help, versions, misuse, stopping, broken pipes."""
 
 import os
+import platform
 import signal
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dscim.host.cli.entry import VERBS
+import dscim as package
+from dscim.host.cli.verbs import VERBS, commands
 from tests.commandline import DSCIM, assert_refused, dscim
 
 ROOT = Path(__file__).parent.parent
@@ -44,22 +47,45 @@ def test_help_imports_nothing_heavy() -> None:
     assert not modules & {"numpy", "migen", "litex", "torch", "rich"}
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"sim"}))
-def test_no_verb_imports_migen_or_torch_to_start(verb: str) -> None:
+def test_no_command_imports_migen_or_torch_to_start() -> None:
+    modules = sorted({verb.module for _, verb in commands()} - {"sim"})
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules}: importlib.import_module('dscim.host.cli.' + name)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "dscim.host.cli.dev_train" in loaded
+    assert not loaded & {"migen", "litex", "torch"}
+
+
+def test_version_names_dscim_and_its_tools() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     done = subprocess.run(
-        [DSCIM, verb, "--help"],
+        [DSCIM, "--version"],
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
     )
+    first, system, tools = done.stdout.splitlines()
+    assert first == f"dscim {version}"
+    assert system == f"Python {platform.python_version()}, {platform.platform()}"
+    for tool in ("verilator 5.", "g++ ", f"numpy {np.__version__}", "migen 0.10", "litex 2024.12"):
+        assert tool in tools
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not modules & {"migen", "litex", "torch"}
+    assert package.__version__ == version
+    with pytest.raises(AttributeError, match="no attribute 'version'"):
+        _ = package.version
 
 
-def test_version_is_the_distributions() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert dscim("--version").stdout == f"dscim {project['version']}\n"
+def test_python_m_dscim_is_the_same_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dscim", "mvm"], capture_output=True, text=True, check=False
+    )
+    assert_refused(done, "--activations", "`dscim mvm --help`")
 
 
 def test_every_package_is_listed_for_installation() -> None:
@@ -79,6 +105,10 @@ def test_every_package_is_listed_for_installation() -> None:
         (["fly"], "'fly'"),
         (["mvm", "--length", "many"], "'many'"),
         (["doctor", "--strange"], "--strange"),
+        (["dev"], "VERB"),
+        (["dev", "fly"], "'fly'"),
+        (["prune", "cost"], "--space"),
+        (["dev", "train", "float", "--threads", "0"], "--threads 0 is below 1"),
         (["mvm"], "--activations"),
         (["doctor", "--json", "/no/such/folder/x.json"], "/no/such/folder"),
     ],
@@ -99,15 +129,15 @@ def test_broken_pipe_is_quiet() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_is_quiet_and_tells(number: signal.Signals, tmp_path: Path) -> None:
-    fifo = tmp_path / "x.npy"  # a read from it lasts until somebody writes
+def test_stopping_is_quiet(number: signal.Signals, tmp_path: Path) -> None:
+    fifo = tmp_path / "x.npy"  # a read from it waits for a writer
     os.mkfifo(fifo)
     process = subprocess.Popen(
         [DSCIM, "mvm", "--activations", fifo, "--weights", fifo, "--output", tmp_path / "y.npy"],
         stderr=subprocess.PIPE,
         text=True,
     )
-    with fifo.open("wb"):  # returns when the other side reads: it is up by now
+    with fifo.open("wb"):  # returns when the other side reads: it runs by now
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

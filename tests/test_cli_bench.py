@@ -1,4 +1,4 @@
-"""`dscim bench`: the table, the JSON, wrong uses, and words that are wrong."""
+"""`dscim bench`: the table, the JSON, misuse, and wrong words."""
 
 import json
 from pathlib import Path
@@ -54,12 +54,12 @@ def test_the_table_and_the_json(target: str, tmp_path: Path) -> None:
         moved = sum(rate["bytes"] for rate in result["transfers"].values())
         assert result["link"]["bytes_sent"] + result["link"]["bytes_received"] > moved
         assert result["link"]["round_trip"] > 0
-        for name in ("write", "read"):  # the SoC's time goes on while a busy machine's host
-            assert 0.2 < result["transfers"][name]["part_of_line"] < 1  # does not come to it
+        for name in ("write", "read"):  # on a loaded machine, the SoC's clock runs on meanwhile
+            assert 0.2 < result["transfers"][name]["part_of_line"] < 1
 
 
 @pytest.mark.parametrize(("target", "client"), [("sim", "CommUART"), ("sim+eth", "CommUDP")])
-def test_litex_beside_it(target: str, client: str, tmp_path: Path) -> None:
+def test_litex_is_measured_too(target: str, client: str, tmp_path: Path) -> None:
     done = dscim(
         "bench",
         "--target",
@@ -87,7 +87,7 @@ def test_litex_beside_it(target: str, client: str, tmp_path: Path) -> None:
         (client, "read", 255),
         ("RemoteClient", "read", 64),
     ]
-    for their in result["litex"]:  # which lose a command when the machine is busy, and wait
+    for their in result["litex"]:  # clients that lose a command on a loaded machine, and wait
         assert their["bytes"] == 2_000 or their["failed"] in done.stdout
         assert not their["wrong"] or f"{their['wrong']} words are WRONG" in done.stdout
         if their["bytes"]:
@@ -119,7 +119,7 @@ def test_wrong_uses(options: str, word: str) -> None:
 
 
 class ForgetfulLink(ModelLink):
-    """Loses a bit of what is read of the activation memory."""
+    """Flips a bit of the last word that is read from the activation memory."""
 
     def read(self, address: int, count: int) -> Words:
         words = super().read(address, count)
@@ -128,7 +128,7 @@ class ForgetfulLink(ModelLink):
         return words
 
 
-def test_a_wrong_word_is_told() -> None:
+def test_a_wrong_word_is_reported() -> None:
     with (
         Device(ForgetfulLink(SPEC), SPEC) as device,
         pytest.raises(LinkError, match=r"1 of 25 words are wrong, the first at 0x40000060"),

@@ -44,7 +44,7 @@ def _operands(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="targets", scope="module")
 def _targets() -> Iterator[dict[str, str]]:
-    """What `dscim sim --ethernet` serves: the targets "uart" and "eth" of one SoC."""
+    """The targets "uart" and "eth" of one SoC that `dscim sim --ethernet` serves."""
     process = subprocess.Popen(
         [DSCIM, "sim", "--ethernet", *SMALL, "--quiet"], text=True, stdout=subprocess.PIPE
     )
@@ -106,7 +106,7 @@ def opened(target: str, *, wait: float = 10.0) -> Device:
 
 
 @pytest.mark.parametrize(("first", "second"), [("uart", "eth"), ("eth", "uart"), ("eth", "eth")])
-def test_a_second_host_is_refused_by_name(
+def test_a_second_host_is_rejected_by_name(
     targets: dict[str, str], operands: Path, first: str, second: str
 ) -> None:
     with opened(targets[first]) as device:
@@ -137,7 +137,7 @@ def test_a_second_host_takes_over(targets: dict[str, str], operands: Path) -> No
 def with_session_kept(
     device: Device, *command: str, folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `dscim COMMAND` while `device` is read all the time, until it is taken over."""
+    """Runs `dscim COMMAND` while `device` is read continuously, until it is taken over."""
     process = subprocess.Popen(
         [DSCIM, *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""`dscim import` on the command line: what it writes, says and refuses."""
+"""`dscim import` on the command line: what it writes, prints and rejects."""
 
 import json
 import sys
@@ -21,8 +21,8 @@ def importing(tmp_path, suffix, data, *more):
     return main(["import", str(path), "-o", str(tmp_path / "n.npz"), *more])
 
 
-def refusal(tmp_path, capsys, suffix, data):
-    """The one sentence that a file ends in; nothing is written."""
+def rejection(tmp_path, capsys, suffix, data):
+    """The sentence that rejects a file; nothing is written."""
     assert importing(tmp_path, suffix, data) == 2
     assert not (tmp_path / "n.npz").exists()
     text = capsys.readouterr()
@@ -41,8 +41,8 @@ def test_a_file_becomes_a_network(tmp_path, capsys, suffix, data):
     assert network.name == "mine" and network.arithmetic.exact
     text = capsys.readouterr().out
     assert all(node.name in text for node in network.nodes)
-    told = json.loads(report.read_text())
-    assert [node["name"] for node in told["nodes"]] == [node.name for node in network.nodes]
+    written = json.loads(report.read_text())
+    assert [node["name"] for node in written["nodes"]] == [node.name for node in network.nodes]
     assert network.provenance["import"]["file"] == f"n{suffix}"
     assert len(network.provenance["import"]["sha256"]) == 64
 
@@ -77,8 +77,8 @@ def test_an_import_is_compared_with_its_runtime(
         assert "pip install 'dscim[compare]'" in capsys.readouterr().err
     pytest.importorskip(package)
     assert importing(tmp_path, suffix, data, *more, "--json", str(tmp_path / "r.json")) == 0
-    told = json.loads((tmp_path / "r.json").read_text())["compared"]
-    assert told[-1]["name"] == "end to end" and told[0]["outputs"] > 0
+    written = json.loads((tmp_path / "r.json").read_text())["compared"]
+    assert written[-1]["name"] == "end to end" and written[0]["outputs"] > 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "all agree." in last or (suffix == ".onnx" and "by 1 at most." in last)
     np.save(tmp_path / "x.npy", images[:, :-1])
@@ -86,7 +86,7 @@ def test_an_import_is_compared_with_its_runtime(
     assert "the network takes int8 of shape" in capsys.readouterr().err
 
 
-def test_weights_of_128_are_told(tmp_path, capsys):
+def test_weights_of_128_are_reported(tmp_path, capsys):
     chain = Chain(0, (1, 5, 5, 2)).conv(3).conv(2)
     for tensor in chain.file.tensors:
         if tensor[4] is not None and tensor[1] == "INT8":
@@ -98,12 +98,12 @@ def test_weights_of_128_are_told(tmp_path, capsys):
     )
 
 
-def test_a_rounding_that_differs_is_told(tmp_path, capsys):
-    """Sums of 26 bits that are a millionth of an output each tell 31 bits of scale from 53."""
+def test_a_rounding_that_differs_is_reported(tmp_path, capsys):
+    """With sums of 26 bits, each a millionth of an output, scales of 31 and 53 bits differ."""
     chain = Chain(0, (1, 3000)).dense(60, per_channel=True)
     tensors = chain.file.tensors
     shape, kind, scale, *rest = tensors[chain.last]
-    for coarser, told in [(1, 0), (100, 1)]:
+    for coarser, count in [(1, 0), (100, 1)]:
         tensors[chain.last] = (shape, kind, np.float32(scale * coarser), *rest)
         assert importing(tmp_path, ".tflite", chain.pack()) == 0
         lines = [
@@ -111,7 +111,7 @@ def test_a_rounding_that_differs_is_told(tmp_path, capsys):
             for line in capsys.readouterr().out.splitlines()
             if line.startswith("fully_connected_0: the file's kernel scales with 53 bits")
         ]
-        assert len(lines) == told
+        assert len(lines) == count
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_a_rounding_that_differs_is_told(tmp_path, capsys):
         (lambda: Chain(0, (1, 1, 40000)).dense(2), "A window of 40000 inputs is more than 32767"),
     ],
 )
-def test_tflite_files_that_are_refused(tmp_path, capsys, made, message):
-    assert message in refusal(tmp_path, capsys, ".tflite", made().pack())
+def test_tflite_files_that_are_rejected(tmp_path, capsys, made, message):
+    assert message in rejection(tmp_path, capsys, ".tflite", made().pack())
 
 
 def transposed(chain):
@@ -201,12 +201,12 @@ START = (0, (1, 3, 4, 4))
         ),
     ],
 )
-def test_onnx_files_that_are_refused(tmp_path, capsys, made, message):
-    assert message in refusal(tmp_path, capsys, ".onnx", made())
+def test_onnx_files_that_are_rejected(tmp_path, capsys, made, message):
+    assert message in rejection(tmp_path, capsys, ".onnx", made())
 
 
-def test_other_files_are_refused(tmp_path, capsys):
-    assert "its format is unknown; give a .tflite (INT8) or .onnx (QDQ) file" in refusal(
+def test_other_files_are_rejected(tmp_path, capsys):
+    assert "its format is unknown; give a .tflite (INT8) or .onnx (QDQ) file" in rejection(
         tmp_path, capsys, ".h5", b"something"
     )
     assert main(["import", str(tmp_path / "none.tflite"), "-o", str(tmp_path / "n.npz")]) == 2

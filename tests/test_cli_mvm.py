@@ -102,18 +102,18 @@ def test_equals_the_contract(
     assert f"{result['rmse_percent']:.4f} %" in done.stdout
 
 
-def test_a_scaled_table_keeps_its_shifts_and_tells_its_gain(operands: Path) -> None:
+def test_a_scaled_table_keeps_its_shifts_and_prints_its_gain(operands: Path) -> None:
     done = mvm(operands, "--table", "gaussian-scaled", "--json", "y.json")
     assert done.returncode == 0, done.stderr
     spec = ProductSpec(sequence=table_sequence("gaussian-scaled"))
     x, w, y = (np.load(operands / f"{name}.npy") for name in "xwy")
     np.testing.assert_array_equal(y, contract.product(x, w, spec))
-    told = json.loads((operands / "y.json").read_text())
-    scaled = told["with_gain"]
+    result = json.loads((operands / "y.json").read_text())
+    scaled = result["with_gain"]
     assert scaled["gain"] == table_gain(spec.sequence, 16) > 1
     error = scaled["gain"] * y - x.astype(np.int64) @ w.astype(np.int64)
     assert scaled["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
-    assert scaled["rmse"] != told["rmse"]
+    assert scaled["rmse"] != result["rmse"]
     assert f"gain of {scaled['gain']}" in done.stdout
 
 

@@ -14,7 +14,7 @@ from tests.commandline import assert_refused, contents, dscim
 from tests.small_network import CLASSES, small_images, small_network
 
 OWN = ProductSpec(length=128)
-"""What the network of these tests was tuned for."""
+"""The arithmetic that the network of these tests was tuned for."""
 
 
 @pytest.fixture(name="folder")
@@ -72,7 +72,7 @@ def test_layers_accuracy_and_json(folder: Path) -> None:
     assert last == f"{compared} layer outputs were compared with the numpy reference: all agree."
 
 
-def test_the_emulator_alone_says_the_same(folder: Path) -> None:
+def test_the_emulator_alone_gives_the_same(folder: Path) -> None:
     results = []
     for options in (["--compare"], ["--no-compare"], []):
         done = run(folder, "--labels", "labels.npy", "--json", "r.json", *options)
@@ -98,7 +98,7 @@ def test_the_emulator_alone_says_the_same(folder: Path) -> None:
         ),
     ],
 )
-def test_options_win_over_the_networks_own_settings(
+def test_options_take_precedence_over_the_networks_settings(
     folder: Path, options: str, product: ProductSpec
 ) -> None:
     done = run(folder, *options.split(), "--json", "r.json", "--limit", 2, "--quiet")

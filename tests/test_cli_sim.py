@@ -1,4 +1,4 @@
-"""Verbs on the simulator, a small one, built once; its death and its end."""
+"""Verbs on a small simulator that is built once, and how it ends."""
 
 import json
 import os
@@ -48,13 +48,13 @@ def mvm(x: str) -> list[str]:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that `pid` has started and that still run."""
+    """The running processes that `pid` has started."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def simulator_at_work(pid: int) -> int:
-    """The simulator that the command `pid` has started, once it has burnt a second's cycles."""
+    """The simulator that the command `pid` has started, once it has used a second of CPU time."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for child in children(pid):
@@ -66,7 +66,7 @@ def simulator_at_work(pid: int) -> int:
             if model and int(ticks) > os.sysconf("SC_CLK_TCK"):
                 return child
         time.sleep(0.05)
-    raise AssertionError("no simulator got to work")
+    raise AssertionError("no simulator started to work")
 
 
 @pytest.fixture(name="started")
@@ -97,14 +97,14 @@ def test_a_product_equals_the_contract(operands: Path) -> None:
 
 
 @pytest.mark.slow  # a traced model compiles for half a minute
-def test_a_trace_keeps_the_cycles_that_were_asked_for(operands: Path) -> None:
+def test_a_trace_has_the_requested_cycles(operands: Path) -> None:
     done = dscim(*mvm("x"), "--trace", "0:500", folder=operands, seconds=300)
     assert done.returncode == 0, done.stderr
     assert {"dscim.fst", "dscim.gtkw", "y.npy"} <= set(contents(operands))
     assert (operands / "dscim.fst").stat().st_size > 1000
 
 
-def test_a_simulator_that_dies_is_told_within_seconds(
+def test_a_simulator_that_dies_is_reported_within_seconds(
     started: subprocess.Popen[str], operands: Path
 ) -> None:
     before = contents(operands)

@@ -4,7 +4,6 @@ import ctypes
 import json
 import os
 import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -21,6 +20,7 @@ from dscim.host.golden.emulator.layer import EmulatedLayer
 from dscim.host.golden.reference import PreparedLayer, contract
 from dscim.host.golden.reference.depthwise import PreparedDepthwise
 from dscim.host.network import Evaluator, host_node, save
+from tests.commandline import dscim
 from tests.small_network import small_images, small_network
 
 KERNELS = pytest.mark.parametrize("form", ["", "plain"], ids=["vector", "plain"])
@@ -287,24 +287,9 @@ def test_the_baseline_of_bit_streams_is_the_contract(layer, seed):
 
 def test_the_bench_reports_every_way(tmp_path):
     save(small_network(), tmp_path / "net.npz")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "dscim.host.research.emulation",
-            "net.npz",
-            "--images",
-            "1",
-            "--repeat",
-            "1",
-            "--json",
-            "r.json",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    options = ("--images", 1, "--repeat", 1, "--json", "r.json")
+    done = dscim("dev", "emulator", "net.npz", *options, folder=tmp_path, seconds=600)
+    assert (done.returncode, done.stderr) == (0, "")
     (result,) = json.loads((tmp_path / "r.json").read_text())
     assert len(result["seconds"]) == 1 + 6 + 5 + 5
     assert all(value > 0 for value in result["seconds"].values())

@@ -16,8 +16,14 @@ from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.fpga.fit.design import Design
 from dscim.host.fpga.fit.fit import Fitting
-from dscim.host.fpga.fit.measure import Measured, read_table, wanted, write_table
-from dscim.host.fpga.fit.sides import contenders, side
+from dscim.host.fpga.fit.measure import (
+    Measured,
+    contenders,
+    read_table,
+    wanted,
+    write_table,
+)
+from dscim.host.fpga.fit.sides import side
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.speed import network_speed
 from dscim.host.fpga.fit.table import compare
@@ -179,7 +185,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     done = dscim("fit", file, "ecpix5", "--exact", "--json", tmp_path / "fit.json")
     facts = json.loads((tmp_path / "fit.json").read_text())
     assert done.returncode == (1 if facts["faults"] else 0), done.stderr
-    assert f"{facts['cycles']} cycles an image" in done.stdout
+    assert f"{facts['cycles']} cycles per image" in done.stdout
     assert facts["inferences_per_second"] == pytest.approx(
         find_board("ecpix5").clock / facts["cycles"]
     )

@@ -1,13 +1,13 @@
 """`dscim prune report`: tables, gains, the Pareto front, and the commands of an experiment."""
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from dscim.errors import UserError
-from dscim.host.cli import main, prune
+from dscim.host.cli import main
+from dscim.host.cli.entry import make_parser
 from dscim.host.research.prune import results
 from dscim.host.research.prune.experiment import Experiment, Job, JobRunner, log_of
 from dscim.host.research.prune.plots import pareto
@@ -96,7 +96,7 @@ def test_the_pareto_front() -> None:
         (("--space", "resnet-50"), "no result"),
         (("--make", "--jobs", "0"), "--jobs 0"),
         (("--make", "--budget", "cycles"), "NAME=LIMIT"),
-        (("--make", "--work", __file__), "can be no folder"),
+        (("--make", "--work", __file__), "cannot be a folder"),
     ],
 )
 def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:
@@ -107,8 +107,6 @@ def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> 
 
 def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
     """Each is parsed by its step, and makes a separate file."""
-    parser = argparse.ArgumentParser()
-    prune.configure(parser)
     what = Experiment(
         SPACE,
         tmp_path,
@@ -127,7 +125,8 @@ def test_every_command_of_an_experiment_is_one(tmp_path: Path) -> None:
     jobs = [job for wave in waves for job in wave]
     assert len({job.output for job in jobs}) == len(jobs)
     for job in jobs:
-        options = parser.parse_args(job.arguments)
+        words = ["prune", *job.arguments]
+        options = make_parser(words).parse_args(words)
         made = getattr(options, "json", None) or options.output
         assert job.output in (made, options.output, options.output.with_suffix(".json"))
 
@@ -161,7 +160,7 @@ def test_a_command_that_fails_is_one_sentence(tmp_path: Path, capsys) -> None:
     )
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert "4608 inputs" in printed and "goes on" in printed
+    assert "4608 inputs" in printed and "resumes" in printed
     assert [path.name for path in (tmp_path / "w").iterdir()] == ["table.log"]
 
 

@@ -361,7 +361,7 @@ def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path,
     capsys.readouterr()
     for verb, word in (
         ([*retrain, "--encoding", "FULL"], "L = 128"),
-        ([*retrain, "--found", table], "no result of `dscim prune search`"),
+        ([*retrain, "--found", table], "not a result of `dscim prune search`"),
         ([*retrain, "--found", "missing.json"], "missing.json"),
     ):
         assert main(verb) == 2
@@ -382,7 +382,7 @@ def test_a_table_of_another_arithmetic_is_refused(trained: Path, tmp_path: Path,
         )
         == 2
     )
-    assert "--length 256 is not the 128" in capsys.readouterr().err
+    assert "--length 256 is not 128" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
 

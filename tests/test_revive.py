@@ -140,7 +140,7 @@ def test_fine_tuning_begins_where_calibration_ends(tmp_path):
     [
         (["--epochs", "0"], "--epochs 0 is below 1"),
         (["--calibration", "-1"], "--calibration -1 is below 0"),
-        (["--rate", "nan"], "--rate nan must be above 0"),
+        (["--rate", "nan"], "--rate nan is not above 0"),
         (["--batch", "64"], "--batch 64 is more than --images 32"),
         (["--held-out", "300"], "none are left to train"),
         (["--mean", "0"], "--mean and --std belong together"),

@@ -138,7 +138,7 @@ def test_bad_triggers_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message):
             Capture(trigger, before)
     assert place("error") == (2, 4)
-    assert_refused(dscim("scope", "--trigger", "busy"), "'busy' is no condition")
+    assert_refused(dscim("scope", "--trigger", "busy"), "'busy' is not a condition")
     assert_refused(dscim("scope", "--target", "ref"), "numpy")
     assert_refused(dscim("scope", "--trigger", "busy=2", "--quiet", folder=tmp_path), "never 2")
     assert contents(tmp_path) == []

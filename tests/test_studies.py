@@ -98,14 +98,9 @@ def test_readme_shows_what_the_json_says(name, tmp_path):
     wrong = tmp_path / "wrong.md"
     before, mark, after = text.partition("<!-- study ")
     wrong.write_text(before + mark + after.replace(" % |", " % worse |", 1))
-    done = subprocess.run(
-        [sys.executable, "-m", "dscim.host.research.pages", wrong],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = dscim("dev", "pages", wrong)
     assert done.returncode == 1
-    assert "--write" in done.stderr
+    assert "--write" in done.stdout
 
 
 @pytest.mark.parametrize("block", ["rmse", "beyond", "length"])

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install dscim
 
 from dscim.errors import UserError  # noqa: E402
 from dscim.gateware.specs import LayerSpec, ProductSpec, SequenceSpec  # noqa: E402
+from dscim.host.cli import main  # noqa: E402
 from dscim.host.golden.reference import multiply_by_quantized_multiplier, product  # noqa: E402
 from dscim.host.golden.reference.depthwise import PreparedDepthwise  # noqa: E402
 from dscim.host.network import (  # noqa: E402
@@ -21,7 +22,6 @@ from dscim.host.network import (  # noqa: E402
 from dscim.host.network.shipped import as_integers  # noqa: E402
 from dscim.host.research.training import checkpoint, evaluation, floating, inputs, integers, loop  # noqa: E402
 from dscim.host.research.training.calibrate import calibrate  # noqa: E402
-from dscim.host.research.training.command import main  # noqa: E402
 from dscim.host.research.training.experiment import experiment  # noqa: E402
 from dscim.host.research.training.loop import Average  # noqa: E402
 from dscim.host.research.training.models import RESNET8, ResidualNet  # noqa: E402
@@ -264,9 +264,10 @@ def test_provenance_is_the_whole_chain(folder):
     assert facts["start"]["start"]["start"] is None
 
 
-def test_a_missing_checkpoint_is_one_sentence(folder):
-    with pytest.raises(UserError, match="no checkpoint"):
-        main(["export", "--data", str(folder), "--work", str(folder), "--name", "x"])
+def test_a_missing_checkpoint_is_one_sentence(folder, capsys):
+    where = ["--data", str(folder), "--work", str(folder)]
+    assert main(["dev", "train", "export", *where, "--name", "x"]) == 2
+    assert "no checkpoint" in capsys.readouterr().err
 
 
 def test_a_stopped_evaluation_resumes(model, images, folder, monkeypatch):

@@ -1,6 +1,6 @@
 """The tables of thresholds that ship: point sets with the least error for certain operands.
 
-TABLES is what `python -m dscim.host.research.studies.tables` prints; how they were found is in
+TABLES is what `dscim dev tables` prints; how they were found is in
 `host/research/studies/README.md`.
 """
 

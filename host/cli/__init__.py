@@ -1,4 +1,4 @@
-"""The command line: one file a verb, each with `configure(parser)` and `run(options)`."""
+"""The command line: one file per verb, each with its `Options`, `run(options)` and `COMMAND`."""
 
 from dscim.host.cli.entry import main
 

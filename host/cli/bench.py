@@ -1,23 +1,16 @@
-"""`dscim bench`: how fast the link to a target is, every word checked."""
+"""`dscim bench`: the speed of the link to a target, every word checked."""
 
-import argparse
 import dataclasses
-import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
-from dscim.host.cli.options import (
-    add_device,
-    add_report,
-    add_target,
-    open_device,
-    product_spec,
-    report_of,
-    say_link,
-    soc_for,
-)
+from dscim.host.cli.arithmetic_options import DeviceOptions, device_spec
+from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of, seed_of
+from dscim.host.cli.options import Command, choice, option
+from dscim.host.cli.target_options import TargetOptions, open_device, say_link
 from dscim.host.device import Device
 from dscim.host.device.bench import Bench, Latency, Rate
 from dscim.host.device.target import SIMULATORS, Line, line_of
@@ -26,66 +19,44 @@ from dscim.progress import Progress
 if TYPE_CHECKING:
     from dscim.host.device.bench.litex import Theirs
 
-SIZES = range(4, (1 << 30) + 1)
-ROUNDS = range(1, 1_000_001)
 COLUMNS = (
     "",
     ">bytes",
     ">seconds",
-    ">CPU here",
+    ">host CPU s",
     ">kB/s",
     ">bytes/cycle",
-    ">of the line",
-    ">of ours",
+    ">share of line",
+    ">LiteX / dscim",
 )
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim bench`."""
-    add_target(parser, "sim")
-    parser.add_argument(
-        "--bytes",
-        type=int,
-        default=1 << 18,
-        metavar="N",
-        help="data bytes of each transfer (default 262144)",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=int,
+@dataclass(frozen=True, kw_only=True)
+class Options(TargetOptions, SeedOptions, DeviceOptions, ReportOptions):
+    """The options of `dscim bench`."""
+
+    bytes: int = option("N", "data bytes of each transfer", default=1 << 18, within=(4, 1 << 30))
+    rounds: int = option(
+        "N",
+        "number of single words read to measure the latency",
         default=1000,
-        metavar="N",
-        help="single words read for the latency (default 1000)",
+        within=(1, 1_000_000),
     )
-    parser.add_argument("--seed", type=int, metavar="S", help="of the data (default: a new one)")
-    parser.add_argument(
-        "--against",
-        choices=["litex"],
-        help="measure LiteX's own clients, too, at the same simulated SoC",
+    against: str | None = choice(
+        ["litex"], "also measure LiteX's own clients on the same simulated SoC"
     )
-    add_device(parser)
-    add_report(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measures, prints the table; a wrong word or a lost device ends it."""
-    for name, value, allowed in (
-        ("bytes", options.bytes, SIZES),
-        ("rounds", options.rounds, ROUNDS),
-    ):
-        if value not in allowed:
-            raise UserError(f"--{name} {value} is outside {allowed[0]}..{allowed[-1]}.")
+def run(options: Options) -> int:
+    """Measures and prints the table; a wrong word or a lost device ends it with an error."""
     check_writable(options.json)
-    report = report_of(options)
-    seed = secrets.randbits(31) if options.seed is None else options.seed
-    if seed < 0:
-        raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
+    report, seed = report_of(options), seed_of(options)
     if options.against and options.target not in SIMULATORS:
         raise UserError(
             f"--against {options.against} needs the target sim or sim+eth, not "
-            f"{options.target!r}: at another its clients may wait for ever."
+            f"{options.target!r}: with another target, its clients may wait indefinitely."
         )
-    spec = soc_for(product_spec(options), options)
+    spec = device_spec(options)
     theirs: list[Theirs] = []
     with open_device(options, spec, report) as device:
         bench = Bench(device, seed)
@@ -114,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[Theirs]":
-    from dscim.host.device.bench.litex import LitexBench  # noqa: PLC0415 - who compares needs LiteX
+    from dscim.host.device.bench.litex import LitexBench  # noqa: PLC0415 - LiteX is slow to import
     from dscim.host.link.sim import SimLink  # noqa: PLC0415
 
     assert isinstance(device.link, SimLink)
@@ -122,13 +93,14 @@ def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[Their
 
 
 def _ratio(their: "Theirs", rates: dict[str, Rate]) -> float | None:
-    """How many times as fast the link of this project is; None where they did nothing."""
+    """The rate of this project's link over theirs; None where they moved nothing."""
     if not their.rate.bytes:
         return None
     return rates[their.what].per_second / their.rate.per_second
 
 
-def _said(ratio: float | None) -> str:
+def _inverse(ratio: float | None) -> str:
+    """Their rate over that of this project's link, as 1 / 3.5."""
     return "0" if ratio is None else f"1 / {ratio:.1f}" if ratio >= 1 else f"{1 / ratio:.1f}"
 
 
@@ -153,7 +125,7 @@ def _their_json(their: "Theirs", rates: dict[str, Rate], line: Line) -> dict[str
 
 
 def _part(rate: Rate, line: Line) -> float | None:
-    """How much of what the line carries was data; None where neither is known."""
+    """The share of the line's capacity that was data, 0 to 1; None where it is not known."""
     if line.bytes_per_second is not None:
         return rate.per_second / line.bytes_per_second
     if line.bytes_per_cycle is not None and rate.per_cycle is not None:
@@ -171,9 +143,9 @@ def _print(
     line: Line,
 ) -> None:
     report.say(
-        f"One word read from {target}: {1e3 * latency.median:.3f} ms in the middle of "
-        f"{latency.rounds}, {1e3 * latency.least:.3f} at the least, 99 % within "
-        f"{1e3 * latency.most_99:.3f}"
+        f"One word read from {target}: median {1e3 * latency.median:.3f} ms of "
+        f"{latency.rounds}, minimum {1e3 * latency.least:.3f} ms, 99 % within "
+        f"{1e3 * latency.most_99:.3f} ms"
     )
     rows = [_row(name, rate, line) for name, rate in rates.items()]
     if line.bytes_per_second is not None:
@@ -181,12 +153,12 @@ def _print(
     elif line.bytes_per_cycle is not None:
         rows.append((line.name, "", "", "", "-", f"{line.bytes_per_cycle:.3f}", "1.000", ""))
     rows += [
-        _row(_name(their), their.rate, line, f"1 / {_ratio(their, rates):.1f}") for their in theirs
+        _row(_name(their), their.rate, line, _inverse(_ratio(their, rates))) for their in theirs
     ]
     columns = COLUMNS if theirs else COLUMNS[:-1]
     report.table(columns, [row[: len(columns)] for row in rows])
     report.say(
-        f"Every word verified (seed {seed}): those written were read back, those read were "
+        f"Every word was verified (seed {seed}): words written were read back; words read were "
         "computed by the engine and by its twin in numpy."
     )
     for their in theirs:
@@ -218,3 +190,6 @@ def _row(name: str, rate: Rate, line: Line, ratio: str = "") -> tuple[str, ...]:
 
 def _or_dash(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+COMMAND = Command(Options, run, "bench --target ref --bytes 4096 --rounds 10 --rows 16 --columns 4")

@@ -1,23 +1,18 @@
-"""`dscim boards`: what the SoC can be built for, and what was built."""
+"""`dscim boards`: the boards that the SoC can be built for, and what was built."""
 
-import argparse
 import dataclasses
 from typing import Any
 
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
 from dscim.files import check_writable, save_json
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command
 from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim boards`."""
-    add_report(parser)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Prints the table: a line a board and device."""
+def run(options: ReportOptions) -> int:
+    """Prints the table: one line per board and device."""
     check_writable(options.json)
     report = report_of(options)
     boards = [find_board(name) for name in board_names()]
@@ -31,14 +26,14 @@ def run(options: argparse.Namespace) -> int:
             ">lanes",
             ">MHz",
             "links",
-            "memory: unused",
-            "made here",
+            "unused memory",
+            "builds",
         ],
         [_row(board, device) for board in boards for device in board.devices],
     )
     built = read_reports()
     if built:
-        report.say("Built, each by the command in boards/reports/BOARD.json, with its minutes:")
+        report.say("Built by the command in boards/reports/BOARD.json; time in minutes:")
         report.table(COLUMNS, [row(facts) for facts in built])
     for board in boards:
         if board.notes:
@@ -84,3 +79,6 @@ def _facts(board: Board) -> dict[str, Any]:
             for device in board.devices
         },
     }
+
+
+COMMAND = Command(ReportOptions, run, "boards")

@@ -1,148 +1,45 @@
-"""`dscim build`: a bitstream that meets timing, or one sentence that says what does not."""
+"""`dscim build`: a bitstream that meets timing, or one sentence with what does not."""
 
-import argparse
-import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dscim.boards import find_board
-from dscim.boards.board import Board
-from dscim.boards.soc import IP, MAC, Address, Setup
 from dscim.console import Report
-from dscim.errors import UserError
 from dscim.files import check_writable, save_json
-from dscim.gateware.specs import VARIANTS, SocSpec
-from dscim.gateware.specs.macro import FORMS, default_macro
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.setup_options import MEGA, MEMORIES, SetupOptions, setup_for
 from dscim.host.fpga.bitstream.build import Builder, Order
 
-MEGA = 1e6
-SEEDS = range(1, 101)
 
-MEMORIES = {
-    "weight_rows": "of the weight memory",
-    "channels": "whose parameters are held",
-    "activation_words": "of 8 bytes of the activation memory",
-    "descriptors": "that are held at once",
-}
-"""Sizes of memories, by their names in `SocSpec`."""
+@dataclass(frozen=True, kw_only=True)
+class EffortOptions:
+    """How hard place and route try."""
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim build`."""
-    parser.add_argument("board", metavar="BOARD", help="a name of `dscim boards`")
-    add_setup(parser)
-    effort = parser.add_argument_group("effort")
-    effort.add_argument(
-        "--seeds",
-        type=int,
-        default=1,
-        metavar="N",
-        help="places to try; the fastest is kept (default 1)",
+    GROUP = "effort"
+    seeds: int = option(
+        "N", "number of placement seeds to try; the fastest is kept", default=1, within=(1, 100)
     )
-    effort.add_argument(
-        "--allow-slow",
-        action="store_true",
-        help="where timing is missed, lower the clock to what was reached and build again",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="default build/BOARD, with the bitstream, report.json and logs",
-    )
-    add_report(parser)
-
-
-def add_setup(parser: argparse.ArgumentParser) -> None:
-    """Adds what shapes the device of a board; `setup_for` reads it."""
-    group = parser.add_argument_group("device (default: what the board declares)")
-    group.add_argument("--device", metavar="D", help="the board's FPGA, as 85F")
-    group.add_argument("--rows", type=int, metavar="R", help="of the macro")
-    group.add_argument("--columns", type=int, metavar="C", help="of the macro")
-    group.add_argument(
-        "--form", choices=[form for form in FORMS if form != "exact"], help="of the macro"
-    )
-    group.add_argument("--lanes", type=int, metavar="P", help="points a cycle")
-    group.add_argument("--variant", choices=list(VARIANTS), help="ds-cim1 or ds-cim2")
-    group.add_argument(
-        "--exact", action="store_true", help="an exact macro beside the stochastic one"
-    )
-    for name, what in MEMORIES.items():
-        group.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=what)
-    group.add_argument("--clock", type=float, metavar="MHZ", help="of the device")
-    group.add_argument("--baud", type=int, metavar="B", help="of the UART")
-    group.add_argument(
-        "--ip", metavar="A", help=f"on Ethernet, where the board has it (default {IP})"
-    )
-    group.add_argument("--mac", metavar="A", help=f"on Ethernet (default {MAC})")
-    group.add_argument("--no-ethernet", action="store_true", help="a UART alone")
-    group.add_argument(
-        "--scope",
-        action="store_true",
-        help="with LiteScope on the engine's and the macro's signals",
+    allow_slow: bool = switch(
+        "where timing is missed, lower the clock to what was reached and build again"
     )
 
 
-def setup_for(options: argparse.Namespace) -> Setup:
-    """The setup that the options of `add_setup` ask for; SpecError where it cannot be."""
-    board = find_board(options.board)
-    device = board.device(options.device)
-    clock = board.clock if options.clock is None else options.clock * MEGA
-    return Setup(
-        board,
-        device,
-        _spec(board, device, options),
-        float(clock),
-        board.baud if options.baud is None else options.baud,
-        _address(board, options),
-        options.scope,
+@dataclass(frozen=True, kw_only=True)
+class Options(SetupOptions, EffortOptions, ReportOptions):
+    """The options of `dscim build`."""
+
+    board: str = argument("BOARD", "name of a board of `dscim boards`")
+    output: Path | None = option(
+        "FOLDER", "folder of the bitstream, report.json and logs (default: build/BOARD)"
     )
 
 
-def _address(board: Board, options: argparse.Namespace) -> Address | None:
-    """What --ip and --mac say; None for a device without Ethernet."""
-    asked = options.ip is not None or options.mac is not None
-    if options.no_ethernet and asked:
-        raise UserError("--no-ethernet leaves no place for --ip or --mac; give one or the other.")
-    if options.no_ethernet or (board.ethernet is None and not asked):
-        return None
-    return Address(options.ip or IP, options.mac or MAC)
-
-
-def _spec(board: Board, device: str, options: argparse.Namespace) -> SocSpec:
-    """The board's default device, changed by what the options name."""
-    spec = board.spec[device]
-    macro = spec.macro
-    changes: dict[str, Any] = {}
-    if options.variant is not None:
-        width = VARIANTS[options.variant]
-        changes = {"or_width": width, "lanes": default_macro(width).lanes}
-    if options.form is not None and options.form != macro.form:
-        changes |= {"form": options.form}
-        if options.form == "array":
-            changes["lanes"] = 1
-    for name in ("rows", "columns", "lanes"):
-        if getattr(options, name) is not None:
-            changes[name] = getattr(options, name)
-    memories = {
-        name: getattr(options, name) for name in MEMORIES if getattr(options, name) is not None
-    }
-    return dataclasses.replace(
-        spec,
-        macro=dataclasses.replace(macro, **changes),
-        exact=options.exact or spec.exact,
-        **memories,
-    )
-
-
-def run(options: argparse.Namespace) -> int:
-    """Builds; exit status 0 only where the folder holds what was asked."""
-    if options.seeds not in SEEDS:
-        raise UserError(f"--seeds {options.seeds} is outside {SEEDS[0]}..{SEEDS[-1]}.")
+def run(options: Options) -> int:
+    """Builds; exit status 0 only when the folder is complete."""
     check_writable(options.json)
     report = report_of(options)
-    setup = setup_for(options)
+    setup = setup_for(options.board, options)
     folder = options.output or Path("build") / setup.board.name
     macro = setup.spec.macro
     report.say(
@@ -164,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command line that builds the same again, wherever its files go."""
+def _command(options: Options) -> str:
+    """The command line that builds the same again; the output folder is left out."""
     words = ["dscim", "build", options.board]
     for name in (
         "device",
@@ -201,7 +98,7 @@ def _print(report: Report, facts: dict[str, Any], folder: Path) -> None:
         )
         for name, count in facts["cells"].items()
     ]
-    report.table(["", ">used", ">there are", ">"], rows)
+    report.table(["", ">used", ">available", ">"], rows)
     report.table(
         ["clock", ">target, MHz", ">reached, MHz"],
         [
@@ -220,3 +117,6 @@ def _print(report: Report, facts: dict[str, Any], folder: Path) -> None:
         f"Load it: dscim load {facts['board']}"
         + ("" if folder == Path("build") / facts["board"] else f" --input {folder}")
     )
+
+
+COMMAND = Command(Options, run, "build colorlight_i5 --seeds 2 --output build/mine")

@@ -1,16 +1,17 @@
-"""`dscim calibrate`: integers that lose least by DS-CIM, from a few inputs without labels."""
+"""`dscim calibrate`: a network adapted to DS-CIM, from a few inputs without labels."""
 
-import argparse
 import dataclasses
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.arrays import Int8
 from dscim.console import Report
-from dscim.errors import UserError
 from dscim.files import check_writable, load_int8, save_json
 from dscim.gateware.specs import ProductSpec, describe
-from dscim.host.cli.options import add_arithmetic, add_report, product_spec, report_of
+from dscim.host.cli.arithmetic_options import ArithmeticOptions, product_spec
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, argument, option
 from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, Weighted, file_hash, load, predictions, save
 from dscim.host.research.calibrate import LayerReport, calibrate
@@ -20,58 +21,30 @@ from dscim.host.research.calibrate.network import IMAGES, check, usable
 COLUMNS = ("layer", ">L", ">activation shift", ">input scale", ">SNR (dB)")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim calibrate`."""
-    parser.add_argument(
-        "network", type=Path, metavar="NETWORK", help="a network file (.npz) for the exact product"
+@dataclass(frozen=True, kw_only=True)
+class Options(ArithmeticOptions, ReportOptions):
+    """The options of `dscim calibrate`."""
+
+    network: Path = argument("NETWORK", "network file (.npz) for the exact product")
+    inputs: Path = argument(
+        "INPUTS.npy",
+        "(N, H, W, C) int8, the network's own input integers: 64 to 512 that it is not tested on",
     )
-    parser.add_argument(
-        "inputs",
-        type=Path,
-        metavar="INPUTS.npy",
-        help="(N, H, W, C) int8, the network's own input integers; 64 to 512 of "
-        "them, none that it is tested on",
+    output: Path = option("OUT", "calibrated network file to write (.npz)", short="-o")
+    limit: int = option("N", "use only the first N inputs", default=IMAGES, within=(1, None))
+    seed: int = option("S", "seed of the pixels that are sampled", default=0)
+    cycles: int | None = option(
+        "C",
+        "cycles of the macro per image: within them, layers get streams longer than --length "
+        "where it helps most",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="the calibrated network file",
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=IMAGES,
-        metavar="N",
-        help=f"only the first N inputs (default {IMAGES})",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="S",
-        help="of the pixels that are looked at (default 0)",
-    )
-    parser.add_argument(
-        "--cycles",
-        type=int,
-        metavar="C",
-        help="cycles of the macro for an image: layers get streams longer than "
-        "--length where it matters, as far as these allow",
-    )
-    add_arithmetic(parser)
-    add_report(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Calibrates; exit status 0 when the new network is written."""
     report = report_of(options)
     network = load(options.network)
     images = load_int8(options.inputs, "a network's input", ("N", "H", "W", "C"))
-    if options.limit < 1:
-        raise UserError(f"--limit {options.limit} leaves no input; give 1 or more.")
     check_writable(options.output)
     check_writable(options.json)
     arithmetic = product_spec(options, dataclasses.replace(network.arithmetic, exact=False))
@@ -82,10 +55,10 @@ def run(options: argparse.Namespace) -> int:
     if why_no_kernel():
         report.say(str(why_no_kernel()))
     started = time.monotonic()
-    made = _calibrated(network, images, arithmetic, options, report)
+    calibrated = _calibrated(network, images, arithmetic, options, report)
     seconds = time.monotonic() - started
-    save(made, options.output)
-    layers = made.provenance["calibrate"]["layers"]
+    save(calibrated, options.output)
+    layers = calibrated.provenance["calibrate"]["layers"]
     report.table(
         COLUMNS,
         [
@@ -100,18 +73,18 @@ def run(options: argparse.Namespace) -> int:
         ],
     )
     exact = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
-    wanted = predictions(Evaluator(network, exact).outputs(images))
+    expected = predictions(Evaluator(network, exact).outputs(images))
     agreement = {
-        name: float((predictions(Evaluator(each, arithmetic).outputs(images)) == wanted).mean())
-        for name, each in (("before", network), ("after", made))
+        name: float((predictions(Evaluator(each, arithmetic).outputs(images)) == expected).mean())
+        for name, each in (("before", network), ("after", calibrated))
     }
     report.say(
-        f"agrees with the exact network on {100 * agreement['after']:.1f} % of these "
+        f"agreement with the exact network: {100 * agreement['after']:.1f} % of these "
         f"inputs, {100 * agreement['before']:.1f} % before; {seconds:.0f} s"
     )
-    spent = network_cycles(made, arithmetic)
+    spent = network_cycles(calibrated, arithmetic)
     report.say(
-        f"{spent} cycles of the macro an image, {network_cycles(network, arithmetic)} before"
+        f"{spent} cycles of the macro per image, {network_cycles(network, arithmetic)} before"
     )
     report.say(f"written to {options.output}")
     save_json(
@@ -135,7 +108,7 @@ def _calibrated(
     network: Network,
     images: Int8,
     arithmetic: ProductSpec,
-    options: argparse.Namespace,
+    options: Options,
     report: Report,
 ) -> Network:
     """The calibrated network, with progress layer by layer."""
@@ -156,3 +129,8 @@ def _calibrated(
         return calibrate(
             network, images, arithmetic, seed=options.seed, cycles=options.cycles, say=say
         )
+
+
+COMMAND = Command(
+    Options, run, "calibrate net.npz train.npy --output calibrated.npz --length 64 --limit 8"
+)

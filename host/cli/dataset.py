@@ -1,51 +1,37 @@
 """`dscim dataset`: a data set's images as a network's own input integers, and their labels."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dscim.errors import UserError
 from dscim.files import check_writable, save_array, save_json
-from dscim.host.cli.data_options import add_dataset, dataset_of, input_of
-from dscim.host.cli.options import add_report, report_of
-from dscim.host.network import file_hash, load
+from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
+from dscim.host.cli.data_options import PixelOptions, dataset_of, input_of
+from dscim.host.cli.options import Command, argument, choice, option
+from dscim.host.network import datasets, file_hash, load
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim dataset`."""
-    add_dataset(parser, option=False)
-    parser.add_argument(
-        "--network",
-        type=Path,
-        required=True,
-        metavar="NETWORK",
-        help="the network file that takes the images",
+@dataclass(frozen=True, kw_only=True)
+class Options(LimitOptions, PixelOptions, ReportOptions):
+    """The options of `dscim dataset`."""
+
+    dataset: str = argument("NAME", ", ".join(datasets.NAMES))
+    network: Path = option("NETWORK", "network file (.npz) that takes the images")
+    output: Path = option(
+        "X.npy", "images to write, (N, H, W, C) int8, as `dscim run` takes them", short="-o"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="X.npy",
-        help="(N, H, W, C) int8, as `dscim run` takes it",
-    )
-    parser.add_argument("--labels", type=Path, metavar="Y.npy", help="(N,) class numbers")
-    parser.add_argument(
-        "--part", choices=["test", "train"], default="test", help="which images (default test)"
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N")
-    add_report(parser)
+    labels: Path | None = option("Y.npy", "class numbers to write, (N,)")
+    part: str = choice(["test", "train"], "images of which part", default="test")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Writes the arrays; exit status 0 when they are written."""
-    if options.limit is not None and options.limit < 1:
-        raise UserError(f"--limit {options.limit} leaves no image; give 1 or more.")
     for path in (options.output, options.labels, options.json):
         check_writable(path)
     report, network = report_of(options), load(options.network)
-    data = dataset_of(options, network)
+    data = dataset_of(options.dataset, options, network)
     images = getattr(data, f"{options.part}_images")[: options.limit]
     labels = getattr(data, f"{options.part}_labels")[: options.limit]
     if images.shape[1:] != network.shape:
@@ -55,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if not len(images):
         raise UserError(f"{data.name} has no {options.part} images.")
-    given = input_of(options, network)
-    save_array(options.output, given.integers(images))
+    pixels = input_of(options, network)
+    save_array(options.output, pixels.integers(images))
     if options.labels:
         save_array(options.labels, labels.astype(np.int64))
     report.say(f"'{options.output}' written: {len(images)} images of {data.name}")
@@ -67,8 +53,13 @@ def run(options: argparse.Namespace) -> int:
             "part": options.part,
             "images": len(images),
             "network_sha256": file_hash(options.network),
-            "mean": given.mean,
-            "std": given.std,
+            "mean": pixels.mean,
+            "std": pixels.std,
         },
     )
     return 0
+
+
+COMMAND = Command(
+    Options, run, "dataset cifar10 --network net.npz --output x.npy --labels y.npy --limit 100"
+)

@@ -1,21 +1,23 @@
 """`dscim demo`: real images through the shipped network on the simulated SoC."""
 
-import argparse
 import dataclasses
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from dscim.arrays import Int64
 from dscim.console import Report
-from dscim.errors import UserError
 from dscim.files import check_writable, save_json
 from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli import layers
+from dscim.host.cli.arithmetic_options import soc_for
+from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import add_report, add_target, open_device, report_of, soc_for
+from dscim.host.cli.options import Command, check_within, option
+from dscim.host.cli.target_options import TargetOptions, open_device
 from dscim.host.device.run import NetworkRun, Pool
 from dscim.host.device.target import SIMULATORS
 from dscim.host.link.base import Link
@@ -26,26 +28,20 @@ STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
 
 RUNS = ((TUNED, STOCHASTIC), (EXACT, dataclasses.replace(STOCHASTIC, exact=True)))
-"""Networks and the arithmetic that each was made for."""
+"""Networks, and the arithmetic that each is for."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim demo`."""
-    parser.add_argument(
-        "--images",
-        type=int,
-        default=8,
-        metavar="N",
-        help="how many of the shipped images (default 8)",
+@dataclass(frozen=True, kw_only=True)
+class Options(TargetOptions, ReportOptions):
+    """The options of `dscim demo`."""
+
+    images: int = option("N", "number of the shipped images to run", default=8)
+    simulators: int | None = option(
+        "M", "number of simulators that run at once (default: one per core)"
     )
-    parser.add_argument(
-        "--simulators", type=int, metavar="M", help="how many at once (default: one a core)"
-    )
-    add_target(parser, "sim")
-    add_report(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Runs the network by DS-CIM1 and exactly; exit status 0 when every output agrees."""
     report = report_of(options)
     check_writable(options.json)
@@ -73,27 +69,26 @@ def run(options: argparse.Namespace) -> int:
     _classes(runs, labels, report)
     running = sum(layer.seconds for work in runs for layer in work.layers)
     report.say(
-        f"\n{running / len(images) / len(runs):.2f} s an image on the {options.target} "
+        f"\n{running / len(images) / len(runs):.2f} s per image on the {options.target} "
         f"target, {time.monotonic() - start:.1f} s in all"
     )
     return 0 if layers.conclude(runs, report) else FAILED
 
 
-def _simulators(options: argparse.Namespace) -> int:
-    """How many devices: no more than images."""
-    wanted = options.simulators
-    if wanted is None:
-        wanted = len(os.sched_getaffinity(0)) if options.target in SIMULATORS else 1
-    if not 1 <= wanted <= 64:
-        raise UserError(f"{wanted} simulators are outside 1..64.")
-    return int(min(wanted, options.images))
+def _simulators(options: Options) -> int:
+    """The number of devices, at most one per image."""
+    count = options.simulators
+    if count is None:
+        count = len(os.sched_getaffinity(0)) if options.target in SIMULATORS else 1
+    check_within("--simulators", count, 1, 64)
+    return min(count, options.images)
 
 
 @contextmanager
 def _saved(
-    options: argparse.Namespace, runs: list[NetworkRun], links: list[Link], labels: Int64
+    options: Options, runs: list[NetworkRun], links: list[Link], labels: Int64
 ) -> Iterator[None]:
-    """Writes --json at the end, also of what was done before a failure; `links`: of each device."""
+    """Writes --json at the end, after a failure too; `links`: those of the devices."""
     try:
         yield
     finally:
@@ -110,23 +105,26 @@ def _saved(
 
 
 def _classes(runs: list[NetworkRun], labels: Int64, report: Report) -> None:
-    """What each run took every image for, and the accuracies."""
+    """Prints the class that each run gives every image, and the accuracies."""
     names = runs[0].network.classes
-    said = [predictions(work.outputs) for work in runs if work.outputs is not None]
+    results = [predictions(work.outputs) for work in runs if work.outputs is not None]
     titles = [describe(work.arithmetic) for work in runs]
     rows = [
         (
             str(image),
             names[label],
-            *(_said(names, int(classes[image]), int(label)) for classes in said),
+            *(_class(names, int(classes[image]), int(label)) for classes in results),
         )
         for image, label in enumerate(labels)
     ]
     rows.append(
-        ("", "accuracy", *(f"{100 * (classes == labels).mean():.2f} %" for classes in said))
+        ("", "accuracy", *(f"{100 * (classes == labels).mean():.2f} %" for classes in results))
     )
     report.table([">image", "label", *titles], rows)
 
 
-def _said(names: tuple[str, ...], said: int, label: int) -> str:
-    return names[said] if said == label else f"{names[said]} (wrong)"
+def _class(names: tuple[str, ...], number: int, label: int) -> str:
+    return names[number] if number == label else f"{names[number]} (wrong)"
+
+
+COMMAND = Command(Options, run, "demo --target ref --images 1")

@@ -1,31 +1,26 @@
 """`dscim doctor`: the table of tools."""
 
-import argparse
 import dataclasses
 
 from dscim.files import check_writable, save_json
+from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.options import Command
 from dscim.host.fpga.doctor import Finding, examine, ready
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim doctor`."""
-    add_report(parser)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Prints what was found; exit status 0 only when the demo can run."""
+def run(options: ReportOptions) -> int:
+    """Prints every tool; exit status 0 only when the demo can run."""
     check_writable(options.json)
     report = report_of(options)
     findings = examine()
-    report.table(["tool", "found", "OK", "needed for", "fix"], [_row(f) for f in findings])
+    report.table(["tool", "version", "OK", "needed for", "fix"], [_row(f) for f in findings])
     missing = [f.tool for f in findings if f.required and not f.ok]
     report.say("")
     report.say(
         f"Missing for `dscim demo`: {', '.join(missing)}."
         if missing
-        else "Everything that `dscim demo` needs is here."
+        else "Everything that `dscim demo` needs is installed."
     )
     save_json(
         options.json, {"ready": ready(findings), "tools": [dataclasses.asdict(f) for f in findings]}
@@ -36,3 +31,6 @@ def run(options: argparse.Namespace) -> int:
 def _row(finding: Finding) -> tuple[str, ...]:
     ok = "yes" if finding.ok else "NO, required" if finding.required else "no"
     return finding.tool, finding.version or "-", ok, finding.use, finding.fix
+
+
+COMMAND = Command(ReportOptions, run, "doctor")

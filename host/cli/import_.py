@@ -1,13 +1,13 @@
 """`dscim import`: a network file from a TensorFlow Lite INT8 or an ONNX QDQ file."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.console import Report
-from dscim.errors import UserError
 from dscim.files import check_writable, load_int8, save_json
+from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.options import Command, argument, option
 from dscim.host.network import Weighted, file_hash, save
 from dscim.host.network.importers import Compared, Imported, compare, import_file
 
@@ -16,38 +16,25 @@ NAME_WIDTH = 40
 """Characters of a tensor's name that are shown."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim import`."""
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a .tflite (full-integer INT8) or .onnx (QDQ) file"
+@dataclass(frozen=True, kw_only=True)
+class Options(LimitOptions, ReportOptions):
+    """The options of `dscim import`."""
+
+    file: Path = argument("FILE", "TensorFlow Lite file (.tflite, all INT8) or ONNX file (QDQ)")
+    output: Path = option("NETWORK", "network file to write (.npz)", short="-o")
+    name: str | None = option("NAME", "name of the network (default: the file's)")
+    compare: Path | None = option(
+        "INPUTS.npy",
+        "compare every node with LiteRT's reference kernels or onnxruntime on these inputs: "
+        "(N, H, W, C) int8, the network's own input integers",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="NETWORK",
-        required=True,
-        help="the network file to write (.npz)",
-    )
-    parser.add_argument("--name", help="the network's name; default: the file's")
-    parser.add_argument(
-        "--compare",
-        type=Path,
-        metavar="INPUTS.npy",
-        help="(N, H, W, C) int8, the network's own input integers: compare every "
-        "node with LiteRT's reference kernels or onnxruntime",
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="compare only the first N inputs")
-    add_report(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Writes the network and says what it holds; exit status 0 when a comparison holds, too."""
+def run(options: Options) -> int:
+    """Writes and prints the network; exit status 0 when a comparison holds, too."""
     report = report_of(options)
     check_writable(options.output)
     check_writable(options.json)
-    if options.limit is not None and options.limit < 1:
-        raise UserError(f"--limit {options.limit} leaves no input; give 1 or more.")
     imported = import_file(options.file, options.name)
     save(imported.network, options.output)
     network = imported.network
@@ -84,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(each.greatest <= allowed for each in results[:-1]) else FAILED
 
 
-def _compared(options: argparse.Namespace, imported: Imported, report: Report) -> list[Compared]:
-    """The comparison that --compare asks for, printed; nothing without it."""
+def _compared(options: Options, imported: Imported, report: Report) -> list[Compared]:
+    """Prints and returns the comparison of --compare; empty without it."""
     if options.compare is None:
         return []
     images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"))
@@ -146,12 +133,12 @@ def _rows(imported: Imported) -> list[tuple[str, ...]]:
 
 
 def _short(name: str) -> str:
-    """The end of a tensor's name: what tells it from others."""
+    """The end of a tensor's name, which distinguishes it from others."""
     return name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}"
 
 
 def _remarks(imported: Imported) -> list[str]:
-    """What the user must know: the ends, weights of -128, roundings that differ."""
+    """Notes for the user: where the network ends, weights of -128, roundings that differ."""
     lines = list(imported.notes)
     if imported.saturated:
         total = sum(imported.saturated.values())
@@ -163,7 +150,9 @@ def _remarks(imported: Imported) -> list[str]:
     for name, share in imported.rounded.items():
         lines.append(
             f"{name}: the file's kernel scales with 53 bits and the engine with 31; of "
-            f"the sums that it can reach, a share of {share:.1g} rounds to the next "
-            "integer."
+            f"the possible sums, a share of {share:.1g} rounds to the next integer."
         )
     return lines
+
+
+COMMAND = Command(Options, run, "import model.tflite --output net.npz --compare x.npy --limit 4")

@@ -1,4 +1,4 @@
-"""A network run as a verb prints it: a line a layer, the table, the sums."""
+"""A network run as verbs print it: one line per layer, the table, the sums."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +19,7 @@ NOT_COMPARED = "not compared"
 def carry_out(run: NetworkRun, report: Report) -> None:
     """Runs every layer with its line and progress, then prints the table.
 
-    When the target fails or Ctrl-C comes in the middle, what was done so far is printed and the
-    error goes on.
+    When the target fails or Ctrl-C stops it, prints the layers that are done, and raises.
     """
     places = {node.name: place for place, node in enumerate(run.network.nodes, 1)}
     try:
@@ -63,21 +62,21 @@ def to_json(run: NetworkRun, labels: Int64 | None) -> dict[str, Any]:
 
 def classes(outputs: Int8, labels: Int64 | None) -> dict[str, Any]:
     """Predictions of outputs (N, H, W, C), and their accuracy, 0 to 1, when there are labels."""
-    said = predictions(outputs)
-    result: dict[str, Any] = {"predictions": said.tolist()}
+    chosen = predictions(outputs)
+    result: dict[str, Any] = {"predictions": chosen.tolist()}
     if labels is not None:
-        result["accuracy"] = float((said == labels).mean())
+        result["accuracy"] = float((chosen == labels).mean())
     return result
 
 
 def say_accuracy(result: dict[str, Any], report: Report) -> None:
-    """The accuracy of a result as JSON, when it has one."""
+    """Prints the accuracy of a result as JSON, when it has one."""
     if "accuracy" in result:
         report.say(f"accuracy {100 * result['accuracy']:.2f} % of {result['images']} images")
 
 
 def conclude(runs: Sequence[NetworkRun], report: Report) -> bool:
-    """The last line: how many layer outputs were compared and whether all agree. True if so."""
+    """Prints how many layer outputs were compared and differ; returns whether all agree."""
     for run in runs:
         if not run.end_to_end:
             report.say(
@@ -125,28 +124,27 @@ def _table(run: NetworkRun, report: Report) -> None:
             f"{100 * counters.cycles_vector / busy:.1f} % adds and pools"
         )
         report.say(
-            f"{busy / images:.0f} cycles an image ({waits}), and "
-            f"{counters.cycles_link / images:.0f} idle for the link"
+            f"{busy / images:.0f} cycles per image ({waits}), and "
+            f"{counters.cycles_link / images:.0f} idle, waiting for the link"
         )
         rate = (busy + counters.cycles_link) / sum(layer.seconds for layer in run.layers)
-        report.say(f"{rate / 1e6:.2f} million cycles a second and device")
+        report.say(f"{rate / 1e6:.2f} million cycles per second and device")
     report.say(f"{counters.bytes_written} bytes written to the device, {counters.bytes_read} read")
     for line in _splitting(run):
         report.say(line)
 
 
 def _splitting(run: NetworkRun) -> list[str]:
-    """What did not fit the device at once, and what that costs."""
+    """Lines about tensors and weights that do not fit the device at once."""
     program = run.program
     lines = []
     if program.strips:
         named = ", ".join(f"{name} in {count}" for name, count in program.strips.items())
-        lines.append(f"Cut into row strips, for their tensors do not fit at once: {named}.")
+        lines.append(f"Cut into row strips, because their tensors do not fit at once: {named}.")
     if not program.resident:
         size = sum(load.bytes for load in program.loads)
         lines.append(
-            f"The weights do not fit at once: {len(program.loads)} loads, {size} bytes "
-            "for every image."
+            f"The weights do not fit at once: {len(program.loads)} loads, {size} bytes per image."
         )
     return lines
 
@@ -158,7 +156,7 @@ def _counted(counters: Counters) -> tuple[str, str, str]:
 
 
 def _shape(layer: LayerResult) -> str:
-    """input -> output, kernel, stride when there is one: 28x28x1 -> 28x28x16, 3x3."""
+    """input -> output, kernel, stride if it is not 1: 28x28x1 -> 28x28x16, 3x3."""
     text = f"{_by(layer.input)} -> {_by(layer.output)}"
     if layer.kernel:
         text += f", {_by(layer.kernel)}"

@@ -1,44 +1,34 @@
-"""`dscim load`: a built bitstream into a board, and a look at what answers then."""
+"""`dscim load`: loads a built bitstream into a board, and checks the device that answers."""
 
-import argparse
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.boards import find_board
 from dscim.files import check_writable, save_json
 from dscim.gateware.specs import SocSpec
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, argument, option, switch
 from dscim.host.device.target import open_target
 from dscim.host.fpga.bitstream.load import built, command, find_loader, load
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim load`."""
-    parser.add_argument("board", metavar="BOARD", help="a name of `dscim boards`")
-    parser.add_argument(
-        "--input", type=Path, metavar="FOLDER", help="of `dscim build` (default build/BOARD)"
+@dataclass(frozen=True, kw_only=True)
+class Options(ReportOptions):
+    """The options of `dscim load`."""
+
+    board: str = argument("BOARD", "name of a board of `dscim boards`")
+    input: Path | None = option("FOLDER", "folder of `dscim build` (default: build/BOARD)")
+    flash: bool = switch("write the flash memory, to stay; else the FPGA, until power-off")
+    cable: str | None = option("NAME", "JTAG cable by openFPGALoader's name (default: the board's)")
+    dry_run: bool = switch("print the command and end")
+    target: str | None = option(
+        "T", "then read the identifier and spec hash of this target, as uart:/dev/ttyUSB0@1000000"
     )
-    parser.add_argument(
-        "--flash",
-        action="store_true",
-        help="into the flash, to stay; else into the FPGA until power-off",
-    )
-    parser.add_argument(
-        "--cable",
-        metavar="NAME",
-        help="a JTAG cable as openFPGALoader calls it, instead of the board's",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the command and end")
-    parser.add_argument(
-        "--target",
-        metavar="T",
-        help="read the identifier and spec hash afterwards, as uart:/dev/ttyUSB0@1000000",
-    )
-    add_report(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Loads; exit status 0 only when openFPGALoader and the device, if asked, say that it holds."""
+def run(options: Options) -> int:
+    """Loads; exit status 0 only when openFPGALoader succeeds and --target, if set, answers."""
     check_writable(options.json)
     report = report_of(options)
     board = find_board(options.board)
@@ -60,12 +50,13 @@ def run(options: argparse.Namespace) -> int:
         if options.target:
             open_target(options.target, SocSpec.from_json(facts["spec"])).close()
             result["answered"] = True
-            report.say(
-                f"{options.target} answers as a dscim device of the spec {facts['spec_hash']}."
-            )
+            report.say(f"{options.target} is a dscim device with the spec {facts['spec_hash']}.")
         else:
             report.say(
-                f"Is it right? dscim selftest --target uart:PORT@{facts['baud']} --build {folder}"
+                f"Test it: dscim selftest --target uart:PORT@{facts['baud']} --build {folder}"
             )
     save_json(options.json, result)
     return 0
+
+
+COMMAND = Command(Options, run, "load colorlight_i5 --dry-run")

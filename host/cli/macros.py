@@ -1,24 +1,27 @@
 """`dscim macros`: DS-CIM and exact macros side by side on an ECP5."""
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 
 from dscim.files import check_writable, save_json
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, option
 from dscim.host.fpga.fit.alone import read_placed
-from dscim.host.fpga.fit.sides import COLUMNS, cells, contenders, side
+from dscim.host.fpga.fit.measure import contenders
+from dscim.host.fpga.fit.sides import COLUMNS, cells, side
 from dscim.host.fpga.fit.size import SizeModel
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim macros`."""
-    parser.add_argument("--rows", type=int, default=128, metavar="R", help="default 128")
-    parser.add_argument("--columns", type=int, default=4, metavar="C", help="default 4")
-    add_report(parser)
+@dataclass(frozen=True, kw_only=True)
+class Options(ReportOptions):
+    """The options of `dscim macros`."""
+
+    rows: int = option("R", "rows of the macros", default=128)
+    columns: int = option("C", "columns of the macros", default=4)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Prints a line a macro."""
+def run(options: Options) -> int:
+    """Prints one line per macro."""
     check_writable(options.json)
     report = report_of(options)
     model, placed = SizeModel(), read_placed()
@@ -28,9 +31,9 @@ def run(options: argparse.Namespace) -> int:
     report.say(f"Macros of {options.rows} x {options.columns} alone on an ECP5-85F, speed grade 8")
     report.table(COLUMNS, [cells(one) for one in sides])
     report.say(
-        "cycles: of a product of all rows and columns. 'Yosys': synthesised, without place "
-        "and route; 'model': estimated from smaller ones; '-': not placed and routed here. "
-        "A product of DS-CIM is an estimate, an exact one is exact."
+        "cycles: for one product of all rows and columns. 'Yosys': synthesised, without place "
+        "and route; 'model': estimated from smaller macros; '-': not placed and routed here. "
+        "DS-CIM products are approximate."
     )
     save_json(
         options.json,
@@ -44,3 +47,6 @@ def run(options: argparse.Namespace) -> int:
         ],
     )
     return 0
+
+
+COMMAND = Command(Options, run, "macros --rows 128 --columns 4")

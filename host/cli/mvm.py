@@ -1,7 +1,7 @@
-"""`dscim mvm`: one matrix product of .npy files on a target, held against the exact one."""
+"""`dscim mvm`: one matrix product of .npy files on a target, compared with the exact one."""
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +13,38 @@ from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, load_int8, save_array, save_json
 from dscim.gateware.specs import MAX_DEPTH, ProductSpec, describe, table_gain
-from dscim.host.cli.options import (
-    add_arithmetic,
-    add_macro,
-    add_report,
-    add_target,
-    open_device,
+from dscim.host.cli.arithmetic_options import (
+    ArithmeticOptions,
+    MacroOptions,
     product_spec,
-    report_of,
     soc_for,
 )
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, option
+from dscim.host.cli.target_options import TargetOptions, open_device, target_option
 from dscim.host.golden.reference import product as reference_product
 
 Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim mvm`."""
-    files = parser.add_argument_group("files")
-    files.add_argument(
-        "--activations", type=Path, required=True, metavar="X.npy", help="(M, K) int8"
+@dataclass(frozen=True, kw_only=True)
+class Options(ArithmeticOptions, MacroOptions, TargetOptions, ReportOptions):
+    """The options of `dscim mvm`."""
+
+    activations: Path = option("X.npy", "activations, (M, K) int8")
+    weights: Path = option("W.npy", "weights, (K, N) int8")
+    output: Path = option("Y.npy", "product to write, (M, N) float64, in product units")
+    zero_point: int = option(
+        "Z", "integer that stands for an activation of 0, int8", default=0, within=(-128, 127)
     )
-    files.add_argument("--weights", type=Path, required=True, metavar="W.npy", help="(K, N) int8")
-    files.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        metavar="Y.npy",
-        help="written as (M, N) float64, in product units",
+    activation_shift: int = option(
+        "E", "bits that activations are shifted by, 0 to 3, with the signed mode split", default=0
     )
-    add_arithmetic(parser)
-    parser.add_argument(
-        "--zero-point",
-        type=int,
-        default=0,
-        metavar="Z",
-        help="of the activations, int8 (default 0)",
-    )
-    parser.add_argument(
-        "--activation-shift",
-        type=int,
-        default=0,
-        metavar="E",
-        help="0 to 3, with the signed mode split (default 0)",
-    )
-    add_macro(parser)
-    add_target(parser, "ref")
-    add_report(parser)
+    target: str = target_option("ref")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Computes, writes the product and prints how far it is from the exact one."""
+def run(options: Options) -> int:
+    """Computes and writes the product, and prints its error against the exact one."""
     report = report_of(options)
     x, w = _operands(options)
     product = dataclasses.replace(product_spec(options), activation_shift=options.activation_shift)
@@ -97,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _operands(options: argparse.Namespace) -> tuple[Int8, Int8]:
+def _operands(options: Options) -> tuple[Int8, Int8]:
     """The operands, checked against each other."""
     x = load_int8(options.activations, "an activation matrix", ("M", "K"))
     w = load_int8(options.weights, "a weight matrix", ("K", "N"))
@@ -111,13 +92,11 @@ def _operands(options: argparse.Namespace) -> tuple[Int8, Int8]:
             f"K = {x.shape[1]} inputs are more than {MAX_DEPTH}, beyond which 32 bits "
             "could wrap; split the product along K."
         )
-    if not -128 <= options.zero_point <= 127:
-        raise UserError(f"Zero point {options.zero_point} is outside -128..127.")
     return x, w
 
 
 def _errors(values: Sums, exact: Int64, depth: int) -> dict[str, float]:
-    """RMSE in product units and in % of K * 65536, and the exact product's own size."""
+    """RMSE in product units and in % of K * 65536, and the exact product's RMS."""
     error = float(np.sqrt(np.mean((values - exact).astype(np.float64) ** 2)))
     signal = float(np.sqrt(np.mean(exact.astype(np.float64) ** 2)))
     return {"rmse": error, "rmse_percent": 100 * error / (depth * 65536), "exact_rms": signal}
@@ -129,13 +108,13 @@ def _print(report: Report, product: ProductSpec, result: dict[str, Any]) -> None
     report.say(
         f"RMSE against the exact product: {result['rmse']:.6g} product units, "
         f"{result['rmse_percent']:.4f} % of K * 65536 "
-        f"(the exact product's own rms is {result['exact_rms']:.6g})"
+        f"(RMS of the exact product: {result['exact_rms']:.6g})"
     )
     if "with_gain" in result:
         scaled = result["with_gain"]
         report.say(
-            f"With the gain of {scaled['gain']:g} that this table is made for, which the "
-            f"output is without: {scaled['rmse']:.6g}, {scaled['rmse_percent']:.4f} %"
+            f"With the gain of {scaled['gain']:g} that this table is designed for (not applied to "
+            f"the output): {scaled['rmse']:.6g}, {scaled['rmse_percent']:.4f} %"
         )
     if "counters" in result:
         counted = result["counters"]
@@ -144,3 +123,8 @@ def _print(report: Report, product: ProductSpec, result: dict[str, Any]) -> None
             f"macro, {counted['bytes_written']} bytes written, "
             f"{counted['bytes_read']} read"
         )
+
+
+COMMAND = Command(
+    Options, run, "mvm --activations x.npy --weights w.npy --output y.npy --length 64"
+)

@@ -1,244 +1,194 @@
-"""Options that several verbs share, and the specs that they make."""
+"""Commands and their options: a frozen dataclass declares options, its parser is made from it.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(ReportOptions):
+        network: Path = argument("NETWORK", "network file (.npz)")
+        limit: int | None = option("N", "use only the first N inputs", within=(1, None))
+
+A field has the name of its option. Its type parses the text: int, float, str, Path, or bool for a
+switch. An option is required where it has no default and its type does not allow None. Options
+that several commands share are dataclasses of their own, from which a command's class derives.
+The options of a class with a GROUP are in a group of that title; of a class with ONE_OF, exactly
+one is required.
+"""
 
 import argparse
 import dataclasses
-from pathlib import Path
-from typing import Any
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
-from dscim.console import Report
 from dscim.errors import UserError
-from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec, SocSpec
-from dscim.gateware.specs.macro import default_macro
-from dscim.gateware.specs.product import SIGNED_MODES
-from dscim.gateware.specs.sequence import KINDS
-from dscim.gateware.specs.tables import TABLES, table_sequence
-from dscim.host.device import Device
-from dscim.host.device.target import SIMULATORS, ConnectOptions, open_target
-from dscim.host.link.base import LinkStatistics
 
-TARGETS = (
-    "ref (numpy), sim (the SoC in Verilator, over its UART), sim+eth (over its Ethernet), "
-    "uart:PORT[@BAUD], eth:ADDRESS[:PORT] or, unchecked on the way, bone:PORT[@BAUD]"
-)
+T = TypeVar("T")
 
-MOST_WAIT = 86400
+Limits = tuple[float | None, float | None]
+"""The smallest and the largest value; None: no limit."""
 
-DEFAULT_TABLE = "gaussian"
+KEY = "option"
+"""The key of a field's metadata."""
 
 
-def add_arithmetic(parser: argparse.ArgumentParser) -> None:
-    """Adds what chooses the product's arithmetic; an option left out keeps the default."""
-    group = _add_points(parser)
-    group.add_argument("--length", type=int, metavar="L", help="stream length (default 256)")
-    group.add_argument("--signed", choices=list(SIGNED_MODES), help="signed mode (default split)")
-    group.add_argument(
-        "--exact", action="store_true", help="the exact INT8 macro instead of the stochastic one"
-    )
+@dataclasses.dataclass(frozen=True)
+class Command(Generic[T]):
+    """A command: its options, what runs it and returns the exit status, and an example.
 
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Adds what chooses the device that is built, and nothing of a product."""
-    _add_points(parser)
-    add_macro(parser)
-    parser.set_defaults(length=None, signed=None, exact=False)
-
-
-def _add_points(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("arithmetic")
-    group.add_argument(
-        "--variant",
-        choices=list(VARIANTS),
-        help="ds-cim1 (OR of 16 rows, default) or ds-cim2 (OR of 64)",
-    )
-    group.add_argument(
-        "--sequence", choices=list(KINDS), help="where the sample points lie (default counter)"
-    )
-    group.add_argument(
-        "--table",
-        choices=list(TABLES),
-        help="thresholds of the sequence table, by the operands that they were made "
-        "for (default gaussian); -scaled: with a gain afterwards, as "
-        "calibration gives it",
-    )
-    group.add_argument(
-        "--taps",
-        type=_pair,
-        metavar="A,W",
-        help="tap masks of the activation's and the weight's LFSR, as 0x95,0x95",
-    )
-    group.add_argument("--seeds", type=_pair, metavar="A,W", help="their seeds, each 1..255")
-    return group
-
-
-def add_target(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds --target, --trace, and what to do when another host is at the target."""
-    parser.add_argument(
-        "--target", default=default, metavar="T", help=f"{TARGETS}; default {default}"
-    )
-    add_trace(parser)
-    parser.add_argument(
-        "--wait",
-        type=float,
-        default=ConnectOptions.wait,
-        metavar="SECONDS",
-        help=f"for another host to leave a uart: or eth: target (default {ConnectOptions.wait:g})",
-    )
-    parser.add_argument(
-        "--take-over",
-        action="store_true",
-        help="end another host's session on a uart: or eth: target",
-    )
-
-
-def add_trace(parser: argparse.ArgumentParser) -> None:
-    """Adds --trace."""
-    parser.add_argument(
-        "--trace",
-        type=_window,
-        metavar="FROM:TO",
-        help="keep these cycles of the simulator as dscim.fst, with dscim.gtkw",
-    )
-
-
-def open_device(
-    options: argparse.Namespace, spec: SocSpec, report: Report, scope: bool = False
-) -> Device:
-    """The target that the options of `add_target` ask for; with `scope` a simulator has one."""
-    if options.trace and options.target not in SIMULATORS:
-        raise UserError(
-            f"--trace needs the target sim, not {options.target!r}, which has no cycles."
-        )
-    if not 0 <= options.wait <= MOST_WAIT:
-        raise UserError(f"--wait {options.wait:g} is outside 0..{MOST_WAIT} seconds.")
-    connect = ConnectOptions(options.wait, options.take_over)
-    return open_target(
-        options.target, spec, trace=options.trace, report=report.say, connect=connect, scope=scope
-    )
-
-
-def add_macro(parser: argparse.ArgumentParser) -> None:
-    """Adds what shapes the macro."""
-    group = parser.add_argument_group("macro")
-    group.add_argument(
-        "--form",
-        choices=["selected", "array"],
-        default="selected",
-        help="selected (one row of a group a cycle, default) or array (the paper's circuit)",
-    )
-    group.add_argument(
-        "--lanes",
-        type=int,
-        metavar="P",
-        help="points a cycle (default: selected with counter 256/G, else 1)",
-    )
-    group.add_argument("--rows", type=int, default=128, metavar="R", help="default 128")
-    group.add_argument("--columns", type=int, default=32, metavar="C", help="default 32")
-
-
-def product_spec(options: argparse.Namespace, default: ProductSpec | None = None) -> ProductSpec:
-    """The arithmetic that the options of `add_arithmetic` ask for, `default` where they are
-    silent; SpecError where it cannot be.
-
-    An exact default gives way to any option that only a stochastic product has.
+    example: the words of a command line that works, without `dscim`.
     """
-    default = default or ProductSpec()
-    changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}
-    if options.variant is not None:
-        changes["or_width"] = VARIANTS[options.variant]
-    for name in ("length", "signed"):
-        if getattr(options, name) is not None:
-            changes[name] = getattr(options, name)
-    if changes.get("signed") == "offset":
-        changes["activation_shift"] = 0
-    asked = any(
-        getattr(options, name) is not None
-        for name in ("variant", "length", "signed", "sequence", "table")
-    )
-    return dataclasses.replace(
-        default, exact=options.exact or (default.exact and not asked), **changes
-    )
+
+    options: type[T]
+    run: Callable[[T], int]
+    example: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the options to a parser, and has it run this command."""
+        add_options(parser, self.options)
+        parser.epilog = f"example:\n  dscim {self.example}"
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.set_defaults(carry_out=self._carry_out)
+
+    def _carry_out(self, parsed: argparse.Namespace) -> int:
+        return self.run(filled(self.options, parsed))
 
 
-def soc_for(product: ProductSpec, options: argparse.Namespace | None = None) -> SocSpec:
-    """The device that computes `product`, its macro shaped by the options of `add_macro`.
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    """How a field is parsed: keywords of `add_argument`, and the rest.
 
-    An exact macro always stands beside the stochastic one, so that `--exact` runs on the same
-    device. SpecError where the macro cannot be.
+    positional: an argument, not an option. short: another name, as -o. within: limits of a number.
     """
-    macro = default_macro(product.or_width, product.sequence)
-    if product.samples > macro.max_samples:  # a table's long streams: point by point
-        macro = dataclasses.replace(macro, lanes=1)
-    if options is None:
-        return SocSpec(macro=macro)
-    lanes = options.lanes
-    if lanes is None:
-        lanes = macro.lanes if options.form == "selected" else 1
-    macro = MacroSpec(
-        rows=options.rows,
-        columns=options.columns,
-        or_width=product.or_width,
-        form=options.form,
-        lanes=lanes,
-        sequence=product.sequence,
+
+    help: str
+    keywords: dict[str, Any]
+    positional: bool = False
+    short: str = ""
+    within: Limits | None = None
+
+
+def option(
+    metavar: str,
+    help: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    short: str = "",
+    within: Limits | None = None,
+    **keywords: Any,
+) -> Any:
+    """A field that is the option --NAME with one value.
+
+    metavar: what the value stands for in help. help: what the value is, with its unit; the default
+    is added to it. within: the limits of a number. keywords: those of `add_argument`, as choices.
+    """
+    keywords["metavar"] = metavar
+    return dataclasses.field(
+        default=default, metadata={KEY: _Option(help, keywords, short=short, within=within)}
     )
-    spec = SocSpec(macro=macro, requant_lanes=max(1, min(2, options.columns)))
-    spec.macro_for(product)
-    return spec
 
 
-def _sequence(options: argparse.Namespace, default: SequenceSpec) -> SequenceSpec:
-    kind = options.sequence or ("table" if options.table else default.kind)
-    if options.table and kind != "table":
-        raise UserError(
-            f"--table {options.table} is of the sequence table, not {kind}; leave one "
-            "of --sequence and --table out."
-        )
-    if kind == "table":
-        chosen = options.table or DEFAULT_TABLE
-        kept = default if default.table and not options.table else table_sequence(chosen)
-        return SequenceSpec(kind, options.taps or (), options.seeds or (), kept.table)
-    kept = default if default.kind == kind else SequenceSpec(kind)
-    return SequenceSpec(kind, options.taps or kept.taps, options.seeds or kept.seeds)
+def choice(choices: Iterable[str], help: str, **keywords: Any) -> Any:
+    """A field that is the option --NAME with one of these words."""
+    return option("", help, choices=list(choices), **keywords)
 
 
-def _window(text: str) -> tuple[int, int]:
-    start, colon, stop = text.partition(":")
-    if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no window of cycles; write FROM:TO with FROM < TO"
-        )
-    return int(start), int(stop)
+def switch(help: str) -> Any:
+    """A field that is the option --NAME without a value: False unless it is there."""
+    return dataclasses.field(default=False, metadata={KEY: _Option(help, {"action": "store_true"})})
 
 
-def _pair(text: str) -> tuple[int, int]:
-    try:
-        first, second = (int(part, 0) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not two numbers with a comma between"
-        ) from None
-    return first, second
+def argument(
+    metavar: str, help: str, *, default: Any = dataclasses.MISSING, **keywords: Any
+) -> Any:
+    """A field that is a positional argument; one that may be None may be left out."""
+    keywords["metavar"] = metavar
+    return dataclasses.field(
+        default=default, metadata={KEY: _Option(help, keywords, positional=True)}
+    )
 
 
-def add_report(parser: argparse.ArgumentParser) -> None:
-    """Adds --json, --quiet and --verbose."""
-    group = parser.add_argument_group("report")
-    group.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    group.add_argument("--quiet", action="store_true", help="print errors only")
-    group.add_argument("--verbose", action="store_true", help="print what happens on the way")
+def add_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
+    """Adds the options that the dataclass `kind` declares, those of its own first."""
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    homes = {name: base for base in kind.__mro__ for name in inspect.get_annotations(base)}
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for base in kind.__mro__:
+        place: argparse._ActionsContainer = parser
+        title = vars(base).get("GROUP")
+        if title:
+            place = groups[title] = groups.get(title) or parser.add_argument_group(title)
+        if vars(base).get("ONE_OF"):
+            place = place.add_mutually_exclusive_group(required=True)
+        for name in inspect.get_annotations(base):
+            if homes[name] is base and name in fields:
+                _add(place, fields[name], hints[name], required="ONE_OF" not in vars(base))
 
 
-def report_of(options: argparse.Namespace) -> Report:
-    """The report that the options of `add_report` ask for."""
-    return Report(quiet=options.quiet, verbose=options.verbose)
+def filled(kind: type[T], parsed: argparse.Namespace) -> T:
+    """The dataclass `kind` with the values that were parsed; UserError for one out of limits."""
+    values = {}
+    for field in dataclasses.fields(typing.cast(Any, kind)):
+        value = values[field.name] = getattr(parsed, field.name)
+        within = field.metadata[KEY].within
+        if within and value is not None:
+            check_within(f"--{_dashed(field.name)}", value, *within)
+    return kind(**values)
 
 
-def say_link(counted: LinkStatistics, report: Report) -> None:
-    """One line of what crossed a link, where anything did."""
-    if counted.bytes_sent or counted.bytes_received:
-        report.say(
-            f"On the line {counted.bytes_sent} bytes out, {counted.bytes_received} in; "
-            f"{counted.frames_sent} frames sent, {counted.resends} of them again, "
-            f"{counted.damaged} damaged on the way back; round trip "
-            f"{1e3 * counted.round_trip:.2f} ms"
-        )
+def check_within(what: str, value: float, low: float | None, high: float | None) -> None:
+    """UserError for a value of `what` outside the limits; NaN is outside of any."""
+    if (low is None or value >= low) and (high is None or value <= high):
+        return
+    shown = f"{value:g}" if isinstance(value, float) else f"{value}"
+    if high is None and low is not None and value < low:
+        raise UserError(f"{what} {shown} is below {low}.")
+    raise UserError(f"{what} {shown} is outside {low}..{high}.")
+
+
+def _add(
+    place: argparse._ActionsContainer, field: dataclasses.Field[Any], hint: Any, required: bool
+) -> None:
+    declared: _Option = field.metadata[KEY]
+    keywords = dict(declared.keywords)
+    optional = type(None) in typing.get_args(hint)
+    if "choices" in keywords:
+        del keywords["metavar"]
+    if "action" not in keywords and "type" not in keywords:
+        keywords["type"] = _reader(hint)
+    if field.default is not dataclasses.MISSING:
+        keywords["default"] = field.default
+    elif required and not optional and not declared.positional:
+        keywords["required"] = True
+    keywords["help"] = _help(declared.help, field.default)
+    if declared.positional:
+        if optional or field.default is not dataclasses.MISSING:
+            keywords.setdefault("nargs", "?")
+        place.add_argument(field.name, **keywords)
+    else:
+        names = [name for name in (declared.short, f"--{_dashed(field.name)}") if name]
+        place.add_argument(*names, **keywords)
+
+
+def _reader(hint: Any) -> Callable[[str], Any]:
+    """What parses one value of this type: for an optional or a list, the type within."""
+    while typing.get_origin(hint):
+        origin = typing.get_origin(hint)
+        parts = [part for part in typing.get_args(hint) if part not in (type(None), Ellipsis)]
+        if origin not in (types.UnionType, typing.Union, list, Sequence):
+            break
+        hint = parts[0]
+    return typing.cast(Callable[[str], Any], hint)
+
+
+def _help(text: str, default: Any) -> str:
+    """The help with the default, where there is one and the text does not name it."""
+    shows = default not in (dataclasses.MISSING, None, "", ()) and default is not False
+    if shows and "default" not in text:
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else f"{default}"
+        text = f"{text} (default: {shown})"
+    return text.replace("%", "%%")
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

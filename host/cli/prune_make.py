@@ -3,12 +3,15 @@
 import argparse
 import shlex
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dscim.console import Report
 from dscim.errors import UserError
 from dscim.host.cli.entry import STOPPED
-from dscim.host.cli.prune_budget import limits_of, parse
+from dscim.host.cli.options import option, switch
+from dscim.host.cli.prune_options import SpaceOptions, limits_of, parse_limit
 from dscim.host.research.parallel import Cluster
 from dscim.host.research.prune import space
 from dscim.host.research.prune.budget import Budget
@@ -21,74 +24,70 @@ PARTS = 5
 BUDGETS = ("cycles=50%", "cycles=25%")
 
 
-def add_make(parser: argparse.ArgumentParser) -> None:
-    """Adds --make and its options."""
-    group = parser.add_argument_group("making what is missing")
-    group.add_argument(
-        "--make", action="store_true", help="first train, search and retrain what is not there yet"
+def words(text: str) -> tuple[str, ...]:
+    """The words of a command line."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of options: {error}") from None
+
+
+def _further(step: str) -> Any:
+    """A field with further options of the commands of a step."""
+    return option("TEXT", f"further options of {step}, as one word", default=(), type=words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeOptions(SpaceOptions):
+    """A folder of results, and how what is missing in it is made."""
+
+    GROUP = "making what is missing"
+    work: Path = option(
+        "FOLDER", "folder of the results of `dscim prune retrain`, and of all that --make makes"
     )
-    group.add_argument(
-        "--budget",
+    make: bool = switch("first train, search and retrain what is missing")
+    budget: list[str] | None = option(
+        "NAME=LIMIT",
+        "budgets of --make (default: cycles=50% and cycles=25%); may be repeated",
         action="append",
-        metavar="NAME=LIMIT",
-        help="budgets of --make (default cycles=50%% and cycles=25%%)",
     )
-    group.add_argument(
-        "--training-seeds",
-        default="1,2,3",
-        metavar="S,S,...",
-        help="of --make's retrainings (default 1,2,3)",
+    training_seeds: str = option("S,S,...", "seeds of --make's retrainings", default="1,2,3")
+    jobs: int = option(
+        "N", "number of commands that --make runs at a time", default=1, within=(1, None)
     )
-    group.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="commands that --make runs at a time (default 1)",
+    scheduler: str | None = option(
+        "ADDRESS",
+        "run the commands on the workers of this Dask scheduler, which must see the same folders",
     )
-    group.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="--make runs them by the workers of this Dask scheduler, who see the same folders",
-    )
-    for name, what in (
-        ("data", "of all steps with data"),
-        ("train", "of `prune train`"),
-        ("search", "of `prune search`"),
-        ("select", "of `prune select`"),
-        ("retrain", "of `prune retrain`"),
-    ):
-        group.add_argument(
-            f"--{name}-options",
-            default="",
-            metavar="TEXT",
-            help=f"further options {what}, in one word, for --make",
-        )
+    data_options: tuple[str, ...] = _further("all steps with data")
+    train_options: tuple[str, ...] = _further("`prune train`")
+    search_options: tuple[str, ...] = _further("`prune search`")
+    select_options: tuple[str, ...] = _further("`prune select`")
+    retrain_options: tuple[str, ...] = _further("`prune retrain`")
 
 
-def make(options: argparse.Namespace, report: Report) -> None:
-    """Runs every command whose result is not there, those that need no other side by side.
+def make(options: MakeOptions, report: Report) -> None:
+    """Runs every command whose result is missing, independent ones side by side.
 
-    UserError names the command that failed, and what it said last.
+    UserError has the command that failed, and the last line of its output.
     """
-    if options.jobs < 1:
-        raise UserError(f"--jobs {options.jobs} is below 1.")
     budgets = tuple(options.budget or BUDGETS)
     for budget in budgets:
-        parse(budget)
+        parse_limit(budget)
     try:
         options.work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--work '{options.work}' can be no folder: {error.strerror}.") from error
+        raise UserError(f"--work '{options.work}' cannot be a folder: {error.strerror}.") from error
     what = Experiment(
         options.space,
         options.work.absolute(),
         budgets,
         options.training_seeds,
-        *(
-            tuple(shlex.split(getattr(options, f"{name}_options")))
-            for name in ("data", "train", "search", "select", "retrain")
-        ),
+        options.data_options,
+        options.train_options,
+        options.search_options,
+        options.select_options,
+        options.retrain_options,
     )
     with ExitStack() as stack:
         runner: JobRunner | Cluster[Job, int] = JobRunner(options.jobs)
@@ -101,14 +100,14 @@ def make(options: argparse.Namespace, report: Report) -> None:
                 report.detail("dscim prune " + " ".join(job.arguments))
             for done, (job, status) in enumerate(runner.evaluate(left), 1):
                 _judge(job, status)
-                report.say(f"'{job.output}' made")
+                report.say(f"'{job.output}' written")
                 step(f"commands, part {number} of {PARTS}", done, len(left))
             if number == 1:
                 _check(options.space, budgets, what.table)
 
 
 def _check(name: str, budgets: tuple[str, ...], table: Path) -> None:
-    """Says of a budget that cannot be met before anything is trained."""
+    """UserError for a budget that cannot be met, before anything is trained."""
     where = space(name)
     costs = load(table, where)
     for budget in budgets:
@@ -116,12 +115,12 @@ def _check(name: str, budgets: tuple[str, ...], table: Path) -> None:
 
 
 def _judge(job: Job, status: int) -> None:
-    """UserError, or KeyboardInterrupt, where a command did not make what it should."""
+    """UserError where a command failed; KeyboardInterrupt where it was stopped."""
     if status == STOPPED:
         raise KeyboardInterrupt
     if status or not job.output.exists():
-        said = log_of(job).read_text(errors="replace").strip().rpartition("\n")[2]
+        last = log_of(job).read_text(errors="replace").strip().rpartition("\n")[2]
         raise UserError(
-            f"`dscim prune {job.arguments[0]}` for '{job.output}' failed: {said} "
-            f"(all of it in '{log_of(job)}'); the same command goes on from there."
+            f"`dscim prune {job.arguments[0]}` for '{job.output}' failed: {last} "
+            f"(full output in '{log_of(job)}'); the same command resumes from there."
         )

@@ -1,115 +1,149 @@
-"""Options that several steps of `dscim prune` share."""
+"""Options that several steps of `dscim prune` share: space, data, schedule, budget."""
 
-import argparse
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
+from dscim.host.cli.data_options import FOLDER_HELP, whole_numbers
+from dscim.host.cli.options import option
 from dscim.host.network import datasets
 from dscim.host.network.datasets.pixels import Input
 from dscim.host.research.prune import SPACES, Space, Structure
+from dscim.host.research.prune.budget import MEASURES, Budget
 from dscim.host.research.prune.plans import plan_of
 from dscim.host.research.prune.spaces import DATA
+from dscim.host.research.prune.table import CostTable
 from dscim.host.research.training.recipe import Recipe
 
 PRIMITIVES = "8192"
-"""Kernels that oneDNN keeps: structures have widths of their own, and with the default of 1,024
-kernels are made again and again."""
+"""Kernels that oneDNN keeps. Structures differ in their widths, so with the default of 1,024 it
+would generate the same kernels again and again."""
 
 
-def add_space(parser: argparse.ArgumentParser) -> None:
-    """Adds --space."""
-    parser.add_argument("--space", required=True, metavar="NAME", help=", ".join(SPACES))
+@dataclass(frozen=True, kw_only=True)
+class SpaceOptions:
+    """The space of structures."""
+
+    space: str = option("NAME", f"space of structures: {', '.join(SPACES)}")
 
 
-def add_structure(parser: argparse.ArgumentParser) -> None:
-    """Adds --encoding."""
-    parser.add_argument(
-        "--encoding",
-        required=True,
-        type=numbers,
-        metavar="ID,ID,...",
-        help="ratio ids, 0..30 each, the ratio is (10 + 3 ID) %%; mobilenet-v2: "
-        "18 outputs, then 17 middles; FULL: nothing is pruned",
+def encoding_option(**keywords: Any) -> Any:
+    """The field `encoding`, which names one structure of the space."""
+    return option(
+        "ID,ID,...",
+        "ratio ids of the structure, 0..30 each; the ratio is (10 + 3 ID) %; mobilenet-v2: 18 "
+        "outputs, then 17 middles; FULL: nothing is pruned",
+        type=whole_numbers,
+        **keywords,
     )
 
 
-def structure_of(options: argparse.Namespace, where: Space) -> Structure:
-    """The structure that the options of `add_structure` name."""
-    return where.decode(options.encoding) if options.encoding else where.full
+def costs_option(help: str) -> Any:
+    """The field `costs`, a cost table."""
+    return option("TABLE.json", f"cost table of `dscim prune table`, {help}")
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Adds what names a data set, and how much of it is held out for the search."""
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--dataset", metavar="NAME", help=f"{', '.join(datasets.NAMES)} (default: the space's own)"
+def decoded(encoding: Sequence[int], where: Space) -> Structure:
+    """The structure of an encoding; without ids, the full one."""
+    return where.decode(tuple(encoding)) if encoding else where.full
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """A data set, and how much of it is held out for the search."""
+
+    GROUP = "data"
+    dataset: str | None = option("NAME", f"{', '.join(datasets.NAMES)} (default: the space's own)")
+    data: Path | None = option("FOLDER", FOLDER_HELP)
+    held_out: int | None = option(
+        "N", "training images kept for the search (default: the space's plan)"
     )
-    group.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where its files are (default: DSCIM_DATA)"
-    )
-    group.add_argument(
-        "--held-out",
-        type=int,
-        metavar="N",
-        help="training images kept for the search (default: the space's plan)",
-    )
 
 
-def data_of(options: argparse.Namespace, where: Space) -> tuple[str, Path | None, int, Input]:
+def data_of(options: DataOptions, where: Space) -> tuple[str, Path | None, int, Input]:
     """Data set, its folder, held-out images, and how a network takes pixels."""
-    name, given = DATA[where.image]
+    name, pixels = DATA[where.image]
     held_out = plan_of(where.name).held_out if options.held_out is None else options.held_out
-    return options.dataset or name, options.data, held_out, given
+    return options.dataset or name, options.data, held_out, pixels
 
 
-def add_schedule(
-    parser: argparse.ArgumentParser, defaults: str = "the space's plan", seeded: bool = True
-) -> None:
-    """Adds what changes a training's schedule.
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions:
+    """Changes of a training's schedule; what is None is as in the space's plan."""
 
-    defaults: in words. seeded: with --seed; a step that trains with several has its own option.
-    """
-    group = parser.add_argument_group(f"training (defaults: {defaults})")
-    for name, kind, what in (
-        ("epochs", int, "epochs"),
-        ("batch", int, "images a step"),
-        ("rate", float, "first rate"),
-        ("images", int, "images an epoch"),
-        ("decay", float, "weight decay"),
-        ("smoothing", float, "of the labels"),
-        ("reach", int, "pixels by which images are shifted"),
-    ):
-        group.add_argument(f"--{name}", type=kind, help=what)
-    if seeded:
-        group.add_argument("--seed", type=int, help="of order, augmentation and structures")
-    group.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
-    group.add_argument(
-        "--readers",
-        type=int,
-        default=0,
-        help="processes that read the images of a folder ahead (default 0)",
+    GROUP = "training (default: the space's plan)"
+    epochs: int | None = option("N", "number of epochs")
+    batch: int | None = option("N", "images per step")
+    rate: float | None = option("R", "first learning rate")
+    images: int | None = option("N", "images per epoch")
+    decay: float | None = option("D", "weight decay")
+    smoothing: float | None = option("S", "smoothing of the labels, 0 to 1")
+    reach: int | None = option("N", "pixels by which images are shifted, at most")
+    threads: int = option("N", "threads of torch", default=1, within=(1, None))
+    readers: int = option(
+        "N", "processes that read the images of a folder ahead", default=0, within=(0, None)
     )
 
 
-def schedule_of(options: argparse.Namespace, default: Recipe) -> Recipe:
-    """The schedule that the options of `add_schedule` ask for."""
+@dataclass(frozen=True, kw_only=True)
+class SeededScheduleOptions(ScheduleOptions):
+    """The schedule of a step that trains with one seed."""
+
+    GROUP = "training (default: the space's plan)"
+    seed: int | None = option("S", "seed of order, augmentation and structures")
+
+
+def schedule_of(options: ScheduleOptions, default: Recipe) -> Recipe:
+    """`default` with the changes of the options."""
     names = ("epochs", "batch", "rate", "images", "decay", "smoothing", "reach", "seed")
-    return dataclasses.replace(
-        default,
-        **{
-            name: value
-            for name, value in vars(options).items()
-            if name in names and value is not None
-        },
-    )
+    values = {name: getattr(options, name, None) for name in names}
+    changes: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    return dataclasses.replace(default, **changes)
 
 
-def need_torch(options: argparse.Namespace) -> None:
-    """Raises UserError where torch is not installed; else sets its threads."""
+def limits_of(texts: Sequence[str], where: Space, table: CostTable | None) -> dict[str, int]:
+    """The limits of --budget by their measures; percentages are of the full network."""
+    full = Budget(where, {}, table).costs(where.full)
+    limits: dict[str, int] = {}
+    for text in texts:
+        name, number, percent = parse_limit(text)
+        if name in limits:
+            raise UserError(f"--budget {text} limits {name} twice; give it once.")
+        if name not in full:
+            raise UserError(
+                f"--budget {text} needs --costs; build a table with `dscim prune table "
+                f"--space {where.name}`."
+            )
+        limits[name] = int(number * (full[name] / 100 if percent else 1))
+    return limits
+
+
+def parse_limit(text: str) -> tuple[str, float, bool]:
+    """The measure of NAME=LIMIT, the number, and whether it is a percentage; else UserError."""
+    name, equals, value = text.partition("=")
+    number = value.removesuffix("%")
+    if name not in MEASURES or not equals or not _is_positive(number):
+        raise UserError(
+            f"--budget {text} is not a limit; write NAME=LIMIT with {', '.join(MEASURES)} "
+            "and a number, or a number with % of the full network."
+        )
+    return name, float(number), value != number
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def need_torch(threads: int) -> None:
+    """Sets the threads of torch; UserError where it is not installed."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRIMITIVES)
     try:
         import torch  # noqa: PLC0415
@@ -117,35 +151,21 @@ def need_torch(options: argparse.Namespace) -> None:
         raise UserError(
             "this step of pruning needs torch: install it with `pip install dscim[train]`."
         ) from error
-    if options.threads < 1 or getattr(options, "readers", 0) < 0:
-        raise UserError(f"--threads {options.threads} must be 1 or more, --readers 0 or more.")
-    torch.set_num_threads(options.threads)
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Integers with commas between; none for FULL."""
-    if text.upper() == "FULL":
-        return ()
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not whole numbers with commas between"
-        ) from None
+    torch.set_num_threads(threads)
 
 
 def read_found(path: Path, where: Space) -> dict[str, Any]:
-    """A FOUND.json of the space, or of `prune select`; UserError where it is none."""
+    """A FOUND.json of the space, or of `prune select`; UserError for any other file."""
     try:
         data: dict[str, Any] = json.loads(path.read_text())
         if data["space"] != where.name:
             raise UserError(f"'{path}' is a search of {data['space']!r}, not of {where.name!r}.")
         if not data["found"]:
-            raise UserError(f"'{path}' names no structure; search again.")
+            raise UserError(f"'{path}' has no structure; search again.")
         for each in data["found"]:
             where.decode(tuple(int(value) for value in each["encoding"]))
             float(each["fitness"])
         dict(data["budget"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"'{path}' is no result of `dscim prune search`: {error}.") from error
+        raise UserError(f"'{path}' is not a result of `dscim prune search`: {error}.") from error
     return data

@@ -1,22 +1,37 @@
 """`dscim prune report`: searched structures beside their baselines; makes what is missing."""
 
-import argparse
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
+from dscim.host.cli.arithmetic_options import soc_for
+from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import add_report, add_target, report_of
-from dscim.host.cli.prune_counted import count
-from dscim.host.cli.prune_make import add_make, make
-from dscim.host.cli.prune_options import add_space
-from dscim.host.research.prune import space
+from dscim.host.cli.options import Command, choice, option
+from dscim.host.cli.prune_make import MakeOptions, make
+from dscim.host.cli.target_options import TargetOptions, open_device, target_option
+from dscim.host.device import Device
+from dscim.host.device.run import NetworkRun
+from dscim.host.network import Network, load
+from dscim.host.research.prune import Space, space
 from dscim.host.research.prune.budget import MEASURES
+from dscim.host.research.prune.table import load as load_table
 
 NO_TARGET = "none"
 """Networks are not run; on a target they are, layer by layer, and their cycles counted."""
+
+IMAGE_SEED = 1
+"""Of the image that runs on a target: cycles do not depend on it."""
+
+TOLERANCE = 0.02
+"""The largest relative difference between counted and predicted cycles."""
 
 COLUMNS = (
     "method",
@@ -31,32 +46,19 @@ COLUMNS = (
 )
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim prune report`."""
-    add_space(parser)
-    parser.add_argument(
-        "--work",
-        type=Path,
-        required=True,
-        metavar="FOLDER",
-        help="the results of `dscim prune retrain`, and everything that is made",
+@dataclass(frozen=True, kw_only=True)
+class Options(MakeOptions, TargetOptions, ReportOptions):
+    """The options of `dscim prune report`."""
+
+    measure: str = choice(MEASURES, "measure on the plot's axis", default="cycles")
+    plot: Path | None = option(
+        "FILE", "plot accuracy against the measure with the Pareto front, as .png or .svg"
     )
-    add_make(parser)
-    parser.add_argument(
-        "--measure", choices=list(MEASURES), default="cycles", help="of the plot (default cycles)"
-    )
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        metavar="FILE",
-        help="accuracy against the measure with the Pareto front, as .png or .svg",
-    )
-    add_target(parser, NO_TARGET)
-    add_report(parser)
+    target: str = target_option(NO_TARGET)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Makes what is missing, prints the table, and says by how much the search is better."""
+def run(options: Options) -> int:
+    """Makes what is missing, prints the table, and by how much the search is better."""
     report, where = report_of(options), space(options.space)
     for path in (options.plot, options.json):
         check_writable(path)
@@ -69,26 +71,26 @@ def run(options: argparse.Namespace) -> int:
         report.say(
             f"{gain['budget']}: search {100 * gain['gain']:+.2f} points against {gain['against']}"
         )
-    holds = options.target == NO_TARGET or count(results, where, options, report)
+    holds = options.target == NO_TARGET or _count(results, where, options, report)
     if options.plot:
-        _plot(results, options)
+        _plot(results, options, options.plot)
     save_json(options.json, {"space": where.name, "results": results, "gains": gains})
     return 0 if holds else FAILED
 
 
 def _results(work: Path, name: str) -> list[dict[str, Any]]:
-    """The results of retrainings in a folder, the cheapest first."""
+    """The results of the retrainings in a folder, the cheapest first."""
     results = []
     for path in sorted(work.glob("*.json")):
         try:
             data = json.loads(path.read_text())
         except ValueError as error:
-            raise UserError(f"'{path}' is no JSON: {error}.") from error
+            raise UserError(f"'{path}' is not JSON: {error}.") from error
         if isinstance(data, dict) and data.get("space") == name and "method" in data:
             results.append(data | {"file": path.name})
     if not results:
         raise UserError(
-            f"'{work}' holds no result of `dscim prune retrain` for {name}; run it, or give --make."
+            f"'{work}' has no result of `dscim prune retrain` for {name}; run it, or give --make."
         )
     return sorted(
         results,
@@ -110,7 +112,7 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _gains(results: list[dict[str, Any]]) -> Any:
+def _gains(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """By how much the search's mean is above each baseline's of the same budget.
 
     Results of one budget have names that end alike: METHOD-BUDGET.json.
@@ -130,7 +132,7 @@ def _gains(results: list[dict[str, Any]]) -> Any:
                 }
 
 
-def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
+def _plot(results: list[dict[str, Any]], options: Options, path: Path) -> None:
     from dscim.host.research.prune.plots import front  # noqa: PLC0415
 
     methods: dict[str, list[tuple[float, float, float]]] = {}
@@ -142,4 +144,64 @@ def _plot(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
         methods.setdefault(each["method"], []).append(
             (each["costs"][options.measure], each["mean"], each["deviation"])
         )
-    front(methods, MEASURES[options.measure], options.space, options.plot)
+    front(methods, MEASURES[options.measure], options.space, path)
+
+
+def _count(results: list[dict[str, Any]], where: Space, options: Options, report: Report) -> bool:
+    """Runs the network of each result on the target, prints a line, and adds "counted" to it.
+
+    True where all layers are equal, all cycles within TOLERANCE of the prediction, and none above
+    its budget.
+    """
+    if any("cycles" not in each["costs"] for each in results):
+        raise UserError("--target needs predicted cycles; retrain with --costs.")
+    table = options.work / "table.json"
+    networks = [load(options.work / each["file"].replace(".json", ".npz")) for each in results]
+    spec = load_table(table, where).spec if table.exists() else soc_for(networks[0].arithmetic)
+    with open_device(options, spec, report) as device, report.progress() as step:
+        for done, (each, network) in enumerate(zip(results, networks, strict=True), 1):
+            each["counted"] = _counted(device, network)
+            report.say(_line(each))
+            step("networks", done, len(results))
+    return all(_good(each) for each in results)
+
+
+def _counted(device: Device, network: Network) -> dict[str, Any]:
+    """A run of one image: its cycles, and whether every layer equals the reference."""
+    image = np.random.default_rng(IMAGE_SEED).integers(-128, 128, (1, *network.shape))
+    run = NetworkRun([device], network, network.arithmetic, image.astype(np.int8))
+    for _ in run.execute(lambda *_: None):
+        pass
+    return {
+        "cycles": run.counters.cycles_busy,
+        "layers": len(run.layers),
+        "outputs_compared": run.compared,
+        "outputs_differing": run.differing,
+        "holds": run.holds,
+    }
+
+
+def _line(each: dict[str, Any]) -> str:
+    counted, predicted = each["counted"], each["costs"]["cycles"]
+    equal = (
+        f"{counted['layers']} layers equal to the reference"
+        if counted["holds"]
+        else f"{counted['outputs_differing']} outputs differ from the reference"
+    )
+    return (
+        f"{Path(each['file']).stem}: {counted['cycles']} cycles counted, {predicted} predicted "
+        f"({100 * (counted['cycles'] / predicted - 1):+.2f} %); {equal}"
+    )
+
+
+def _good(each: dict[str, Any]) -> bool:
+    counted, predicted = each["counted"], each["costs"]["cycles"]
+    limit = each.get("budget", {}).get("cycles", counted["cycles"])
+    return (
+        counted["holds"]
+        and abs(counted["cycles"] - predicted) <= TOLERANCE * predicted
+        and counted["cycles"] <= limit
+    )
+
+
+COMMAND = Command(Options, run, "prune report --space cifar10-mobilenet-v1 --work results")

@@ -1,24 +1,28 @@
-"""`dscim prune retrain`: a structure trained from scratch, in integers, exported."""
+"""`dscim prune retrain`: trains a structure from scratch and exports it in integers."""
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
 from dscim.gateware.specs import describe
-from dscim.host.cli.options import add_arithmetic, add_report, product_spec, report_of
+from dscim.host.cli.arithmetic_options import ArithmeticOptions, product_spec
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.data_options import whole_numbers
+from dscim.host.cli.options import Command, option
 from dscim.host.cli.prune_options import (
-    add_data,
-    add_schedule,
-    add_space,
+    DataOptions,
+    ScheduleOptions,
+    SpaceOptions,
+    costs_option,
     data_of,
+    decoded,
+    encoding_option,
     need_torch,
-    numbers,
     read_found,
     schedule_of,
-    structure_of,
 )
 from dscim.host.research.prune import Space, Structure, space
 from dscim.host.research.prune.budget import Budget
@@ -26,67 +30,46 @@ from dscim.host.research.prune.plans import plan_of
 from dscim.host.research.prune.table import load
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim prune retrain`."""
-    add_space(parser)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        "--encoding", type=numbers, metavar="ID,ID,...", help="ratio ids; FULL: nothing is pruned"
-    )
-    which.add_argument("--found", type=Path, metavar="FOUND.json", help="the best of a search")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="NAME.npz",
-        help="the network for DS-CIM; beside it NAME-int8.npz, NAME.pt2, "
-        "NAME.onnx, NAME.json, and a checkpoint for each seed",
-    )
-    parser.add_argument(
-        "--training-seeds",
-        type=numbers,
-        default=(1,),
-        metavar="S,S,...",
-        help="a training for each (default 1)",
-    )
-    parser.add_argument(
-        "--method",
-        default="search",
-        metavar="NAME",
-        help="how the structure was found, for the report (default search)",
-    )
-    parser.add_argument(
-        "--costs",
-        type=Path,
-        metavar="TABLE.json",
-        help="the cost table, so that the result says the cycles",
-    )
-    parser.add_argument(
-        "--test",
-        type=int,
-        default=10_000,
-        metavar="N",
-        help="only the first N test images (default 10000)",
-    )
-    add_data(parser)
-    add_schedule(parser, seeded=False)
-    add_arithmetic(parser)
-    add_report(parser)
+@dataclass(frozen=True, kw_only=True)
+class WhichOptions:
+    """The structure: by its encoding, or the best of a search."""
+
+    ONE_OF = True
+    encoding: tuple[int, ...] | None = encoding_option()
+    found: Path | None = option("FOUND.json", "take the best structure of this search")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Retrains, or goes on from the last epoch."""
+@dataclass(frozen=True, kw_only=True)
+class Options(
+    SpaceOptions, WhichOptions, DataOptions, ScheduleOptions, ArithmeticOptions, ReportOptions
+):
+    """The options of `dscim prune retrain`."""
+
+    output: Path = option(
+        "NAME.npz",
+        "network file for DS-CIM to write; beside it NAME-int8.npz, NAME.pt2, NAME.onnx, "
+        "NAME.json, and a checkpoint for each seed",
+        short="-o",
+    )
+    training_seeds: tuple[int, ...] = option(
+        "S,S,...", "one training per seed", type=whole_numbers, default=(1,)
+    )
+    method: str = option("NAME", "how the structure was found, for the report", default="search")
+    costs: Path | None = costs_option("to add the cycles to the result")
+    test: int = option("N", "use only the first N test images", default=10_000, within=(1, None))
+
+
+def run(options: Options) -> int:
+    """Retrains, or resumes from the last epoch."""
     where = space(options.space)
     structure, origin = _structure(options, where)
-    if options.output.suffix != ".npz" or options.test < 1 or not options.training_seeds:
+    if options.output.suffix != ".npz" or not options.training_seeds:
         raise UserError(
-            f"--output {options.output} must end in .npz, --test {options.test} be 1 "
-            "or more, --training-seeds name one or more."
+            f"--output {options.output} must end in .npz, --training-seeds have one or more."
         )
     for path in (options.output, options.json):
         check_writable(path)
-    need_torch(options)
+    need_torch(options.threads)
     from dscim.host.research.prune.retrain import Retraining  # noqa: PLC0415
     from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
     from dscim.host.research.training.together import together  # noqa: PLC0415
@@ -100,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             f"'{options.costs}' has the cycles of {describe(table.product)}, not of "
             f"{describe(product)}; build a table with the same options."
         )
-    name, folder, _, given = data_of(options, where)
+    name, folder, _, pixels = data_of(options, where)
     schedule = schedule_of(options, plan_of(where.name).scratch)
     report.say(
         f"{where.name} {','.join(map(str, where.encode(structure)))}: "
@@ -112,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
             structure,
             name,
             folder,
-            given,
+            pixels,
             schedule,
             options.training_seeds,
             options.test,
@@ -141,19 +124,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _structure(options: argparse.Namespace, where: Space) -> tuple[Structure, dict[str, Any]]:
-    """The structure that --encoding or --found names, and how it was found: JSON values.
+def _structure(options: Options, where: Space) -> tuple[Structure, dict[str, Any]]:
+    """The structure of --encoding or --found, and how it was found, as JSON values.
 
-    They are the budget, and of a search its settings and what `dscim prune select` did.
+    These are the budget, and for a search its settings and those of `dscim prune select`.
     """
     if not options.found:
-        return structure_of(options, where), {"budget": {}}
-    given = read_found(options.found, where)
-    return where.decode(tuple(given["found"][0]["encoding"])), {
-        "budget": given["budget"],
+        return decoded(options.encoding or (), where), {"budget": {}}
+    search = read_found(options.found, where)
+    return where.decode(tuple(search["found"][0]["encoding"])), {
+        "budget": search["budget"],
         "search": {
-            name: given[name]
+            name: search[name]
             for name in ("settings", "random", "fitness", "selection")
-            if name in given
+            if name in search
         },
     }
+
+
+COMMAND = Command(
+    Options,
+    run,
+    "prune retrain --space cifar10-mobilenet-v1 --found selected.json --output net.npz",
+)

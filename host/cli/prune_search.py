@@ -1,99 +1,93 @@
 """`dscim prune search`: the best structure within hard budgets, by its predicted accuracy."""
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
 from dscim.gateware.specs import ProductSpec
-from dscim.host.cli.options import add_report, report_of
-from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
-from dscim.host.cli.prune_budget import add_budget, limits_of, limits_text
-from dscim.host.cli.prune_options import add_data, add_space, data_of, need_torch
+from dscim.host.cli.common_options import ParallelOptions, ReportOptions, evaluator, report_of
+from dscim.host.cli.options import Command, option, switch
+from dscim.host.cli.prune_options import (
+    DataOptions,
+    SpaceOptions,
+    costs_option,
+    data_of,
+    limits_of,
+    need_torch,
+)
 from dscim.host.network import file_hash
 from dscim.host.research.prune import Space, space
-from dscim.host.research.prune.budget import Budget
+from dscim.host.research.prune.budget import MEASURES, Budget
 from dscim.host.research.prune.cache import Cache
 from dscim.host.research.prune.search import Found, Settings, evolve, sample
 from dscim.host.research.prune.table import CostTable, load
 
 SHOWN = 5
-"""Structures that are printed."""
+"""Structures to print."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim prune search`."""
-    add_space(parser)
-    parser.add_argument(
-        "--net",
-        type=Path,
-        required=True,
-        metavar="NET.pt",
-        help="a PruningNet that `dscim prune train` made",
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(ParallelOptions):
+    """The constants of the search, by their names in `Settings`, and who evaluates."""
+
+    GROUP = "search"
+    population: int = option("N", "structures per iteration", default=Settings.population)
+    iterations: int = option("N", "number of iterations", default=Settings.iterations)
+    parents: int = option(
+        "N", "best structures from which an iteration starts", default=Settings.parents
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FOUND.json",
-        help="what was found; FOUND.jsonl beside it keeps every evaluation, and "
-        "the same command goes on from it",
+    mutations: int = option(
+        "N", "structures per iteration from mutation, at most", default=Settings.mutations
     )
-    add_budget(parser)
-    parser.add_argument(
-        "--random", action="store_true", help="the baseline: random structures, as many evaluations"
+    crossovers: int = option(
+        "N", "structures per iteration from crossover, at most", default=Settings.crossovers
     )
-    add_data(parser)
-    _add_settings(parser)
-    _add_fitness(parser)
-    add_report(parser)
+    rate: float = option("P", "probability that a mutation changes a gene", default=Settings.rate)
+    seed: int = option("S", "seed of all random choices", default=Settings.seed)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("search")
-    for field in dataclasses.fields(Settings):
-        group.add_argument(
-            f"--{field.name}",
-            type=type(field.default),
-            default=field.default,
-            help=f"default {field.default}",
-        )
-    add_parallel(group)
+@dataclass(frozen=True, kw_only=True)
+class FitnessOptions:
+    """How the accuracy of a structure is predicted."""
+
+    GROUP = "fitness"
+    validation: int | None = option(
+        "N", "held-out images that structures are compared on (default: all)"
+    )
+    batches: int = option(
+        "N", "batches of 128 images for the batch norms", default=8, within=(1, None)
+    )
+    emulator: bool = switch("use the accuracy of the integers by DS-CIM, not of the float network")
+    length: int | None = option(
+        "L", "stream length in samples for --emulator (default: the table's, else 256)"
+    )
 
 
-def _add_fitness(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("fitness")
-    group.add_argument(
-        "--validation",
-        type=int,
-        metavar="N",
-        help="held-out images that structures are compared by (default: all)",
+@dataclass(frozen=True, kw_only=True)
+class Options(SpaceOptions, DataOptions, SearchOptions, FitnessOptions, ReportOptions):
+    """The options of `dscim prune search`."""
+
+    net: Path = option("NET.pt", "PruningNet of `dscim prune train`")
+    output: Path = option(
+        "FOUND.json",
+        "structures to write; FOUND.jsonl beside it keeps every evaluation, and the same command "
+        "resumes from it",
+        short="-o",
     )
-    group.add_argument(
-        "--batches",
-        type=int,
-        default=8,
-        help="batches of 128 images for the batch norms (default 8)",
+    budget: list[str] = option(
+        "NAME=LIMIT",
+        f"limit of {', '.join(MEASURES)}: a number, or 50% of the full network; may be repeated",
+        action="append",
     )
-    group.add_argument(
-        "--emulator",
-        action="store_true",
-        help="the accuracy of the integers by DS-CIM, not of the float network",
-    )
-    group.add_argument(
-        "--length",
-        type=int,
-        metavar="L",
-        help="stream length for --emulator (default: the table's, else 256)",
-    )
-    parser.set_defaults(threads=1)
+    costs: Path | None = costs_option("for budgets of cycles and memory")
+    random: bool = switch("run the baseline: random structures, as many evaluations")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Searches, or goes on; prints the best."""
+def run(options: Options) -> int:
+    """Searches, or resumes; prints the best."""
     report, where = report_of(options), space(options.space)
     for path in (options.output, options.json):
         check_writable(path)
@@ -102,14 +96,13 @@ def run(options: argparse.Namespace) -> int:
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)}
     )
     budget = Budget(where, limits_of(options.budget, where, table), table)
-    check_parallel(options)
-    need_torch(options)
+    need_torch(threads=1)
     measure = _measure(options, where, table)
+    limits = ", ".join(f"{limit} {MEASURES[name]}" for name, limit in budget.limits.items())
     facts = {"fitness": measure.facts(), "net_sha256": file_hash(options.net)}
     cache = Cache(options.output.with_suffix(".jsonl"), facts)
     report.say(
-        f"{where.name} within {limits_text(budget)}, seed {settings.seed}, "
-        f"{len(cache.known)} evaluations known"
+        f"{where.name} within {limits}, seed {settings.seed}, {len(cache.known)} evaluations known"
     )
     count = settings.population * settings.iterations
     with report.progress() as step, evaluator(measure, options) as workers:
@@ -140,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(options: argparse.Namespace, where: Space, table: CostTable | None) -> Any:
+def _measure(options: Options, where: Space, table: CostTable | None) -> Any:
     from dscim.host.research.prune.fitness import Measure  # noqa: PLC0415
     from dscim.host.research.prune.learn import load_pruning_net  # noqa: PLC0415
 
@@ -149,8 +142,6 @@ def _measure(options: argparse.Namespace, where: Space, table: CostTable | None)
     validation = held_out if options.validation is None else options.validation
     if not 1 <= validation <= held_out:
         raise UserError(f"--validation {validation} is not 1 up to the {held_out} held-out images.")
-    if options.batches < 1:
-        raise UserError(f"--batches {options.batches} is below 1.")
     return Measure(
         where.name,
         options.net.absolute(),
@@ -163,19 +154,19 @@ def _measure(options: argparse.Namespace, where: Space, table: CostTable | None)
     )
 
 
-def _product(options: argparse.Namespace, table: CostTable | None) -> ProductSpec:
-    """The arithmetic of --emulator: that of the table, where there is one."""
+def _product(options: Options, table: CostTable | None) -> ProductSpec:
+    """The arithmetic of --emulator: that of the table, if there is one."""
     product = table.product if table else ProductSpec(length=options.length or 256)
     if options.length not in (None, product.length):
         raise UserError(
-            f"--length {options.length} is not the {product.length} that the cycles "
-            f"of '{options.costs}' are for; build a table with --length."
+            f"--length {options.length} is not {product.length}, the length that the "
+            f"cycles of '{options.costs}' are for; build a table with --length."
         )
     return product
 
 
 def _result(found: list[Found], budget: Budget, where: Space) -> dict[str, Any]:
-    """What was found, as JSON: every structure, the best first."""
+    """The structures as JSON, the best first."""
     return {
         "space": where.name,
         "budget": budget.limits,
@@ -200,3 +191,10 @@ def _uniform(budget: Budget, where: Space) -> dict[str, Any] | None:
     except UserError:
         return None
     return {"encoding": where.encode(structure), "costs": budget.costs(structure)}
+
+
+COMMAND = Command(
+    Options,
+    run,
+    "prune search --space cifar10-mobilenet-v1 --net net.pt --budget macs=50% --output found.json",
+)

@@ -1,25 +1,25 @@
-"""`dscim prune select`: a few structures of a search, trained for real; the best goes on.
+"""`dscim prune select`: trains a few structures of a search, and ranks them by their accuracy.
 
-They are trained half as long as `dscim prune retrain` does it, unless --epochs says otherwise.
+Without --epochs, training takes half as long as that of `dscim prune retrain`.
 """
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
-from dscim.host.cli.options import add_report, report_of
-from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
+from dscim.host.cli.common_options import ParallelOptions, ReportOptions, evaluator, report_of
+from dscim.host.cli.data_options import whole_numbers
+from dscim.host.cli.options import Command, option
 from dscim.host.cli.prune_options import (
-    add_data,
-    add_schedule,
-    add_space,
+    DataOptions,
+    ScheduleOptions,
+    SpaceOptions,
     data_of,
     need_torch,
-    numbers,
     read_found,
     schedule_of,
 )
@@ -28,84 +28,68 @@ from dscim.host.research.prune.cache import Cache
 from dscim.host.research.prune.plans import plan_of
 
 SEEDS = (101, 102)
-"""Of the trainings by default: none of those that a report retrains with."""
+"""Of the trainings by default: none of them is used by the retrainings of a report."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim prune select`."""
-    add_space(parser)
-    parser.add_argument(
-        "--found",
-        type=Path,
-        required=True,
-        metavar="FOUND.json",
-        help="what `dscim prune search` found",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="SELECTED.json",
-        help="the finalists, the best first, for `dscim prune retrain --found`; "
-        "SELECTED.jsonl and checkpoints beside it keep what is trained, and "
-        "the same command goes on from there",
-    )
-    group = parser.add_argument_group("finalists")
-    group.add_argument(
-        "--finalists",
-        type=int,
+@dataclass(frozen=True, kw_only=True)
+class FinalistOptions(ParallelOptions):
+    """Which structures are trained, and with which seeds."""
+
+    GROUP = "finalists"
+    finalists: int = option(
+        "N",
+        "number of structures to train; 1: take the best by its fitness, without training",
         default=4,
-        metavar="N",
-        help="structures that are trained (default 4); 1: the best by its "
-        "fitness, without training",
+        within=(1, None),
     )
-    group.add_argument(
-        "--apart",
-        type=int,
-        metavar="D",
-        help="least sum of differences of ratio ids between any two of them "
-        "(default: twice the genes)",
+    apart: int | None = option(
+        "D",
+        "minimum sum of differences of ratio ids between any two (default: twice the genes)",
+        within=(1, None),
     )
-    group.add_argument(
-        "--training-seeds",
-        type=numbers,
+    training_seeds: tuple[int, ...] = option(
+        "S,S,...",
+        "one training per seed; structures are ranked by the mean accuracy on the held-out images",
+        type=whole_numbers,
         default=SEEDS,
-        metavar="S,S,...",
-        help="a training for each; their mean accuracy on the held-out images "
-        f"counts (default {','.join(map(str, SEEDS))})",
     )
-    add_parallel(group)
-    add_data(parser)
-    add_schedule(parser, "the space's plan for `retrain`, half its epochs", seeded=False)
-    add_report(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Trains the finalists, or goes on; prints them, the best first."""
+@dataclass(frozen=True, kw_only=True)
+class Options(SpaceOptions, FinalistOptions, DataOptions, ScheduleOptions, ReportOptions):
+    """The options of `dscim prune select`."""
+
+    found: Path = option("FOUND.json", "structures of `dscim prune search`")
+    output: Path = option(
+        "SELECTED.json",
+        "finalists to write, the best first, for `dscim prune retrain --found`; SELECTED.jsonl and "
+        "checkpoints beside it keep every training, and the same command resumes from them",
+        short="-o",
+    )
+    epochs: int | None = option("N", "number of epochs (default: half those of `retrain`)")
+
+
+def run(options: Options) -> int:
+    """Trains the finalists, or resumes; prints them, the best first."""
     report, where = report_of(options), space(options.space)
     for path in (options.output, options.json):
         check_writable(path)
-    check_parallel(options)
-    given = read_found(options.found, where)
+    found = read_found(options.found, where)
     apart = 2 * where.genes if options.apart is None else options.apart
-    if options.finalists < 1 or apart < 1 or not options.training_seeds:
-        raise UserError(
-            f"--finalists {options.finalists} and --apart {apart} must be 1 or more, "
-            "--training-seeds name one or more."
-        )
-    need_torch(options)
+    if not options.training_seeds:
+        raise UserError("--training-seeds has no seed; give one or more.")
+    need_torch(options.threads)
     from dscim.host.research.prune.finalists import finalists  # noqa: PLC0415
     from dscim.host.research.training.together import rank, together  # noqa: PLC0415
 
-    known = {where.decode(tuple(each["encoding"])): each for each in given["found"]}
+    known = {where.decode(tuple(each["encoding"])): each for each in found["found"]}
     chosen = finalists(list(known), options.finalists, apart)
     trial = _trial(options, where)
     with together():
         trained = _trained(chosen, trial, options, report) if len(chosen) > 1 else {}
         if rank():  # not the first of torchrun's processes
             return 0
-    result = given | {
+    result = found | {
         "found": [
             known[each] | ({"trained": trained[each]} if trained else {})
             for each in sorted(chosen, key=lambda each: -trained.get(each, 0.0))
@@ -135,23 +119,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _trained(
-    chosen: list[Structure], trial: Any, options: argparse.Namespace, report: Report
+    chosen: list[Structure], trial: Any, options: Options, report: Report
 ) -> dict[Structure, float]:
     """The held-out accuracy of each finalist, trained or known.
 
-    Of torchrun's processes each trains its share of every batch, and the first one keeps it.
+    Each of torchrun's processes trains its share of every batch; the first one stores the result.
     """
     from dscim.host.research.training.together import count, rank, wait  # noqa: PLC0415
 
     if count() > 1 and (options.workers > 1 or options.scheduler):
         raise UserError(
-            "torchrun's processes train every finalist together; leave --workers and "
-            "--scheduler out."
+            "torchrun's processes train every finalist together; leave out --workers and "
+            "--scheduler."
         )
     report = Report(quiet=True) if rank() else report
     cache = Cache(options.output.with_suffix(".jsonl"), {"trial": trial.facts()})
     known = {each: cache.known[each] for each in chosen if each in cache.known}
-    wait()  # nobody writes while others still read
+    wait()  # until all have read
     missing = [each for each in chosen if each not in known]
     where = space(options.space)
     report.say(
@@ -169,12 +153,12 @@ def _trained(
     return known
 
 
-def _trial(options: argparse.Namespace, where: Space) -> Any:
+def _trial(options: Options, where: Space) -> Any:
     from dscim.host.research.prune.finalists import Trial  # noqa: PLC0415
 
-    name, folder, held_out, given = data_of(options, where)
+    name, folder, held_out, pixels = data_of(options, where)
     if held_out < 1:
-        raise UserError(f"--held-out {held_out} leaves no image to compare finalists by.")
+        raise UserError(f"--held-out {held_out} leaves no image to compare finalists on.")
     seeds = tuple(options.training_seeds)
     scratch = plan_of(where.name).scratch
     shorter = dataclasses.replace(scratch, epochs=(scratch.epochs + 1) // 2, seed=seeds[0])
@@ -184,10 +168,17 @@ def _trial(options: argparse.Namespace, where: Space) -> Any:
         name,
         folder,
         held_out,
-        given,
+        pixels,
         schedule,
         seeds,
         options.output.absolute().with_suffix(""),
         options.threads,
         options.readers,
     )
+
+
+COMMAND = Command(
+    Options,
+    run,
+    "prune select --space cifar10-mobilenet-v1 --found found.json --output selected.json",
+)

@@ -1,15 +1,16 @@
-"""`dscim prune train`: the PruningNet of a space, a random structure for every batch."""
+"""`dscim prune train`: the PruningNet of a space, with a random structure for every batch."""
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.files import check_writable, save_json
-from dscim.host.cli.options import add_report, report_of
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, option, switch
 from dscim.host.cli.prune_options import (
-    add_data,
-    add_schedule,
-    add_space,
+    DataOptions,
+    SeededScheduleOptions,
+    SpaceOptions,
     data_of,
     need_torch,
     schedule_of,
@@ -18,31 +19,22 @@ from dscim.host.research.prune import space
 from dscim.host.research.prune.plans import plan_of
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim prune train`."""
-    add_space(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="NET.pt",
-        help="the PruningNet, saved each epoch; the same command goes on from it",
+@dataclass(frozen=True, kw_only=True)
+class Options(SpaceOptions, DataOptions, SeededScheduleOptions, ReportOptions):
+    """The options of `dscim prune train`."""
+
+    output: Path = option(
+        "NET.pt",
+        "PruningNet to write, saved after each epoch; the same command resumes from it",
+        short="-o",
     )
-    parser.add_argument(
-        "--shared", action="store_true", help="the baseline: weights are shared, not generated"
-    )
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="the loss by epoch, as .png, .svg or .pdf"
-    )
-    add_data(parser)
-    add_schedule(parser)
-    add_report(parser)
+    shared: bool = switch("train the baseline: weights are shared, not generated")
+    plot: Path | None = option("FILE", "draw the loss per epoch, as .png, .svg or .pdf")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Trains, or goes on from the last epoch."""
-    need_torch(options)
+def run(options: Options) -> int:
+    """Trains, or resumes from the last epoch."""
+    need_torch(options.threads)
     from dscim.host.research.prune.images import parts_of  # noqa: PLC0415
     from dscim.host.research.prune.learn import pruning_net  # noqa: PLC0415
     from dscim.host.research.training.checkpoint import restore  # noqa: PLC0415
@@ -53,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         check_writable(path)
     report, where = report_of(options), space(options.space)
     schedule = schedule_of(options, plan_of(where.name).pruning)
-    name, folder, held_out, given = data_of(options, where)
+    name, folder, held_out, pixels = data_of(options, where)
     parts = parts_of(name, folder, where, held_out)
     source = "shared" if options.shared else "generated"
     report.say(
@@ -66,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             source,
             parts,
             schedule,
-            given,
+            pixels,
             options.output,
             Callbacks(report.say, step),
             options.readers,
@@ -94,3 +86,8 @@ def run(options: argparse.Namespace) -> int:
         },
     )
     return 0
+
+
+COMMAND = Command(
+    Options, run, "prune train --space cifar10-mobilenet-v1 --output net.pt --epochs 1"
+)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,63 +10,62 @@ from dscim.arrays import Int8, Int64
 from dscim.errors import UserError
 from dscim.files import check_writable, load_int8, load_labels, save_json
 from dscim.gateware.specs import ProductSpec, describe
-from dscim.host.cli import layers, losses
+from dscim.host.cli import layers
+from dscim.host.cli.arithmetic_options import ArithmeticOptions, product_spec, soc_for
+from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import (
-    add_arithmetic,
-    add_report,
-    add_target,
-    open_device,
-    product_spec,
-    report_of,
-    say_link,
-    soc_for,
-)
+from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.target_options import TargetOptions, open_device, say_link, target_option
 from dscim.host.device.run import NetworkRun
 from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, check_images, file_hash, load
+from dscim.host.research.losses import loss_report
+
+REPORT_IMAGES = 1000
+"""Images of --report at most: each layer runs them again."""
+
+LOSS_COLUMNS = (
+    "layer",
+    ">SNR (dB)",
+    ">score with it exact",
+    ">share of the loss",
+    "what helps",
+)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim run`."""
-    parser.add_argument("network", type=Path, metavar="NETWORK", help="a network file (.npz)")
-    parser.add_argument(
-        "inputs",
-        type=Path,
-        metavar="INPUTS.npy",
-        help="(N, H, W, C) int8, the network's own input integers",
-    )
-    parser.add_argument(
-        "--labels", type=Path, metavar="Y.npy", help="(N,) class numbers: prints the accuracy"
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N inputs")
-    parser.add_argument(
-        "--compare",
-        action=argparse.BooleanOptionalAction,
+@dataclass(frozen=True, kw_only=True)
+class Options(LimitOptions, ArithmeticOptions, TargetOptions, ReportOptions):
+    """The options of `dscim run`."""
+
+    network: Path = argument("NETWORK", "network file (.npz)")
+    inputs: Path = argument("INPUTS.npy", "(N, H, W, C) int8, the network's own input integers")
+    labels: Path | None = option("Y.npy", "class numbers, (N,): prints the accuracy")
+    compare: bool | None = option(
+        "",
+        "read every layer's output and compare it with the reference (default, except for the "
+        "target ref); without it, tensors stay on the device and only the last output is compared",
         default=None,
-        help="read every layer's output and hold it against the reference "
-        "(default, but for the target ref); without, tensors stay on the "
-        "device and the last output alone is compared",
+        action=argparse.BooleanOptionalAction,
     )
-    parser.add_argument(
-        "--report",
-        action="store_true",
-        help="where it loses, layer by layer, and what would help (by the "
-        "emulator, which is run once for each layer)",
+    report: bool = switch(
+        "report what each layer loses and what would help, by the emulator, which runs once per "
+        "layer"
     )
-    add_arithmetic(parser)
-    add_target(parser, "ref")
-    add_report(parser)
+    target: str = target_option("ref")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Runs the network; exit status 0 when every output that was compared agrees."""
     report = report_of(options)
     network = load(options.network)
     images, labels = _inputs(options, network)
     check_writable(options.json)
     arithmetic = product_spec(options, network.arithmetic)
-    losses.check(options.report, arithmetic)
+    if options.report and arithmetic.exact:
+        raise UserError(
+            "--report shows what DS-CIM loses against the exact product; leave out --exact, or "
+            "give a --length for a network that has none of its own."
+        )
     title = f"{network.name} on {options.target}: {len(images)} images, {describe(arithmetic)}"
     compare = options.target != "ref" if options.compare is None else options.compare
     if options.target == "ref" and not compare:
@@ -94,13 +94,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _emulate(
-    options: argparse.Namespace,
+    options: Options,
     network: Network,
     arithmetic: ProductSpec,
     images: Int8,
     labels: Int64 | None,
 ) -> int:
-    """The emulator alone, which is the reference itself: nothing to compare it with."""
+    """The emulator alone, which is the reference itself, so nothing is compared."""
     report = report_of(options)
     if why_no_kernel():
         report.say(str(why_no_kernel()))
@@ -130,28 +130,52 @@ def _emulate(
     save_json(options.json, result)
     layers.say_accuracy(result, report)
     _report_losses(options, network, arithmetic, images, labels, result)
-    report.say("by the emulator; --compare runs the device's own steps on ref and compares them")
+    report.say(
+        "computed by the emulator; --compare runs the device's own steps on ref and compares them"
+    )
     return 0
 
 
 def _report_losses(
-    options: argparse.Namespace,
+    options: Options,
     network: Network,
     arithmetic: ProductSpec,
     images: Int8,
     labels: Int64 | None,
     result: dict[str, Any],
 ) -> None:
-    """Prints the report that --report asks for, and adds it to the JSON."""
-    if options.report:
-        found = losses.say(network, arithmetic, images, labels, report_of(options))
-        save_json(options.json, {**result, "report": found})
+    """With --report, prints what each layer loses, and adds it to the JSON."""
+    if not options.report:
+        return
+    report = report_of(options)
+    images, labels = images[:REPORT_IMAGES], None if labels is None else labels[:REPORT_IMAGES]
+    with report.progress() as step:
+        losses = loss_report(network, arithmetic, images, labels, step)
+    rows = [
+        (
+            layer.name,
+            f"{layer.snr:.1f}",
+            f"{100 * layer.alone:.1f} %",
+            "-" if layer.share is None else f"{100 * layer.share:.0f} %",
+            layer.advice,
+        )
+        for layer in losses.layers
+    ]
+    report.table(LOSS_COLUMNS, rows)
+    report.say(
+        f"{losses.measured} {100 * losses.score:.2f} % by DS-CIM, "
+        f"{100 * losses.exact:.2f} % by the exact product, of {len(images)} images"
+    )
+    if {"calibrate", "finetune"} & set(network.provenance):
+        report.say(
+            "This network was tuned for DS-CIM, not for its exact product, so a layer made exact "
+            "may score lower."
+        )
+    save_json(options.json, {**result, "report": {"images": len(images), **losses.to_json()}})
 
 
-def _inputs(options: argparse.Namespace, network: Network) -> tuple[Int8, Int64 | None]:
-    """Images and labels, as many as --limit says."""
-    if options.limit is not None and options.limit < 1:
-        raise UserError(f"--limit {options.limit} leaves no input; give 1 or more.")
+def _inputs(options: Options, network: Network) -> tuple[Int8, Int64 | None]:
+    """The first --limit images, and their labels."""
     images = load_int8(options.inputs, "a network's input", ("N", "H", "W", "C"))
     images = check_images(network, images)[: options.limit]
     if options.labels is None:
@@ -165,3 +189,6 @@ def _inputs(options: argparse.Namespace, network: Network) -> tuple[Int8, Int64 
             f"classes 0..{classes - 1}."
         )
     return images, labels
+
+
+COMMAND = Command(Options, run, "run net.npz x.npy --labels y.npy --length 64 --limit 2")

@@ -1,7 +1,7 @@
-"""`dscim scope`: looks into a device that was built with --scope, and writes a VCD."""
+"""`dscim scope`: captures signals of a device that was built with --scope, as a VCD."""
 
 import argparse
-import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,68 +10,51 @@ from dscim.errors import UserError
 from dscim.files import check_writable, save_text
 from dscim.gateware.probes import PROBES
 from dscim.gateware.specs import ProductSpec
-from dscim.host.cli.options import add_device, add_report, add_target, open_device, report_of
-from dscim.host.cli.selftest import described
+from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of, seed_of
+from dscim.host.cli.options import Command, option
+from dscim.host.cli.target_options import BuiltOptions, TargetOptions, built_spec, open_device
 from dscim.host.device import Device
 from dscim.host.device.scope import TAKEN, Capture, Scope, column, vcd
 from dscim.host.link.frames import Refused
 
 SECONDS = 20.0
-"""Until the trigger must have been met."""
+"""To wait for the trigger."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim scope`."""
-    add_target(parser, "sim")
-    parser.add_argument(
-        "--build",
-        type=Path,
-        metavar="FOLDER",
-        help="of `dscim build --scope`: the device that was built there",
-    )
-    parser.add_argument(
-        "--trigger",
-        type=_condition,
-        action="append",
-        metavar="PROBE=VALUE",
-        help="all must hold in one cycle (default start=1); the probes: "
+def condition(text: str) -> tuple[str, int]:
+    """PROBE=VALUE, as busy=1 or error=0x4."""
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value, 0)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a condition; write PROBE=VALUE, as busy=1"
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TargetOptions, SeedOptions, BuiltOptions, ReportOptions):
+    """The options of `dscim scope`."""
+
+    trigger: list[tuple[str, int]] | None = option(
+        "PROBE=VALUE",
+        "capture when all conditions hold in one cycle (default: start=1); probes: "
         + ", ".join(f"{probe.name} ({probe.meaning})" for probe in PROBES),
+        action="append",
+        type=condition,
     )
-    parser.add_argument(
-        "--before",
-        type=int,
-        default=16,
-        metavar="N",
-        help=f"samples kept from before it, of {TAKEN} (default 16)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("scope.vcd"),
-        metavar="FILE",
-        help="default scope.vcd, for GTKWave",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        metavar="S",
-        help="of the operands of the product that runs (default: a new one)",
-    )
-    add_device(parser)
-    add_report(parser)
+    before: int = option("N", f"samples to keep from before the trigger, of {TAKEN}", default=16)
+    output: Path = option("FILE", "VCD file to write, for GTKWave", default=Path("scope.vcd"))
 
 
-def run(options: argparse.Namespace) -> int:
-    """Arms, runs a product of random operands, waits, writes."""
+def run(options: Options) -> int:
+    """Arms, computes a product of random operands, waits for the trigger, writes the file."""
     check_writable(options.output)
     if options.target == "ref":
-        raise UserError("The target ref is numpy and has no cycles to look at; choose another.")
-    report = report_of(options)
-    seed = secrets.randbits(31) if options.seed is None else options.seed
-    if seed < 0:
-        raise UserError(f"--seed {seed} is negative; a seed is 0 or more.")
+        raise UserError("The target ref is numpy and has no cycles to capture; choose another.")
+    report, seed = report_of(options), seed_of(options)
     capture = Capture(dict(options.trigger or [("start", 1)]), options.before)
-    with open_device(options, described(options), report, scope=True) as device:
+    with open_device(options, built_spec(options), report, scope=True) as device:
         scope = Scope(device.link)
         try:
             scope.arm(capture)
@@ -83,14 +66,14 @@ def run(options: argparse.Namespace) -> int:
         samples = scope.wait(SECONDS)
     save_text(options.output, vcd(samples))
     report.say(
-        f"'{options.output}' has {len(samples)} cycles, the macro at work in "
-        f"{int(column(samples, 'computing').sum())} of them (seed {seed})."
+        f"'{options.output}' has {len(samples)} cycles; the macro computes in "
+        f"{int(column(samples, 'computing').sum())} (seed {seed})."
     )
     return 0
 
 
 def _run_product(device: Device, seed: int) -> None:
-    """Two row tiles of a few random rows."""
+    """A product of a few random rows, in two row tiles."""
     macro, random = device.spec.macro, np.random.default_rng(seed)
     x = random.integers(-128, 128, (4, macro.rows + 1)).astype(np.int8)
     w = random.integers(-127, 128, (macro.rows + 1, macro.columns)).astype(np.int8)
@@ -104,12 +87,6 @@ def _run_product(device: Device, seed: int) -> None:
     device.multiply(x, w, product)
 
 
-def _condition(text: str) -> tuple[str, int]:
-    """A probe and its value, as busy=1 or error=0x4."""
-    name, _, value = text.partition("=")
-    try:
-        return name, int(value, 0)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no condition; write PROBE=VALUE, as busy=1"
-        ) from error
+COMMAND = Command(
+    Options, run, "scope --target sim --rows 16 --columns 4 --output scope.vcd --seed 1"
+)

@@ -1,14 +1,15 @@
 """`dscim sim`: serves the simulated SoC on loopback ports."""
 
-import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.console import Report
-from dscim.errors import UserError
 from dscim.files import save_text
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
-from dscim.host.cli.options import add_device, add_trace, product_spec, report_of, soc_for
+from dscim.host.cli.arithmetic_options import DeviceOptions, device_spec
+from dscim.host.cli.options import Command, option, switch
+from dscim.host.cli.target_options import TraceOptions
 from dscim.host.device.litex_csv import csr_csv
 from dscim.sim.server import Simulator, Status
 from dscim.sim.soc import soc_design
@@ -18,30 +19,25 @@ TRACE_FILE = Path("dscim.fst")
 REPORT_SECONDS = 1.0
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim sim`."""
-    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
-    parser.add_argument(
-        "--ethernet", action="store_true", help="with the SoC's Ethernet, on UDP ports of 127.0.0.1"
+@dataclass(frozen=True, kw_only=True)
+class Options(TraceOptions, DeviceOptions):
+    """The options of `dscim sim`."""
+
+    port: int = option(
+        "N", "TCP port of 127.0.0.1 (default: any free one)", default=0, within=(0, 65535)
     )
-    parser.add_argument(
-        "--csr-csv",
-        type=Path,
-        metavar="FILE",
-        help="write the register map for LiteX's tools (litex_cli --csr-csv)",
+    ethernet: bool = switch("with the SoC's Ethernet, on UDP ports of 127.0.0.1")
+    csr_csv: Path | None = option(
+        "FILE", "write the register map for LiteX's tools (litex_cli --csr-csv)"
     )
-    add_device(parser)
-    add_trace(parser)
-    parser.add_argument("--quiet", action="store_true", help="print the port and errors only")
-    parser.add_argument("--verbose", action="store_true", help="print the cycles each second")
+    quiet: bool = switch("print the ports and errors only")
+    verbose: bool = switch("print the number of cycles every second")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Serves until Ctrl-C, or until the simulator dies."""
-    if not 0 <= options.port <= 65535:
-        raise UserError(f"Port {options.port} is outside 0..65535; 0 takes a free one.")
-    report = report_of(options)
-    spec = soc_for(product_spec(options), options)
+    report = Report(quiet=options.quiet, verbose=options.verbose)
+    spec = device_spec(options)
     start, stop = options.trace or (0, 0)
     window = TraceWindow(start, stop, TRACE_FILE) if options.trace else None
     save_text(options.csr_csv, csr_csv(spec))
@@ -50,9 +46,9 @@ def run(options: argparse.Namespace) -> int:
         Report().say(f"socket://127.0.0.1:{served.port}")
         _say_ports(served.udp)
         report.say(
-            f"The UART of the SoC with the spec {spec.hash:08x} (frames and UARTBone): "
+            f"UART of the SoC with the spec {spec.hash:08x} (frames and UARTBone): "
             f"{spec.macro.form} macro of {spec.macro.rows} x {spec.macro.columns}; "
-            "Ctrl-C ends it."
+            "stop with Ctrl-C."
         )
         while True:
             time.sleep(REPORT_SECONDS)
@@ -60,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _say_ports(udp: dict[int, int]) -> None:
-    """The loopback ports behind which the device's own UDP ports are, if it has any."""
+    """Prints the loopback ports of the device's UDP ports, if it has any."""
     if udp:
         Report().say(f"eth:127.0.0.1:{udp[FRAMES_PORT]}")
         Report().say(f"etherbone 127.0.0.1:{udp[ETHERBONE_PORT]}")
@@ -68,6 +64,9 @@ def _say_ports(udp: dict[int, int]) -> None:
 
 def _line(status: Status) -> str:
     return (
-        f"{status.cycles} cycles, {status.rate / 1e6:.2f} million a second, "
+        f"{status.cycles} cycles, {status.rate / 1e6:.2f} million per second, "
         f"{status.received} bytes in, {status.sent} out"
     )
+
+
+COMMAND = Command(Options, run, "sim --rows 16 --columns 4 --port 0")

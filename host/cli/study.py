@@ -1,8 +1,8 @@
-"""`dscim study`: a table or figure of the paper, computed, beside the paper's."""
+"""`dscim study`: a table or figure of the paper, computed, beside the paper's values."""
 
-import argparse
 import dataclasses
 import os
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from dscim.cache import cache_folder
 from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
-from dscim.host.cli.options import add_report, report_of
-from dscim.host.cli.parallel_options import add_parallel, check_parallel, evaluator
+from dscim.host.cli.common_options import ParallelOptions, ReportOptions, evaluator, report_of
+from dscim.host.cli.options import Command, argument, option, switch
 from dscim.host.research.studies import NAMES, Outcome, Study, study
 from dscim.host.research.studies import run as compute
 from dscim.host.research.studies.output import check_figure, save_csv, save_figure
@@ -21,54 +21,51 @@ from dscim.host.research.studies.runner import adapted
 from dscim.host.research.studies.study import Inputs
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dscim study`."""
-    parser.add_argument("name", metavar="NAME", help=f"{', '.join(NAMES)}, or all")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="fewer points: minutes at most, marked as such in every output",
-    )
-    parser.add_argument(
-        "--work",
-        type=Path,
-        metavar="FOLDER",
-        help="where parts that are done are kept, so that a run that was stopped "
-        "goes on (default: studies in the cache folder)",
-    )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows as CSV")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw as .png or .svg")
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE.html",
-        help="one page with tables and figures, that needs no other file",
-    )
-    add_parallel(parser)
-    group = parser.add_argument_group("model of circuits")
-    group.add_argument(
-        "--liberty",
-        type=Path,
-        metavar="FILE.lib",
-        help="area: a standard cell library, whose areas then stand for transistors",
-    )
-    for name, unit, where in (
-        ("node", "NM", "its square scales areas"),
-        ("voltage", "V", "of the supply"),
-        ("capacitance", "FF", "of a gate's input pin"),
-        ("megahertz", "MHZ", "of the clock"),
-    ):
-        group.add_argument(
-            f"--{name}",
-            type=float,
-            metavar=unit,
-            help=f"energy: {where} (default {getattr(Inputs, name):g})",
-        )
-    add_report(parser)
+def _circuit(unit: str, help: str, name: str) -> Any:
+    """A number of the model of circuits, `name` of `Inputs`; its default is not filled in."""
+    default = getattr(Inputs, name)
+    return option(unit, f"energy: {help} (default: {default:g})", type=float, default=None)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one study or all; prints tables, writes what was asked for."""
+@dataclass(frozen=True, kw_only=True)
+class CircuitOptions:
+    """Inputs of the model of circuits, by their names in `Inputs`."""
+
+    GROUP = "model of circuits"
+    liberty: Path | None = option(
+        "FILE.lib",
+        "area: standard cell library (Liberty) whose areas are used instead of transistor counts",
+    )
+    node: float | None = _circuit("NM", "process node in nm; its square scales areas", "node")
+    voltage: float | None = _circuit("V", "supply voltage in V", "voltage")
+    capacitance: float | None = _circuit(
+        "FF", "capacitance of a gate's input pin in fF", "capacitance"
+    )
+    megahertz: float | None = _circuit("MHZ", "clock frequency in MHz", "megahertz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ParallelOptions, CircuitOptions, ReportOptions):
+    """The options of `dscim study`."""
+
+    name: str = argument("NAME", f"{', '.join(NAMES)}, or all")
+    quick: bool = switch(
+        "compute fewer points, in minutes at most; every output is marked as quick"
+    )
+    work: Path | None = option(
+        "FOLDER",
+        "folder of finished parts, from which a stopped run resumes (default: studies in the "
+        "cache folder)",
+    )
+    csv: Path | None = option("FILE", "write all rows as CSV")
+    figure: Path | None = option("FILE", "draw the figure, as .png or .svg")
+    report: Path | None = option(
+        "FILE.html", "write one page with tables and figures that needs no other file"
+    )
+
+
+def run(options: Options) -> int:
+    """Runs one study or all; prints the tables, writes the files of the options."""
     report = report_of(options)
     names = NAMES if options.name == "all" else (options.name,)
     inputs = _inputs(options)
@@ -80,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     if options.name == "all":
         report.say(
             f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores "
-            "where none is kept from an earlier run"
+            "if none is kept from an earlier run"
         )
     work = options.work or cache_folder() / "studies"
     outcomes = []
@@ -88,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         _announce(each, options.quick, report)
         with report.progress() as step:
             outcomes.append(compute(each, options.quick, work, step, pool, inputs))
-        _tell(outcomes[-1], report)
+        _print(outcomes[-1], report)
         save_json(options.json, _values(outcomes, options.name == "all"))
     save_csv(options.csv, outcomes[0])
     save_figure(options.figure, outcomes[0])
@@ -96,29 +93,27 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _inputs(options: argparse.Namespace) -> Inputs | None:
-    """The model's inputs, if any are given; UserError where one study has no use for them."""
-    given = {
+def _inputs(options: Options) -> Inputs | None:
+    """The inputs of the model, None without any; UserError where a study does not use them."""
+    changed = {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(Inputs)
         if getattr(options, field.name) is not None
     }
-    if given and options.name != "all" and study(options.name).adapted is None:
+    if changed and options.name != "all" and study(options.name).adapted is None:
         raise UserError(
-            f"The study {options.name} has no model of circuits; leave "
-            f"{', '.join(f'--{name}' for name in given)} out, or choose area or "
-            "energy."
+            f"The study {options.name} has no model of circuits; leave out "
+            f"{', '.join(f'--{name}' for name in changed)}, or choose area or energy."
         )
-    return Inputs(**given) if given else None
+    return Inputs(**changed) if changed else None
 
 
-def _check(options: argparse.Namespace) -> None:
-    check_parallel(options)
+def _check(options: Options) -> None:
     for path in (options.json, options.csv, options.figure, options.report):
         check_writable(path)
     if options.name == "all" and (options.csv or options.figure):
         raise UserError(
-            "--csv and --figure hold one study; name it, or take --json and --report for all."
+            "--csv and --figure are for one study; name it, or use --json and --report for all."
         )
     check_figure(options.figure)
     if options.report:
@@ -128,8 +123,8 @@ def _check(options: argparse.Namespace) -> None:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
             raise UserError(
-                f"'{there}' is no folder that can be written to; --work needs one, or "
-                "a new name in one."
+                f"'{there}' is not a folder that can be written to; --work needs one, or a new "
+                "name in one."
             )
 
 
@@ -154,8 +149,8 @@ def _announce(each: Study, quick: bool, report: Report) -> None:
     )
 
 
-def _tell(outcome: Outcome, report: Report) -> None:
-    """The table, the paper's values and the aims."""
+def _print(outcome: Outcome, report: Report) -> None:
+    """Prints the table, the paper's values and the aims."""
     each, facts = outcome.study, outcome.to_json()
     numbers = tuple(
         isinstance(row.get(column.field), int | float)
@@ -179,3 +174,6 @@ def _tell(outcome: Outcome, report: Report) -> None:
             f"{aim['measured']:.4g}: {'held' if aim['held'] else 'missed'}"
         )
     report.say(f"{len(outcome.rows)} rows, {outcome.seconds:.1f} s of computing")
+
+
+COMMAND = Command(Options, run, "study sparsity --quick --json sparsity.json")

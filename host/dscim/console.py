@@ -1,4 +1,4 @@
-"""What a verb prints: lines, tables, progress; results on standard output, progress beside."""
+"""What a verb prints: lines and tables on standard output, progress on standard error."""
 
 import os
 import sys
@@ -20,18 +20,18 @@ from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 150
-"""Columns of a table that no terminal limits."""
+"""Characters per line of a table where there is no terminal."""
 
 
 class _Rate(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 class Report:
-    """Prints for one verb, more or less of it as its options say."""
+    """The output of one verb; quiet: errors only, verbose: more details."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", PIPED_WIDTH))
@@ -40,16 +40,16 @@ class Report:
         self._verbose = verbose
 
     def say(self, line: str) -> None:
-        """One line, never wrapped."""
+        """Prints one line, never wrapped."""
         self._out.print(line, soft_wrap=True)
 
     def detail(self, line: str) -> None:
-        """One line of --verbose."""
+        """Prints one line if the report is verbose."""
         if self._verbose:
             self.say(line)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; a column's title that begins with '>' aligns it to the right."""
+        """Prints a table; a title that begins with '>' aligns its column to the right."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for title in columns:
             table.add_column(

@@ -1,37 +1,27 @@
-"""What DS-CIM costs in emulation, side by side: `python -m dscim.host.research.emulation`.
+"""The time that emulation takes: the emulator, float32 products, and slower ways, side by side.
 
 For each network, in one run on one machine: its exact float32 matrix products (numpy's own, on
 windows unrolled beforehand), the emulator's whole layers by each arithmetic, the numpy matrix
-form, and the bit streams simulated one point after the other. All are seconds an image of the
-network's convolutions, the best of several repetitions. Every way is shared among the same
-threads, numpy's own products running by one in each; the slow ways are timed on a sample of each
-layer's windows and scaled up.
+form, and the bit streams simulated one point after the other. All are seconds per image for the
+network's convolutions, the best of several repetitions. Every way uses the same threads, with
+numpy's own products on one thread in each; the slow ways are timed on a sample of each layer's
+windows and scaled up.
 """
 
-import argparse
 import functools
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
-from dscim.errors import UserError
-from dscim.files import check_writable, save_json
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.host.golden.emulator import bitstream
-from dscim.host.golden.emulator.compile import why_no_kernel
 from dscim.host.golden.emulator.layer import prepare
 from dscim.host.golden.emulator.parallel import over_images, thread_count
 from dscim.host.golden.reference import PreparedWeights, weight_matrix, windows
-from dscim.host.network import Network, Weighted, load
-from dscim.host.network.shipped import EXACT, shipped_network
+from dscim.host.network import Network, Weighted
 
 SPECS = {
     "exact INT8": ProductSpec(exact=True),
@@ -43,26 +33,28 @@ SPECS = {
 }
 
 AIMS = {"DS-CIM1 L = 256": 10.0, "DS-CIM2 L = 64": 2.0}
-"""At most so many times the float32 products."""
+"""The time in multiples of the float32 products, at most."""
 
 MATRIX_WINDOWS, STREAM_WINDOWS = 1024, 16
-"""Windows of each layer that the slow ways are timed on."""
+"""Windows of each layer on which the slow ways are timed."""
 
-ONE_THREAD = "OPENBLAS_NUM_THREADS"
-
-Seconds = dict[str, float]
+FLOAT32 = "float32 products"
+"""The way that others are compared with."""
 
 
 class Bench:
-    """The layers of a network on random inputs; depthwise ones are left out, and counted."""
+    """Times the layers of a network on random inputs; depthwise layers are left out.
+
+    images: at a time. repeat: repetitions of each layer, of which the fastest counts.
+    """
 
     def __init__(self, network: Network, images: int, repeat: int, seed: int) -> None:
-        self.network, self.images, self.repeat = network, images, repeat
+        self.network, self.images, self.repeat, self.seed = network, images, repeat, seed
         self._rng = np.random.default_rng(seed)
 
     def seconds(self) -> Iterator[tuple[str, float]]:
-        """The name of each way and its seconds an image."""
-        yield "float32 products", self._sum(ProductSpec(exact=True), self._float32)
+        """The name of each way and its seconds per image."""
+        yield FLOAT32, self._sum(ProductSpec(exact=True), self._float32)
         for name, spec in SPECS.items():
             yield name, self._sum(spec, self._emulated)
         for name, spec in SPECS.items():
@@ -79,7 +71,7 @@ class Bench:
                 )
 
     def _sum(self, spec: ProductSpec, way: Callable[..., float]) -> float:
-        """All layers' seconds an image by one way."""
+        """The seconds per image of all layers by one way."""
         total = 0.0
         for node, layer in self.network.layers(spec):
             if not layer.depthwise:
@@ -96,8 +88,8 @@ class Bench:
         )
 
     def _emulated(self, node: Weighted, layer: LayerSpec, x: npt.NDArray[np.int8]) -> float:
-        made = prepare(layer, node.weights, node.bias, node.multiplier, node.shift)
-        return self._shared(lambda part: made.run(x[part]), len(x))
+        ready = prepare(layer, node.weights, node.bias, node.multiplier, node.shift)
+        return self._shared(lambda part: ready.run(x[part]), len(x))
 
     def _product(
         self,
@@ -113,14 +105,14 @@ class Bench:
         return self._shared(lambda part: run(some[part]), len(some)) * pixels / len(some)
 
     def _shared(self, work: Callable[[slice], Any], count: int) -> float:
-        """The least seconds of several runs, each shared among threads, after a first one."""
-        found = []
+        """The seconds of the fastest of several runs on all threads, after a first one."""
+        times = []
         batch = -(-count // thread_count())
         for _ in range(1 + self.repeat):
             start = time.perf_counter()
             over_images(work, count, batch)
-            found.append(time.perf_counter() - start)
-        return min(found[1:])
+            times.append(time.perf_counter() - start)
+        return min(times[1:])
 
 
 def _matrix_form(
@@ -135,72 +127,23 @@ def _bit_streams(
     return lambda x: bitstream.product(x, matrix, layer.product, layer.input_zero)
 
 
-def measure(network: Network, options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """One network: its table, printed, and the same as JSON values."""
-    bench = Bench(network, options.images, options.repeat, options.seed)
-    seconds: Seconds = {}
-    for name, value in bench.seconds():
-        seconds[name] = value
-        console.print(f"{name}: {1e3 * value:.3f} ms", style="dim")
-    base = seconds["float32 products"]
-    table = Table("way", "ms an image", "times float32", "aim", box=None, title=network.name)
-    for name, value in seconds.items():
-        aim = f"at most {AIMS[name]:g}" if name in AIMS else ""
-        table.add_row(name, f"{1e3 * value:.3f}", f"{value / base:.2f}", aim)
-    console.print(table)
-    gains = {
-        name: seconds[f"{name}, bit streams"] / seconds[name]
-        for name, spec in SPECS.items()
-        if not spec.exact
-    }
-    console.print(
-        "against bit streams, faster by: "
-        + ", ".join(f"{name} {gain:.0f}" for name, gain in gains.items())
-    )
-    left = [node.name for node, layer in network.layers() if layer.depthwise]
+def result(bench: Bench, seconds: dict[str, float]) -> dict[str, Any]:
+    """What `bench` measured, as JSON values; seconds: per image, by the names of the ways."""
+    base = seconds[FLOAT32]
     return {
-        "network": network.name,
-        "images": options.images,
+        "network": bench.network.name,
+        "images": bench.images,
         "seconds": seconds,
         "times_float32": {name: value / base for name, value in seconds.items()},
-        "faster_than_bit_streams": gains,
+        "faster_than_bit_streams": {
+            name: seconds[f"{name}, bit streams"] / seconds[name]
+            for name, spec in SPECS.items()
+            if not spec.exact
+        },
         "aims": AIMS,
-        "depthwise_left_out": left,
+        "depthwise_left_out": [
+            node.name for node, layer in bench.network.layers() if layer.depthwise
+        ],
         "threads": thread_count(),
-        "seed": options.seed,
+        "seed": bench.seed,
     }
-
-
-def main() -> int:
-    """Measures the shipped network, or the given ones."""
-    if os.environ.get(ONE_THREAD) != "1":  # numpy reads it when it is loaded: start again
-        os.environ[ONE_THREAD] = "1"
-        os.execv(sys.executable, sys.orig_argv)
-    parser = argparse.ArgumentParser(
-        prog="python -m dscim.host.research.emulation", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("networks", nargs="*", type=Path, metavar="NETWORK")
-    parser.add_argument("--images", type=int, default=16, help="images at a time (default 16)")
-    parser.add_argument("--repeat", type=int, default=3, help="repetitions (default 3)")
-    parser.add_argument("--seed", type=int, default=0, help="of the inputs (default 0)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    options = parser.parse_args()
-    console = Console(highlight=False, width=100)
-    try:
-        check_writable(options.json)
-        networks = [load(path) for path in options.networks] or [shipped_network(EXACT)]
-        console.print(
-            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
-            f"numpy {np.__version__}; seed {options.seed}"
-        )
-        if why_no_kernel():
-            console.print(why_no_kernel())
-        save_json(options.json, [measure(network, options, console) for network in networks])
-    except UserError as error:
-        print(f"dscim: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,14 @@
 """The size of macros in cells, by Yosys: technology-independent and ECP5.
 
-    python -m dscim.host.fpga.cells.area [--columns N] [--json FILE] [FORM[:LANES] ...]
-
 LUT4 equivalents are the LUT4s that cells occupy in ECP5 slices: two for a CCU2C (carry), four for a
 DPR16X4 (distributed RAM). There is no place and route: these are cells, not a bitstream.
 """
 
-import argparse
 import json
-from pathlib import Path
 
 from migen import ClockDomain
 
-from dscim.files import save_json
+from dscim.errors import UserError
 from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec
@@ -20,7 +16,6 @@ from dscim.host.fpga.cells.synthesis import run_yosys
 from dscim.sim.verilog import to_verilog
 
 LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
-FORMS = ("selected:1", "selected:16", "array:1", "exact:1", "exact-parallel:1")
 FLOWS = {
     "generic": "synth -flatten -top macro",
     "ecp5": "synth_ecp5 -nowidelut -nodsp -top macro",
@@ -48,11 +43,11 @@ def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
 
 
 def cells(verilog: str, flow: str) -> dict[str, int]:
-    """Counts of each kind of cell after `flow`, a name in FLOWS; SystemExit without Yosys."""
+    """Counts of each kind of cell after `flow`, a name in FLOWS; UserError without Yosys."""
     try:
         text = run_yosys(verilog, f"{FLOWS[flow]}; tee -q -o {{OUT}} stat -json")
     except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
+        raise UserError(str(error)) from error
     return dict(json.loads(text)["design"]["num_cells_by_type"])
 
 
@@ -78,35 +73,3 @@ def measure(form: str, lanes: int, columns: int) -> dict[str, object]:
         "block_ram": ecp5.get("DP16KD", 0),
         "cells": counts,
     }
-
-
-def main() -> None:
-    """Prints the table, and writes it as JSON when asked."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dscim.host.fpga.cells.area",
-        description="Size of 128-row macros, G = 16, by Yosys.",
-    )
-    parser.add_argument("forms", nargs="*", default=FORMS, metavar="FORM[:LANES]")
-    parser.add_argument("--columns", type=int, default=4)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    rows = []
-    print(
-        f"{'form':16}{'lanes':>6}{'columns':>8}{'generic':>10}{'LUT4 eq.':>10}{'LUT4':>8}"
-        f"{'FF':>8}{'BRAM':>6}"
-    )
-    for name in options.forms:
-        form, _, lanes = name.partition(":")
-        row = measure(form, int(lanes or 1), options.columns)
-        rows.append(row)
-        print(
-            f"{form:16}{row['lanes']:6}{row['columns']:8}{row['generic_cells']:10}"
-            f"{row['lut4_equivalents']:10}{row['lut4']:8}{row['flip_flops']:8}"
-            f"{row['block_ram']:6}",
-            flush=True,
-        )
-    save_json(options.json, rows, indent=1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
 """The size of the link in cells, by Yosys, counted as in `dscim.host.fpga.cells.area`.
 
-    python -m dscim.host.fpga.cells.link_area
-
 Everything between the PHYs and the bus, with the parts from LiteX and LiteEth.
 """
 
@@ -15,7 +13,6 @@ from dscim.gateware.link.ethernet import EthernetCarrier, EthernetPort
 from dscim.gateware.link.link import Link
 from dscim.gateware.link.reach import Region
 from dscim.gateware.link.uart import UartCarrier
-from dscim.host.fpga.cells.area import cells, lut4_equivalents
 from dscim.sim.verilog import to_verilog
 
 CLK_FREQ = 75_000_000
@@ -57,19 +54,3 @@ def link_verilog(ethernet: bool) -> str:
     }
     ports |= {signal for domain in domains for signal in (domain.clk, domain.rst)}
     return to_verilog(module, ports | {link.locked, *counters}, "macro").text
-
-
-def main() -> None:
-    """Prints the table."""
-    print(f"{'link':16}{'LUT4 eq.':>10}{'FF':>8}{'BRAM':>6}")
-    for name, ethernet in (("UART", False), ("UART, Ethernet", True)):
-        counts = cells(link_verilog(ethernet), "ecp5")
-        print(
-            f"{name:16}{lut4_equivalents(counts):10}{counts.get('TRELLIS_FF', 0):8}"
-            f"{counts.get('DP16KD', 0):6}",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,7 @@
-"""A macro alone on the board MEASURED_ON, placed and routed: how fast it is."""
+"""The speed of macros, each placed and routed alone on the board MEASURED_ON."""
 
-import argparse
 import dataclasses
 import json
-import sys
 import tempfile
 from functools import reduce
 from operator import xor
@@ -13,9 +11,8 @@ from typing import Any
 from dscim.boards import find_board
 from dscim.boards.sizes import SMALL
 from dscim.boards.soc import SYS, Setup, elaborate
-from dscim.errors import UserError
 from dscim.files import save_json
-from dscim.gateware.specs import Spec, SpecError
+from dscim.gateware.specs import Spec
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.bitstream.flow import Elaborated, Flow
 from dscim.host.fpga.bitstream.tools import find_tools
@@ -23,13 +20,19 @@ from dscim.host.fpga.fit.design import MEASURED_ON, Design
 from dscim.progress import Progress, Say
 
 TABLE = Path(__file__).parent / "placed.json"
+COMMAND = "dscim dev placed"
+"""The command that adds to the table."""
+
 ASKED = 100e6
-"""Hz that nextpnr is asked for; what it reaches is what counts."""
+"""The clock in Hz that nextpnr must aim at; the result is the clock that it reaches."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Placed(Spec):
-    """megahertz: that the macro reached. path: its worst. seconds: of place and route."""
+    """A macro after place and route.
+
+    megahertz: the clock that it reached. path: the slowest. seconds: of place and route.
+    """
 
     design: Design
     megahertz: float
@@ -39,18 +42,18 @@ class Placed(Spec):
 
 
 def read_placed(path: Path = TABLE) -> list[Placed]:
-    """All that was placed."""
+    """The rows of the table; none where there is no file."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
     return [Placed.from_json(row) for row in rows]
 
 
-def write_placed(rows: list[Placed], command: str, path: Path = TABLE) -> None:
+def write_placed(rows: list[Placed], path: Path = TABLE) -> None:
     """Replaces the table, whole or not at all."""
-    save_json(path, {"command": command, "rows": [row.to_json() for row in rows]}, indent=1)
+    save_json(path, {"command": COMMAND, "rows": [row.to_json() for row in rows]}, indent=1)
 
 
 def place(design: Design, say: Say, tick: Progress) -> Placed:
-    """Places and routes the macro between registers, without a bitstream."""
+    """Places and routes the macro between registers, without a bitstream; takes minutes."""
     board = find_board(MEASURED_ON)
     device = board.devices[0]
     setup = Setup(board, device, SMALL, ASKED, board.baud)
@@ -60,8 +63,8 @@ def place(design: Design, say: Say, tick: Progress) -> Placed:
         folder = Path(name)
         clocks = elaborate(setup, folder, lambda setup: _between_registers(setup, design)).clocks
         flow = Flow(family, tools, part, say, tick, "" if design.multipliers else " -nodsp")
-        made = Elaborated(folder, clocks, 0.0)
-        routed = flow.place(made, flow.synthesise(made), 1, 1)
+        ready = Elaborated(folder, clocks, 0.0)
+        routed = flow.place(ready, flow.synthesise(ready), 1, 1)
     clock = next(clock for clock in routed.timing.clocks if clock.name == SYS)
     return Placed(
         design,
@@ -73,7 +76,7 @@ def place(design: Design, say: Say, tick: Progress) -> Placed:
 
 
 def _between_registers(setup: Setup, design: Design) -> Any:
-    """The macro's inputs from a shift register, its outputs folded to one bit by registers."""
+    """The macro with its inputs from a shift register and its outputs folded to one bit."""
     from litex.gen import LiteXModule  # noqa: PLC0415  Migen is slow to import
     from migen import Cat, Signal  # noqa: PLC0415
 
@@ -110,36 +113,3 @@ def _between_registers(setup: Setup, design: Design) -> Any:
         bits = held
     top.comb += pads.tx.eq(bits[0])
     return top
-
-
-def main() -> int:
-    """Places what is missing; prints a line each. Returns the exit status."""
-    from dscim.host.fpga.fit.sides import contenders  # noqa: PLC0415  it reads what is kept here
-
-    command = "python -m dscim.host.fpga.fit.alone"
-    parser = argparse.ArgumentParser(
-        prog=command,
-        description=(
-            "Places and routes the macros of `dscim macros`, each alone; adds what is missing to "
-            "placed.json, beside this file."
-        ),
-    )
-    parser.add_argument("--rows", type=int, default=128)
-    parser.add_argument("--columns", type=int, default=4)
-    parser.add_argument("--only", default="", metavar="WORDS", help="of a macro's name")
-    options = parser.parse_args()
-    rows = read_placed()
-    try:
-        for name, design, _ in contenders(options.rows, options.columns):
-            if options.only in name and not any(row.design == design for row in rows):
-                rows.append(place(design, print, lambda *_: None))
-                write_placed(rows, command)
-                print(f"{name}: {rows[-1].megahertz} MHz", flush=True)
-    except (UserError, SpecError) as error:
-        print(f"dscim: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,5 @@
-"""Cells of designs, by Yosys, kept in a table: what the size model is fitted to.
+"""Cells of designs, by Yosys, kept in sizes.json: the table that the size model is fitted to."""
 
-    python -m dscim.host.fpga.fit.measure [--list] [--only WORDS]
-
-Adds to sizes.json, beside this file, what is not there yet, smallest first; it may be stopped and
-started again at any time. A design whose gateware changed is measured anew by --again.
-"""
-
-import argparse
 import dataclasses
 import json
 import tempfile
@@ -16,14 +9,16 @@ from typing import Any
 from dscim.boards.sizes import LARGE, SMALL
 from dscim.boards.soc import TOP
 from dscim.files import save_json
-from dscim.gateware.specs import MacroSpec
+from dscim.gateware.specs import MacroSpec, ProductSpec
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.bitstream.step import Step, run_step
 from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
 from dscim.host.fpga.fit.design import Design, device
 
 TABLE = Path(__file__).parent / "sizes.json"
-COMMAND = "python -m dscim.host.fpga.fit.measure"
+COMMAND = "dscim dev sizes"
+"""The command that adds to the table."""
+
 KINDS = (
     (16, "selected", 16),
     (16, "exact", 1),
@@ -32,16 +27,19 @@ KINDS = (
     (64, "array", 1),
     (16, "selected", 1),
 )
-"""G, form and lanes of the macros that are measured."""
+"""G, form and lanes of the macros to measure."""
 
 SIZES = ((1, 4), (2, 4), (1, 8), (2, 8))
-"""Groups and columns in which they are; the model has as many factors."""
+"""Groups and columns of each; the model has as many factors."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What Yosys made of a design. cells: its count of each kind. seconds: of the synthesis.
-    note: where it was not the gateware of its day."""
+    """What Yosys made of a design.
+
+    cells: the count of each kind. seconds: the time of the synthesis. note: on rows that were not
+    synthesised from the gateware of their time.
+    """
 
     design: Design
     cells: dict[str, int]
@@ -51,7 +49,7 @@ class Measured:
 
     @property
     def lut4(self) -> int:
-        """Tables, as nextpnr counts them: those of carries and distributed RAM with the rest."""
+        """LUT4, as nextpnr counts them, with those of carries and distributed RAM."""
         return sum(cost * self.cells.get(kind, 0) for kind, cost in FAMILIES["ecp5"].tables.items())
 
     @property
@@ -66,12 +64,12 @@ class Measured:
 
     @property
     def multipliers(self) -> int:
-        """Of 18 x 18 bits."""
+        """Multipliers of 18 x 18 bits."""
         return self.cells.get("MULT18X18D", 0)
 
 
 def read_table(path: Path = TABLE) -> list[Measured]:
-    """All that was measured."""
+    """The rows of the table; none where there is no file."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
     return [
         Measured(
@@ -109,7 +107,7 @@ def write_table(rows: list[Measured], path: Path = TABLE) -> None:
 
 
 def synthesise(design: Design) -> Measured:
-    """What Yosys makes of `design`, by the command that bitstreams are made by."""
+    """Synthesises `design` by the command that builds use; UserError without Yosys."""
     top = "macro" if design.device is None else TOP
     ways = FAMILIES["ecp5"].synthesis + ("" if design.multipliers else " -nodsp")
     script = f"read_verilog {top}.v; {ways} -top {top}; tee -q -o cells.json stat -json"
@@ -130,7 +128,7 @@ def synthesise(design: Design) -> Measured:
 
 
 def wanted() -> list[Design]:
-    """What the model needs: every kind of macro in some sizes, and devices around small ones."""
+    """The designs that the model needs: every kind of macro in some sizes, and small devices."""
     macros = [
         Design(MacroSpec(groups * width, columns, width, form, lanes))
         for width, form, lanes in KINDS
@@ -162,36 +160,35 @@ def wanted() -> list[Design]:
 
 def side_by_side() -> list[Design]:
     """The macros of `dscim macros`, in its default size."""
-    from dscim.host.fpga.fit.sides import contenders  # noqa: PLC0415  it reads what is kept here
-
     return [design for _, design, _ in contenders(128, 4)]
 
 
-def main() -> None:
-    """Measures what is missing; prints a line each."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Cells of designs, by Yosys.")
-    parser.add_argument("--list", action="store_true", help="print the table and end")
-    parser.add_argument("--only", default="", metavar="WORDS", help="of a design's name")
-    parser.add_argument("--again", action="store_true", help="what is in the table too")
-    options = parser.parse_args()
-    rows = read_table()
-    for row in rows if options.list else ():
-        print(_line(row))
-    for design in () if options.list else wanted():
-        known = any(row.design == design for row in rows)
-        if options.only in design.name and (options.again or not known):
-            row = synthesise(design)
-            rows = [*(one for one in rows if one.design != design), row]
-            write_table(rows)
-            print(_line(row), flush=True)
+def contenders(rows: int, columns: int) -> list[tuple[str, Design, ProductSpec]]:
+    """The macros that `dscim macros` compares: name, design and product.
 
-
-def _line(row: Measured) -> str:
-    return (
-        f"{row.design.name:76}{row.lut4:7} LUT4 {row.flip_flops:6} FF {row.block_ram:4} "
-        f"block RAM {row.multipliers:3} multipliers, {row.seconds:.0f} s"
-    )
-
-
-if __name__ == "__main__":
-    main()
+    DS-CIM1 and DS-CIM2 in both forms, at the paper's longest and shortest stream, and the exact
+    macro in the schedule of DS-CIM1, with and without multipliers.
+    """
+    one, two = ProductSpec(16, 256), ProductSpec(64, 64)
+    exact = ProductSpec(16, 256, exact=True)
+    integers = MacroSpec(rows, columns, form="exact", lanes=1)
+    return [
+        ("DS-CIM1, selected, 16 samples per cycle, L = 256", Design(MacroSpec(rows, columns)), one),
+        (
+            "DS-CIM1, the paper's array, 1 point per cycle, L = 256",
+            Design(MacroSpec(rows, columns, form="array", lanes=1)),
+            one,
+        ),
+        (
+            "DS-CIM2, selected, 4 samples per cycle, L = 64",
+            Design(MacroSpec(rows, columns, 64, lanes=4)),
+            two,
+        ),
+        (
+            "DS-CIM2, the paper's array, 1 point per cycle, L = 64",
+            Design(MacroSpec(rows, columns, 64, "array", 1)),
+            two,
+        ),
+        ("exact INT8, the schedule of DS-CIM1", Design(integers), exact),
+        ("exact INT8, that schedule, no multipliers", Design(integers, multipliers=False), exact),
+    ]

@@ -1,8 +1,8 @@
-"""Macros side by side on one FPGA: what they take, how much they do."""
+"""Macros side by side on one FPGA: their sizes and their speeds."""
 
 import dataclasses
 
-from dscim.gateware.specs import MacroSpec, ProductSpec
+from dscim.gateware.specs import ProductSpec
 from dscim.host.fpga.fit.alone import Placed
 from dscim.host.fpga.fit.design import Design
 from dscim.host.fpga.fit.measure import Measured
@@ -10,26 +10,27 @@ from dscim.host.fpga.fit.size import SizeModel
 
 COLUMNS = (
     "macro",
-    "tables from",
+    "LUT4 from",
     ">LUT4",
     ">FF",
     ">multipliers",
     ">Fmax, MHz",
     ">cycles",
     ">products/cycle",
-    ">for 1000 LUT4",
+    ">per 1000 LUT4",
     ">10^9 products/s",
 )
-"""Of the table of sides; '>' aligns to the right."""
+"""Titles of the columns; '>' aligns to the right."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """A macro: what it takes and does.
+    """The size and speed of a macro.
 
-    source: where the tables come from: "Yosys", or "model" where it was not synthesised.
+    source: of the LUT4 count: "Yosys", or "model" where the macro was not synthesised.
     flip_flops: None for an estimate. megahertz: None where it was not placed and routed.
-    products_per_cycle: of two integers, at full speed.
+    cycles: of one product of all rows and columns. products_per_cycle: of two integers, at full
+    speed.
     """
 
     name: str
@@ -43,47 +44,19 @@ class Side:
 
     @property
     def per_kilo_lut(self) -> float:
-        """Products a cycle for a thousand tables."""
+        """Products per cycle and 1000 LUT4."""
         return 1000 * self.products_per_cycle / self.lut4
 
     @property
     def giga_products(self) -> float | None:
-        """10**9 products a second."""
+        """10^9 products per second; None where the clock is not known."""
         return None if self.megahertz is None else self.megahertz * self.products_per_cycle / 1000
-
-
-def contenders(rows: int, columns: int) -> list[tuple[str, Design, ProductSpec]]:
-    """DS-CIM1 and DS-CIM2 in both forms at the paper's longest and shortest stream, and the exact
-    macro in the schedule of the first, and of all rows at once; each by its name."""
-    one, two = ProductSpec(16, 256), ProductSpec(64, 64)
-    exact = ProductSpec(16, 256, exact=True)
-    integers = MacroSpec(rows, columns, form="exact", lanes=1)
-    return [
-        ("DS-CIM1, selected, 16 samples a cycle, L = 256", Design(MacroSpec(rows, columns)), one),
-        (
-            "DS-CIM1, the paper's array, 1 point a cycle, L = 256",
-            Design(MacroSpec(rows, columns, form="array", lanes=1)),
-            one,
-        ),
-        (
-            "DS-CIM2, selected, 4 samples a cycle, L = 64",
-            Design(MacroSpec(rows, columns, 64, lanes=4)),
-            two,
-        ),
-        (
-            "DS-CIM2, the paper's array, 1 point a cycle, L = 64",
-            Design(MacroSpec(rows, columns, 64, "array", 1)),
-            two,
-        ),
-        ("exact INT8, the schedule of DS-CIM1", Design(integers), exact),
-        ("exact INT8, that schedule, no multipliers", Design(integers, multipliers=False), exact),
-    ]
 
 
 def side(
     name: str, design: Design, product: ProductSpec, model: SizeModel, placed: list[Placed]
 ) -> Side:
-    """What is known of a contender."""
+    """The size and speed of a contender, from the tables where it is there, else estimated."""
     row: Measured | None = next((row for row in model.rows if row.design == design), None)
     reached = next((one.megahertz for one in placed if one.design == design), None)
     macro = design.macro
@@ -102,7 +75,7 @@ def side(
 
 
 def cells(one: Side) -> tuple[str, ...]:
-    """A side in the columns of COLUMNS; '-' for what is not known."""
+    """A row of the table with the titles COLUMNS; '-' for an unknown value."""
     return (
         one.name,
         one.source,

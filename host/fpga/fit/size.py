@@ -2,7 +2,7 @@
 
 Tables: those of a macro are a sum over its cells, groups and columns, with factors for each kind of
 macro. The engine, which grows with the columns, and the links are added. The factors are a least
-squares fit to the table of `dscim.host.fpga.fit.measure`. nextpnr takes more for the ends of carry
+squares fit to the table of `dscim dev sizes`. nextpnr takes more for the ends of carry
 chains; this is one factor, from the builds with reports in the project. Block RAM is counted memory
 by memory, multipliers by unit.
 """

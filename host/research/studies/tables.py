@@ -1,12 +1,12 @@
-"""Makes the tables that ship: python -m dscim.host.research.studies.tables [NAME ...]."""
+"""Computes the threshold tables that ship in gateware/specs/tables.py."""
 
 import dataclasses
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SequenceSpec
 from dscim.host.research.studies.operands import GAUSSIAN, UNIFORM, WIDE, Distribution, axes
 from dscim.host.research.studies.points import Form, PointSet, best_points, form_of, rescaled
@@ -16,10 +16,10 @@ SEED = 3
 
 @dataclasses.dataclass(frozen=True)
 class Purpose:
-    """What a table is made for: int8 operands on both axes, at an activation shift of 1.
+    """The operands that a table is for: int8 on both axes, at an activation shift of 1.
 
-    scaled: for sums that are multiplied by a gain afterwards, as requantisation does: the gain
-    is free, and the shift only brings it near 1.
+    scaled: sums are multiplied by a gain afterwards, as requantisation does, so the gain is free
+    and the shift only brings it near 1.
     """
 
     operands: Distribution
@@ -35,21 +35,22 @@ MADE_FOR = {
 
 ENTRIES = 7
 COARSE = 3
-"""Entries that hold for OR64 too: their thresholds lie on its coarser grid."""
+"""Entries that are valid for OR64, too: their thresholds are on its coarser grid."""
 
 BEGINNINGS = (60, 60, 60, 60, 60, 10, 4)
 
 SHIFTS = range(4)
 
 GAINS = tuple(2 ** (-step / 8) for step in range(0, 28))
-"""A hit's worth, in that of a hit of the other sequences, that free gains are sought from."""
+"""Values of a hit, relative to the other sequences, from which the search for a gain starts."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """An entry of a table; gain: what sums are to be multiplied by; error: rms of a row, then.
+    """An entry of a table. gain: the factor for sums. error: the RMS of a row with that gain.
 
-    A mirror image errs alike: which of the two is found can depend on a machine's rounding.
+    A mirror image has the same error: which of the two is found can depend on a machine's
+    rounding.
     """
 
     shift: int
@@ -59,7 +60,7 @@ class Entry:
 
 
 def entry(purpose: Purpose, place: int) -> Entry:
-    """Entry `place` of a table."""
+    """Computes entry `place` of a table."""
     or_width = 64 if place < COARSE else 16
     spec = ProductSpec(or_width, or_width << place, SequenceSpec(), "split", 1)
     form = form_of(*axes(spec, purpose.operands), spec.side)
@@ -72,29 +73,35 @@ def entry(purpose: Purpose, place: int) -> Entry:
 
 
 def _points(form: Form, spec: ProductSpec, scaled: bool, place: int) -> PointSet:
-    """The best points of all gains; a free gain is also sought from GAINS on, for a descent with
-    it stays near where it begins."""
+    """The best points of all gains. A free gain is also searched from each of GAINS, because its
+    descent stays near its start."""
     rng = np.random.default_rng([SEED, place])
-    weights, begun = np.ones(spec.samples), BEGINNINGS[place]
+    weights, starts = np.ones(spec.samples), BEGINNINGS[place]
     unit = float(1 << spec.decode_shift)
     if not scaled:
         return min(
-            (best_points(form, weights, unit / (1 << shift), begun, rng) for shift in SHIFTS),
+            (best_points(form, weights, unit / (1 << shift), starts, rng) for shift in SHIFTS),
             key=lambda found: found.error,
         )
-    found = [rescaled(form, best_points(form, weights, unit * gain, begun, rng)) for gain in GAINS]
+    found = [rescaled(form, best_points(form, weights, unit * gain, starts, rng)) for gain in GAINS]
     return min(
-        [best_points(form, weights, None, begun, rng), *found], key=lambda found: found.error
+        [best_points(form, weights, None, starts, rng), *found], key=lambda found: found.error
     )
 
 
-def _lines(names: Sequence[str]) -> Iterator[str]:
-    """The tables, then the gains of those that have some."""
+def lines(names: Sequence[str]) -> Iterator[str]:
+    """The tables as Python text, then the gains of those that have some; minutes per table.
+
+    UserError for a name that is not in MADE_FOR, before anything is computed.
+    """
+    for name in names:
+        if name not in MADE_FOR:
+            raise UserError(f"There is no table {name!r}; choose one of {', '.join(MADE_FOR)}.")
     gains = {}
     for name in names:
-        made = [entry(MADE_FOR[name], place) for place in range(ENTRIES)]
+        entries = [entry(MADE_FOR[name], place) for place in range(ENTRIES)]
         yield f'    "{name}": ('
-        for each in made:
+        for each in entries:
             text = ", ".join(map(str, each.points))
             yield from textwrap.wrap(
                 f"({each.shift}, ({text},)),",
@@ -104,12 +111,7 @@ def _lines(names: Sequence[str]) -> Iterator[str]:
                 break_on_hyphens=False,
             )
         yield "    ),"
-        gains[name] = [round(each.gain, 4) for each in made]
+        gains[name] = [round(each.gain, 4) for each in entries]
     for name in names:
         if MADE_FOR[name].scaled:
             yield f'    "{name}": ({", ".join(map(str, gains[name]))}),'
-
-
-if __name__ == "__main__":
-    for line in _lines(sys.argv[1:] or list(MADE_FOR)):
-        print(line, flush=True)

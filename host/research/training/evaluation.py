@@ -1,11 +1,11 @@
-"""What an experiment's networks reach on the test set, as JSON.
+"""The accuracy of an experiment's networks on the test set, as JSON.
 
 {"command", "data", "images" (test images), "shipped" (of which the first so many ship),
-"versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (was it
+"versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (whether it was
 fine-tuned for this arithmetic), "arithmetic" (the fields of ProductSpec), "images", "accuracy"
-(0 to 1) on them, "shipped_wrong", the indices of the shipped images it gets wrong, "seconds".
-A result that is there already, of the same file, arithmetic and images, is kept, not computed
-again, so the command goes on where it was stopped.
+(0 to 1) on them, "shipped_wrong", the indices of the shipped images that it gets wrong, "seconds".
+A result of the same file, arithmetic and images is kept, not computed again, so the command
+resumes where it was stopped.
 """
 
 import json
@@ -17,14 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from dscim.errors import UserError
 from dscim.files import save_json
@@ -33,41 +25,49 @@ from dscim.host.network import Evaluator, Network, file_hash, load, predictions
 from dscim.host.network.datasets import Dataset
 from dscim.host.network.datasets.pixels import Input
 from dscim.host.network.shipped import COUNT
+from dscim.progress import Progress, Say, silent
 
 BASE = "int8"
-"""Ends the name of the network that is quantised only; each other one is tuned for its own."""
+"""The end of the name of the network that is only quantised; the others are fine-tuned."""
 
 FILES = {"fashion-resnet8": "evaluation.json"}
-"""Where an experiment's results are written, if not to its name with .json."""
+"""The file of an experiment's results, where it is not its name with .json."""
 
 LENGTHS = (64, 128, 256)
 
 
-def evaluate(experiment: str, data: Dataset, folder: Path, limit: int) -> list[dict[str, Any]]:
-    """Evaluate every pair of `pairs` on the first `limit` test images; write them as JSON."""
+def evaluate(
+    experiment: str,
+    data: Dataset,
+    folder: Path,
+    limit: int,
+    say: Say = silent,
+    step: Progress = lambda *_: None,
+) -> list[dict[str, Any]]:
+    """Evaluates every pair of `pairs` on the first `limit` test images; writes them as JSON.
+
+    Says a line for each, and reports the images of each to `step`.
+    """
     path = folder / FILES.get(experiment, f"{experiment}.json")
-    console = Console(highlight=False, width=100)
     known = json.loads(path.read_text())["results"] if path.exists() else []
     count = min(limit, len(data.test_labels))
-    wanted = list(pairs(experiment, folder))
-    results = [_known(known, file, network, spec, count) for file, network, spec in wanted]
-    for index, (file, network, spec) in enumerate(wanted):
+    chosen = list(pairs(experiment, folder))
+    results = [_known(known, file, network, spec, count) for file, network, spec in chosen]
+    for index, (file, network, spec) in enumerate(chosen):
         entry = results[index]
         if "accuracy" not in entry:
-            entry |= _measure(data, network, spec, count, console)
+            entry |= _measure(data, network, spec, count, step)
             _write(path, [result for result in results if "accuracy" in result], data)
-        console.print(
+        say(
             f"[{index + 1}/{len(results)}] {file.name}: {_name(spec)}: "
-            f"{100 * entry['accuracy']:.2f} %, {entry['seconds']:.0f} s",
-            soft_wrap=True,
-            markup=False,
+            f"{100 * entry['accuracy']:.2f} %, {entry['seconds']:.0f} s"
         )
     _write(path, results, data)
     return results
 
 
 def pairs(experiment: str, folder: Path) -> Iterator[tuple[Path, Network, ProductSpec]]:
-    """What is evaluated: each tuned network by its own arithmetic, the base network by all."""
+    """What to evaluate: each tuned network by its own arithmetic, the base network by all."""
     tuned = {file: load(file) for file in sorted(folder.glob(f"{experiment}*.npz"))}
     file = folder / f"{experiment}-{BASE}.npz"
     if file not in tuned:
@@ -84,7 +84,7 @@ def pairs(experiment: str, folder: Path) -> Iterator[tuple[Path, Network, Produc
 def _known(
     known: list[dict[str, Any]], file: Path, network: Network, spec: ProductSpec, count: int
 ) -> dict[str, Any]:
-    """The result of an earlier run on the same bits, else what is known before measuring."""
+    """The result of an earlier run on the same bits, else its keys without the measured values."""
     key = {
         "network": file.name,
         "sha256": file_hash(file),
@@ -99,25 +99,12 @@ def _known(
 
 
 def _measure(
-    data: Dataset, network: Network, spec: ProductSpec, count: int, console: Console
+    data: Dataset, network: Network, spec: ProductSpec, count: int, step: Progress
 ) -> dict[str, Any]:
     """Accuracy and time of one network by one arithmetic."""
     images, labels = Input.of(network).integers(data.test_images[:count]), data.test_labels[:count]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("images, {task.speed:.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    started = time.monotonic()
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(_name(spec), total=len(images))
-        outputs = Evaluator(network, spec).outputs(
-            images, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    name, started = _name(spec), time.monotonic()
+    outputs = Evaluator(network, spec).outputs(images, lambda done, total: step(name, done, total))
     right = predictions(outputs) == labels
     wrong = np.flatnonzero(~right[:COUNT]).tolist()
     return {
@@ -128,9 +115,9 @@ def _measure(
 
 
 def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
-    """Write the results."""
+    """Replaces the file, whole or not at all."""
     report = {
-        "command": "python -m dscim.host.research.training evaluate",
+        "command": "dscim dev train evaluate",
         "data": f"{data.name} test set",
         "images": len(data.test_labels),
         "shipped": COUNT,
@@ -145,6 +132,6 @@ def _write(path: Path, results: list[dict[str, Any]], data: Dataset) -> None:
 
 
 def _name(spec: ProductSpec) -> str:
-    """An arithmetic in two words."""
+    """A short name of an arithmetic."""
     variant = next(name for name, width in VARIANTS.items() if width == spec.or_width)
     return "exact" if spec.exact else f"{variant}, L = {spec.length}"

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 Step = tuple[str, str, str, int, int, float]
-"""A fine-tuning: output, what it begins with, variant, length, epochs, greatest rate."""
+"""A fine-tuning: output, network to start from, variant, length, epochs, largest rate."""
 
 
 def _finetune(name: str, steps: tuple[Step, ...], shared: str) -> Iterator[str]:
-    """The commands of `steps`, whose files are called after `name`; shared: their other options."""
+    """The commands of `steps`; name: of their files. shared: their other options."""
     for output, start, variant, length, epochs, rate in steps:
         yield (
             f"finetune {{folder}}/{name}{start}.npz -o {{folder}}/{name}{output}.npz "
@@ -67,5 +67,5 @@ PLANS: dict[str, tuple[str, ...]] = {
         "evaluate --folder {folder} --limit 10000",
     ),
 }
-"""Of each experiment its commands: `finetune` is that of `dscim`, the others those of
-`python -m dscim.host.research.training`; {folder} is where networks go."""
+"""The commands of each experiment: `finetune` is that of `dscim`, the others are those of
+`dscim dev train`; {folder} is where networks go."""

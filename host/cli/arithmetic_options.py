@@ -1,0 +1,151 @@
+"""Options that choose the arithmetic and the macro, and the specs that they make."""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from dscim.errors import UserError
+from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec, SocSpec
+from dscim.gateware.specs.macro import default_macro
+from dscim.gateware.specs.product import SIGNED_MODES
+from dscim.gateware.specs.sequence import KINDS
+from dscim.gateware.specs.tables import TABLES, table_sequence
+from dscim.host.cli.options import choice, option, switch
+
+DEFAULT_TABLE = "gaussian"
+
+
+def pair(text: str) -> tuple[int, int]:
+    """Two integers, decimal or 0x..., separated by a comma."""
+    try:
+        first, second = (int(part, 0) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not two numbers separated by a comma"
+        ) from None
+    return first, second
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsOptions:
+    """The OR width and the sample points; an option that is left out keeps the default."""
+
+    GROUP = "arithmetic"
+    variant: str | None = choice(VARIANTS, "ds-cim1 (OR of 16 rows, default) or ds-cim2 (of 64)")
+    sequence: str | None = choice(KINDS, "generator of the sample points (default: counter)")
+    table: str | None = choice(
+        TABLES,
+        "thresholds of the sequence table, by the operands for which they were computed (default: "
+        "gaussian); -scaled: with a gain afterwards, which calibration adds",
+    )
+    taps: tuple[int, int] | None = option(
+        "A,W", "tap masks of the activations' and the weights' LFSR, as 0x95,0x95", type=pair
+    )
+    seeds: tuple[int, int] | None = option(
+        "A,W", "start values of the two LFSRs, each 1..255", type=pair
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArithmeticOptions(PointsOptions):
+    """The whole arithmetic of a product."""
+
+    GROUP = "arithmetic"
+    length: int | None = option("L", "stream length in samples (default: 256)")
+    signed: str | None = choice(SIGNED_MODES, "signed mode (default: split)")
+    exact: bool = switch("use the exact INT8 macro instead of the stochastic one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacroOptions:
+    """The shape of the macro."""
+
+    GROUP = "macro"
+    form: str = choice(
+        ["selected", "array"],
+        "selected (one row of a group per cycle) or array (the paper's circuit)",
+        default="selected",
+    )
+    lanes: int | None = option(
+        "P", "sample points per cycle (default: 256/G for selected with counter, else 1)"
+    )
+    rows: int = option("R", "rows of the macro", default=128)
+    columns: int = option("C", "columns of the macro", default=32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions(PointsOptions, MacroOptions):
+    """A device, without a product."""
+
+
+def product_spec(options: ArithmeticOptions, default: ProductSpec | None = None) -> ProductSpec:
+    """The arithmetic of the options, `default` where they are None; SpecError for a wrong one.
+
+    An option that only a stochastic product has overrides an exact default.
+    """
+    default = default or ProductSpec()
+    changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}
+    if options.variant is not None:
+        changes["or_width"] = VARIANTS[options.variant]
+    if options.length is not None:
+        changes["length"] = options.length
+    if options.signed is not None:
+        changes["signed"] = options.signed
+    if options.signed == "offset":
+        changes["activation_shift"] = 0
+    stochastic = (options.variant, options.length, options.signed, options.sequence, options.table)
+    asked = any(value is not None for value in stochastic)
+    return dataclasses.replace(
+        default, exact=options.exact or (default.exact and not asked), **changes
+    )
+
+
+def device_spec(options: DeviceOptions) -> SocSpec:
+    """The device of the options; SpecError where it cannot be built."""
+    default = ProductSpec()
+    width = default.or_width if options.variant is None else VARIANTS[options.variant]
+    sequence = _sequence(options, default.sequence)
+    return soc_for(dataclasses.replace(default, or_width=width, sequence=sequence), options)
+
+
+def soc_for(product: ProductSpec, options: MacroOptions | None = None) -> SocSpec:
+    """The device that computes `product`, with the macro of the options.
+
+    It always has an exact macro beside the stochastic one, so that `--exact` runs on the same
+    device. SpecError where the macro cannot be built.
+    """
+    macro = default_macro(product.or_width, product.sequence)
+    if product.samples > macro.max_samples:  # a table's long streams: point by point
+        macro = dataclasses.replace(macro, lanes=1)
+    if options is None:
+        return SocSpec(macro=macro)
+    lanes = options.lanes
+    if lanes is None:
+        lanes = macro.lanes if options.form == "selected" else 1
+    macro = MacroSpec(
+        rows=options.rows,
+        columns=options.columns,
+        or_width=product.or_width,
+        form=options.form,
+        lanes=lanes,
+        sequence=product.sequence,
+    )
+    spec = SocSpec(macro=macro, requant_lanes=max(1, min(2, options.columns)))
+    spec.macro_for(product)
+    return spec
+
+
+def _sequence(options: PointsOptions, default: SequenceSpec) -> SequenceSpec:
+    kind = options.sequence or ("table" if options.table else default.kind)
+    if options.table and kind != "table":
+        raise UserError(
+            f"--table {options.table} belongs to the sequence table, not to {kind}; leave out "
+            "--sequence or --table."
+        )
+    if kind == "table":
+        chosen = options.table or DEFAULT_TABLE
+        kept = default if default.table and not options.table else table_sequence(chosen)
+        return SequenceSpec(kind, options.taps or (), options.seeds or (), kept.table)
+    kept = default if default.kind == kind else SequenceSpec(kind)
+    return SequenceSpec(kind, options.taps or kept.taps, options.seeds or kept.seeds)

@@ -1,0 +1,181 @@
+"""Sizes and speeds of designs by Yosys and nextpnr, without a bitstream.
+
+`dscim dev sizes` and `dscim dev placed` add to the tables that ship (host/fpga/fit/*.json);
+`dscim dev area` and `dscim dev link-area` print the cells of macros and of the link.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dscim.files import check_writable, save_json
+from dscim.gateware.specs import MacroSpec
+from dscim.host.cli.common_options import ReportOptions, report_of
+from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.fpga.fit.alone import place, read_placed, write_placed
+from dscim.host.fpga.fit.measure import (
+    Measured,
+    contenders,
+    read_table,
+    synthesise,
+    wanted,
+    write_table,
+)
+
+AREA_COLUMNS = ("form", ">lanes", ">columns", ">cells", ">LUT4 eq.", ">LUT4", ">FF", ">block RAM")
+LINK_COLUMNS = ("link", ">LUT4 eq.", ">FF", ">block RAM")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizesOptions(ReportOptions):
+    """The options of `dscim dev sizes`."""
+
+    list: bool = switch("print the table and end")
+    only: str = option(
+        "WORDS", "synthesise only designs with these words in their name", default=""
+    )
+    again: bool = switch("synthesise designs that are in the table, too")
+
+
+def sizes(options: SizesOptions) -> int:
+    """Synthesises what is missing, smallest first; can be stopped and resumed at any time."""
+    check_writable(options.json)
+    report, rows = report_of(options), read_table()
+    if options.list:
+        for row in rows:
+            report.say(_size(row))
+        missing = []
+    else:
+        missing = [
+            design
+            for design in wanted()
+            if options.only in design.name
+            and (options.again or all(row.design != design for row in rows))
+        ]
+    with report.progress() as step:
+        for done, design in enumerate(missing, 1):
+            row = synthesise(design)
+            rows = [*(one for one in rows if one.design != design), row]
+            write_table(rows)
+            report.say(_size(row))
+            step("designs", done, len(missing))
+    save_json(
+        options.json,
+        [{"name": row.design.name, "lut4": row.lut4, "cells": row.cells} for row in rows],
+    )
+    return 0
+
+
+def _size(row: Measured) -> str:
+    return (
+        f"{row.design.name:76}{row.lut4:7} LUT4 {row.flip_flops:6} FF {row.block_ram:4} "
+        f"block RAM {row.multipliers:3} multipliers, {row.seconds:.0f} s"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedOptions(ReportOptions):
+    """The options of `dscim dev placed`."""
+
+    rows: int = option("R", "rows of the macros", default=128)
+    columns: int = option("C", "columns of the macros", default=4)
+    only: str = option("WORDS", "place only macros with these words in their name", default="")
+
+
+def placed(options: PlacedOptions) -> int:
+    """Places and routes the macros that are missing in the table, each alone."""
+    check_writable(options.json)
+    report, rows = report_of(options), read_placed()
+    missing = [
+        (name, design)
+        for name, design, _ in contenders(options.rows, options.columns)
+        if options.only in name and all(row.design != design for row in rows)
+    ]
+    with report.progress() as step:
+        for name, design in missing:
+            rows.append(place(design, report.detail, step))
+            write_placed(rows)
+            report.say(f"{name}: {rows[-1].megahertz} MHz")
+    if not missing:
+        report.say("No macro is missing in the table.")
+    save_json(options.json, [{"name": row.design.name, "megahertz": row.megahertz} for row in rows])
+    return 0
+
+
+def form(text: str) -> tuple[str, int]:
+    """FORM or FORM:LANES."""
+    name, colon, lanes = text.partition(":")
+    if colon and not (lanes.isdecimal() and int(lanes)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FORM:LANES, as selected:16")
+    return name, int(lanes or 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaOptions(ReportOptions):
+    """The options of `dscim dev area`."""
+
+    forms: Sequence[tuple[str, int]] = argument(
+        "FORM[:LANES]",
+        "forms of the macro (default: selected:1 selected:16 array:1 exact:1 exact-parallel:1)",
+        nargs="*",
+        type=form,
+        default=(
+            ("selected", 1),
+            ("selected", 16),
+            ("array", 1),
+            ("exact", 1),
+            ("exact-parallel", 1),
+        ),
+    )
+    columns: int = option("C", "columns of the macros", default=4)
+
+
+def area(options: AreaOptions) -> int:
+    """Prints the sizes of macros with 128 rows and G = 16."""
+    check_writable(options.json)
+    report = report_of(options)
+    for name, lanes in options.forms:  # a wrong one is reported before minutes of work
+        if name != "exact-parallel":
+            MacroSpec(columns=options.columns, form=name, lanes=lanes)
+    from dscim.host.fpga.cells.area import measure  # noqa: PLC0415 - Migen is slow to import
+
+    rows = []
+    with report.progress() as step:
+        for done, (name, lanes) in enumerate(options.forms, 1):
+            rows.append(measure(name, lanes, options.columns))
+            step("macros", done, len(options.forms))
+    keys = ("form", "lanes", "columns", "generic_cells", "lut4_equivalents", "lut4", "flip_flops")
+    report.table(AREA_COLUMNS, [[str(row[key]) for key in (*keys, "block_ram")] for row in rows])
+    save_json(options.json, rows)
+    return 0
+
+
+def link_area(options: ReportOptions) -> int:
+    """Prints the size of the link, with and without Ethernet."""
+    check_writable(options.json)
+    report = report_of(options)
+    from dscim.host.fpga.cells.area import cells, lut4_equivalents  # noqa: PLC0415 - Migen
+    from dscim.host.fpga.cells.link_area import link_verilog  # noqa: PLC0415
+
+    rows = []
+    with report.progress() as step:
+        for done, (name, ethernet) in enumerate((("UART", False), ("UART, Ethernet", True)), 1):
+            counts = cells(link_verilog(ethernet), "ecp5")
+            rows.append(
+                {
+                    "link": name,
+                    "lut4_equivalents": lut4_equivalents(counts),
+                    "flip_flops": counts.get("TRELLIS_FF", 0),
+                    "block_ram": counts.get("DP16KD", 0),
+                }
+            )
+            step("links", done, 2)
+    report.table(LINK_COLUMNS, [[str(value) for value in row.values()] for row in rows])
+    save_json(options.json, rows)
+    return 0
+
+
+SIZES = Command(SizesOptions, sizes, "dev sizes --list")
+PLACED = Command(PlacedOptions, placed, "dev placed --only 'exact INT8'")
+AREA = Command(AreaOptions, area, "dev area --columns 4 selected:1 exact:1")
+LINK_AREA = Command(ReportOptions, link_area, "dev link-area")

@@ -1,0 +1,94 @@
+"""Options that shape the device of a board, shared by `dscim build` and `dscim fit`."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from dscim.boards import find_board
+from dscim.boards.board import Board
+from dscim.boards.soc import IP, MAC, Address, Setup
+from dscim.errors import UserError
+from dscim.gateware.specs import VARIANTS, SocSpec
+from dscim.gateware.specs.macro import FORMS, default_macro
+from dscim.host.cli.options import choice, option, switch
+
+MEGA = 1e6
+
+MEMORIES = ("weight_rows", "channels", "activation_words", "descriptors")
+"""Options that size memories, by their names in `SocSpec`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupOptions:
+    """A device for a board; what is None is as the board declares it."""
+
+    GROUP = "device (default: what the board declares)"
+    device: str | None = option("D", "the board's FPGA, as 85F")
+    rows: int | None = option("R", "rows of the macro")
+    columns: int | None = option("C", "columns of the macro")
+    form: str | None = choice([form for form in FORMS if form != "exact"], "form of the macro")
+    lanes: int | None = option("P", "sample points per cycle")
+    variant: str | None = choice(VARIANTS, "ds-cim1 (OR of 16 rows) or ds-cim2 (of 64)")
+    exact: bool = switch("add an exact macro beside the stochastic one")
+    weight_rows: int | None = option("N", "size of the weight memory, in rows")
+    channels: int | None = option("N", "size of the parameter memory, in channels")
+    activation_words: int | None = option("N", "size of the activation memory, in words of 8 bytes")
+    descriptors: int | None = option("N", "size of the descriptor memory, in descriptors")
+    clock: float | None = option("MHZ", "clock frequency of the device in MHz")
+    baud: int | None = option("B", "rate of the UART in baud")
+    ip: str | None = option("A", f"IP address, where the board has Ethernet (default: {IP})")
+    mac: str | None = option("A", f"MAC address (default: {MAC})")
+    no_ethernet: bool = switch("leave out Ethernet: a UART alone")
+    scope: bool = switch("add LiteScope on the engine's and the macro's signals")
+
+
+def setup_for(name: str, options: SetupOptions) -> Setup:
+    """The setup of the options on the board `name`; SpecError where it cannot be built."""
+    board = find_board(name)
+    device = board.device(options.device)
+    clock = board.clock if options.clock is None else options.clock * MEGA
+    return Setup(
+        board,
+        device,
+        _spec(board, device, options),
+        float(clock),
+        board.baud if options.baud is None else options.baud,
+        _address(board, options),
+        options.scope,
+    )
+
+
+def _address(board: Board, options: SetupOptions) -> Address | None:
+    """The addresses of --ip and --mac; None for a device without Ethernet."""
+    asked = options.ip is not None or options.mac is not None
+    if options.no_ethernet and asked:
+        raise UserError("--no-ethernet excludes --ip and --mac; leave out one or the other.")
+    if options.no_ethernet or (board.ethernet is None and not asked):
+        return None
+    return Address(options.ip or IP, options.mac or MAC)
+
+
+def _spec(board: Board, device: str, options: SetupOptions) -> SocSpec:
+    """The board's default device with the changes of the options."""
+    spec = board.spec[device]
+    macro = spec.macro
+    changes: dict[str, Any] = {}
+    if options.variant is not None:
+        width = VARIANTS[options.variant]
+        changes = {"or_width": width, "lanes": default_macro(width).lanes}
+    if options.form is not None and options.form != macro.form:
+        changes |= {"form": options.form}
+        if options.form == "array":
+            changes["lanes"] = 1
+    for name in ("rows", "columns", "lanes"):
+        if getattr(options, name) is not None:
+            changes[name] = getattr(options, name)
+    memories = {
+        name: getattr(options, name) for name in MEMORIES if getattr(options, name) is not None
+    }
+    return dataclasses.replace(
+        spec,
+        macro=dataclasses.replace(macro, **changes),
+        exact=options.exact or spec.exact,
+        **memories,
+    )

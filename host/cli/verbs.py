@@ -51,7 +51,7 @@ TRAIN = {
 }
 
 DEV = {
-    "accuracy": Verb("print the accuracy of a network by every arithmetic", "dev_accuracy"),
+    "accuracy": Verb("print the accuracy of a network in every arithmetic", "dev_accuracy"),
     "pages": Verb("check or write the tables of pages that come from kept results", "dev_pages"),
     "emulator": Verb(
         "compare the emulator's speed with float32 products and bit streams", "dev_emulator"

@@ -7,7 +7,7 @@ __version__: str
 if not typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> str:
-        """The version, read from the installed package only when it is asked for."""
+        """`__version__`, read from the installed package only when it is used."""
         if name == "__version__":
             from importlib.metadata import version  # noqa: PLC0415
 

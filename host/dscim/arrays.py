@@ -1,4 +1,4 @@
-"""The types of numpy arrays that signatures name."""
+"""Names for the types of numpy arrays in signatures."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
+Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]

@@ -12,13 +12,14 @@ from dscim.errors import SimulationError
 from dscim.files import beside
 
 OLD_SECONDS = 30 * 24 * 3600.0
+"""The age at which an unused entry is removed: 30 days."""
 
 
 def cache_folder() -> Path:
-    """The folder of compiled models; created when missing.
+    """The folder of compiled models; created if missing.
 
-    $DSCIM_CACHE, else $XDG_CACHE_HOME/dscim, else ~/.cache/dscim. Raises SimulationError when it
-    cannot be created, or when its path has a space (make cannot build there).
+    $DSCIM_CACHE, else $XDG_CACHE_HOME/dscim, else ~/.cache/dscim. Raises SimulationError if it
+    cannot be created, or if its path has a space (make cannot build there).
     """
     chosen = os.environ.get("DSCIM_CACHE")
     if chosen:
@@ -52,7 +53,7 @@ def digest(parts: Iterable[str | bytes]) -> str:
 
 
 def forget_old(pattern: str) -> None:
-    """Removes entries of the cache that match `pattern` and were last used OLD_SECONDS ago."""
+    """Removes entries of the cache that match `pattern` and were not used for OLD_SECONDS."""
     for path in cache_folder().glob(pattern):
         with suppress(OSError):  # another process may remove it too
             if time.time() - path.stat().st_mtime > OLD_SECONDS:

@@ -1,4 +1,4 @@
-"""What a verb prints: lines and tables on standard output, progress on standard error."""
+"""The output of a verb: lines and tables on standard output, progress on standard error."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 150
-"""Characters per line of a table where there is no terminal."""
+"""Characters per line of a table without a terminal."""
 
 
 class _Rate(ProgressColumn):
@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
 
 class Report:
-    """The output of one verb; quiet: errors only, verbose: more details."""
+    """The output of one verb. quiet: errors only. verbose: more details."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", PIPED_WIDTH))

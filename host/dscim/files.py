@@ -1,6 +1,7 @@
-"""Reading checked arrays, and writing files that are whole or not there at all.
+"""Reads checked arrays, and writes files completely or not at all.
 
-Every file that a user keeps is written through `replacing`: beside its place, then renamed.
+Every file that a user keeps is written through `replacing`: to a temporary folder next to it, then
+renamed.
 """
 
 import json
@@ -21,7 +22,8 @@ from dscim.errors import UserError
 def load_int8(path: Path, what: str, axes: Sequence[str]) -> npt.NDArray[np.int8]:
     """The int8 array in the .npy file `path`, with one axis per name in `axes`.
 
-    UserError names the file and its fault: missing, not an array, dtype, NaN, shape, empty.
+    what: the name of the array, for the errors. UserError names the file and its fault: missing,
+    not an array, dtype, NaN, shape, empty.
     """
     array = load_array(path)
     expected = f"{what} is ({', '.join(axes)}) int8"
@@ -36,18 +38,21 @@ def load_int8(path: Path, what: str, axes: Sequence[str]) -> npt.NDArray[np.int8
 
 
 def load_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
-    """The first `count` class numbers of the integer array in `path`; UserError if it is short."""
+    """The first `count` class numbers, (count,), of the integer array in `path`.
+
+    UserError if it is too short, or not one axis of integers.
+    """
     array = load_array(path)
     if array.dtype.kind not in "iu" or array.ndim != 1 or len(array) < count:
         raise UserError(
             f"'{path}' holds {array.dtype} of the shape {array.shape}; labels are "
-            f"integers, one per input of the {count}."
+            f"integers, one for each of the {count} inputs."
         )
     return array[:count].astype(np.int64)
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
-    """The array in the .npy file `path`; UserError when it cannot be read."""
+    """The array in the .npy file `path`; UserError if it cannot be read."""
     try:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
@@ -60,7 +65,7 @@ def load_array(path: Path) -> npt.NDArray[Any]:
 
 
 def check_writable(path: Path | None) -> None:
-    """Raises UserError when a result could not be written to `path`; None is always fine."""
+    """Raises UserError if a result could not be written to `path`; None is always fine."""
     if path is None:
         return
     folder = path.resolve().parent
@@ -91,7 +96,7 @@ def save_text(path: Path | None, text: str) -> None:
 
 
 def save_bytes(path: Path, data: bytes, *, parents: bool = False) -> None:
-    """Writes `data` under exactly this name. parents: makes missing folders first."""
+    """Writes `data` under exactly this name. parents: creates missing folders first."""
     with replacing(path, parents=parents) as new:
         new.write_bytes(data)
 
@@ -100,11 +105,11 @@ def save_bytes(path: Path, data: bytes, *, parents: bool = False) -> None:
 def replacing(path: Path, *, parents: bool = False) -> Iterator[Path]:
     """A path to write to. It replaces `path` when the block succeeds and is removed otherwise.
 
-    It has the name of `path`, in a temporary folder beside it: a library that chooses a format by
-    the suffix, or stores the name, does the same as with `path` itself. Links are followed, and the
+    It has the name of `path`, in a temporary folder next to it, so libraries that choose a format
+    by the suffix, or store the name, do the same as with `path` itself. Links are followed, and the
     mode of an existing file is kept. A device or a pipe is written directly.
-    parents: makes missing folders first.
-    UserError with the path and the reason where the block or the replacement fails with an OSError.
+    parents: creates missing folders first.
+    UserError with the path and the reason if the block or the replacement raises an OSError.
     """
     target = path.resolve()
     try:
@@ -124,9 +129,9 @@ def replacing(path: Path, *, parents: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A path of the same name in a new folder beside `path`; the folder goes when the block ends.
+    """A path of the same name in a new folder next to `path`, which is removed when the block ends.
 
-    OSError where the folder cannot be made.
+    OSError if the folder cannot be created.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"{path.name}.building-", dir=path.parent))
     try:

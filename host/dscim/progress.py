@@ -15,7 +15,7 @@ Tick = Callable[[int, int], None]
 
 
 def silent(line: str) -> None:
-    """Prints nothing."""
+    """A `Say` that discards the line."""
 
 
 @contextmanager

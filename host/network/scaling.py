@@ -5,11 +5,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-Int32 = npt.NDArray[np.int32]
+from dscim.arrays import Float32, Int32
 
 
 def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
-    """Q31 multiplier and shift (positive = left) of real factors >= 0, as by QuantizeMultiplier.
+    """Q31 multiplier and shift (positive = left) of real factors >= 0, as QuantizeMultiplier does.
 
     real = multiplier * 2**(shift - 31) to 31 bits, ties away from zero; a factor below 2**-32
     becomes 0.
@@ -26,10 +26,16 @@ def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
     )
 
 
+def quantise_factor(real: float) -> tuple[int, int]:
+    """Multiplier and shift of one real factor; see `quantise_multiplier`."""
+    multipliers, shifts = quantise_multiplier([real])
+    return int(multipliers[0]), int(shifts[0])
+
+
 def add_factors(
     first: float, second: float, output: float, left_shift: int = 20
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Multipliers and shifts of an Add, for first input, second input and output, from scales."""
+    """Multipliers and shifts of an Add (first input, second input, output) from their scales."""
     twice = 2 * max(first, second)
     multipliers, shifts = quantise_multiplier(
         [first / twice, second / twice, twice / (output * (1 << left_shift))]
@@ -43,15 +49,14 @@ def add_factors(
 def mean_factors(real: float, count: int) -> tuple[int, int]:
     """Multiplier and shift of a Mean over `count` positions; real: input scale / output scale.
 
-    The kernel folds one over the count into the integers of the scale, rounding down.
+    The kernel divides the multiplier by the count, rounding down.
     """
-    multipliers, shifts = quantise_multiplier([real])
-    multiplier, shift = int(multipliers[0]), int(shifts[0])
+    multiplier, shift = quantise_factor(real)
     moved = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << moved) // count, shift - moved
 
 
-def softmax_table(scale: float, beta: float = 1.0) -> npt.NDArray[np.float32]:
+def softmax_table(scale: float, beta: float = 1.0) -> Float32:
     """(256,) float32: the table of a Softmax for an input of this scale.
 
     The exponents are products in single precision, as in the kernel; each power is the nearest

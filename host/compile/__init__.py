@@ -1,4 +1,4 @@
-"""Planning: a network as actions of a device, within its memories."""
+"""Planning: turns a network into actions of a device, within its memories."""
 
 from dscim.host.compile.planner import plan
 from dscim.host.compile.program import (

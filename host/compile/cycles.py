@@ -1,4 +1,4 @@
-"""The engine's cycle model: what `cycles_busy` counts for a layer, from its sizes only.
+"""The engine's cycle model: predicts `cycles_busy` of a layer from its sizes alone.
 
 A layer takes one or more descriptors; a descriptor consists of column tiles, strips of pixels and
 row tiles, in the order of `dscim.gateware.engine`. A row tile loads its weights, waits for its
@@ -21,10 +21,10 @@ from dscim.host.compile.packing import Packing, packed_layer, packings, stacked_
 from dscim.host.compile.products import column_groups, depthwise_outputs, depthwise_tiles
 
 DESCRIPTOR = 52
-"""Cycles around a descriptor's row tiles: to read and check it, to write the last outputs."""
+"""Cycles outside a descriptor's row tiles: reading and checking it, writing the last outputs."""
 
 ADDITION = 12
-"""Additional cycles until the last outputs of an addition are written."""
+"""Additional cycles that an addition takes to write its last outputs."""
 
 FETCH = 9
 """Cycles from a row tile's start to its first product, without its beats and the macro's stages."""
@@ -36,18 +36,18 @@ ADD_FETCH, POOL_FETCH = 3, 4
 """Cycles to the first output of an add and of a pool, without their beats."""
 
 DIVISION = 9
-"""Cycles of the division of an average."""
+"""Cycles in which an average is divided."""
 
 MIN_PERIOD = 2
-"""Cycles that the accumulator takes per product."""
+"""Minimum cycles between products, because of the accumulator."""
 
 
 @dataclass(frozen=True)
 class RowTile:
     """The timing of a row tile.
 
-    rows: of weights. beats: cycles to fetch a window. period: least cycles between windows for the
-    fetch. first: additional cycles of the first window.
+    rows: rows of weights. beats: cycles to fetch a window. period: minimum cycles between windows,
+    as far as the fetch limits them. first: additional cycles of the first window.
     """
 
     rows: int
@@ -59,10 +59,10 @@ class RowTile:
 def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
     """Busy cycles per image of a convolution, depthwise or not, or a fully connected layer.
 
-    residual: its outputs are added to a tensor, whose words are read before the windows'; if
-    windows take longer to fetch than to multiply, the cycles are then an estimate. The whole layer
-    is in the device's memories, except that weights may come in column groups. UserError if not
-    even one column tile's weights fit.
+    residual: whether its outputs are added to a tensor, whose words are read before the windows;
+    the cycles are then only an estimate if windows take longer to fetch than to multiply. The
+    whole layer is in the device's memories, except that weights may be loaded in column groups.
+    UserError if not even one column tile's weights fit.
     """
     return _cycles(spec, layer, best_packing(spec, layer), residual)
 
@@ -77,11 +77,11 @@ def _cycles(spec: SocSpec, layer: LayerSpec, packing: Packing, residual: bool = 
     """Busy cycles with this packing."""
     layer = packed_layer(layer, packing)
     macro = spec.macros[spec.macro_for(layer.product)]
-    made = [
+    cycles = [
         _descriptor(spec, layer, macro, tiles, outputs, residual)
         for tiles, outputs in _descriptors(spec, layer, packing.windows)
     ]
-    return sum(made) + len(made) - 1
+    return sum(cycles) + len(cycles) - 1
 
 
 def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
@@ -92,7 +92,7 @@ def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
 def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
     """Busy cycles of a pool with the window of `layer`, depthwise.
 
-    averages: it divides each window's sum by its positions.
+    averages: whether each window's sum is divided by its positions.
     """
     taps = layer.kernel[0] * layer.kernel[1] + (DIVISION if averages else 0)
     return _vector(spec, layer, taps + 1, taps + POOL_FETCH)
@@ -103,14 +103,14 @@ def _descriptors(
 ) -> Iterator[tuple[tuple[RowTile, ...], range]]:
     """Row tiles and output channels of each descriptor of a layer.
 
-    windows: of the layer that are stacked in a row tile.
+    windows: number of the layer's windows that are stacked in a row tile.
     """
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.depthwise:
         for channels in depthwise_tiles(spec, layer):
             inputs = (channels.start % WORD_BYTES, len(channels))
             tiles = (
-                _turned(*inputs, taps)
+                _transposed(*inputs, taps)
                 if taps * len(channels) <= spec.macro.rows
                 else _straight(*inputs, taps, spec.macro.rows)
             )
@@ -135,8 +135,8 @@ def _descriptors(
 def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, ...]:
     """The row tiles of windows in memory order: `inputs` channels of each tap.
 
-    A beat ends at the end of a word, of a pixel's channels or of the tile. first: the first
-    channel's place in its word.
+    A beat ends at the end of a word, of a pixel's channels or of the tile. first: the position
+    of the first channel in its word.
     """
     row = np.arange(inputs * taps)
     word = row // inputs * inputs + (first + row % inputs) // WORD_BYTES
@@ -150,10 +150,11 @@ def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, .
 
 
 @lru_cache(maxsize=4096)
-def _turned(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
+def _transposed(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
     """The only row tile of windows that are transposed to channel order.
 
-    With an odd number of taps all channels of a beat are stored at once, otherwise 4, 2 or 1.
+    first: as for `_straight`. With an odd number of taps all channels of a beat are stored at once,
+    otherwise 4, 2 or 1.
     """
     divisor = min(WORD_BYTES, taps & -taps)
     channel = first + np.arange(inputs)
@@ -178,8 +179,8 @@ def _descriptor(
     for columns in _cut(len(outputs), spec.macro.columns):
         drain = ceil_div(columns, spec.requant_lanes)
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
-            for place, tile in enumerate(tiles):
-                final = place == len(tiles) - 1
+            for index, tile in enumerate(tiles):
+                final = index == len(tiles) - 1
                 words = ceil_div(columns, WORD_BYTES) if final and residual else 0
                 clock.row_tile(
                     fetch + tile.rows + tile.beats + tile.first,
@@ -206,26 +207,26 @@ def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
 
 
 class _Clock:
-    """Counts the cycles of a descriptor: `now`."""
+    """Counts the cycles of a descriptor in `now`."""
 
     def __init__(self) -> None:
         self.now, self._drained = DESCRIPTOR, 0
 
     def row_tile(self, first: int, pixels: int, period: int, drain: int) -> None:
-        """A row tile: the first result after `first` cycles, then one every `period`.
+        """Adds a row tile: the first result after `first` cycles, then one every `period`.
 
-        drain: cycles for each result in the requantiser, 0 if the sums stay in the accumulator. The
+        drain: cycles per result in the requantiser, 0 if the sums stay in the accumulator. The
         requantiser may still be busy with the results of the previous tile.
         """
-        begun, others = self.now, (pixels - 1) * max(period, drain)
+        start, others = self.now, (pixels - 1) * max(period, drain)
         self.now += first + others
         if drain:
-            self.now = max(self.now, max(self._drained, begun) + others)
+            self.now = max(self.now, max(self._drained, start) + others)
             self._drained = self.now + drain
 
 
 def _cut(size: int, step: int) -> Iterator[int]:
-    """`size` in parts of `step`; the last one may be smaller."""
+    """The sizes of the parts when `size` is cut every `step`; the last may be smaller."""
     for start in range(0, size, step):
         yield min(step, size - start)
 

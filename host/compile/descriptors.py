@@ -14,21 +14,21 @@ from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.weighted import Conv, Depthwise
 
 IDENTITY = (1 << 30, 1)
-"""The Q31 multiplier and shift by which a pool leaves its values as they are."""
+"""The Q31 multiplier and shift with which a pool leaves its values unchanged."""
 
 Fields = dict[str, int]
-"""Every field of a descriptor by its name."""
+"""The value of every field of a descriptor, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Bases:
-    """Where a descriptor's tensors and numbers lie in the device's memories.
+    """The places of a descriptor's tensors and numbers in the device's memories.
 
-    input, output, second: first words in the activation memory; second: an add's second input,
+    input, output, second: first words in the activation memory; second is an add's second input,
                 or a residual.
     weights:    first row in the weight memory.
-    parameters: index of the parameters of the first channel that is written; it equals that
-                channel modulo 8, so that a layer's parameters begin at a multiple of 8.
+    parameters: index of the parameters of the first channel that is written; it must equal that
+                channel modulo 8.
     """
 
     input: int = 0
@@ -41,7 +41,7 @@ class Bases:
 def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
     """The descriptor of a node without weights on inputs of `shape`.
 
-    Raises UserError for a kind without an entry in FIELDS, and for an add that exceeds 32 bits.
+    Raises UserError for a kind that is None in FIELDS, and for an add that exceeds 32 bits.
     """
     make = FIELDS[type(node)]
     if make is None:
@@ -67,7 +67,7 @@ def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
 
 
 def _add(node: Add, shape: Shape, bases: Bases) -> Fields:
-    """A sum has a zero point and a clamp of its own; those of products are unused."""
+    """A sum has its own zero point and clamp; those of products are unused."""
     return {
         "operation": int(Operation.ADD),
         "kernel_width": 2,
@@ -92,7 +92,7 @@ def _pool(operation: Operation, node: AveragePool | MaxPool, shape: Shape, bases
 
 
 def _mean(node: Mean, shape: Shape, bases: Bases) -> Fields:
-    """A sum over the whole input, whose scaling divides."""
+    """A sum over the whole input; its scaling includes the division."""
     return {
         "kernel_height": shape[0],
         "kernel_width": shape[1],
@@ -121,16 +121,17 @@ FIELDS: ByKind[Callable[[Any, Shape, Bases], Fields] | None] = {
     Reshape: None,
     Softmax: None,
 }
-"""The fields that each kind of node sets, beyond those that `vector_fields` gives to all.
+"""The fields that each kind of node sets, in addition to those that `vector_fields` sets for all.
 
-None: a product, whose fields `dscim.host.compile.products` makes, or a node that the host computes.
+None: a product, for which see `dscim.host.compile.products`, or a node that the host computes.
 """
 
 
 def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
-    """The integers of an add; order: which of its inputs are the first and the second operand.
+    """The integers of an add.
 
-    Raises UserError if the inputs are widened beyond 32 bits.
+    order: the indices of the inputs that are the first and the second operand. Raises UserError if
+    the inputs are widened beyond 32 bits.
     """
     widest = node.left_shift + max(0, *node.shifts[:2])
     if widest > descriptor.MAX_WIDENING:
@@ -146,11 +147,11 @@ def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
         "output_multiplier": node.multipliers[2],
         "output_shift": node.shifts[2],
     }
-    for name, place in zip(("first", "second"), order, strict=True):
+    for name, index in zip(("first", "second"), order, strict=True):
         fields |= {
-            f"{name}_zero": node.input_zeros[place],
-            f"{name}_multiplier": node.multipliers[place],
-            f"{name}_shift": node.shifts[place],
+            f"{name}_zero": node.input_zeros[index],
+            f"{name}_multiplier": node.multipliers[index],
+            f"{name}_shift": node.shifts[index],
         }
     return fields
 
@@ -158,8 +159,8 @@ def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
 def residual_fields(node: Add, product: str, base: int) -> Fields:
     """The fields that add a residual to the outputs of a product's descriptor.
 
-    node: the add, one of whose inputs is the node named `product`; the other input lies at word
-    `base`. Raises UserError as `vector_fields`.
+    node: the add, one of whose inputs is the node named `product`; the other input is at word
+    `base`. Raises UserError if the inputs are widened beyond 32 bits.
     """
     first = node.inputs.index(product)
     return {"residual": 1, "second_base": base, **_sum_fields(node, (first, 1 - first))}

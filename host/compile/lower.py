@@ -1,4 +1,4 @@
-"""From nodes to commands: descriptors with their weights and parameters. LOWERINGS lists how."""
+"""Turns nodes into commands: descriptors with their weights and parameters; see LOWERINGS."""
 
 import dataclasses
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Lowering:
     ) -> list[Command]:
         """The commands of `node` on inputs of `shape`, all tensors in the activation memory.
 
-        bases: of the tensors. add: for a Conv or Depthwise, the addition of the tensor at
+        bases: the places of the tensors. add: for a Conv or Depthwise, the Add of the tensor at
         `bases.second` to its output. Raises UserError or SpecError if the device cannot do it.
         """
         lower = LOWERINGS[type(node)]
@@ -62,18 +62,19 @@ class Lowering:
     def convolution(self, node: Conv, shape: Shape, bases: Bases) -> list[Command]:
         """A command per group of output channels."""
         layer = node.layer(shape, self.arithmetic)
-        LayerParameters(node.weights, node.bias, node.multiplier, node.shift)
+        LayerParameters(node.weights, node.bias, node.multiplier, node.shift)  # checks them
         packing = best_packing(self.spec, layer)
         columns, layer = self._columns(node, layer, packing), packed_layer(layer, packing)
-        made = []
+        commands = []
         for outputs in column_groups(len(columns.matrix), layer.outputs, self.spec):
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
             fields = layer_fields(self.spec, layer, place, outputs=outputs, windows=packing.windows)
-            made.append(Command(fields, self._arrays(node, outputs, columns.part(outputs), layer)))
-        return made
+            arrays = self._arrays(node, outputs, columns.part(outputs), layer)
+            commands.append(Command(fields, arrays))
+        return commands
 
     def _columns(self, node: Conv, layer: LayerSpec, packing: Packing) -> "_Columns":
-        """The node's columns for all pixels that a window holds."""
+        """The node's columns for all pixels of a window."""
         key = id(node.weights), id(node.bias), packing
         if key not in self._matrices:
             matrix = packed_matrix(node.weights, layer, packing, self.spec.macro.or_width)
@@ -89,11 +90,11 @@ class Lowering:
     def depthwise(self, node: Depthwise, shape: Shape, bases: Bases) -> list[Command]:
         """A command per row tile."""
         layer = node.layer(shape, self.arithmetic)
-        LayerParameters(
+        LayerParameters(  # checks them
             node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier, node.shift
         )
         each = layer.outputs // layer.input[2]
-        made = []
+        commands = []
         for channels in depthwise_tiles(self.spec, layer):
             outputs = depthwise_outputs(layer, channels)
             place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
@@ -105,13 +106,13 @@ class Lowering:
                 node.multiplier[chosen],
                 node.shift[chosen],
             )
-            made.append(Command(fields, self._arrays(node, outputs, columns, layer)))
-        return made
+            commands.append(Command(fields, self._arrays(node, outputs, columns, layer)))
+        return commands
 
     def _arrays(
         self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
     ) -> Arrays:
-        """The columns of the node's `outputs`, packed."""
+        """The packed columns of the node's `outputs`; `columns` holds only these."""
         key = id(node.weights), id(node.bias), outputs.start
         if key not in self._packed:
             bias: Int64 = columns.bias.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What is in the device's memories at the same time: tensors, weights, parameters, descriptors."""
+"""Allocates the device's memories: weights, parameters and descriptors by segment, tensors."""
 
 from dataclasses import dataclass, field
 
@@ -27,10 +27,10 @@ class Segment:
 
     def place(self, command: Command) -> int | None:
         """Adds the command and returns the index of its descriptor, or None if it does not fit."""
-        held = self._place_arrays(command.arrays, command.fields["parameter_base"])
-        if held is None or len(self.descriptors) >= self.spec.descriptors:
+        bases = self._place_arrays(command.arrays, command.fields["parameter_base"])
+        if bases is None or len(self.descriptors) >= self.spec.descriptors:
             return None
-        weights, parameters = held
+        weights, parameters = bases
         fields = command.fields | {"weight_base": weights, "parameter_base": parameters}
         self.descriptors.append(np.array(descriptor.pack(fields), np.uint32))
         return len(self.descriptors) - 1
@@ -47,7 +47,7 @@ class Segment:
     def _place_arrays(self, arrays: Arrays | None, modulo: int) -> tuple[int, int] | None:
         """(weight_base, parameter_base) of the arrays, or None if they do not fit.
 
-        modulo: the parameter base modulo 8.
+        modulo: the required parameter base modulo 8.
         """
         if arrays is None:
             return 0, 0

@@ -1,8 +1,8 @@
-"""Packing several pixels of an output row into one window: more columns work, with the same bits.
+"""Packs several pixels of an output row into one window: more columns work, with the same bits.
 
 Each pixel's weights have their own columns, with zeros in the rows that the pixel does not read. A
 row's region is its position modulo G (contract, section 2), and a weight of zero never fires in the
-signed mode split. So as long as a pixel's weights keep their positions modulo G, no count changes.
+signed mode split. So no count changes as long as a pixel's weights keep their positions modulo G.
 
 Adjacent pixels read windows that overlap. If each tap takes a whole number of OR groups, one window
 over all of them is an ordinary convolution, whose output has the same layout in memory. Otherwise
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from dscim.gateware.layout import ceil_div
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.product import MAX_DEPTH
 from dscim.gateware.specs.soc import WORD_BYTES
@@ -25,7 +26,7 @@ from dscim.gateware.specs.soc import WORD_BYTES
 class Packing:
     """The number of pixels in a window.
 
-    stacked: each pixel's window in rows of its own; otherwise the windows overlap.
+    stacked: each pixel's window has its own rows; otherwise the windows overlap.
     """
 
     pixels: int = 1
@@ -33,7 +34,7 @@ class Packing:
 
     @property
     def windows(self) -> int:
-        """Windows of the layer that are stacked in a window of the macro."""
+        """Number of the layer's windows that are stacked in one window of the macro."""
         return self.pixels if self.stacked else 1
 
 
@@ -60,7 +61,7 @@ def packed_matrix(
 ) -> npt.NDArray[np.int8]:
     """The weights (N, KH, KW, C) of `layer` as a matrix (rows, pixels*N), pixel by pixel.
 
-    group: rows of an OR group.
+    group: rows per OR group.
     """
     outputs, height, width, channels = weights.shape
     pixels = range(packing.pixels)
@@ -68,7 +69,7 @@ def packed_matrix(
         rows, depth = stacked_rows(layer.depth, packing.pixels, group), layer.depth
         matrix = np.zeros((rows, packing.pixels, outputs), np.int8)
         for pixel in pixels:
-            first = pixel * _whole(depth, group)
+            first = pixel * _round_up(depth, group)
             matrix[first : first + depth, pixel] = weights.reshape(outputs, -1).T
         return matrix.reshape(rows, -1)
     wide = np.zeros((height, _width(layer, packing), channels, packing.pixels, outputs), np.int8)
@@ -97,7 +98,7 @@ def packings(spec: SocSpec, layer: LayerSpec) -> Iterator[Packing]:
 
 def stacked_rows(depth: int, windows: int, group: int) -> int:
     """Rows of stacked windows of `depth` rows, each beginning at a multiple of `group`."""
-    return (windows - 1) * _whole(depth, group) + depth
+    return (windows - 1) * _round_up(depth, group) + depth
 
 
 def window_rows(layer: LayerSpec, packing: Packing, group: int) -> int:
@@ -105,8 +106,8 @@ def window_rows(layer: LayerSpec, packing: Packing, group: int) -> int:
     return stacked_rows(packed_layer(layer, packing).depth, packing.windows, group)
 
 
-def _whole(depth: int, group: int) -> int:
-    return -(-depth // group) * group
+def _round_up(depth: int, group: int) -> int:
+    return ceil_div(depth, group) * group
 
 
 def _width(layer: LayerSpec, packing: Packing) -> int:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from dscim.errors import UserError
 
 SHIFTS = range(-31, 31)
+"""The shifts that the requantiser supports."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class LayerParameters:
     multiplier: (outputs,) int32, Q31, not negative.
     shift:      (outputs,) int32, -31..30, positive = left; a left shift must keep the greatest
                 possible sum within 32 bits.
-    Raises UserError for anything else.
+    Raises UserError if an array is anything else.
     """
 
     weights: npt.NDArray[np.int8]
@@ -30,7 +31,7 @@ class LayerParameters:
     def __post_init__(self) -> None:
         if self.weights.dtype != np.int8 or self.weights.ndim != 4:
             raise UserError(
-                f"A layer's weights must be int8 of four axes (O, H, W, I), not "
+                f"A layer's weights must be int8 with four axes (O, H, W, I), not "
                 f"{self.weights.dtype} of shape {self.weights.shape}."
             )
         for name in ("bias", "multiplier", "shift"):

@@ -1,4 +1,4 @@
-"""Planning: where each tensor lies and what the device does, node by node."""
+"""Planning: the places of tensors and the actions of the device, node by node."""
 
 from collections import Counter
 
@@ -28,9 +28,9 @@ from dscim.host.network import INPUT, Add, Conv, Network, Node, Weighted
 def plan(
     network: Network, arithmetic: ProductSpec, spec: SocSpec, *, watched: bool = False
 ) -> Program:
-    """What a device of `spec` does with an image of `network` in `arithmetic`.
+    """The program with which a device of `spec` computes an image of `network` in `arithmetic`.
 
-    watched: the output of every node is read, not only that of the last one.
+    watched: whether the output of every node is read, not only that of the last one.
     Raises UserError or SpecError if the network cannot run even when it is split.
     """
     planner = _Planner(network, arithmetic, spec, watched)
@@ -44,26 +44,26 @@ def plan(
 
 
 def residuals(network: Network) -> dict[str, Add]:
-    """Residual additions that need no pass of their own, by the name of the product.
+    """Residual additions that need no separate pass, by the name of the product.
 
     The product's drain does the add. The product is the later of the add's inputs and has no other
-    reader, so the other input exists when it runs. An add whose sums exceed 32 bits is left out; it
-    is refused when it is lowered.
+    reader, so the other input exists when it runs. An add whose sums exceed 32 bits is left out;
+    lowering it raises the error.
     """
     places = {node.name: place for place, node in enumerate(network.nodes)}
     readers = Counter(name for node in network.nodes for name in node.inputs)
     products = {node.name for node in network.nodes_of(Weighted)}
-    found = {}
+    additions = {}
     for add in network.nodes_of(Add):
         last = max(add.inputs, key=lambda name: places.get(name, -1))
         widest = add.left_shift + max(0, *add.shifts[:2])
         if last in products and readers[last] == 1 and widest <= descriptor.MAX_WIDENING:
-            found[last] = add
-    return found
+            additions[last] = add
+    return additions
 
 
 class _Planner:
-    """The state between two nodes: where tensors lie, and the segment that is being filled."""
+    """The state between two nodes: the places of tensors, and the segment that is being filled."""
 
     def __init__(
         self, network: Network, arithmetic: ProductSpec, spec: SocSpec, watched: bool
@@ -162,7 +162,7 @@ class _Planner:
             self._space.release(self._on_device.pop(name))
 
     def _read(self, names: tuple[str, ...] | list[str]) -> None:
-        """Copies tensors to the host, unless they are there already."""
+        """Copies tensors to the host, unless it already has them."""
         for name in dict.fromkeys(names):
             if name not in self._on_host:
                 base = self._on_device[name]
@@ -170,7 +170,7 @@ class _Planner:
                 self._on_host.add(name)
 
     def _run_added(self, node: Node) -> bool:
-        """Runs a product together with its residual addition; False if it has none, or no room.
+        """Runs a product with its residual addition; False if it has none, or if there is no room.
 
         A watched product runs once more without the addition.
         """
@@ -204,7 +204,10 @@ class _Planner:
         self._run(node, self._lowering.commands(node, shape, bases))
 
     def _run_strips(self, node: Node) -> None:
-        """Runs strip by strip, from the host and back; all of the activation memory is free."""
+        """Runs strip by strip, each written from the host and read back.
+
+        All of the activation memory is free.
+        """
         shape = self._shapes[node.inputs[0]]
         parts = strips(node, shape, self._spec.activation_words)
         if not parts:
@@ -228,7 +231,7 @@ class _Planner:
         self._actions.append(Read(node.name, bases.output, part.output.start, part.output.stop))
 
     def _multiply(self, node: Conv) -> None:
-        """A window deeper than the weight memory: partial products, which the host adds up."""
+        """Plans a convolution with windows deeper than the weight memory; see `Multiply`."""
         self._evict(list(self._on_device))
         self.close_segment()
         self._actions.append(Multiply(node))
@@ -236,7 +239,7 @@ class _Planner:
         self._begins = len(self.stages) - 1, len(self._actions)
 
     def _run(self, node: Node, commands: list[Command], aside: bool = False) -> None:
-        """Runs commands in as few starts as the segments allow."""
+        """Runs commands in as few starts as the segments allow. aside: see `Run`."""
         first, count = 0, 0
         for command in commands:
             place = self._segment.place(command)

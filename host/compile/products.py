@@ -23,9 +23,9 @@ def layer_fields(
 ) -> Fields:
     """The descriptor of a convolution, or of the group `outputs` of its output channels.
 
-    bases: by default the input lies at word 0, followed by the output. depth: inputs of a window
-    that count, all by default. raw: 32-bit sums instead of int8. windows: stacked in one window of
-    the macro; the outputs of `layer` are then those of as many pixels.
+    bases: by default the input lies at word 0, followed by the output. depth: number of
+    inputs of a window that count, by default all. raw: 32-bit sums instead of int8. windows: number
+    of windows stacked in one window of the macro; `layer` then has the outputs of as many pixels.
     Raises UserError, with sizes, if something does not fit its memory, and SpecError for arithmetic
     that the device does not have. For a depthwise layer use `depthwise_fields`.
     """
@@ -40,7 +40,7 @@ def layer_fields(
         "windows_log2": windows.bit_length() - 1,
         "stride_x": layer.stride[1] // windows,
     }
-    return _fitting(spec, values, layer, raw)
+    return _checked(spec, values, layer, raw)
 
 
 def column_groups(depth: int, outputs: int, spec: SocSpec) -> list[range]:
@@ -73,13 +73,13 @@ def depthwise_matrix(
 ) -> npt.NDArray[np.int8]:
     """A row tile's block-diagonal matrix (len(channels)*KH*KW, len(channels)*each) int8.
 
-    weights: (KH, KW, C*each) int8; output o belongs to input channel o // each.
+    weights: (KH, KW, C*each) int8; output o of the layer belongs to input channel o // each.
     """
     taps = weights.shape[0] * weights.shape[1]
-    held = weights.reshape(taps, -1, each)[:, channels.start : channels.stop]
-    place = np.arange(len(channels))
+    own = weights.reshape(taps, -1, each)[:, channels.start : channels.stop]
+    index = np.arange(len(channels))
     matrix = np.zeros((len(channels), taps, len(channels), each), np.int8)
-    matrix[place, :, place] = held.transpose(1, 0, 2)
+    matrix[index, :, index] = own.transpose(1, 0, 2)
     return matrix.reshape(len(channels) * taps, -1)
 
 
@@ -90,7 +90,7 @@ def depthwise_fields(
 
     Its weights are those of `depthwise_matrix`. A channel with more taps than the macro has rows
     takes several row tiles, tap by tap: that is a plain product over one channel.
-    Raises as `layer_fields`.
+    Raises the errors of `layer_fields`.
     """
     depth = len(channels) * layer.depth
     single = depth > spec.macro.rows
@@ -101,13 +101,13 @@ def depthwise_fields(
         "input_channel": channels.start,
         "depth": depth,
     }
-    return _fitting(spec, values, layer, raw)
+    return _checked(spec, values, layer, raw)
 
 
 def _product_fields(
     spec: SocSpec, layer: LayerSpec, bases: Bases, outputs: range, raw: bool
 ) -> Fields:
-    """The fields of every product, whichever channels it reads."""
+    """The fields that all products have in common."""
     product = layer.product
     return tensor_fields(layer.input, layer.output, bases) | {
         "outputs": len(outputs),
@@ -134,8 +134,8 @@ def _product_fields(
     }
 
 
-def _fitting(spec: SocSpec, values: Fields, layer: LayerSpec, raw: bool) -> Fields:
-    """`values` if everything fits the device's memories, otherwise UserError."""
+def _checked(spec: SocSpec, values: Fields, layer: LayerSpec, raw: bool) -> Fields:
+    """`values`; UserError unless everything fits the device's memories."""
     ends = (
         values["input_base"] + tensor_words(layer.input),
         values["output_base"] + layer.output[0] * layer.output[1] * pixel_words(layer.outputs, raw),

@@ -1,4 +1,4 @@
-"""What a device does with an image, action by action: the result of planning."""
+"""A program: the actions that a device takes for an image. It is the result of planning."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from dscim.host.network import Conv, Network, Node
 class Command:
     """One descriptor with its weights and parameters.
 
-    fields: of the descriptor; weight_base and parameter_base are set when it is placed.
+    fields: those of the descriptor; when it is placed, its weight_base is set and its
+    parameter_base is moved by a multiple of 8.
     arrays: weights and parameters, or None. Commands with the same weights share one object.
     """
 
@@ -44,7 +45,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Write:
-    """Write rows first..last-1 of the host's `tensor` to activation words from `base` on."""
+    """Write rows first..last-1 of the host's `tensor` to the activation memory at word `base`."""
 
     tensor: str
     base: int
@@ -66,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Read:
-    """Read rows first..last-1 of `tensor` from activation words from `base` on to the host."""
+    """Read rows first..last-1 of `tensor` from the activation memory at word `base`."""
 
     tensor: str
     base: int
@@ -85,7 +86,7 @@ class Compute:
 class Multiply:
     """The host unrolls the windows of `node`, the device multiplies, and the host adds up.
 
-    Used if a window is deeper than the weight memory. It overwrites all memories.
+    Used when a window is deeper than the weight memory. Overwrites all memories.
     """
 
     node: Conv
@@ -107,7 +108,7 @@ class Program:
     """A network prepared for a device.
 
     stages:  for one image, one per node, in the network's order.
-    watched: every node's output is read.
+    watched: whether every node's output is read.
     strips:  by name of node, the number of strips in which it runs because its tensors do not fit
              the memory at once.
     added:   by name of a product, the add that runs with it; the add's own stage runs nothing.

@@ -1,11 +1,11 @@
-"""Row strips: a node cut into parts that fit the activation memory."""
+"""Row strips: cuts a node into parts that fit the activation memory."""
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dscim.gateware.layout import tensor_words
+from dscim.gateware.layout import ceil_div, tensor_words
 from dscim.host.network import (
     Add,
     AveragePool,
@@ -27,7 +27,7 @@ from dscim.host.network.node import ByKind, Shape
 class Strip:
     """The output rows `output` of a node, computed from the input rows `input`.
 
-    node: the node for these rows, with the part of its vertical padding that they reach.
+    node: the node with the part of its vertical padding that these rows reach.
     """
 
     node: Node
@@ -36,7 +36,7 @@ class Strip:
 
 
 def _same(node: Node, shape: Shape, output: range) -> Strip:
-    """For a node that reads the input at the position of the output."""
+    """For a node that reads its inputs at the position of the output."""
     return Strip(node, output, output)
 
 
@@ -88,11 +88,11 @@ def words(node: Node, shape: Shape, part: Strip) -> tuple[int, int]:
 def strips(node: Node, shape: Shape, room: int) -> list[Strip]:
     """The fewest strips whose inputs and output fit `room` words; empty if no single row fits.
 
-    shape: of the node's inputs. All strips except the last have the same number of output rows.
+    shape: the shape of the node's inputs. All strips but the last have equally many output rows.
     """
     rows = node.output_shape([shape] * node.arity)[0]
     for count in range(1, rows + 1):
-        step = -(-rows // count)
+        step = ceil_div(rows, count)
         parts = [
             strip(node, shape, range(first, min(first + step, rows)))
             for first in range(0, rows, step)

@@ -78,7 +78,7 @@ def test_another_spec_is_refused():
 def test_unknown_target_is_refused():
     with pytest.raises(UserError, match=r"'fpga' is unknown; choose one of ref, sim, sim\+eth"):
         open_target("fpga", SMALL)
-    with pytest.raises(UserError, match="Target 'uart:@9600' names no port"):
+    with pytest.raises(UserError, match="Target 'uart:@9600' has no valid port"):
         open_target("uart:@9600", SMALL)
 
 
@@ -127,7 +127,7 @@ def test_register_round_trip():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"weights": np.zeros((2, 3), np.int8)}, "must be int8 of four axes"),
+        ({"weights": np.zeros((2, 3), np.int8)}, "must be int8 with four axes"),
         ({"bias": np.zeros(3, np.int32)}, r"bias must be int32 of shape \(2,\)"),
         ({"multiplier": np.array([1, -1], np.int32)}, "multiplier of -1 is negative"),
         ({"shift": np.array([0, 31], np.int32)}, r"shift of 31 is outside -31\.\.30"),

@@ -75,7 +75,7 @@ def test_its_samples_agree_with_the_counters(tmp_path: Path) -> None:
             assert abs(first - BEFORE) <= 2  # LiteScope's queue
         assert counted.cycles_busy < TAKEN - BEFORE  # so one capture holds all of it
         counted, samples = captured({"start": 1})
-        with pytest.raises(UserError, match=r"The trigger was not met in 0.5 s"):
+        with pytest.raises(UserError, match=r"The trigger was not met within 0.5 s"):
             scope.arm(Capture({"error": 9}, 0))
             scope.wait(0.5)
     assert int(column(samples, "start").sum()) == 1

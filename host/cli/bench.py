@@ -17,7 +17,7 @@ from dscim.host.device.target import SIMULATORS, Line, line_of
 from dscim.progress import Progress
 
 if TYPE_CHECKING:
-    from dscim.host.device.bench.litex import Theirs
+    from dscim.host.device.bench.litex import ClientResult
 
 COLUMNS = (
     "",
@@ -57,7 +57,7 @@ def run(options: Options) -> int:
             f"{options.target!r}: with another target, its clients may wait indefinitely."
         )
     spec = device_spec(options)
-    theirs: list[Theirs] = []
+    theirs: list[ClientResult] = []
     with open_device(options, spec, report) as device:
         bench = Bench(device, seed)
         latency = bench.latency(options.rounds)
@@ -84,7 +84,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[Theirs]":
+def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[ClientResult]":
     from dscim.host.device.bench.litex import LitexBench  # noqa: PLC0415 - LiteX is slow to import
     from dscim.host.link.sim import SimLink  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[Their
     return LitexBench(device.link, device.spec, seed).measure(total, step)
 
 
-def _ratio(their: "Theirs", rates: dict[str, Rate]) -> float | None:
+def _ratio(their: "ClientResult", rates: dict[str, Rate]) -> float | None:
     """The rate of this project's link over theirs; None where they moved nothing."""
     if not their.rate.bytes:
         return None
@@ -112,7 +112,7 @@ def _rate_json(rate: Rate, line: Line) -> dict[str, Any]:
     }
 
 
-def _their_json(their: "Theirs", rates: dict[str, Rate], line: Line) -> dict[str, Any]:
+def _their_json(their: "ClientResult", rates: dict[str, Rate], line: Line) -> dict[str, Any]:
     return {
         "client": their.client,
         "what": their.what,
@@ -139,7 +139,7 @@ def _print(
     seed: int,
     latency: Latency,
     rates: dict[str, Rate],
-    theirs: "list[Theirs]",
+    theirs: "list[ClientResult]",
     line: Line,
 ) -> None:
     report.say(
@@ -168,7 +168,7 @@ def _print(
             report.say(f"{_name(their)}, after {their.rate.bytes} bytes: {their.failed}")
 
 
-def _name(their: "Theirs") -> str:
+def _name(their: "ClientResult") -> str:
     return (
         f"LiteX's {their.client}, {their.what} by {their.record} "
         f"word{'s' if their.record > 1 else ''}"

@@ -1,4 +1,4 @@
-"""One device: its link, memories and registers; layers and whole networks on it, compared."""
+"""One device: its memories and registers, and running layers and whole networks on it."""
 
 from dscim.host.device.device import Device, LayerRun, ProductRun
 

@@ -44,11 +44,11 @@ class Counters:
 class Controller:
     """A dscim device behind a link: `ref`, the simulator, or a board.
 
-    Opening it checks that a dscim device built from `spec` answers. A context manager.
+    Creating it checks that a dscim device built from `spec` answers. A context manager.
     """
 
     def __init__(self, link: Link, spec: SocSpec) -> None:
-        """Raises UserError and closes the link if another device or another build answers."""
+        """Closes the link and raises UserError if another device or build answers."""
         self.spec = spec
         self._link = link
         self._moved = Counters()
@@ -85,7 +85,7 @@ class Controller:
         self._write_memory("activations", pack_activations(tensor), base * WORD_BYTES)
 
     def read_tensor(self, base: int, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
-        """The (H, W, C) tensor at word `base` of the activation memory: int8, int32 if raw."""
+        """The (H, W, C) tensor at word `base` of the activation memory: int8, or int32 if raw."""
         count = tensor_words(shape, raw) * WORD_BYTES // BUS_BYTES
         words = self._read_memory("activations", count, base * WORD_BYTES)
         return unpack_activations(words, shape, raw)
@@ -93,7 +93,7 @@ class Controller:
     def start(self, first: int, count: int) -> None:
         """Runs descriptors first..first+count-1 and waits until they are done.
 
-        Raises UserError if the device refuses one, LinkError if it hangs.
+        Raises UserError if the device rejects one, LinkError if it hangs.
         """
         control = registers.BY_NAME["control"].pack(start=1, first=first, count=count)
         self._write(registers.address("control"), np.array([control], np.uint32))
@@ -112,7 +112,7 @@ class Controller:
             raise UserError(f"The device refused descriptor {status['place']}: {error.text}")
 
     def counted(self) -> Counters:
-        """Counts since the last call, or since the device was opened."""
+        """The counts since the last call, or since the device was opened."""
         values = self._read_counters()
         counted = Counters(
             **dict(zip(registers.COUNTERS, map(int, values - self._seen), strict=True))

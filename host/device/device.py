@@ -1,4 +1,4 @@
-"""Layers and products on a device, over any link."""
+"""Runs layers and products on a device, over any link."""
 
 import dataclasses
 
@@ -8,12 +8,7 @@ import numpy.typing as npt
 from dscim.arrays import Int8
 from dscim.errors import UserError
 from dscim.gateware import descriptor
-from dscim.gateware.layout import (
-    Outputs,
-    pack_parameters,
-    pack_weights,
-    pixel_words,
-)
+from dscim.gateware.layout import Outputs, pack_parameters, pack_weights, pixel_words
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.gateware.specs.soc import WORD_BYTES
@@ -24,12 +19,10 @@ from dscim.host.golden.reference import weight_matrix
 from dscim.host.golden.reference.operands import column_corrections
 from dscim.progress import Tick
 
-__all__ = ["Counters", "Device", "Int8", "LayerParameters", "LayerRun", "ProductRun"]
-
 
 @dataclasses.dataclass(frozen=True)
 class LayerRun:
-    """The result of a layer: outputs (N, out_h, out_w, outputs) int8, int32 if raw."""
+    """The result of a layer: outputs (N, out_h, out_w, outputs) int8, or int32 if raw."""
 
     outputs: Outputs
     counters: Counters
@@ -60,11 +53,11 @@ class Device(Controller):
 
         depth: use only the first `depth` inputs of each window. raw: return int32 sums in product
         units, bias included, instead of int8. progress(done, total) is called after each image.
-        Raises UserError for inputs of another shape or type, or a layer that does not fit.
+        Raises UserError for inputs of another shape or type, and for a layer that does not fit.
         """
         if x.ndim != 4 or x.shape[1:] != layer.input or x.dtype != np.int8:
             raise UserError(
-                f"The layer takes int8 inputs of shape (N, {layer.input}), not "
+                f"The layer takes int8 inputs (N, {', '.join(map(str, layer.input))}), not "
                 f"{x.dtype} of {x.shape}."
             )
         fields = layer_fields(self.spec, layer, depth=depth, raw=raw)
@@ -87,7 +80,7 @@ class Device(Controller):
         zero_point: int = 0,
         progress: Tick | None = None,
     ) -> ProductRun:
-        """sum((x - z) * w) for x (M, K) and w (K, N) int8, of any size, as `product` computes it.
+        """sum((x - z) * w) for x (M, K) and w (K, N) int8, of any size, computed as `product`.
 
         A product that does not fit the memories is split into parts whose sums are added. The
         splits are between row tiles and column tiles, so the result has the same bits.

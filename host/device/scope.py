@@ -15,7 +15,7 @@ from dscim.gateware.probes import PROBES, SAMPLES, address, place
 from dscim.host.link.base import Link
 
 TAKEN = SAMPLES - 8
-"""Samples per capture; the rest of the memory covers what is in LiteScope's queues."""
+"""Samples per capture; the rest of the memory leaves room for those in LiteScope's queues."""
 
 SETTLED = 4 * SAMPLES
 """Cycles after which LiteScope has emptied its memory and refilled the part before the trigger."""
@@ -23,10 +23,10 @@ SETTLED = 4 * SAMPLES
 
 @dataclasses.dataclass(frozen=True)
 class Capture:
-    """What to capture: the samples around the first cycle that meets the trigger.
+    """A capture: the samples around the first cycle that meets the trigger.
 
-    trigger: the value that each named probe must have in that cycle. before: samples to keep from
-    before it, 0..TAKEN-1. Raises UserError for unknown probes and impossible values.
+    trigger: the value that each named probe must have in that cycle. before: number of samples to
+    keep from before it, 0..TAKEN-1. Raises UserError for unknown probes and impossible values.
     """
 
     trigger: Mapping[str, int]
@@ -45,7 +45,7 @@ class Scope:
         self._link = link
 
     def arm(self, capture: Capture) -> None:
-        """Starts to watch for the trigger of `capture`."""
+        """Starts watching for the trigger of `capture`."""
         mask, value = _pattern(capture.trigger)
         for name in ("trigger_enable", "storage_enable", "mux_value", "subsampler_value"):
             self._write(name, 0)
@@ -65,14 +65,14 @@ class Scope:
     def wait(self, seconds: float) -> Words:
         """The captured samples: uint32 of shape (TAKEN,), with the bits of PROBES.
 
-        Raises UserError if the trigger is not met in `seconds`, and LinkError if the line lost or
-        duplicated a frame: reading a sample removes it, so some would be missing.
+        Raises UserError if the trigger is not met within `seconds`, and LinkError if the line lost
+        or duplicated a frame: reading a sample removes it, so some would be missing.
         """
         deadline = time.monotonic() + seconds
         while not self._read("storage_done"):
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"The trigger was not met in {seconds:g} s; choose another --trigger."
+                    f"The trigger was not met within {seconds:g} s; choose another --trigger."
                 )
         before = self._troubles()
         samples = [self._read("storage_mem_data") for _ in range(TAKEN)]

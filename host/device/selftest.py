@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int8
+from dscim.arrays import Int8, Words
 from dscim.errors import LinkError
 from dscim.gateware import registers
 from dscim.gateware.layout import memory_sizes
@@ -22,10 +22,12 @@ from dscim.host.network import INPUT, Add, Conv, Network
 from dscim.progress import Progress
 
 IDENTIFIER_WORDS = 64
+
 CHUNK = 4096
 """Words per transfer, between two steps of the progress bar."""
 
 Checked = tuple[bool, str]
+"""Whether a check passed, and what was seen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Finding:
 class SelfTest:
     """Compares an open device with the reference. Overwrites its memories.
 
-    seed: for all operands. step(what, done, total) moves a progress bar.
+    seed: seed of all operands. step(what, done, total) moves a progress bar.
     """
 
     def __init__(self, device: Device, seed: int, step: Progress) -> None:
@@ -49,7 +51,7 @@ class SelfTest:
         self._spec: SocSpec = device.spec
 
     def run(self, only: Collection[str] = ()) -> Iterator[Finding]:
-        """Runs the checks, ordered so that a fault in one explains those that follow.
+        """Runs the checks in an order in which a fault in one explains those in later ones.
 
         only: the names of the checks to run; empty for all. Raises LinkError if the device stops
         answering; a wrong answer is a finding.
@@ -70,7 +72,7 @@ class SelfTest:
             yield Finding(name, holds, seen)
 
     def _identifier(self) -> Checked:
-        """Reads the text; opening the device has read magic, protocol and hash."""
+        """Compares the text; opening the device has checked magic, protocol and hash."""
         if isinstance(self._device.link, ModelLink):
             return True, f"spec {self._spec.hash:08x}; the numpy device has no text"
         base = registers.BANK_BASE * registers.IDENTIFIER_PAGE
@@ -80,7 +82,7 @@ class SelfTest:
         return text == expected, f"'{text}'" + ("" if text == expected else f", not '{expected}'")
 
     def _clock(self) -> Checked:
-        """Cycles pass while nothing runs."""
+        """Checks that cycles pass while nothing runs."""
         if isinstance(self._device.link, ModelLink):
             return True, "the numpy device has none"
         self._device.counted()
@@ -89,7 +91,7 @@ class SelfTest:
         return cycles > 0, f"{cycles} cycles between two reads"
 
     def _memories(self) -> Checked:
-        """Each word holds its own address, then a random word xor the inverted address."""
+        """Writes each word's address to it, then a random word xor the inverted address."""
         sizes = {name: size // 4 for name, size in memory_sizes(self._spec).items()}
         done, total = 0, 4 * sum(sizes.values())
         for name, words in sizes.items():
@@ -103,20 +105,24 @@ class SelfTest:
                         if write:
                             self._device.link.write(base + 4 * first, part)
                         else:
-                            found = self._device.link.read(base + 4 * first, len(part))
-                            wrong = np.flatnonzero(found != part)
-                            if len(wrong):
-                                place = int(wrong[0])
-                                return False, (
-                                    f"{name}: {base + 4 * (first + place):#x} reads "
-                                    f"{found[place]:#010x}, not {part[place]:#010x}"
-                                )
+                            fault = self._read_fault(base + 4 * first, part)
+                            if fault:
+                                return False, f"{name}: {fault}"
                         done += len(part)
                         self._step("memories, words", done, total)
         return True, f"{4 * sum(sizes.values())} bytes, each word twice"
 
+    def _read_fault(self, address: int, expected: Words) -> str:
+        """Reads words at the byte `address`; the first one that is wrong, or ''."""
+        found = self._device.link.read(address, len(expected))
+        wrong = np.flatnonzero(found != expected)
+        if not len(wrong):
+            return ""
+        place = int(wrong[0])
+        return f"{address + 4 * place:#x} reads {found[place]:#010x}, not {expected[place]:#010x}"
+
     def _sequence(self) -> Checked:
-        """Every threshold of every region: sweeps both operands of one row at a time."""
+        """Sweeps both operands, one row at a time: every threshold of every region."""
         macro = self._spec.macro
         if macro.form == "exact":
             return True, "the device has only an exact macro"
@@ -138,7 +144,7 @@ class SelfTest:
         return True, f"{count} products of one row agree"
 
     def _macro(self) -> Checked:
-        """Random and extreme operands in every arithmetic of the device."""
+        """Multiplies random and extreme operands in every arithmetic of the device."""
         rows, columns = self._spec.macro.rows, self._spec.macro.columns
         products, count = self._products(), 0
         for done, arithmetic in enumerate(products, 1):
@@ -153,9 +159,10 @@ class SelfTest:
         return True, f"{count} outputs in {len(products)} arithmetics agree"
 
     def _layer(self) -> Checked:
-        """A convolution with padding, stride, bias, scales per channel and clamp; both roundings.
+        """Runs a convolution with padding, stride, bias, scales per channel and clamp.
 
-        Small enough for any device: 16 rows of weights, 25 words of input, 15 pixels of output.
+        It runs with both roundings, and is small enough for any device: 16 rows of weights, 25
+        words of input, 15 pixels of output.
         """
         spec = self._spec
         outputs = min(
@@ -195,8 +202,10 @@ class SelfTest:
         return _compare(np.stack(found), np.stack(expected))
 
     def _block(self) -> Checked:
-        """Two convolutions and their sum: windows of several pixels, if the columns allow, and an
-        addition in a product's drain.
+        """Runs two convolutions and their sum.
+
+        This covers windows of several pixels, if there are enough columns, and an addition in a
+        product's drain.
         """
         network = residual_block(self._random)
         images = self._operands((2, *network.shape))
@@ -207,7 +216,7 @@ class SelfTest:
         return run.holds, f"all {run.compared} outputs agree"
 
     def _link(self) -> Checked:
-        """Transfers of random size and place; compares each word with its expected value."""
+        """Transfers words in random sizes to random addresses, and verifies each."""
         bench = Bench(self._device, int(self._random.integers(1 << 31)))
         try:
             rates = bench.transfers(1 << 14, self._step)

@@ -1,8 +1,7 @@
-"""Targets by name: `ref`, simulators and boards."""
+"""Opens targets by name: `ref`, simulators and boards."""
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from dscim.gateware.specs import SocSpec
 from dscim.host.device import Device
 from dscim.host.golden.twin.ref import ModelLink
 from dscim.host.link.base import Link
+from dscim.progress import Say, silent
 
 if TYPE_CHECKING:
     from dscim.host.link.carrier import Carrier
@@ -28,7 +28,7 @@ TAKEN_SECONDS = 0.1
 """Seconds between two attempts to open a port that another program uses."""
 
 PROBE = (registers.address("magic"), registers.MAGIC)
-"""Address and value of a word that never changes: shows that UARTBone is in step."""
+"""Address and value of a word that never changes; reading it shows that UARTBone is in step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ConnectOptions:
     """What to do when another host already uses the device.
 
     wait: seconds to wait until it is done; the session of a host that died ends after one second
-    of the device's time. take_over: end its session at once.
+    of the device's time. take_over: whether to end its session at once.
     """
 
     wait: float = 2.0
@@ -48,7 +48,7 @@ def open_target(
     spec: SocSpec,
     *,
     trace: tuple[int, int] | None = None,
-    report: Callable[[str], None] | None = None,
+    report: Say | None = None,
     connect: ConnectOptions | None = None,
     scope: bool = False,
 ) -> Device:
@@ -58,7 +58,7 @@ def open_target(
              (the same over its Ethernet); "uart:PORT[@BAUD]", where PORT is a tty or, for a
              simulator started by `dscim sim`, socket://127.0.0.1:NUMBER; "eth:ADDRESS[:PORT]",
              a device's UDP port for frames; "bone:PORT[@BAUD]", LiteX's UARTBone on a UART, for
-             devices without frames and without any check of the transfers.
+             devices without frames; its transfers are unchecked.
     trace:   for simulators, the first and last cycle of the waveform to record.
     report:  receives lines about slow steps (building a simulator).
     connect: for "uart:" and "eth:", what to do when another host uses the device.
@@ -66,7 +66,7 @@ def open_target(
 
     Raises UserError for a bad name or another spec, LinkError if the device does not answer.
     """
-    say = report or (lambda line: None)
+    say = report or silent
     if name in SIMULATORS:
         return Device(_simulator(name, spec, trace, say, scope), spec)
     return Device(_link(name, spec, connect or ConnectOptions()), spec)
@@ -76,8 +76,9 @@ def open_target(
 class Line:
     """The maximum rate of a target's line in each direction, framing included.
 
-    bytes_per_second: of a serial port or Ethernet. bytes_per_cycle: of a simulator, per cycle of
-    the SoC's clock. None if there is no such limit. name: the line in a few words.
+    bytes_per_second: the rate of a serial port or Ethernet. bytes_per_cycle: the rate of a
+    simulator, per cycle of the SoC's clock. None if there is no such limit. name: the line in a
+    few words.
     """
 
     bytes_per_second: float | None = None
@@ -124,7 +125,7 @@ def _port(scheme: str, place: str) -> tuple[str, int]:
         port, rate = place, str(DEFAULT_BAUD)
     if not port or not rate.isdecimal() or not int(rate):
         raise UserError(
-            f"Target '{scheme}:{place}' names no port and baud rate; write "
+            f"Target '{scheme}:{place}' has no valid port and baud rate; write "
             f"{scheme}:/dev/ttyUSB0@1000000, or without @ for {DEFAULT_BAUD} baud."
         )
     return port, int(rate)
@@ -137,7 +138,7 @@ def _address(place: str) -> tuple[str, int]:
         port = str(FRAMES_PORT)
     if not address or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise UserError(
-            f"Target 'eth:{place}' names no address and port; write "
+            f"Target 'eth:{place}' has no valid address and port; write "
             f"eth:192.168.1.50, or eth:192.168.1.50:PORT if the port is not "
             f"{FRAMES_PORT}."
         )
@@ -186,7 +187,7 @@ def _simulator(
     name: str,
     spec: SocSpec,
     trace: tuple[int, int] | None,
-    report: Callable[[str], None],
+    report: Say,
     scope: bool,
 ) -> Link:
     from dscim.host.link import sim  # noqa: PLC0415 - only for simulators

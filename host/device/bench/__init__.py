@@ -1,4 +1,4 @@
-"""Speed of a link, with every word verified; LiteX's clients for comparison."""
+"""The speed of a link, with every word verified, and of LiteX's clients for comparison."""
 
 from dscim.host.device.bench.bench import Bench
 from dscim.host.device.bench.rates import Latency, Rate

@@ -1,4 +1,4 @@
-"""Latency, writes, reads and loop-backs of an open device; every word is verified."""
+"""Measures latency, writes, reads and loop-backs of an open device; every word is verified."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dscim.arrays import Words
 from dscim.errors import LinkError
 from dscim.gateware import descriptor, registers
 from dscim.gateware.layout import (
+    ceil_div,
     memory_sizes,
     pack_parameters,
     pack_weights,
@@ -26,13 +27,16 @@ from dscim.host.golden.reference.operands import column_corrections
 from dscim.progress import Progress
 
 MEMORY = "activations"
+"""The memory that is written and read."""
+
 DEPTH, MAX_OUTPUTS = 16, 32
+"""Inputs and maximum outputs of the products that the device computes."""
 
 
 class Bench:
     """Measures the link of an open device. Overwrites its memories.
 
-    seed: for the words to send, and for the operands of the words that the device computes.
+    seed: seed of the words that are sent, and of the operands of those that the device computes.
     """
 
     def __init__(self, device: Controller, seed: int) -> None:
@@ -40,7 +44,7 @@ class Bench:
         self._random = np.random.default_rng(seed)
         self._source = Source(device, self._random)
         self._base = registers.MEMORY_BASES[MEMORY]
-        self._most = memory_sizes(device.spec)[MEMORY] // 4
+        self._max_words = memory_sizes(device.spec)[MEMORY] // 4
 
     def latency(self, rounds: int) -> Latency:
         """Reads one register `rounds` times; LinkError if its value is wrong."""
@@ -60,16 +64,17 @@ class Bench:
 
         write: random words, read back afterwards. read: words computed by the device's engine,
         compared with the numpy reference. loop-back: random words written and read back at once,
-        at random places and in random sizes; bytes of both directions count. Raises LinkError
-        with the first wrong word.
+        at random addresses and in random sizes; the bytes of both directions count. Raises
+        LinkError with the first wrong word.
         """
         return {
-            "write": self._sum("write", total, step, self._write),
-            "read": self._sum("read", total, step, self._read),
-            "loop-back": self._sum("loop-back", 2 * total, step, self._loop),
+            "write": self._repeat("write", total, step, self._write),
+            "read": self._repeat("read", total, step, self._read),
+            "loop-back": self._repeat("loop-back", 2 * total, step, self._loop),
         }
 
-    def _sum(self, name: str, total: int, step: Progress, act: Callable[[int], Rate]) -> Rate:
+    def _repeat(self, name: str, total: int, step: Progress, act: Callable[[int], Rate]) -> Rate:
+        """Calls `act` with the remaining bytes until `total` are moved; returns the sum."""
         done = Rate(0, 0.0, 0, 0.0)
         while done.bytes < total:
             step(name, done.bytes, total)
@@ -78,13 +83,13 @@ class Bench:
         return done
 
     def _write(self, most: int) -> Rate:
-        words = self._words(min(self._most, -(-most // 4)))
+        words = self._words(min(self._max_words, ceil_div(most, 4)))
         rate = self._timed(4 * len(words), lambda: self._device.link.write(self._base, words))
         verify(self._base, words, self._device.link.read(self._base, len(words)))
         return rate
 
     def _read(self, most: int) -> Rate:
-        address, words = self._source.make(-(-most // 4))
+        address, words = self._source.make(ceil_div(most, 4))
         found: list[Words] = []
         rate = self._timed(
             4 * len(words), lambda: found.append(self._device.link.read(address, len(words)))
@@ -93,9 +98,9 @@ class Bench:
         return rate
 
     def _loop(self, most: int) -> Rate:
-        size = min(int(2 ** self._random.uniform(0, 13)), self._most, -(-most // 8))
+        size = min(int(2 ** self._random.uniform(0, 13)), self._max_words, ceil_div(most, 8))
         words = self._words(size)
-        address = self._base + 4 * int(self._random.integers(self._most - size + 1))
+        address = self._base + 4 * int(self._random.integers(self._max_words - size + 1))
         found: list[Words] = []
 
         def there_and_back() -> None:
@@ -125,7 +130,7 @@ def _cycles(counters: Counters) -> int:
 class Source:
     """The engine as a source of words: 32-bit sums of products of random operands.
 
-    So the host reads words that it has not sent. Their expected values are the numpy reference's.
+    The host thus reads words that it has not sent, and compares them with the numpy reference.
     """
 
     def __init__(self, device: Controller, random: np.random.Generator) -> None:
@@ -150,7 +155,7 @@ class Source:
 
         Returns their byte address and expected values.
         """
-        pixels = min(self._pixels, -(-count // self._outputs))
+        pixels = min(self._pixels, ceil_div(count, self._outputs))
         x = self._random.integers(-128, 128, (pixels, DEPTH)).astype(np.int8)
         w = self._random.integers(-128, 128, (DEPTH, self._outputs)).astype(np.int8)
         layer = LayerSpec((pixels, 1, DEPTH), self._outputs, product=self._product)
@@ -167,7 +172,7 @@ class Source:
         self._device.start(0, 1)
         base = tensor_words(layer.input) * WORD_BYTES
         expected = product(x, w, self._product, 0)
-        return registers.MEMORY_BASES["activations"] + base, _words(expected)
+        return registers.MEMORY_BASES[MEMORY] + base, _words(expected)
 
 
 def _words(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Words:

@@ -1,4 +1,4 @@
-"""LiteX's own clients for a simulated SoC: for Etherbone, for UARTBone, and remote ones."""
+"""LiteX's own clients, connected to a simulated SoC: Etherbone, UARTBone, and RemoteClient."""
 
 import io
 import socket
@@ -19,10 +19,10 @@ from dscim.gateware.link.protocol import ETHERBONE_PORT
 from dscim.sim.server import Simulator
 
 STALLED_SECONDS = 10.0
-"""A call of a client that takes longer is ended."""
+"""Time limit of a client's call."""
 
 TICK = 0.2
-"""Seconds between two looks at the time."""
+"""Seconds between two checks of the time limit."""
 
 Client = Any
 """read(address, count) -> list, write(address, list), close()."""
@@ -34,8 +34,8 @@ Opener = Callable[[Simulator], AbstractContextManager[Client]]
 def udp(simulator: Simulator) -> Iterator[Client]:
     """LiteX's client for Etherbone.
 
-    It would bind the port that it sends to, which the simulator on this machine uses; so it gets
-    a socket here.
+    Its own `open` binds the port that it sends to, which the simulator on this machine already
+    uses; so its socket is made here.
     """
     comm = CommUDP("127.0.0.1", simulator.udp[ETHERBONE_PORT])
     comm.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -102,22 +102,14 @@ class Watched:
 
     def read(self, address: int, count: int) -> list[int]:
         """Reads `count` words at the byte `address`."""
-        try:
-            self._since = time.monotonic()
+        with self._limited():
             words: list[int] = self._client.read(address, count)
-        except Exception as error:
-            raise LinkError(f"LiteX's {self._name} failed: {error!r}.") from error
-        self._since = float("inf")
         return words
 
     def write(self, address: int, words: list[int]) -> None:
         """Writes words at the byte `address`."""
-        try:
-            self._since = time.monotonic()
+        with self._limited():
             self._client.write(address, words)
-        except Exception as error:
-            raise LinkError(f"LiteX's {self._name} failed: {error!r}.") from error
-        self._since = float("inf")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -131,6 +123,16 @@ class Watched:
     ) -> None:
         self._ends.set()
         self._thread.join()
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Limits the time of a call, and raises its errors as LinkError."""
+        self._since = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            raise LinkError(f"LiteX's {self._name} failed: {error!r}.") from error
+        self._since = float("inf")
 
     def _watch(self) -> None:
         while not self._ends.wait(TICK):

@@ -9,7 +9,7 @@ import numpy as np
 from dscim.arrays import Words
 from dscim.errors import LinkError
 from dscim.gateware import registers
-from dscim.gateware.layout import memory_sizes
+from dscim.gateware.layout import ceil_div, memory_sizes
 from dscim.gateware.specs import SocSpec
 from dscim.host.device.bench.clients import Opener, Watched, remote, uart, udp
 from dscim.host.device.bench.rates import Rate, Stopwatch
@@ -19,7 +19,7 @@ from dscim.sim.server import Simulator
 
 BASE = registers.MEMORY_BASES["activations"]
 MAX_RECORD, REMOTE_RECORD = 255, 64
-"""Words per call: the maximum of Etherbone; few enough for RemoteClient's limit of 2 s."""
+"""Words per call: the maximum of Etherbone, and few enough for RemoteClient's limit of 2 s."""
 
 FEW_BYTES = 1 << 14
 """Maximum bytes to transfer with one word per datagram or round trip."""
@@ -29,11 +29,12 @@ MAX_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Theirs:
+class ClientResult:
     """The result of one of LiteX's clients.
 
     what: "write" or "read". record: words per call. wrong: number of wrong words.
-    failed: a sentence if the client failed, else empty; the other values are then partial.
+    failed: the sentence of the error if the client failed, when the other values are partial;
+    else empty.
     """
 
     client: str
@@ -47,15 +48,16 @@ class Theirs:
 class LitexBench:
     """Measures LiteX's clients on the SoC that `link` simulates, between two of its sessions.
 
-    Each word that they wrote or read is compared with what `link` reads or has written.
+    Every word is compared: those that a client writes with what `link` reads, and those that it
+    reads with what `link` wrote.
     """
 
     def __init__(self, link: SimLink, spec: SocSpec, seed: int) -> None:
         self._link = link
         self._random = np.random.default_rng(seed)
-        self._most = memory_sizes(spec)["activations"] // 4
+        self._max_words = memory_sizes(spec)["activations"] // 4
 
-    def measure(self, total: int, step: Progress) -> list[Theirs]:
+    def measure(self, total: int, step: Progress) -> list[ClientResult]:
         """Writes and reads up to `total` bytes with the direct client and with RemoteClient."""
         name, opener = ("CommUDP", udp) if self._link.simulator.udp else ("CommUART", uart)
         few = min(total, FEW_BYTES)
@@ -68,18 +70,19 @@ class LitexBench:
 
     def _sum(
         self, client: str, what: str, record: int, total: int, opener: Opener, step: Progress
-    ) -> Theirs:
+    ) -> ClientResult:
+        """Repeats until `total` bytes are moved, MAX_SECONDS have passed, or the client fails."""
         act = self._written if what == "write" else self._read
         rate, wrong, failed = Rate(0, 0.0, 0, 0.0), 0, ""
         while rate.bytes < total and rate.seconds < MAX_SECONDS and not failed:
             step(f"{client} {what}", rate.bytes, total)
-            count = min(self._most, -(-(total - rate.bytes) // 4))
+            count = min(self._max_words, ceil_div(total - rate.bytes, 4))
             words = self._random.integers(0, 1 << 32, count, dtype=np.uint32)
             part, found, failed = act(words, record, opener)
             rate += dataclasses.replace(part, bytes=4 * len(found))
             wrong += int(np.count_nonzero(found != words[: len(found)]))
         step(f"{client} {what}", total, total)
-        return Theirs(client, what, record, rate, wrong, failed)
+        return ClientResult(client, what, record, rate, wrong, failed)
 
     def _written(self, words: Words, record: int, opener: Opener) -> tuple[Rate, Words, str]:
         """The client writes, then reads one word, so that all writes are known to be done."""

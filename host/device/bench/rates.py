@@ -1,4 +1,4 @@
-"""The results of a link benchmark, its clock and its check of words."""
+"""What a link benchmark needs: results, a stopwatch, and the check of words."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""A network on devices, layer by layer, each layer compared with the numpy reference."""
+"""Runs a network on devices, layer by layer, and compares each layer with the numpy reference."""
 
 from dscim.host.device.run.difference import Difference
 from dscim.host.device.run.network import NetworkRun, Pool

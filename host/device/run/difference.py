@@ -5,6 +5,7 @@ from typing import Any
 
 from dscim.arrays import Int8
 from dscim.errors import LinkError, UserError
+from dscim.gateware.layout import ceil_div
 from dscim.gateware.specs import LayerSpec
 from dscim.host.compile.parameters import LayerParameters
 from dscim.host.device import Device
@@ -18,8 +19,8 @@ NOT_LOCATED = "row tile not located, because the sums do not fit the device's me
 class Difference:
     """The first output that differs, in the order image, row, column, channel.
 
-    place: the row tile after which the sums differ, REQUANTISATION, or NOT_LOCATED; the kind of
-    the node if it has no row tiles.
+    place: the row tile after which the sums differ, REQUANTISATION, or NOT_LOCATED; for a node
+    that is not a Conv, its kind.
     """
 
     image: int
@@ -64,9 +65,12 @@ def _row_tile(
     x: Int8,
     output: tuple[int, int, int],
 ) -> str:
-    """Bisects for a row tile before which the sums of `output` agree and after which not."""
+    """Bisects for a row tile before which the sums of `output` agree, and after which they differ.
+
+    output: (row, column, channel).
+    """
     rows = device.spec.macro.rows
-    tiles = -(-layer.depth // rows)
+    tiles = ceil_div(layer.depth, rows)
 
     def differs(count: int) -> bool:
         depth = min(count * rows, layer.depth)

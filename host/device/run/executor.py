@@ -21,7 +21,7 @@ class ImageRun:
     """The state of an image during its run.
 
     tensors: by name, each (H, W, C) int8: INPUT, those read from the device and those computed on
-    the host. counters: by node, for all nodes that are done, with the bytes transferred for each.
+    the host. counters: by node, for all nodes that are done, including the bytes transferred.
     """
 
     tensors: dict[str, Int8]

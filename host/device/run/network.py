@@ -29,8 +29,8 @@ class NetworkRun:
     """A run of a network on devices that share the images; the host computes what they cannot.
 
     layers: the results, in order, of all nodes that at least one image has reached.
-    outputs: of the last node, (N, H, W, C); None before the end. end_to_end: whether they equal
-    the emulator's own run of the whole network; None before the end.
+    outputs: those of the last node, (N, H, W, C); None before the end. end_to_end: whether they
+    equal the emulator's own run of the whole network; None before the end.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class NetworkRun:
     ) -> None:
         """Plans the run.
 
-        devices: of one spec. images: (N, H, W, C) int8 in the network's own input integers.
-        compare: read every node's output and compare it with the reference; otherwise only the
-        last one's. Raises UserError for other images, or if the network does not fit the devices.
+        devices: all of one spec. images: (N, H, W, C) int8, the network's own integers.
+        compare: whether every node's output is read and compared with the reference, not only the
+        last one's. Raises UserError for other images, and if the network does not fit the devices.
         """
         self.network, self.arithmetic = network, arithmetic
         self.images = check_images(network, images)
@@ -97,7 +97,7 @@ class NetworkRun:
 
     @property
     def differing(self) -> int:
-        """Number of them that differ."""
+        """Number of compared outputs that differ."""
         return sum(layer.differing for layer in self.layers)
 
     @property
@@ -147,7 +147,7 @@ class NetworkRun:
     def _record(
         self, event: tuple[int, Node, ImageRun, float], wrong: dict[str, tuple[int, Int8]]
     ) -> LayerResult:
-        """Adds a node of an image to its result; notes a first difference and its input."""
+        """Adds a node of an image to its result; records a first difference and its input."""
         image, node, state, seconds = event
         result = self._results[node.name]
         result.images += 1
@@ -158,9 +158,9 @@ class NetworkRun:
         if self.program.watched and result.on_device:
             inputs = [state.tensors[name][None] for name in node.inputs]
             expected = self._reference.node(node, inputs)[0]
-            found = state.tensors[node.name]
-            result.compared += found.size
-            places = np.argwhere(found != expected)
+            output = state.tensors[node.name]
+            result.compared += output.size
+            places = np.argwhere(output != expected)
             result.differing += len(places)
             if len(places) and (node.name not in wrong or image < wrong[node.name][0]):
                 y, column, channel = map(int, places[0])
@@ -169,7 +169,7 @@ class NetworkRun:
                     (y, column),
                     channel,
                     type(node).__name__,
-                    int(found[y, column, channel]),
+                    int(output[y, column, channel]),
                     int(expected[y, column, channel]),
                 )
                 wrong[node.name] = image, inputs[0]
@@ -210,8 +210,10 @@ class Pool:
 
     @classmethod
     def open(cls, count: int, opener: Callable[[], Device]) -> Self:
-        """Calls `opener` for `count` devices one by one: the first builds what all others find in
-        the cache. If one fails, closes those already open."""
+        """Calls `opener` for `count` devices one by one, because the first fills the cache for all.
+
+        If one fails, closes those already open.
+        """
         with ExitStack() as stack:
             devices = [stack.enter_context(opener()) for _ in range(count)]
             stack.pop_all()

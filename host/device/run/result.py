@@ -13,11 +13,11 @@ from dscim.host.network.node import Shape
 class LayerResult:
     """One node over the images so far.
 
-    on_device: whether the device computed it, or the host. strips: number of row strips.
+    on_device: whether the device computed it, not the host. strips: number of row strips.
     product: for an add computed together with a product, the product's name; its cycles include
     the add. images: number of images done. compared: outputs compared with the reference on the
-    same input. differing: how many of them differ. first: the first difference. seconds: since
-    the previous node, summed over all images and devices.
+    same input. differing: how many of them differ. first: the first difference. seconds: from the
+    end of the previous node to its own, summed over all images and devices.
     """
 
     node: Node
@@ -41,9 +41,8 @@ class LayerResult:
     @property
     def kernel(self) -> tuple[int, int] | None:
         """(height, width) of the window, None for a node without windows."""
-        weights = getattr(self.node, "weights", None)
         kernel: tuple[int, int] | None = getattr(self.node, "kernel", None)
-        return kernel if weights is None else (weights.shape[-3], weights.shape[-2])
+        return kernel
 
     @property
     def stride(self) -> tuple[int, int]:

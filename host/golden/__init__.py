@@ -1,1 +1,1 @@
-"""What every bit is compared with: the numpy reference, the fast emulator, the device's twin."""
+"""The models that every bit is compared with: numpy reference, fast emulator, device's twin."""

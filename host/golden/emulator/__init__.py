@@ -1,4 +1,4 @@
-"""Layers in DS-CIM arithmetic, bit for bit, at the speed of matrix products."""
+"""Computes layers in DS-CIM arithmetic, bit for bit, at the speed of matrix products."""
 
 from dscim.host.golden.emulator.compile import kernel, why_no_kernel
 from dscim.host.golden.emulator.layer import EmulatedLayer, PreparedNode, estimate, prepare

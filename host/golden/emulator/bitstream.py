@@ -1,8 +1,8 @@
 """The usual way to simulate stochastic computing, bit stream by bit stream, as a baseline.
 
-For each sample point every row's comparators produce bits, every row's AND combines two, every OR
-group is a real OR over its rows, and counters add. It is vectorised over windows, rows and
-outputs, in batches of windows, but does not use the contract's structure to be faster.
+For each sample point the comparators of every row produce two bits, an AND combines them, every OR
+group is a real OR over its rows, and counters add up the results. Windows, rows and outputs are
+vectorised, in batches of windows, but the contract's structure is not used to be faster.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
 
 
 def _counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int) -> Int64:
-    """The group bits counted over all points, (M, N)."""
+    """The group bits counted over all points, (M, N); negative ones count as -1."""
     a, a_negative = _rows(*encode_activations(x, spec, zero_point), spec)
     magnitude, sign = encode_weights(w, spec)
     b, b_negative = _rows(magnitude.T, sign.T, spec)
@@ -53,7 +53,7 @@ def _counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int) -> Int64:
 def _rows(
     magnitude: Int64, sign: Int64, spec: ProductSpec
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Shrunk operands and signs (M, K) as (M, groups, G); unused rows are 0."""
+    """Shrunk operands, and whether they are negative: (M, groups, G) each; unused rows are 0."""
     fill = ((0, 0), (0, -magnitude.shape[1] % spec.or_width))
     level = np.pad((magnitude >> spec.operand_shift).astype(np.uint8), fill)
     shape = (len(level), -1, spec.or_width)

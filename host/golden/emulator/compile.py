@@ -1,4 +1,4 @@
-"""The kernels, compiled once for this machine into the cache, and loaded.
+"""Compiles the kernels for this machine, once, into the cache, and loads them.
 
 Without g++, or with DSCIM_KERNEL=none, there is no kernel and numpy computes the same bits.
 DSCIM_KERNEL=plain compiles the kernel without vector instructions: the same bits, slower.
@@ -22,24 +22,24 @@ NATIVE = "-march=native"
 
 
 def kernel() -> ctypes.CDLL | None:
-    """The compiled kernel; None without one, see `why_no_kernel`.
+    """The compiled kernel; None if there is none: `why_no_kernel` gives the reason.
 
-    SimulationError where its layers have other fields than `Description`.
+    SimulationError if its layers do not have the fields of `Description`.
     """
     loaded = _loaded(os.environ.get("DSCIM_KERNEL", ""))
     return loaded if isinstance(loaded, ctypes.CDLL) else None
 
 
 def why_no_kernel() -> str | None:
-    """One sentence on why numpy computes and how to change that; None with a kernel."""
+    """One sentence on why numpy computes and how to change that; None if there is a kernel."""
     loaded = _loaded(os.environ.get("DSCIM_KERNEL", ""))
     return loaded if isinstance(loaded, str) else None
 
 
 @cache
-def _loaded(wish: str) -> ctypes.CDLL | str:
-    """The library, or why there is none. wish: the value of DSCIM_KERNEL."""
-    if wish == "none":
+def _loaded(setting: str) -> ctypes.CDLL | str:
+    """The library, or why there is none. setting: the value of DSCIM_KERNEL."""
+    if setting == "none":
         return "The emulator computes in numpy, because DSCIM_KERNEL=none is set."
     compiler = shutil.which("g++")
     if compiler is None:
@@ -48,7 +48,7 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
             "compile its kernel; install one (apt-get install g++)."
         )
     try:
-        library = ctypes.CDLL(str(_built(compiler, plain=wish == "plain")))
+        library = ctypes.CDLL(str(_built(compiler, plain=setting == "plain")))
     except (SimulationError, OSError) as error:
         return f"The emulator computes in numpy, many times slower: {error}"
     check_fields(library)
@@ -74,8 +74,9 @@ def _loaded(wish: str) -> ctypes.CDLL | str:
 def _built(compiler: str, *, plain: bool) -> Path:
     """The library's path; compiles it if it is not in the cache.
 
-    The key covers the sources, the flags and the compiler's macros, which include its version and
-    every instruction set of this machine. SimulationError has the compiler's message.
+    The cache key covers the sources, the flags and the compiler's macros, which include its version
+    and every instruction set of this machine. SimulationError with the compiler's message if it
+    fails.
     """
     flags = [*FLAGS, *(["-DDSCIM_PLAIN"] if plain else [])]
     native = _macros(compiler, NATIVE)
@@ -90,14 +91,14 @@ def _built(compiler: str, *, plain: bool) -> Path:
             command = [compiler, *flags, "-o", str(beside / LIBRARY), *map(str, SOURCES)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                first = (done.stderr.strip().splitlines() or ["it said nothing"])[0]
+                first = (done.stderr.strip().splitlines() or ["it printed nothing"])[0]
                 raise SimulationError(f"g++ failed to compile the kernel: {first}")
-    os.utime(home)
+    os.utime(home)  # used now, for forget_old
     return home / LIBRARY
 
 
 def _macros(compiler: str, *flags: str) -> str | None:
-    """The macros that the compiler defines with `flags`; None when it rejects them."""
+    """The macros that the compiler defines with `flags`; None if it rejects them."""
     command = [compiler, *flags, "-dM", "-E", "-x", "c++", os.devnull]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else None

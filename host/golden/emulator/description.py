@@ -1,4 +1,4 @@
-"""`struct Layer` of kernel.cpp as ctypes, checked against the kernel when that is loaded."""
+"""`struct Layer` of kernel.cpp as ctypes, checked against the kernel when it is loaded."""
 
 import ctypes
 
@@ -31,10 +31,10 @@ NUMBERS = (
     "single_rounding",
     "padded",
 )
-"""Its 32-bit integers."""
+"""The 32-bit integers of `struct Layer`, in its order."""
 
 ARRAYS = ("codes", "signs", "luts", "offsets", "factors", "constants", "multipliers", "shifts")
-"""Its pointers to arrays."""
+"""The pointers to arrays of `struct Layer`, after the integers."""
 
 
 class Description(ctypes.Structure):
@@ -47,7 +47,7 @@ class Description(ctypes.Structure):
 
 
 class _Field(ctypes.Structure):
-    """`struct Field` of kernel.cpp: the compiler's own place of a field, in bytes."""
+    """`struct Field` of kernel.cpp: the place of a field according to the compiler, in bytes."""
 
     _fields_ = [("name", ctypes.c_char_p), ("offset", ctypes.c_int64), ("size", ctypes.c_int64)]
 

@@ -25,8 +25,8 @@
 
 extern "C" {
 
-// Every field of a layer. dscim.host.golden.emulator.description has the same ones, and compares
-// their places with dscim_layer_fields when it loads this library.
+// Every field of a layer. dscim.host.golden.emulator.description has the same fields, whose places
+// are compared with dscim_layer_fields when this library is loaded.
 #define LAYER_FIELDS(NUMBER, ARRAY)                                                            \
     NUMBER(height) NUMBER(width) NUMBER(channels)                                              \
     NUMBER(out_height) NUMBER(out_width) NUMBER(outputs)                                       \
@@ -38,7 +38,7 @@ extern "C" {
     NUMBER(chunks)          /* of at most 16 points */                                         \
     NUMBER(byte_rows)       /* rows whose sum cannot overflow int8 */                          \
     NUMBER(decode_shift)    /* a count is worth 1 << decode_shift product units */             \
-    NUMBER(has_offset)      /* signed mode offset: less 128 times the sum of x + 128 */        \
+    NUMBER(has_offset)      /* signed mode offset: minus 128 times the sum of x + 128 */        \
     NUMBER(wide)            /* sums may exceed 32 bits: requantise in 64 */                    \
     NUMBER(single_rounding) /* scale with one rounding, not two */                             \
     NUMBER(padded)          /* outputs, rounded up to 16 */                                    \
@@ -143,7 +143,7 @@ inline Place place(const Layer& l, int64_t pixel) {
 
 inline int depth(const Layer& l) { return l.kernel_height * l.kernel_width * l.channels; }
 
-// Rows first..last of the window of `pixel`, each as entry(x), into `into`.
+// Rows first..last-1 of the window of `pixel`, each as entry(x), into `into`.
 template <class Entry>
 void gather(const Layer& l, const int8_t* x, int64_t pixel, int first, int last, uint16_t* into,
             Entry entry) {
@@ -316,7 +316,7 @@ inline __m256i divide_once(__m256i even, __m256i odd, __m256i right) {
     return _mm256_sub_epi32(divide(high, right, _mm256_cmpgt_epi32(low, zero)), nudge);
 }
 
-// Eight scaled sums less the output zero point, clamped, in 32 bits.
+// Eight scaled sums in 32 bits, clamped to the range of outputs minus the output zero point.
 inline __m256i scale(const Layer& l, __m256i sum, int o) {
     const __m256i zero = _mm256_setzero_si256();
     const __m256i factor = _mm256_loadu_si256((const __m256i*)(l.multipliers + o));
@@ -464,7 +464,7 @@ void run(const Layer& l, const int8_t* x, int64_t first, int64_t last, Output* o
 
 extern "C" {
 
-// Output pixels first..last (counted over all images) of x (N, H, W, C), as int8 into `out`.
+// Output pixels first..last-1 (counted over all images) of x (N, H, W, C), as int8 into `out`.
 void dscim_run(const Layer* layer, const int8_t* x, int64_t first, int64_t last, int8_t* out) {
     run(*layer, x, first, last, out);
 }

@@ -1,4 +1,4 @@
-"""A layer for the kernel, with the interface of `dscim.host.golden.reference.PreparedLayer`."""
+"""Layers prepared for the kernel, with the interface of the reference's `PreparedLayer`."""
 
 import ctypes
 from typing import Any, Protocol
@@ -16,6 +16,8 @@ from dscim.host.golden.reference.depthwise import ROWS, PreparedDepthwise, tap_r
 from dscim.host.golden.reference.operands import column_corrections
 
 EXACT, COUNTED, DEPTHWISE = range(3)
+"""The kinds of layers in kernel.cpp."""
+
 BLOCK, HALF = 32, 16
 """Outputs of a block of weights; the last block may be half of one."""
 
@@ -40,11 +42,11 @@ def prepare(
     shift: npt.NDArray[np.int32],
     rows: int = ROWS,
 ) -> PreparedNode:
-    """The layer prepared for the kernel, or for numpy without a kernel: the same bits.
+    """The layer prepared for the kernel, or for numpy if there is no kernel: the same bits.
 
-    weights: OHWI int8, of a depthwise layer (KH, KW, outputs); bias (product units),
-    multiplier (Q31), shift: (outputs,) int32; rows: R of the macro, which a depthwise layer's
-    regions depend on.
+    weights: OHWI int8, or (KH, KW, outputs) for a depthwise layer; bias (product units),
+    multiplier (Q31), shift: (outputs,) int32; rows: R of the macro, which decides the regions of
+    a depthwise layer.
     """
     arrays = weights, bias, multiplier, shift
     if kernel() is not None:
@@ -139,7 +141,7 @@ class EmulatedLayer:
         return column_corrections(matrix, product, self.layer.input_zero)
 
     def _exact(self, matrix: npt.NDArray[np.int8]) -> Int64:
-        """Sets the weights (K, N), by pairs of rows; returns the constants of the columns."""
+        """Sets the weights (K, N), in pairs of rows; returns the constants of the columns."""
         depth, outputs = matrix.shape
         even = np.zeros((depth + depth % 2, _padded(outputs)), np.int16)
         even[:depth, :outputs] = matrix
@@ -163,8 +165,8 @@ class EmulatedLayer:
     def _requantisation(
         self, constants: Int64, multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32]
     ) -> None:
-        """Sets the constants and factors of each output, up to a multiple of HALF."""
-        most = self.layer.depth << 17  # a product is at most 2**16, its estimate and parts too
+        """Sets the constants and factors of each output, filled up to a multiple of HALF."""
+        most = self.layer.depth << 17  # a product, and each part of its estimate, is at most 2**16
         reach = (np.abs(constants) + most) << np.maximum(shift, 0).astype(np.int64)
         padded = _padded(len(constants))
         for name, values, dtype in (
@@ -179,7 +181,7 @@ class EmulatedLayer:
 
 
 def _geometry(layer: LayerSpec) -> dict[str, int]:
-    """The numbers of a description that say where things are."""
+    """The numbers of a description that follow from the layer's spec alone."""
     height, width, channels = layer.input
     down, across, outputs = layer.output
     return {

@@ -1,4 +1,4 @@
-"""Images divided among threads, in batches of bounded memory."""
+"""Divides images among threads, in batches of bounded memory."""
 
 import os
 from collections.abc import Callable
@@ -9,16 +9,15 @@ from dscim.progress import Tick
 
 Result = TypeVar("Result")
 
-
 THREADS = "DSCIM_THREADS"
-"""The environment variable with the number of threads; unset: one per core."""
+"""The environment variable for the number of threads; by default one per core."""
 
 
 def thread_count() -> int:
     """Number of threads: DSCIM_THREADS, else the cores that this process may use."""
-    wish = os.environ.get(THREADS, "")
-    if wish.isdecimal() and int(wish) > 0:
-        return int(wish)
+    setting = os.environ.get(THREADS, "")
+    if setting.isdecimal() and int(setting) > 0:
+        return int(setting)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -29,11 +28,12 @@ def over_images(
     step: Tick | None = None,
     threads: int | None = None,
 ) -> list[Result]:
-    """`work` of every batch of `count` images, in order, by several threads.
+    """The results of `work` for every batch of `count` images, in order, from several threads.
 
     work: takes the batch as a slice of the images; it should release the interpreter lock, as
-    the kernel and numpy do. At most as many batches as threads are in memory, besides results.
-    An error or Ctrl-C ends the rest. step: called after each batch, from the calling thread.
+    the kernel and numpy do. Besides the results, at most one batch per thread is in memory. An
+    error or Ctrl-C starts no more batches. step: called with the number of finished images and
+    `count` after each batch, from the calling thread.
     """
     threads = threads or thread_count()
     parts = [slice(start, min(start + batch, count)) for start in range(0, count, batch)]

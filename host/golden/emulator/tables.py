@@ -1,4 +1,4 @@
-"""Look-up tables: counts by activation and weight, pointwise nodes by their inputs."""
+"""Look-up tables: counts for each activation and weight, pointwise nodes for each input."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from dscim.host.golden.reference.matrix import NEVER, region_thresholds
 from dscim.host.golden.reference.operands import encode_activations, encode_weights
 
 CHUNK = 16
-"""Points whose counts one table of 16 bytes holds."""
+"""Maximum number of points in one table of 16 bytes."""
 
 NOTHING = -128
 """The code of a weight that exceeds no threshold: the kernel's look-up returns 0."""
@@ -22,9 +22,9 @@ NOTHING = -128
 class CountTables:
     """The counts of every row of a product with constant weights.
 
-    codes:     (chunks, K, N) int8, a weight's place in its tables.
+    codes:     (chunks, K, N) int8, a weight's index in its tables.
     signs:     (K, N) int8, +1 or -1; None where the code includes the sign.
-    luts:      (tables, 256, 16) int8, by the activation as a byte, by code.
+    luts:      (tables, 256, 16) int8, indexed by the activation as a byte, and by code.
     rows:      (chunks, K) the table of each row.
     byte_rows: rows of counts whose sum stays within int8.
     """
@@ -53,15 +53,15 @@ def count_tables(w: Int8, spec: ProductSpec, zero_point: int) -> CountTables:
         codes[chunk] = _codes(level, distinct[:, 1], table)
         if folded:
             codes[chunk] += np.where((sign < 0) & (codes[chunk] >= 0), most, 0).astype(np.int8)
-    apart = not folded and bool((sign < 0).any())
+    separate = not folded and bool((sign < 0).any())
     luts = np.stack([_lut(p, q, spec, zero_point, most if folded else 0) for p, q in distinct])
-    return CountTables(codes, sign.astype(np.int8) if apart else None, luts, rows, 127 // most)
+    return CountTables(codes, sign.astype(np.int8) if separate else None, luts, rows, 127 // most)
 
 
 def _chunks(spec: ProductSpec) -> npt.NDArray[np.uint8]:
-    """(chunks, G, 2, up to CHUNK): each region's points, in chunks, q rising in each.
+    """(chunks, G, 2, up to CHUNK): each region's points, in chunks, sorted by q.
 
-    Regions with fewer points are filled up with NEVER.
+    Regions with fewer points are padded with NEVER.
     """
     points = region_thresholds(spec).transpose(1, 0, 2)
     count = -(-points.shape[2] // CHUNK)
@@ -76,7 +76,7 @@ def _chunks(spec: ProductSpec) -> npt.NDArray[np.uint8]:
 def _codes(
     level: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], table: npt.NDArray[np.int64]
 ) -> Int8:
-    """(K, N): how many thresholds of its row's table each weight exceeds, less 1; or NOTHING.
+    """(K, N): how many thresholds of its row's table each weight exceeds, minus 1; or NOTHING.
 
     level: (K, N) in steps of the region. q: (tables, m). table: (K,).
     """
@@ -93,10 +93,10 @@ def _lut(
     zero_point: int,
     mirrored: int,
 ) -> Int8:
-    """(256, 16): by activation byte, by code, the signed count of the points (p, q).
+    """(256, 16): the signed count of the points (p, q), by activation byte and by code.
 
-    Code c counts the first c + 1 points, q rising. mirrored: codes from this one on are those of
-    negative weights; 0: there are none.
+    Code c counts the first c + 1 points, sorted by q. mirrored: codes from this one on are those
+    of negative weights; 0: there are none.
     """
     operands = np.arange(256, dtype=np.uint8).view(np.int8)
     magnitude, sign = encode_activations(operands, spec, zero_point)

@@ -1,6 +1,6 @@
-"""The contract point by point, as it is written (section 2): slow, but easy to verify by reading.
+"""The contract point by point, just as section 2 states it: slow, but easy to verify by reading.
 
-Every sample point is drawn, every row's bit is formed, every OR group is a real OR over its
+Every sample point is drawn, every row's bit is formed, and every OR group is a real OR over its
 rows. `dscim.host.golden.reference.matrix` computes the same bits fast.
 """
 

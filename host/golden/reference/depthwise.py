@@ -2,8 +2,8 @@
 
 A row tile of R rows holds D = max(1, R div taps) channels; channel c, tap t is its row
 (c mod D)*taps + t. Cells off the diagonal never fire, so an output is the sum over the rows of its
-own taps, each in the region that belongs to its place in the OR group. The contribution of a row
-by activation is a table of 256 entries: exact for any arithmetic and any stream length.
+own taps, each in the region that belongs to its position in the OR group. The contribution of a
+row for each activation is a table of 256 entries: exact for any arithmetic and any stream length.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def tap_table(
 ) -> npt.NDArray[np.int32]:
     """(cells, 256): the contribution of each cell for activations -128..127, in product units.
 
-    w: (cells,) int8. row: (cells,) its row in a tile. Signed mode split, or exact.
+    w: (cells,) int8. row: (cells,) its row in a tile. ValueError for signed mode offset.
     """
     operands = np.arange(-128, 128).astype(np.int8)
     if spec.exact:
@@ -67,7 +67,7 @@ def product(
     zero_point: int = 0,
     rows: int = ROWS,
 ) -> Int64:
-    """sum over taps of (x - z) * w as `spec` computes it, in product units: (M, outputs).
+    """The sum over taps of (x - z) * w as `spec` computes it, in product units: (M, outputs).
 
     x: (M, taps, C) int8; w: (taps, outputs) int8, where output o takes channel o*C/outputs;
     zero_point: z, int8; rows: R of the macro.

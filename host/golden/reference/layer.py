@@ -1,4 +1,4 @@
-"""A whole layer in numpy: windows, product, bias, requantisation."""
+"""Whole layers in numpy: windows, product, bias, requantisation."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,12 +1,12 @@
 """The contract as matrix products over thresholds: the same bits, fast enough for networks.
 
 The order of the points does not affect a count, and a point reaches only the row that owns
-its region. So with (p_s, q_s) the points of a row's region, in local coordinates,
+its region. So if (p_s, q_s) are the points of a row's region in local coordinates,
 
     N = sum over s of [a' >> sh > p_s] @ [w' >> sh > q_s]      (signs multiplied in)
 
-which is one matrix product whose inner size is multiplied by the points of a region. Its entries
-are -1, 0 and 1 and its sums stay below 2**24, so single precision is exact.
+which is one matrix product, whose inner size is multiplied by the number of points per region. Its
+entries are -1, 0 and 1 and its sums stay below 2**24, so single precision is exact.
 """
 
 from functools import cache
@@ -27,7 +27,7 @@ NEVER = 255
 """A threshold that no operand of a region exceeds."""
 
 BLOCK_BYTES = 4 << 20
-"""Bytes of fired rows in memory at a time, small enough for the cache."""
+"""Bytes of fired rows in memory at a time: few enough for the processor's cache."""
 
 
 @cache
@@ -39,9 +39,9 @@ def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
     points = spec.sequence.points(spec.length, spec.or_width)
     region = points // spec.side
     owner = region[:, 0] * spec.root + region[:, 1]
-    held = [points[owner == row] % spec.side for row in range(spec.or_width)]
-    table = np.full((2, spec.or_width, max(map(len, held))), NEVER, np.uint8)
-    for row, local in enumerate(held):
+    by_row = [points[owner == row] % spec.side for row in range(spec.or_width)]
+    table = np.full((2, spec.or_width, max(map(len, by_row))), NEVER, np.uint8)
+    for row, local in enumerate(by_row):
         table[:, row, : len(local)] = local.T
     table.flags.writeable = False
     return table
@@ -99,7 +99,7 @@ class PreparedWeights:
 def _activation_tables(
     spec: ProductSpec, zero_point: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], Int64]:
-    """By an activation's bits as uint8: its level in the region, its sign, a'."""
+    """Three tables indexed by an activation as a byte: its level in the region, its sign, a'."""
     operands = np.arange(256, dtype=np.uint8).view(np.int8)
     magnitude, sign = encode_activations(operands, spec, zero_point)
     level = (magnitude >> spec.operand_shift).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Operands in the macro: unsigned magnitudes with a sign (contract, "Signed mode")."""
+"""Operands of the macro: unsigned magnitudes with a sign (contract, "Signed mode")."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Requantisation with the rounding of TensorFlow Lite's reference kernels: twice, or once."""
+"""Requantisation with the rounding of TensorFlow Lite's reference kernels, twice or once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ def multiply_rounding_once(x: Int64, multiplier: Int64, shift: Int64) -> Int64:
 def scaled(
     x: Int64, multiplier: npt.ArrayLike, shift: npt.ArrayLike, single_rounding: bool
 ) -> Int64:
-    """x * multiplier * 2**(shift - 31), rounded once or, as gemmlowp does, twice."""
+    """x * multiplier * 2**(shift - 31), rounded once or, as in gemmlowp, twice."""
     scale = multiply_rounding_once if single_rounding else multiply_by_quantized_multiplier
     return scale(x, np.asarray(multiplier, np.int64), np.asarray(shift, np.int64))
 

@@ -1,4 +1,4 @@
-"""The numpy twin of the engine: carries out a descriptor on the memories of a device."""
+"""The numpy twin of the engine: runs a descriptor on the memories of a device."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ Memories = dict[str, Words]
 
 
 def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
-    """Carries out the accepted descriptor `f`; returns the number of products of the macro."""
+    """Runs the accepted descriptor `f`; returns the number of products of the macro."""
     operation = Operation(f["operation"])
     if operation is Operation.ADD:
         x, y = (
@@ -82,7 +82,7 @@ def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields)
 
 
 def _together(macro: MacroSpec, f: Fields, windows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """(pixels, K) as rows that hold the windows of 1 << windows_log2 pixels.
+    """Windows (pixels, K) as rows that each hold the windows of 1 << windows_log2 pixels.
 
     Each pixel's window starts at an OR group. The unused rows in between hold the input's zero
     point, which adds nothing.
@@ -110,7 +110,7 @@ def _pool(operation: Operation, memories: Memories, f: Fields) -> Int64:
 
 
 def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[np.int8]:
-    """The sum of two int8 inputs: brings each to a common scale, adds them, scales the sum."""
+    """The sum of two int8 inputs: brings both to a common scale, adds them, scales the sum."""
     total = sum(
         multiply_by_quantized_multiplier(
             (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
@@ -164,6 +164,7 @@ def _windows(memories: Memories, f: Fields) -> tuple[npt.NDArray[np.int8], npt.N
 
 
 def _weights(spec: SocSpec, memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
+    """(depth, outputs)."""
     columns = spec.macro.columns
     tiles = ceil_div(f["outputs"], columns)
     rows = memories["weights"].view(np.int8).reshape(-1, columns)
@@ -180,7 +181,7 @@ def _parameters(memories: Memories, f: Fields) -> Int64:
 def _write(
     memories: Memories, f: Fields, values: npt.NDArray[np.int32] | npt.NDArray[np.int8]
 ) -> None:
-    """Writes (pixels, outputs) to their channels of the output; leaves all other bytes."""
+    """Writes (pixels, outputs) to their channels of the output and leaves other bytes unchanged."""
     pixel = pixel_words(f["output_channels"], bool(f["raw"])) * WORD_BYTES
     start = f["output_base"] * WORD_BYTES
     room = memories["activations"].view(np.uint8)[start : start + len(values) * pixel]

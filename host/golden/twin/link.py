@@ -1,6 +1,6 @@
 """An exact model of the device's end of the link: tests compare the gateware with it.
 
-It serves any Link, such as `ModelLink`, and has the counters of the gateware.
+It accesses any Link, such as `ModelLink`, and has the counters of the gateware.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from dscim.host.link.frames import (
 )
 
 BEHIND = SEQUENCES // 2
-"""A WRITE this far ahead is an earlier one, which has been applied."""
+"""A WRITE that seems at least this far ahead is an earlier one, which has been applied."""
 
 
 @dataclasses.dataclass
@@ -42,7 +42,7 @@ class Twin:
     """Takes frames and returns their answers.
 
     link: target of WRITE and READ, within `regions` of byte addresses.
-    spec_hash, window, lease: contents of OPENED; lease in cycles, 0 for a lease without end.
+    spec_hash, window, lease: contents of OPENED; lease in cycles, 0 for one that never expires.
     clock: returns the cycles since reset.
     locked: whether a READ of these byte addresses must wait for the engine.
     """
@@ -197,15 +197,15 @@ class Twin:
 
 
 class LineTwin:
-    """A Twin behind a UART: takes bytes, returns bytes, and passes those outside frames on.
+    """A Twin behind a UART: takes bytes and returns bytes.
 
-    bone: receives the bytes that are for UARTBone, and returns its answers.
+    bone: receives the bytes outside frames, which are for UARTBone, and returns its answers.
     """
 
     def __init__(self, twin: Twin, bone: Callable[[bytes], bytes] = lambda data: b"") -> None:
         self.twin = twin
         self._bone = bone
-        self._inside: bytearray | None = None  # the code received of an unfinished frame
+        self._inside: bytearray | None = None  # the code of an unfinished frame so far
 
     def answer(self, data: bytes) -> bytes:
         """The bytes with which the device answers `data`."""
@@ -233,7 +233,7 @@ class LineTwin:
         return self._bone(bytes([byte]))
 
     def _end(self) -> bytes:
-        """Ends a frame; the 0x00 that ends a bad one also starts the next."""
+        """Ends a frame; the 0x00 that ends a damaged one also starts the next."""
         assert self._inside is not None
         dropped = self.twin.counters.frames_dropped
         try:

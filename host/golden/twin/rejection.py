@@ -1,4 +1,4 @@
-"""Which descriptors a device rejects: the twin of the checks in the engine's set-up."""
+"""The descriptors that a device rejects: the twin of the checks in the engine's set-up."""
 
 from dscim.gateware.descriptor import BY_NAME, MAX_WIDENING, VECTOR, Operation
 from dscim.gateware.layout import ceil_div, pixel_words
@@ -21,6 +21,7 @@ SIZES = (
     "stride_x",
     "depth",
 )
+"""The fields that must not be 0."""
 
 ADD = {
     "kernel_height": 1,
@@ -110,12 +111,12 @@ def _vector_geometry(f: dict[str, int]) -> ErrorCode | None:
 
 
 def _adds(f: dict[str, int]) -> bool:
-    """Whether it contains an addition: an add, or a product with a residual."""
+    """Whether the descriptor is an add, or a product with a residual."""
     return f["operation"] == Operation.ADD or bool(f["residual"])
 
 
 def _may_add(f: dict[str, int]) -> bool:
-    """Whether additions, if any, are allowed: not raw, and no residual in an add or pool."""
+    """False for raw outputs with an addition, and for a residual in an add or pool."""
     return not (f["residual"] and f["operation"] in VECTOR) and not (_adds(f) and f["raw"])
 
 

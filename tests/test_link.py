@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dscim.errors import LinkError
 from dscim.host.link.sim import SimLink, over_uartbone
-from dscim.host.link.uart import UartLink, write_frames
+from dscim.host.link.uart import UartLink, write_commands
 from dscim.sim import server
 from dscim.sim.server import Simulator
 from tests import toy_soc
@@ -55,8 +55,8 @@ def connect(simulator: Simulator, timeout: float = 0.3) -> UartLink:
     st.lists(st.integers(0, (1 << 32) - 1), max_size=600),
     st.integers(1, 255),
 )
-def test_write_frames_hold_each_word_once(address: int, values: list[int], step: int) -> None:
-    data = write_frames(address, np.array(values, np.uint32), step)
+def test_write_commands_hold_each_word_once(address: int, values: list[int], step: int) -> None:
+    data = write_commands(address, np.array(values, np.uint32), step)
     found = []
     while data:
         command, count = data[0], data[1]

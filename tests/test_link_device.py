@@ -135,9 +135,11 @@ def test_a_lease_that_ran_out_is_opened_again(simulator: Simulator) -> None:
 
 def test_refusals_of_the_gateware(simulator: Simulator) -> None:
     link = connect(simulator, wait=TIMEOUT)
-    with pytest.raises(Refused, match="words at 0x50000000 are outside what frames may reach"):
+    with pytest.raises(
+        Refused, match="words at 0x50000000 are outside the addresses that frames may reach"
+    ):
         link.read(0x5000_0000, 3)
-    with pytest.raises(Refused, match="outside what frames may reach"):
+    with pytest.raises(Refused, match="outside the addresses that frames may reach"):
         link.read(BASE + 4 * COUNT - 4, 2)
     exercise(link, 10, 4)
     with pytest.raises(Refused, match="0x50000000"):

@@ -154,7 +154,7 @@ SAMPLES = {
     FRAMES_PORT: [
         Frame(Kind.OPEN, 0, 77, 0).encode(),
         Frame(Kind.CLOSE, 0, 77, 0).encode(),
-        Frame(Kind.READ, 0, 77, BASE, asked=20).encode(),
+        Frame(Kind.READ, 0, 77, BASE, requested=20).encode(),
         Frame(Kind.WRITE, 0, 77, BASE, bytes(range(80))).encode(),
     ],
     ETHERBONE_PORT: [
@@ -192,7 +192,7 @@ def test_random_datagrams_leave_the_device_usable(simulator: Simulator, count: i
             source.sendto(noise(random, port), ("127.0.0.1", simulator.udp[port]))
             if number % 100 == 0:  # its answer shows that all earlier ones have been processed
                 asking.sendto(
-                    Frame(Kind.READ, number & 0xFFFF, 1, BASE, asked=1).encode(),
+                    Frame(Kind.READ, number & 0xFFFF, 1, BASE, requested=1).encode(),
                     ("127.0.0.1", simulator.udp[FRAMES_PORT]),
                 )
                 assert Frame.decode(asking.recv(2048)).sequence == number & 0xFFFF

@@ -38,7 +38,7 @@ FRAMES = st.builds(
     st.integers(0, 0xFFFF),
     st.integers(0, 0xFFFF_FFFF),
     st.integers(0, 0xFFFF_FFFF),
-    asked=st.integers(0, MAX_WORDS),
+    requested=st.integers(0, MAX_WORDS),
 )
 
 
@@ -80,7 +80,7 @@ def test_a_frame_holds_no_more_than_its_count_can_say() -> None:
         with pytest.raises(ValueError, match=str(size)):
             Frame(2, 0, 1, 0, bytes(size)).encode()
     with pytest.raises(ValueError, match="256"):
-        Frame(3, 0, 1, 0, asked=256).encode()
+        Frame(3, 0, 1, 0, requested=256).encode()
 
 
 @settings(deadline=None)

@@ -95,14 +95,14 @@ class Hosts:
                     int(r.integers(1 << 16)),
                     session,
                     place,
-                    asked=3 if place == BANK.start else size,
+                    requested=3 if place == BANK.start else size,
                 )
             )
         if what == "wrong":
             place = int(r.choice([MEMORY.start + 2, MEMORY.stop - 4 * size + 4, 0x6000_0000]))
             kind = Kind.READ if r.random() < 0.5 else Kind.WRITE
             return self._wire(
-                Frame(kind, self._sequence, session, place, asked=size)
+                Frame(kind, self._sequence, session, place, requested=size)
                 if kind == Kind.READ
                 else Frame(kind, self._sequence, session, place, words)
             )

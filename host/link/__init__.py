@@ -1,1 +1,1 @@
-"""Links: how the host reads and writes the device's bus."""
+"""Links: read and write the device's bus over a UART, Ethernet or a simulator."""

@@ -1,4 +1,4 @@
-"""What every link offers: words read from and written to the device's 32-bit bus."""
+"""The interface of every link: it reads and writes words of the device's 32-bit bus."""
 
 import dataclasses
 from typing import Protocol
@@ -12,8 +12,8 @@ class LinkStatistics:
 
     bytes_sent, bytes_received: bytes on the line, including all framing.
     resends: frames sent again. damaged: frames that failed their check.
-    foreign: valid frames that answer no request in flight, such as late duplicates and frames of
-        other sessions. sessions: sessions opened by this link.
+    foreign: valid frames that do not answer a request in flight, such as late duplicates and
+        frames of other sessions. sessions: sessions opened by this link.
     round_trip: smoothed seconds from a frame to its answer; 0 before the first answer.
     """
 

@@ -1,4 +1,4 @@
-"""Carriers of frames: what one offers, one over a stream of bytes, and the pace of frames on it."""
+"""Carriers of frames: the interface, the carrier over a byte stream, and the pacing of frames."""
 
 import time
 from collections.abc import Sequence
@@ -12,13 +12,16 @@ FRAME_BYTES = len(wire(bytes(OVERHEAD))) + 4 * MAX_WORDS
 """Approximate bytes of the longest frame on a UART."""
 
 DAMAGED = b""
-"""What `receive` returns in place of bytes that are not valid COBS code."""
+"""Returned by `receive` in place of bytes that are not valid COBS code."""
 
 LINE_SECONDS = 0.05
-"""Time on a serial line that may be in flight: longer than the latency of a USB adapter."""
+"""A serial line may have as many bytes in flight as it transfers in this time.
+
+It is longer than the latency of a USB adapter.
+"""
 
 STREAM_BYTES = 1 << 16
-"""Bytes in flight where the receiver can hold the sender back: less than a socket buffers."""
+"""Bytes in flight if the receiver can hold the sender back: fewer than a socket buffers."""
 
 BONE_HEADER = 6
 """Bytes of a UARTBone command without its data."""
@@ -30,27 +33,32 @@ BONE_COMMANDS, BONE_READ = range(1, 5), 2
 """UARTBone's commands, and the one that reads."""
 
 BONE_SECONDS = 1.0
-"""How long to wait for UARTBone's answer."""
+"""Seconds to wait for UARTBone's answer."""
 
 FIRST_SECONDS = 0.25
-"""How long to wait for an answer before a round trip has been measured."""
+"""Seconds to wait for an answer before a round trip has been measured."""
 
-LONGEST_SECONDS = 0.1
-"""A frame that was lost several times is resent at least this often: noise on the line causes
-losses, not congestion."""
+MAX_SECONDS = 0.1
+"""The longest time between two sends of a lost frame, unless the round trip takes longer.
+
+It need not grow, because noise on the line causes losses, not congestion.
+"""
 
 MIN_SECONDS = {True: 0.03, False: 0.01}
-"""The shortest wait for an answer, on a stream and with datagrams: schedulers and adapters add
-latency."""
+"""The shortest wait for an answer on a stream (True) and with datagrams (False).
+
+Schedulers and adapters add latency.
+"""
 
 
 class Carrier(Protocol):
-    """Sends and receives frames, unreliably. Every call is bounded; LinkError when it is closed.
+    """Sends and receives frames, unreliably. Every call is bounded in time; LinkError if closed.
 
+    name: the port or address, for messages.
     stream: True for bytes in order whose bits may flip, False for datagrams, which are lost whole.
     byte_seconds: seconds per byte on the line, 0 if unknown.
-    bytes_in_flight: bytes of requests and answers together that neither end loses.
-    reads_in_flight: READ frames that may wait in the device.
+    bytes_in_flight: most bytes of requests and answers together; neither end loses these.
+    reads_in_flight: maximum number of READ frames that may wait in the device.
     bone: LiteX's own bridge on this kind of line.
     bytes_sent, bytes_received: counted on the line.
     """
@@ -83,9 +91,9 @@ class Carrier(Protocol):
         """Sends a frame to a device that may not be a dscim device."""
 
     def receive(self, wait: float, worth: int = 1) -> list[bytes]:
-        """The frames received, after at most `wait` seconds; DAMAGED in place of a damaged one.
+        """The frames received within at most `wait` seconds; DAMAGED in place of a damaged one.
 
-        worth: bytes worth waking up for; where waiting is cheap, fewer do not end the wait.
+        worth: bytes worth waking up for; a carrier that can wait for more at once ignores fewer.
         """
 
     def bone_word(self, address: int) -> int | None:
@@ -101,8 +109,8 @@ class Carrier(Protocol):
 class StreamCarrier:
     """A Carrier over a byte stream such as a UART: 0x00, the frame's COBS code, 0x00.
 
-    A serial line cannot hold the host back, so what is in flight stays within the device's buffer
-    of 1024 words. A socket to a simulator can.
+    A serial line cannot hold the host back, so LINE_SECONDS limits the bytes in flight. A socket to
+    a simulator can.
     """
 
     stream = True
@@ -167,7 +175,7 @@ class RoundTrip:
     """Measures how long answers take, and decides how long to wait for one.
 
     The estimate of Jacobson and Karels (RFC 6298): smoothed mean and deviation, from frames that
-    were sent only once (Karn). stream: as in Carrier.
+    were sent only once (Karn). stream: as in Carrier. seconds: the smoothed mean.
     """
 
     def __init__(self, stream: bool) -> None:
@@ -188,11 +196,11 @@ class RoundTrip:
         """Seconds after which a frame sent `sends` times is sent again; longer each time."""
         first = self.seconds + 4 * self._deviation if self._known else FIRST_SECONDS
         longer: float = max(self._least, first) * 1.5 ** min(sends - 1, 20)
-        return min(longer, max(LONGEST_SECONDS, first))
+        return min(longer, max(MAX_SECONDS, first))
 
 
 class FrameSize:
-    """`words` of data in the next frame: fewer on a stream that flips bits, else the maximum.
+    """`words` of data in the next frame: fewer on a stream that loses frames, else the maximum.
 
     Growth and loss balance when about one frame in seven is lost.
     """
@@ -225,6 +233,7 @@ def _greeting(frame: bytes) -> bytes:
 
 
 def _decoded(piece: bytes) -> bytes:
+    """The frame with this COBS code, or DAMAGED."""
     try:
         return cobs_decode(piece)
     except DamagedFrame:

@@ -1,4 +1,4 @@
-"""A carrier of frames as UDP datagrams."""
+"""The carrier of frames as UDP datagrams."""
 
 import select
 import socket
@@ -19,6 +19,7 @@ written, words read; return address; an address, or the word."""
 
 ETHERBONE_MAGIC, ETHERBONE_VERSION, ETHERBONE_SIZES, ETHERBONE_BYTES = 0x4E6F, 0x10, 0x44, 0x0F
 ETHERBONE_SECONDS = 0.5
+"""Seconds to wait for Etherbone's answer."""
 
 
 class DatagramCarrier:
@@ -32,7 +33,8 @@ class DatagramCarrier:
     bytes_in_flight = 1 << 16
     reads_in_flight = 32
     bone = "Etherbone"
-    LARGEST = 2048
+    MAX_BYTES = 2048
+    """The size of a receive buffer, above that of any datagram."""
 
     def __init__(self, host: str, port: int, etherbone: int = ETHERBONE_PORT) -> None:
         self.name = f"udp://{host}:{port}"
@@ -72,14 +74,14 @@ class DatagramCarrier:
         self.send([frame])
 
     def receive(self, wait: float, worth: int = 1) -> list[bytes]:
-        """See Carrier. Returns once `worth` bytes are there: another look would cost a call."""
+        """See Carrier. Stops at `worth` bytes, because looking for more would cost another call."""
         frames: list[bytes] = []
         came = 0
         try:
             if wait > 0:
                 self._readable.poll(1000 * wait)
             while came < worth:
-                frame = self._socket.recv(self.LARGEST)
+                frame = self._socket.recv(self.MAX_BYTES)
                 came += len(frame) or 1
                 self.bytes_received += len(frame)
                 frames.append(frame)
@@ -90,7 +92,7 @@ class DatagramCarrier:
         return frames
 
     def bone_word(self, address: int) -> int | None:
-        """See Carrier. LiteEth's Etherbone answers to its own port number, so bind that one."""
+        """See Carrier. LiteEth's Etherbone answers to its own port number, so that one is bound."""
         request = ETHERBONE.pack(
             ETHERBONE_MAGIC,
             ETHERBONE_VERSION,
@@ -109,7 +111,7 @@ class DatagramCarrier:
             bone.settimeout(ETHERBONE_SECONDS)
             bone.connect(self._bone)
             bone.send(request)
-            answer = bone.recv(self.LARGEST)
+            answer = bone.recv(self.MAX_BYTES)
             if len(answer) == ETHERBONE.size:
                 magic, _, _, _, _, _, written, read, place, word = ETHERBONE.unpack(answer)
                 if (magic, written, read, place) == (ETHERBONE_MAGIC, 1, 0, address):
@@ -123,7 +125,7 @@ class DatagramCarrier:
     def _failed(self, error: OSError) -> None:
         """Raises LinkError, except for a closed port that may still open.
 
-        ICMP's "refused" answers an earlier datagram; after the first answer it is an error.
+        ICMP's "refused" is about an earlier datagram; once the device has answered, it is an error.
         """
         if isinstance(error, ConnectionRefusedError):
             if self.bytes_received:

@@ -1,4 +1,4 @@
-"""Many requests in flight at once, each resent until it is answered."""
+"""Keeps many requests in flight at once, and resends each until it is answered."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +14,10 @@ REORDERED = 3
 """Answers to later datagrams after which an earlier one counts as lost."""
 
 WAKE_PART = 4
-"""Answers to one in this many of the requests in flight are worth waking up for."""
+"""The answers to this fraction (1/4) of the requests in flight are worth waking up for."""
 
 MAX_COPIES = 4
-"""Copies of a frame sent at once, at most."""
+"""Maximum number of copies of a frame that are sent at once."""
 
 Answer = Callable[[Frame, Frame], bool]
 """answer(request, frame): whether `frame` answers `request`; takes its data."""
@@ -41,7 +41,7 @@ class Flight:
 
 
 class InFlight:
-    """The requests in flight. load: their cost. repeated: how many were sent more than once."""
+    """The requests in flight. load: their total cost. repeated: how many were resent."""
 
     def __init__(self) -> None:
         self.load = self.repeated = 0
@@ -53,7 +53,7 @@ class InFlight:
         return len(self._by_sequence)
 
     def __iter__(self) -> Iterator[Flight]:
-        """In the order in which they were last sent."""
+        """Iterates in the order in which they were last sent."""
         return iter(self._by_turn.values())
 
     @property
@@ -110,7 +110,7 @@ class Exchange:
     """The requests of one session over a carrier. Not thread-safe.
 
     timeout: seconds without a new answer, after which `run` raises LinkError.
-    answered: requests of the last `run` that were answered. certain: none was sent twice.
+    answered: requests of the last `run` that were answered. certain: whether none was sent twice.
     first_open: its first request without an answer; None when all were answered.
     """
 
@@ -173,9 +173,9 @@ class Exchange:
         )
 
     def _send(self, batch: list[Flight]) -> None:
-        """Sends each request: once at first, in more copies the more often it was lost.
+        """Sends each request: once at first, then in more copies the more often it was lost.
 
-        A request that is lost again and again holds up all others.
+        Otherwise a request that is lost again and again would hold up all others.
         """
         if not batch:
             return
@@ -207,7 +207,7 @@ class Exchange:
         return answer * max(1, len(self._flights) // WAKE_PART)
 
     def _take(self, frame: Frame, answer: Answer) -> bool:
-        """Whether the frame answers a request in flight."""
+        """Takes an answer; returns whether the frame answers a request in flight."""
         some = self.first_open
         if some is None or frame.session != some.session:
             return False
@@ -258,10 +258,10 @@ class Exchange:
         return self._due(next(iter(self._flights)))
 
     def _resend(self, now: float) -> None:
-        """Resends requests that are overdue or whose answer was overtaken by later ones.
+        """Resends requests that are overdue, or whose answer was overtaken by later ones.
 
-        On a stream only the first of those overdue: if the others are lost too, its answer will
-        overtake them, and if they only wait in a queue, the queue does not grow.
+        On a stream only the first of the overdue ones is resent: if the others are lost too, its
+        answer will overtake them, and if they only wait in a queue, the queue does not grow.
         """
         if not self._flights:
             return

@@ -1,9 +1,9 @@
 """Frames as bytes: header, data and check, and their COBS code on a UART.
 
 A frame is, little-endian: kind (1 byte), words of data (1), sequence (2), session (4), address (4),
-the data, and a CRC-32 of everything before it (4). A READ's count is the number of words requested;
-no data follow. For the meaning of the kinds see `dscim.gateware.link.protocol`, for the device's
-answers `dscim.host.golden.twin.link`.
+the data, and a CRC-32 of everything before it (4). A READ's count is the number of words requested,
+and no data follow. For the meaning of the kinds see `dscim.gateware.link.protocol`, for the
+device's answers `dscim.host.golden.twin.link`.
 
 On a UART a frame is sent as 0x00, its COBS code, 0x00. The code (consistent overhead byte stuffing)
 contains no zero, so zeros can delimit it: S. Cheshire and M. Baker, "Consistent Overhead Byte
@@ -49,7 +49,7 @@ class DamagedFrame(LinkError):
 class Frame:
     """kind: 8 bits. sequence: 16. session, address: 32. data: whole words, little-endian.
 
-    asked: the number of words that a READ requests, 0..255; 0 for every other kind.
+    requested: the number of words that a READ requests, 0..255; 0 for every other kind.
     """
 
     kind: int
@@ -57,21 +57,21 @@ class Frame:
     session: int
     address: int
     data: bytes = b""
-    asked: int = 0
+    requested: int = 0
 
     def encode(self) -> bytes:
         """The frame's bytes with their check; ValueError unless the data are 0..255 words."""
-        if len(self.data) % 4 or self.count > MAX_WORDS or bool(self.data and self.asked):
+        if len(self.data) % 4 or self.count > MAX_WORDS or bool(self.data and self.requested):
             raise ValueError(
                 f"A frame holds or requests 0..{MAX_WORDS} words of 4 bytes, not "
-                f"{len(self.data)} bytes of data and {self.asked} words requested."
+                f"{len(self.data)} bytes of data and {self.requested} words requested."
             )
         header = HEADER.pack(self.kind, self.count, self.sequence, self.session, self.address)
         return header + self.data + CHECK.pack(zlib.crc32(self.data, zlib.crc32(header)))
 
     @classmethod
     def decode(cls, raw: bytes) -> "Frame":
-        """The frame in `raw`; DamagedFrame unless length and check are right."""
+        """The frame in `raw`; DamagedFrame unless its length and check are right."""
         if len(raw) < OVERHEAD:
             raise DamagedFrame(f"{len(raw)} bytes are too few for a frame.")
         kind, count, sequence, session, address = HEADER.unpack_from(raw)
@@ -85,7 +85,7 @@ class Frame:
     @property
     def count(self) -> int:
         """Number of words that the frame carries or requests."""
-        return self.asked or len(self.data) // 4
+        return self.requested or len(self.data) // 4
 
     @property
     def words(self) -> Words:
@@ -101,7 +101,7 @@ class Refused(LinkError):
         self.frame = frame
         place = f"{request.count} words at {request.address:#x}"
         why = {
-            Reason.ADDRESS: f"{place} are outside what frames may reach",
+            Reason.ADDRESS: f"{place} are outside the addresses that frames may reach",
             Reason.LOCKED: f"{place} are in a memory, which cannot be read while the engine runs",
             Reason.SESSION: "its session is over",
             Reason.BUSY: "another host's session is open",
@@ -142,7 +142,7 @@ def cobs_encode(data: bytes) -> bytes:
 
 
 def cobs_decode(code: bytes) -> bytes:
-    """The bytes with this COBS code; DamagedFrame when `code` is not valid."""
+    """The bytes with this COBS code; DamagedFrame if `code` is not valid."""
     parts = []
     place, end = 0, len(code)
     if not end or 0 in code:
@@ -181,5 +181,5 @@ class Splitter:
 
     @property
     def kept(self) -> int:
-        """Bytes received of the unfinished piece."""
+        """Number of bytes received of the unfinished piece."""
         return len(self._kept)

@@ -12,12 +12,14 @@ from dscim.host.link.carrier import Carrier, StreamCarrier
 from dscim.host.link.frames import DamagedFrame, Frame
 
 TRY_SECONDS = 0.25
-"""Between two OPENs: long enough for UARTBone to drop a command that absorbed the first."""
+"""Time between two OPENs: long enough for UARTBone to drop a command that absorbed the first."""
 
 BUSY_SECONDS = 0.1
-"""Between two OPENs while another host's session is open; also the wait for CLOSED."""
+"""Time between two OPENs while another host's session is open; also the wait for CLOSED."""
 
 CLOSE_TRIES = 3
+"""CLOSEs that are sent before the session is left to its lease."""
+
 MIN_SENDS = 3
 """OPENs that must all come back as an echo before the port is reported as one."""
 
@@ -56,9 +58,9 @@ class Opening:
     def open(self, *, take_over: bool, wait: float, timeout: float) -> Opened:
         """Opens a new session.
 
-        take_over: end another host's session. wait: seconds to wait until another host is done;
-        then Busy. timeout: seconds without an answer; then a LinkError that reports what was
-        found instead of a dscim device.
+        take_over: whether to end another host's session. wait: seconds to wait until another host
+        is done, before Busy is raised. timeout: seconds to wait for an answer, before a LinkError
+        reports what is connected instead of a dscim device.
         """
         carrier = self._carrier
         before = carrier.bytes_received
@@ -70,7 +72,7 @@ class Opening:
             if answer is None:
                 echo = self._sends >= MIN_SENDS and self._echoes == self._sends
                 if echo or now - latest > timeout:
-                    raise LinkError(self._what_is_there(carrier.bytes_received - before))
+                    raise LinkError(self._diagnosis(carrier.bytes_received - before))
                 continue
             latest = now
             if answer.kind == Kind.OPENED:
@@ -101,7 +103,7 @@ class Opening:
                 return
 
     def _try(self) -> Frame | None:
-        """Sends OPEN; returns its answer, None if there is none within TRY_SECONDS."""
+        """Sends OPEN; returns its answer, or None if there is none within TRY_SECONDS."""
         self._carrier.greet(self._raw)
         self._counted.frames_sent += 1
         self._counted.resends += self._sends > 0
@@ -134,7 +136,8 @@ class Opening:
             self._numbers,
         )
 
-    def _what_is_there(self, count: int) -> str:
+    def _diagnosis(self, count: int) -> str:
+        """One sentence on the other end of the line, which sent `count` bytes."""
         name = self._carrier.name
         if self._echoes:
             return (

@@ -22,14 +22,14 @@ class FrameLink:
     """A Link that transfers words in checked, acknowledged frames over `carrier`.
 
     timeout: seconds without an answer after which a call fails.
-    wait: seconds to wait for another host to leave. take_over: end its session instead.
+    wait: seconds to wait until another host is done. take_over: whether to end its session instead.
     memories: ranges of byte addresses where writing a word twice does no harm. Elsewhere a word
-        is written once or, after an error, perhaps not at all; never twice.
+        is written exactly once or, if there is an error, at most once.
 
-    When the lease expires while this host computes, the link opens a new session, unless the
-    device was reset or another host used it meanwhile, which is an error. A failed write ends the
+    If the lease expires while this host computes, the link opens a new session. If the device was
+    reset or another host used it in the meantime, that is an error. A failed write ends the
     link, because the device may have carried out a part of it; a failed read may be repeated.
-    Raises LinkError; Busy when another host is there. Not thread-safe.
+    Raises LinkError; Busy if another host's session is open. Not thread-safe.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FrameLink:
         self._memories = memories
         self._counted = LinkStatistics()
         self._ended: str | None = None
-        self._written = self._named = 0
+        self._next_write = self._last_read = 0  # sequence numbers
         try:
             self.opened = Opening(carrier, self._counted).open(
                 take_over=take_over, wait=wait, timeout=timeout
@@ -71,8 +71,13 @@ class FrameLink:
         def requests(start: int) -> Iterator[Frame]:
             while start < count:
                 size = min(self._exchange.size.words, count - start)
+                self._last_read = (self._last_read + 1) % SEQUENCES
                 yield Frame(
-                    Kind.READ, self._name(), self.opened.session, address + 4 * start, asked=size
+                    Kind.READ,
+                    self._last_read,
+                    self.opened.session,
+                    address + 4 * start,
+                    requested=size,
                 )
                 start += size
 
@@ -91,7 +96,6 @@ class FrameLink:
         check_place(address, len(words))
         if words.dtype != np.uint32:
             raise ValueError(f"words to write are {words.dtype}, not uint32")
-
         data = data_of(words)
 
         def requests(start: int) -> Iterator[Frame]:
@@ -99,12 +103,12 @@ class FrameLink:
                 size = min(self._exchange.size.words, len(words) - start)
                 yield Frame(
                     Kind.WRITE,
-                    self._written,
+                    self._next_write,
                     self.opened.session,
                     address + 4 * start,
                     data[4 * start : 4 * (start + size)],
                 )
-                self._written = (self._written + 1) % SEQUENCES
+                self._next_write = (self._next_write + 1) % SEQUENCES
                 start += size
 
         end = address + 4 * len(words)
@@ -120,11 +124,6 @@ class FrameLink:
         self._end("It was closed.")
         self._carrier.close()
 
-    def _name(self) -> int:
-        """The sequence number of the next READ."""
-        self._named = (self._named + 1) % SEQUENCES
-        return self._named
-
     def _carry(
         self,
         address: int,
@@ -133,7 +132,11 @@ class FrameLink:
         most: int,
         harmless: bool,
     ) -> None:
-        """Sends all requests and takes their answers; reopens an expired session."""
+        """Sends all requests and takes their answers; opens a new session when one expires.
+
+        requests: makes those from word `start` on. most: how many may be in flight. harmless:
+        whether sending a request twice does no harm.
+        """
         if self._ended is not None:
             raise LinkError(f"The link to {self._carrier.name} has ended: {self._ended}")
         start = 0
@@ -159,7 +162,7 @@ class FrameLink:
         )
 
     def _resume(self, harmless: bool) -> None:
-        """Opens a new session after the device has closed the last one.
+        """Opens a new session after the device has ended the last one.
 
         harmless: whether requests may be sent again. Raises LinkError with the cause unless only
         the lease has expired and `harmless` holds.
@@ -170,7 +173,7 @@ class FrameLink:
             self.opened = opening.open(take_over=False, wait=0.0, timeout=self._timeout)
         except Busy:
             raise self._over(f"Another host has taken over {name}.") from None
-        self._written = 0
+        self._next_write = 0
         between = (self.opened.sessions - before.sessions) % (1 << 32)
         if self.opened.boot != before.boot:
             raise self._over(
@@ -189,6 +192,7 @@ class FrameLink:
             )
 
     def _over(self, reason: str) -> LinkError:
+        """Ends the link for `reason`; returns the error to raise."""
         self._end(reason)
         return LinkError(reason)
 

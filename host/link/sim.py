@@ -1,4 +1,4 @@
-"""A link that starts a simulator of its own and stops it when it is closed."""
+"""A link that starts its own simulator, and stops it when it is closed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +21,15 @@ from dscim.sim.server import Simulator
 from dscim.sim.trace import TraceWindow
 
 T = TypeVar("T")
+
 DEATH_SECONDS = 1.0
 """Seconds that a simulator's process may outlive its connection."""
 
 TIMEOUT = 60.0
-"""Seconds without a byte while the process runs: a loaded machine may starve it. Its exit is
-noticed at once."""
+"""Seconds without a byte while the process runs, because a loaded machine may starve it.
+
+Its exit is noticed at once.
+"""
 
 Connect = Callable[[Simulator], Link]
 """Opens a link to a running simulator."""
@@ -76,10 +79,10 @@ class SimLink:
     """A Link to the SoC of `design`, simulated in a separate process.
 
     connect: `over_frames(...)`, `over_datagrams(...)` or `over_uartbone(...)`.
-    window: cycles to trace. stall: a seed with which the byte streams stall at random; 0: never.
+    window: cycles to trace. stall: seed of the random stalls of the byte streams; 0: no stalls.
     say: receives the steps of a build.
     `simulator` is the running `dscim.sim.server.Simulator`, with its cycles and its rate.
-    Raises LinkError, with the process's status and last output if it has died.
+    Raises LinkError; if the process has died, with its status and last output.
     """
 
     def __init__(
@@ -106,11 +109,11 @@ class SimLink:
         return self._link.statistics
 
     def read(self, address: int, count: int) -> Words:
-        """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""
+        """See `dscim.host.link.base.Link`."""
         return self._guarded(lambda: self._link.read(address, count))
 
     def write(self, address: int, words: Words) -> None:
-        """Writes uint32 `words` of shape (n,) to `address`, `address + 4`, ...; n may be 0."""
+        """See `dscim.host.link.base.Link`."""
         self._guarded(lambda: self._link.write(address, words))
 
     def close(self) -> None:
@@ -120,13 +123,13 @@ class SimLink:
 
     @contextmanager
     def lent(self) -> Iterator[Simulator]:
-        """The simulator with this link's session closed, for another client; reconnects after."""
+        """The simulator, for another client; this link's session is closed meanwhile."""
         self._link.close()
         yield self.simulator
         self._link = self._guarded(lambda: self._connect(self.simulator))
 
     def _guarded(self, act: Callable[[], T]) -> T:
-        """Calls `act`; if it fails because the simulator has died, the error says so."""
+        """The result of `act`; its errors as LinkError, which reports a simulator that has died."""
         try:
             return act()
         except (LinkError, SimulationError) as error:

@@ -14,7 +14,7 @@ BRIDGE_WORDS = 255
 """Maximum number of words per UARTBone command."""
 
 BRIDGE_SECONDS = 0.1
-"""UARTBone drops a command that takes longer, in the SoC's time."""
+"""UARTBone drops a command that takes longer than this, in the SoC's time."""
 
 POLL_SECONDS = 0.01
 """A read of a serial port returns at its first byte, or after this time."""
@@ -31,15 +31,15 @@ class Disturbed(LinkError):
 
 
 class Taken(LinkError):
-    """Another program on this machine uses the port."""
+    """The port is in use: by another program on this machine, or by another host."""
 
 
 class Transport(Protocol):
     """Sends and receives bytes. Every call ends after `timeout` seconds without a byte.
 
-    byte_seconds: seconds per byte on the line; 0 where only the SoC limits the rate.
+    byte_seconds: seconds per byte on the line; 0 if only the SoC limits the rate.
     words_per_command: words that UARTBone transfers in half its time-out, at most 255.
-    reads_in_flight: read commands that may wait for UARTBone; 1 where it loses them when busy.
+    reads_in_flight: read commands that may wait for UARTBone; 1 if it loses them when busy.
     bytes_sent, bytes_received: counted on the line.
     """
 
@@ -54,16 +54,16 @@ class Transport(Protocol):
         """Sends all of `data`, or raises Disturbed or LinkError."""
 
     def take(self, wait: float, worth: int = 1) -> bytes:
-        """What was received, after at most `wait` seconds; LinkError when the port is closed.
+        """The bytes received within at most `wait` seconds; LinkError if the port is closed.
 
         worth: bytes worth waking up for; fewer need not end the wait.
         """
 
     def receive(self, count: int) -> bytes:
-        """Exactly `count` bytes; Disturbed when they do not arrive, LinkError when closed."""
+        """Exactly `count` bytes; Disturbed if they do not arrive, LinkError if closed."""
 
     def pending(self) -> bytes:
-        """Bytes received and not read yet, without waiting; LinkError when the port is closed."""
+        """Bytes received and not read yet, without waiting; LinkError if the port is closed."""
 
     def close(self) -> None:
         """Releases the port. Idempotent."""
@@ -77,7 +77,7 @@ def open_transport(target: str, baudrate: int, timeout: float) -> Transport:
 
 
 class _Stream:
-    """The part that both transports share, on top of their `take`."""
+    """The part that both transports share, based on their `take`."""
 
     def __init__(self, name: str, timeout: float) -> None:
         self.name = name
@@ -107,7 +107,7 @@ class _Stream:
         return data
 
     def _stalled(self) -> Disturbed:
-        """The error for a port that takes no bytes."""
+        """The error for a port that does not take bytes."""
         return Disturbed(f"{self.name} took no byte for {self._timeout:g} s")
 
 
@@ -131,7 +131,7 @@ class SerialTransport(_Stream):
                     f"Serial port '{target}' is in use by another program on this machine; "
                     "wait until it is free (--wait SECONDS) or stop that program."
                 ) from None
-            raise LinkError(f"Serial port '{target}' does not open: {error}.") from None
+            raise LinkError(f"Serial port '{target}' cannot be opened: {error}.") from None
 
     def send(self, data: bytes) -> None:
         """See Transport."""
@@ -237,7 +237,10 @@ class SocketTransport(_Stream):
         self._readable.poll(1000 * seconds)
 
     def _closed(self) -> LinkError:
-        """A simulator serves one client: it closes a second connection before sending a byte."""
+        """The error for a closed connection: Taken if the simulator has not sent a byte.
+
+        A simulator serves one client, and closes a second connection at once.
+        """
         if self.bytes_received:
             return LinkError(f"{self.name} closed the connection; is it running?")
         return Taken(

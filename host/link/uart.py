@@ -13,8 +13,11 @@ from dscim.host.link.base import LinkStatistics
 from dscim.host.link.frames import check_place
 from dscim.host.link.transport import BRIDGE_SECONDS, Disturbed, Transport, open_transport
 
-WRITE, READ = 1, 2  # UARTBone's commands with incrementing addresses
-CONFIRMED = 16384  # words written before the probe is read
+WRITE, READ = 1, 2
+"""UARTBone's commands with incrementing addresses."""
+
+PROBE_WORDS = 16384
+"""Words that are written before the probe is read."""
 
 
 class UartLink:
@@ -26,7 +29,7 @@ class UartLink:
         written once. Reads must have no side effects.
     probe: (address, word) of a word that never changes, such as an identifier. It is read when
         the link opens and after each write, so a write is complete when `write` returns. Without
-        a probe a lost write is only noticed by the next read.
+        a probe, only the next read notices a lost write.
     memories: ranges of byte addresses where writing a word twice does no harm.
     settle: waits until the bridge has dropped an incomplete command (100 ms of the SoC's time);
         the default suits a SoC that runs in real time.
@@ -62,7 +65,7 @@ class UartLink:
         )
 
     def read(self, address: int, count: int) -> Words:
-        """The `count` words at `address`, `address + 4`, ... as uint32 of shape (count,)."""
+        """See `dscim.host.link.base.Link`."""
         check_place(address, count)
         words: Words = np.empty(count, np.uint32)
         done = 0
@@ -77,27 +80,27 @@ class UartLink:
         return words
 
     def write(self, address: int, words: Words) -> None:
-        """Writes uint32 `words` of shape (n,) to `address`, `address + 4`, ...; n may be 0."""
+        """See `dscim.host.link.base.Link`."""
         check_place(address, len(words))
         if words.dtype != np.uint32:
             raise ValueError(f"words to write are {words.dtype}, not uint32")
         end = address + 4 * len(words)
         memory = any(part.start <= address and end <= part.stop for part in self._memories)
-        for start in range(0, len(words), CONFIRMED):
-            part = words[start : start + CONFIRMED]
-            frames = write_frames(address + 4 * start, part, self._transport.words_per_command)
-            self._attempt(partial(self._write, frames), self._retries if memory else 0)
+        for start in range(0, len(words), PROBE_WORDS):
+            part = words[start : start + PROBE_WORDS]
+            commands = write_commands(address + 4 * start, part, self._transport.words_per_command)
+            self._attempt(partial(self._write, commands), self._retries if memory else 0)
 
     def close(self) -> None:
         """Releases the port. Idempotent."""
         self._transport.close()
 
-    def _write(self, frames: bytes) -> None:
-        self._transport.send(frames)
+    def _write(self, commands: bytes) -> None:
+        self._transport.send(commands)
         self._check()
 
     def _read(self, address: int, count: int) -> Iterator[Words]:
-        """The words, one part per command; as many commands in flight as the transport allows."""
+        """The words, one part per command; the transport limits the commands in flight."""
         if self._transport.pending():
             raise Disturbed(f"{self._transport.name} sent unexpected bytes")
         step, most = self._transport.words_per_command, self._transport.reads_in_flight
@@ -125,9 +128,9 @@ class UartLink:
             )
 
     def _attempt(self, act: Callable[[], None], retries: int) -> None:
-        """Calls `act`; when it is disturbed, resynchronises the bridge and tries again.
+        """Calls `act`; if it is disturbed, resynchronises the bridge and tries again.
 
-        Raises LinkError when it still fails after `retries` more attempts. The bridge is then in
+        Raises LinkError if it still fails after `retries` more attempts. The bridge is then in
         step, or the error says that it is not.
         """
         for left in range(retries, -1, -1):
@@ -147,10 +150,10 @@ class UartLink:
                 self._settle()
             with suppress(Disturbed):
                 return self._check()
-        raise LinkError(f"{cause}; it could not be resynchronised, reset it.")
+        raise LinkError(f"{cause}; UARTBone could not be resynchronised; reset the device.")
 
 
-def write_frames(address: int, words: Words, step: int) -> bytes:
+def write_commands(address: int, words: Words, step: int) -> bytes:
     """UARTBone commands that write `words` to byte `address` onwards, `step` words each at most."""
     data = words.astype(">u4").tobytes()
     starts = range(0, len(words), step)

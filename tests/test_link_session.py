@@ -144,7 +144,7 @@ def test_a_line_is_fully_used(count: int) -> None:
 def test_sequences_wrap() -> None:
     bench = Bench()
     link = FrameLink(bench.datagrams(0.02, 5))
-    link._written = bench.twin._first = 65_000
+    link._next_write = bench.twin._first = 65_000
     for value in range(2000):
         link.write(REGISTERS.start, np.array([value], np.uint32))
     link.write(MEMORY.start, np.arange(100_000, dtype=np.uint32))

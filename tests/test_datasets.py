@@ -11,7 +11,7 @@ import pytest
 from dscim.errors import UserError
 from dscim.host.cli import main
 from dscim.host.network import datasets, save
-from dscim.host.network.datasets.pixels import ImageNet, Input
+from dscim.host.network.datasets.pixels import IMAGENET_SCALING, Input
 from dscim.host.network.shipped import EXACT, shipped_network
 from tests.dataset_examples import idx_bytes, write_cifar, write_idx
 from tests.small_network import small_network
@@ -179,10 +179,10 @@ def test_a_folder_without_images_is_refused(tmp_path):
 def test_pixels_become_a_networks_integers():
     images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     assert np.array_equal(Input().integers(images).view(np.uint8) ^ 128, images)
-    given = Input.spanning(*ImageNet)
+    given = Input.spanning(*IMAGENET_SCALING)
     table = given.table(3)
     assert table.min() == -128 and table.max() == 127
-    for channel, (mean, std) in enumerate(zip(*ImageNet, strict=True)):
+    for channel, (mean, std) in enumerate(zip(*IMAGENET_SCALING, strict=True)):
         real = (np.arange(256) / 255 - mean) / std
         assert (
             abs((table[channel].astype(int) - given.zero) * given.scale - real).max()

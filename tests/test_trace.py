@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 from dscim.errors import UserError  # noqa: E402
 from dscim.gateware.specs import ProductSpec  # noqa: E402
 from dscim.host.network import INPUT, Weighted, run  # noqa: E402
-from dscim.host.network.datasets.pixels import ImageNet, Input  # noqa: E402
+from dscim.host.network.datasets.pixels import IMAGENET_SCALING, Input  # noqa: E402
 from dscim.host.research.calibrate import calibrate as calibrate_integers  # noqa: E402
 from dscim.host.research.training import inputs  # noqa: E402
 from dscim.host.research.training.calibrate import calibrate  # noqa: E402
@@ -22,7 +22,7 @@ from dscim.host.research.training.trace import trace  # noqa: E402
 
 torch.set_num_threads(1)
 EXACT = ProductSpec(exact=True)
-GIVEN = Input.spanning(*ImageNet)
+GIVEN = Input.spanning(*IMAGENET_SCALING)
 
 
 class Everything(nn.Module):

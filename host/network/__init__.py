@@ -1,4 +1,4 @@
-"""Quantised networks: the graph, its file and its integer evaluation."""
+"""Quantised networks: the graph, its file and its evaluation in integers."""
 
 from dscim.host.network.evaluate import Evaluator, check_images, host_node, predictions, run
 from dscim.host.network.file import file_hash, load, save

@@ -16,6 +16,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time stamp of every member: the earliest in a zip archive."""
 
 MAX_MEMBERS = 100_000
+"""The limit on the arrays in an archive."""
+
 MAX_BYTES = 1 << 29
 """The limit on the bytes that an archive unpacks to."""
 
@@ -39,8 +41,8 @@ def zip_arrays(arrays: dict[str, Array]) -> bytes:
 def unzip_arrays(data: bytes) -> dict[str, Array]:
     """The arrays in the bytes of an .npz.
 
-    SpecError when they unpack to more than is plausible; other damage raises the errors of
-    zipfile, zlib and numpy.
+    SpecError if they unpack to implausibly many bytes, or use a compression other than deflate;
+    other damage raises the errors of zipfile, zlib and numpy.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()

@@ -1,4 +1,4 @@
-"""Integer evaluation of a network by the emulator: fast, with the numpy reference's bits."""
+"""Evaluates networks in integers with the emulator: fast, with the numpy reference's bits."""
 
 import copy
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int8
+from dscim.arrays import Int8, Int64
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.emulator import PointwiseTable, PreparedNode, over_images, prepare
@@ -16,6 +16,7 @@ from dscim.host.network.kernels import KERNELS
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node
 from dscim.host.network.weighted import Weighted
+from dscim.progress import Tick
 
 BATCH = 16
 """Images per thread at a time; this bounds the memory."""
@@ -25,8 +26,8 @@ class Evaluator:
     """A network prepared for many images with one arithmetic.
 
     network:    the network to compute.
-    arithmetic: of every convolution, each with its own activation shift; None: what the network
-                was tuned for.
+    arithmetic: of every convolution, each with its own activation shift; None: that which the
+                network was tuned for.
     rows:       R of the macro; it decides which regions a depthwise convolution's taps own.
     threads:    number of threads; None: as `dscim.host.golden.emulator.parallel` decides.
     """
@@ -55,12 +56,12 @@ class Evaluator:
         return mixed
 
     def wrapped(self, wrap: Callable[[Weighted, PreparedNode], PreparedNode]) -> "Evaluator":
-        """A copy with every convolution's layer replaced by what `wrap` returns."""
-        mixed = copy.copy(self)
-        mixed._layers = {
+        """A copy in which `wrap` has replaced the layer of every convolution."""
+        wrapped = copy.copy(self)
+        wrapped._layers = {
             node.name: wrap(node, self._layers[node.name]) for node, _ in self.network.layers()
         }
-        return mixed
+        return wrapped
 
     def nodes(self, images: Int8) -> dict[str, Int8]:
         """Every node's output, (N, H, W, C) int8, for images (N, H, W, C) int8, in one batch."""
@@ -78,7 +79,7 @@ class Evaluator:
             return self._tables[node.name](inputs)
         return host_node(node, inputs)
 
-    def outputs(self, images: Int8, step: Callable[[int, int], None] | None = None) -> Int8:
+    def outputs(self, images: Int8, step: Tick | None = None) -> Int8:
         """The last node's output, (N, H, W, C) int8, in bounded memory.
 
         step: called with the images done and all images after each batch.
@@ -93,7 +94,7 @@ class Evaluator:
         )
 
     def _last(self, images: Int8) -> Int8:
-        """The last node's output in one batch; other tensors are freed after their last use."""
+        """The last node's output for one batch; other tensors are freed after their last use."""
         known, uses = {INPUT: images}, self._uses.copy()
         for node in self.network.nodes:
             known[node.name] = self.node(node, [known[name] for name in node.inputs])
@@ -114,7 +115,7 @@ def run(network: Network, images: Int8, arithmetic: ProductSpec | None = None) -
     return Evaluator(network, arithmetic).nodes(images)
 
 
-def predictions(outputs: Int8) -> npt.NDArray[np.int64]:
+def predictions(outputs: Int8) -> Int64:
     """The class of each image, (N,): the first greatest channel of outputs (N, 1, 1, classes)."""
     return outputs.reshape(len(outputs), -1).argmax(axis=1)
 

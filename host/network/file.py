@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Array
 from dscim.errors import UserError
 from dscim.files import save_bytes
 from dscim.gateware.specs import SpecError
@@ -33,8 +33,10 @@ FORMAT = "dscim network"
 VERSION = 1
 
 LATER = ("single_rounding",)
-"""Fields of nodes that the first files lack: written only where they do not have their default, so
-that equal networks keep their bytes."""
+"""Fields of nodes that older files lack.
+
+They are written only if they differ from their default, which keeps the bytes of older networks.
+"""
 
 MAX_NODES = 10_000
 """The limit on the nodes in a file."""
@@ -58,12 +60,12 @@ NotImplementedError."""
 
 
 def save(network: Network, path: Path) -> None:
-    """Writes the network file; makes its folder when missing. UserError when it cannot."""
+    """Writes the network file; creates its folder if missing. UserError if it cannot be written."""
     save_bytes(path, pack(network), parents=True)
 
 
 def load(path: Path) -> Network:
-    """Reads and checks a network file; UserError says in one sentence what is wrong."""
+    """Reads and checks a network file; UserError if it is missing, damaged, or not one."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -113,7 +115,7 @@ def pack(network: Network) -> bytes:
         "provenance": network.provenance,
         "nodes": [],
     }
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, Array] = {}
     for index, node in enumerate(network.nodes):
         plain: dict[str, Any] = {"kind": type(node).__name__}
         for name, value in fields_of(node, LATER).items():
@@ -126,27 +128,30 @@ def pack(network: Network) -> bytes:
     return zip_arrays({"header": np.frombuffer(text.encode(), np.uint8), **arrays})
 
 
-def _network(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Network:
+def _network(header: dict[str, Any], arrays: dict[str, Array]) -> Network:
     """The network that header and arrays describe."""
     count = len(header["nodes"])
     require(count <= MAX_NODES, f"It has {count} nodes, more than the limit of {MAX_NODES}.")
-    held: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    by_node: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
         index, _, field = name.partition(".")
-        held.setdefault(index, {})[field] = array
+        by_node.setdefault(index, {})[field] = array
     nodes = tuple(
-        _node(index, plain, held.pop(str(index), {})) for index, plain in enumerate(header["nodes"])
+        _node(index, plain, by_node.pop(str(index), {}))
+        for index, plain in enumerate(header["nodes"])
     )
     names = [field.name for field in dataclasses.fields(Network)]
     network = revive(
         "The header", Network, {name: header[name] for name in names} | {"nodes": nodes}
     )
-    held.pop("header")
-    require(not held, f"It holds arrays that belong to no node: {', '.join(sorted(held))[:80]}.")
+    by_node.pop("header")
+    require(
+        not by_node, f"It holds arrays that belong to no node: {', '.join(sorted(by_node))[:80]}."
+    )
     return network
 
 
-def _node(index: int, plain: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Node:
+def _node(index: int, plain: dict[str, Any], arrays: dict[str, Array]) -> Node:
     """Node `index`: the fields of its object, and its arrays."""
     if plain.get("kind") not in KINDS:
         raise SpecError(

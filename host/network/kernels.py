@@ -1,4 +1,4 @@
-"""The nodes that do not run on the macro, in the integers of TensorFlow Lite's int8 kernels.
+"""Computes nodes that do not run on the macro, in the integers of TensorFlow Lite's kernels.
 
 Each function takes a node and its int8 inputs (N, H, W, C) and returns the output before the
 clamp, as integers of any width.
@@ -17,7 +17,7 @@ from dscim.host.network.weighted import Conv, Depthwise
 
 
 def add(node: Add, first: Int8, second: Int8) -> Array:
-    """The inputs are widened, brought to one scale, added and brought to the output's scale."""
+    """The sum of the inputs, widened and in one scale, then brought to the output's scale."""
     total = np.zeros(first.shape, np.int64)
     for x, zero, multiplier, shift in zip(
         (first, second), node.input_zeros, node.multipliers, node.shifts, strict=False
@@ -34,7 +34,7 @@ def average_pool(node: AveragePool, x: Int8) -> Array:
 
 
 def max_pool(node: MaxPool, x: Int8) -> Array:
-    """The greatest value of each window; padding is the least int8, so it does not count."""
+    """The greatest value of each window; padding is the lowest int8, so it does not count."""
     return _windows(node, x, -128).max(axis=(4, 5))
 
 

@@ -1,8 +1,8 @@
 """A quantised network as a graph of integer nodes.
 
-Activations are int8, NHWC. A node's inputs are earlier nodes, or INPUT, the network's own
-input. Only integers decide the bits of the result (except for the table of a softmax, which comes
-last); a scale gives an integer its meaning: real = scale * (integer - zero point).
+Activations are int8, NHWC. A node's inputs are earlier nodes, or INPUT, the network's
+input. Only integers determine the result, except for the table of a softmax, which comes last. A
+scale gives an integer its meaning: real = scale * (integer - zero point).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from dscim.host.network.node import INPUT, Kind, Node, Shape, of_kind
 from dscim.host.network.weighted import Weighted
 
 MAX_VALUES = 1 << 26
-"""The largest number of values in one tensor of one image."""
+"""The maximum number of values in one tensor of one image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Network:
     shape: of the input. scale, zero: scale and zero point of the input.
     nodes: in an order in which they can be computed; the last one is the network's output.
     classes: a name for each channel of the output, or empty.
-    arithmetic: what the network was tuned for; each node has an activation shift of its own.
+    arithmetic: the arithmetic it was tuned for; each node has its own activation shift.
     provenance: JSON values: data set, seeds, versions.
     """
 
@@ -84,7 +84,7 @@ class Network:
         return of_kind(self.nodes, kind)
 
     def with_weighted(self, change: Callable[[Weighted], Weighted]) -> "Network":
-        """The network with each Weighted node replaced by what `change` returns."""
+        """The network in which `change` has replaced each Weighted node."""
         changed: dict[str, Node] = {node.name: change(node) for node in self.nodes_of(Weighted)}
         return replace(self, nodes=tuple(changed.get(node.name, node) for node in self.nodes))
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dscim.arrays import Array
 from dscim.gateware.specs.base import require
 
 INPUT = "input"
@@ -26,21 +27,21 @@ class Node:
     """A step of a network: it computes one int8 tensor from one or more earlier ones.
 
     name: unique, not empty, not INPUT. inputs: names of earlier nodes, or INPUT.
-    output_zero, output_scale: zero point and scale of the int8 output. clamp: its least and
-    greatest value, within -128..127; a fused ReLU is a clamp at output_zero.
+    output_zero, output_scale: zero point and scale of the int8 output. clamp: its minimum and
+    maximum, within -128..127; a fused ReLU is a clamp at output_zero.
     """
 
     arity: ClassVar[int] = 1
     """The number of inputs."""
 
     pointwise: ClassVar[bool]
-    """Each output value depends only on the input values at the same position."""
+    """Whether each output value depends only on the input values at the same position."""
 
     keeps_scale: ClassVar[bool]
-    """The output has the scale and the zero point of the input."""
+    """Whether the output has the scale and the zero point of the input."""
 
     fixes_scale: ClassVar[bool]
-    """The node's numbers hold for one input scale alone, and cannot be adapted to another."""
+    """Whether the node's numbers hold for one input scale only, and cannot be adapted."""
 
     name: str
     inputs: tuple[str, ...]
@@ -64,7 +65,7 @@ Kind = TypeVar("Kind", bound=Node)
 Entry = TypeVar("Entry")
 
 ByKind = dict[type[Node], Entry]
-"""A table of what an operation does with each kind of node.
+"""A table with an entry for each kind of node: how an operation treats it.
 
 Every table has an entry for every kind in KINDS; None marks a kind that the operation does not
 support. `tests/test_kinds.py` checks all tables and names the kinds that are missing.
@@ -78,12 +79,18 @@ def of_kind(nodes: Iterable[Node], kind: type[Kind]) -> list[Kind]:
 
 def check_scaling(name: str, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> None:
     """Raises SpecError for a multiplier or shift that TensorFlow Lite's kernels do not support."""
-    multipliers: npt.NDArray[Any] = np.asarray(multiplier, np.int64)
-    shifts: npt.NDArray[Any] = np.asarray(shift, np.int64)
+    multipliers: Array = np.asarray(multiplier, np.int64)
+    shifts: Array = np.asarray(shift, np.int64)
     require(
         bool(((multipliers >= 0) & (multipliers < 1 << 31)).all() and (abs(shifts) <= 31).all()),
         f"Node {name!r} has a multiplier below 0 or a shift beyond 31.",
     )
+
+
+def same_padding(size: int, kernel: int, stride: int) -> Pair:
+    """Padding before and after `size` positions in the scheme SAME; an odd one goes after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 def pooled_shape(node: Any, shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""The list of all kinds of nodes. Add a new kind here; the tests then name what it lacks."""
+"""The list of all kinds of nodes. Add new kinds here; tests name the tables that lack them."""
 
 from dscim.host.network.node import Node
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Float32
 from dscim.gateware.specs.base import require
 from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
 
@@ -47,9 +47,9 @@ class Add(Node):
 class Requantise(Node):
     """The same values with another scale and zero point: TensorFlow Lite's QUANTIZE of int8.
 
-    With a clamp it also serves as a separate activation between two quantised tensors.
+    With a clamp it is also a separate activation function between two quantised tensors.
     multiplier, shift: input scale / output scale; Q31 multiplier, positive shift = left.
-    single_rounding: rounds once, ties away from zero, not twice as gemmlowp.
+    single_rounding: whether it rounds once, ties away from zero, not twice as in gemmlowp.
     """
 
     pointwise, keeps_scale, fixes_scale = True, False, False
@@ -121,7 +121,7 @@ class Softmax(Node):
 
     pointwise, keeps_scale, fixes_scale = False, False, True
 
-    table: npt.NDArray[np.float32] = field(kw_only=True)
+    table: Float32 = field(kw_only=True)
 
     def zeros(self) -> tuple[int | None, ...]:
         """Any zero point: only differences count."""
@@ -142,6 +142,6 @@ class Softmax(Node):
         )
         require(
             self.output_scale >= 2.0**-10,
-            f"Node {self.name!r} has the output scale {self.output_scale}; a probability in 8 bits "
-            "has 1/256.",
+            f"Node {self.name!r} has the output scale {self.output_scale}; it must be at least "
+            "1/1024, and is 1/256 for probabilities in 8 bits.",
         )

@@ -48,8 +48,8 @@ class Mean(Node):
     """The mean over height and width, in the integers of TensorFlow Lite's int8 MEAN.
 
     output = requantised(sum of (x - input_zero)) + output_zero, where multiplier and shift
-    (Q31, positive = left) stand for input scale / output scale / number of positions.
-    single_rounding: rounds once, ties away from zero, not twice as gemmlowp.
+    (Q31, positive = left) are input scale / output scale / number of positions.
+    single_rounding: whether it rounds once, ties away from zero, not twice as in gemmlowp.
     """
 
     pointwise, keeps_scale, fixes_scale = False, False, False

@@ -1,15 +1,15 @@
 """What ships with the package: trained networks and labelled images.
 
 `fashion-images.npz` holds the first 256 images of Fashion-MNIST's test set: images uint8
-(256, 28, 28), pixels 0..255, and labels uint8 (256,). A network's input is the pixel less 128.
+(256, 28, 28), pixels 0..255, and labels uint8 (256,). A network's input is the pixel minus 128.
 """
 
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Int8, Int64, UInt8
 from dscim.errors import UserError
 from dscim.files import save_bytes
 from dscim.host.network import Network, load
@@ -26,7 +26,7 @@ IMAGES = "fashion-images.npz"
 FILES = (TUNED, EXACT, IMAGES)
 
 COUNT = 256
-"""Images that ship."""
+"""Number of images that ship."""
 
 
 def shipped_network(name: str) -> Network:
@@ -35,10 +35,10 @@ def shipped_network(name: str) -> Network:
         return load(path)
 
 
-def shipped_images(count: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+def shipped_images(count: int) -> tuple[Int8, Int64]:
     """The first `count` images (N, 28, 28, 1) int8, the network's input, and labels (N,).
 
-    UserError when there are fewer.
+    UserError if there are fewer, or if the file cannot be read.
     """
     with resources.as_file(resources.files("dscim.host") / "data" / IMAGES) as path:
         try:
@@ -54,13 +54,13 @@ def shipped_images(count: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int
     return as_integers(images[:count]), labels[:count].astype(np.int64)
 
 
-def as_integers(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+def as_integers(images: UInt8) -> Int8:
     """Pixels uint8 (N, 28, 28) as a network's input, int8 (N, 28, 28, 1)."""
     return (images ^ np.uint8(128)).view(np.int8)[..., None]
 
 
 def write_images(data: Dataset, path: Path) -> None:
-    """Writes the file of images that ships, from Fashion-MNIST; equal data give equal bytes."""
+    """Writes the shipped file of images from Fashion-MNIST; equal data give equal bytes."""
     arrays = {
         "images": data.test_images[:COUNT, :, :, 0],
         "labels": data.test_labels[:COUNT].astype(np.uint8),

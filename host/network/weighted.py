@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Int8, Int32
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.base import require
 from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
@@ -33,17 +33,17 @@ class Weighted(Node):
     requantisation as in TensorFlow Lite: Q31 multiplier, positive shift = left.
     stride: (y, x). padding: filled with input_zero.
     activation_shift: e of the signed mode split, 0..3.
-    stretch: this layer's stream is longer than the network's by this factor, one of STRETCHES, but
-    at most as long as the sequence allows.
-    single_rounding: the requantisation rounds once, ties away from zero, not twice as gemmlowp.
+    stretch: the factor by which this layer's stream is longer than the network's, one of STRETCHES;
+    the stream is at most as long as the sequence allows.
+    single_rounding: whether it rounds once, ties away from zero, not twice as in gemmlowp.
     """
 
     pointwise, keeps_scale, fixes_scale = False, False, False
 
-    weights: npt.NDArray[np.int8] = field(kw_only=True)
-    bias: npt.NDArray[np.int32] = field(kw_only=True)
-    multiplier: npt.NDArray[np.int32] = field(kw_only=True)
-    shift: npt.NDArray[np.int32] = field(kw_only=True)
+    weights: Int8 = field(kw_only=True)
+    bias: Int32 = field(kw_only=True)
+    multiplier: Int32 = field(kw_only=True)
+    shift: Int32 = field(kw_only=True)
     input_zero: int = field(kw_only=True)
     stride: Pair = (1, 1)
     padding: Padding = ((0, 0), (0, 0))
@@ -69,7 +69,7 @@ class Weighted(Node):
         raise NotImplementedError
 
     def zeros(self) -> tuple[int | None, ...]:
-        """The input must have the zero point that padding is filled with."""
+        """The input must have the zero point that fills the padding."""
         return (self.input_zero,)
 
     def output_shape(self, shapes: list[Shape]) -> Shape:

@@ -1,4 +1,4 @@
-"""Labelled images from files, as numpy arrays: data sets by name, located and checked."""
+"""Finds data sets by name, and loads their labelled images as checked numpy arrays."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "fashion-mnist": fashion_mnist,
     "mnist": mnist,
 }
-"""The loaders of data sets with a fixed image size, by name; each takes the option's folder."""
+"""The loaders of data sets with a fixed image size, by name; they take the folder, or None."""
 
 FOLDER = "folder"
 """The name for a folder of images, which are scaled to the network's size."""
@@ -27,9 +27,9 @@ NAMES = (*DATASETS, FOLDER)
 def load(
     name: str, folder: Path | None = None, shape: tuple[int, int, int] = (224, 224, 3)
 ) -> Dataset:
-    """The data set `name`; UserError when it is unknown, or its files are missing or damaged.
+    """The data set `name`; UserError if it is unknown, or if its files are missing or damaged.
 
-    folder: the place of its files, by default $DSCIM_DATA. shape: (H, W, C) to which the images
+    folder: the folder of its files; by default see `locate`. shape: (H, W, C) to which the images
     of a plain folder are scaled and cropped.
     """
     if name == FOLDER:

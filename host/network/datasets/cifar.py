@@ -21,7 +21,7 @@ SHAPE = (3, 32, 32)
 ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
     (module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")
 }
-"""The Python objects that a batch needs; a pickle that names any other is rejected."""
+"""The Python objects that a batch needs; a pickle that names another one is rejected."""
 
 
 def cifar10(folder: Path | None) -> Dataset:
@@ -51,7 +51,7 @@ def cifar10(folder: Path | None) -> Dataset:
 
 
 def read_batch(path: Path) -> tuple[UInt8, Int64]:
-    """Images (N, 32, 32, 3) and labels (N,) of one batch; UserError when damaged or unsafe."""
+    """Images (N, 32, 32, 3) and labels (N,) of one batch; UserError if damaged or unsafe."""
     try:
         batch = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         data, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], np.int64)
@@ -73,10 +73,10 @@ def read_batch(path: Path) -> tuple[UInt8, Int64]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds only arrays, although a pickle may name any function to call."""
+    """Builds arrays only, although a pickle may name any function to call."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The class or function `name` when a batch may use it; else UnpicklingError."""
+        """The class or function `name` if a batch may use it; else UnpicklingError."""
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it uses {module}.{name}")
         return super().find_class(module, name)

@@ -1,4 +1,4 @@
-"""The result of every loader."""
+"""Data sets in memory: the result of every loader."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dscim.errors import UserError
 class Dataset:
     """Labelled images in two parts; either may be empty.
 
-    name: the label of results. classes: the name of each class, by label.
+    name: the name in results. classes: the name of each class, by label.
     images: uint8 (N, H, W, C), 0 is black and 255 white; C = 1 for grey, 3 for red, green and blue.
     labels: int64 (N,), 0 <= label < len(classes).
     """

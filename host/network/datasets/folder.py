@@ -18,7 +18,6 @@ SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"}
 CROP = 224 / 256
 """The part of the short side that is kept, as usual for ImageNet."""
 
-
 Labelled = list[tuple[Path, int]]
 """Files with their labels."""
 
@@ -36,7 +35,7 @@ class Listing:
 def image_folder(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
     """The images of a folder, each scaled and cropped around its centre to `shape`, (H, W, C).
 
-    UserError when there are none, when one cannot be read, or when Pillow is not installed.
+    UserError if there are none, if one cannot be read, or if Pillow is not installed.
     """
     found = listing(folder)
     train, test = (_arrays(part, shape) for part in (found.train, found.test))
@@ -47,7 +46,7 @@ def listing(folder: Path | None) -> Listing:
     """The image files of a folder, without reading them.
 
     FOLDER/train/CLASS/FILE and FOLDER/test/CLASS/FILE; or FOLDER/CLASS/FILE, all test images; or
-    FOLDER/12_name.jpg, with the class number 12. UserError when there are none.
+    FOLDER/12_name.jpg, with the class number 12. UserError if there are none.
     """
     root = named_folder(folder)
     if root is None or not root.is_dir():
@@ -86,7 +85,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
-    """Every image with its label, from its folder, or from its name without class folders."""
+    """Every image with its label: by its folder or, without class folders, by its file name."""
     if classes:
         return [
             (path, label)
@@ -112,7 +111,7 @@ def _arrays(found: Labelled, shape: tuple[int, int, int]) -> tuple[UInt8, Int64]
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8:
-    """One image, (H, W, C) uint8: the short side scaled to 256/224 of `shape`, then cropped."""
+    """One image, (H, W, C) uint8: scaled until it covers 256/224 of `shape`, then cropped."""
     pillow = _pillow()
     height, width, channels = shape
     if channels not in (1, 3):
@@ -132,7 +131,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8:
 
 
 def _pillow() -> Any:
-    """Pillow's Image module; UserError when it is not installed."""
+    """Pillow's Image module; UserError if it is not installed."""
     try:
         from PIL import Image  # noqa: PLC0415
     except ImportError as error:

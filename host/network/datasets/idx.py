@@ -57,7 +57,7 @@ def mnist(folder: Path | None) -> Dataset:
 
 
 def read_idx(path: Path) -> UInt8:
-    """The uint8 array in an IDX file, plain or gzip-compressed; UserError when damaged."""
+    """The uint8 array in an IDX file, plain or gzip-compressed; UserError if damaged."""
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
@@ -99,7 +99,7 @@ def _four_files(name: str, classes: tuple[str, ...], folder: Path) -> Dataset:
 
 
 def _file(folder: Path, name: str) -> Path:
-    """The file `name` or `name`.gz in `folder`; UserError when both are missing."""
+    """The file `name` or `name`.gz in `folder`; UserError if both are missing."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path

@@ -1,4 +1,4 @@
-"""Finding the files of a data set: the option, else DSCIM_DATA, else the usual folders."""
+"""Finds the files of a data set: in --data, else in DSCIM_DATA, else in the usual folders."""
 
 import os
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ VARIABLE = "DSCIM_DATA"
 
 
 def named_folder(folder: Path | None) -> Path | None:
-    """The folder of the option, else the one in DSCIM_DATA, else none."""
+    """The folder of --data, else the one in DSCIM_DATA, else None."""
     return folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
 
 
 def find(
-    folder: Path | None, inside: Sequence[str], wanted: str, advice: str, usual: Sequence[Path] = ()
+    folder: Path | None, inside: Sequence[str], file: str, advice: str, usual: Sequence[Path] = ()
 ) -> Path:
-    """The folder that holds the file `wanted` (or `wanted`.gz).
+    """The folder that holds the file `file` (or `file`.gz).
 
-    folder: the option; by default the one in DSCIM_DATA, then the `usual` ones. The subfolders
+    folder: that of --data; by default the one in DSCIM_DATA, else the `usual` ones. The subfolders
     `inside` are tried too, so that one folder can hold several data sets.
-    UserError lists the searched folders and `advice`: where to get the files.
+    UserError lists the searched folders, and gives `advice` on where to get the files.
     """
     named = named_folder(folder)
     roots = [named] if named else list(usual)
     for root in roots:
         for place in (root, *(root / name for name in inside)):
-            if any((place / name).is_file() for name in (wanted, f"{wanted}.gz")):
+            if any((place / name).is_file() for name in (file, f"{file}.gz")):
                 return place
     searched = " or ".join(f"'{root}'" for root in roots) or "any folder"
     raise UserError(
-        f"there is no {wanted} in {searched}: {advice}, and name its folder with --data "
+        f"there is no {file} in {searched}: {advice}, and name its folder with --data "
         f"or {VARIABLE}."
     )

@@ -1,15 +1,14 @@
-"""From pixels to the integers of a network's input."""
+"""Converts pixels to the integers of a network's input."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import UInt8
+from dscim.arrays import Float64, Int8, UInt8
 from dscim.errors import UserError
 
-ImageNet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET_SCALING = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of each channel in the training of ImageNet networks."""
 
 
@@ -37,7 +36,7 @@ class Input:
 
     @classmethod
     def of(cls, network: Any) -> "Input":
-        """The input in a network's provenance, else from its scale; UserError when unclear.
+        """The input in a network's provenance, or else from its scale; UserError if unclear.
 
         network: a `dscim.host.network.Network`. A scale of 1/255 means pixels as 0..1, and a scale
         of 1 means pixels as 0..255, each with the zero point -128.
@@ -53,7 +52,7 @@ class Input:
             f"{network.scale:.6g}, zero point {network.zero}): give --mean and --std."
         )
 
-    def reals(self, channels: int) -> npt.NDArray[np.float64]:
+    def reals(self, channels: int) -> Float64:
         """The real number of each pixel value in each channel, (channels, 256)."""
         if not {len(self.mean), len(self.std)} <= {1, channels}:
             raise UserError(
@@ -66,12 +65,12 @@ class Input:
         )
         return (np.arange(256) / 255 - mean) / std
 
-    def table(self, channels: int) -> npt.NDArray[np.int8]:
+    def table(self, channels: int) -> Int8:
         """The integer of each pixel value in each channel, (channels, 256)."""
         whole = np.rint(self.reals(channels) / self.scale) + self.zero
         return np.clip(whole, -128, 127).astype(np.int8)
 
-    def integers(self, images: UInt8) -> npt.NDArray[np.int8]:
+    def integers(self, images: UInt8) -> Int8:
         """Images uint8 (N, H, W, C) as the network's input, int8 of the same shape."""
         channels = images.shape[3]
         return self.table(channels)[np.arange(channels), images]

@@ -1,4 +1,4 @@
-"""Networks from other tools' files: TensorFlow Lite INT8 and ONNX QDQ."""
+"""Imports networks from other tools' files: TensorFlow Lite INT8 and ONNX QDQ."""
 
 from dscim.host.network.importers.compare import Compared, compare
 from dscim.host.network.importers.draft import Imported

@@ -1,7 +1,7 @@
-"""An imported network and the runtime that its file was made for, compared node by node.
+"""Compares an imported network, node by node, with the runtime that its file was made for.
 
-A runtime takes the network's own int8 and gives, for each image, the int8 of INPUT and of each
-node, (H, W, C); uint8 is shifted by 128. A node without integers in the runtime is left out.
+A runtime takes the network's int8 input and yields, for each image, the int8 of INPUT and of each
+node, (H, W, C); uint8 is shifted by 128. Nodes without integers in the runtime are left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,21 +10,24 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int8
+from dscim.arrays import Array, Int8
 from dscim.errors import UserError
 from dscim.host.network import Evaluator, Shape, check_images
 from dscim.host.network.evaluate import BATCH
 from dscim.host.network.importers.draft import Imported
+from dscim.progress import Tick
 
 Runtime = Callable[[bytes, Imported, Int8], Iterator[dict[str, Int8]]]
+"""Takes the file, its import and images (N, H, W, C); see the module."""
 
 
 @dataclass
 class Compared:
-    """A node's outputs for the runtime's own inputs: their count, how many differ, the greatest
-    difference."""
+    """The outputs of a node for the runtime's own inputs.
+
+    outputs: how many were compared. differing: how many differ. greatest: the greatest difference.
+    """
 
     name: str
     outputs: int = 0
@@ -32,17 +35,16 @@ class Compared:
     greatest: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """An object of the report."""
+        """The fields as a JSON object."""
         return asdict(self)
 
 
-def compare(
-    data: bytes, imported: Imported, images: Int8, step: Callable[[int, int], None]
-) -> list[Compared]:
+def compare(data: bytes, imported: Imported, images: Int8, step: Tick) -> list[Compared]:
     """One entry per node for which the runtime has integers; the last is the network end to end.
 
-    data: the file. images: (N, H, W, C) int8, the network's own. step: called with the images
-    done and all images. Every node takes the runtime's inputs, so one difference counts once.
+    data: the bytes of the file. images: (N, H, W, C) int8, the network's input. step: called with
+    the images done and all images. Every node takes the runtime's inputs, so a difference counts
+    only once.
     """
     network = imported.network
     images = check_images(network, images)
@@ -88,8 +90,8 @@ def litert(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, 
     indices = {item["name"]: item["index"] for item in runner.get_tensor_details()}
     shapes = imported.network.shapes()
     for image in images:
-        given = _outside(imported, image, np.dtype(entry["dtype"]))
-        runner.set_tensor(entry["index"], given.reshape(entry["shape"]))
+        tensor = _outside(imported, image, np.dtype(entry["dtype"]))
+        runner.set_tensor(entry["index"], tensor.reshape(entry["shape"]))
         runner.invoke()
         yield {
             node: _inside(runner.get_tensor(indices[source])).reshape(shapes[node])
@@ -122,12 +124,12 @@ def onnxruntime(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[
     kind = {"FLOAT": "f4", "INT8": "i1", "UINT8": "u1"}[graph.input[1]]
     order = ["hwc".index(letter) for letter in layout.order]
     for image in images:
-        given = _outside(imported, image, np.dtype(kind)).transpose(order)[None]
+        tensor = _outside(imported, image, np.dtype(kind)).transpose(order)[None]
         if layout.flat:
-            given = given.reshape(1, -1)
+            tensor = tensor.reshape(1, -1)
         names = [name for name in wanted if name != graph.input[0]]
-        made = dict(zip(names, runner.run(names, {graph.input[0]: given}), strict=True))
-        made.setdefault(graph.input[0], given)
+        made = dict(zip(names, runner.run(names, {graph.input[0]: tensor}), strict=True))
+        made.setdefault(graph.input[0], tensor)
         yield {
             node: _image(_inside(made[source]), shapes[node])
             for node, source in imported.sources.items()
@@ -140,12 +142,12 @@ RUNTIMES: dict[str, Runtime] = {"TensorFlow Lite INT8": litert, "ONNX QDQ": onnx
 
 
 def runtime(imported: Imported) -> Runtime:
-    """The runtime for an imported file; UserError when it is not installed."""
-    made = RUNTIMES[imported.network.provenance["import"]["format"]]
+    """The runtime for an imported file; it raises UserError if it is not installed or fails."""
+    runner = RUNTIMES[imported.network.provenance["import"]["format"]]
 
     def run(data: bytes, imported: Imported, images: Int8) -> Iterator[dict[str, Int8]]:
         try:
-            yield from made(data, imported, images)
+            yield from runner(data, imported, images)
         except ImportError as error:
             raise UserError(
                 f"comparing needs the Python package {error.name!r}; install it with "
@@ -153,12 +155,12 @@ def runtime(imported: Imported) -> Runtime:
             ) from error
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise UserError(f"{made.__name__} cannot run the file: {reason}.") from error
+            raise UserError(f"{runner.__name__} cannot run the file: {reason}.") from error
 
     return run
 
 
-def _outside(imported: Imported, image: Int8, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+def _outside(imported: Imported, image: Int8, kind: np.dtype[Any]) -> Array:
     """An image in the type of the file's input."""
     if kind == np.uint8:
         return image.view(np.uint8) ^ np.uint8(128)
@@ -168,13 +170,13 @@ def _outside(imported: Imported, image: Int8, kind: np.dtype[Any]) -> npt.NDArra
     return image
 
 
-def _inside(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _inside(values: Array) -> Array:
     """A tensor in the network's type: uint8 minus 128."""
     return (values ^ np.uint8(128)).view(np.int8) if values.dtype == np.uint8 else values
 
 
 def _image(values: Int8, shape: Shape) -> Int8:
-    """(H, W, C) of (1, C, H, W), of (1, H, W, C), or of (1, K) in the order C, H, W."""
+    """A tensor (1, C, H, W), (1, H, W, C), or (1, K) in the order C, H, W, as (H, W, C)."""
     height, width, channels = shape
     if values.shape[1:] == shape and values.shape[1:] != (channels, height, width):
         return values.reshape(shape)

@@ -17,10 +17,10 @@ Made = TypeVar("Made")
 
 
 class Draft:
-    """Nodes in order, with the shape, the quantity and the file's tensor name of each.
+    """Nodes in order, each with its shape, its quantity and its tensor name in the file.
 
     shape, quantity, source: those of the network's input.
-    rounded: nodes that cannot round as the file's kernels do; see Imported.
+    rounded: nodes that cannot round exactly as the file's kernels do; see Imported.
     """
 
     def __init__(self, shape: Shape, quantity: Quantity, source: str) -> None:
@@ -43,10 +43,10 @@ class Draft:
     def finish(
         self, name: str, output: str, notes: Iterable[str], file: dict[str, Any]
     ) -> "Imported":
-        """The folded and checked import that ends with the node `output`; exact arithmetic.
+        """The import, folded and checked, that ends with the node `output`; exact arithmetic.
 
-        file: its entry in the provenance. UserError when nothing is computed, or when a shape
-        differs from the one in the file.
+        file: the entry of the file in the provenance. UserError if nothing is computed, or if a
+        shape differs from the one in the file.
         """
         if output == INPUT:
             raise UserError("the file's output is its input: there is nothing to compute.")
@@ -98,9 +98,9 @@ class Imported:
     """A network from a file, with notes for the user.
 
     notes: sentences on what was left out or shifted at input and output.
-    sources: the file's tensor name of INPUT and of each node.
+    sources: the tensor names in the file of INPUT and of each node.
     saturated: weights of -128, by node. rounded: by node, the share of possible sums that round
-    to the next integer, because the file's kernels have a finer scale than the engine.
+    to another integer, because the file's kernels have a finer scale than the engine.
     """
 
     network: Network

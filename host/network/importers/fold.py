@@ -1,4 +1,4 @@
-"""Removes unnecessary nodes: padding and reshapes are folded into their readers.
+"""Removes unnecessary nodes: folds padding and reshapes into their readers.
 
 Each function takes and returns the nodes of a network in order; no bit of the output changes.
 shapes: of INPUT and of every node's output, by name.
@@ -29,21 +29,21 @@ from dscim.host.network.node import ByKind, Padding, of_kind
 
 
 def fold(nodes: Iterable[Node], shapes: Mapping[str, Shape], output: str) -> tuple[Node, ...]:
-    """All foldings, one after the other; output: the network's last node."""
+    """The nodes after all foldings. output: the name of the network's last node."""
     return tuple(drop_unread(fold_reshapes(fold_pads(list(nodes)), shapes), output))
 
 
 def fold_pads(nodes: list[Node]) -> list[Node]:
-    """A Pad is folded into its only reader, a convolution: both pad with the zero point."""
+    """Folds a Pad into its only reader, a convolution: both pad with the zero point."""
     readers = Counter(name for node in nodes for name in node.inputs)
     pads = {pad.name: pad for pad in of_kind(nodes, Pad) if readers[pad.name] == 1}
     return [_padded(node, pads.get(node.inputs[0])) for node in nodes]
 
 
 def fold_reshapes(nodes: list[Node], shapes: Mapping[str, Shape]) -> list[Node]:
-    """A Reshape that another Reshape or a fully connected layer reads is skipped.
+    """Skips a Reshape that another Reshape or a fully connected layer reads.
 
-    The rows of a kernel that covers the whole input are in the input's own order, so the kernel
+    The rows of a kernel that covers the whole input are in the order of the input, so the kernel
     takes the shape that the input had before.
     """
     sources = {reshape.name: reshape.inputs[0] for reshape in of_kind(nodes, Reshape)}
@@ -91,7 +91,7 @@ PADS: ByKind[Callable[[Any, Pad], Node] | None] = {
 
 
 def _unreshaped(node: Node, sources: Mapping[str, str], shapes: Mapping[str, Shape]) -> Node:
-    """The node reading the tensor before all preceding Reshapes, if its kind supports it."""
+    """The node, reading the tensor before all preceding Reshapes if its kind supports it."""
     skip, source = RESHAPES[type(node)], node.inputs[0]
     while source in sources:
         source = sources[source]

@@ -11,7 +11,7 @@ from dscim.errors import UserError
 from dscim.gateware.specs import SpecError
 from dscim.host.network.importers.draft import Imported
 
-LIMIT = 1 << 29
+MAX_BYTES = 1 << 29
 """The limit on the bytes of a file: a network of 512 MB is too large for a device."""
 
 DAMAGE = (
@@ -24,14 +24,14 @@ DAMAGE = (
     MemoryError,
     RecursionError,
 )
-"""Errors of the libraries for bytes that only resemble a file of their format."""
+"""Errors of the libraries for damaged files of their format."""
 
 
 def import_file(path: Path, name: str | None = None) -> Imported:
     """The network in a .tflite (INT8) or .onnx (QDQ) file, with exact arithmetic.
 
-    name: the network's name; by default the file's. UserError says in one sentence what is wrong
-    with the file, or names the unsupported operator or type, its place and a hint.
+    name: the network's name; by default the file's, without its suffix. UserError describes the
+    fault of the file, or the unsupported operator or type with its place and a hint.
     """
     data = _bytes(path)
     try:
@@ -77,8 +77,8 @@ def _bytes(path: Path) -> bytes:
     """The whole file."""
     try:
         size = path.stat().st_size
-        if size > LIMIT:
-            raise UserError(f"'{path}' has {size} bytes, more than the limit of {LIMIT}.")
+        if size > MAX_BYTES:
+            raise UserError(f"'{path}' has {size} bytes, more than the limit of {MAX_BYTES}.")
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {error.strerror}.") from error

@@ -12,6 +12,8 @@ from dscim.arrays import Array
 from dscim.errors import UserError
 
 MAX_OPERATORS = 100_000
+"""The limit on the operators in a file."""
+
 DTYPES = (
     onnx.TensorProto.FLOAT,
     onnx.TensorProto.INT8,
@@ -43,7 +45,7 @@ class Operator:
 class Graph:
     """The graph of a file: its operators, constants by name, its input and its output.
 
-    input: (name, name of the element type, dimensions; 0 for an open one).
+    input: (name, name of the element type, dimensions, where 0 is an open one).
     """
 
     operators: tuple[Operator, ...]
@@ -53,7 +55,7 @@ class Graph:
 
 
 def read(data: bytes) -> Graph:
-    """The graph in the bytes of an .onnx file; UserError when it is not one, or damaged."""
+    """The graph in the bytes of an .onnx file; UserError if it is not one, or damaged."""
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
@@ -78,7 +80,7 @@ def read(data: bytes) -> Graph:
 
 
 def constant(tensor: Any) -> Array:
-    """A constant's values; UserError when they do not match its shape or are in another file."""
+    """A constant's values; UserError if they do not match its shape or are in another file."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise UserError(
             f"the constant {tensor.name!r} is in another file; save the network as "
@@ -93,15 +95,15 @@ def constant(tensor: Any) -> Array:
         )
     count = int(np.prod([int(size) for size in tensor.dims], dtype=object))
     size = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
-    held = (
+    stored = (
         len(tensor.raw_data) // size
         if tensor.HasField("raw_data")
         else max(len(tensor.float_data), len(tensor.int32_data), len(tensor.int64_data))
     )
-    if min(tensor.dims, default=1) < 0 or count != held:
+    if min(tensor.dims, default=1) < 0 or count != stored:
         raise UserError(
             f"the file is damaged: the constant {tensor.name!r} of shape "
-            f"{tuple(tensor.dims)} has {held} values."
+            f"{tuple(tensor.dims)} has {stored} values."
         )
     values: Array = numpy_helper.to_array(tensor)
     return values
@@ -134,6 +136,7 @@ def _value(operator: Operator) -> Array:
 
 
 def _input(item: Any) -> tuple[str, str, tuple[int, ...]]:
+    """See `Graph.input`."""
     kind = item.type.tensor_type
     names = {value: name for name, value in onnx.TensorProto.DataType.items()}
     dimensions = tuple(int(size.dim_value) for size in kind.shape.dim)

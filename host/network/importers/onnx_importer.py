@@ -1,4 +1,4 @@
-"""The import of an ONNX QDQ graph into a draft: tensors by name, and their quantisation."""
+"""Imports an ONNX QDQ graph into a draft: tensors by name, and their quantisation."""
 
 import math
 from typing import NoReturn
@@ -24,8 +24,9 @@ class OnnxImporter:
     """Reads the graph of a file operator by operator.
 
     values: the tensors so far, by name. draft: the network so far; None before its input is known.
-    start: the file's input, which is real numbers until it is quantised, and its layout.
-    averages: the nodes whose integers are rounded averages.
+    start: the name and layout of the input, which is real numbers until it is quantised.
+    quantised: the nodes that have the tensor name of a quantiser.
+    averages: the nodes whose integers are rounded averages. notes: as in Imported.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -44,19 +45,19 @@ class OnnxImporter:
         raise UserError(f"{operator.place} {why}.")
 
     def value(self, operator: Operator, position: int, what: str = "input") -> Value:
-        """Input `position`; UserError when it is absent or not computed so far."""
+        """Input `position`; UserError if it is absent or not computed so far."""
         name = operator.inputs[position] if position < len(operator.inputs) else ""
         if name not in self.values:
             self.refuse(
                 operator,
                 f"has no {what}"
                 if not name
-                else f"takes {name!r}, which no operator before it gives as integers",
+                else f"takes {name!r}, which no operator before it computes as integers",
             )
         return self.values[name]
 
-    def given(self, operator: Operator, position: int) -> bool:
-        """True when the optional input `position` is present."""
+    def has_input(self, operator: Operator, position: int) -> bool:
+        """Whether the optional input `position` is present."""
         return position < len(operator.inputs) and bool(operator.inputs[position])
 
     def activation(self, operator: Operator, position: int = 0) -> Activation:
@@ -68,7 +69,7 @@ class OnnxImporter:
             self.refuse(
                 operator,
                 f"takes {operator.inputs[position]!r} in real numbers; "
-                "put a QuantizeLinear and a DequantizeLinear between",
+                "put a QuantizeLinear and a DequantizeLinear in between",
             )
         self.refuse(
             operator,
@@ -93,11 +94,11 @@ class OnnxImporter:
         self.refuse(operator, f"has a {what} that is not a constant")
 
     def is_start(self, operator: Operator) -> bool:
-        """True for an operator that reads the file's input directly."""
+        """Whether the operator reads the file's input directly."""
         return self.start is not None and operator.inputs[0] == self.start[0]
 
     def begin(self, name: str, quantity: Quantity) -> None:
-        """Sets the network's input: tensor `name` with its quantity."""
+        """Sets the network's input: the tensor `name` with its quantity."""
         assert self.start is not None
         source, layout = self.start
         if self.draft is None:
@@ -108,8 +109,8 @@ class OnnxImporter:
             )
         self.values[name] = Activation(INPUT, quantity, layout)
 
-    def named(self, value: Activation, source: str) -> None:
-        """Names the tensor of a node: the output of the first quantiser that gives its integers."""
+    def name_tensor(self, value: Activation, source: str) -> None:
+        """Sets the tensor name of a node, once: `source`, the output of its first quantiser."""
         assert self.draft is not None
         if value.name not in self.quantised:
             self.quantised.add(value.name)
@@ -122,7 +123,7 @@ class OnnxImporter:
         name = f"{value.title}_{operator.index}" if taken else value.title
         fields = {
             "name": name,
-            "inputs": tuple(given.name for given in value.inputs),
+            "inputs": tuple(operand.name for operand in value.inputs),
             "output_zero": quantity.zero,
             "output_scale": quantity.scale,
             "clamp": at(operator.place, lambda: clamp(quantity, value.low, value.high)),
@@ -135,5 +136,5 @@ class OnnxImporter:
 
 
 def finite(value: float | None) -> float | None:
-    """A bound; None when it has no effect."""
+    """A bound of an activation; None if it has no effect."""
     return None if value is None or not math.isfinite(value) or abs(value) > 1e30 else float(value)

@@ -13,14 +13,14 @@ from dscim.host.network.node import Padding
 
 
 def pad(importer: OnnxImporter, operator: Operator) -> Value:
-    """Pad: height and width, with 0."""
-    given = importer.image(operator)
+    """Pad: of height and width only, with 0."""
+    operand = importer.image(operator)
     pads = operator.attributes.get("pads")
-    if importer.given(operator, 1):
+    if importer.has_input(operator, 1):
         pads = importer.numbers(operator, 1, "pads").ravel().tolist()
     value = (
         importer.numbers(operator, 2, "value")
-        if importer.given(operator, 2)
+        if importer.has_input(operator, 2)
         else np.array(operator.attributes.get("value", 0.0))
     )
     mode = operator.attributes.get("mode", b"constant")
@@ -31,7 +31,7 @@ def pad(importer: OnnxImporter, operator: Operator) -> Value:
         or min(pads) < 0
         or mode != b"constant"
         or value.any()
-        or importer.given(operator, 3)
+        or importer.has_input(operator, 3)
     ):
         importer.refuse(
             operator,
@@ -39,13 +39,13 @@ def pad(importer: OnnxImporter, operator: Operator) -> Value:
             "width can be padded, with 0",
         )
     padding: Padding = ((int(pads[2]), int(pads[6])), (int(pads[3]), int(pads[7])))
-    height, width, channels = given.layout.shape
+    height, width, channels = operand.layout.shape
     shape = (height + sum(padding[0]), width + sum(padding[1]), channels)
     return Simple(
-        (given,),
+        (operand,),
         Layout(shape),
         make=lambda fields: Pad(**fields, padding=padding),
-        own=given.quantity,
+        own=operand.quantity,
     )
 
 
@@ -59,7 +59,7 @@ def flatten(importer: OnnxImporter, operator: Operator) -> Value:
 def reshape(importer: OnnxImporter, operator: Operator) -> Value:
     """Reshape, Squeeze and Unsqueeze: from an image to one dimension or another image, and back."""
     if operator.kind == "Reshape":
-        if importer.given(operator, 1) and operator.inputs[1] not in importer.values:
+        if importer.has_input(operator, 1) and operator.inputs[1] not in importer.values:
             importer.refuse(
                 operator,
                 f"has a computed shape {operator.inputs[1]!r}; export "
@@ -73,14 +73,15 @@ def reshape(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def transpose(importer: OnnxImporter, operator: Operator) -> Value:
-    """Transpose: another order of an activation's dimensions; its integers stay."""
+    """Transpose: another order of an activation's dimensions; the integers do not move."""
     value = importer.value(operator, 0)
     order = tuple(int(axis) for axis in operator.attributes.get("perm", ()))
     if isinstance(value, Fixed) and sorted(order) == list(range(value.values.ndim)):
         return value.transposed(order)
     if sorted(order) != [0, 1, 2, 3] or order[0] != 0:
         importer.refuse(
-            operator, f"has the order {order}; of 4 dimensions, with the batch first, is needed"
+            operator,
+            f"has the order {order}; an order of 4 dimensions with the batch first is needed",
         )
 
     def turned(layout: Layout) -> Layout:
@@ -92,15 +93,15 @@ def transpose(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def _moved(importer: OnnxImporter, operator: Operator, change: Callable[[Layout], Layout]) -> Value:
-    """An activation in another layout; a Reshape when its shape changes."""
-    given = importer.activation(operator)
-    layout = change(given.layout)
-    if layout.shape == given.layout.shape:
-        return Activation(given.name, given.quantity, layout)
+    """An activation in another layout, through a Reshape if its shape changes."""
+    operand = importer.activation(operator)
+    layout = change(operand.layout)
+    if layout.shape == operand.layout.shape:
+        return Activation(operand.name, operand.quantity, layout)
     return Simple(
-        (given,),
+        (operand,),
         layout,
-        own=given.quantity,
+        own=operand.quantity,
         make=lambda fields: Reshape(**fields, shape=layout.shape),
     )
 
@@ -126,13 +127,13 @@ def _reshaped(
     shape = (rest[1], rest[2], rest[0])
     if shape == layout.shape and layout.order == "chw":
         return Layout(shape)
-    return Layout(_image(importer, operator, layout, shape))
+    return Layout(_unmoved(importer, operator, layout, shape))
 
 
 def _squeezed(importer: OnnxImporter, operator: Operator, layout: Layout) -> Layout:
     """The layout after Squeeze or Unsqueeze of height and width."""
     axes = operator.attributes.get("axes")
-    if importer.given(operator, 1):
+    if importer.has_input(operator, 1):
         axes = importer.numbers(operator, 1, "axes").ravel().tolist()
     if layout.shape[:2] != (1, 1) or sorted(int(axis) % 4 for axis in axes or ()) != [2, 3]:
         importer.refuse(
@@ -143,8 +144,8 @@ def _squeezed(importer: OnnxImporter, operator: Operator, layout: Layout) -> Lay
     return Layout(layout.shape, flat=operator.kind == "Squeeze")
 
 
-def _image(importer: OnnxImporter, operator: Operator, layout: Layout, shape: Shape) -> Shape:
-    """`shape`, when the integers keep their places; else UserError."""
+def _unmoved(importer: OnnxImporter, operator: Operator, layout: Layout, shape: Shape) -> Shape:
+    """`shape`; UserError unless the integers keep their places."""
     in_order = layout.shape[:2] == (1, 1) or layout.order == "hwc" or layout.shape[2] == 1
     if not in_order or (shape[2] != 1 and shape[:2] != (1, 1)):
         importer.refuse(

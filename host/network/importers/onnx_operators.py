@@ -1,4 +1,4 @@
-"""The supported ONNX operators without weights, and the table of all."""
+"""The supported ONNX operators without weights, and the table of all operators."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from dscim.host.network.importers.onnx_values import (
     Simple,
     Value,
 )
-from dscim.host.network.scaling import add_factors, quantise_multiplier, softmax_table
+from dscim.host.network.scaling import add_factors, quantise_factor, softmax_table
 
 
 def add(importer: OnnxImporter, operator: Operator) -> Value:
@@ -56,7 +56,7 @@ def add(importer: OnnxImporter, operator: Operator) -> Value:
 
 
 def relu(importer: OnnxImporter, operator: Operator) -> Value:
-    """Relu: at least 0."""
+    """Relu: a lower bound of 0."""
     return _bounded(importer, operator, 0.0, None)
 
 
@@ -65,7 +65,7 @@ def clip(importer: OnnxImporter, operator: Operator) -> Value:
     bounds = []
     for position, name in ((1, "min"), (2, "max")):
         value = operator.attributes.get(name)
-        if importer.given(operator, position):
+        if importer.has_input(operator, position):
             numbers = importer.numbers(operator, position, name)
             value = float(numbers.ravel()[0]) if numbers.size == 1 else math.nan
         bounds.append(finite(value))
@@ -74,16 +74,16 @@ def clip(importer: OnnxImporter, operator: Operator) -> Value:
 
 def softmax(importer: OnnxImporter, operator: Operator) -> Value:
     """Softmax: over the channels of one position."""
-    given = importer.activation(operator)
+    operand = importer.activation(operator)
     axis = int(operator.attributes.get("axis", -1))
-    if given.layout.shape[:2] != (1, 1) or axis not in (1, -1):
+    if operand.layout.shape[:2] != (1, 1) or axis not in (1, -1):
         importer.refuse(
             operator,
-            f"is over axis {axis} of {given.layout.shape}; only the channels of "
+            f"is over axis {axis} of {operand.layout.shape}; only the channels of "
             "one position are supported",
         )
-    table = softmax_table(given.quantity.scale)
-    return Simple((given,), given.layout, make=lambda fields: Softmax(**fields, table=table))
+    table = softmax_table(operand.quantity.scale)
+    return Simple((operand,), operand.layout, make=lambda fields: Softmax(**fields, table=table))
 
 
 def same(importer: OnnxImporter, operator: Operator) -> Value:
@@ -94,78 +94,78 @@ def same(importer: OnnxImporter, operator: Operator) -> Value:
 def _bounded(
     importer: OnnxImporter, operator: Operator, low: float | None, high: float | None
 ) -> Value:
-    """A pending value with bounds; for an activation, a requantisation with bounds."""
+    """A pending value with more bounds, or a Requantise of an activation with bounds."""
     if any(bound is not None and math.isnan(bound) for bound in (low, high)):
         importer.refuse(operator, "has bounds that are not numbers")
     value = importer.value(operator, 0)
     if isinstance(value, Pending):
         return value.bounded(low, high)
-    given = importer.activation(operator)
+    operand = importer.activation(operator)
 
     def make(fields: dict[str, Any]) -> Requantise:
-        multiplier, shift = quantise_multiplier([given.quantity.scale / fields["output_scale"]])
+        multiplier, shift = quantise_factor(operand.quantity.scale / fields["output_scale"])
         return Requantise(
             **fields,
-            input_zero=given.quantity.zero,
-            multiplier=int(multiplier[0]),
-            shift=int(shift[0]),
+            input_zero=operand.quantity.zero,
+            multiplier=multiplier,
+            shift=shift,
             single_rounding=True,
         )
 
-    return Simple((given,), given.layout, low, high, make=make)
+    return Simple((operand,), operand.layout, low, high, make=make)
 
 
 def max_pool(importer: OnnxImporter, operator: Operator) -> Value:
     """MaxPool: keeps the input's scale."""
-    given = importer.image(operator)
-    geometry, layout = _pool(importer, operator, given)
+    operand = importer.image(operator)
+    geometry, layout = _pool(importer, operator, operand)
     return Simple(
-        (given,), layout, make=lambda fields: MaxPool(**fields, **geometry), own=given.quantity
+        (operand,), layout, make=lambda fields: MaxPool(**fields, **geometry), own=operand.quantity
     )
 
 
 def average_pool(importer: OnnxImporter, operator: Operator) -> Value:
-    """AveragePool: without counting the padding; a mean when over a whole image."""
-    given = importer.image(operator)
-    geometry, layout = _pool(importer, operator, given)
+    """AveragePool: does not count padding; a Mean if it covers the whole image."""
+    operand = importer.image(operator)
+    geometry, layout = _pool(importer, operator, operand)
     padded = geometry["padding"] != ((0, 0), (0, 0))
     if padded and operator.attributes.get("count_include_pad", 0):
         importer.refuse(operator, "counts padding; set count_include_pad to 0")
-    if not padded and layout.shape[:2] == (1, 1) and geometry["kernel"] == given.layout.shape[:2]:
-        return _mean(given, layout)
+    if not padded and layout.shape[:2] == (1, 1) and geometry["kernel"] == operand.layout.shape[:2]:
+        return _mean(operand, layout)
     return Simple(
-        (given,),
+        (operand,),
         layout,
         make=lambda fields: AveragePool(**fields, **geometry),
-        own=given.quantity,
+        own=operand.quantity,
         average=True,
     )
 
 
 def global_average_pool(importer: OnnxImporter, operator: Operator) -> Value:
     """GlobalAveragePool."""
-    given = importer.image(operator)
-    return _mean(given, Layout((1, 1, given.layout.shape[2])))
+    operand = importer.image(operator)
+    return _mean(operand, Layout((1, 1, operand.layout.shape[2])))
 
 
 def reduce_mean(importer: OnnxImporter, operator: Operator) -> Value:
     """ReduceMean: over height and width."""
-    given = importer.activation(operator)
+    operand = importer.activation(operator)
     axes = operator.attributes.get("axes")
-    if importer.given(operator, 1):
+    if importer.has_input(operator, 1):
         axes = importer.numbers(operator, 1, "axes").ravel().tolist()
-    letters = {given.layout.order[int(axis) % 4 - 1] for axis in axes or () if int(axis) % 4}
-    if given.layout.flat or letters != {"h", "w"} or len(axes or ()) != 2:
+    letters = {operand.layout.order[int(axis) % 4 - 1] for axis in axes or () if int(axis) % 4}
+    if operand.layout.flat or letters != {"h", "w"} or len(axes or ()) != 2:
         importer.refuse(operator, f"is over the axes {axes}; only height and width are supported")
     keep = bool(operator.attributes.get("keepdims", 1))
-    return _mean(given, Layout((1, 1, given.layout.shape[2]), given.layout.order, not keep))
+    return _mean(operand, Layout((1, 1, operand.layout.shape[2]), operand.layout.order, not keep))
 
 
 def _pool(
-    importer: OnnxImporter, operator: Operator, given: Activation
+    importer: OnnxImporter, operator: Operator, operand: Activation
 ) -> tuple[dict[str, Any], Layout]:
     """Kernel, stride and padding of a pool, and the layout of its output."""
-    height, width, channels = given.layout.shape
+    height, width, channels = operand.layout.shape
     kernel = [int(size) for size in operator.attributes.get("kernel_shape", ())]
     if len(kernel) != 2 or min(kernel) < 1 or len(operator.outputs) != 1:
         importer.refuse(
@@ -187,22 +187,22 @@ def _pool(
     return geometry, Layout((high, wide, channels))
 
 
-def _mean(given: Activation, layout: Layout) -> Pending:
+def _mean(operand: Activation, layout: Layout) -> Pending:
     """The mean over height and width."""
-    height, width, _ = given.layout.shape
+    height, width, _ = operand.layout.shape
 
     def make(fields: dict[str, Any]) -> Mean:
-        real = given.quantity.scale / fields["output_scale"] / (height * width)
-        multiplier, shift = quantise_multiplier([real])
+        real = operand.quantity.scale / fields["output_scale"] / (height * width)
+        multiplier, shift = quantise_factor(real)
         return Mean(
             **fields,
-            input_zero=given.quantity.zero,
-            multiplier=int(multiplier[0]),
-            shift=int(shift[0]),
+            input_zero=operand.quantity.zero,
+            multiplier=multiplier,
+            shift=shift,
             single_rounding=True,
         )
 
-    return Simple((given,), layout, make=make)
+    return Simple((operand,), layout, make=make)
 
 
 OPERATORS: dict[str, Callable[[OnnxImporter, Operator], Value]] = {

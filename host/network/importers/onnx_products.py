@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Float64
+from dscim.arrays import Array, Float64, Int8
 from dscim.host.network import Shape
 from dscim.host.network.importers.onnx_file import Operator
 from dscim.host.network.importers.onnx_importer import OnnxImporter
@@ -18,19 +17,19 @@ from dscim.host.network.importers.onnx_values import (
     Pending,
     Product,
 )
-from dscim.host.network.node import Padding, Pair
+from dscim.host.network.node import Padding, Pair, same_padding
 
 
 def conv(importer: OnnxImporter, operator: Operator) -> Pending:
     """Conv: over an image, with one group or one per channel."""
-    given = importer.image(operator)
+    operand = importer.image(operator)
     weights, scale = _weights(importer, operator, 0, 4)
-    height, width, channels = given.layout.shape
-    outputs, held, high, wide = weights.shape
+    height, width, channels = operand.layout.shape
+    outputs, depth, high, wide = weights.shape
     group = int(operator.attributes.get("group", 1))
     if not (
-        (group == 1 and held == channels)
-        or (group == channels and held == 1 and outputs % channels == 0)
+        (group == 1 and depth == channels)
+        or (group == channels and depth == 1 and outputs % channels == 0)
     ):
         importer.refuse(
             operator,
@@ -44,20 +43,20 @@ def conv(importer: OnnxImporter, operator: Operator) -> Pending:
     }
     shape = (*sides((height, width), (high, wide), geometry), outputs)
     packed = weights[:, 0] if group == channels and channels > 1 else weights.transpose(0, 2, 3, 1)
-    return _product(importer, operator, given, Layout(shape), packed, scale, geometry)
+    return _product(importer, operator, operand, Layout(shape), packed, scale, geometry)
 
 
 def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
-    """Gemm and MatMul: a flat activation, with constant weights; in H, W, C order afterwards."""
-    given = importer.activation(operator)
+    """Gemm and MatMul: of a flat activation and constant weights, reordered to H, W, C."""
+    operand = importer.activation(operator)
     kinds = {
         name: operator.attributes.get(name, default)
         for name, default in (("alpha", 1.0), ("beta", 1.0), ("transA", 0))
     }
     if kinds != {"alpha": 1.0, "beta": 1.0, "transA": 0}:
         importer.refuse(operator, f"has {kinds}; only alpha 1, beta 1 and transA 0 are supported")
-    height, width, channels = given.layout.shape
-    if not given.layout.flat and height * width != 1:
+    height, width, channels = operand.layout.shape
+    if not operand.layout.flat and height * width != 1:
         importer.refuse(operator, "takes a tensor that is not flat; put a Flatten before it")
     turned = bool(operator.attributes.get("transB", 0))
     weights, scale = _weights(importer, operator, 0 if turned else 1, 2)
@@ -67,16 +66,16 @@ def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
             operator,
             f"has weights for {weights.shape[1]} inputs, not for {height * width * channels}",
         )
-    order = given.layout.order
-    kernel = weights.reshape(len(weights), *given.layout.sizes)
+    order = operand.layout.order
+    kernel = weights.reshape(len(weights), *operand.layout.sizes)
     kernel = kernel.transpose(0, *(1 + order.index(letter) for letter in "hwc"))
     return _product(
-        importer, operator, given, Layout((1, 1, len(weights)), flat=True), kernel, scale, {}
+        importer, operator, operand, Layout((1, 1, len(weights)), flat=True), kernel, scale, {}
     )
 
 
 def batch_normalization(importer: OnnxImporter, operator: Operator) -> Pending:
-    """BatchNormalization: a gain and an offset of a product that is not quantised yet."""
+    """BatchNormalization: gain and offset of a product that is not quantised yet."""
     value = importer.value(operator, 0)
     if not isinstance(value, Product) or (value.low, value.high) != (None, None):
         importer.refuse(
@@ -98,9 +97,7 @@ def batch_normalization(importer: OnnxImporter, operator: Operator) -> Pending:
     return replace(value, gain=value.gain * gain, offset=value.offset * gain + offset)
 
 
-def biased(
-    importer: OnnxImporter, operator: Operator, value: Product, bias: npt.NDArray[Any]
-) -> Pending:
+def biased(importer: OnnxImporter, operator: Operator, value: Product, bias: Array) -> Pending:
     """Add of a constant to a product that is not quantised yet."""
     outputs = value.layout.shape[2]
     rank = 2 if value.layout.flat else 4
@@ -131,12 +128,8 @@ def window(importer: OnnxImporter, operator: Operator, kernel: Pair, sizes: Pair
     scheme = attributes.get("auto_pad", b"NOTSET").decode()
     pads = [int(pad) for pad in attributes.get("pads", [0] * 4)]
     if scheme in ("SAME_UPPER", "SAME_LOWER"):
-        both = [
-            max((-(-size // s) - 1) * s + k - size, 0)
-            for size, s, k in zip(sizes, stride, kernel, strict=True)
-        ]
-        less = [total // 2 for total in both]
-        more = [total - half for total, half in zip(both, less, strict=True)]
+        pairs = [same_padding(*side) for side in zip(sizes, kernel, stride, strict=True)]
+        less, more = ([pair[i] for pair in pairs] for i in (0, 1))
         pads = less + more if scheme == "SAME_UPPER" else more + less
     elif scheme not in ("NOTSET", "VALID"):
         importer.refuse(operator, f"has the padding scheme {scheme!r}, which is not supported")
@@ -164,7 +157,7 @@ def _pair(importer: OnnxImporter, operator: Operator, values: Any, what: str) ->
 
 def _weights(
     importer: OnnxImporter, operator: Operator, axis: int, rank: int
-) -> tuple[npt.NDArray[np.int8], Float64]:
+) -> tuple[Int8, Float64]:
     """The int8 weights, with the zero point 0, and the scale of each output along `axis`."""
     value = importer.value(operator, 1, "weights")
     if not isinstance(value, Fixed):
@@ -192,17 +185,17 @@ def _weights(
 def _product(
     importer: OnnxImporter,
     operator: Operator,
-    given: Activation,
+    operand: Activation,
     layout: Layout,
-    weights: npt.NDArray[np.int8],
+    weights: Int8,
     scale: Float64,
     geometry: dict[str, Any],
 ) -> Product:
-    """The product with its bias; an int32 bias of the product's own scale stays exact."""
+    """The product with its bias; an int32 bias in the scale of the product stays exact."""
     outputs: Shape = layout.shape
-    step = given.quantity.scale * scale
+    step = operand.quantity.scale * scale
     bias = np.zeros(outputs[2])
-    if importer.given(operator, 2):
+    if importer.has_input(operator, 2):
         value = importer.value(operator, 2, "bias")
         if (
             isinstance(value, Fixed)
@@ -221,7 +214,7 @@ def _product(
             )
         bias = np.broadcast_to(bias, (outputs[2],))
     return Product(
-        (given,),
+        (operand,),
         layout,
         weights=weights,
         scale=scale,

@@ -1,4 +1,4 @@
-"""ONNX QDQ: a graph of real operators between quantisers, as a network of integers.
+"""ONNX QDQ: imports a graph of real operators between quantisers as a network of integers.
 
 The operators between a DequantizeLinear and the next QuantizeLinear become one node. onnxruntime
 scales in float32 and rounds ties to even; the nodes scale in fixed point. They differ by at most 1.
@@ -17,7 +17,7 @@ from dscim.host.network.importers.onnx_values import Activation, Layout, Pending
 from dscim.host.network.importers.scales import Quantity
 
 SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
-"""Operators with data in the first input only."""
+"""Operators whose other inputs are shapes, not data."""
 
 HINTS = {
     "ConvTranspose": "a transposed convolution has no layer on the macro; upsample outside the "
@@ -28,12 +28,12 @@ HINTS = {
     "MatMulInteger": "quantise statically in the QDQ format (quantize_static)",
     "DynamicQuantizeLinear": "quantise statically in the QDQ format (quantize_static)",
     "Sigmoid": "end the network before it",
-    "Concat": "join the branches by an Add",
+    "Concat": "join the branches with an Add",
     "Mul": "fold it into the weights before the network is quantised",
     "HardSwish": "train with Clip(0, 6) in its place",
     "LeakyRelu": "train with Relu in its place",
 }
-"""What to do about some unsupported operators."""
+"""Hints on what to do about some unsupported operators."""
 
 
 def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
@@ -79,7 +79,7 @@ def _step(importer: OnnxImporter, operator: Operator) -> None:
 
 
 def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
-    """Skips a Transpose or Identity of the input in real numbers."""
+    """Skips a Transpose, Identity or Dropout of the input in real numbers."""
     assert importer.start is not None
     _, layout = importer.start
     if operator.kind == "Transpose" and importer.draft is None:
@@ -99,7 +99,7 @@ def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
 
 
 def input_layout(graph: Graph) -> Layout:
-    """The input's layout: N, C, H, W, or N, H, W, C when a Transpose follows, or N, K."""
+    """The input's layout: N, C, H, W, or N, H, W, C if a Transpose follows, or N, K."""
     name, kind, sizes = graph.input
     if kind not in ("FLOAT", "INT8", "UINT8"):
         raise UserError(
@@ -108,7 +108,7 @@ def input_layout(graph: Graph) -> Layout:
     if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1:
         raise UserError(
             f"its input {name!r} has the dimensions {sizes}; N, C, H, W or N, K with "
-            "fixed sizes (0: open) is needed."
+            "fixed sizes is needed (0 is an open size)."
         )
     if len(sizes) == 2:
         return Layout((1, 1, sizes[1]), flat=True)
@@ -118,7 +118,7 @@ def input_layout(graph: Graph) -> Layout:
 
 
 def _turned(graph: Graph, name: str) -> bool:
-    """True when the first operator after quantisers is a Transpose to N, C, H, W."""
+    """Whether the first operator after the input's quantisers is a Transpose to N, C, H, W."""
     names = {name}
     for operator in graph.operators:
         if operator.inputs and operator.inputs[0] in names:
@@ -130,7 +130,7 @@ def _turned(graph: Graph, name: str) -> bool:
 
 
 def _needed(graph: Graph) -> list[Operator]:
-    """The operators that the output depends on, in order, without those for shapes."""
+    """The operators that the output depends on, in order, without those that compute shapes."""
     needed, wanted = [], {graph.output}
     for operator in reversed(graph.operators):
         if wanted.intersection(operator.outputs):

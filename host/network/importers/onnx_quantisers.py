@@ -11,7 +11,7 @@ from dscim.host.network.importers.onnx_file import Operator
 from dscim.host.network.importers.onnx_importer import OnnxImporter
 from dscim.host.network.importers.onnx_values import Activation, Constant, Fixed
 from dscim.host.network.importers.scales import Quantity
-from dscim.host.network.scaling import quantise_multiplier
+from dscim.host.network.scaling import quantise_factor
 
 
 def quantise(importer: OnnxImporter, operator: Operator) -> None:
@@ -31,11 +31,11 @@ def quantise(importer: OnnxImporter, operator: Operator) -> None:
         else importer.materialise(operator, value, quantity)
     )
     importer.values[made] = node
-    importer.named(node, made)
+    importer.name_tensor(node, made)
 
 
 def dequantise(importer: OnnxImporter, operator: Operator) -> None:
-    """DequantizeLinear: the same integers, as real numbers."""
+    """DequantizeLinear: the same integers, taken as real numbers."""
     if importer.is_start(operator):
         kind = importer.graph.input[1].lower()
         kind = kind if kind in ("int8", "uint8") else "uint8"
@@ -47,7 +47,7 @@ def dequantise(importer: OnnxImporter, operator: Operator) -> None:
         scale, zero = _scale(importer, operator)
         quantity = (
             value.quantity
-            if not importer.given(operator, 2) and scale[0] == value.quantity.scale
+            if not importer.has_input(operator, 2) and scale[0] == value.quantity.scale
             else _quantity(importer, operator, scale, zero)
         )
         if quantity != value.quantity:
@@ -73,7 +73,7 @@ def _quantity(importer: OnnxImporter, operator: Operator, scale: Array, zero: Ar
 def _rescaled(
     importer: OnnxImporter, operator: Operator, value: Activation, quantity: Quantity
 ) -> Activation:
-    """The same values with another scale and zero point; no node when these are equal."""
+    """The same values with another scale and zero point; no new node if these are equal."""
     if quantity == value.quantity:
         return value
     assert importer.draft is not None
@@ -84,15 +84,15 @@ def _rescaled(
             f"makes the scale of an average {finer:.3g} times finer after it is "
             "rounded; use the scale of the pool's input",
         )
-    multiplier, shift = quantise_multiplier([finer])
+    multiplier, shift = quantise_factor(finer)
     node = Requantise(
         f"scale_{operator.index}",
         (value.name,),
         quantity.zero,
         quantity.scale,
         input_zero=value.quantity.zero,
-        multiplier=int(multiplier[0]),
-        shift=int(shift[0]),
+        multiplier=multiplier,
+        shift=shift,
         single_rounding=True,
     )
     importer.draft.add(node, value.layout.shape, operator.outputs[0])
@@ -102,12 +102,12 @@ def _rescaled(
 def _scale(importer: OnnxImporter, operator: Operator, kind: Any = np.uint8) -> tuple[Array, Array]:
     """Scales and zero points, (n,) each, for int8 or int32; uint8 is shifted by 128.
 
-    kind: the type of the integers when there is no zero point.
+    kind: the type of the integers if there is no zero point.
     """
     scale = importer.numbers(operator, 1, "scale").astype(np.float32).astype(np.float64).ravel()
     zero = (
         importer.numbers(operator, 2, "zero point")
-        if importer.given(operator, 2)
+        if importer.has_input(operator, 2)
         else np.zeros(1, kind)
     )
     if zero.dtype not in (np.int8, np.uint8, np.int32):

@@ -1,7 +1,7 @@
 """The tensors of an ONNX QDQ graph during its import.
 
 A tensor is a constant, a quantised constant, an activation (the integers of a node), or pending:
-the real result of an operator, which becomes a node when a QuantizeLinear gives its scale.
+the real result of an operator, which becomes a node when a QuantizeLinear sets its scale.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Array, Float64
+from dscim.arrays import Array, Float64, Int8, Int64
 from dscim.gateware.specs.base import require
 from dscim.host.network import Conv, Depthwise, Node, Shape
 from dscim.host.network.importers.scales import Quantity
@@ -33,11 +32,11 @@ class Fixed:
     """Quantised numbers: real = scale * (values - zero), one scale or one per entry of `axis`."""
 
     values: Array
-    scale: npt.NDArray[np.float64]
-    zero: npt.NDArray[np.int64]
+    scale: Float64
+    zero: Int64
     axis: int
 
-    def real(self) -> npt.NDArray[np.float64]:
+    def real(self) -> Float64:
         """The real numbers."""
         scale, zero = self.scale, self.zero
         if self.scale.size > 1:
@@ -47,7 +46,7 @@ class Fixed:
         return (self.values.astype(np.float64) - zero) * scale
 
     def transposed(self, order: tuple[int, ...]) -> "Fixed":
-        """With its axes in another order."""
+        """The same numbers with their axes in another order."""
         return replace(self, values=self.values.transpose(order), axis=order.index(self.axis))
 
 
@@ -55,7 +54,7 @@ class Fixed:
 class Layout:
     """How a tensor's dimensions after the batch form an image of `shape`.
 
-    order: "h", "w" and "c" in the order of the dimensions. flat: True when they are one dimension.
+    order: "h", "w" and "c" in the order of the dimensions. flat: whether they are one dimension.
     """
 
     shape: Shape
@@ -109,7 +108,7 @@ class Simple(Pending):
     own: Quantity | None = None
     """The scale and zero point that the node keeps from its input; None: free to choose."""
     average: bool = False
-    """True when its integers are averages, rounded to the input's scale."""
+    """Whether its integers are averages, rounded to the input's scale."""
 
     def node(self, fields: dict[str, Any]) -> Node:
         """The node from `make`."""
@@ -121,11 +120,12 @@ class Product(Pending):
     """gain * (weights . input + bias) + offset, channel by channel.
 
     weights: int8, outputs first: OHWI, or (outputs, KH, KW) of a depthwise convolution.
-    scale: (outputs,) of the weights. bias: (outputs,) integers of the scale input * weights.
-    gain, offset: (outputs,) real, of batch normalisations. geometry: stride and padding.
+    scale: (outputs,) of the weights. bias: (outputs,) in units of input scale * weight scale.
+    gain, offset: (outputs,) real numbers, from batch normalisations and biases.
+    geometry: stride and padding.
     """
 
-    weights: npt.NDArray[np.int8] = field(kw_only=True)
+    weights: Int8 = field(kw_only=True)
     scale: Float64 = field(kw_only=True)
     bias: Float64 = field(kw_only=True)
     gain: Float64 = field(kw_only=True)
@@ -135,11 +135,11 @@ class Product(Pending):
     def node(self, fields: dict[str, Any]) -> Node:
         """A Conv or Depthwise with gain and offset in its bias, multiplier and shift.
 
-        SpecError when a bias does not fit 32 bits.
+        SpecError if a bias does not fit 32 bits.
         """
-        given = self.inputs[0].quantity
+        quantity = self.inputs[0].quantity
         output = fields["output_scale"]
-        factor = given.scale * self.scale * np.abs(self.gain) / output
+        factor = quantity.scale * self.scale * np.abs(self.gain) / output
         none = factor < 2.0**-31
         factor = np.where(none, 2.0**-16, factor)
         bias = np.rint(
@@ -161,7 +161,7 @@ class Product(Pending):
             "multiplier": multiplier,
             "shift": shift,
             "single_rounding": True,
-            "input_zero": given.zero,
+            "input_zero": quantity.zero,
             **self.geometry,
         }
         if self.weights.ndim == 3:

@@ -1,8 +1,8 @@
-"""From a file's scales to the integers of TensorFlow Lite's kernels.
+"""Converts a file's scales to the integers of TensorFlow Lite's kernels.
 
 TensorFlow Lite's reference FULLY_CONNECTED rounds sum * scale once, ties away from zero, with the
-scale in double precision; the engine's scale has 31 bits. They can differ only where sum * scale is
-next to a tie: `nearest_scaling` tries all such sums that a layer can reach.
+scale in double precision; the engine's scale has 31 bits. They can differ only if sum * scale is
+next to a tie; `nearest_scaling` tries all such sums that a layer can reach.
 """
 
 import math
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Float64, Int8, Int32, Int64
 from dscim.gateware.specs.base import require
 from dscim.host.golden.reference import multiply_rounding_once
 from dscim.host.network.node import Pair
-from dscim.host.network.scaling import quantise_multiplier
+from dscim.host.network.scaling import quantise_factor
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ def clamp(quantity: Quantity, low: float | None, high: float | None) -> Pair:
     return least, most
 
 
-def product_factors(
-    source: float, weights: npt.ArrayLike, output: float
-) -> npt.NDArray[np.float64]:
+def product_factors(source: float, weights: npt.ArrayLike, output: float) -> Float64:
     """input scale * weight scale / output scale, each a float32, in double as in the kernels."""
     return np.float64(source) * np.asarray(weights, np.float64) / np.float64(output)
 
@@ -71,18 +69,18 @@ TIES = np.arange(-256, 256) + 0.5
 
 
 def nearest_scaling(real: float, least: int, most: int) -> tuple[int, int, int]:
-    """Multiplier and shift with which the most sums in least..most round as round(sum * real) does.
+    """(multiplier, shift, wrong): the scaling that is right for the most sums in least..most.
 
-    Also returns the number of unsaturated sums that round to another integer; with 0, no input
-    gives a different output.
+    A sum is right if it rounds as sum * real does, ties away from zero. wrong: the number of
+    unsaturated sums that round to another integer; if it is 0, no output differs.
     """
     sums = _near_ties(real, least, most)
     scaled = sums * real
-    wanted = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled).astype(np.int64)
+    expected = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled).astype(np.int64)
     best = (0, 0, 1 << 62)
     for multiplier, shift in _candidates(real):
         made = multiply_rounding_once(sums, np.array(multiplier), np.array(shift))
-        wrong = int(np.count_nonzero(made != wanted))
+        wrong = int(np.count_nonzero(made != expected))
         if wrong < best[2]:
             best = (multiplier, shift, wrong)
         if not wrong:
@@ -91,8 +89,10 @@ def nearest_scaling(real: float, least: int, most: int) -> tuple[int, int, int]:
 
 
 def _near_ties(real: float, least: int, most: int) -> Int64:
-    """The sums in least..most, 32 bits, that may round differently with a factor within 2**-30 of
-    `real`: those next to a tie."""
+    """The sums in least..most (32 bits) next to a tie.
+
+    Only these may round differently with a factor within 2**-30 of `real`.
+    """
     if real <= 0:
         return np.zeros(0, np.int64)
     ties = TIES / real
@@ -103,17 +103,14 @@ def _near_ties(real: float, least: int, most: int) -> Int64:
 
 
 def _candidates(real: float) -> Iterable[tuple[int, int]]:
-    """The multiplier of the kernels, and then its neighbours."""
-    multipliers, shifts = quantise_multiplier([real])
-    nearest, shift = int(multipliers[0]), int(shifts[0])
+    """(multiplier, shift): that of the kernels first, then its neighbours."""
+    nearest, shift = quantise_factor(real)
     for multiplier in (nearest, nearest + 1, nearest - 1):
         if 0 <= multiplier < 1 << 31:
             yield multiplier, shift
 
 
-def reach(
-    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], zero: int
-) -> tuple[Int64, Int64]:
+def reach(weights: Int8, bias: Int32, zero: int) -> tuple[Int64, Int64]:
     """The least and the greatest sum of each output, (outputs,), over all int8 inputs.
 
     weights: (outputs, inputs). zero: the input's zero point.

@@ -1,7 +1,7 @@
-"""A .tflite file as plain Python: tensors and operators of its only graph.
+"""A .tflite file as plain Python: the tensors and operators of its only graph.
 
-The `tflite` package has the flatbuffer's schema. Its accessors trust every offset and length in the
-file, so lengths are compared with the file's size before any loop over them.
+The `tflite` package has the schema of the flatbuffer. Its accessors trust every offset and
+length in the file, so lengths are compared with the file's size before any loop over them.
 """
 
 import struct
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import tflite
 
-from dscim.arrays import Array
+from dscim.arrays import Array, Float32, Int64
 from dscim.errors import UserError
 
 Options = TypeVar("Options")
@@ -36,22 +35,25 @@ DAMAGE = (struct.error, TypeError, ValueError, IndexError, OverflowError, Attrib
 class Tensor:
     """A tensor: the name of its type, its shape, and the quantisation of its integers.
 
-    scale, zero: one entry, or one per index of `axis`; empty when it is not quantised.
-    values: those of a constant, in its shape; None otherwise.
+    scale, zero: one entry, or one per index of `axis`; empty if it is not quantised.
+    values: those of a constant, in its shape; else None.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
-    scale: npt.NDArray[np.float32]
-    zero: npt.NDArray[np.int64]
+    scale: Float32
+    zero: Int64
     axis: int
     values: Array | None
 
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator: its name in the schema, indices of its tensors (-1: absent), its options."""
+    """An operator: its name in the schema, the indices of its tensors (-1: absent), its options.
+
+    table, table_kind: the options as the flatbuffer's table, None if absent, and its type.
+    """
 
     index: int
     name: str
@@ -71,7 +73,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """The graph of a file: tensors, operators in order, its input and its output."""
+    """The graph of a file: tensors, operators in order, the indices of its inputs and outputs."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -80,9 +82,9 @@ class Graph:
 
 
 def read(data: bytes) -> Graph:
-    """The graph in the bytes of a .tflite file; UserError when it is not one, or damaged."""
+    """The graph in the bytes of a .tflite file; UserError if it is not one, or damaged."""
     if data[4:8] != b"TFL3":
-        raise UserError("it is not a TensorFlow Lite file: the mark TFL3 is missing.")
+        raise UserError("it is not a TensorFlow Lite file: the identifier TFL3 is missing.")
     try:
         return _graph(data)
     except DAMAGE as error:
@@ -112,7 +114,7 @@ def _graph(data: bytes) -> Graph:
 
 
 def _count(data: bytes, length: int) -> int:
-    """A vector's length; UserError when the file is too short for as many 4-byte entries."""
+    """A vector's length; UserError if the file is too short for so many 4-byte entries."""
     if not 0 <= length <= len(data) // 4:
         raise UserError(
             f"the file is damaged: a list of {length} entries does not fit in {len(data)} bytes."
@@ -129,7 +131,7 @@ def _indices(vector: Any, tensors: int) -> tuple[int, ...]:
 
 
 def _vector(vector: Any) -> Array:
-    """A vector as an array; the accessors give 0 for an absent one."""
+    """A vector as an array; the accessors return 0 for an absent one."""
     return vector if isinstance(vector, np.ndarray) else np.zeros(0, np.int64)
 
 

@@ -1,4 +1,4 @@
-"""The import of a TensorFlow Lite graph into a draft: tensors as images, quantities, places."""
+"""Imports a TensorFlow Lite graph into a draft: tensors as images, quantities, places."""
 
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -12,7 +12,7 @@ from dscim.host.network import Node, Shape
 from dscim.host.network.importers.draft import Draft, at
 from dscim.host.network.importers.scales import Quantity, clamp
 from dscim.host.network.importers.tflite_file import Graph, Operator, Tensor
-from dscim.host.network.node import Padding, Pair
+from dscim.host.network.node import Padding, same_padding
 
 ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
     tflite.ActivationFunctionType.NONE: (None, None),
@@ -26,7 +26,8 @@ ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
 class TfliteImporter:
     """Reads the graph of a file operator by operator.
 
-    draft: the network so far. names: the node of each tensor, by the tensor's index.
+    draft: the network so far. batch: the first dimension of every activation. names: the node of
+    each tensor, by the tensor's index.
     """
 
     def __init__(self, graph: Graph, draft: Draft, batch: int) -> None:
@@ -43,7 +44,7 @@ class TfliteImporter:
         raise UserError(f"{self.place(operator)} {why}.")
 
     def tensor(self, operator: Operator, position: int, what: str) -> Tensor:
-        """Input `position` of the operator; UserError when it is absent."""
+        """Input `position` of the operator; UserError if it is absent."""
         if position >= len(operator.inputs) or operator.inputs[position] < 0:
             self.refuse(operator, f"has no {what}")
         return self.graph.tensors[operator.inputs[position]]
@@ -128,14 +129,14 @@ class TfliteImporter:
         tensor, _, shape = self.output(operator)
         self.names[operator.outputs[0]] = self.draft.add(node, shape, tensor.name)
 
-    def kept(self, operator: Operator) -> None:
+    def check_same_quantity(self, operator: Operator) -> None:
         """UserError unless the output has the scale and zero point of the input."""
-        given = self.draft.quantities[self.source(operator)]
-        if self.output(operator)[1] != given:
+        before = self.draft.quantities[self.source(operator)]
+        if self.output(operator)[1] != before:
             self.refuse(
                 operator,
-                f"changes scale or zero point ({given} to "
-                f"{self.output(operator)[1]}); it only moves integers",
+                f"changes scale or zero point ({before} to "
+                f"{self.output(operator)[1]}), although it only moves integers",
             )
 
 
@@ -167,19 +168,13 @@ def window(
             operator, f"has the padding scheme {options.Padding()}, neither SAME nor VALID"
         )
     shape = importer.draft.shapes[importer.source(operator)]
-    pads = [_same(size, k, s) for size, k, s in zip(shape, kernel, stride, strict=False)]
+    pads = [same_padding(*side) for side in zip(shape, kernel, stride, strict=False)]
     padding: Padding = (pads[0], pads[1])
     return {"stride": stride, "padding": padding}
 
 
-def _same(size: int, kernel: int, stride: int) -> Pair:
-    """Padding before and after; an odd position goes after."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 def foldable(shape: Shape) -> Shape:
-    """A shape with as many values as `shape` and sides that fit a layer, if there is one."""
+    """A shape with as many values as `shape` whose sides fit a layer, if there is one."""
     count = int(np.prod(shape, dtype=object))
     if max(shape) <= MAX_SIDE:
         return shape

@@ -1,10 +1,11 @@
-"""TensorFlow Lite INT8: the graph of a .tflite file as a network with the same integers.
+"""TensorFlow Lite INT8: imports a .tflite file as a network with the same integers.
 
 QUANTIZE at the input and DEQUANTIZE at the output are left out: the network takes and gives
 integers.
 """
 
 from dscim.errors import UserError
+from dscim.host.network import INPUT
 from dscim.host.network.importers.draft import Draft, Imported, at
 from dscim.host.network.importers.scales import Quantity
 from dscim.host.network.importers.tflite_file import Graph, Operator, read
@@ -12,11 +13,11 @@ from dscim.host.network.importers.tflite_importer import TfliteImporter, image_s
 from dscim.host.network.importers.tflite_operators import OPERATORS
 
 SHAPED = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-"""Operators with data in the first input only; operators that compute shapes are left out."""
+"""Operators whose other inputs are shapes, not data."""
 
 HINTS = {
-    "TRANSPOSE_CONV": "replace it by an upsampling outside the network",
-    "CONCATENATION": "join the branches by an ADD",
+    "TRANSPOSE_CONV": "replace it with an upsampling outside the network",
+    "CONCATENATION": "join the branches with an ADD",
     "MUL": "fold it into the weights before it",
     "SUB": "fold it into a bias",
     "LOGISTIC": "end the network before it",
@@ -24,7 +25,7 @@ HINTS = {
     "LEAKY_RELU": "train with RELU in its place",
     "PRELU": "train with RELU in its place",
 }
-"""What to do about some unsupported operators."""
+"""Hints on what to do about some unsupported operators."""
 
 
 def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
@@ -83,12 +84,12 @@ def _start(graph: Graph) -> tuple[TfliteImporter, set[int]]:
     batch = tensor.shape[0] if tensor.shape else 1
     draft = Draft(image_shape(place, tensor, batch), quantity, tensor.name)
     importer = TfliteImporter(graph, draft, batch)
-    importer.names = dict.fromkeys(aliases, "input")
+    importer.names = dict.fromkeys(aliases, INPUT)
     return importer, quantisers
 
 
 def _last(graph: Graph) -> int:
-    """The network's output: the input of a DEQUANTIZE at the end."""
+    """The index of the network's output, before any DEQUANTIZE at the end."""
     if len(graph.outputs) != 1 or graph.outputs[0] < 0:
         raise UserError(f"it has {len(graph.outputs)} outputs; a network has 1.")
     index = graph.outputs[0]
@@ -99,7 +100,7 @@ def _last(graph: Graph) -> int:
 
 
 def _needed(graph: Graph, last: int) -> list[Operator]:
-    """The operators that `last` depends on, in order, without those for shapes."""
+    """The operators that `last` depends on, in order, without those that compute shapes."""
     needed, wanted = [], {last}
     for operator in reversed(graph.operators):
         if wanted.intersection(operator.outputs):
@@ -111,10 +112,10 @@ def _needed(graph: Graph, last: int) -> list[Operator]:
 def _notes(graph: Graph, last: int) -> list[str]:
     """Notes for the user on the types of input and output."""
     notes = []
-    given, made = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    if given.kind == "FLOAT32":
+    source, made = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    if source.kind == "FLOAT32":
         notes.append("The file takes float32; the network takes it quantised to int8.")
-    if "UINT8" in (given.kind, graph.tensors[last].kind):
+    if "UINT8" in (source.kind, graph.tensors[last].kind):
         notes.append("Tensors of uint8 become int8: each value minus 128.")
     if made.kind == "FLOAT32":
         notes.append("The file gives float32; the network gives int8, before the dequantisation.")

@@ -1,4 +1,4 @@
-"""The supported TensorFlow Lite operators without weights, and the table of all."""
+"""The supported TensorFlow Lite operators without weights, and the table of all operators."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from dscim.host.network.importers.tflite_products import conv_2d, depthwise_conv
 from dscim.host.network.scaling import (
     add_factors,
     mean_factors,
-    quantise_multiplier,
+    quantise_factor,
     softmax_table,
 )
 
@@ -43,9 +43,9 @@ def add(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def pool_2d(importer: TfliteImporter, operator: Operator) -> None:
-    """AVERAGE_POOL_2D and MAX_POOL_2D: keep scale and zero point."""
+    """AVERAGE_POOL_2D and MAX_POOL_2D: they keep scale and zero point."""
     options = operator.options(tflite.Pool2DOptions)
-    importer.kept(operator)
+    importer.check_same_quantity(operator)
     kernel = (int(options.FilterHeight()), int(options.FilterWidth()))
     kind = AveragePool if operator.name == "AVERAGE_POOL_2D" else MaxPool
     importer.add(
@@ -69,17 +69,17 @@ def mean(importer: TfliteImporter, operator: Operator) -> None:
             "height and width is supported",
         )
     fields = importer.fields(operator)
-    given = importer.draft.quantities[fields["inputs"][0]]
+    operand = importer.draft.quantities[fields["inputs"][0]]
     height, width, _ = importer.draft.shapes[fields["inputs"][0]]
-    multiplier, shift = mean_factors(given.scale / fields["output_scale"], height * width)
+    multiplier, shift = mean_factors(operand.scale / fields["output_scale"], height * width)
     importer.add(
-        operator, Mean(**fields, input_zero=given.zero, multiplier=multiplier, shift=shift)
+        operator, Mean(**fields, input_zero=operand.zero, multiplier=multiplier, shift=shift)
     )
 
 
 def pad(importer: TfliteImporter, operator: Operator) -> None:
     """PAD: height and width with the zero point; PADV2 with the same effect."""
-    importer.kept(operator)
+    importer.check_same_quantity(operator)
     values = importer.constant(operator, 1, "padding", INTEGERS).values
     assert values is not None
     rank = len(importer.tensor(operator, 0, "input").shape)
@@ -97,7 +97,7 @@ def pad(importer: TfliteImporter, operator: Operator) -> None:
 
 def reshape(importer: TfliteImporter, operator: Operator) -> None:
     """RESHAPE, SQUEEZE and EXPAND_DIMS: the integers stay in their order."""
-    importer.kept(operator)
+    importer.check_same_quantity(operator)
     _, _, shape = importer.output(operator)
     source = importer.source(operator)
     if importer.draft.shapes[source] == shape:
@@ -119,28 +119,28 @@ def softmax(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def quantize(importer: TfliteImporter, operator: Operator) -> None:
-    """QUANTIZE: from int8 or uint8 to int8 or uint8; a node when scale or zero point changes."""
-    given, made = (
+    """QUANTIZE between int8 and uint8: a node only if scale or zero point changes."""
+    operand, made = (
         importer.graph.tensors[operator.inputs[0]],
         importer.graph.tensors[operator.outputs[0]],
     )
-    before = importer.quantity(operator, given, ("INT8", "UINT8"))
+    before = importer.quantity(operator, operand, ("INT8", "UINT8"))
     after = importer.quantity(operator, made, ("INT8", "UINT8"))
     source = importer.names.get(operator.inputs[0])
     if source is None:
-        importer.refuse(operator, f"takes {given.name!r}, which no operator before it computes")
+        importer.refuse(operator, f"takes {operand.name!r}, which no operator before it computes")
     if before == after:
         importer.names[operator.outputs[0]] = source
         return
-    multiplier, shift = quantise_multiplier([before.scale / after.scale])
+    multiplier, shift = quantise_factor(before.scale / after.scale)
     node = Requantise(
         f"quantize_{operator.index}",
         (source,),
         after.zero,
         after.scale,
         input_zero=before.zero,
-        multiplier=int(multiplier[0]),
-        shift=int(shift[0]),
+        multiplier=multiplier,
+        shift=shift,
     )
     importer.names[operator.outputs[0]] = importer.draft.add(
         node, importer.shape(operator, made), made.name
@@ -151,13 +151,11 @@ def activation(importer: TfliteImporter, operator: Operator) -> None:
     """RELU, RELU6 and RELU_N1_TO_1 as separate operators."""
     kind = getattr(tflite.ActivationFunctionType, operator.name)
     fields = importer.fields(operator, kind)
-    given = importer.draft.quantities[fields["inputs"][0]]
-    multiplier, shift = quantise_multiplier([given.scale / fields["output_scale"]])
+    operand = importer.draft.quantities[fields["inputs"][0]]
+    multiplier, shift = quantise_factor(operand.scale / fields["output_scale"])
     importer.add(
         operator,
-        Requantise(
-            **fields, input_zero=given.zero, multiplier=int(multiplier[0]), shift=int(shift[0])
-        ),
+        Requantise(**fields, input_zero=operand.zero, multiplier=multiplier, shift=shift),
     )
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tflite
 
+from dscim.arrays import Int32
 from dscim.host.network import Conv, Depthwise, Reshape
 from dscim.host.network.importers.scales import nearest_scaling, product_factors, reach
 from dscim.host.network.importers.tflite_file import Operator, Tensor
@@ -38,7 +38,7 @@ def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def depthwise_conv_2d(importer: TfliteImporter, operator: Operator) -> None:
-    """DEPTHWISE_CONV_2D: weights (1, KH, KW, C*m); a plain convolution with one channel."""
+    """DEPTHWISE_CONV_2D: weights (1, KH, KW, C*m); a plain convolution if C is 1."""
     options = operator.options(tflite.DepthwiseConv2DOptions)
     weights = _weights(importer, operator, 4, 3)
     assert weights.values is not None
@@ -125,24 +125,27 @@ def _scaling(
     importer: TfliteImporter, operator: Operator, weights: Tensor, outputs: int
 ) -> dict[str, Any]:
     """Bias, multiplier, shift and input zero point."""
-    given = importer.draft.quantities[importer.source(operator)]
+    operand = importer.draft.quantities[importer.source(operator)]
     real = np.broadcast_to(
-        product_factors(given.scale, weights.scale, importer.output(operator)[1].scale), (outputs,)
+        product_factors(operand.scale, weights.scale, importer.output(operator)[1].scale),
+        (outputs,),
     )
     multiplier, shift = quantise_multiplier(real)
     return {
         "bias": _bias(importer, operator, outputs),
         "multiplier": multiplier,
         "shift": shift,
-        "input_zero": given.zero,
+        "input_zero": operand.zero,
     }
 
 
 def _rounded_once(
     importer: TfliteImporter, operator: Operator, weights: Tensor, scaling: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
-    """The scaling of a fully connected layer, which rounds once, and for its worst scale the
-    share of sums that the engine rounds to another integer."""
+    """The scaling of a fully connected layer, which rounds once, and its share of wrong sums.
+
+    The share is that of the worst scale: of the sums that the engine rounds to another integer.
+    """
     assert weights.values is not None
     real = np.broadcast_to(
         product_factors(
@@ -163,7 +166,7 @@ def _rounded_once(
     return scaling, worst
 
 
-def _bias(importer: TfliteImporter, operator: Operator, outputs: int) -> npt.NDArray[np.int32]:
+def _bias(importer: TfliteImporter, operator: Operator, outputs: int) -> Int32:
     """The bias, or zeros without one."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return np.zeros(outputs, np.int32)
@@ -181,11 +184,11 @@ def _undilated(importer: TfliteImporter, operator: Operator, options: Any) -> No
 
 
 def _reshaped(importer: TfliteImporter, fields: dict[str, Any], shape: tuple[int, int, int]) -> str:
-    """A Reshape of the input of `fields`, whose sides would not fit a layer."""
+    """Adds a Reshape of the input of `fields`, whose sides would not fit a layer."""
     source = fields["inputs"][0]
-    given = importer.draft.quantities[source]
+    operand = importer.draft.quantities[source]
     return importer.draft.add(
-        Reshape(f"{fields['name']}_input", (source,), given.zero, given.scale, shape=shape),
+        Reshape(f"{fields['name']}_input", (source,), operand.zero, operand.scale, shape=shape),
         shape,
         importer.draft.sources[source],
     )

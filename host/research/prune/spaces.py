@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import cache
 
 from dscim.errors import UserError
-from dscim.host.network.datasets.pixels import ImageNet, Input
+from dscim.host.network.datasets.pixels import IMAGENET_SCALING, Input
 from dscim.host.research.prune.mobilenet import mobilenet_v1, mobilenet_v2
 from dscim.host.research.prune.resnet import basic_net, bottleneck_net
 from dscim.host.research.prune.space import Space
@@ -71,7 +71,7 @@ def space(name: str) -> Space:
 
 
 DATA = {
-    IMAGENET: ("folder", Input.spanning(*ImageNet)),
+    IMAGENET: ("folder", Input.spanning(*IMAGENET_SCALING)),
     CIFAR: ("cifar10", Input()),
     FASHION: ("fashion-mnist", Input()),
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from dscim.errors import UserError
-from dscim.host.network.datasets.pixels import ImageNet, Input
+from dscim.host.network.datasets.pixels import IMAGENET_SCALING, Input
 from dscim.host.research.training.models import RESNET8, RESNET18, MobileNetV2, ResidualNet
 
 
@@ -33,7 +33,9 @@ EXPERIMENTS = {
         Experiment("fashion-resnet8", "fashion-mnist", lambda: ResidualNet(1, 10, RESNET8)),
         Experiment("cifar10-resnet8", "cifar10", lambda: ResidualNet(3, 10, RESNET8)),
         Experiment("cifar10-resnet18", "cifar10", lambda: ResidualNet(3, 10, RESNET18)),
-        Experiment("imagenet-mobilenetv2", "folder", MobileNetV2, Input.spanning(*ImageNet)),
+        Experiment(
+            "imagenet-mobilenetv2", "folder", MobileNetV2, Input.spanning(*IMAGENET_SCALING)
+        ),
     )
 }
 """Every experiment by its name."""

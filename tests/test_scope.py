@@ -14,7 +14,7 @@ from dscim.gateware import registers
 from dscim.gateware.probes import PAGE, PROBES, REGISTERS, SAMPLES, place
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device.controller import Counters
-from dscim.host.device.scope import TAKEN, Capture, Scope, column, vcd
+from dscim.host.device.scope import CAPTURE_SAMPLES, Capture, Scope, column, vcd
 from dscim.host.device.target import open_target
 from dscim.host.link.base import LinkStatistics
 from tests.commandline import assert_refused, contents, dscim
@@ -70,10 +70,10 @@ def test_its_samples_agree_with_the_counters(tmp_path: Path) -> None:
 
         for trigger, seen in (({"start": 1}, "start"), ({"windows": 1, "error": 0}, "windows")):
             counted, samples = captured(trigger)
-            assert len(samples) == TAKEN
+            assert len(samples) == CAPTURE_SAMPLES
             first = int(np.argmax(column(samples, seen)))
             assert abs(first - BEFORE) <= 2  # LiteScope's queue
-        assert counted.cycles_busy < TAKEN - BEFORE  # so one capture holds all of it
+        assert counted.cycles_busy < CAPTURE_SAMPLES - BEFORE  # so one capture holds all of it
         counted, samples = captured({"start": 1})
         with pytest.raises(UserError, match=r"The trigger was not met within 0.5 s"):
             scope.arm(Capture({"error": 9}, 0))
@@ -133,7 +133,7 @@ def test_bad_triggers_are_refused(tmp_path: Path) -> None:
     for trigger, before, message in (
         ({"windowz": 1}, 0, "'windowz' is unknown"),
         ({"busy": 2}, 0, "1 bits and is never 2"),
-        ({"busy": 1}, TAKEN, f"outside 0..{TAKEN - 1}"),
+        ({"busy": 1}, CAPTURE_SAMPLES, f"outside 0..{CAPTURE_SAMPLES - 1}"),
     ):
         with pytest.raises(UserError, match=message):
             Capture(trigger, before)
@@ -160,7 +160,7 @@ def test_a_line_that_repeats_frames_gives_no_samples() -> None:
     scope = Scope(Line())  # type: ignore[arg-type]
     with pytest.raises(LinkError, match="capture again"):
         scope.wait(1)
-    assert len(scope.wait(1)) == TAKEN
+    assert len(scope.wait(1)) == CAPTURE_SAMPLES
 
 
 @pytest.mark.slow
@@ -182,4 +182,4 @@ def test_the_command_writes_a_vcd(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "'scope.vcd' has 1016 cycles, the macro at work in" in done.stdout
-    assert len(_read_back((tmp_path / "scope.vcd").read_text())[1]) == TAKEN
+    assert len(_read_back((tmp_path / "scope.vcd").read_text())[1]) == CAPTURE_SAMPLES

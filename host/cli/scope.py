@@ -14,7 +14,7 @@ from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of,
 from dscim.host.cli.options import Command, option
 from dscim.host.cli.target_options import BuiltOptions, TargetOptions, built_spec, open_device
 from dscim.host.device import Device
-from dscim.host.device.scope import TAKEN, Capture, Scope, column, vcd
+from dscim.host.device.scope import CAPTURE_SAMPLES, Capture, Scope, column, vcd
 from dscim.host.link.frames import Refused
 
 SECONDS = 20.0
@@ -43,7 +43,9 @@ class Options(TargetOptions, SeedOptions, BuiltOptions, ReportOptions):
         action="append",
         type=condition,
     )
-    before: int = option("N", f"samples to keep from before the trigger, of {TAKEN}", default=16)
+    before: int = option(
+        "N", f"samples to keep from before the trigger, of {CAPTURE_SAMPLES}", default=16
+    )
     output: Path = option("FILE", "VCD file to write, for GTKWave", default=Path("scope.vcd"))
 
 

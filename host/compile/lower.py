@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Int8, Int32, Int64
 from dscim.errors import UserError
 from dscim.gateware.layout import pack_parameters, pack_weights
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
@@ -140,10 +139,10 @@ LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None]
 class _Columns:
     """matrix: (rows, outputs) int8; bias, multiplier, shift: (outputs,) int32."""
 
-    matrix: npt.NDArray[np.int8]
-    bias: npt.NDArray[np.int32]
-    multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.int32]
+    matrix: Int8
+    bias: Int32
+    multiplier: Int32
+    shift: Int32
 
     def part(self, outputs: range) -> "_Columns":
         """The columns of some outputs."""

@@ -14,8 +14,8 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Int8
 from dscim.gateware.layout import ceil_div
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.product import MAX_DEPTH
@@ -56,9 +56,7 @@ def packed_layer(layer: LayerSpec, packing: Packing) -> LayerSpec:
     )
 
 
-def packed_matrix(
-    weights: npt.NDArray[np.int8], layer: LayerSpec, packing: Packing, group: int
-) -> npt.NDArray[np.int8]:
+def packed_matrix(weights: Int8, layer: LayerSpec, packing: Packing, group: int) -> Int8:
     """The weights (N, KH, KW, C) of `layer` as a matrix (rows, pixels*N), pixel by pixel.
 
     group: rows per OR group.

@@ -3,8 +3,8 @@
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Int8, Int32
 from dscim.errors import UserError
 
 SHIFTS = range(-31, 31)
@@ -23,10 +23,10 @@ class LayerParameters:
     Raises UserError if an array is anything else.
     """
 
-    weights: npt.NDArray[np.int8]
-    bias: npt.NDArray[np.int32]
-    multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.int32]
+    weights: Int8
+    bias: Int32
+    multiplier: Int32
+    shift: Int32
 
     def __post_init__(self) -> None:
         if self.weights.dtype != np.int8 or self.weights.ndim != 4:

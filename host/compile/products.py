@@ -1,8 +1,8 @@
 """Products on the macro: how a layer is cut into descriptors, and the fields of each."""
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Int8
 from dscim.errors import UserError
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.layout import ceil_div, pixel_words, tensor_words
@@ -68,9 +68,7 @@ def depthwise_outputs(layer: LayerSpec, channels: range) -> range:
     return range(channels.start * each, channels.stop * each)
 
 
-def depthwise_matrix(
-    weights: npt.NDArray[np.int8], channels: range, each: int
-) -> npt.NDArray[np.int8]:
+def depthwise_matrix(weights: Int8, channels: range, each: int) -> Int8:
     """A row tile's block-diagonal matrix (len(channels)*KH*KW, len(channels)*each) int8.
 
     weights: (KH, KW, C*each) int8; output o of the layer belongs to input channel o // each.

@@ -3,9 +3,8 @@
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int8
+from dscim.arrays import Int8, Int64
 from dscim.errors import UserError
 from dscim.gateware import descriptor
 from dscim.gateware.layout import Outputs, pack_parameters, pack_weights, pixel_words
@@ -32,7 +31,7 @@ class LayerRun:
 class ProductRun:
     """The result of a product: values (M, N) int64 in product units."""
 
-    values: npt.NDArray[np.int64]
+    values: Int64
     counters: Counters
 
 

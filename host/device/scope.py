@@ -14,7 +14,7 @@ from dscim.gateware import registers
 from dscim.gateware.probes import PROBES, SAMPLES, address, place
 from dscim.host.link.base import Link
 
-TAKEN = SAMPLES - 8
+CAPTURE_SAMPLES = SAMPLES - 8
 """Samples per capture; the rest of the memory leaves room for those in LiteScope's queues."""
 
 SETTLED = 4 * SAMPLES
@@ -26,15 +26,18 @@ class Capture:
     """A capture: the samples around the first cycle that meets the trigger.
 
     trigger: the value that each named probe must have in that cycle. before: number of samples to
-    keep from before it, 0..TAKEN-1. Raises UserError for unknown probes and impossible values.
+    keep from before it, 0..CAPTURE_SAMPLES-1. Raises UserError for unknown probes and impossible
+    values.
     """
 
     trigger: Mapping[str, int]
     before: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.before < TAKEN:
-            raise UserError(f"{self.before} samples before the trigger are outside 0..{TAKEN - 1}.")
+        if not 0 <= self.before < CAPTURE_SAMPLES:
+            raise UserError(
+                f"{self.before} samples before the trigger are outside 0..{CAPTURE_SAMPLES - 1}."
+            )
         _pattern(self.trigger)
 
 
@@ -55,7 +58,7 @@ class Scope:
             ("trigger_mem_value", value),
             ("trigger_mem_write", 1),
             ("storage_offset", capture.before),
-            ("storage_length", TAKEN),
+            ("storage_length", CAPTURE_SAMPLES),
             ("storage_enable", 1),
         ):
             self._write(name, word)
@@ -63,7 +66,7 @@ class Scope:
         self._write("trigger_enable", 1)
 
     def wait(self, seconds: float) -> Words:
-        """The captured samples: uint32 of shape (TAKEN,), with the bits of PROBES.
+        """The captured samples: uint32 of shape (CAPTURE_SAMPLES,), with the bits of PROBES.
 
         Raises UserError if the trigger is not met within `seconds`, and LinkError if the line lost
         or duplicated a frame: reading a sample removes it, so some would be missing.
@@ -75,7 +78,7 @@ class Scope:
                     f"The trigger was not met within {seconds:g} s; choose another --trigger."
                 )
         before = self._troubles()
-        samples = [self._read("storage_mem_data") for _ in range(TAKEN)]
+        samples = [self._read("storage_mem_data") for _ in range(CAPTURE_SAMPLES)]
         self._read("storage_done")  # any duplicate answer arrives before this one
         if self._troubles() != before:
             raise LinkError(

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dscim.arrays import Array, Int8, Int64
 from dscim.errors import UserError
 
 
-def load_int8(path: Path, what: str, axes: Sequence[str]) -> npt.NDArray[np.int8]:
+def load_int8(path: Path, what: str, axes: Sequence[str]) -> Int8:
     """The int8 array in the .npy file `path`, with one axis per name in `axes`.
 
     what: the name of the array, for the errors. UserError names the file and its fault: missing,
@@ -37,7 +37,7 @@ def load_int8(path: Path, what: str, axes: Sequence[str]) -> npt.NDArray[np.int8
     return array
 
 
-def load_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
+def load_labels(path: Path, count: int) -> Int64:
     """The first `count` class numbers, (count,), of the integer array in `path`.
 
     UserError if it is too short, or not one axis of integers.
@@ -51,7 +51,7 @@ def load_labels(path: Path, count: int) -> npt.NDArray[np.int64]:
     return array[:count].astype(np.int64)
 
 
-def load_array(path: Path) -> npt.NDArray[Any]:
+def load_array(path: Path) -> Array:
     """The array in the .npy file `path`; UserError if it cannot be read."""
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -78,7 +78,7 @@ def check_writable(path: Path | None) -> None:
         raise UserError(f"'{path}' cannot be written: '{place}' is not writable.")
 
 
-def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+def save_array(path: Path, array: Array) -> None:
     """Writes `array` as .npy under exactly this name."""
     with replacing(path) as new, new.open("wb") as file:
         np.save(file, array, allow_pickle=False)

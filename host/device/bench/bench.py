@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dscim.arrays import Words
+from dscim.arrays import Int64, Words
 from dscim.errors import LinkError
 from dscim.gateware import descriptor, registers
 from dscim.gateware.layout import (
@@ -175,5 +175,6 @@ class Source:
         return registers.MEMORY_BASES[MEMORY] + base, _words(expected)
 
 
-def _words(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Words:
+def _words(values: Int64) -> Words:
+    """The low 32 bits of each value, flattened."""
     return (values.reshape(-1) & 0xFFFF_FFFF).astype(np.uint32)

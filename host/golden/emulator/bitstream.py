@@ -8,7 +8,7 @@ vectorised, in batches of windows, but the contract's structure is not used to b
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int8, Int64
+from dscim.arrays import Int8, Int64, UInt8
 from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.reference.operands import (
     column_corrections,
@@ -50,9 +50,7 @@ def _counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int) -> Int64:
     return counts
 
 
-def _rows(
-    magnitude: Int64, sign: Int64, spec: ProductSpec
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+def _rows(magnitude: Int64, sign: Int64, spec: ProductSpec) -> tuple[UInt8, npt.NDArray[np.bool_]]:
     """Shrunk operands, and whether they are negative: (M, groups, G) each; unused rows are 0."""
     fill = ((0, 0), (0, -magnitude.shape[1] % spec.or_width))
     level = np.pad((magnitude >> spec.operand_shift).astype(np.uint8), fill)

@@ -4,9 +4,8 @@ import ctypes
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Array, Float32, Int8, Int32, Int64
 from dscim.gateware.specs.layer import LayerSpec
 from dscim.host.golden.emulator.compile import kernel
 from dscim.host.golden.emulator.description import Description
@@ -27,19 +26,19 @@ class PreparedNode(Protocol):
 
     layer: LayerSpec
 
-    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+    def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
 
-    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def run(self, x: Int8) -> Int8:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
 
 
 def prepare(
     layer: LayerSpec,
-    weights: npt.NDArray[np.int8],
-    bias: npt.NDArray[np.int32],
-    multiplier: npt.NDArray[np.int32],
-    shift: npt.NDArray[np.int32],
+    weights: Int8,
+    bias: Int32,
+    multiplier: Int32,
+    shift: Int32,
     rows: int = ROWS,
 ) -> PreparedNode:
     """The layer prepared for the kernel, or for numpy if there is no kernel: the same bits.
@@ -58,7 +57,7 @@ def prepare(
     )
 
 
-def estimate(node: PreparedNode, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+def estimate(node: PreparedNode, x: Int8) -> Float32:
     """(N, out_h, out_w, outputs): the sums of `accumulate` rounded to single precision."""
     if isinstance(node, EmulatedLayer):
         return node.estimate(x)
@@ -71,10 +70,10 @@ class EmulatedLayer:
     def __init__(
         self,
         layer: LayerSpec,
-        weights: npt.NDArray[np.int8],
-        bias: npt.NDArray[np.int32],
-        multiplier: npt.NDArray[np.int32],
-        shift: npt.NDArray[np.int32],
+        weights: Int8,
+        bias: Int32,
+        multiplier: Int32,
+        shift: Int32,
         rows: int = ROWS,
     ) -> None:
         """See `prepare`. RuntimeError without a kernel."""
@@ -83,7 +82,7 @@ class EmulatedLayer:
             raise RuntimeError("no kernel is available for a layer")
         self.layer, self._library = layer, library
         self._numbers = _geometry(layer)
-        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        self._arrays: dict[str, Array] = {}
         if layer.depthwise:
             constants = self._depthwise(weights, rows)
         elif layer.product.exact:
@@ -95,21 +94,19 @@ class EmulatedLayer:
         arrays = {name: array.ctypes.data for name, array in self._arrays.items()}
         self._description = Description(**self._numbers, **arrays)
 
-    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+    def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
         return self._call(self._library.dscim_sums, x, np.dtype(np.int64))
 
-    def estimate(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+    def estimate(self, x: Int8) -> Float32:
         """As `accumulate`, rounded to single precision."""
         return self._call(self._library.dscim_estimates, x, np.dtype(np.float32))
 
-    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def run(self, x: Int8) -> Int8:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
         return self._call(self._library.dscim_run, x, np.dtype(np.int8))
 
-    def _call(
-        self, function: Any, x: npt.NDArray[np.int8], dtype: np.dtype[Any]
-    ) -> npt.NDArray[Any]:
+    def _call(self, function: Any, x: Int8, dtype: np.dtype[Any]) -> Array:
         if x.dtype != np.int8 or x.shape[1:] != self.layer.input:
             raise ValueError(
                 f"the layer takes int8 of shape (N, {self.layer.input}), not {x.dtype} of {x.shape}"
@@ -120,7 +117,7 @@ class EmulatedLayer:
         function(ctypes.byref(self._description), x.ctypes.data, 0, pixels, out.ctypes.data)
         return out
 
-    def _counted(self, matrix: npt.NDArray[np.int8]) -> Int64:
+    def _counted(self, matrix: Int8) -> Int64:
         """Sets the tables of counts for weights (K, N); returns the constants of the columns."""
         product = self.layer.product
         tables = count_tables(matrix, product, self.layer.input_zero)
@@ -140,7 +137,7 @@ class EmulatedLayer:
         }
         return column_corrections(matrix, product, self.layer.input_zero)
 
-    def _exact(self, matrix: npt.NDArray[np.int8]) -> Int64:
+    def _exact(self, matrix: Int8) -> Int64:
         """Sets the weights (K, N), in pairs of rows; returns the constants of the columns."""
         depth, outputs = matrix.shape
         even = np.zeros((depth + depth % 2, _padded(outputs)), np.int16)
@@ -150,7 +147,7 @@ class EmulatedLayer:
         self._numbers["kind"] = EXACT
         return -self.layer.input_zero * matrix.astype(np.int64).sum(axis=0)
 
-    def _depthwise(self, weights: npt.NDArray[np.int8], rows: int) -> Int64:
+    def _depthwise(self, weights: Int8, rows: int) -> Int64:
         """Sets the table of each tap of each output; the constants of the columns are 0."""
         layer, product = self.layer, self.layer.product
         taps = weights.reshape(layer.depth, layer.outputs)
@@ -162,9 +159,7 @@ class EmulatedLayer:
         self._numbers |= {"kind": DEPTHWISE, "decode_shift": product.decode_shift}
         return np.zeros(layer.outputs, np.int64)
 
-    def _requantisation(
-        self, constants: Int64, multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32]
-    ) -> None:
+    def _requantisation(self, constants: Int64, multiplier: Int32, shift: Int32) -> None:
         """Sets the constants and factors of each output, filled up to a multiple of HALF."""
         most = self.layer.depth << 17  # a product, and each part of its estimate, is at most 2**16
         reach = (np.abs(constants) + most) << np.maximum(shift, 0).astype(np.int64)
@@ -209,7 +204,7 @@ def _padded(outputs: int) -> int:
     return -(-outputs // HALF) * HALF
 
 
-def _blocks(values: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def _blocks(values: Int8) -> Int8:
     """(K, N) in the kernel's order: blocks of 32 outputs, then of 16, row by row, flattened."""
     depth, outputs = values.shape
     padded = np.full((depth, _padded(outputs)), -128, np.int8)

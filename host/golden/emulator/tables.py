@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int8
+from dscim.arrays import Int8, Int64, UInt8
 from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.reference.matrix import NEVER, region_thresholds
 from dscim.host.golden.reference.operands import encode_activations, encode_weights
@@ -32,7 +31,7 @@ class CountTables:
     codes: Int8
     signs: Int8 | None
     luts: Int8
-    rows: npt.NDArray[np.int64]
+    rows: Int64
     byte_rows: int
 
 
@@ -58,7 +57,7 @@ def count_tables(w: Int8, spec: ProductSpec, zero_point: int) -> CountTables:
     return CountTables(codes, sign.astype(np.int8) if separate else None, luts, rows, 127 // most)
 
 
-def _chunks(spec: ProductSpec) -> npt.NDArray[np.uint8]:
+def _chunks(spec: ProductSpec) -> UInt8:
     """(chunks, G, 2, up to CHUNK): each region's points, in chunks, sorted by q.
 
     Regions with fewer points are padded with NEVER.
@@ -73,9 +72,7 @@ def _chunks(spec: ProductSpec) -> npt.NDArray[np.uint8]:
     return parts
 
 
-def _codes(
-    level: npt.NDArray[np.uint8], q: npt.NDArray[np.uint8], table: npt.NDArray[np.int64]
-) -> Int8:
+def _codes(level: UInt8, q: UInt8, table: Int64) -> Int8:
     """(K, N): how many thresholds of its row's table each weight exceeds, minus 1; or NOTHING.
 
     level: (K, N) in steps of the region. q: (tables, m). table: (K,).
@@ -87,8 +84,8 @@ def _codes(
 
 
 def _lut(
-    p: npt.NDArray[np.uint8],
-    q: npt.NDArray[np.uint8],
+    p: UInt8,
+    q: UInt8,
     spec: ProductSpec,
     zero_point: int,
     mirrored: int,

@@ -7,7 +7,7 @@ rows. `dscim.host.golden.reference.matrix` computes the same bits fast.
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Int8, Int64
 from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.reference.operands import (
     column_corrections,
@@ -27,9 +27,7 @@ def row_bits(
     return inside & (operand >> spec.operand_shift > coordinate % spec.side)
 
 
-def counts(
-    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0
-) -> Int64:
+def counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """N: the group bits counted over L points, (M, N) for x (M, K) and w (K, N) int8."""
     a, a_sign = encode_activations(x, spec, zero_point)
     b, b_sign = encode_weights(w, spec)
@@ -48,9 +46,7 @@ def counts(
     return total
 
 
-def product(
-    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0
-) -> Int64:
+def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """The estimate of sum((x - z) * w) in product units, (M, N), for x (M, K) and w (K, N)."""
     estimate = counts(x, w, spec, zero_point) << spec.decode_shift
     if spec.signed == "offset":

@@ -7,9 +7,8 @@ row for each activation is a table of 256 entries: exact for any arithmetic and 
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Int8, Int32, Int64
 from dscim.gateware.specs import ProductSpec
 from dscim.gateware.specs.layer import LayerSpec
 from dscim.host.golden.reference.layer import windows
@@ -31,9 +30,7 @@ def tap_rows(taps: int, channels: int, rows: int = ROWS) -> Int64:
     return place % rows
 
 
-def tap_table(
-    w: npt.NDArray[np.int8], row: Int64, spec: ProductSpec, zero_point: int
-) -> npt.NDArray[np.int32]:
+def tap_table(w: Int8, row: Int64, spec: ProductSpec, zero_point: int) -> Int32:
     """(cells, 256): the contribution of each cell for activations -128..127, in product units.
 
     w: (cells,) int8. row: (cells,) its row in a tile. ValueError for signed mode offset.
@@ -54,15 +51,15 @@ def tap_table(
     return (signed << spec.decode_shift).astype(np.int32)
 
 
-def depthwise_windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
+def depthwise_windows(x: Int8, layer: LayerSpec) -> Int8:
     """(N, out_h, out_w, taps, C) for x (N, H, W, C); padded positions hold the zero point."""
     unrolled = windows(x, layer)
     return unrolled.reshape(*unrolled.shape[:3], layer.depth, layer.input[2])
 
 
 def product(
-    x: npt.NDArray[np.int8],
-    w: npt.NDArray[np.int8],
+    x: Int8,
+    w: Int8,
     spec: ProductSpec,
     zero_point: int = 0,
     rows: int = ROWS,
@@ -92,10 +89,10 @@ class PreparedDepthwise:
     def __init__(
         self,
         layer: LayerSpec,
-        weights: npt.NDArray[np.int8],
-        bias: npt.NDArray[np.int32],
-        multiplier: npt.NDArray[np.int32],
-        shift: npt.NDArray[np.int32],
+        weights: Int8,
+        bias: Int32,
+        multiplier: Int32,
+        shift: Int32,
         rows: int = ROWS,
     ) -> None:
         """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,); rows: R."""
@@ -104,7 +101,7 @@ class PreparedDepthwise:
         self._bias = bias.astype(np.int64)
         self._multiplier, self._shift, self._rows = multiplier, shift, rows
 
-    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+    def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
         unrolled = depthwise_windows(x, self.layer)
         sums = product(
@@ -116,7 +113,7 @@ class PreparedDepthwise:
         )
         return sums.reshape(*unrolled.shape[:3], -1) + self._bias
 
-    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def run(self, x: Int8) -> Int8:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
         return requantise(
             self.accumulate(x),

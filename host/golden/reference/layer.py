@@ -1,15 +1,14 @@
 """Whole layers in numpy: windows, product, bias, requantisation."""
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Int8, Int32, Int64
 from dscim.gateware.specs.layer import LayerSpec
 from dscim.host.golden.reference.matrix import PreparedWeights
 from dscim.host.golden.reference.requantise import requantise
 
 
-def windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
+def windows(x: Int8, layer: LayerSpec) -> Int8:
     """The unrolled input: (N, out_h, out_w, K) for x (N, H, W, C) int8.
 
     Row k = (ky*KW + kx)*C + c of a window; padded positions hold the input's zero point.
@@ -21,7 +20,7 @@ def windows(x: npt.NDArray[np.int8], layer: LayerSpec) -> npt.NDArray[np.int8]:
     return view.reshape(*view.shape[:3], kh * kw * x.shape[3])
 
 
-def weight_matrix(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def weight_matrix(weights: Int8) -> Int8:
     """(K, outputs) for OHWI weights (outputs, KH, KW, C)."""
     return weights.reshape(len(weights), -1).T
 
@@ -32,10 +31,10 @@ class PreparedLayer:
     def __init__(
         self,
         layer: LayerSpec,
-        weights: npt.NDArray[np.int8],
-        bias: npt.NDArray[np.int32],
-        multiplier: npt.NDArray[np.int32],
-        shift: npt.NDArray[np.int32],
+        weights: Int8,
+        bias: Int32,
+        multiplier: Int32,
+        shift: Int32,
     ) -> None:
         """weights: OHWI int8; bias (product units), multiplier (Q31), shift: (outputs,)."""
         self.layer = layer
@@ -43,13 +42,13 @@ class PreparedLayer:
         self._bias = bias.astype(np.int64)
         self._multiplier, self._shift = multiplier, shift
 
-    def accumulate(self, x: npt.NDArray[np.int8]) -> Int64:
+    def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
         unrolled = windows(x, self.layer)
         sums = self._weights.product(unrolled.reshape(-1, self.layer.depth))
         return sums.reshape(*unrolled.shape[:3], -1) + self._bias
 
-    def run(self, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def run(self, x: Int8) -> Int8:
         """(N, out_h, out_w, outputs) int8 for x (N, H, W, C) int8."""
         return requantise(
             self.accumulate(x),

@@ -10,12 +10,10 @@ entries are -1, 0 and 1 and its sums stay below 2**24, so single precision is ex
 """
 
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Float32, Floats, Int8, Int64, UInt8
 from dscim.gateware.specs import MAX_DEPTH, ProductSpec
 from dscim.host.golden.reference.operands import (
     column_corrections,
@@ -31,7 +29,7 @@ BLOCK_BYTES = 4 << 20
 
 
 @cache
-def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
+def region_thresholds(spec: ProductSpec) -> UInt8:
     """(2, G, m), read-only: the local thresholds p_s and q_s of each region's points, by row.
 
     m is the largest number of points in a region; rows with fewer are padded with NEVER.
@@ -50,7 +48,7 @@ def region_thresholds(spec: ProductSpec) -> npt.NDArray[np.uint8]:
 class PreparedWeights:
     """Weights prepared for many products in one arithmetic."""
 
-    def __init__(self, w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0) -> None:
+    def __init__(self, w: Int8, spec: ProductSpec, zero_point: int = 0) -> None:
         """w: (K, N) int8 with K from 1 to 32,767; zero_point: z of the activations, int8."""
         if not 1 <= w.shape[0] <= MAX_DEPTH:
             raise ValueError(f"A product of {w.shape[0]} inputs is outside 1..{MAX_DEPTH}.")
@@ -58,7 +56,7 @@ class PreparedWeights:
         self.zero_point = zero_point
         self.depth, self.columns = w.shape
         if spec.exact:
-            self._matrix: npt.NDArray[np.floating[Any]] = w.astype(np.float64)
+            self._matrix: Floats = w.astype(np.float64)
             return
         rows = np.arange(self.depth) % spec.or_width
         self._p, q = region_thresholds(spec)[:, rows].transpose(0, 2, 1)
@@ -68,13 +66,13 @@ class PreparedWeights:
         self._constant = column_corrections(w, spec, zero_point)
         self._tables = _activation_tables(spec, zero_point)
 
-    def product(self, x: npt.NDArray[np.int8]) -> Int64:
+    def product(self, x: Int8) -> Int64:
         """sum((x - z) * w) in product units, (M, N) int64, for x (M, K) int8."""
         block = max(1, BLOCK_BYTES // (4 * self.depth))
         parts = [self._block(x[start : start + block]) for start in range(0, len(x), block)]
         return np.concatenate(parts) if parts else np.zeros((0, self.columns), np.int64)
 
-    def _block(self, x: npt.NDArray[np.int8]) -> Int64:
+    def _block(self, x: Int8) -> Int64:
         if self.spec.exact:
             return ((x.astype(np.float64) - self.zero_point) @ self._matrix).astype(np.int64)
         levels, signs, magnitudes = self._tables
@@ -96,9 +94,7 @@ class PreparedWeights:
         return estimate + self._constant
 
 
-def _activation_tables(
-    spec: ProductSpec, zero_point: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], Int64]:
+def _activation_tables(spec: ProductSpec, zero_point: int) -> tuple[UInt8, Float32, Int64]:
     """Three tables indexed by an activation as a byte: its level in the region, its sign, a'."""
     operands = np.arange(256, dtype=np.uint8).view(np.int8)
     magnitude, sign = encode_activations(operands, spec, zero_point)
@@ -106,9 +102,7 @@ def _activation_tables(
     return level, sign.astype(np.float32), magnitude
 
 
-def product(
-    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero_point: int = 0
-) -> Int64:
+def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """sum((x - z) * w) as `spec` computes it, in product units: (M, N) int64.
 
     x: (M, K) int8; w: (K, N) int8; zero_point: z, int8. With `spec.exact` the true integers.

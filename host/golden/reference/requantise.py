@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int64
+from dscim.arrays import Int8, Int64
 
 
 def rounding_doubling_high_mul(a: Int64, b: Int64) -> Int64:
@@ -57,7 +57,7 @@ def requantise(
     output_zero: int,
     clamp: tuple[int, int],
     single_rounding: bool = False,
-) -> npt.NDArray[np.int8]:
+) -> Int8:
     """int8 outputs of 32-bit sums in product units, bias included, channels last.
 
     multiplier, shift: one number, or one per channel (the last axis). single_rounding: see

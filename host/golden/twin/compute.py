@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int64, Words
+from dscim.arrays import Int8, Int32, Int64, Words
 from dscim.gateware.descriptor import VECTOR, Operation
 from dscim.gateware.layout import PARAMETER_WORDS, ceil_div, pixel_words
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
@@ -43,7 +43,7 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
             * ceil_div(f["depth"], spec.macro.rows)
             * ceil_div(f["outputs"], spec.macro.columns)
         )
-    values: npt.NDArray[np.int32] | npt.NDArray[np.int8] = sums.astype(np.int32)
+    values: Int32 | Int8 = sums.astype(np.int32)
     if not f["raw"]:
         values = requantise(
             sums,
@@ -81,7 +81,7 @@ def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields)
     return sums
 
 
-def _together(macro: MacroSpec, f: Fields, windows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def _together(macro: MacroSpec, f: Fields, windows: Int8) -> Int8:
     """Windows (pixels, K) as rows that each hold the windows of 1 << windows_log2 pixels.
 
     Each pixel's window starts at an OR group. The unused rows in between hold the input's zero
@@ -109,7 +109,7 @@ def _pool(operation: Operation, memories: Memories, f: Fields) -> Int64:
     return mean
 
 
-def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[np.int8]:
+def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> Int8:
     """The sum of two int8 inputs: brings both to a common scale, adds them, scales the sum."""
     total = sum(
         multiply_by_quantized_multiplier(
@@ -128,7 +128,7 @@ def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[
     )
 
 
-def _residual(memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
+def _residual(memories: Memories, f: Fields) -> Int8:
     """(pixels, outputs): the tensor at `second_base`, laid out like the output."""
     pixel = pixel_words(f["output_channels"]) * WORD_BYTES
     pixels = f["output_height"] * f["output_width"]
@@ -137,7 +137,7 @@ def _residual(memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
     return held.reshape(pixels, pixel)[:, first : first + f["outputs"]]
 
 
-def _tensor(memories: Memories, f: Fields, base: int) -> npt.NDArray[np.int8]:
+def _tensor(memories: Memories, f: Fields, base: int) -> Int8:
     """(height, width, inputs): the channels that the operation reads of the input at `base`."""
     height, width = f["input_height"], f["input_width"]
     pixel = pixel_words(f["input_channels"]) * WORD_BYTES
@@ -146,7 +146,7 @@ def _tensor(memories: Memories, f: Fields, base: int) -> npt.NDArray[np.int8]:
     return held.reshape(height, width, pixel)[:, :, first : first + f["inputs"]]
 
 
-def _windows(memories: Memories, f: Fields) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+def _windows(memories: Memories, f: Fields) -> tuple[Int8, npt.NDArray[np.bool_]]:
     """(pixels, taps, inputs) with the zero point as padding, and (pixels, taps): not padding."""
     places, insides = [], []
     sizes = {"height": f["output_height"], "width": f["output_width"] << f["windows_log2"]}
@@ -163,7 +163,7 @@ def _windows(memories: Memories, f: Fields) -> tuple[npt.NDArray[np.int8], npt.N
     return filled.reshape(pixels, -1, f["inputs"]), inside.reshape(pixels, -1)
 
 
-def _weights(spec: SocSpec, memories: Memories, f: Fields) -> npt.NDArray[np.int8]:
+def _weights(spec: SocSpec, memories: Memories, f: Fields) -> Int8:
     """(depth, outputs)."""
     columns = spec.macro.columns
     tiles = ceil_div(f["outputs"], columns)
@@ -178,9 +178,7 @@ def _parameters(memories: Memories, f: Fields) -> Int64:
     return table[f["parameter_base"] :][: f["outputs"], :3].T.astype(np.int64)
 
 
-def _write(
-    memories: Memories, f: Fields, values: npt.NDArray[np.int32] | npt.NDArray[np.int8]
-) -> None:
+def _write(memories: Memories, f: Fields, values: Int32 | Int8) -> None:
     """Writes (pixels, outputs) to their channels of the output and leaves other bytes unchanged."""
     pixel = pixel_words(f["output_channels"], bool(f["raw"])) * WORD_BYTES
     start = f["output_base"] * WORD_BYTES

@@ -27,7 +27,7 @@ from dscim.host.network import INPUT, Conv, Depthwise, Network, Node
 
 
 class Chain:
-    """Every node of a network at addresses of its own; nothing is overwritten.
+    """Places every node of a network at its own addresses; nothing is overwritten.
 
     descriptors: the fields of each, in order. bases: the first word of each tensor by its name.
     """

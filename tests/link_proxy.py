@@ -23,7 +23,7 @@ TICK = 0.1
 
 FAULTS = ("dropped", "doubled", "reordered", "delayed", "truncated", "damaged")
 REORDERED_SECONDS, DELAYED_SECONDS = 500e-6, 10e-3
-"""The maximum delay of the one, the mean delay of the other."""
+"""The maximum delay of reordered, and the mean delay of delayed datagrams."""
 
 Way = tuple[socket.socket, tuple[str, int]]
 """The sending socket, and the address to send to."""

@@ -44,7 +44,7 @@ ZEROS = st.one_of(st.just(-128), st.integers(-128, 127))
 """Zero points: often that of a ReLU's output, but also any other."""
 
 SCALE = 2.0**-4
-"""Every scale lies within a factor of two of this one."""
+"""Every scale is within a factor of two of this one."""
 
 
 class Grower:
@@ -70,7 +70,7 @@ class Grower:
             self.known[node.name] = (node.output_shape(shapes), node.output_zero, node.output_scale)
 
     def _common(self, name: str, *given: str) -> dict[str, Any]:
-        """Fields of a node with an output scale and zero point of its own."""
+        """Fields of a node with its own output scale and zero point."""
         zero = self.draw(ZEROS)
         clamp = self.draw(
             st.sampled_from([(-128, 127), (zero, 127), (max(-128, zero - 40), min(127, zero + 70))])

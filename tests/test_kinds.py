@@ -1,6 +1,6 @@
 """Every kind of node is listed and has an entry in every table; collected before all other tests.
 
-A new kind is a class in host/network/. Until it is complete, these tests name what lacks it.
+A new kind is a class in host/network/. Until it is complete, these tests name the tables that lack it.
 """
 
 import importlib
@@ -18,7 +18,7 @@ TABLE = re.compile(r"^(\w+): (?:ByKind\[|dict\[type\[Node\])", re.MULTILINE)
 """The definition of a table, at the beginning of a line."""
 
 TRAITS = ("arity", "pointwise", "keeps_scale", "fixes_scale")
-"""What a class says of its kind."""
+"""The class variables that describe a kind."""
 
 
 def modules(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Etherbone beside frames: valid and invalid datagrams, bursts, and unused addresses."""
+"""Etherbone next to frames: valid and invalid datagrams, bursts, and unused addresses."""
 
 import random
 from collections.abc import Iterator

@@ -87,7 +87,7 @@ def test_frames_of_all_sizes(link: Bench, percent: int) -> None:
 
 
 def wrong_lines() -> dict[str, bytes]:
-    """Bytes on the line that the link must reject, by what is wrong with them."""
+    """Bytes on the line that the link must reject, by their fault."""
     text = good()
     whole = line(udp(FRAMES, text))
     datagram = b"\x13\x88\x04\xd3" + (8 + len(text)).to_bytes(2, "big") + b"\0\0" + text

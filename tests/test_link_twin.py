@@ -147,14 +147,14 @@ def frames_in(data: bytes) -> list[Frame]:
         if frame.kind == Kind.OPENED:
             words[0] = 0  # boot
         if frame.kind == Kind.REFUSED and words[0] == Reason.BUSY:
-            address = 0  # what is left of the lease
+            address = 0  # the rest of the lease
         found.append(Frame(frame.kind, frame.sequence, frame.session, address, data_of(words)))
     return found
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_the_same_answers(device: socket.socket, seed: int) -> None:
-    """All frames are sent at once, so no lease expires: the twin's clock stands still."""
+    """All frames are sent at once, so no lease expires: the twin's clock does not move."""
     twin = made_twin()
     line, hosts = LineTwin(twin), Hosts(seed)
     sent, expected = b"", b""

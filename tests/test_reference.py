@@ -98,7 +98,7 @@ def test_requantisation_rounds_twice(value, multiplier, shift):
 
 @st.composite
 def scalings(draw: st.DrawFn) -> tuple[int, int, int]:
-    """A sum, a multiplier and a shift, half of them so that the product lies at or beside a tie."""
+    """A sum, a multiplier and a shift, half of them so that the product is at or next to a tie."""
     shift = draw(st.integers(-31, 12))
     limit = 2**31 >> max(shift, 0)
     value = draw(

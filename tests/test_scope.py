@@ -1,4 +1,4 @@
-"""LiteScope in the simulated SoC: its samples agree with what the device counts."""
+"""LiteScope in the simulated SoC: its samples agree with the device's counters."""
 
 import io
 from contextlib import suppress

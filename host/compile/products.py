@@ -23,7 +23,7 @@ def layer_fields(
 ) -> Fields:
     """The descriptor of a convolution, or of the group `outputs` of its output channels.
 
-    bases: by default the input lies at word 0, followed by the output. depth: number of
+    bases: by default the input is at word 0, followed by the output. depth: number of
     inputs of a window that count, by default all. raw: 32-bit sums instead of int8. windows: number
     of windows stacked in one window of the macro; `layer` then has the outputs of as many pixels.
     Raises UserError, with sizes, if something does not fit its memory, and SpecError for arithmetic

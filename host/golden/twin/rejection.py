@@ -79,7 +79,7 @@ def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
 
 
 def _fits(f: dict[str, int]) -> bool:
-    """Whether no size is zero and the channels lie within a pixel."""
+    """Whether no size is zero and the channels are within a pixel."""
     return (
         all(f[name] for name in SIZES)
         and f["input_channel"] + f["inputs"] <= f["input_channels"]

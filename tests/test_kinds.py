@@ -1,6 +1,6 @@
 """Every kind of node is listed and has an entry in every table; collected before all other tests.
 
-A new kind is a class in host/network/. Until it is complete, these tests name the tables that lack it.
+A new kind is a class in host/network/. Until it is complete, these tests name what is missing.
 """
 
 import importlib

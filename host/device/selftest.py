@@ -1,6 +1,7 @@
 """Tests a device: identity, memories, sequence, macro, layers and the link."""
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -99,17 +100,14 @@ class SelfTest:
             addresses = base + 4 * np.arange(words, dtype=np.uint32)
             noise = self._random.integers(0, 1 << 32, words, dtype=np.uint32)
             for pattern in (addresses, ~addresses ^ noise):
-                for write in (True, False):
-                    for first in range(0, words, CHUNK):
-                        part = pattern[first : first + CHUNK]
-                        if write:
-                            self._device.link.write(base + 4 * first, part)
-                        else:
-                            fault = self._read_fault(base + 4 * first, part)
-                            if fault:
-                                return False, f"{name}: {fault}"
-                        done += len(part)
-                        self._step("memories, words", done, total)
+                for write, first in itertools.product((True, False), range(0, words, CHUNK)):
+                    part = pattern[first : first + CHUNK]
+                    if write:
+                        self._device.link.write(base + 4 * first, part)
+                    elif fault := self._read_fault(base + 4 * first, part):
+                        return False, f"{name}: {fault}"
+                    done += len(part)
+                    self._step("memories, words", done, total)
         return True, f"{4 * sum(sizes.values())} bytes, each word twice"
 
     def _read_fault(self, address: int, expected: Words) -> str:

@@ -188,7 +188,7 @@ START = (0, (1, 3, 4, 4))
                 .quantised()
                 .pack()
             ),
-            "put a QuantizeLinear and a DequantizeLinear between",
+            "put a QuantizeLinear and a DequantizeLinear in between",
         ),
         (
             lambda: onnx_networks.Qdq(*START).conv(6, dilations=[2, 2]).quantised().pack(),

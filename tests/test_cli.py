@@ -159,3 +159,14 @@ def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_readme_names_every_verb() -> None:
     text = (ROOT / "README.md").read_text()
     assert all(f"    dscim {verb}" in text for verb in VERBS)
+
+
+def test_a_width_that_is_not_a_number_is_ignored() -> None:
+    done = subprocess.run(
+        [DSCIM, "boards"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "wide"},
+    )
+    assert "ecpix5" in done.stdout

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscim.errors import UserError
+from dscim.errors import LinkError, UserError
 from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec
 from dscim.host.compile.parameters import LayerParameters
@@ -145,3 +145,11 @@ def test_wrong_parameters_are_refused(change, sentence):
     LayerParameters(**good)
     with pytest.raises(UserError, match=sentence):
         LayerParameters(**good | change)
+
+
+def test_ref_reads_no_registers_that_it_does_not_have():
+    link = ModelLink(SocSpec())
+    last = registers.BANK_BASE + 4 * (len(registers.REGISTERS) - 1)
+    assert len(link.read(last, 1)) == 1
+    with pytest.raises(LinkError, match="2 words"):
+        link.read(last, 2)

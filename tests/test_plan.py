@@ -153,3 +153,20 @@ def test_room_is_never_given_twice(requests):
         if base is None:  # no gap is large enough
             free = "".join("x" if cell in cells else "." for cell in range(64))
             assert "." * words not in free
+
+
+@pytest.mark.parametrize("spec", [ROOMY, TIGHT], ids=["roomy", "tight"])
+def test_layers_that_share_weights_keep_their_own_scales(spec: SocSpec) -> None:
+    first = conv("first", INPUT, 5, 5, 3, np.random.default_rng(1), zeros=(4, -128))
+    second = dataclasses.replace(
+        first,
+        name="second",
+        inputs=("first",),
+        input_zero=-128,
+        multiplier=first.multiplier[::-1].copy(),
+        shift=first.shift - 1,
+    )
+    network = Network("tied", (8, 8, 5), 1.0, 4, (first, second), tuple("abcde"), ProductSpec(), {})
+    images = np.random.default_rng(2).integers(-128, 128, (2, 8, 8, 5)).astype(np.int8)
+    assert first.weights is second.weights
+    assert carried_out(network, spec, ProductSpec(), compare=True, images=images).holds

@@ -34,8 +34,8 @@ class Lowering:
 
     def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
         self.arithmetic, self.spec = arithmetic, spec
-        self._packed: dict[tuple[int, int, int], Arrays] = {}
-        self._matrices: dict[tuple[int, int, Packing], _Columns] = {}
+        self._packed: dict[tuple[str, range, tuple[int, ...]], Arrays] = {}
+        self._matrices: dict[tuple[str, Packing], _Columns] = {}
 
     def commands(
         self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
@@ -74,7 +74,7 @@ class Lowering:
 
     def _columns(self, node: Conv, layer: LayerSpec, packing: Packing) -> "_Columns":
         """The node's columns for all pixels of a window."""
-        key = id(node.weights), id(node.bias), packing
+        key = node.name, packing
         if key not in self._matrices:
             matrix = packed_matrix(node.weights, layer, packing, self.spec.macro.or_width)
             self._matrices[key] = _Columns(
@@ -112,7 +112,7 @@ class Lowering:
         self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
     ) -> Arrays:
         """The packed columns of the node's `outputs`; `columns` holds only these."""
-        key = id(node.weights), id(node.bias), outputs.start
+        key = node.name, outputs, columns.matrix.shape
         if key not in self._packed:
             bias: Int64 = columns.bias.astype(np.int64)
             if not layer.product.exact:

@@ -34,7 +34,9 @@ class Report:
     """The output of one verb. quiet: errors only. verbose: more details."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", PIPED_WIDTH))
+        columns = os.environ.get("COLUMNS", "")
+        piped = int(columns) if columns.isdecimal() and int(columns) else PIPED_WIDTH
+        width = None if sys.stdout.isatty() else piped
         self._out = Console(quiet=quiet, width=width, highlight=False, markup=False, emoji=False)
         self._aside = Console(quiet=quiet, stderr=True, highlight=False, markup=False)
         self._verbose = verbose

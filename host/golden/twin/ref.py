@@ -40,7 +40,7 @@ class ModelLink:
     def read(self, address: int, count: int) -> Words:
         """See `dscim.host.link.base.Link`."""
         first = (address - registers.BANK_BASE) // 4
-        if 0 <= first < len(registers.REGISTERS):
+        if first >= 0 and first + count <= len(registers.REGISTERS):
             return np.array(list(self._registers.values())[first : first + count], np.uint32)
         return self._window(address, count).copy()
 
@@ -59,7 +59,7 @@ class ModelLink:
             first = (address - base) // 4
             if first >= 0 and first + count <= len(self._memories[name]):
                 return self._memories[name][first : first + count]
-        raise LinkError(f"No memory of the device holds {count} words at {address:#x}.")
+        raise LinkError(f"The device does not hold {count} words at {address:#x}.")
 
     def _control(self, control: dict[str, int]) -> None:
         if control["clear"]:

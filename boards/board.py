@@ -45,18 +45,18 @@ class Ethernet:
 class Board:
     """A board that the SoC can be built for.
 
-    name:      on the command line, and of its module in `dscim.boards`.
+    name:      its name on the command line, and its module's in `dscim.boards`.
     title:     maker and product.
     platform:  module of litex_boards.platforms.
     arguments: the platform's keyword arguments by the names of `--device`; the first name is the
-               default. parts: the FPGAs by the same names. spec: the default SocSpecs by them.
+               default. parts: the FPGAs by the same names. spec: the default SocSpecs, too.
     oscillator, oscillator_pin: the board's clock in Hz, and the platform's name for it.
-    clock:     default of the clock domain `sys`, in Hz.
-    baud:      default of the UART.
-    ethernet:  on the board, if the device can use it.
-    memory:    on the board, for information; the device keeps everything in block RAM.
+    clock:     default frequency of the clock domain `sys`, in Hz.
+    baud:      default baud rate of the UART.
+    ethernet:  the board's Ethernet, if the device can use it.
+    memory:    the board's memory, for information; the device keeps everything in block RAM.
     loader:    openFPGALoader's name for the board; "" if it has none, then a cable must be named.
-    reset, serial: see there. Without a reset the device is reset when it is loaded.
+    reset, serial: see these classes. Without `reset`, only loading resets the device.
     high:      pins that are driven high.
     built:     False: sources and script are generated, but the bitstream is never built here.
     notes:     what a user must know, in sentences.

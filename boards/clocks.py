@@ -8,7 +8,7 @@ from litex.soc.cores.clock.gowin_gw2a import GW2APLL
 from migen import ClockDomain, If, Signal
 
 from dscim.boards.board import Board
-from dscim.gateware.specs.base import require
+from dscim.gateware.specs.base import SpecError
 
 MARGINS = (0.0, 0.001, 0.005, 0.01)
 """Relative deviations allowed from the requested clock; the smallest possible one is used."""
@@ -17,18 +17,18 @@ MARGINS = (0.0, 0.001, 0.005, 0.01)
 class Clocks(LiteXModule):
     """Makes `sys` from the board's oscillator, in reset until the PLL has locked.
 
-    frequency: of `sys`, in Hz; within 1 % of `asked`, or SpecError.
+    frequency: of `sys`, in Hz; within 1 % of `requested`, or SpecError.
 
     | port | dir | meaning                       |
     |------|-----|-------------------------------|
     | rst  | in  | resets the whole device       |
     """
 
-    def __init__(self, platform, board: Board, asked: float):
+    def __init__(self, platform, board: Board, requested: float):
         self.rst = Signal()
         self.cd_sys = ClockDomain()
         self.cd_por = ClockDomain(reset_less=True)
-        margin, self.frequency = achievable(platform, board, asked)
+        margin, self.frequency = achievable(platform, board, requested)
 
         # # #
 
@@ -39,11 +39,12 @@ class Clocks(LiteXModule):
         self.pll = pll = _pll(platform)
         self.comb += pll.reset.eq((count != 0) | self.rst | _button(platform, board))
         pll.register_clkin(oscillator, board.oscillator)
-        pll.create_clkout(self.cd_sys, asked, margin=margin)
+        pll.create_clkout(self.cd_sys, requested, margin=margin)
 
 
-def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
-    """The smallest of MARGINS with which the board's PLL can make `asked` Hz, and its frequency.
+def achievable(platform, board: Board, requested: float) -> tuple[float, float]:
+    """The smallest of MARGINS within which the board's PLL can make `requested` Hz, and the
+    frequency that it makes.
 
     SpecError if there is none.
     """
@@ -51,26 +52,24 @@ def achievable(platform, board: Board, asked: float) -> tuple[float, float]:
         pll = _pll(platform)
         try:
             pll.register_clkin(Signal(), board.oscillator)
-            pll.create_clkout(ClockDomain("trial"), asked, margin=margin)
+            pll.create_clkout(ClockDomain("trial"), requested, margin=margin)
             return margin, _frequency(pll, pll.compute_config())
         except (ValueError, AssertionError):
             continue
-    require(
-        False,
-        f"A clock of {asked / 1e6:g} MHz cannot be made from the {board.oscillator / 1e6:g} "
-        f"MHz of board {board.name} within 1 %; choose another --clock.",
+    raise SpecError(
+        f"A clock of {requested / 1e6:g} MHz cannot be made from the {board.oscillator / 1e6:g} "
+        f"MHz of board {board.name} within 1 %; choose another --clock."
     )
-    raise AssertionError
 
 
 def slower(platform, board: Board, most: float) -> float:
     """The closest clock of at most `most` Hz that the PLL can make, in steps of 0.25 MHz."""
-    asked = most
+    requested = most
     while True:
-        frequency = achievable(platform, board, asked)[1]
+        frequency = achievable(platform, board, requested)[1]
         if frequency <= most:
             return frequency
-        asked -= 250_000
+        requested -= 250_000
 
 
 def _pll(platform) -> Any:
@@ -91,7 +90,7 @@ def _frequency(pll, config: dict[str, Any]) -> float:
 
 
 def _button(platform, board: Board) -> Any:
-    """1 while the board's reset is pressed."""
+    """1 while the board's reset button is pressed; always 0 without one."""
     if board.reset is None:
         return 0
     pin = platform.request(board.reset.pin)

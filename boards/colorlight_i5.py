@@ -18,5 +18,5 @@ BOARD = Board(
     reset=Reset("cpu_reset_n", 0),
     memory="8 MiB SDRAM",
     loader="colorlight-i5",
-    notes="Its Ethernet is not used: with it the device takes 103 % of the FPGA's tables.",
+    notes="Its Ethernet is not used: with it the device takes 103 % of the FPGA's LUTs.",
 )

@@ -1,4 +1,4 @@
-"""The block RAM that a device's memories need."""
+"""The block RAM that a device needs."""
 
 from math import ceil
 
@@ -12,11 +12,12 @@ SHAPES = ((512, 36), (1024, 18), (2048, 9))
 SUM_BITS = PARAMETER_BITS = 32
 
 MIN_WORDS = 64
-"""Yosys puts memories of at least so many words into block RAM."""
+"""Yosys puts memories of at least this many words into block RAM."""
 
 
 def block_rams(spec: SocSpec) -> int:
-    """Blocks of 18 kbit for the memories that the host sees, and for the partial sums.
+    """Blocks of 18 kbit for the memories that the host sees, the partial sums and the weights in
+    the macros; not for the link.
 
     A memory that is written in parts of a word counts as several memories of that width.
     """
@@ -32,7 +33,7 @@ def block_rams(spec: SocSpec) -> int:
 
 
 def macro_blocks(macro: MacroSpec) -> int:
-    """Blocks for a macro's weights: a memory of G words per group; 16 words are put into LUTs."""
+    """Blocks for a macro's weights: a memory of G words per group; 16 words fit into LUTs."""
     if macro.form == "array" or macro.or_width < MIN_WORDS:
         return 0
     operand = macro.side.bit_length() - 1

@@ -79,9 +79,9 @@ def _is_host(ip: str) -> bool:
 class Setup:
     """A device to build for a board.
 
-    device: name of the FPGA, as for --device. clock: requested frequency of `sys`, in Hz. baud: of
-    the UART. address: on Ethernet; None for a device with only a UART. scope: with LiteScope.
-    Raises SpecError for what the board cannot have.
+    device: name of the FPGA, as for --device. clock: requested frequency of `sys`, in Hz. baud: the
+    UART's rate. address: on Ethernet; None for a device with only a UART. scope: with LiteScope.
+    Raises SpecError for what the board does not support.
     """
 
     board: Board
@@ -112,17 +112,17 @@ class Setup:
             1e6 <= self.clock <= 400e6,
             f"A clock of {self.clock / 1e6:g} MHz is outside 1..400 MHz.",
         )
-        room, columns = self.board.parts[self.device], self.spec.macro.columns
+        part, columns = self.board.parts[self.device], self.spec.macro.columns
         needed = {
             shifted: block_rams(_narrower(self.spec, shifted))
             for shift in range(7)
             if (shifted := columns >> shift) >= BUS_BYTES
         }
-        fits = [columns for columns, blocks in needed.items() if blocks <= room.block_ram]
+        fits = [columns for columns, blocks in needed.items() if blocks <= part.block_ram]
         require(
             columns in fits,
             f"A device of {columns} columns needs {needed[columns]} block RAMs and "
-            f"{room.name} has {room.block_ram}; "
+            f"{part.name} has {part.block_ram}; "
             + (
                 f"choose {fits[0]} columns or fewer."
                 if fits
@@ -214,7 +214,7 @@ def elaborate(setup: Setup, folder: Path, make: Callable[[Setup], Any] = board_s
         names = soc.platform.build(soc, build_dir=str(folder), build_name=TOP, run=False)
         verilog = folder / f"{TOP}.v"
         verilog.write_text(steady(verilog.read_text()))
-        asked = {
+        clocks = {
             SYS: soc.crg.frequency,
             names.get_name(soc.crg.cd_por.clk): float(setup.board.oscillator),
         }
@@ -222,8 +222,8 @@ def elaborate(setup: Setup, folder: Path, make: Callable[[Setup], Any] = board_s
         if setup.address is not None and hasattr(soc, "ethernet_phy"):
             # by its pad: Yosys keeps the name of the port if a net has several names
             pads = soc.platform.lookup_request("eth_clocks", 0)
-            asked[names.get_name(pads.rx)] = float(Ethernet.RATE)
-    return Sources(asked)
+            clocks[names.get_name(pads.rx)] = float(Ethernet.RATE)
+    return Sources(clocks)
 
 
 def steady(verilog: str) -> str:
@@ -234,7 +234,7 @@ def steady(verilog: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppresses LiteX's log at level INFO, and restores the working folder, which it changes."""
+    """Suppresses LiteX's log at level INFO, and restores the folder that LiteX leaves."""
     before, here = logging.root.manager.disable, Path.cwd()
     logging.disable(logging.INFO)
     try:

@@ -1,4 +1,4 @@
-"""Radiona ULX3S: ECP5U-12F to -85F, FTDI UART, no Ethernet."""
+"""Radiona ULX3S: ECP5U-25F to -85F, FTDI UART, no Ethernet."""
 
 from dscim.boards.board import Board
 from dscim.boards.parts import ecp5

@@ -33,7 +33,7 @@ def setup_of(board: Board, device: str) -> Setup:
     )
 
 
-def test_the_boards_that_are_promised_are_there() -> None:
+def test_the_promised_boards_exist() -> None:
     promised = {
         "ecpix5",
         "butterstick",
@@ -171,7 +171,7 @@ def test_a_wrong_mac_address_is_refused(mac: str) -> None:
         Address(mac=mac)
 
 
-def test_table_and_json_tell_the_same(tmp_path: Path) -> None:
+def test_table_and_json_agree(tmp_path: Path) -> None:
     done = dscim("boards", "--json", tmp_path / "b.json")
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "b.json").read_text())

@@ -21,7 +21,7 @@ class DscimSoC(SoCMini):
     """A dscim device on a LiteX platform.
 
     platform: a LiteX platform. spec: what is built. clk_freq: of the clock domain `sys`, in Hz.
-    crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits a beat.
+    crg: makes the clock domain `sys`. phy: a UART's PHY (or a model of it), 8 bits per beat.
     ethernet: an Ethernet PHY (or a model of it) and the SoC's addresses on Ethernet.
     engine_domain: see `Core`; the caller makes any domain other than `sys`.
     scope: with LiteScope on the signals of `probes`; requires the package litescope.
@@ -54,30 +54,12 @@ class DscimSoC(SoCMini):
         )
         self.crg = crg
         self.core = core = Core(spec, engine_domain)
-        regions = {
-            name: SoCRegion(
-                origin=base,
-                mode="rw",
-                cached=False,
-                size=core.memories[name].width * core.memories[name].depth // 8,
-            )
-            for name, base in registers.MEMORY_BASES.items()
-        }
-        for name, region in regions.items():
-            self.bus.add_slave(name, core.memories[name].bus, region)
-        reached = [Region(region.origin, region.size, memory=True) for region in regions.values()]
-        reached += [
-            Region(page * self.csr.paging, self.csr.paging, memory=False)
-            for page in self.csr_map.values()
-        ]
+        reached = self._add_memories()
+        pages = [page * self.csr.paging for page in self.csr_map.values()]
         if scope:
-            require(
-                find_spec("litescope") is not None,
-                "LiteScope is not installed; run `pip install 'dscim[build]'`.",
-            )
-            self.csr.add("scope", n=probes.PAGE)
-            self.scope = _scope(core)
-            reached.append(Region(probes.BASE, self.csr.paging, memory=False))
+            self._add_scope()
+            pages.append(probes.BASE)
+        reached += [Region(page, self.csr.paging, memory=False) for page in pages]
         self.uart_phy = phy
         self.uart_carrier = uart = UartCarrier(phy, clk_freq)
         carriers, masters = [uart], {"uartbone": uart.wishbone}
@@ -91,6 +73,25 @@ class DscimSoC(SoCMini):
         for name, master in {**masters, "frames": link.engine.bus}.items():
             self.bus.add_master(name, master=master)
 
+    def _add_memories(self) -> list[Region]:
+        """Puts the core's memories on the bus; returns their regions."""
+        regions = []
+        for name, base in registers.MEMORY_BASES.items():
+            memory = self.core.memories[name]
+            size = memory.width * memory.depth // 8
+            self.bus.add_slave(name, memory.bus, SoCRegion(base, size, mode="rw", cached=False))
+            regions.append(Region(base, size, memory=True))
+        return regions
+
+    def _add_scope(self):
+        """Adds LiteScope; SpecError if it is not installed."""
+        require(
+            find_spec("litescope") is not None,
+            "LiteScope is not installed; run `pip install 'dscim[build]'`.",
+        )
+        self.csr.add("scope", n=probes.PAGE)
+        self.scope = _scope(self.core)
+
     def add_csr_bridge(self, name: str = "csr", origin: int | None = None, register: bool = True):
         """LiteX's bridge, always with registers; LiteX has them only with an SDRAM."""
         SoCMini.add_csr_bridge(self, name, origin, register=True)
@@ -98,7 +99,7 @@ class DscimSoC(SoCMini):
 
 def _scope(core: Core):
     """LiteScope on the signals of `probes`, in `sys`; its registers are `probes.REGISTERS`."""
-    from litescope import LiteScopeAnalyzer  # noqa: PLC0415  only where it is asked for
+    from litescope import LiteScopeAnalyzer  # noqa: PLC0415  only with --scope
 
     engine, memory = core.engine, core.memories["activations"]
     fsm, units, outputs = engine.fsm, engine.units, engine.requantiser.sink

@@ -112,11 +112,8 @@ class Array(Macro):
         return or_group
 
     def _ones(self, vectors):
-        """For each column the ones in the groups' vectors, a cycle later."""
-        counts = count_columns(self, delayed_all(self, vectors), self.spec.columns)
-        kept = [Signal(max=self.spec.groups * self.spec.lanes + 1) for _ in counts]
-        self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
-        return kept
+        """For each column the number of ones in the groups' vectors, a cycle later."""
+        return count_columns(self, delayed_all(self, vectors), self.spec.columns)
 
 
 class ExclusiveRows(LiteXModule):

@@ -64,7 +64,8 @@ class SelectedPoint(Macro):
         self.deliver(counters, latency)
 
     def _hits(self, r_a, r_w, bits: int):
-        """For each column, the groups' positive and negative hits of a point, two cycles later."""
+        """For each column, a point's positive hits in all groups, and the negative ones, two cycles
+        later."""
         spec = self.spec
         region = Signal(log2_int(spec.or_width))
         self.comb += [
@@ -89,10 +90,4 @@ class SelectedPoint(Macro):
             self.sync += [plus_bits.eq(hits & ~minus), minus_bits.eq(hits & minus)]
             positive.append(plus_bits)
             negative.append(minus_bits)
-        return self._ones(positive), self._ones(negative)
-
-    def _ones(self, vectors):
-        counts = count_columns(self, vectors, self.spec.columns)
-        kept = [Signal(max=self.spec.groups + 1) for _ in counts]
-        self.comb += [signal.eq(count) for signal, count in zip(kept, counts, strict=True)]
-        return kept
+        return tuple(count_columns(self, bits, spec.columns) for bits in (positive, negative))

@@ -4,7 +4,7 @@ A number is a list of slices, bit 0 first. All slices of one number have the sam
 column or per lane.
 """
 
-from migen import Cat, Replicate, Signal
+from migen import Cat, Replicate, Signal, bits_for
 
 
 def greater(module, operand, threshold):
@@ -41,17 +41,22 @@ def sum_slices(module, numbers):
 
 
 def count_columns(module, vectors, columns: int):
-    """For each column, the number of ones that all vectors have in it, as an expression.
+    """For each column, a new signal: the number of ones that all vectors have in it.
 
     vectors: lane-major, bit p*columns + c belongs to column c; of one length, lanes a power of two.
     """
+    ones = len(vectors) * len(vectors[0]) // columns
     number = sum_slices(module, [[vector] for vector in vectors])
     while len(number[0]) > columns:
         half = len(number[0]) // 2
         number = add_slices(
             module, [bits[:half] for bits in number], [bits[half:] for bits in number]
         )
-    return [Cat(*[bits[column] for bits in number]) for column in range(columns)]
+    counts = [Signal(bits_for(ones)) for _ in range(columns)]
+    module.comb += [
+        count.eq(Cat(*[bits[column] for bits in number])) for column, count in enumerate(counts)
+    ]
+    return counts
 
 
 def choose(module, select, entries, columns: int):

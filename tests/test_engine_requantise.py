@@ -30,14 +30,14 @@ class Drain(LiteXModule):
         self.read = Record([("adr", 6), ("re", 1), ("dat_r", 128 * lanes)])
         self.write = Record([("adr", 10), ("we", WORD_BYTES), ("dat_w", 8 * WORD_BYTES)])
         self.requantiser = Requantiser(spec, self.fields, self.plan, self.read, self.write)
-        self.beside = self.requantiser.beside
+        self.residual_read = self.requantiser.residual_read
 
 
 class Layer:
     """Sums of some pixels of a layer, its parameters, and the bytes it should leave.
 
-    first: its first output channel. residual: its outputs are added to `beside`, the words of a
-    memory.
+    first: its first output channel. residual: its outputs are added to `residuals`, the words of
+    a memory.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Layer:
         self.octets = 4 if raw else 1
         self.words = -(-self.octets * (first + outputs) // WORD_BYTES)
         self.base = int(rng.integers(16))
-        self.beside = rng.integers(0, 256, (1024, WORD_BYTES), np.uint8)
+        self.residuals = rng.integers(0, 256, (1024, WORD_BYTES), np.uint8)
         if residual:
             self.fields |= random_addition(rng) | {
                 "residual": 1,
@@ -128,7 +128,7 @@ class Layer:
     def added(self, values):
         """The sum of outputs (pixels, outputs) int8 with the residual, by the reference."""
         f, words = self.fields, len(values) * self.words
-        held = self.beside[f["second_base"] :][:words].view(np.int8).reshape(len(values), -1)
+        held = self.residuals[f["second_base"] :][:words].view(np.int8).reshape(len(values), -1)
         other = held[:, self.first : self.first + self.outputs]
         total = sum(
             multiply_by_quantized_multiplier(
@@ -194,7 +194,7 @@ def test_requantiser(lanes, kind):
                 run_layer(module, layer, written, seed, stall),
                 serve(module.read, layer.contents(lanes)),
                 record_writes(module.write, written),
-                serve(module.beside, layer.beside.view("<u8").ravel()),
+                serve(module.residual_read, layer.residuals.view("<u8").ravel()),
             ],
         )
 

@@ -60,7 +60,7 @@ def test_memory_reader(stalls):
         {"data": contents[beat["adr"]], "tag": beat["tag"], "last": beat["last"]} for beat in beats
     ]
     if stalls == (0, 0):
-        assert len(cycles) <= len(beats) + 4, "one word a cycle"
+        assert len(cycles) <= len(beats) + 4, "one word per cycle"
 
 
 @both_ends
@@ -68,8 +68,8 @@ def test_memory_reader(stalls):
 def test_memory_reader_beside_another(stalls, busy):
     """The other reader gets its own words, and first; no word of the stream is lost or repeated."""
     rng, *seeds = np.random.default_rng([3, int(10 * busy)]).spawn(4)
-    read, beside = (Record([("adr", 6), ("re", 1), ("dat_r", 64)]) for _ in range(2))
-    reader = MemoryReader(read, [("tag", 9)], beside)
+    read, other_read = (Record([("adr", 6), ("re", 1), ("dat_r", 64)]) for _ in range(2))
+    reader = MemoryReader(read, [("tag", 9)], other_read)
     contents = words(rng, 64, 8)
     beats = [
         {"adr": int(rng.integers(64)), "tag": int(rng.integers(512)), "last": int(rng.integers(2))}
@@ -81,13 +81,13 @@ def test_memory_reader_beside_another(stalls, busy):
     def other():
         while True:
             asking = seeds[2].random() < busy
-            yield beside.re.eq(int(asking))
-            yield beside.adr.eq(int(seeds[2].integers(64)))
+            yield other_read.re.eq(int(asking))
+            yield other_read.adr.eq(int(seeds[2].integers(64)))
             yield
             if asked and asked[-1] is not None:
-                seen.append((yield beside.dat_r))
+                seen.append((yield other_read.dat_r))
                 assert seen[-1] == contents[asked[-1]]
-            asked.append((yield beside.adr) if (yield beside.re) else None)
+            asked.append((yield other_read.adr) if (yield other_read.re) else None)
 
     run_simulation(
         reader,

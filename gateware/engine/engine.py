@@ -69,7 +69,7 @@ class Engine(LiteXModule):
 
     def _connect_windows(self, spec, fields, read):
         """walker -> memory -> aligner -> unit."""
-        self.reader = MemoryReader(read, beat_layout(spec), self.requantiser.beside)
+        self.reader = MemoryReader(read, beat_layout(spec), self.requantiser.residual_read)
         self.aligner = Aligner(spec)
         self.comb += [
             self.walker.source.connect(self.reader.sink),

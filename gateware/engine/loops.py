@@ -11,7 +11,7 @@ CHANNEL_BITS = 13
 
 
 def vector_channels(spec: SocSpec) -> int:
-    """Channels per column tile of an add or a pool: one word, as far as there are columns."""
+    """Channels per column tile of an add or a pool: those of a word, or the columns if fewer."""
     return min(WORD_BYTES, spec.macro.columns)
 
 

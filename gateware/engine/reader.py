@@ -18,11 +18,11 @@ class MemoryReader(LiteXModule):
     | sink   | in  | stream: adr, the companions, `last`                 |
     | source | out | stream: data (the word), the companions, `last`     |
 
-    read: the `read` record of a `WindowedMemory`. One word per cycle. beside: None, or the record
+    read: the `read` record of a `WindowedMemory`. One word per cycle. other: None, or the record
     of another reader that shares the port and always has priority; a waiting word is kept.
     """
 
-    def __init__(self, read, companions: list[tuple[str, int]], beside=None):
+    def __init__(self, read, companions: list[tuple[str, int]], other=None):
         self.sink = stream.Endpoint([("adr", len(read.adr)), *companions])
         self.source = stream.Endpoint([("data", len(read.dat_r)), *companions])
 
@@ -39,10 +39,10 @@ class MemoryReader(LiteXModule):
             held = Signal.like(getattr(self.sink, name))
             self.sync += If(advance, held.eq(getattr(self.sink, name)))
             self.comb += getattr(self.source, name).eq(held)
-        if beside is None:
+        if other is None:
             self._read_alone(read, valid, advance)
         else:
-            self._read_shared(read, valid, advance, beside)
+            self._read_shared(read, valid, advance, other)
 
     def _read_alone(self, read, valid, advance):
         self.comb += [
@@ -52,19 +52,19 @@ class MemoryReader(LiteXModule):
             self.source.data.eq(read.dat_r),
         ]
 
-    def _read_shared(self, read, valid, advance, beside):
+    def _read_shared(self, read, valid, advance, other):
         """Keeps a word that waits in the memory's output before the other reader replaces it."""
         kept, word = Signal(), Signal(len(read.dat_r))
         self.comb += [
-            advance.eq((~valid | self.source.ready) & ~beside.re),
-            read.adr.eq(Mux(beside.re, beside.adr, self.sink.adr)),
-            read.re.eq(beside.re | (advance & self.sink.valid)),
-            beside.dat_r.eq(read.dat_r),
+            advance.eq((~valid | self.source.ready) & ~other.re),
+            read.adr.eq(Mux(other.re, other.adr, self.sink.adr)),
+            read.re.eq(other.re | (advance & self.sink.valid)),
+            other.dat_r.eq(read.dat_r),
             self.source.data.eq(Mux(kept, word, read.dat_r)),
         ]
         self.sync += [
             If(~kept, word.eq(read.dat_r)),
-            If(self.source.ready, kept.eq(0)).Elif(valid & beside.re, kept.eq(1)),
+            If(self.source.ready, kept.eq(0)).Elif(valid & other.re, kept.eq(1)),
         ]
 
 

@@ -27,9 +27,9 @@ NONZERO = (
 
 
 def rejection(module, spec: SocSpec, place, fields, plan):
-    """The lowest code of all failed checks, as a value that is a cycle late.
+    """The lowest code of all failed checks, valid a cycle after its inputs.
 
-    module: gets the logic. place: of the descriptor. fields, plan: those of `Setup`.
+    module: the logic is added to it. place: of the descriptor. fields, plan: those of `Setup`.
     """
     length, signed = _arithmetic(spec, fields)
     vector, product = plan.vector, ~plan.vector

@@ -36,14 +36,14 @@ class Requantiser(LiteXModule):
     an add, its inputs arrive in place of sums. A product with a residual adds its own outputs and
     the residual.
 
-    | port         | dir | meaning                                                        |
-    |--------------|-----|----------------------------------------------------------------|
-    | fields, plan | in  | the layer's                                                    |
-    | read         | out | read port of the parameter memory                              |
-    | write        | out | write port of the activation memory, one enable per byte       |
-    | beside       | out | adr, re; in: dat_r: read port of the activation memory         |
-    | sink         | in  | stream: drain_layout                                           |
-    | idle         | out | everything is written                                          |
+    | port          | dir | meaning                                                       |
+    |---------------|-----|---------------------------------------------------------------|
+    | fields, plan  | in  | the layer's                                                   |
+    | read          | out | read port of the parameter memory                             |
+    | write         | out | write port of the activation memory, one enable per byte      |
+    | residual_read | out | adr, re; in: dat_r: read port of the activation memory        |
+    | sink          | in  | stream: drain_layout                                          |
+    | idle          | out | everything is written                                         |
     """
 
     def __init__(self, spec: SocSpec, fields, plan, read, write):
@@ -98,7 +98,7 @@ class Requantiser(LiteXModule):
         parameters = self._read_parameters(fields, plan, lanes, steps[0], read)
         scales = self._scale(fields, slots, activation_sum, parameters)
         self.residual = Residual(spec, fields, steps[SCALED - RESIDUAL_LATENCY])
-        self.beside = self.residual.read
+        self.residual_read = self.residual.read
         additions = self._add(plan, fields, scales)
         self.comb += If(added, *self._write(fields, scales, additions, steps[ADDED], write)).Else(
             *self._write(fields, scales, scales, steps[SCALED], write)

@@ -152,8 +152,9 @@ class Setup(LiteXModule):
 def _products(f, plan):
     """(name, factor, factor, wraps): the products to form, in order.
 
-    A product may be a factor at the earliest two places later. The factors of the first are not in
-    the descriptor's last word. `rejection` does not use the last, which it sees a cycle late.
+    A product may be a factor two places later at the earliest. The factors of the first product
+    must not be in the descriptor's last word. `rejection` must not use the last product, which it
+    sees a cycle late.
     """
     return [
         ("taps", f.kernel_height, f.kernel_width, False),

@@ -21,7 +21,7 @@ class Transposer(LiteXModule):
 
     | port   | dir | meaning                                                         |
     |--------|-----|-----------------------------------------------------------------|
-    | taps   | in  | taps of a window; stable from a cycle before it                 |
+    | taps   | in  | taps of a window; stable from the cycle before it                |
     | inputs | in  | channels of a tap; taps*inputs is at most R                     |
     | rows   | in  | taps*inputs                                                     |
     | sink   | in  | stream: activation_layout, `row` ignored; `last` ends a window  |

@@ -1,4 +1,4 @@
-"""The units that compute: macros, behind a transposer for depthwise layers, adds and pools."""
+"""The units that compute: macros (behind a transposer for depthwise layers), adds and pools."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
@@ -45,7 +45,7 @@ class Units(LiteXModule):
             depthwise.eq(fields.operation == Operation.DEPTHWISE),
             add.eq(fields.operation == Operation.ADD),
         ]
-        vector, beside = sums.sums[: len(pool.source.slots)], sums.sums[-SUM_BITS:]
+        vector, last_slot = sums.sums[: len(pool.source.slots)], sums.sums[-SUM_BITS:]
         self.comb += [
             self.weights.connect(macros.weights),
             self.computing.eq(macros.computing),
@@ -69,19 +69,19 @@ class Units(LiteXModule):
                 activations.connect(pairs.sink),
                 pairs.source.connect(sums, omit={"slots"}),
                 vector.eq(pairs.source.slots),
-                beside.eq(0),
+                last_slot.eq(0),
             )
             .Else(
                 activations.connect(pool.sink),
                 pool.source.connect(sums, omit={"slots"}),
                 vector.eq(pool.source.slots),
-                beside.eq(0),
+                last_slot.eq(0),
             ),
         ]
 
 
 class Macros(LiteXModule):
-    """Passes weights and activations to the chosen macro, and its products on, sign-extended.
+    """Passes weights and activations to the chosen macro; passes on its products, sign-extended.
 
     | port        | dir | meaning                                                   |
     |-------------|-----|-----------------------------------------------------------|

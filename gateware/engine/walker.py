@@ -9,8 +9,8 @@ from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 TILE_LAYOUT = [("ky", 12), ("kx", 12), ("left", 13), ("line", 17), ("adr", 17)]
-"""A place in a window: the tap, its channels that are left to read (0: all), and the tap's address
-relative to the window's first tap."""
+"""A place in a window: the tap (ky, kx), its channels left to read (0: all), and the addresses of
+the tap's row and of the tap, relative to the window's first tap."""
 
 TAP_LAYOUT = [*TILE_LAYOUT, ("channel", 13)]
 """The current place: it has the input channel too, and `left` is never 0."""
@@ -138,7 +138,7 @@ class WindowWalker(LiteXModule):
     def _beat(self, fields, plan, tap, row, room, now):
         """The current beat: up to the end of the word, of the pixel or of the row tile.
 
-        Each of these has a counter of its own, because three subtractions would be too slow.
+        Each of these has its own counter, because three subtractions would be too slow.
         """
         source = self.source
         x, y = (Signal((COORDINATE_BITS, True)) for _ in range(2))

@@ -8,7 +8,7 @@ from dscim.gateware.link.crc32 import BYTES, CHECKED_BYTES
 from dscim.gateware.link.ring import Ring
 
 MAX_CODE = 0xFF
-"""The code of a block of 254 bytes, which stands for no zero at its end."""
+"""The code of a block of 254 bytes, which has no implied zero at its end."""
 
 RING_DEPTH = 512
 """Bytes: enough for a block being filled and one being sent."""

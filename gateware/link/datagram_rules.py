@@ -57,9 +57,9 @@ class FrameRule(Rule):
 class EtherboneRule(Rule):
     """A probe, or one record that only writes or only reads, as long as its counts say.
 
-    LiteEth relies on all of that, and in a record that does both it reads from the return address.
-    The header: 0x4E6F, version 1, flags, 32-bit addresses and data; a word of
-    padding; the record's flags (none but "cycle"), byte enables, words written, words read.
+    LiteEth does not check this, and in a record that does both it reads from the return address.
+    The header: 0x4E6F, version 1, flags, 32-bit addresses and data; a word of padding; the
+    record's flags (none but "cycle"), byte enables, words written, words read.
     """
 
     def __init__(self):

@@ -23,8 +23,8 @@ class Inbox(LiteXModule):
     """Stores whole valid datagrams, each with its peer, until they are taken.
 
     It never stalls LiteEth for more than two cycles, because a real PHY cannot wait. A datagram
-    without room is dropped like an invalid one. A valid datagram obeys `rule`, has as many bytes as
-    its length says, whole words, and no error from the MAC.
+    that finds no room is dropped like an invalid one. A valid datagram obeys `rule`, has whole
+    words, as many bytes as its length says, and no error from the MAC.
 
     depth: words of stored datagrams, a power of two; each takes two more for its peer.
 

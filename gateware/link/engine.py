@@ -17,7 +17,7 @@ EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
 
 
 class FrameEngine(LiteXModule):
-    """Serves one frame after another, whatever its carrier: see `dscim.gateware.link.protocol`.
+    """Serves one frame after another from any carrier: see `dscim.gateware.link.protocol`.
 
     identity: hash of the device's spec, for OPENED. lease: cycles without a frame after which a
     session ends. regions: the addresses that READ and WRITE may access.

@@ -12,7 +12,7 @@ from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER_DEPTH = 256
-"""Words of a record that LiteEth buffers; a longer record would stop it for good."""
+"""Words of a record that LiteEth buffers; a longer record would stop it permanently."""
 
 INBOX_DEPTH = 512
 """Words of waiting requests: more than the longest one."""
@@ -65,14 +65,14 @@ class Etherbone(LiteXModule):
 
         # # #
 
-        self._give(inbox, requests)
+        self._serve(inbox, requests)
         accesses = bone.wishbone.sink
         self._guard(
             bone.wishbone.bus, register.master, accesses.valid & accesses.ready & accesses.last
         )
 
-    def _give(self, inbox: Inbox, requests):
-        """Passes on one datagram after another."""
+    def _serve(self, inbox: Inbox, requests):
+        """Passes on one request after another, each when the answer to the last one has left."""
         place, asks, waits = Signal(2), Signal(), Signal()
         self.comb += [
             inbox.idle.eq(~waits),
@@ -100,8 +100,9 @@ class Etherbone(LiteXModule):
         ]
 
     def _guard(self, bus, out, ends):
-        """Between LiteEth's master and `out`. A write that has started is completed. ends: this
-        access is the last one of a request."""
+        """Connects LiteEth's master to `out`: blocks writes while a session is open, and gives up
+        where the bus does not answer. A write that has started is completed. ends: this access is
+        the last one of a request."""
         access, blocked, given_up = Signal(), Signal(), Signal()
         self.timer = timer = WaitTimer(PATIENCE)
         self.comb += [

@@ -1,4 +1,4 @@
-"""Frames and Etherbone behind one Ethernet PHY, by LiteEth."""
+"""Frames and Etherbone behind one Ethernet PHY, with LiteEth."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,10 +22,11 @@ from dscim.gateware.link.liteeth_fixes import UdpIpCore
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 
 STANDSTILL_SECONDS = 0.01
-"""A stream of LiteEth may wait this long, in the SoC's time, and at most twice as long."""
+"""LiteEth is reset when one of its streams has waited for one to two times this long, in the SoC's
+time."""
 
 RESET_CYCLES = 64
-"""LiteEth is held in reset for so many: enough for every clock of a PHY."""
+"""Cycles for which LiteEth is held in reset: enough for every clock of a PHY."""
 
 DOMAINS = ("sys", "eth_rx", "eth_tx")
 
@@ -76,7 +77,7 @@ class Watchdog(LiteXModule):
 
 
 class EthernetCarrier(Carrier):
-    """Frames in UDP datagrams, and Etherbone on a port of its own.
+    """Frames in UDP datagrams, and Etherbone on another port.
 
     Answers go to the address and port that sent the frame. Ports, in addition to those of
     `Carrier`:
@@ -123,7 +124,7 @@ class EthernetCarrier(Carrier):
         }
 
     def _carry_frames(self, port):
-        """Between a UDP port and the engine."""
+        """Connects a UDP port to the engine."""
         self.inbox = inbox = Inbox(FrameRule(), RING_DEPTH)
         self.inserter = inserter = Crc32Inserter(32)
         self.outbox = outbox = Outbox(FRAMES_PORT)

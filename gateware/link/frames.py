@@ -16,7 +16,7 @@ RING_DEPTH = 1024
 
 
 class FrameShape(LiteXModule):
-    """The place of a word in its frame, by the count in the frame's first word.
+    """The place of a word in its frame, from the count in the frame's first word.
 
     | port     | dir | meaning                                                          |
     |----------|-----|------------------------------------------------------------------|
@@ -110,7 +110,7 @@ class FrameReceiver(LiteXModule):
 
 
 def _words_of_data(first: Signal):
-    """The number of data words by a frame's first word: its count, but 0 for a READ."""
+    """The number of data words, from a frame's first word: its count, but 0 for a READ."""
     return Mux(first[:8] == Kind.READ, 0, first[8:16])
 
 

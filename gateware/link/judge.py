@@ -22,8 +22,9 @@ class Judge(LiteXModule):
     | ahead  | out | a WRITE beyond the window: dropped                                  |
     | double | out | a WRITE that is already applied: answered WRITTEN                   |
     | refuse | out | answered REFUSED with `reason`                                      |
+    | reason | out | the `Reason` of a refusal                                           |
 
-    `reach`, `session` and `window` get the frame's address, session and sequence.
+    The owner connects the frame's address, session and sequence to `reach`, `session`, `window`.
     """
 
     def __init__(self, session: Session, window: WriteWindow, reach: Reach):
@@ -36,7 +37,7 @@ class Judge(LiteXModule):
         opens, closes, reads, writes = (
             self.kind == kind for kind in (Kind.OPEN, Kind.CLOSE, Kind.READ, Kind.WRITE)
         )
-        foreign = Signal()  # not of a session that may do this
+        foreign = Signal()  # the session may not do this
         written = Signal()  # a WRITE of the open session
         double, ahead, reason = Signal(), Signal(), Signal(3)
         self.comb += [

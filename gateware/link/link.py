@@ -14,9 +14,10 @@ from dscim.gateware.link.reach import Region
 
 
 class Link(LiteXModule):
-    """The frame engine, its sharing by the carriers, and `registers.LINK_REGISTERS` as CSRs.
+    """The frame engine, shared by the carriers, and `registers.LINK_REGISTERS` as CSRs.
 
-    clk_freq: of `sys`, in Hz. identity, regions: see `FrameEngine`. carriers: submodules of others.
+    clk_freq: of `sys`, in Hz. identity, regions: see `FrameEngine`. carriers: submodules
+    of the SoC.
 
     | port       | dir | meaning                          |
     |------------|-----|----------------------------------|

@@ -1,8 +1,8 @@
 """LiteEth 2024.12 with its faults fixed.
 
 `UdpIpCore` and `Etherbone` put LiteEth's parts together as LiteEth itself does, with a fixed part
-in place of each faulty one. Nothing in LiteEth is replaced, so other designs in the same process
-get LiteEth as it is. Each fix has the fault that it is for beside it.
+in place of each faulty one. LiteEth's own classes are not changed, so other designs in the same
+process are not affected. The docstring of each fix describes the fault.
 """
 
 from liteeth.common import (
@@ -41,7 +41,7 @@ def fix_packet_fifo(fifo: PacketFIFO) -> PacketFIFO:
     Fault of LiteX 2024.12: a FIFO that is full at a packet's last word takes the parameters again
     in every cycle that the word waits. Packets then have the parameters of others and wrong ends.
     In Etherbone with a buffer of 256 words, two writes of 255 words in a row do that and stop it
-    for good.
+    permanently.
     """
     sink = fifo.sink  # a later statement wins: with the last word or not at all
     fifo.comb += fifo.param_fifo.sink.valid.eq(
@@ -120,8 +120,8 @@ class Echo(LiteEthICMPEcho):
 
     | port   | dir | meaning                                    |
     |--------|-----|--------------------------------------------|
-    | sink   | in  | eth_icmp_user_description(dw): questions   |
-    | source | out | the same: answers                          |
+    | sink   | in  | eth_icmp_user_description(dw): requests    |
+    | source | out | the same: replies                          |
     """
 
     def __init__(self, dw: int, fifo_depth: int):
@@ -182,7 +182,7 @@ class Mac(LiteXModule):
         ]
 
     def get_csrs(self):
-        """None, as LiteEthMAC has it: the core's counters are not in the register map."""
+        """None, as in LiteEthMAC: the core's counters are not in the register map."""
         return []
 
 

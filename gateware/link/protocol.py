@@ -14,7 +14,7 @@ MAX_WORDS = 255
 """The most data words in a frame."""
 
 WINDOW = 32
-"""The device accepts so many WRITE frames, counted from the first missing one."""
+"""WRITE frames that the device accepts, counted from the first missing one."""
 
 QUIET_SECONDS = 0.1
 """Time without a byte, by the SoC's clock, after which an incomplete frame is dropped."""

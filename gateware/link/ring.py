@@ -6,14 +6,14 @@ from migen import READ_FIRST, If, Memory, Record, Signal, log2_int
 
 
 class Ring(LiteXModule):
-    """Places are modulo `depth`, a power of two.
+    """A ring of `depth` items (a power of two) of `width` bits; places are modulo `depth`.
 
     The owner writes ahead of `committed`, and advances it when all items before it may be read.
     Until then it may overwrite them.
 
     | port      | dir | meaning                                                           |
     |-----------|-----|-------------------------------------------------------------------|
-    | write     | in  | adr, dat_w, we: at a place of the owner's, never past `freed`     |
+    | write     | in  | adr, dat_w, we: at any place from `committed` on, before `freed`  |
     | committed | in  | a register of the owner: the first place that may not be read     |
     | freed     | out | the first place that has not been read: the owner stays before it |
     | source    | out | data, one item per cycle                                          |

@@ -1,4 +1,4 @@
-"""Who may use the link, for how long, and which WRITE frames have been applied."""
+"""Who may use the link and for how long, and which WRITE frames have been applied."""
 
 from litex.gen import LiteXModule
 from migen import Array, If, Signal

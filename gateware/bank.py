@@ -9,7 +9,7 @@ from dscim.gateware.registers import Register
 class RegisterBank(LiteXModule):
     """One CSR for each register of a page, in declaration order, as attributes by their names.
 
-    Gateware reads a writable register `r` as `bank.r.fields.f`, and drives any other one there.
+    Gateware reads `bank.r.fields.f` if the register `r` is writable, and drives it otherwise.
     """
 
     def __init__(self, page: tuple[Register, ...]):

@@ -18,8 +18,8 @@ class Core(LiteXModule):
 
     memories: `WindowedMemory` by the names of `registers.MEMORY_BASES`, each with its `bus`.
     bank:     the CSRs of `registers.REGISTERS`.
-    engine_domain: the engine's clock domain: `sys`, or a domain with the same edges that may leave
-              some out while the engine rests: when it has not been busy for `engine.DRAIN` cycles.
+    engine_domain: the engine's clock domain: `sys`, or a domain with the same edges. It may leave
+              edges out once the engine has not been busy for `engine.DRAIN` cycles.
     """
 
     def __init__(self, spec: SocSpec, engine_domain: str = "sys"):

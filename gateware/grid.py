@@ -5,7 +5,7 @@ from migen import Array, C, Cat, Signal, log2_int
 
 
 class Grid(LiteXModule):
-    """The grid of a region's thresholds for n as set at run time.
+    """The grid of a region's thresholds for an n that is set at run time.
 
     The thresholds are u*step + max(step/2 - 1, 0) for u in 0..n-1, step = S/n, so an operand of
     log2 S bits lies above (operand + step/2) div step of them: its level, 0..n.

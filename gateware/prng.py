@@ -147,7 +147,7 @@ class TableGenerator(PRNG):
             ]
 
     def _threshold(self, axis: int, u, width: int):
-        """A new signal: the threshold of sample u for n as set now."""
+        """A new signal: the threshold of sample u for the current n."""
         found = []
         for table in self._tables:
             value = Signal(width)

@@ -5,10 +5,10 @@ import dataclasses
 
 PAGE = 4
 BASE = 0x0000_2000
-"""LiteScope's page of registers, and its byte address."""
+"""LiteScope's page of registers, and the page's byte address."""
 
 SAMPLES = 1024
-"""The device holds this many, one per cycle of `sys`."""
+"""Samples in a capture, one per cycle of `sys`."""
 
 REGISTERS = (
     "mux_value",

@@ -183,7 +183,7 @@ LINK_REGISTERS = (
     _word("stray_writes", "Words written by Etherbone while a session was open, ignored."),
     _word("link_resets", "Times that Ethernet stalled for 10 ms and was reset."),
 )
-"""Counters of the link since reset, modulo 2^32; in a page of their own."""
+"""Counters of the link since reset, modulo 2^32, in their own page."""
 
 PAGES = {BANK_BASE: REGISTERS, LINK_BASE: LINK_REGISTERS}
 """All registers, by the byte address of their page."""

@@ -26,7 +26,7 @@ class MacroSpec(Spec):
     lanes:    P, points per cycle, a power of two. array: 1..64. selected: 1..S with the counter
               sequence, 1..S/2 with a table, where the lanes are samples of one region, and 1 with
               lfsr. exact: 1. With a table, several lanes hold all samples of a region.
-    sequence: of the sample points.
+    sequence: the sequence of sample points.
     signed:   the signed modes that are built: "offset", "split" or both.
     """
 
@@ -83,7 +83,7 @@ class MacroSpec(Spec):
 
     @property
     def max_samples(self) -> int:
-        """The largest n that it can compute, a power of two."""
+        """The largest n that the macro can compute, a power of two."""
         most = min(self.side, self.sequence.max_samples)
         in_lanes = self.sequence.kind == "table" and self.form == "selected" and self.lanes > 1
         return min(most, self.lanes) if in_lanes else most

@@ -1,4 +1,4 @@
-"""The arithmetic of a product: everything except the operands that its bits depend on."""
+"""The arithmetic of a product: all that its bits depend on, except the operands."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ class ProductSpec(Spec):
 
     or_width:         G, rows of an OR group, 16 or 64.
     length:           L, points per product; L = n*G, n a power of two from 1 to S.
-    sequence:         of the sample points.
+    sequence:         the sequence of sample points.
     signed:           "split" (sign and magnitude) or "offset" (x + 128).
     activation_shift: e, 0..3, only with "split".
     exact:            True: the exact product of the integers, without stochastic computing; the

@@ -109,7 +109,7 @@ TABLES: dict[str, tuple[Table, ...]] = {
             28), (172, 84), (176, 40), (184, 64), (188, 8), (196, 32), (204, 12),)),
     ),
 }
-"""By the operands that they were made for: int8 operands spread evenly over their range, or
+"""By name. Each is optimised for certain operands: int8 operands spread evenly over their range, or
 Gaussian ones with sigma 32 ("gaussian") or 64 ("wide"); activations at a shift of 1, or
 non-negative ones at 0. Tables named in GAINS are for sums that are later multiplied by a gain."""
 # fmt: on
@@ -119,7 +119,7 @@ GAINS: dict[str, tuple[float, ...]] = {
 }
 """For 1, 2, 4 ... points: the gain with which an estimate is closest to products of the operands
 that the table was made for. It costs nothing in requantisation, because calibration folds it in.
-Raw products do not have it."""
+Raw products are without it."""
 
 
 def table_name(sequence: SequenceSpec) -> str:

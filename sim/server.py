@@ -44,14 +44,14 @@ class Status:
 
 
 class Simulator:
-    """The design's SoC in a process of its own, with its UART's bytes on a loopback TCP port.
+    """The design's SoC in its own process, with its UART's bytes on a loopback TCP port.
 
     with Simulator(design) as simulator:
         ... socket://127.0.0.1:{simulator.port} ...
         ... UDP to ("127.0.0.1", simulator.udp[DEVICE PORT]), of a design with a `lan` ...
 
     port: TCP port; 0 for a free one. udp: loopback ports by the device's UDP ports; free ones by
-    default. window: cycles to trace. cycles: end after so many; without it, the SoC's time starts
+    default. window: cycles to trace. cycles: end after this many; without it, the SoC's time starts
     with the first client or datagram. stall: a seed that makes all streams at the pins stall at
     random; 0 for never. flip: (seed, ppm), the bits per million flipped in Ethernet frames, in both
     directions.
@@ -91,7 +91,7 @@ class Simulator:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] = io.BytesIO()
         self._lock = threading.Lock()
-        self._last_words = ""
+        self._last_message = ""
         self.port = port
         self.udp: dict[int, int] = {}
 
@@ -103,7 +103,7 @@ class Simulator:
             verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
             self.window.save_groups(verilog, TOP)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
-        # A session of its own: Ctrl-C goes to this process, which ends the other.
+        # In its own session, so that Ctrl-C reaches this process only, which then ends the other.
         self._process = subprocess.Popen(
             [executable, *self._options], cwd=executable.parent, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
@@ -127,14 +127,14 @@ class Simulator:
         return self._running().pid
 
     @property
-    def status(self) -> int | None:
+    def exit_status(self) -> int | None:
         """The process's exit status, negative for a signal; None while it runs."""
         return None if self._process is None else self._process.poll()
 
     @property
-    def last_words(self) -> str:
+    def last_message(self) -> str:
         """The last line that the process wrote to standard error; empty if there is none."""
-        return self._last_words if self._errors.closed else self._read_errors()
+        return self._last_message if self._errors.closed else self._read_errors()
 
     def _read_errors(self) -> str:
         self._errors.seek(0)
@@ -183,7 +183,7 @@ class Simulator:
                 process.send_signal(signal_number)
         process.wait()
         process.stdout.close()
-        self._last_words = self._read_errors()
+        self._last_message = self._read_errors()
         self._errors.close()
 
     def __enter__(self) -> Self:
@@ -224,9 +224,11 @@ class Simulator:
             process.wait(2)
         except subprocess.TimeoutExpired:
             return SimulationError("The simulator closed its output.")
-        return SimulationError(self.epitaph())
+        return SimulationError(self.end_message())
 
-    def epitaph(self) -> str:
+    def end_message(self) -> str:
         """One sentence: how the process ended, and its last message."""
-        words = self.last_words
-        return f"The simulator ended with status {self.status}" + (f": {words}." if words else ".")
+        message = self.last_message
+        return f"The simulator ended with status {self.exit_status}" + (
+            f": {message}." if message else "."
+        )

@@ -137,7 +137,7 @@ def test_port_in_use_is_one_sentence(simulator: Simulator) -> None:
         second.start()
     assert f"port {simulator.port} is already in use" in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert second.status == 2
+    assert second.exit_status == 2
 
 
 def test_ends_on_signals_and_on_request() -> None:
@@ -145,8 +145,8 @@ def test_ends_on_signals_and_on_request() -> None:
         with Simulator(toy_soc.design()) as running, connect(running):
             os.kill(running.pid, number)
             assert gone(running.pid, 2)
-            assert running.status == 0
-            assert "cycles/s" in running.last_words
+            assert running.exit_status == 0
+            assert "cycles/s" in running.last_message
             with pytest.raises(SimulationError, match="ended with status 0"):
                 running.ask()
     running = Simulator(toy_soc.design())
@@ -154,13 +154,13 @@ def test_ends_on_signals_and_on_request() -> None:
     running.start()
     running.end()
     running.end()
-    assert running.status == 0
+    assert running.exit_status == 0
 
 
 def test_bounded_run_ends_by_itself() -> None:
     with Simulator(toy_soc.design(), cycles=12_345) as running:
         assert gone(running.pid, 5)
-        assert running.last_words.startswith("12345 cycles")
+        assert running.last_message.startswith("12345 cycles")
 
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:

@@ -135,10 +135,10 @@ class SimLink:
         except (LinkError, SimulationError) as error:
             reason = str(error)
         deadline = time.monotonic() + DEATH_SECONDS
-        while self.simulator.started and self.simulator.status is None:
+        while self.simulator.started and self.simulator.exit_status is None:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.01)
-        if self.simulator.status is not None:
-            reason = self.simulator.epitaph()
+        if self.simulator.exit_status is not None:
+            reason = self.simulator.end_message()
         raise LinkError(reason)

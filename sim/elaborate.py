@@ -41,7 +41,7 @@ class Lan:
 class Design:
     """A SoC that can be simulated, described without elaborating it.
 
-    name: prefix of cached files. key: stands for all parameters of the SoC (a spec's hash).
+    name: prefix of cached files. key: identifies all parameters of the SoC (a spec's hash).
     build: makes the SoC on a `dscim.sim.platform.SimPlatform`; imports Migen when called.
     sources: folders whose .py files, with `key` and the file of `build`, determine the SoC.
     clk_freq: the clock frequency that the SoC assumes, in Hz; only a unit of time here.

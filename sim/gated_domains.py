@@ -126,7 +126,7 @@ def _ethernet_parts(carrier: EthernetCarrier, phy: Any) -> dict[str, _Parts]:
 
 def _moved(part: Any, name: str) -> Any:
     """Moves a part of LiteEth's core to domain `name`. The core's reset does not reach it there, so
-    it gets a reset of its own, which is returned."""
+    it gets its own reset, which is returned."""
     ResetInserter(["sys"])(part)
     ClockDomainsRenamer({"sys": name, STAYS: "sys"})(part)
     return part.reset_sys

@@ -1,4 +1,4 @@
-"""The traced window of a simulation, and the GTKWave save file beside its trace."""
+"""The traced window of a simulation, and the GTKWave save file next to its trace."""
 
 import io
 import re
@@ -38,7 +38,7 @@ _DECLARATION = re.compile(
 
 @dataclass(frozen=True)
 class TraceWindow:
-    """Cycles `start` <= c < `stop`, traced into `file`, with a GTKWave save file beside it.
+    """Cycles `start` <= c < `stop`, traced into `file`, with a GTKWave save file next to it.
 
     The name of `file` ends in .fst or .vcd, which is the format. Raises SimulationError for
     another name, or for a window without a cycle.

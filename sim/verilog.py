@@ -33,7 +33,7 @@ def to_verilog(fragment: Any, ios: Any = (), name: str = "sim", platform: Any = 
 def split_targets(fragment: _Fragment) -> _Fragment:
     """The fragment with no combinational assignment to several signals at once.
 
-    `convert(..., regular_comb=False)` then gives each signal a block of its own. In blocks of many
+    `convert(..., regular_comb=False)` then gives each signal its own block. In blocks of many
     signals Verilator sees loops where there are none between the signals, warns of them
     (UNOPTFLAT), and evaluates the design again until nothing changes: a quarter of the time of a
     SoC with LiteEth.

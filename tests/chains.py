@@ -63,7 +63,7 @@ class Chain:
     def _allot(self, name: str) -> None:
         self.bases[name] = self._words
         self._words += tensor_words(self.shapes[name])
-        assert self._words <= self.spec.activation_words, "a smaller network, please"
+        assert self._words <= self.spec.activation_words, "the network is too large for a test"
 
     def _add(self, node: Node) -> None:
         shape = self.shapes[node.inputs[0]]

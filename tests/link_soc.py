@@ -127,6 +127,7 @@ class Client:
 
     def __init__(self, simulator: Simulator, patience: float = 10):
         self.simulator = simulator
+        self._patience = patience
         self._socket = socket.create_connection(("127.0.0.1", simulator.port), patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.session = 0
@@ -178,7 +179,7 @@ class Client:
             came = self._kept or self._socket.recv(100)
             raise AssertionError(f"received {came.hex()}")
         except TimeoutError:
-            self._socket.settimeout(10)
+            self._socket.settimeout(self._patience)
 
     def discard(self):
         """Discards all bytes received so far."""
@@ -188,7 +189,7 @@ class Client:
             while self._socket.recv(1 << 16):
                 pass
         except TimeoutError:
-            self._socket.settimeout(10)
+            self._socket.settimeout(self._patience)
 
     def ask(self, *texts: bytes) -> list:
         """Sends frames; returns one answer each."""

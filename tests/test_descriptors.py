@@ -76,7 +76,7 @@ def test_what_a_device_has_no_operation_for():
         (Bases(parameters=4), "Parameters at 4 cannot be used for channels from 0 on"),
     ),
 )
-def test_what_does_not_fit_is_told(bases, text):
+def test_what_does_not_fit_is_reported(bases, text):
     with pytest.raises(UserError, match=text):
         layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)), bases)
     assert layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)))["output_base"] == 18

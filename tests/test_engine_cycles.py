@@ -51,7 +51,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_cycles_an_element(device, name):
+def test_cycles_per_element(device, name):
     """Busy cycles per output element, including the set-up of all descriptors."""
     make, most = CASES[name]
     rng = np.random.default_rng(1)

@@ -55,7 +55,7 @@ def stalling() -> Iterator[Client]:
         yield connection
 
 
-def test_open_tells_what_the_device_is(client: Client) -> None:
+def test_open_reports_what_the_device_is(client: Client) -> None:
     kind, sequence, session, address, words = client.ask(frame(OPEN, 77, 0xBEEF, 0))[0]
     assert (kind, sequence, session, address) == (OPENED, 77, 0xBEEF, 0)
     assert words[1:] == (link_soc.IDENTITY, WINDOW, LEASE, 1)

@@ -67,7 +67,7 @@ def test_json_round_trip(spec):
 
 
 @given(specs, specs)
-def test_hash_tells_specs_apart(one, other):
+def test_different_specs_have_different_hashes(one, other):
     assert (one.hash == other.hash) == (one == other)
     assert 0 <= one.hash < 1 << 32
 

@@ -22,7 +22,7 @@ from dscim.host.research.training.trace import trace  # noqa: E402
 
 torch.set_num_threads(1)
 EXACT = ProductSpec(exact=True)
-GIVEN = Input.spanning(*IMAGENET_SCALING)
+PIXELS = Input.spanning(*IMAGENET_SCALING)
 
 
 class Everything(nn.Module):
@@ -75,15 +75,15 @@ def images():
 
 
 def quantised(steps, images, spec):
-    net = QuantisedNet(steps, spec, GIVEN)
+    net = QuantisedNet(steps, spec, PIXELS)
     calibrate(net, images)
     return net.eval()
 
 
 def test_real_numbers_stay_the_modules(model, images):
-    net = QuantisedNet(trace(model, (16, 16, 3)), EXACT, GIVEN)
+    net = QuantisedNet(trace(model, (16, 16, 3)), EXACT, PIXELS)
     with torch.no_grad():
-        wanted = model(inputs.real(GIVEN, images))
+        wanted = model(inputs.real(PIXELS, images))
         got = list(net.real(images).values())[-1].flatten(1)
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
         calibrate(net, images)
@@ -95,19 +95,19 @@ def test_the_exported_network_is_the_forward_pass_bit_for_bit(model, images, spe
     net = quantised(trace(model, (16, 16, 3)), images, spec)
     signals = net.signals(images[:3])
     network = net.export("test", (16, 16, 3), (), {})
-    outputs = run(network, GIVEN.integers(images[:3].numpy()))
+    outputs = run(network, PIXELS.integers(images[:3].numpy()))
     assert set(outputs) == set(signals) - {INPUT}
     for name, output in outputs.items():
         wanted = (signals[name].value + signals[name].zero).detach().permute(0, 2, 3, 1)
         assert np.array_equal(output, wanted.numpy()), name
         assert len(np.unique(output)) > 1 or not spec.exact, name
-    assert Input.of(network) == GIVEN
+    assert Input.of(network) == PIXELS
 
 
 @pytest.mark.parametrize("spec", [EXACT, ProductSpec(length=64), ProductSpec(64, 256)])
 def test_a_revived_network_is_exported_as_it_was(model, images, spec):
     """Its integers equal those of the file, shifts and stretches too; factors to float32."""
-    pixels = GIVEN.integers(images.numpy())
+    pixels = PIXELS.integers(images.numpy())
     network = quantised(trace(model, (16, 16, 3)), images, EXACT).export("t", (16, 16, 3), (), {})
     if not spec.exact:
         network = calibrate_integers(network, pixels, spec)
@@ -117,7 +117,7 @@ def test_a_revived_network_is_exported_as_it_was(model, images, spec):
         ]
         network = dataclasses.replace(network, nodes=tuple(longer))
         assert any(getattr(node, "activation_shift", 0) for node in network.nodes)
-    again = QuantisedNet(revive(network, saturating=False), spec, GIVEN).eval()
+    again = QuantisedNet(revive(network, saturating=False), spec, PIXELS).eval()
     made = again.export("t", (16, 16, 3), (), {})
     before, after = run(network, pixels), run(made, pixels)
     for node, new in zip(network.nodes, made.nodes, strict=True):

@@ -1,4 +1,4 @@
-"""The build of a model: cached by contents, safe beside another build, with clear errors."""
+"""The build of a model: cached by contents, safe next to another build, with clear errors."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ int main() {
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of its own, with the run-time library from earlier builds."""
+    """An empty cache, but for the run-time library from earlier builds."""
     folder = tmp_path_factory.mktemp("cache")
     for runtime in cache_folder().glob("runtime-*"):
         shutil.copytree(runtime, folder / runtime.name)
@@ -141,6 +141,6 @@ def test_what_nobody_used_for_a_month_is_forgotten(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other-old", "toy-new"]
 
 
-def test_digest_tells_parts_apart() -> None:
+def test_digest_depends_on_where_parts_end() -> None:
     assert digest(["ab", "c"]) != digest(["a", "bc"])
     assert digest(["ab"]) == digest([b"ab"])

@@ -7,6 +7,8 @@ from litex.gen.fhdl.verilog import convert
 from migen.fhdl.structure import Cat, Signal, _Assign, _Fragment
 from migen.fhdl.visit import NodeTransformer
 
+from dscim.gateware.verilog import steady
+
 
 @dataclass(frozen=True)
 class Verilog:
@@ -25,9 +27,7 @@ def to_verilog(fragment: Any, ios: Any = (), name: str = "sim", platform: Any = 
     output = convert(
         split_targets(whole), ios=set(ios), name=name, platform=platform, regular_comb=False
     )
-    lines = output.main_source.splitlines(keepends=True)
-    text = "".join(line for line in lines if not line.startswith("// Date"))
-    return Verilog(text, dict(output.data_files))
+    return Verilog(steady(output.main_source), dict(output.data_files))
 
 
 def split_targets(fragment: _Fragment) -> _Fragment:

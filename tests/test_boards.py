@@ -9,9 +9,10 @@ import pytest
 
 from dscim.boards import board_names, find_board
 from dscim.boards.board import Board
-from dscim.boards.soc import SYS, Address, Setup, elaborate, lowered, steady
+from dscim.boards.soc import SYS, Address, Setup, elaborate, lowered
 from dscim.gateware import registers
 from dscim.gateware.specs.base import SpecError
+from dscim.gateware.verilog import steady
 from tests.commandline import assert_refused, dscim
 
 pytest.importorskip("litex_boards")

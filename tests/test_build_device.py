@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dscim.boards.soc import steady
 from dscim.gateware.specs import MacroSpec, SocSpec
+from dscim.gateware.verilog import steady
 from dscim.host.device.selftest import SelfTest
 from dscim.host.device.target import open_target
 from dscim.host.fpga.bitstream.families import FAMILIES

@@ -1,4 +1,4 @@
-"""The frame of the command line: help, versions, misuse, stopping, broken pipes."""
+"""What all commands share: help, versions, misuse, stopping, broken pipes."""
 
 import os
 import platform
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,23 @@ import numpy as np
 import pytest
 
 import dscim as package
-from dscim.host.cli.verbs import VERBS, commands
+from dscim.host.cli.verbs import VERBS, Verb, commands
 from tests.commandline import DSCIM, assert_refused, dscim
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_help_names_every_verb() -> None:
-    done = dscim("--help")
-    assert done.returncode == 0
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert all(any(words[:1] == [verb] for words in lines) for verb in VERBS)
+
+@pytest.mark.parametrize("group", ["", "prune", "dev", "dev train"])
+def test_help_has_each_verb_and_its_summary_in_columns(group: str) -> None:
+    verbs: Mapping[str, Verb] = VERBS
+    for word in group.split():
+        verbs = verbs[word].verbs
+    lines = dscim(*group.split(), "--help").stdout.splitlines()
+    column = 2 + max(len(left) for left in ("  -h, --help", *(f"    {name}" for name in verbs)))
+    for name, verb in verbs.items():
+        start = verb.summary.split()[0]
+        assert any(line.startswith(f"    {name}".ljust(column) + start) for line in lines), name
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -28,6 +28,16 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message.rstrip('.')}; see `{self.prog} --help`.")
 
 
+class _VerbHelp(argparse.HelpFormatter):
+    """Help with the verbs in one column: argparse does not count the indent of their names."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        for verb in self._iter_indented_subactions(action):
+            width = self._current_indent + len(verb.dest)
+            self._action_max_length = max(self._action_max_length, width)
+
+
 class _Version(argparse.Action):
     """Prints the versions of dscim and its tools, and ends."""
 
@@ -66,6 +76,7 @@ def make_parser(words: Sequence[str]) -> Parser:
     """The parser of all verbs; only the command that `words` call has its options."""
     parser = Parser(
         prog="dscim",
+        formatter_class=_VerbHelp,
         description="Digital stochastic compute-in-memory: an FPGA prototype flow in which every "
         "layer is compared with numpy, bit for bit.",
     )
@@ -85,7 +96,10 @@ def _add_verbs(
     for name, verb in verbs.items():
         summary = verb.summary
         command = commands.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=_VerbHelp,
         )
         if name != called:
             continue

@@ -96,7 +96,7 @@ def test_the_pareto_front() -> None:
         (("--space", "resnet-50"), "no result"),
         (("--make", "--jobs", "0"), "--jobs 0"),
         (("--make", "--budget", "cycles"), "NAME=LIMIT"),
-        (("--make", "--work", __file__), "cannot be a folder"),
+        (("--make", "--work", __file__), "cannot be created"),
     ],
 )
 def test_wrong_uses(work: Path, options: tuple[str, ...], word: str, capsys) -> None:

@@ -29,18 +29,20 @@ def pair(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class PointsOptions:
-    """The OR width and the sample points; an option that is left out keeps the default."""
+    """The OR width and the sample points; None: the default."""
 
     GROUP = "arithmetic"
     variant: str | None = choice(VARIANTS, "ds-cim1 (OR of 16 rows, default) or ds-cim2 (of 64)")
     sequence: str | None = choice(KINDS, "generator of the sample points (default: counter)")
     table: str | None = choice(
         TABLES,
-        "thresholds of the sequence table, by the operands for which they were computed (default: "
-        "gaussian); -scaled: with a gain afterwards, which calibration adds",
+        "thresholds of the sequence table, named after the operands that they suit (default: "
+        "gaussian); -scaled: for sums multiplied by a gain afterwards, as calibration does",
     )
     taps: tuple[int, int] | None = option(
-        "A,W", "tap masks of the activations' and the weights' LFSR, as 0x95,0x95", type=pair
+        "A,W",
+        "tap masks of the activations' and the weights' LFSR, for example 0x95,0x95",
+        type=pair,
     )
     seeds: tuple[int, int] | None = option(
         "A,W", "start values of the two LFSRs, each 1..255", type=pair
@@ -76,13 +78,13 @@ class MacroOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions(PointsOptions, MacroOptions):
-    """A device, without a product."""
+    """A device, but not the product that runs on it."""
 
 
 def product_spec(options: ArithmeticOptions, default: ProductSpec | None = None) -> ProductSpec:
-    """The arithmetic of the options, `default` where they are None; SpecError for a wrong one.
+    """The arithmetic of the options, `default` where they are None; SpecError if it is invalid.
 
-    An option that only a stochastic product has overrides an exact default.
+    Any option of a stochastic product overrides an exact default.
     """
     default = default or ProductSpec()
     changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}
@@ -95,14 +97,14 @@ def product_spec(options: ArithmeticOptions, default: ProductSpec | None = None)
     if options.signed == "offset":
         changes["activation_shift"] = 0
     stochastic = (options.variant, options.length, options.signed, options.sequence, options.table)
-    asked = any(value is not None for value in stochastic)
+    overridden = any(value is not None for value in stochastic)
     return dataclasses.replace(
-        default, exact=options.exact or (default.exact and not asked), **changes
+        default, exact=options.exact or (default.exact and not overridden), **changes
     )
 
 
 def device_spec(options: DeviceOptions) -> SocSpec:
-    """The device of the options; SpecError where it cannot be built."""
+    """The device of the options; SpecError if it cannot be built."""
     default = ProductSpec()
     width = default.or_width if options.variant is None else VARIANTS[options.variant]
     sequence = _sequence(options, default.sequence)
@@ -112,8 +114,8 @@ def device_spec(options: DeviceOptions) -> SocSpec:
 def soc_for(product: ProductSpec, options: MacroOptions | None = None) -> SocSpec:
     """The device that computes `product`, with the macro of the options.
 
-    It always has an exact macro beside the stochastic one, so that `--exact` runs on the same
-    device. SpecError where the macro cannot be built.
+    It also has an exact macro, so that `--exact` runs on the same device. SpecError if the macro
+    cannot be built.
     """
     macro = default_macro(product.or_width, product.sequence)
     if product.samples > macro.max_samples:  # a table's long streams: point by point

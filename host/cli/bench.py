@@ -1,4 +1,4 @@
-"""`dscim bench`: the speed of the link to a target, every word checked."""
+"""`dscim bench`: measures the speed of the link to a target and checks every word."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Options(TargetOptions, SeedOptions, DeviceOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Measures and prints the table; a wrong word or a lost device ends it with an error."""
+    """Measures and prints the table; a wrong word or a lost device is an error."""
     check_writable(options.json)
     report, seed = report_of(options), seed_of(options)
     if options.against and options.target not in SIMULATORS:
@@ -93,14 +93,14 @@ def _litex(device: Device, seed: int, total: int, step: Progress) -> "list[Clien
 
 
 def _ratio(their: "ClientResult", rates: dict[str, Rate]) -> float | None:
-    """The rate of this project's link over theirs; None where they moved nothing."""
+    """The rate of this project's link relative to theirs; None if they transferred nothing."""
     if not their.rate.bytes:
         return None
     return rates[their.what].per_second / their.rate.per_second
 
 
 def _inverse(ratio: float | None) -> str:
-    """Their rate over that of this project's link, as 1 / 3.5."""
+    """Their rate relative to that of this project's link, for example "1 / 3.5"."""
     return "0" if ratio is None else f"1 / {ratio:.1f}" if ratio >= 1 else f"{1 / ratio:.1f}"
 
 
@@ -125,7 +125,7 @@ def _their_json(their: "ClientResult", rates: dict[str, Rate], line: Line) -> di
 
 
 def _part(rate: Rate, line: Line) -> float | None:
-    """The share of the line's capacity that was data, 0 to 1; None where it is not known."""
+    """The share of the line's capacity that was data, 0 to 1; None if it is unknown."""
     if line.bytes_per_second is not None:
         return rate.per_second / line.bytes_per_second
     if line.bytes_per_cycle is not None and rate.per_cycle is not None:

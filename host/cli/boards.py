@@ -1,4 +1,4 @@
-"""`dscim boards`: the boards that the SoC can be built for, and what was built."""
+"""`dscim boards`: lists the boards that the SoC can be built for, and the finished builds."""
 
 import dataclasses
 from typing import Any
@@ -33,7 +33,7 @@ def run(options: ReportOptions) -> int:
     )
     built = read_reports()
     if built:
-        report.say("Built by the command in boards/reports/BOARD.json; time in minutes:")
+        report.say("Finished builds (boards/reports/BOARD.json has the command of each):")
         report.table(COLUMNS, [row(facts) for facts in built])
     for board in boards:
         if board.notes:

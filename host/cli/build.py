@@ -1,4 +1,4 @@
-"""`dscim build`: a bitstream that meets timing, or one sentence with what does not."""
+"""`dscim build`: builds a bitstream that meets timing, or reports in one sentence what does not."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,14 @@ from dscim.host.fpga.bitstream.build import Builder, Order
 
 @dataclass(frozen=True, kw_only=True)
 class EffortOptions:
-    """How hard place and route try."""
+    """How hard place and route tries."""
 
     GROUP = "effort"
     seeds: int = option(
         "N", "number of placement seeds to try; the fastest is kept", default=1, within=(1, 100)
     )
     allow_slow: bool = switch(
-        "where timing is missed, lower the clock to what was reached and build again"
+        "if timing is missed, lower the clock to the frequency that was reached and build again"
     )
 
 
@@ -62,7 +62,7 @@ def run(options: Options) -> int:
 
 
 def _command(options: Options) -> str:
-    """The command line that builds the same again; the output folder is left out."""
+    """The command line that repeats the build; the output folder is left out."""
     words = ["dscim", "build", options.board]
     for name in (
         "device",

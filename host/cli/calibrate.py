@@ -1,4 +1,4 @@
-"""`dscim calibrate`: a network adapted to DS-CIM, from a few inputs without labels."""
+"""`dscim calibrate`: adapts a network to DS-CIM, from a few inputs without labels."""
 
 import dataclasses
 import time
@@ -28,15 +28,15 @@ class Options(ArithmeticOptions, ReportOptions):
     network: Path = argument("NETWORK", "network file (.npz) for the exact product")
     inputs: Path = argument(
         "INPUTS.npy",
-        "(N, H, W, C) int8, the network's own input integers: 64 to 512 that it is not tested on",
+        "(N, H, W, C) int8, the network's own input integers: 64 to 512, none of them test inputs",
     )
     output: Path = option("OUT", "calibrated network file to write (.npz)", short="-o")
     limit: int = option("N", "use only the first N inputs", default=IMAGES, within=(1, None))
     seed: int = option("S", "seed of the pixels that are sampled", default=0)
     cycles: int | None = option(
         "C",
-        "cycles of the macro per image: within them, layers get streams longer than --length "
-        "where it helps most",
+        "maximum cycles of the macro per image; within this limit, the layers that benefit most "
+        "get streams longer than --length",
     )
 
 

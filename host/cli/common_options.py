@@ -19,7 +19,7 @@ class ReportOptions:
 
     GROUP = "report"
     json: Path | None = option("FILE", "write the results as JSON")
-    quiet: bool = switch("print errors only")
+    quiet: bool = switch("print only errors")
     verbose: bool = switch("print more details")
 
 
@@ -30,7 +30,7 @@ def report_of(options: ReportOptions) -> Report:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedOptions:
-    """The seed of what is drawn at random."""
+    """The seed of random data."""
 
     seed: int | None = option(
         "S", "seed of the random data, 0 or more (default: a new one)", within=(0, None)
@@ -38,7 +38,7 @@ class SeedOptions:
 
 
 def seed_of(options: SeedOptions) -> int:
-    """The seed that was given, else a new one."""
+    """The seed of the options, else a new one."""
     return secrets.randbits(31) if options.seed is None else options.seed
 
 
@@ -51,7 +51,7 @@ class LimitOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelOptions:
-    """Who evaluates tasks: this process, others, or a cluster's."""
+    """Where tasks are evaluated: in this process, in several, or on a cluster."""
 
     workers: int = option(
         "N",
@@ -61,14 +61,14 @@ class ParallelOptions:
     )
     scheduler: str | None = option(
         "ADDRESS",
-        "compute on the workers of this Dask scheduler: tcp://HOST:PORT, or its --scheduler-file",
+        "compute on the workers of this Dask scheduler: tcp://HOST:PORT, or its scheduler file",
     )
 
 
 def evaluator(
     make: "Make[Task, Result]", options: ParallelOptions
 ) -> "Workers[Task, Result] | Cluster[Task, Result]":
-    """The processes or the cluster that the options name, for use in a `with`."""
+    """The processes or the cluster of the options, for use in a `with`."""
     from dscim.host.research.parallel import Cluster, Workers  # noqa: PLC0415 - few verbs need it
 
     if options.scheduler is None:

@@ -23,7 +23,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
-    """Integers separated by commas; none for FULL."""
+    """Integers separated by commas; an empty tuple for FULL."""
     if text.upper() == "FULL":
         return ()
     try:
@@ -42,7 +42,7 @@ class PixelOptions:
     data: Path | None = option("FOLDER", FOLDER_HELP)
     mean: tuple[float, ...] | None = option(
         "M[,M,M]",
-        "mean of the pixels, 0..1, per channel or for all (default: as in the network file)",
+        "mean of the pixels, 0..1, for each channel or for all (default: the network file's)",
         type=numbers,
     )
     std: tuple[float, ...] | None = option(
@@ -54,10 +54,10 @@ class PixelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions(PixelOptions):
-    """A data set by its name."""
+    """The name of a data set, and its pixels."""
 
     GROUP = "data"
-    dataset: str = option("NAME", ", ".join(datasets.NAMES))
+    dataset: str = option("NAME", f"data set: {', '.join(datasets.NAMES)}")
 
 
 def dataset_of(name: str, options: PixelOptions, network: Network) -> Dataset:
@@ -66,7 +66,7 @@ def dataset_of(name: str, options: PixelOptions, network: Network) -> Dataset:
 
 
 def input_of(options: PixelOptions, network: Network) -> Input:
-    """How `network` takes images, by the options or by its file."""
+    """How `network` takes images, from the options or from its file."""
     if options.mean is None and options.std is None:
         return Input.of(network)
     if options.mean is None or options.std is None:

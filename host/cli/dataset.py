@@ -1,4 +1,4 @@
-"""`dscim dataset`: a data set's images as a network's own input integers, and their labels."""
+"""`dscim dataset`: converts a data set's images to a network's own input integers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,13 @@ from dscim.host.network import datasets, file_hash, load
 class Options(LimitOptions, PixelOptions, ReportOptions):
     """The options of `dscim dataset`."""
 
-    dataset: str = argument("NAME", ", ".join(datasets.NAMES))
+    dataset: str = argument("NAME", f"data set: {', '.join(datasets.NAMES)}")
     network: Path = option("NETWORK", "network file (.npz) that takes the images")
     output: Path = option(
         "X.npy", "images to write, (N, H, W, C) int8, as `dscim run` takes them", short="-o"
     )
     labels: Path | None = option("Y.npy", "class numbers to write, (N,)")
-    part: str = choice(["test", "train"], "images of which part", default="test")
+    part: str = choice(["test", "train"], "part of the data set", default="test")
 
 
 def run(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""`dscim demo`: real images through the shipped network on the simulated SoC."""
+"""`dscim demo`: runs real images through the shipped network on the simulated SoC."""
 
 import dataclasses
 import os
@@ -42,7 +42,7 @@ class Options(TargetOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Runs the network by DS-CIM1 and exactly; exit status 0 when every output agrees."""
+    """Runs the network with DS-CIM1 and exactly; exit status 0 when every output agrees."""
     report = report_of(options)
     check_writable(options.json)
     networks = [shipped_network(name) for name, _ in RUNS]
@@ -88,7 +88,7 @@ def _simulators(options: Options) -> int:
 def _saved(
     options: Options, runs: list[NetworkRun], links: list[Link], labels: Int64
 ) -> Iterator[None]:
-    """Writes --json at the end, after a failure too; `links`: those of the devices."""
+    """Writes --json at the end, also after a failure; links: those of the devices."""
     try:
         yield
     finally:

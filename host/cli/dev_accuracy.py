@@ -1,7 +1,7 @@
-"""`dscim dev accuracy`: one network by every arithmetic, as it is, calibrated and fine-tuned.
+"""`dscim dev accuracy`: a network in every arithmetic, as it is, calibrated and fine-tuned.
 
-Calibration uses the training inputs only, without labels. A fine-tuned network file is in the row
-of the arithmetic that it was tuned for. A value that was not computed is shown as '-'.
+Calibration uses only the training inputs, without labels. The accuracy of a fine-tuned network is
+in the row of the arithmetic that it was tuned for. A value that was not computed is shown as '-'.
 """
 
 import time
@@ -25,7 +25,7 @@ class Options(LimitOptions, ReportOptions):
 
     network: Path = argument("NETWORK", "network file (.npz) for the exact product")
     train: Path = option("X.npy", "inputs for calibration, (N, H, W, C) int8")
-    test: Path = option("X.npy", "inputs that the accuracies are of, (N, H, W, C) int8")
+    test: Path = option("X.npy", "inputs on which accuracy is measured, (N, H, W, C) int8")
     labels: Path = option("Y.npy", "class numbers of the test inputs, (N,)")
     tuned: Sequence[Path] = option("NETWORK", "fine-tuned network files", nargs="*", default=())
     calibration: int = option(

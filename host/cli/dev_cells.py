@@ -1,4 +1,4 @@
-"""Sizes and speeds of designs by Yosys and nextpnr, without a bitstream.
+"""Sizes and speeds of designs, measured with Yosys and nextpnr, without a bitstream.
 
 `dscim dev sizes` and `dscim dev placed` add to the tables that ship (host/fpga/fit/*.json);
 `dscim dev area` and `dscim dev link-area` print the cells of macros and of the link.
@@ -30,11 +30,11 @@ LINK_COLUMNS = ("link", ">LUT4 eq.", ">FF", ">block RAM")
 class SizesOptions(ReportOptions):
     """The options of `dscim dev sizes`."""
 
-    list: bool = switch("print the table and end")
+    list: bool = switch("print the table and exit")
     only: str = option(
         "WORDS", "synthesise only designs with these words in their name", default=""
     )
-    again: bool = switch("synthesise designs that are in the table, too")
+    again: bool = switch("also synthesise designs that are already in the table")
 
 
 def sizes(options: SizesOptions) -> int:
@@ -83,7 +83,7 @@ class PlacedOptions(ReportOptions):
 
 
 def placed(options: PlacedOptions) -> int:
-    """Places and routes the macros that are missing in the table, each alone."""
+    """Places and routes, one by one, the macros that are missing from the table."""
     check_writable(options.json)
     report, rows = report_of(options), read_placed()
     missing = [
@@ -97,7 +97,7 @@ def placed(options: PlacedOptions) -> int:
             write_placed(rows)
             report.say(f"{name}: {rows[-1].megahertz} MHz")
     if not missing:
-        report.say("No macro is missing in the table.")
+        report.say("No macro is missing from the table.")
     save_json(options.json, [{"name": row.design.name, "megahertz": row.megahertz} for row in rows])
     return 0
 
@@ -106,7 +106,7 @@ def form(text: str) -> tuple[str, int]:
     """FORM or FORM:LANES."""
     name, colon, lanes = text.partition(":")
     if colon and not (lanes.isdecimal() and int(lanes)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FORM:LANES, as selected:16")
+        raise argparse.ArgumentTypeError(f"{text!r} is not FORM:LANES, for example selected:16")
     return name, int(lanes or 1)
 
 

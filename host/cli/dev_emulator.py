@@ -1,4 +1,4 @@
-"""`dscim dev emulator`: the speed of the emulator beside float32 products and bit streams."""
+"""`dscim dev emulator`: compares the emulator's speed with float32 products and bit streams."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from dscim.host.research.emulation import AIMS, Bench, result
 
 ONE_THREAD = "OPENBLAS_NUM_THREADS"
 
-COLUMNS = ("way", ">ms per image", ">times float32", "aim")
+COLUMNS = ("method", ">ms per image", ">times float32", "aim")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class Options(ReportOptions):
         nargs="*",
         default=(),
     )
-    images: int = option("N", "images at a time", default=16, within=(1, None))
+    images: int = option("N", "number of images per batch", default=16, within=(1, None))
     repeat: int = option(
-        "N", "repetitions, of which the fastest counts", default=3, within=(1, None)
+        "N", "number of repetitions; the fastest counts", default=3, within=(1, None)
     )
     seed: int = option("S", "seed of the inputs", default=0, within=(0, None))
 
@@ -44,7 +44,7 @@ def run(options: Options) -> int:
     """Measures every network and prints a table for each."""
     check_writable(options.json)
     networks = [load(path) for path in options.networks] or [shipped_network(EXACT)]
-    if os.environ.get(ONE_THREAD) != "1":  # numpy reads it when it is loaded: start again
+    if os.environ.get(ONE_THREAD) != "1":  # numpy reads it only at import: start again
         os.environ[ONE_THREAD] = "1"
         os.execv(sys.executable, sys.orig_argv)
     report = report_of(options)

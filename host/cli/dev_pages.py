@@ -1,4 +1,4 @@
-"""`dscim dev pages`: checks or writes the tables of pages that come from kept results."""
+"""`dscim dev pages`: checks or updates the tables that pages show of stored results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from dscim.host.research.pages import rendered
 class Options(ReportOptions):
     """The options of `dscim dev pages`."""
 
-    pages: Sequence[Path] = argument("PAGE", "Markdown files, as README.md", nargs="+")
-    write: bool = switch("write the tables instead of checking them")
+    pages: Sequence[Path] = argument("PAGE", "Markdown files, for example README.md", nargs="+")
+    write: bool = switch("write the tables instead of only checking them")
 
 
 def run(options: Options) -> int:
@@ -33,12 +33,12 @@ def run(options: Options) -> int:
         new = rendered(text)
         results.append({"page": str(page), "differs": new != text})
         if new == text:
-            report.say(f"'{page}' has the tables of the kept results.")
+            report.say(f"The tables in '{page}' agree with the stored results.")
         elif options.write:
             save_text(page, new)
             report.say(f"'{page}' written.")
         else:
-            report.say(f"The tables in '{page}' differ from the kept results; run with --write.")
+            report.say(f"The tables in '{page}' differ from the stored results; run with --write.")
     save_json(options.json, results)
     return FAILED if any(each["differs"] for each in results) and not options.write else 0
 

@@ -1,4 +1,4 @@
-"""`dscim dev tables`: computes the threshold tables that ship, as gateware/specs/tables.py."""
+"""`dscim dev tables`: computes the shipped threshold tables of gateware/specs/tables.py."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`dscim dev train`: the training of the shipped networks; each step resumes where it stopped."""
+"""`dscim dev train`: trains the shipped networks, step by step; an interrupted step resumes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from dscim.host.cli.options import Command, argument, option
 from dscim.host.network import Evaluator, datasets, file_hash, predictions, save
 from dscim.host.network.datasets import Dataset
 from dscim.host.network.shipped import write_images
+from dscim.host.research.training import evaluation
 from dscim.host.research.training.plans import PLANS
 from dscim.host.research.training.recipe import Recipe
 
@@ -25,12 +26,12 @@ DATA = Path(__file__).parent.parent / "data"
 """The folder of the files that ship."""
 
 CALIBRATION = 512
-"""Training images that choose the ranges of a quantised network."""
+"""Training images that determine the ranges of a quantised network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepOptions(ReportOptions):
-    """Options that all steps have."""
+    """Options of all steps."""
 
     experiment: str = option(
         "NAME",
@@ -39,9 +40,11 @@ class StepOptions(ReportOptions):
     )
     data: Path | None = option("FOLDER", FOLDER_HELP)
     work: Path = option("FOLDER", "folder of the checkpoints", default=Path("build/training"))
-    threads: int = option("N", "threads of torch", default=1, within=(1, None))
+    threads: int = option("N", "number of PyTorch threads", default=1, within=(1, None))
     seed: int = option("S", "seed of the weights and of the order of images", default=1)
-    held_out: int = option("N", "training images that choose the best epoch", default=5_000)
+    held_out: int = option(
+        "N", "number of training images held out to choose the best epoch", default=5_000
+    )
 
     def checkpoint(self, name: str) -> Path:
         """The file of a checkpoint."""
@@ -50,7 +53,7 @@ class StepOptions(ReportOptions):
 
 def folder_option() -> Any:
     """The field `folder` of the steps that read or write files that ship."""
-    return option("FOLDER", "folder of the networks (default: the one that ships)", default=DATA)
+    return option("FOLDER", "folder of the networks (default: host/data)", default=DATA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +63,11 @@ class FloatOptions(StepOptions):
     name: str = option("NAME", "name of the checkpoint", default="float")
     start: str | None = option("NAME", "checkpoint of an earlier float training to start from")
     epochs: int = option("N", "number of epochs", default=14)
-    rate: float = option("R", "largest learning rate", default=0.1)
-    reach: int = option("N", "pixels by which images are shifted, at most", default=2)
-    images: int = option("N", "images per epoch, at most", default=55_000)
+    rate: float = option("R", "maximum learning rate", default=0.1)
+    reach: int = option("N", "maximum shift of the images in pixels", default=2)
+    images: int = option("N", "maximum number of images per epoch", default=55_000)
     batch: int = option("N", "images per step", default=128)
-    smoothing: float = option("S", "smoothing of the labels, 0 to 1", default=0.05)
+    smoothing: float = option("S", "label smoothing, 0 to 1", default=0.05)
 
 
 def train_float(options: FloatOptions) -> int:
@@ -141,14 +144,16 @@ class QuantiseOptions(StepOptions):
 
     name: str = option("NAME", "name of the network and its file")
     weights: Path = option("FILE.pth", "state dictionary with the published weights")
-    calibration: int = option("N", "images that choose the ranges", default=32, within=(1, None))
+    calibration: int = option(
+        "N", "number of images that determine the ranges", default=32, within=(1, None)
+    )
     folder: Path = folder_option()
 
 
 def quantise(options: QuantiseOptions) -> int:
-    """Writes a network file of published weights, and how often it agrees with the float network.
+    """Writes a network file of published weights; reports its agreement with the float network.
 
-    NAME-answers.npy beside it has the float network's answers, as labels for `dscim run`.
+    Writes the float network's predictions to NAME-answers.npy, as labels for `dscim run`.
     """
     what, data, report = _prepared(options)
     import torch  # noqa: PLC0415 - slow to import
@@ -191,8 +196,6 @@ class EvaluateOptions(StepOptions):
 def evaluate(options: EvaluateOptions) -> int:
     """Evaluates the networks of the experiment; writes evaluation.json in their folder."""
     what, data, report = _prepared(options)
-    from dscim.host.research.training import evaluation  # noqa: PLC0415 - imports rich
-
     with report.progress() as step:
         results = evaluation.evaluate(
             what.name, data, options.folder, options.limit, report.say, step
@@ -205,19 +208,19 @@ def evaluate(options: EvaluateOptions) -> int:
 class AllOptions(StepOptions):
     """The options of `dscim dev train all`."""
 
-    folder: Path | None = option("FOLDER", "folder of the networks (default: that of --work)")
+    folder: Path | None = option("FOLDER", "folder of the networks (default: the folder --work)")
     more: Sequence[str] = argument(
         "NAME=VALUE",
-        "values that replace those of the plan, as epochs=1 images=64",
+        "values that replace those of the plan, for example epochs=1 images=64",
         nargs="*",
         default=(),
     )
 
 
 def run_all(options: AllOptions) -> int:
-    """Runs every command of an experiment's plan with the shared options; the first error ends it.
+    """Runs every command of an experiment's plan with the shared options, up to the first error.
 
-    --json has the commands with their exit statuses.
+    --json gets the commands and their exit statuses.
     """
     what, report = _experiment(options)
     if options.experiment not in PLANS:
@@ -247,7 +250,7 @@ def run_all(options: AllOptions) -> int:
 
 
 def _changed(line: str, more: Sequence[str]) -> list[str]:
-    """The options of `more`, NAME=VALUE, that a command of the plan has itself."""
+    """The values of `more`, NAME=VALUE, as options, for those that the command `line` has."""
     return [
         word
         for text in more

@@ -1,4 +1,4 @@
-"""`dscim doctor`: the table of tools."""
+"""`dscim doctor`: reports missing tools and how to install them."""
 
 import dataclasses
 

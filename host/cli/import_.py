@@ -1,4 +1,4 @@
-"""`dscim import`: a network file from a TensorFlow Lite INT8 or an ONNX QDQ file."""
+"""`dscim import`: makes a network file from a TensorFlow Lite INT8 or an ONNX QDQ file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Options(LimitOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Writes and prints the network; exit status 0 when a comparison holds, too."""
+    """Writes and prints the network; exit status 0 unless the comparison of --compare fails."""
     report = report_of(options)
     check_writable(options.output)
     check_writable(options.json)

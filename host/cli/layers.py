@@ -1,4 +1,4 @@
-"""A network run as verbs print it: one line per layer, the table, the sums."""
+"""How verbs print a network run: one line per layer, the table, the totals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +17,9 @@ NOT_COMPARED = "not compared"
 
 
 def carry_out(run: NetworkRun, report: Report) -> None:
-    """Runs every layer with its line and progress, then prints the table.
+    """Runs every layer with a line and progress, then prints the table.
 
-    When the target fails or Ctrl-C stops it, prints the layers that are done, and raises.
+    When the target fails or Ctrl-C stops the run, prints the finished layers, then raises.
     """
     places = {node.name: place for place, node in enumerate(run.network.nodes, 1)}
     try:
@@ -40,7 +40,7 @@ def carry_out(run: NetworkRun, report: Report) -> None:
 
 
 def to_json(run: NetworkRun, labels: Int64 | None) -> dict[str, Any]:
-    """A run as JSON, complete or not; predictions and accuracy (0 to 1) of a complete one."""
+    """A run as JSON, complete or not; a complete one has predictions and accuracy, 0 to 1."""
     result: dict[str, Any] = {
         "network": run.network.name,
         "images": len(run.images),

@@ -19,11 +19,15 @@ class Options(ReportOptions):
 
     board: str = argument("BOARD", "name of a board of `dscim boards`")
     input: Path | None = option("FOLDER", "folder of `dscim build` (default: build/BOARD)")
-    flash: bool = switch("write the flash memory, to stay; else the FPGA, until power-off")
-    cable: str | None = option("NAME", "JTAG cable by openFPGALoader's name (default: the board's)")
-    dry_run: bool = switch("print the command and end")
+    flash: bool = switch("write to the flash memory, not to the FPGA, which forgets at power-off")
+    cable: str | None = option(
+        "NAME", "openFPGALoader's name of the JTAG cable (default: the board's)"
+    )
+    dry_run: bool = switch("print the command and exit")
     target: str | None = option(
-        "T", "then read the identifier and spec hash of this target, as uart:/dev/ttyUSB0@1000000"
+        "T",
+        "afterwards, read the identifier and spec hash of this target, for example "
+        "uart:/dev/ttyUSB0@1000000",
     )
 
 

@@ -1,4 +1,4 @@
-"""`dscim macros`: DS-CIM and exact macros side by side on an ECP5."""
+"""`dscim macros`: compares DS-CIM and exact macros on an ECP5."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`dscim mvm`: one matrix product of .npy files on a target, compared with the exact one."""
+"""`dscim mvm`: computes one matrix product of .npy files, and its error."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -38,13 +38,13 @@ class Options(ArithmeticOptions, MacroOptions, TargetOptions, ReportOptions):
         "Z", "integer that stands for an activation of 0, int8", default=0, within=(-128, 127)
     )
     activation_shift: int = option(
-        "E", "bits that activations are shifted by, 0 to 3, with the signed mode split", default=0
+        "E", "bits by which activations are shifted, 0 to 3; needs the signed mode split", default=0
     )
     target: str = target_option("ref")
 
 
 def run(options: Options) -> int:
-    """Computes and writes the product, and prints its error against the exact one."""
+    """Computes and writes the product, and prints its error relative to the exact product."""
     report = report_of(options)
     x, w = _operands(options)
     product = dataclasses.replace(product_spec(options), activation_shift=options.activation_shift)

@@ -1,4 +1,4 @@
-"""Commands and their options: a frozen dataclass declares options, its parser is made from it.
+"""Commands and their options: a frozen dataclass declares them, and its parser follows from it.
 
     @dataclass(frozen=True, kw_only=True)
     class Options(ReportOptions):
@@ -6,10 +6,10 @@
         limit: int | None = option("N", "use only the first N inputs", within=(1, None))
 
 A field has the name of its option. Its type parses the text: int, float, str, Path, or bool for a
-switch. An option is required where it has no default and its type does not allow None. Options
-that several commands share are dataclasses of their own, from which a command's class derives.
-The options of a class with a GROUP are in a group of that title; of a class with ONE_OF, exactly
-one is required.
+switch. An option is required if it has no default and its type does not allow None. Options that
+several commands share are dataclasses that a command's class inherits from. The options of a class
+with a GROUP are in a group with that title; of the options of a class with ONE_OF, exactly one is
+required.
 """
 
 import argparse
@@ -57,7 +57,8 @@ class Command(Generic[T]):
 class _Option:
     """How a field is parsed: keywords of `add_argument`, and the rest.
 
-    positional: an argument, not an option. short: another name, as -o. within: limits of a number.
+    positional: an argument, not an option. short: another name, such as -o. within: limits of a
+    number.
     """
 
     help: str
@@ -78,8 +79,8 @@ def option(
 ) -> Any:
     """A field that is the option --NAME with one value.
 
-    metavar: what the value stands for in help. help: what the value is, with its unit; the default
-    is added to it. within: the limits of a number. keywords: those of `add_argument`, as choices.
+    metavar: the value's name in help. help: what the value is, with its unit; the default is added
+    to it. within: the limits of a number. keywords: others of `add_argument`, such as `choices`.
     """
     keywords["metavar"] = metavar
     return dataclasses.field(
@@ -93,7 +94,7 @@ def choice(choices: Iterable[str], help: str, **keywords: Any) -> Any:
 
 
 def switch(help: str) -> Any:
-    """A field that is the option --NAME without a value: False unless it is there."""
+    """A field that is the option --NAME without a value: True if it is on the command line."""
     return dataclasses.field(default=False, metadata={KEY: _Option(help, {"action": "store_true"})})
 
 
@@ -108,7 +109,7 @@ def argument(
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
-    """Adds the options that the dataclass `kind` declares, those of its own first."""
+    """Adds the options of the dataclass `kind`, its own before inherited ones."""
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     homes = {name: base for base in kind.__mro__ for name in inspect.get_annotations(base)}
@@ -126,7 +127,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
 
 
 def filled(kind: type[T], parsed: argparse.Namespace) -> T:
-    """The dataclass `kind` with the values that were parsed; UserError for one out of limits."""
+    """The dataclass `kind` with the parsed values; UserError for a value outside its limits."""
     values = {}
     for field in dataclasses.fields(typing.cast(Any, kind)):
         value = values[field.name] = getattr(parsed, field.name)
@@ -137,7 +138,7 @@ def filled(kind: type[T], parsed: argparse.Namespace) -> T:
 
 
 def check_within(what: str, value: float, low: float | None, high: float | None) -> None:
-    """UserError for a value of `what` outside the limits; NaN is outside of any."""
+    """UserError for a value of `what` outside the limits; NaN is outside any limits."""
     if (low is None or value >= low) and (high is None or value <= high):
         return
     shown = f"{value:g}" if isinstance(value, float) else f"{value}"
@@ -171,7 +172,7 @@ def _add(
 
 
 def _reader(hint: Any) -> Callable[[str], Any]:
-    """What parses one value of this type: for an optional or a list, the type within."""
+    """The function that parses one value of this type; for `T | None` or a list of T, that of T."""
     while typing.get_origin(hint):
         origin = typing.get_origin(hint)
         parts = [part for part in typing.get_args(hint) if part not in (type(None), Ellipsis)]
@@ -182,7 +183,7 @@ def _reader(hint: Any) -> Callable[[str], Any]:
 
 
 def _help(text: str, default: Any) -> str:
-    """The help with the default, where there is one and the text does not name it."""
+    """The help text and the default, unless there is none or the text already has it."""
     shows = default not in (dataclasses.MISSING, None, "", ()) and default is not False
     if shows and "default" not in text:
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else f"{default}"

@@ -1,4 +1,4 @@
-"""`dscim prune cost` and `dscim prune table`: what structures cost, on paper and in cycles."""
+"""`dscim prune cost` and `dscim prune table`: the costs of structures, operations and cycles."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class CostOptions(SpaceOptions, ReportOptions):
     """The options of `dscim prune cost`."""
 
     encoding: tuple[int, ...] = encoding_option()
-    costs: Path | None = costs_option("to print the cycles, too")
+    costs: Path | None = costs_option("for printing the cycles, too")
 
 
 def cost(options: CostOptions) -> int:
-    """Prints the cost in one line; with --verbose the widths, with --json every operation."""
+    """Prints the costs in one line; --verbose adds the widths, --json has every operation."""
     check_writable(options.json)
     report, where = report_of(options), space(options.space)
     structure = decoded(options.encoding, where)

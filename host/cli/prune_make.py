@@ -1,4 +1,4 @@
-"""What `dscim prune report --make` makes: the commands of an experiment, as processes."""
+"""`dscim prune report --make`: runs the commands of an experiment whose results are missing."""
 
 import argparse
 import shlex
@@ -19,7 +19,7 @@ from dscim.host.research.prune.experiment import Experiment, Job, JobRunner, log
 from dscim.host.research.prune.table import load
 
 PARTS = 5
-"""Of an experiment: the table, the PruningNets, the searches, the choices, the retrainings."""
+"""Parts of an experiment: table, PruningNets, searches, selections, retrainings."""
 
 BUDGETS = ("cycles=50%", "cycles=25%")
 
@@ -33,33 +33,33 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _further(step: str) -> Any:
-    """A field with further options of the commands of a step."""
-    return option("TEXT", f"further options of {step}, as one word", default=(), type=words)
+    """A field with more options for the commands of a step."""
+    return option("TEXT", f"more options for {step}, in one quoted word", default=(), type=words)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MakeOptions(SpaceOptions):
-    """A folder of results, and how what is missing in it is made."""
+    """A folder of results, and how to produce those that are missing."""
 
-    GROUP = "making what is missing"
+    GROUP = "results"
     work: Path = option(
-        "FOLDER", "folder of the results of `dscim prune retrain`, and of all that --make makes"
+        "FOLDER", "folder of the results of `dscim prune retrain`, and of everything --make writes"
     )
-    make: bool = switch("first train, search and retrain what is missing")
+    make: bool = switch("first produce missing results: train, search, select and retrain")
     budget: list[str] | None = option(
         "NAME=LIMIT",
-        "budgets of --make (default: cycles=50% and cycles=25%); may be repeated",
+        "budget for --make (default: cycles=50% and cycles=25%); may be repeated",
         action="append",
     )
-    training_seeds: str = option("S,S,...", "seeds of --make's retrainings", default="1,2,3")
+    training_seeds: str = option("S,S,...", "seeds for --make's retrainings", default="1,2,3")
     jobs: int = option(
-        "N", "number of commands that --make runs at a time", default=1, within=(1, None)
+        "N", "number of commands that --make runs at the same time", default=1, within=(1, None)
     )
     scheduler: str | None = option(
         "ADDRESS",
         "run the commands on the workers of this Dask scheduler, which must see the same folders",
     )
-    data_options: tuple[str, ...] = _further("all steps with data")
+    data_options: tuple[str, ...] = _further("all steps that use data")
     train_options: tuple[str, ...] = _further("`prune train`")
     search_options: tuple[str, ...] = _further("`prune search`")
     select_options: tuple[str, ...] = _further("`prune select`")
@@ -67,9 +67,9 @@ class MakeOptions(SpaceOptions):
 
 
 def make(options: MakeOptions, report: Report) -> None:
-    """Runs every command whose result is missing, independent ones side by side.
+    """Runs every command whose result is missing, up to `jobs` at the same time.
 
-    UserError has the command that failed, and the last line of its output.
+    UserError names the command that failed, with the last line of its output.
     """
     budgets = tuple(options.budget or BUDGETS)
     for budget in budgets:
@@ -77,7 +77,9 @@ def make(options: MakeOptions, report: Report) -> None:
     try:
         options.work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--work '{options.work}' cannot be a folder: {error.strerror}.") from error
+        raise UserError(
+            f"the folder --work '{options.work}' cannot be created: {error.strerror}."
+        ) from error
     what = Experiment(
         options.space,
         options.work.absolute(),

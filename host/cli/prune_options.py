@@ -21,7 +21,7 @@ from dscim.host.research.prune.table import CostTable
 from dscim.host.research.training.recipe import Recipe
 
 PRIMITIVES = "8192"
-"""Kernels that oneDNN keeps. Structures differ in their widths, so with the default of 1,024 it
+"""Kernels that oneDNN caches. Structures differ in their widths, so with the default of 1,024 it
 would generate the same kernels again and again."""
 
 
@@ -36,8 +36,8 @@ def encoding_option(**keywords: Any) -> Any:
     """The field `encoding`, which names one structure of the space."""
     return option(
         "ID,ID,...",
-        "ratio ids of the structure, 0..30 each; the ratio is (10 + 3 ID) %; mobilenet-v2: 18 "
-        "outputs, then 17 middles; FULL: nothing is pruned",
+        "ratio ids of the structure, 0..30 each: the ratio is (10 + 3 ID) %; mobilenet-v2: first "
+        "18 outputs, then 17 middles; FULL: nothing is pruned",
         type=whole_numbers,
         **keywords,
     )
@@ -55,18 +55,20 @@ def decoded(encoding: Sequence[int], where: Space) -> Structure:
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """A data set, and how much of it is held out for the search."""
+    """A data set, and the number of images held out for the search."""
 
     GROUP = "data"
-    dataset: str | None = option("NAME", f"{', '.join(datasets.NAMES)} (default: the space's own)")
+    dataset: str | None = option(
+        "NAME", f"data set: {', '.join(datasets.NAMES)} (default: the space's own)"
+    )
     data: Path | None = option("FOLDER", FOLDER_HELP)
     held_out: int | None = option(
-        "N", "training images kept for the search (default: the space's plan)"
+        "N", "number of training images held out for the search (default: the space's plan)"
     )
 
 
 def data_of(options: DataOptions, where: Space) -> tuple[str, Path | None, int, Input]:
-    """Data set, its folder, held-out images, and how a network takes pixels."""
+    """The data set's name, its folder, the number of held-out images, and the network's input."""
     name, pixels = DATA[where.image]
     held_out = plan_of(where.name).held_out if options.held_out is None else options.held_out
     return options.dataset or name, options.data, held_out, pixels
@@ -74,19 +76,22 @@ def data_of(options: DataOptions, where: Space) -> tuple[str, Path | None, int, 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleOptions:
-    """Changes of a training's schedule; what is None is as in the space's plan."""
+    """Changes to a training's schedule; None: as in the space's plan."""
 
     GROUP = "training (default: the space's plan)"
     epochs: int | None = option("N", "number of epochs")
     batch: int | None = option("N", "images per step")
-    rate: float | None = option("R", "first learning rate")
+    rate: float | None = option("R", "initial learning rate")
     images: int | None = option("N", "images per epoch")
     decay: float | None = option("D", "weight decay")
-    smoothing: float | None = option("S", "smoothing of the labels, 0 to 1")
-    reach: int | None = option("N", "pixels by which images are shifted, at most")
-    threads: int = option("N", "threads of torch", default=1, within=(1, None))
+    smoothing: float | None = option("S", "label smoothing, 0 to 1")
+    reach: int | None = option("N", "maximum shift of the images in pixels")
+    threads: int = option("N", "number of PyTorch threads", default=1, within=(1, None))
     readers: int = option(
-        "N", "processes that read the images of a folder ahead", default=0, within=(0, None)
+        "N",
+        "number of processes that read the images of a folder in advance",
+        default=0,
+        within=(0, None),
     )
 
 
@@ -95,7 +100,7 @@ class SeededScheduleOptions(ScheduleOptions):
     """The schedule of a step that trains with one seed."""
 
     GROUP = "training (default: the space's plan)"
-    seed: int | None = option("S", "seed of order, augmentation and structures")
+    seed: int | None = option("S", "seed of the image order, augmentation and structures")
 
 
 def schedule_of(options: ScheduleOptions, default: Recipe) -> Recipe:
@@ -107,7 +112,7 @@ def schedule_of(options: ScheduleOptions, default: Recipe) -> Recipe:
 
 
 def limits_of(texts: Sequence[str], where: Space, table: CostTable | None) -> dict[str, int]:
-    """The limits of --budget by their measures; percentages are of the full network."""
+    """The limits of --budget, by measure; percentages are of the full network."""
     full = Budget(where, {}, table).costs(where.full)
     limits: dict[str, int] = {}
     for text in texts:
@@ -129,8 +134,8 @@ def parse_limit(text: str) -> tuple[str, float, bool]:
     number = value.removesuffix("%")
     if name not in MEASURES or not equals or not _is_positive(number):
         raise UserError(
-            f"--budget {text} is not a limit; write NAME=LIMIT with {', '.join(MEASURES)} "
-            "and a number, or a number with % of the full network."
+            f"--budget {text} is not a limit; write NAME=LIMIT, where NAME is one of "
+            f"{', '.join(MEASURES)} and LIMIT is a number, or a percentage of the full network."
         )
     return name, float(number), value != number
 
@@ -155,7 +160,7 @@ def need_torch(threads: int) -> None:
 
 
 def read_found(path: Path, where: Space) -> dict[str, Any]:
-    """A FOUND.json of the space, or of `prune select`; UserError for any other file."""
+    """The result of `prune search` or `prune select` for a space; UserError for any other file."""
     try:
         data: dict[str, Any] = json.loads(path.read_text())
         if data["space"] != where.name:
@@ -167,5 +172,7 @@ def read_found(path: Path, where: Space) -> dict[str, Any]:
             float(each["fitness"])
         dict(data["budget"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"'{path}' is not a result of `dscim prune search`: {error}.") from error
+        raise UserError(
+            f"'{path}' is not a result of `dscim prune search` or `dscim prune select`: {error}."
+        ) from error
     return data

@@ -1,4 +1,4 @@
-"""`dscim prune report`: searched structures beside their baselines; makes what is missing."""
+"""`dscim prune report`: compares searched structures with their baselines."""
 
 import json
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ from dscim.host.research.prune.budget import MEASURES
 from dscim.host.research.prune.table import load as load_table
 
 NO_TARGET = "none"
-"""Networks are not run; on a target they are, layer by layer, and their cycles counted."""
+"""The default of --target: networks are not run, and so no cycles are counted."""
 
 IMAGE_SEED = 1
-"""Of the image that runs on a target: cycles do not depend on it."""
+"""The seed of the image that runs on a target; cycles do not depend on the image."""
 
 TOLERANCE = 0.02
 """The largest relative difference between counted and predicted cycles."""
@@ -50,7 +50,7 @@ COLUMNS = (
 class Options(MakeOptions, TargetOptions, ReportOptions):
     """The options of `dscim prune report`."""
 
-    measure: str = choice(MEASURES, "measure on the plot's axis", default="cycles")
+    measure: str = choice(MEASURES, "cost on the plot's horizontal axis", default="cycles")
     plot: Path | None = option(
         "FILE", "plot accuracy against the measure with the Pareto front, as .png or .svg"
     )
@@ -58,7 +58,7 @@ class Options(MakeOptions, TargetOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Makes what is missing, prints the table, and by how much the search is better."""
+    """Prints the table and the search's gain over each baseline; --make runs what is missing."""
     report, where = report_of(options), space(options.space)
     for path in (options.plot, options.json):
         check_writable(path)
@@ -113,9 +113,9 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _gains(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """By how much the search's mean is above each baseline's of the same budget.
+    """The search's gain in mean accuracy over each baseline with the same budget.
 
-    Results of one budget have names that end alike: METHOD-BUDGET.json.
+    Results with the same budget have the same end of their name: METHOD-BUDGET.json.
     """
     by_file = {each["file"]: each for each in results}
     for each in results:
@@ -138,9 +138,7 @@ def _plot(results: list[dict[str, Any]], options: Options, path: Path) -> None:
     methods: dict[str, list[tuple[float, float, float]]] = {}
     for each in results:
         if options.measure not in each["costs"]:
-            raise UserError(
-                f"'{each['file']}' does not say its {options.measure}; retrain with --costs."
-            )
+            raise UserError(f"'{each['file']}' has no {options.measure}; retrain with --costs.")
         methods.setdefault(each["method"], []).append(
             (each["costs"][options.measure], each["mean"], each["deviation"])
         )
@@ -150,8 +148,8 @@ def _plot(results: list[dict[str, Any]], options: Options, path: Path) -> None:
 def _count(results: list[dict[str, Any]], where: Space, options: Options, report: Report) -> bool:
     """Runs the network of each result on the target, prints a line, and adds "counted" to it.
 
-    True where all layers are equal, all cycles within TOLERANCE of the prediction, and none above
-    its budget.
+    True if all layers are equal, all cycles are within TOLERANCE of the prediction, and none exceed
+    their budget.
     """
     if any("cycles" not in each["costs"] for each in results):
         raise UserError("--target needs predicted cycles; retrain with --costs.")

@@ -1,4 +1,4 @@
-"""`dscim prune retrain`: trains a structure from scratch and exports it in integers."""
+"""`dscim prune retrain`: trains a structure from scratch, exports it as an integer network."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from dscim.host.research.prune.table import load
 
 @dataclass(frozen=True, kw_only=True)
 class WhichOptions:
-    """The structure: by its encoding, or the best of a search."""
+    """The structure: that of an encoding, or the best of a search."""
 
     ONE_OF = True
     encoding: tuple[int, ...] | None = encoding_option()
@@ -47,15 +47,15 @@ class Options(
 
     output: Path = option(
         "NAME.npz",
-        "network file for DS-CIM to write; beside it NAME-int8.npz, NAME.pt2, NAME.onnx, "
-        "NAME.json, and a checkpoint for each seed",
+        "network file for DS-CIM to write; the same folder gets NAME-int8.npz, NAME.pt2, "
+        "NAME.onnx, NAME.json, and a checkpoint for each seed",
         short="-o",
     )
     training_seeds: tuple[int, ...] = option(
         "S,S,...", "one training per seed", type=whole_numbers, default=(1,)
     )
     method: str = option("NAME", "how the structure was found, for the report", default="search")
-    costs: Path | None = costs_option("to add the cycles to the result")
+    costs: Path | None = costs_option("for adding the cycles to the result")
     test: int = option("N", "use only the first N test images", default=10_000, within=(1, None))
 
 
@@ -65,7 +65,7 @@ def run(options: Options) -> int:
     structure, origin = _structure(options, where)
     if options.output.suffix != ".npz" or not options.training_seeds:
         raise UserError(
-            f"--output {options.output} must end in .npz, --training-seeds have one or more."
+            f"--output {options.output} must end in .npz, and --training-seeds needs at least one."
         )
     for path in (options.output, options.json):
         check_writable(path)
@@ -127,7 +127,7 @@ def run(options: Options) -> int:
 def _structure(options: Options, where: Space) -> tuple[Structure, dict[str, Any]]:
     """The structure of --encoding or --found, and how it was found, as JSON values.
 
-    These are the budget, and for a search its settings and those of `dscim prune select`.
+    The latter is the budget, and for a search its settings and those of `dscim prune select`.
     """
     if not options.found:
         return decoded(options.encoding or (), where), {"budget": {}}

@@ -1,4 +1,4 @@
-"""`dscim prune search`: the best structure within hard budgets, by its predicted accuracy."""
+"""`dscim prune search`: searches for the structure with the best predicted accuracy in a budget."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ from dscim.host.research.prune.search import Found, Settings, evolve, sample
 from dscim.host.research.prune.table import CostTable, load
 
 SHOWN = 5
-"""Structures to print."""
+"""The number of structures to print."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(ParallelOptions):
-    """The constants of the search, by their names in `Settings`, and who evaluates."""
+    """The constants of the search, by their names in `Settings`, and where tasks are evaluated."""
 
     GROUP = "search"
     population: int = option("N", "structures per iteration", default=Settings.population)
     iterations: int = option("N", "number of iterations", default=Settings.iterations)
     parents: int = option(
-        "N", "best structures from which an iteration starts", default=Settings.parents
+        "N", "number of best structures that an iteration starts from", default=Settings.parents
     )
     mutations: int = option(
-        "N", "structures per iteration from mutation, at most", default=Settings.mutations
+        "N", "maximum mutated structures per iteration", default=Settings.mutations
     )
     crossovers: int = option(
-        "N", "structures per iteration from crossover, at most", default=Settings.crossovers
+        "N", "maximum crossed structures per iteration", default=Settings.crossovers
     )
     rate: float = option("P", "probability that a mutation changes a gene", default=Settings.rate)
     seed: int = option("S", "seed of all random choices", default=Settings.seed)
@@ -55,12 +55,17 @@ class FitnessOptions:
 
     GROUP = "fitness"
     validation: int | None = option(
-        "N", "held-out images that structures are compared on (default: all)"
+        "N", "number of held-out images for comparing structures (default: all)"
     )
     batches: int = option(
-        "N", "batches of 128 images for the batch norms", default=8, within=(1, None)
+        "N",
+        "number of batches of 128 images for recalibrating the batch norms",
+        default=8,
+        within=(1, None),
     )
-    emulator: bool = switch("use the accuracy of the integers by DS-CIM, not of the float network")
+    emulator: bool = switch(
+        "measure the accuracy of the integer network with DS-CIM, not of the float network"
+    )
     length: int | None = option(
         "L", "stream length in samples for --emulator (default: the table's, else 256)"
     )
@@ -73,8 +78,8 @@ class Options(SpaceOptions, DataOptions, SearchOptions, FitnessOptions, ReportOp
     net: Path = option("NET.pt", "PruningNet of `dscim prune train`")
     output: Path = option(
         "FOUND.json",
-        "structures to write; FOUND.jsonl beside it keeps every evaluation, and the same command "
-        "resumes from it",
+        "structures to write; FOUND.jsonl in the same folder stores every evaluation, from which "
+        "the same command resumes",
         short="-o",
     )
     budget: list[str] = option(
@@ -83,7 +88,7 @@ class Options(SpaceOptions, DataOptions, SearchOptions, FitnessOptions, ReportOp
         action="append",
     )
     costs: Path | None = costs_option("for budgets of cycles and memory")
-    random: bool = switch("run the baseline: random structures, as many evaluations")
+    random: bool = switch("run the baseline: the same number of random structures")
 
 
 def run(options: Options) -> int:
@@ -137,7 +142,7 @@ def _measure(options: Options, where: Space, table: CostTable | None) -> Any:
     from dscim.host.research.prune.fitness import Measure  # noqa: PLC0415
     from dscim.host.research.prune.learn import load_pruning_net  # noqa: PLC0415
 
-    load_pruning_net(where, options.net)  # what is wrong with it is said at once
+    load_pruning_net(where, options.net)  # reports a wrong file before the search starts
     name, folder, held_out, _ = data_of(options, where)
     validation = held_out if options.validation is None else options.validation
     if not 1 <= validation <= held_out:
@@ -155,7 +160,7 @@ def _measure(options: Options, where: Space, table: CostTable | None) -> Any:
 
 
 def _product(options: Options, table: CostTable | None) -> ProductSpec:
-    """The arithmetic of --emulator: that of the table, if there is one."""
+    """The arithmetic of --emulator: that of the cost table, if there is one."""
     product = table.product if table else ProductSpec(length=options.length or 256)
     if options.length not in (None, product.length):
         raise UserError(
@@ -185,7 +190,7 @@ def _result(found: list[Found], budget: Budget, where: Space) -> dict[str, Any]:
 
 
 def _uniform(budget: Budget, where: Space) -> dict[str, Any] | None:
-    """The widest uniform scaling within the budget; None where there is none."""
+    """The widest uniform scaling within the budget; None if there is none."""
     try:
         structure = budget.uniform()
     except UserError:

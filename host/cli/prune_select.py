@@ -28,7 +28,7 @@ from dscim.host.research.prune.cache import Cache
 from dscim.host.research.prune.plans import plan_of
 
 SEEDS = (101, 102)
-"""Of the trainings by default: none of them is used by the retrainings of a report."""
+"""Default seeds of the trainings, different from those of the retrainings of a report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,14 @@ class FinalistOptions(ParallelOptions):
     GROUP = "finalists"
     finalists: int = option(
         "N",
-        "number of structures to train; 1: take the best by its fitness, without training",
+        "number of structures to train; 1: take the one with the best fitness, without training",
         default=4,
         within=(1, None),
     )
     apart: int | None = option(
         "D",
-        "minimum sum of differences of ratio ids between any two (default: twice the genes)",
+        "minimum distance between any two: the sum of the differences of their ratio ids "
+        "(default: twice the number of genes)",
         within=(1, None),
     )
     training_seeds: tuple[int, ...] = option(
@@ -63,7 +64,7 @@ class Options(SpaceOptions, FinalistOptions, DataOptions, ScheduleOptions, Repor
     output: Path = option(
         "SELECTED.json",
         "finalists to write, the best first, for `dscim prune retrain --found`; SELECTED.jsonl and "
-        "checkpoints beside it keep every training, and the same command resumes from them",
+        "checkpoints in the same folder store every training, from which the same command resumes",
         short="-o",
     )
     epochs: int | None = option("N", "number of epochs (default: half those of `retrain`)")

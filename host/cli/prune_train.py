@@ -1,4 +1,4 @@
-"""`dscim prune train`: the PruningNet of a space, with a random structure for every batch."""
+"""`dscim prune train`: trains the PruningNet of a space, each batch with a random structure."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`dscim run`: a network on a target, each layer compared with the reference."""
+"""`dscim run`: runs a network on a target and compares each layer with the reference."""
 
 import argparse
 import dataclasses
@@ -22,7 +22,7 @@ from dscim.host.network import Evaluator, Network, check_images, file_hash, load
 from dscim.host.research.losses import loss_report
 
 REPORT_IMAGES = 1000
-"""Images of --report at most: each layer runs them again."""
+"""The maximum number of images for --report, which runs them once per layer."""
 
 LOSS_COLUMNS = (
     "layer",
@@ -39,7 +39,7 @@ class Options(LimitOptions, ArithmeticOptions, TargetOptions, ReportOptions):
 
     network: Path = argument("NETWORK", "network file (.npz)")
     inputs: Path = argument("INPUTS.npy", "(N, H, W, C) int8, the network's own input integers")
-    labels: Path | None = option("Y.npy", "class numbers, (N,): prints the accuracy")
+    labels: Path | None = option("Y.npy", "class numbers, (N,), for measuring the accuracy")
     compare: bool | None = option(
         "",
         "read every layer's output and compare it with the reference (default, except for the "
@@ -48,8 +48,7 @@ class Options(LimitOptions, ArithmeticOptions, TargetOptions, ReportOptions):
         action=argparse.BooleanOptionalAction,
     )
     report: bool = switch(
-        "report what each layer loses and what would help, by the emulator, which runs once per "
-        "layer"
+        "report how much each layer loses and what would help; the emulator runs once per layer"
     )
     target: str = target_option("ref")
 
@@ -63,8 +62,8 @@ def run(options: Options) -> int:
     arithmetic = product_spec(options, network.arithmetic)
     if options.report and arithmetic.exact:
         raise UserError(
-            "--report shows what DS-CIM loses against the exact product; leave out --exact, or "
-            "give a --length for a network that has none of its own."
+            "--report shows what DS-CIM loses relative to the exact product; leave out --exact, or "
+            "give a --length if the network is for the exact product."
         )
     title = f"{network.name} on {options.target}: {len(images)} images, {describe(arithmetic)}"
     compare = options.target != "ref" if options.compare is None else options.compare
@@ -100,7 +99,7 @@ def _emulate(
     images: Int8,
     labels: Int64 | None,
 ) -> int:
-    """The emulator alone, which is the reference itself, so nothing is compared."""
+    """Runs only the emulator, which is the reference itself, so nothing is compared."""
     report = report_of(options)
     if why_no_kernel():
         report.say(str(why_no_kernel()))
@@ -163,8 +162,8 @@ def _report_losses(
     ]
     report.table(LOSS_COLUMNS, rows)
     report.say(
-        f"{losses.measured} {100 * losses.score:.2f} % by DS-CIM, "
-        f"{100 * losses.exact:.2f} % by the exact product, of {len(images)} images"
+        f"{losses.measured} on {len(images)} images: {100 * losses.score:.2f} % with DS-CIM, "
+        f"{100 * losses.exact:.2f} % with the exact product"
     )
     if {"calibrate", "finetune"} & set(network.provenance):
         report.say(

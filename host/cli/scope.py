@@ -1,4 +1,4 @@
-"""`dscim scope`: captures signals of a device that was built with --scope, as a VCD."""
+"""`dscim scope`: captures signals of a device that was built with --scope, as a VCD file."""
 
 import argparse
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from dscim.host.device.scope import CAPTURE_SAMPLES, Capture, Scope, column, vcd
 from dscim.host.link.frames import Refused
 
 SECONDS = 20.0
-"""To wait for the trigger."""
+"""How long to wait for the trigger."""
 
 
 def condition(text: str) -> tuple[str, int]:
-    """PROBE=VALUE, as busy=1 or error=0x4."""
+    """PROBE=VALUE, for example busy=1 or error=0x4."""
     name, _, value = text.partition("=")
     try:
         return name, int(value, 0)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a condition; write PROBE=VALUE, as busy=1"
+            f"{text!r} is not a condition; write PROBE=VALUE, for example busy=1"
         ) from error
 
 
@@ -38,13 +38,13 @@ class Options(TargetOptions, SeedOptions, BuiltOptions, ReportOptions):
 
     trigger: list[tuple[str, int]] | None = option(
         "PROBE=VALUE",
-        "capture when all conditions hold in one cycle (default: start=1); probes: "
-        + ", ".join(f"{probe.name} ({probe.meaning})" for probe in PROBES),
+        "condition of the trigger (default: start=1); may be repeated: all must hold in the same "
+        "cycle; probes: " + ", ".join(f"{probe.name} ({probe.meaning})" for probe in PROBES),
         action="append",
         type=condition,
     )
     before: int = option(
-        "N", f"samples to keep from before the trigger, of {CAPTURE_SAMPLES}", default=16
+        "N", f"how many of the {CAPTURE_SAMPLES} samples are from before the trigger", default=16
     )
     output: Path = option("FILE", "VCD file to write, for GTKWave", default=Path("scope.vcd"))
 
@@ -75,7 +75,7 @@ def run(options: Options) -> int:
 
 
 def _run_product(device: Device, seed: int) -> None:
-    """A product of a few random rows, in two row tiles."""
+    """Computes a product of a few random rows, in two row tiles."""
     macro, random = device.spec.macro, np.random.default_rng(seed)
     x = random.integers(-128, 128, (4, macro.rows + 1)).astype(np.int8)
     w = random.integers(-127, 128, (macro.rows + 1, macro.columns)).astype(np.int8)

@@ -20,30 +20,30 @@ MEMORIES = ("weight_rows", "channels", "activation_words", "descriptors")
 
 @dataclass(frozen=True, kw_only=True)
 class SetupOptions:
-    """A device for a board; what is None is as the board declares it."""
+    """A device for a board; None: as the board declares it."""
 
-    GROUP = "device (default: what the board declares)"
-    device: str | None = option("D", "the board's FPGA, as 85F")
+    GROUP = "device (default: the board's own)"
+    device: str | None = option("D", "the board's FPGA, for example 85F")
     rows: int | None = option("R", "rows of the macro")
     columns: int | None = option("C", "columns of the macro")
     form: str | None = choice([form for form in FORMS if form != "exact"], "form of the macro")
     lanes: int | None = option("P", "sample points per cycle")
     variant: str | None = choice(VARIANTS, "ds-cim1 (OR of 16 rows) or ds-cim2 (of 64)")
-    exact: bool = switch("add an exact macro beside the stochastic one")
+    exact: bool = switch("also add an exact macro")
     weight_rows: int | None = option("N", "size of the weight memory, in rows")
     channels: int | None = option("N", "size of the parameter memory, in channels")
     activation_words: int | None = option("N", "size of the activation memory, in words of 8 bytes")
     descriptors: int | None = option("N", "size of the descriptor memory, in descriptors")
     clock: float | None = option("MHZ", "clock frequency of the device in MHz")
     baud: int | None = option("B", "rate of the UART in baud")
-    ip: str | None = option("A", f"IP address, where the board has Ethernet (default: {IP})")
+    ip: str | None = option("A", f"IP address, if the board has Ethernet (default: {IP})")
     mac: str | None = option("A", f"MAC address (default: {MAC})")
-    no_ethernet: bool = switch("leave out Ethernet: a UART alone")
+    no_ethernet: bool = switch("leave out Ethernet, and link with the UART alone")
     scope: bool = switch("add LiteScope on the engine's and the macro's signals")
 
 
 def setup_for(name: str, options: SetupOptions) -> Setup:
-    """The setup of the options on the board `name`; SpecError where it cannot be built."""
+    """The setup of the options on the board `name`; SpecError if it cannot be built."""
     board = find_board(name)
     device = board.device(options.device)
     clock = board.clock if options.clock is None else options.clock * MEGA
@@ -60,10 +60,10 @@ def setup_for(name: str, options: SetupOptions) -> Setup:
 
 def _address(board: Board, options: SetupOptions) -> Address | None:
     """The addresses of --ip and --mac; None for a device without Ethernet."""
-    asked = options.ip is not None or options.mac is not None
-    if options.no_ethernet and asked:
+    addressed = options.ip is not None or options.mac is not None
+    if options.no_ethernet and addressed:
         raise UserError("--no-ethernet excludes --ip and --mac; leave out one or the other.")
-    if options.no_ethernet or (board.ethernet is None and not asked):
+    if options.no_ethernet or (board.ethernet is None and not addressed):
         return None
     return Address(options.ip or IP, options.mac or MAC)
 

@@ -26,11 +26,11 @@ class Options(TraceOptions, DeviceOptions):
     port: int = option(
         "N", "TCP port of 127.0.0.1 (default: any free one)", default=0, within=(0, 65535)
     )
-    ethernet: bool = switch("with the SoC's Ethernet, on UDP ports of 127.0.0.1")
+    ethernet: bool = switch("also serve the SoC's Ethernet, on UDP ports of 127.0.0.1")
     csr_csv: Path | None = option(
         "FILE", "write the register map for LiteX's tools (litex_cli --csr-csv)"
     )
-    quiet: bool = switch("print the ports and errors only")
+    quiet: bool = switch("print only the ports and errors")
     verbose: bool = switch("print the number of cycles every second")
 
 

@@ -1,4 +1,4 @@
-"""`dscim study`: a table or figure of the paper, computed, beside the paper's values."""
+"""`dscim study`: computes a table or figure of the paper, and compares it with the paper."""
 
 import dataclasses
 import os
@@ -22,7 +22,7 @@ from dscim.host.research.studies.study import Inputs
 
 
 def _circuit(unit: str, help: str, name: str) -> Any:
-    """A number of the model of circuits, `name` of `Inputs`; its default is not filled in."""
+    """The input `name` of the model of circuits; None, not its default, if it is left out."""
     default = getattr(Inputs, name)
     return option(unit, f"energy: {help} (default: {default:g})", type=float, default=None)
 
@@ -34,7 +34,7 @@ class CircuitOptions:
     GROUP = "model of circuits"
     liberty: Path | None = option(
         "FILE.lib",
-        "area: standard cell library (Liberty) whose areas are used instead of transistor counts",
+        "area: standard cell library (Liberty) whose areas replace transistor counts",
     )
     node: float | None = _circuit("NM", "process node in nm; its square scales areas", "node")
     voltage: float | None = _circuit("V", "supply voltage in V", "voltage")
@@ -50,17 +50,17 @@ class Options(ParallelOptions, CircuitOptions, ReportOptions):
 
     name: str = argument("NAME", f"{', '.join(NAMES)}, or all")
     quick: bool = switch(
-        "compute fewer points, in minutes at most; every output is marked as quick"
+        "compute fewer points, which takes minutes at most; every output is marked as quick"
     )
     work: Path | None = option(
         "FOLDER",
-        "folder of finished parts, from which a stopped run resumes (default: studies in the "
-        "cache folder)",
+        "folder that stores finished parts, so that a stopped run resumes (default: studies in "
+        "the cache folder)",
     )
     csv: Path | None = option("FILE", "write all rows as CSV")
     figure: Path | None = option("FILE", "draw the figure, as .png or .svg")
     report: Path | None = option(
-        "FILE.html", "write one page with tables and figures that needs no other file"
+        "FILE.html", "write one self-contained page with tables and figures"
     )
 
 
@@ -76,8 +76,8 @@ def run(options: Options) -> int:
     pool = partial(evaluator, options=options)
     if options.name == "all":
         report.say(
-            f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores "
-            "if none is kept from an earlier run"
+            f"{len(studies)} studies: {_expected(studies, options.quick)} on two cores, "
+            "less what earlier runs stored"
         )
     work = options.work or cache_folder() / "studies"
     outcomes = []
@@ -94,7 +94,7 @@ def run(options: Options) -> int:
 
 
 def _inputs(options: Options) -> Inputs | None:
-    """The inputs of the model, None without any; UserError where a study does not use them."""
+    """The inputs of the model, None without any; UserError if the study does not use them."""
     changed = {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(Inputs)
@@ -123,8 +123,8 @@ def _check(options: Options) -> None:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
             raise UserError(
-                f"'{there}' is not a folder that can be written to; --work needs one, or a new "
-                "name in one."
+                f"--work {options.work} cannot be used, because '{there}' is not a folder that can "
+                "be written to; choose another."
             )
 
 

@@ -21,7 +21,7 @@ TARGETS = (
 )
 
 MAX_WAIT = 86400
-"""Seconds."""
+"""The upper limit of --wait in seconds."""
 
 
 def cycles(text: str) -> tuple[int, int]:
@@ -35,7 +35,7 @@ def cycles(text: str) -> tuple[int, int]:
 
 
 def target_option(default: str) -> Any:
-    """The field `target` of a command with another default than sim."""
+    """The field `target` of a command with a default other than sim."""
     return option("T", f"where to run: {TARGETS}", default=default)
 
 
@@ -68,10 +68,10 @@ class TargetOptions(TraceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltOptions(DeviceOptions):
-    """A device by the folder of its build, or by its shape."""
+    """A device, by the folder of its build or by its shape."""
 
     build: Path | None = option(
-        "FOLDER", "folder of `dscim build`; the options of arithmetic and macro are then unused"
+        "FOLDER", "folder of `dscim build`; the options of arithmetic and macro are then ignored"
     )
 
 
@@ -87,7 +87,7 @@ def built_spec(options: BuiltOptions) -> SocSpec:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"'{folder}' has no report.json of `dscim build`; run the build first, or describe "
-            "the device by the options."
+            "the device with the options of arithmetic and macro."
         ) from error
 
 
@@ -106,7 +106,7 @@ def open_device(
 
 
 def say_link(counted: LinkStatistics, report: Report) -> None:
-    """Prints one line about the traffic on a link, where there was any."""
+    """Prints one line about the traffic on a link, if there was any."""
     if counted.bytes_sent or counted.bytes_received:
         report.say(
             f"link: {counted.bytes_sent} bytes sent, {counted.bytes_received} received; "

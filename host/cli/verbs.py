@@ -1,4 +1,4 @@
-"""Every verb of `dscim`, its summary, and where it is; a module is loaded only when called."""
+"""Every verb of `dscim`, its summary and its module, which is imported only when it is called."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 class Verb:
     """A verb, or a group of verbs.
 
-    summary: one line, what it does. module: in dscim.host.cli. command: the `Command` in it.
-    verbs: of a group, by their names.
+    summary: one line, what it does. module: its name in dscim.host.cli. command: the name of the
+    `Command` in that module. verbs: those of a group, by name.
     """
 
     summary: str
@@ -23,14 +23,16 @@ PRUNE = {
         "print the multiply-accumulates, parameters and cycles of a structure", "prune_cost", "COST"
     ),
     "table": Verb(
-        "compute the cycles of every operation at every width, from the cycle model",
+        "compute the cycles of every operation at every width with the cycle model",
         "prune_cost",
         "TABLE",
     ),
     "train": Verb("train the network that generates the weights of structures", "prune_train"),
-    "search": Verb("search the best structure within hard budgets", "prune_search"),
-    "select": Verb("train a few of the structures of a search and rank them", "prune_select"),
-    "retrain": Verb("train a structure from scratch and export it in integers", "prune_retrain"),
+    "search": Verb("search for the best structure within hard budgets", "prune_search"),
+    "select": Verb("train a few of the structures that a search found, rank them", "prune_select"),
+    "retrain": Verb(
+        "train a structure from scratch and export it as an integer network", "prune_retrain"
+    ),
     "report": Verb("compare searched structures with their baselines", "prune_report"),
 }
 
@@ -52,36 +54,36 @@ TRAIN = {
 
 DEV = {
     "accuracy": Verb("print the accuracy of a network in every arithmetic", "dev_accuracy"),
-    "pages": Verb("check or write the tables of pages that come from kept results", "dev_pages"),
+    "pages": Verb("check or update the tables that pages show of stored results", "dev_pages"),
     "emulator": Verb(
         "compare the emulator's speed with float32 products and bit streams", "dev_emulator"
     ),
     "sizes": Verb("synthesise the designs that the size model is fitted to", "dev_cells", "SIZES"),
     "placed": Verb("place and route the macros of `dscim macros`", "dev_cells", "PLACED"),
-    "area": Verb("print the size of macros in cells, by Yosys", "dev_cells", "AREA"),
-    "link-area": Verb("print the size of the link in cells, by Yosys", "dev_cells", "LINK_AREA"),
+    "area": Verb("count the cells of macros with Yosys", "dev_cells", "AREA"),
+    "link-area": Verb("count the cells of the link with Yosys", "dev_cells", "LINK_AREA"),
     "tables": Verb("compute the threshold tables that ship", "dev_tables"),
     "train": Verb("train, quantise, export and evaluate the shipped networks", verbs=TRAIN),
 }
 
 VERBS = {
     "demo": Verb(
-        "run images through the shipped network on the simulated SoC, every layer checked",
+        "run images through the shipped network on the simulated SoC and check every layer",
         "demo",
     ),
     "doctor": Verb("report missing tools and how to install them", "doctor"),
     "import": Verb("make a network file from a TensorFlow Lite INT8 or ONNX QDQ file", "import_"),
     "sim": Verb("serve the simulated SoC on a loopback port", "sim"),
-    "bench": Verb("measure the speed of the link to a target, every word checked", "bench"),
+    "bench": Verb("measure the speed of the link to a target and check every word", "bench"),
     "mvm": Verb("compute one matrix product of .npy files on a target", "mvm"),
     "calibrate": Verb(
         "adapt a network to DS-CIM, from a few inputs without labels or training", "calibrate"
     ),
-    "run": Verb("execute a network on a target, each layer compared with the reference", "run"),
+    "run": Verb("run a network on a target and compare each layer with the reference", "run"),
     "dataset": Verb("convert a data set's images to a network's own input integers", "dataset"),
     "finetune": Verb("train a network file through the DS-CIM product", "finetune"),
     "boards": Verb("list the boards that the SoC can be built for", "boards"),
-    "build": Verb("build a bitstream for a board that meets timing", "build"),
+    "build": Verb("build a bitstream that meets timing, for a board", "build"),
     "fit": Verb("estimate whether a network fits a board, and its speed, without building", "fit"),
     "macros": Verb("compare DS-CIM and exact macros on an ECP5 FPGA", "macros"),
     "load": Verb("load a built bitstream into a board", "load"),
@@ -93,7 +95,7 @@ VERBS = {
         "find the best pruned network for a budget of operations, parameters or cycles",
         verbs=PRUNE,
     ),
-    "study": Verb("compute a table or figure of the DS-CIM paper, beside its values", "study"),
+    "study": Verb("compute a table or figure to compare with the DS-CIM paper", "study"),
     "dev": Verb("programs for developers", verbs=DEV),
 }
 
@@ -101,7 +103,7 @@ VERBS = {
 def commands(
     verbs: Mapping[str, Verb] = VERBS, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Verb]]:
-    """Every command with its words, as ("prune", "cost"); groups are left out."""
+    """Every command with its words, such as ("prune", "cost"); groups are left out."""
     for name, verb in verbs.items():
         if verb.verbs:
             yield from commands(verb.verbs, (*path, name))

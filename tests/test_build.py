@@ -310,7 +310,7 @@ def test_only_the_file_that_met_timing_is_loaded(ready: Path) -> None:
     with pytest.raises(UserError, match="for the board ecpix5, not for ulx3s"):
         built(ready, find_board("ulx3s"))
     (ready / "report.json").unlink()
-    with pytest.raises(UserError, match="holds no finished build; run `dscim build ecpix5`"):
+    with pytest.raises(UserError, match="has no finished build; run `dscim build ecpix5`"):
         built(ready, board)
 
 
@@ -334,9 +334,12 @@ def test_a_board_that_the_loader_does_not_know_needs_a_cable(tmp_path: Path) -> 
         (
             "echo 'x: error while loading shared libraries: libftdi1.so.2: cannot open' >&2; "
             "exit 127",
-            "lacks the library libftdi1.so.2; run `apt-get install",
+            "needs the library libftdi1.so.2; run `apt-get install",
         ),
-        ("echo 'Error: Failed to program'; exit 1", "ended with 1: Error: Failed to program"),
+        (
+            "echo 'Error: Failed to program'; exit 1",
+            "failed with exit status 1: Error: Failed to program",
+        ),
     ],
 )
 def test_a_failed_load_is_explained(script: str, reason: str, tmp_path: Path) -> None:

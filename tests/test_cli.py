@@ -20,7 +20,6 @@ from tests.commandline import DSCIM, assert_refused, dscim
 ROOT = Path(__file__).parent.parent
 
 
-
 @pytest.mark.parametrize("group", ["", "prune", "dev", "dev train"])
 def test_help_has_each_verb_and_its_summary_in_columns(group: str) -> None:
     verbs: Mapping[str, Verb] = VERBS

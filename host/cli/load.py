@@ -19,7 +19,9 @@ class Options(ReportOptions):
 
     board: str = argument("BOARD", "name of a board of `dscim boards`")
     input: Path | None = option("FOLDER", "folder of `dscim build` (default: build/BOARD)")
-    flash: bool = switch("write to the flash memory, not to the FPGA, which forgets at power-off")
+    flash: bool = switch(
+        "write to the flash memory, which survives power-off, instead of the FPGA alone"
+    )
     cable: str | None = option(
         "NAME", "openFPGALoader's name of the JTAG cable (default: the board's)"
     )

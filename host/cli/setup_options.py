@@ -38,7 +38,7 @@ class SetupOptions:
     baud: int | None = option("B", "rate of the UART in baud")
     ip: str | None = option("A", f"IP address, if the board has Ethernet (default: {IP})")
     mac: str | None = option("A", f"MAC address (default: {MAC})")
-    no_ethernet: bool = switch("leave out Ethernet, and link with the UART alone")
+    no_ethernet: bool = switch("leave out Ethernet; the UART is then the only link")
     scope: bool = switch("add LiteScope on the engine's and the macro's signals")
 
 

@@ -39,7 +39,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Checks every tool, required ones first; takes one or two seconds."""
+    """The state of every tool, required ones first; takes one or two seconds."""
     return [check() for check in CHECKS]
 
 
@@ -49,8 +49,10 @@ def ready(findings: Sequence[Finding]) -> bool:
 
 
 def find_program(*names: str) -> str | None:
-    """The path of the first program found, next to this Python (in a virtual environment that need
-    not be activated) or on PATH."""
+    """The path of the first program found, next to this Python or on PATH.
+
+    The former finds programs of a virtual environment that is not activated.
+    """
     beside = str(Path(sys.executable).parent)
     paths = (shutil.which(name, path=beside) or shutil.which(name) for name in names)
     return next((path for path in paths if path), None)
@@ -90,7 +92,7 @@ def _finding(
     required: bool = False,
     ok: bool | None = None,
 ) -> Finding:
-    """A finding that is OK when `ok` says so, or when there is a version."""
+    """A finding that is OK if `ok` is true or, where `ok` is None, if there is a version."""
     good = bool(version) if ok is None else ok
     return Finding(tool, use, required, version, good, "" if good else fix)
 

@@ -25,11 +25,11 @@ from dscim.host.fpga.bitstream.tools import Tool, find_tools
 from dscim.progress import Progress, Say
 
 SLOWER = 0.98
-"""Factor on the clock that was reached, for the next try of --allow-slow: placements vary."""
+"""Next clock that --allow-slow tries, relative to the one reached: placements vary."""
 TRIES = 4
-"""The limit on the clocks that --allow-slow tries."""
+"""The maximum number of clocks that --allow-slow tries."""
 FACTS = "report.json"
-"""The file of a build's facts, in the folder of its bitstream."""
+"""The file with a build's facts, in the folder of its bitstream."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Builder:
             return self._until_met(family, tools, part)
 
     def _until_met(self, family: Family, tools: list[Tool], part: Part) -> dict[str, Any]:
-        """Builds; with allow_slow, at ever lower clocks."""
+        """Builds; with allow_slow, lowers the clock until timing is met."""
         setup, tries = self.order.setup, TRIES if self.order.allow_slow else 1
         while True:
             try:
@@ -88,7 +88,7 @@ class Builder:
             {"command": self.order.command}
             | _identity(setup)
             | {"built": True}
-            | (built.facts())
+            | built.facts()
             | {"versions": {tool.name: tool.version for tool in tools} | _versions()}
         )
         _deliver(self.order.folder, built, facts)

@@ -1,4 +1,4 @@
-"""How the tools are called for each family of FPGAs."""
+"""How the tools are run for each family of FPGAs."""
 
 import dataclasses
 import re
@@ -19,7 +19,7 @@ from dscim.host.fpga.bitstream.tools import (
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The flow of a family, all files named without a folder.
+    """The flow of a family; files are named without a folder.
 
     kinds:       the programs that synthesise, place and route, and pack.
     synthesis:   Yosys's command that maps Verilog to cells.
@@ -27,7 +27,7 @@ class Family:
     place:       arguments of nextpnr for (part, clocks in Hz by signal, seed).
     routed:      the file from nextpnr to the packer. pack: the packer's arguments for a part.
     bitstream:   the file to load.
-    cells:       nextpnr's names of the counted cells, by their names in the report.
+    cells:       nextpnr's names of the counted cells, by the name of their count in report.json.
     tables:      Yosys's cells that use four-input tables, and how many each uses.
     """
 
@@ -72,8 +72,8 @@ def ecp5_flags(part: Part) -> list[str]:
 def _place_ecp5(part: Part, clocks: dict[str, float], seed: int) -> list[str]:
     """The clock of `sys` follows from the oscillator's, which is in the constraints.
 
-    Placer and router were chosen by measurements on ecpix5: with 128 x 32 the wires were a sixth
-    shorter when refinement began, and the router needs minutes.
+    The placer and the router were chosen by measurements on ecpix5 with a macro of 128 x 32: wires
+    were a sixth shorter when refinement began, and routing takes only minutes.
     """
     return [
         *ecp5_flags(part),

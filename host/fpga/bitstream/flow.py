@@ -19,7 +19,7 @@ STEPS = 4
 
 SMALLER = "build it with fewer --columns, smaller memories or --no-ethernet"
 FULL = "utilisation limit"
-"""In nextpnr's message when the design does not fit the part."""
+"""Part of nextpnr's message when the design does not fit the part."""
 
 
 class TimingMissed(UserError):
@@ -32,7 +32,7 @@ class TimingMissed(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class Elaborated:
-    """Verilog, memory contents and constraints in `folder`; clocks as in `Sources`."""
+    """Verilog, memory contents and constraints in `folder`; clocks in Hz by signal."""
 
     folder: Path
     clocks: dict[str, float]
@@ -65,7 +65,7 @@ class Built:
         return self.packed.folder / self.family.bitstream
 
     def logs(self) -> dict[str, Path]:
-        """The logs of the tools, by the names under which they are kept."""
+        """The logs of the tools, by the names of their copies next to the bitstream."""
         return {
             "synthesis.log": self.netlist.folder / LOG,
             "place.log": self.routed.done.folder / LOG,
@@ -98,7 +98,7 @@ class Built:
 class Flow:
     """The tools of a family on one part; the result of every step is cached.
 
-    tools: for the family's kinds, in order. synthesis: further options for Yosys.
+    tools: one for each of the family's kinds, in order. synthesis: further options for Yosys.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Flow:
         return Built(made, netlist, best, packed, family)
 
     def synthesise(self, made: Elaborated) -> Done:
-        """Cells as JSON; UserError when they are more than the part has."""
+        """The netlist as JSON; UserError when it needs more cells than the part has."""
         contents = {path.name: path for path in made.folder.glob("*.init")}
         netlist = self._run(
             Step(
@@ -200,7 +200,7 @@ class Flow:
         return run_step(step, self._say, self._tick)
 
     def _check_room(self, counts: dict[str, int]) -> None:
-        """UserError when the cells alone are more than the part has."""
+        """UserError when the netlist needs more cells than the part has, before placement."""
         part = self._part
         blocks = dict.fromkeys(("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP"), 1)
         for name, costs, room in (

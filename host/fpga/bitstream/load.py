@@ -33,17 +33,15 @@ def built(folder: Path, board: Board) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text())
     except (OSError, ValueError) as error:
         raise UserError(
-            f"'{folder}' holds no finished build; run `dscim build {board.name}` "
-            "first, or name its folder with --input."
+            f"'{folder}' has no finished build; run `dscim build {board.name}` first, or give "
+            "its folder with --input."
         ) from error
     if facts.get("board") != board.name:
         raise UserError(
-            f"'{folder}' holds a build for the board {facts.get('board')}, not for {board.name}."
+            f"'{folder}' has a build for the board {facts.get('board')}, not for {board.name}."
         )
     if not facts.get("built"):
-        raise UserError(
-            f"'{folder}' holds sources for {board.name} but no bitstream; {board.notes}"
-        )
+        raise UserError(f"'{folder}' has sources for {board.name} but no bitstream; {board.notes}")
     bitstream = folder / facts["bitstream"]
     if not bitstream.is_file() or _digest(bitstream) != facts["sha256"]:
         raise UserError(
@@ -55,10 +53,13 @@ def built(folder: Path, board: Board) -> dict[str, Any]:
 def command(
     tool: str, board: Board, bitstream: Path, *, flash: bool, cable: str | None
 ) -> list[str]:
-    """openFPGALoader's command line. flash: to the flash; else to the FPGA, until power-off."""
+    """openFPGALoader's command line; UserError for a board that it does not know, without a cable.
+
+    flash: write to the flash memory; otherwise only to the FPGA, until power-off.
+    """
     if not (board.loader or cable):
         raise UserError(
-            f"openFPGALoader does not know the board {board.name}; name your JTAG cable with "
+            f"openFPGALoader does not know the board {board.name}; choose your JTAG cable with "
             "--cable, for example --cable ft2232."
         )
     way = ["-c", cable] if cable else ["-b", board.loader]
@@ -91,7 +92,7 @@ def _reason(text: str, status: int) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     library = re.search(r"loading shared libraries: (\S+?):", text)
     if library:
-        return f"openFPGALoader lacks the library {library[1]}; run `{LIBRARIES}`."
+        return f"openFPGALoader needs the library {library[1]}; run `{LIBRARIES}`."
     fault = next((line for line in lines if NO_CABLE.search(line)), None)
     if fault:
         return (
@@ -99,7 +100,7 @@ def _reason(text: str, status: int) -> str:
             "open it (udev rules) and that no other program uses its cable."
         )
     return (
-        f"openFPGALoader ended with {status}: "
+        f"openFPGALoader failed with exit status {status}: "
         f"{lines[-1].rstrip('.') if lines else 'without output'}."
     )
 

@@ -24,7 +24,7 @@ COLUMNS = (
     ">target",
     ">minutes",
 )
-"""Columns of the table of builds; '>' aligns to the right. Minutes are the sum of all steps."""
+"""Columns of the table of builds; '>' aligns right. Minutes are the sum of all steps."""
 
 
 def read_reports() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One step of a build: a program run on files in its own folder, cached with its log."""
+"""One step of a build: runs a program on files in a folder, and caches the folder with the log."""
 
 import contextlib
 import dataclasses
@@ -39,7 +39,11 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """folder: has the inputs, outputs and the log. seconds: the time of the actual run."""
+    """A finished step.
+
+    folder: has the inputs, the outputs and the log. seconds: time of the run that made them, also
+    if they are cached.
+    """
 
     folder: Path
     seconds: float
@@ -47,9 +51,9 @@ class Done:
 
 
 def run_step(step: Step, say: Say, tick: Progress) -> Done:
-    """Runs `step`, or finds its earlier result; UserError with the path of the log when it fails.
+    """Runs `step`, or takes its cached result; UserError with the path of the log when it fails.
 
-    An interrupted step leaves nothing behind.
+    An interrupted step leaves no files.
     """
     texts = [
         part for name, path in sorted(step.inputs.items()) for part in (name, path.read_bytes())
@@ -116,7 +120,7 @@ def _filled(path: Path) -> bool:
 
 
 def _reason(log: Path, status: int, missing: list[str]) -> str:
-    """The first error in a log, else its last line."""
+    """Why a program failed: a missing output, the first error in its log, or the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = (line for line in lines if line.startswith(("ERROR", "Error", "error")))
     if status == 0:

@@ -29,7 +29,7 @@ class Clock:
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """The worst path of one clock: its end registers, the signals between, and nanoseconds."""
+    """The worst path of one clock: start and end register, signals between them, delays in ns."""
 
     clock: str
     start: str
@@ -85,7 +85,7 @@ class ReportError(ValueError):
 
 
 def aliases(netlist: Mapping[str, Any], top: str, clocks: Iterable[str]) -> dict[str, str]:
-    """Every name of a clock's net in Yosys's JSON netlist, with the clock of `clocks` it is."""
+    """The clock of each net of Yosys's JSON netlist that carries one of `clocks`, by net name."""
     nets = netlist["modules"][top]["netnames"]
     ours = {nets[clock]["bits"][0]: clock for clock in clocks if clock in nets}
     return {
@@ -102,8 +102,8 @@ def judge(
 
     asked: target in Hz, by the clock's signal in the Verilog; a higher constraint in the report
     takes precedence. known: other names of these signals, from `aliases`.
-    ReportError when the report has an unknown clock or lacks one of `asked`: a report without
-    clocks must not pass.
+    ReportError when the report has an unknown clock or lacks one of `asked`, because a report
+    without clocks must not pass.
     """
     ours = known or {}
 
@@ -113,8 +113,8 @@ def judge(
     found = {name_of(name): entry for name, entry in report.get("fmax", {}).items()}
     if set(found) != set(asked):
         raise ReportError(
-            f"nextpnr's report has the clocks {', '.join(sorted(found)) or 'none'}; "
-            f"expected were {', '.join(sorted(asked))}."
+            f"nextpnr's report has the clocks {', '.join(sorted(found)) or 'none'}, expected "
+            f"{', '.join(sorted(asked))}."
         )
     clocks = tuple(
         Clock(name, max(hertz / MEGA, found[name]["constraint"]), found[name]["achieved"])
@@ -141,7 +141,7 @@ _CELL = re.compile(
 
 
 def plain(name: str) -> str:
-    """The design's signal in a name that Yosys and nextpnr extended."""
+    """The name of the design's signal, without what Yosys and nextpnr appended to it."""
     return re.sub(r"\[\d+\]$", "", _CELL.sub("", name)) or name
 
 
@@ -159,7 +159,7 @@ def _path(entry: Mapping[str, Any], clock: str) -> Path:
     for hop in hops:
         sums["routing" if hop["type"] == "routing" else "logic"] += hop["delay"]
         name = plain(hop.get("net") or "$")
-        if not name.startswith("$") and name not in nets:  # $: nextpnr's own, as of carries
+        if not name.startswith("$") and name not in nets:  # $: nextpnr's own, for example carries
             nets.append(name)
     start, end = plain(hops[0]["from"]["cell"]), plain(hops[-1]["to"]["cell"])
     through = tuple(net for net in nets if net not in (start, end))

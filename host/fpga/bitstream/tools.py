@@ -1,4 +1,4 @@
-"""The programs that build a bitstream: native if found and new enough, else from pip."""
+"""The programs that build a bitstream: native ones if new enough, else those from pip."""
 
 import dataclasses
 import re
@@ -12,7 +12,7 @@ from dscim.host.fpga.doctor import find_program, number, package, said
 class Kind:
     """A program of the flow.
 
-    native: its own names. oldest: the first native version that works.
+    native: names of the native program. oldest: the first native version that works.
     script: the program of the pip package `distribution` (the same tool as WebAssembly).
     """
 
@@ -66,7 +66,7 @@ def find_tool(kind: Kind) -> Tool:
 
 
 def find_tools(kinds: Sequence[Kind]) -> list[Tool]:
-    """All of `kinds`, in order; to call before the first step, which takes minutes."""
+    """The tools for all of `kinds`, in order; called before the first step, which takes minutes."""
     return [find_tool(kind) for kind in kinds]
 
 

@@ -1,7 +1,7 @@
-"""The size of macros in cells, by Yosys: technology-independent and ECP5.
+"""The cells of macros, counted with Yosys: technology-independent cells and those of ECP5.
 
 LUT4 equivalents are the LUT4s that cells occupy in ECP5 slices: two for a CCU2C (carry), four for a
-DPR16X4 (distributed RAM). There is no place and route: these are cells, not a bitstream.
+DPR16X4 (distributed RAM). Nothing is placed and routed.
 """
 
 import json
@@ -34,7 +34,7 @@ def macro_verilog(form: str, lanes: int, columns: int) -> str:
 
 
 def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
-    """A macro as Verilog module `macro`. parallel: the exact one that computes all rows at once."""
+    """A macro as Verilog module `macro`. parallel: exact, and computing all rows at once."""
     macro = ExactParallel(spec) if parallel else build_macro(spec)
     macro.cd_sys = ClockDomain()
     records = (macro.weights, macro.activations, macro.products, macro.config, macro.status)
@@ -52,12 +52,15 @@ def cells(verilog: str, flow: str) -> dict[str, int]:
 
 
 def lut4_equivalents(counts: dict[str, int]) -> int:
-    """The LUT4s that these cells occupy. counts: of the flow ecp5, by kind."""
+    """The LUT4s that these cells occupy. counts: by kind of cell, after the flow ecp5."""
     return sum(cost * counts.get(kind, 0) for kind, cost in LUT4_COST.items())
 
 
 def measure(form: str, lanes: int, columns: int) -> dict[str, object]:
-    """A row of the table: generic cells, ECP5 LUT4 equivalents, flip-flops, and all counts."""
+    """A row of the table: generic cells, ECP5 LUT4 equivalents, flip-flops, and all counts.
+
+    UserError without Yosys.
+    """
     verilog = macro_verilog(form, lanes, columns)
     counts = {flow: cells(verilog, flow) for flow in FLOWS}
     ecp5 = counts["ecp5"]

@@ -1,7 +1,7 @@
 """The parts of macros, for measuring their sizes with Yosys.
 
-Parts are combinational, except for the generator, counters and adders with registers. The ports of
-a part are its attribute `ports`.
+Parts are combinational, except for the generator, counters and adders with registers. The attribute
+`ports` of a part lists its ports.
 """
 
 import json
@@ -22,7 +22,7 @@ from dscim.host.fpga.cells.synthesis import run_yosys, synthesised
 
 
 class Part(LiteXModule):
-    """A part. ports: widths of the signals that become its ports, by name."""
+    """A part. ports: widths of its ports, by name."""
 
     def __init__(self, **ports):
         self.ports = []
@@ -136,7 +136,7 @@ class Counter(Part):
 
 
 class Nand(Part):
-    """A NAND of two inputs, the unit of area for everything without a part of its own."""
+    """A NAND of two inputs, the unit of area for everything that is not a part here."""
 
     def __init__(self):
         super().__init__(a=1, b=1, out=1)
@@ -184,7 +184,7 @@ class FixedCell(Part):
 
 
 class SerialAccumulator(Part):
-    """A column's shift-and-add of bit-serial sums; that of the last bit is negative."""
+    """A column's shift-and-add of bit-serial sums; the sum with `last` set counts as negative."""
 
     def __init__(self, width: int):
         super().__init__(total=(width, True), first=1, last=1, sum=(width + 8, True))
@@ -198,7 +198,7 @@ class SerialAccumulator(Part):
 
 
 def transistors(part: Part) -> float:
-    """CMOS transistors of a part, estimated by Yosys; FileNotFoundError without Yosys."""
+    """CMOS transistors of a part, as Yosys estimates them; FileNotFoundError without Yosys."""
     found = synthesised(
         part,
         "dfflegalize -cell $_DFF_P_ 01; opt_clean; abc -g cmos4; "

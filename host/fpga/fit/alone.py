@@ -1,4 +1,4 @@
-"""The speed of macros, each placed and routed alone on the board MEASURED_ON."""
+"""The clock that a macro reaches, placed and routed alone on the board MEASURED_ON."""
 
 import dataclasses
 import json
@@ -24,14 +24,15 @@ COMMAND = "dscim dev placed"
 """The command that adds to the table."""
 
 ASKED = 100e6
-"""The clock in Hz that nextpnr must aim at; the result is the clock that it reaches."""
+"""The target clock for nextpnr, in Hz; the result is the clock that it reaches."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Placed(Spec):
     """A macro after place and route.
 
-    megahertz: the clock that it reached. path: the slowest. seconds: of place and route.
+    megahertz: the clock that it reached. path: the slowest path. seconds: time of place and route.
+    nextpnr: its name and version.
     """
 
     design: Design
@@ -42,7 +43,7 @@ class Placed(Spec):
 
 
 def read_placed(path: Path = TABLE) -> list[Placed]:
-    """The rows of the table; none where there is no file."""
+    """The rows of the table; none if there is no file."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
     return [Placed.from_json(row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""What is synthesised: a macro alone, or a whole device on a board."""
+"""A design to synthesise: a macro alone, or a whole device on a board."""
 
 import dataclasses
 from pathlib import Path
@@ -61,7 +61,7 @@ class Design(Spec):
         )
 
     def sources(self, folder: Path) -> dict[str, Path]:
-        """Writes the files for Yosys into `folder`; returns them by name, NAME.v the Verilog."""
+        """Writes the files for Yosys into `folder`; returns Verilog and memory contents by name."""
         if self.device is None:
             from dscim.host.fpga.cells.area import verilog_of  # noqa: PLC0415  Migen is slow to import
 
@@ -72,7 +72,7 @@ class Design(Spec):
 
 
 def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
-    """The design of a device with `macro`; by default without an exact macro beside it."""
+    """The design of a device with `macro`; by default it has no exact macro in addition."""
     return Design(macro, SocSpec(macro, **{"exact": False, **sizes}), ethernet=ethernet)
 
 
@@ -83,7 +83,7 @@ def built(facts: dict[str, Any]) -> Design:
 
 
 def read_builds() -> list[tuple[Design, int]]:
-    """The finished builds for ECP5 parts, each with the tables that nextpnr counted."""
+    """The finished builds for ECP5 parts, each with its number of tables counted by nextpnr."""
     return [
         (built(facts), facts["cells"]["lut4"]["used"])
         for facts in read_reports()

@@ -1,4 +1,4 @@
-"""A network on a board: what it needs, what does not fit, and the smallest change that helps."""
+"""Whether a network fits a board: what does not fit, and the smallest change that helps."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ LARGEST = {
     "channels": 4096,
     "descriptors": 2048,
 }
-"""The largest size of each memory that a network needs."""
+"""The largest size that is tried for each memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Fit:
 
 
 class Fitting:
-    """Checks one network in one arithmetic against devices; model: estimates their sizes."""
+    """Checks whether devices fit one network in one arithmetic; model: estimates their sizes."""
 
     def __init__(self, network: Network, arithmetic: ProductSpec, model: SizeModel) -> None:
         self._network, self._arithmetic, self._model = network, arithmetic, model
 
     def fit(self, setup: Setup) -> Fit:
-        """`setup` as it is, and what to change if it does not fit."""
+        """Whether `setup` fits as it is, and if not, what to change."""
         size, speed, faults = self._judge(setup)
         change = (
             next(

@@ -1,4 +1,4 @@
-"""Cells of designs, by Yosys, kept in sizes.json: the table that the size model is fitted to."""
+"""Counts the cells of designs with Yosys; sizes.json, the table for the size model, has them."""
 
 import dataclasses
 import json
@@ -30,15 +30,15 @@ KINDS = (
 """G, form and lanes of the macros to measure."""
 
 SIZES = ((1, 4), (2, 4), (1, 8), (2, 8))
-"""Groups and columns of each; the model has as many factors."""
+"""Groups and columns of the macros of each kind."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What Yosys made of a design.
+    """The result of synthesising a design.
 
-    cells: the count of each kind. seconds: the time of the synthesis. note: on rows that were not
-    synthesised from the gateware of their time.
+    cells: number of cells by kind. seconds: time of the synthesis. yosys: its name and version.
+    note: why a row was not synthesised from the gateware of its time.
     """
 
     design: Design
@@ -69,7 +69,7 @@ class Measured:
 
 
 def read_table(path: Path = TABLE) -> list[Measured]:
-    """The rows of the table; none where there is no file."""
+    """The rows of the table; none if there is no file."""
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
     return [
         Measured(
@@ -107,10 +107,10 @@ def write_table(rows: list[Measured], path: Path = TABLE) -> None:
 
 
 def synthesise(design: Design) -> Measured:
-    """Synthesises `design` by the command that builds use; UserError without Yosys."""
+    """Synthesises `design` with the command that builds use; UserError without Yosys."""
     top = "macro" if design.device is None else TOP
-    ways = FAMILIES["ecp5"].synthesis + ("" if design.multipliers else " -nodsp")
-    script = f"read_verilog {top}.v; {ways} -top {top}; tee -q -o cells.json stat -json"
+    command = FAMILIES["ecp5"].synthesis + ("" if design.multipliers else " -nodsp")
+    script = f"read_verilog {top}.v; {command} -top {top}; tee -q -o cells.json stat -json"
     yosys = find_tool(YOSYS)
     with tempfile.TemporaryDirectory() as name:
         step = Step(
@@ -154,12 +154,12 @@ def wanted() -> list[Design]:
         + side_by_side()[:1]
         + devices
         + macros[16:]
-        + (side_by_side()[1:])
+        + side_by_side()[1:]
     )
 
 
 def side_by_side() -> list[Design]:
-    """The macros of `dscim macros`, in its default size."""
+    """The macros of `dscim macros`, of the default size."""
     return [design for _, design, _ in contenders(128, 4)]
 
 

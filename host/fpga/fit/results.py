@@ -1,4 +1,4 @@
-"""The tables of builds and macros in pages, from boards/reports, sizes.json and placed.json."""
+"""The tables of builds and macros for pages, from boards/reports, sizes.json and placed.json."""
 
 from collections.abc import Callable, Sequence
 
@@ -57,7 +57,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "estimates": _estimates,
     "macros": _macros,
 }
-"""The tables by the name of the page's block."""
+"""The tables, by the name of their block in a page."""
 
 
 def shown(name: str) -> str:

@@ -20,17 +20,17 @@ COLUMNS = (
     ">per 1000 LUT4",
     ">10^9 products/s",
 )
-"""Titles of the columns; '>' aligns to the right."""
+"""Titles of the columns; '>' aligns right."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Side:
     """The size and speed of a macro.
 
-    source: of the LUT4 count: "Yosys", or "model" where the macro was not synthesised.
-    flip_flops: None for an estimate. megahertz: None where it was not placed and routed.
-    cycles: of one product of all rows and columns. products_per_cycle: of two integers, at full
-    speed.
+    source: where the LUT4 count comes from: "Yosys", or "model" if the macro was not synthesised.
+    flip_flops: None for an estimate. megahertz: None if it was not placed and routed.
+    cycles: for one product of all rows and columns. products_per_cycle: products of two integers,
+    at full speed.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Side:
 
     @property
     def giga_products(self) -> float | None:
-        """10^9 products per second; None where the clock is not known."""
+        """10^9 products per second; None if the clock is unknown."""
         return None if self.megahertz is None else self.megahertz * self.products_per_cycle / 1000
 
 
 def side(
     name: str, design: Design, product: ProductSpec, model: SizeModel, placed: list[Placed]
 ) -> Side:
-    """The size and speed of a contender, from the tables where it is there, else estimated."""
+    """The size and speed of a macro, from the tables if it is there, else estimated."""
     row: Measured | None = next((row for row in model.rows if row.design == design), None)
     reached = next((one.megahertz for one in placed if one.design == design), None)
     macro = design.macro

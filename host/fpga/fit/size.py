@@ -1,10 +1,10 @@
-"""The size of a device before it is built: a model fitted to the results of Yosys for others.
+"""The size of a device before it is built: a model fitted to synthesised designs.
 
-Tables: those of a macro are a sum over its cells, groups and columns, with factors for each kind of
-macro. The engine, which grows with the columns, and the links are added. The factors are a least
-squares fit to the table of `dscim dev sizes`. nextpnr takes more for the ends of carry
-chains; this is one factor, from the builds with reports in the project. Block RAM is counted memory
-by memory, multipliers by unit.
+Four-input tables of a macro are a sum over its cells, groups and columns, with factors for each
+kind of macro. Those of the engine, which grows with the columns, and of the links are added. The
+factors are a least squares fit to the table of `dscim dev sizes`. nextpnr needs more for the ends
+of carry chains; this is one factor, from the builds with reports in the project. Block RAM is
+counted memory by memory, multipliers unit by unit.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from dscim.host.fpga.fit.measure import COMMAND, Measured, read_table
 Kind = tuple[str, int, int, str, bool, bool]
 
 LANE_MULTIPLIERS, SETUP_MULTIPLIERS = 12, 5
-"""Multipliers per channel requantised in a cycle, including its adds; of a layer's set-up."""
+"""Multipliers per channel requantised in a cycle, including its adds; for a layer's set-up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Size:
 class SizeModel:
     """Estimates sizes.
 
-    rows: what was synthesised. builds: what was built, with the tables it took. By default both are
-    those of the project.
+    rows: synthesised designs. builds: designs that were built, with the number of their tables. By
+    default, both are those of the project.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SizeModel:
         self._builds = list(read_builds() if builds is None else builds)
 
     def estimate(self, design: Design) -> Size:
-        """The size of `design`: of a device in its bitstream, of a macro alone as synthesised.
+        """The size of `design`: for a device in its bitstream, for a macro alone as synthesised.
 
         UserError for a kind of macro that was never synthesised.
         """
@@ -72,7 +72,7 @@ class SizeModel:
         return float(np.mean(ratios)) if ratios else 1.0
 
     def synthesised(self, design: Design) -> Size:
-        """The size that Yosys will report; UserError as for `estimate`."""
+        """The size that Yosys is expected to report; UserError as for `estimate`."""
         macros = design.device.macros if design.device else (design.macro,)
         lut4 = sum(
             self._macro(dataclasses.replace(design, macro=macro, device=None)) for macro in macros

@@ -31,7 +31,7 @@ class LayerSpeed:
     """The speed of one node.
 
     cycles: busy cycles of the engine per image; 0 if `place` names what computes it instead, None
-    if the host adds up partial products. strips: in which it runs, 1 if it fits as a whole.
+    if the host adds up partial products. strips: the number of strips, 1 if it fits as a whole.
     """
 
     name: str
@@ -46,7 +46,7 @@ class LayerSpeed:
 class Speed:
     """A network on a device.
 
-    resident: all weights are in the device at once, so that only images cross the link.
+    resident: all weights are in the device at once, so only tensors cross the link.
     link_bytes: bytes that cross the link per image.
     """
 
@@ -103,7 +103,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
 
 
 def _crossing(program: Program) -> Iterable[int]:
-    """The bytes of every action for an image."""
+    """The bytes that each action transfers per image."""
     shapes = program.network.shapes()
     for action in program.actions:
         if isinstance(action, Write | Read):

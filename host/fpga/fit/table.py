@@ -1,4 +1,4 @@
-"""The size model compared with what was built and synthesised."""
+"""The size model compared with built and synthesised designs."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from dscim.host.fpga.fit.size import Size, SizeModel
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A design: what it took and what the model estimates."""
+    """A design: its actual size, and the model's estimate."""
 
     name: str
     made_by: str

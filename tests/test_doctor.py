@@ -69,4 +69,4 @@ def test_programs_beside_python_are_found_first(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_version_numbers(text: str | None, version: str) -> None:
-    assert doctor.number(text) == version
+    assert doctor.version_in(text) == version

@@ -120,14 +120,14 @@ def _reported() -> tuple[type[Exception], ...]:
 
 def versions() -> Iterator[str]:
     """The lines of --version: dscim, Python and platform, and the tools that were found."""
-    from dscim.host.fpga.doctor import number, package, said  # noqa: PLC0415 - needs numpy
+    from dscim.host.fpga import doctor  # noqa: PLC0415 - needs numpy
 
     yield f"dscim {dscim.__version__}"
     yield f"Python {platform.python_version()}, {platform.platform()}"
-    compiler = said(["g++", "--version"]) or ""
+    compiler = doctor.output_of(["g++", "--version"]) or ""
     found = {
-        **{name: package(name) for name in PACKAGES},
-        "g++": number(compiler.partition(")")[2]),
+        **{name: doctor.version_of(name) for name in PACKAGES},
+        "g++": doctor.version_in(compiler.partition(")")[2]),
         **{name: _program(name, other) for name, other in PROGRAMS.items()},
     }
     yield ", ".join(f"{name} {version}" for name, version in found.items() if version)
@@ -135,8 +135,8 @@ def versions() -> Iterator[str]:
 
 def _program(name: str, distribution: str) -> str:
     """The version of the native program, else of its package; "" if neither is installed."""
-    from dscim.host.fpga.doctor import find_program, number, package, said  # noqa: PLC0415
+    from dscim.host.fpga import doctor  # noqa: PLC0415 - needs numpy
 
-    path = find_program(name)
-    native = number(said([path, "--version"])) if path else ""
-    return native or package(distribution)
+    path = doctor.find_program(name)
+    native = doctor.version_in(doctor.output_of([path, "--version"])) if path else ""
+    return native or doctor.version_of(distribution)

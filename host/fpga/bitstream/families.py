@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dscim.boards.parts import Part
@@ -47,6 +47,10 @@ class Family:
             f"read_verilog {TOP}.v; {self.synthesis}{more} -top {TOP} -json {TOP}.json; "
             "tee -q -o cells.json stat -json"
         )
+
+    def table_count(self, counts: Mapping[str, int]) -> int:
+        """The four-input tables of a netlist. counts: Yosys's cells, by kind."""
+        return sum(cost * counts.get(kind, 0) for kind, cost in self.tables.items())
 
 
 REPORT = "timing.json"

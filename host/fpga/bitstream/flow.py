@@ -17,6 +17,9 @@ from dscim.progress import Progress, Say
 STEPS = 4
 """Steps of a whole build; elaboration is the first."""
 
+BLOCKS = ("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP")
+"""Yosys's cells that are a block RAM, of all families."""
+
 SMALLER = "build it with fewer --columns, smaller memories or --no-ethernet"
 FULL = "utilisation limit"
 """Part of nextpnr's message when the design does not fit the part."""
@@ -202,12 +205,11 @@ class Flow:
     def _check_room(self, counts: dict[str, int]) -> None:
         """UserError when the netlist needs more cells than the part has, before placement."""
         part = self._part
-        blocks = dict.fromkeys(("DP16KD", "SDPB", "SDPX9B", "DPB", "DPX9B", "SP"), 1)
-        for name, costs, room in (
-            ("four-input tables", self._family.tables, part.lut4),
+        blocks = sum(counts.get(kind, 0) for kind in BLOCKS)
+        for name, needed, room in (
+            ("four-input tables", self._family.table_count(counts), part.lut4),
             ("block RAMs", blocks, part.block_ram),
         ):
-            needed = sum(cost * counts.get(kind, 0) for kind, cost in costs.items())
             if needed > room:
                 raise UserError(
                     f"The device needs {needed} {name} and {part.name} has {room}; {SMALLER}."

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from dscim.errors import UserError
-from dscim.host.fpga.doctor import find_program, number, package, said
+from dscim.host.fpga.doctor import find_program, output_of, version_in, version_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +52,11 @@ def find_tool(kind: Kind) -> Tool:
     too_old = ""
     path = find_program(*kind.native)
     if path:
-        version = number(_output(path))
+        version = version_in(_output(path))
         if _digits(version) >= kind.oldest:
             return Tool(kind.name, path, f"{version} (native)")
         too_old = f", and {path} is version {version or 'unknown'}, too old"
-    path, version = find_program(kind.script), package(kind.distribution)
+    path, version = find_program(kind.script), version_of(kind.distribution)
     if path and version:
         return Tool(kind.name, path, f"{version} (pip)")
     needed = "" if not kind.oldest else f" {'.'.join(map(str, kind.oldest))} or newer"
@@ -71,7 +71,7 @@ def find_tools(kinds: Sequence[Kind]) -> list[Tool]:
 
 
 def _output(path: str) -> str | None:
-    return said([path, "--version"]) or said([path, "-V"])
+    return output_of([path, "--version"]) or output_of([path, "-V"])
 
 
 def _digits(version: str) -> tuple[int, ...]:

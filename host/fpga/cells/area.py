@@ -12,10 +12,10 @@ from dscim.errors import UserError
 from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import ExactParallel
 from dscim.gateware.specs import MacroSpec
+from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.cells.synthesis import run_yosys
 from dscim.sim.verilog import to_verilog
 
-LUT4_COST = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 FLOWS = {
     "generic": "synth -flatten -top macro",
     "ecp5": "synth_ecp5 -nowidelut -nodsp -top macro",
@@ -53,7 +53,7 @@ def cells(verilog: str, flow: str) -> dict[str, int]:
 
 def lut4_equivalents(counts: dict[str, int]) -> int:
     """The LUT4s that these cells occupy. counts: by kind of cell, after the flow ecp5."""
-    return sum(cost * counts.get(kind, 0) for kind, cost in LUT4_COST.items())
+    return FAMILIES["ecp5"].table_count(counts)
 
 
 def measure(form: str, lanes: int, columns: int) -> dict[str, object]:

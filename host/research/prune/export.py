@@ -46,8 +46,8 @@ def save_onnx(net: PlainNet, path: Path) -> None:
     height, width, channels = net.space.image
     arrays = {name: value.detach().numpy() for name, value in _arrays(net)}
     nodes = [
-        helper.make_node(kind, given, [made], **attributes)
-        for kind, given, made, attributes in _nodes(net)
+        helper.make_node(kind, inputs, [output], **attributes)
+        for kind, inputs, output, attributes in _nodes(net)
     ]
     real = onnx.TensorProto.FLOAT
     graph = helper.make_graph(

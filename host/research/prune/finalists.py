@@ -53,7 +53,7 @@ class Trial:
     dataset: str
     folder: Path | None
     held_out: int
-    given: Input
+    pixels: Input
     recipe: Recipe
     seeds: tuple[int, ...]
     stem: Path
@@ -85,7 +85,7 @@ class Trial:
                     structure,
                     parts,
                     replace(self.recipe, seed=seed),
-                    self.given,
+                    self.pixels,
                     self.stem.with_name(f"{name}-seed{seed}.pt"),
                     readers=self.readers,
                 )[1]

@@ -63,39 +63,39 @@ class Measure:
         """The fitness function; sets torch to one thread, so that all processes round alike."""
         torch.set_num_threads(1)
         where = space(self.space)
-        net, given = load_pruning_net(where, self.checkpoint)
+        net, pixels = load_pruning_net(where, self.checkpoint)
         parts = parts_of(self.dataset, self.folder, where, self.held_out)
         shown = parts.images[: self.batches * self.batch]
-        batches = [real(given, batch) for batch in shown.split(self.batch)]
+        batches = [real(pixels, batch) for batch in shown.split(self.batch)]
         images, labels = parts.held_images[: self.validation], parts.held_labels[: self.validation]
 
         def fitness(structure: Structure) -> float:
             plain = net.export(structure)
             recalibrate(plain, batches)
             if self.product is None:
-                return accuracy(plain, given, images, labels)
-            network = integers(plain, given, shown[: self.calibration], self.product)
-            return emulated(network, given, images, labels)
+                return accuracy(plain, pixels, images, labels)
+            network = integers(plain, pixels, shown[: self.calibration], self.product)
+            return emulated(network, pixels, images, labels)
 
         return fitness
 
 
 def integers(
-    plain: PlainNet, given: Input, shown: Tensor, product: ProductSpec, name: str = "candidate"
+    plain: PlainNet, pixels: Input, shown: Tensor, product: ProductSpec, name: str = "candidate"
 ) -> Network:
     """The network in integers for an arithmetic, without training.
 
     shown: training images, uint8; they determine the ranges, and for a stochastic product scales
     and shifts.
     """
-    network = quantise(plain, shown.numpy(), name, given)
+    network = quantise(plain, shown.numpy(), name, pixels)
     if product.exact:
         return network
-    return calibrate.calibrate(network, given.integers(shown.numpy()), product)
+    return calibrate.calibrate(network, pixels.integers(shown.numpy()), product)
 
 
-def emulated(network: Network, given: Input, images: Tensor, labels: Tensor) -> float:
+def emulated(network: Network, pixels: Input, images: Tensor, labels: Tensor) -> float:
     """The accuracy, 0 to 1, of a network in its own arithmetic, by the emulator."""
     evaluator = Evaluator(network, threads=1)
-    answers = predictions(evaluator.outputs(given.integers(images.numpy())))
+    answers = predictions(evaluator.outputs(pixels.integers(images.numpy())))
     return float((answers == labels.numpy()).mean())

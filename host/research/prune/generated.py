@@ -98,13 +98,15 @@ class PruningNet(nn.Module):
         channels, ids = self.space.channels(structure), self.space.ratio_ids(structure)
         code = _code(ids, x)
 
-        def convolve(site: Site, given: Tensor) -> Tensor:
+        def convolve(site: Site, tensor: Tensor) -> Tensor:
             made = self.sites[key(site)]
-            result: Tensor = made.norm(ids)(made.convolve(given, made.weights(code, channels)))
+            result: Tensor = made.norm(ids)(made.convolve(tensor, made.weights(code, channels)))
             return result
 
-        def classify(given: Tensor) -> Tensor:
-            return linear(given, self.classifier.weight[:, : given.shape[1]], self.classifier.bias)
+        def classify(tensor: Tensor) -> Tensor:
+            return linear(
+                tensor, self.classifier.weight[:, : tensor.shape[1]], self.classifier.bias
+            )
 
         return forward(self.space, x, convolve, classify)
 

@@ -29,7 +29,7 @@ def pruning_net(
     source: str,
     parts: Split,
     recipe: Recipe,
-    given: Input,
+    pixels: Input,
     checkpoint: Path,
     callbacks: Callbacks = SILENT,
     readers: int = 0,
@@ -42,10 +42,10 @@ def pruning_net(
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
         structure = tuple(int(gene) for gene in rng.integers(0, RATIOS, where.genes))
-        value: Tensor = criterion(called(real(given, images), structure), labels)
+        value: Tensor = criterion(called(real(pixels, images), structure), labels)
         return value
 
-    facts = {"space": where.name, "source": source, "input": asdict(given)}
+    facts = {"space": where.name, "source": source, "input": asdict(pixels)}
     training = Training(
         net, sgd(net, recipe), loss, parts.images, parts.labels, facts=facts, readers=readers
     )
@@ -72,7 +72,7 @@ def from_scratch(
     structure: Structure,
     data: Split,
     recipe: Recipe,
-    given: Input,
+    pixels: Input,
     checkpoint: Path,
     callbacks: Callbacks = SILENT,
     readers: int = 0,
@@ -87,12 +87,12 @@ def from_scratch(
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
 
     def loss(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
-        value: Tensor = criterion(called(real(given, images)), labels)
+        value: Tensor = criterion(called(real(pixels, images)), labels)
         return value
 
-    facts = {"space": where.name, "structure": list(structure), "input": asdict(given)}
+    facts = {"space": where.name, "structure": list(structure), "input": asdict(pixels)}
     training = Training(
         net, sgd(net, recipe), loss, data.images, data.labels, facts=facts, readers=readers
     )
     fit(training, recipe, checkpoint, callbacks)
-    return net, accuracy(net, given, data.held_images, data.held_labels)
+    return net, accuracy(net, pixels, data.held_images, data.held_labels)

@@ -109,11 +109,11 @@ class _OperationList:
         )
 
     def _pool(self, site: Site) -> None:
-        given, shape = self._at
+        name, shape = self._at
         self._add(
             f"{site.name}.pool",
             Kind.MAX_POOL,
-            (given,),
+            (name,),
             LayerSpec(shape, shape[2], (3, 3), (2, 2), ((1, 1), (1, 1)), depthwise=True),
             (site.outputs,),
         )

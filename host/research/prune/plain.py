@@ -27,8 +27,8 @@ def forward(
     convolve: applies a site's convolution and batch norm; classify: (N, features) -> logits.
     """
 
-    def run(site: Site, given: Tensor) -> Tensor:
-        return ACTIVATIONS[site.activation](convolve(site, given))
+    def run(site: Site, tensor: Tensor) -> Tensor:
+        return ACTIVATIONS[site.activation](convolve(site, tensor))
 
     for block in space.blocks:
         y = x
@@ -101,5 +101,5 @@ class PlainNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, classes) logits."""
         return forward(
-            self.space, x, lambda site, given: self.sites[key(site)](given), self.classifier
+            self.space, x, lambda site, tensor: self.sites[key(site)](tensor), self.classifier
         )

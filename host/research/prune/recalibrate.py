@@ -34,11 +34,11 @@ def recalibrate(net: nn.Module, batches: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def accuracy(net: nn.Module, given: Input, images: Tensor, labels: Tensor) -> float:
+def accuracy(net: nn.Module, pixels: Input, images: Tensor, labels: Tensor) -> float:
     """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the network names."""
     net.eval()
     right = [
-        net(real(given, batch)).argmax(1) == truth
+        net(real(pixels, batch)).argmax(1) == truth
         for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True)
     ]
     return float(torch.cat(right).float().mean())

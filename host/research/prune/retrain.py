@@ -37,7 +37,7 @@ class Retraining:
     structure: Structure
     dataset: str
     folder: Path | None
-    given: Input
+    pixels: Input
     recipe: Recipe
     seeds: Sequence[int]
     test: int
@@ -62,7 +62,7 @@ class Retraining:
                 self.structure,
                 parts,
                 dataclasses.replace(self.recipe, seed=seed),
-                self.given,
+                self.pixels,
                 checkpoint,
                 callbacks,
                 self.readers,
@@ -103,12 +103,12 @@ class Retraining:
             ("int8", output.with_name(f"{output.stem}-int8.npz"), exact),
             ("dscim", output, self.product),
         ):
-            network = integers(net, self.given, parts.images[:CALIBRATION], product, path.stem)
+            network = integers(net, self.pixels, parts.images[:CALIBRATION], product, path.stem)
             network = dataclasses.replace(
                 network, classes=classes, provenance=network.provenance | facts
             )
             save(network, path)
-            accuracies[name] = emulated(network, self.given, parts.held_images, parts.held_labels)
+            accuracies[name] = emulated(network, self.pixels, parts.held_images, parts.held_labels)
         save_torch(net, output.with_suffix(".pt2"))
         save_onnx(net, output.with_suffix(".onnx"))
         return accuracies | {"product": self.product.to_json(), "network_sha256": file_hash(output)}

@@ -142,13 +142,13 @@ def _absolute(pins: float, transistors: int, cycles: int, inputs: Inputs) -> Row
         OPERATIONS / joule * 1e-12,
         OPERATIONS * inputs.megahertz * 1e6 / cycles / area * 1e-12,
     )
-    given = dataclasses.asdict(inputs)
+    settings = dataclasses.asdict(inputs)
     return {
         "tops_per_watt": watt,
         "tops_per_mm2": density,
         "tops_per_watt_1b": BITS * watt,
         "tops_per_mm2_1b": BITS * density,
-        "model": {name: value for name, value in given.items() if name != "liberty"},
+        "model": {name: value for name, value in settings.items() if name != "liberty"},
     }
 
 

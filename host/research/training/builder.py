@@ -33,7 +33,7 @@ class Builder:
         else:
             kind = self._kind(node)
             if kind not in self._handlers:
-                raise refusal(
+                raise unsupported(
                     node,
                     f"the operation {_title(kind)} has no integer form; supported are "
                     "convolutions, linear layers, batch norm, ReLU, ReLU6, sums, pools, "
@@ -53,7 +53,7 @@ class Builder:
         """The name of the step that computes an operation's input."""
         name = self._made.get(node.args[index])  # type: ignore[arg-type]
         if name is None:
-            raise refusal(node, "its input is not a tensor of the network")
+            raise unsupported(node, "its input is not a tensor of the network")
         return name
 
     def name(self, node: fx.Node) -> str:
@@ -82,7 +82,7 @@ class Builder:
         step = next((s for s in self.steps if s.name == self.source(node)), None)
         alone = len(node.args[0].users) == 1  # type: ignore[union-attr]
         if not isinstance(step, kinds) or not alone or step.bounds != NO_BOUNDS:
-            raise refusal(
+            raise unsupported(
                 node,
                 "it can only be folded into a convolution or a sum directly before it "
                 "whose output has no other reader",
@@ -105,6 +105,6 @@ def _title(kind: Any) -> str:
     return getattr(kind, "__name__", str(kind))
 
 
-def refusal(node: fx.Node, reason: str) -> UserError:
+def unsupported(node: fx.Node, reason: str) -> UserError:
     """The error for an operation of the module; reason: what is wrong."""
     return UserError(f"{str(node.target if node.op == 'call_module' else node.name)!r}: {reason}.")

@@ -69,8 +69,8 @@ class ResidualNet(nn.Module):
         self.stem = ConvNorm(inputs, widths[0], 3, 1)
         before = (widths[0], *widths)
         self.stages = nn.ModuleList(
-            Stage(given, outputs, 1 if given == outputs else 2)
-            for given, outputs in zip(before, widths, strict=False)
+            Stage(earlier, outputs, 1 if earlier == outputs else 2)
+            for earlier, outputs in zip(before, widths, strict=False)
         )
         self.classifier = nn.Linear(widths[-1], classes)
 

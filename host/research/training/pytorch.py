@@ -24,14 +24,14 @@ def quantise(
     model: nn.Module,
     images: UInt8,
     name: str,
-    given: Input | None = None,
+    pixels: Input | None = None,
     classes: tuple[str, ...] = (),
     provenance: dict[str, Any] | None = None,
 ) -> Network:
     """The network in integers, for the exact product.
 
     model: takes (B, C, H, W) float32, returns (B, outputs). images: uint8 (N, H, W, C), some
-    dozens of the training images; they determine the ranges. given: how pixels become the
+    dozens of the training images; they determine the ranges. pixels: how pixels become the
     module's input (default: pixel / 255). classes: a name for each output, or none. UserError
     names an operation that has no integer form.
     """
@@ -42,7 +42,7 @@ def quantise(
         )
     _, height, width, channels = images.shape
     shape = (height, width, channels)
-    net = QuantisedNet(trace(model, shape), ProductSpec(exact=True), given or Input()).eval()
+    net = QuantisedNet(trace(model, shape), ProductSpec(exact=True), pixels or Input()).eval()
     calibrate(net, torch.from_numpy(images))
     facts = {
         "imported": "PyTorch module " + type(model).__name__,

@@ -43,7 +43,7 @@ Teacher = Callable[[Tensor], Tensor]
 
 def retrain(
     network: Network,
-    given: Input,
+    pixels: Input,
     data: Dataset,
     spec: ProductSpec,
     recipe: Recipe,
@@ -56,7 +56,7 @@ def retrain(
 
     A network of another arithmetic starts as it is or calibrated for `spec`, whichever is better
     on the held-out images. calibration: training images for that; 0: no calibration.
-    given: how it takes images. checkpoint: where each epoch is saved; training resumes from it.
+    pixels: how it takes images. checkpoint: where each epoch is saved; training resumes from it.
     teacher: its float outputs are learnt; default: those of `network` itself.
     UserError when network and data do not fit.
     """
@@ -67,12 +67,12 @@ def retrain(
             f"{data.name} has {len(data.train_labels)} training images, of which "
             f"{recipe.held_out} are held out: none are left to train on or to choose the epoch by."
         )
-    before, begun = _beginning(network, given, parts, spec, (calibration, recipe.seed))
-    net = QuantisedNet(revive(begun, saturating=False), spec, given).eval()
+    before, begun = _beginning(network, pixels, parts, spec, (calibration, recipe.seed))
+    net = QuantisedNet(revive(begun, saturating=False), spec, pixels).eval()
     callbacks.say(f"{100 * before:.2f} % of the held-out images before any training")
     training = _training(
         net,
-        _answers(teacher or network, given),
+        _answers(teacher or network, pixels),
         parts,
         recipe.rate,
         {"network": network.name, **begun.provenance},
@@ -86,7 +86,7 @@ def retrain(
 
 
 def _beginning(
-    network: Network, given: Input, parts: Split, spec: ProductSpec, calibration: tuple[int, int]
+    network: Network, pixels: Input, parts: Split, spec: ProductSpec, calibration: tuple[int, int]
 ) -> tuple[float, Network]:
     """The network that training starts with, and its held-out accuracy, 0 to 1.
 
@@ -95,9 +95,9 @@ def _beginning(
     count, seed = calibration
     begun = [replace(network, arithmetic=spec)]
     if count and network.arithmetic != spec and not spec.exact:
-        images = given.integers(parts.images[:count].numpy())
+        images = pixels.integers(parts.images[:count].numpy())
         begun.append(calibrate(network, images, spec, seed=seed))
-    nets = [QuantisedNet(revive(start), spec, given).eval() for start in begun]
+    nets = [QuantisedNet(revive(start), spec, pixels).eval() for start in begun]
     return max(
         ((_held_out(net, parts), start) for net, start in zip(nets, begun, strict=True)),
         key=lambda pair: pair[0],
@@ -138,9 +138,9 @@ def _training(
     )
 
 
-def _answers(network: Network, given: Input) -> Teacher:
+def _answers(network: Network, pixels: Input) -> Teacher:
     """The logits of a network in real numbers, without rounding."""
-    net = QuantisedNet(revive(network), ProductSpec(exact=True), given).eval()
+    net = QuantisedNet(revive(network), ProductSpec(exact=True), pixels).eval()
 
     @torch.no_grad()
     def answer(images: Tensor) -> Tensor:

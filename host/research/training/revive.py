@@ -71,9 +71,9 @@ class _Reviver:
         form = FORMS[type(node)]
         for source in node.inputs:
             if source in self._padded and not form.takes_padded:
-                raise _refusal(node, "takes a padded tensor, but is not a convolution")
+                raise _untrainable(node, "takes a padded tensor, but is not a convolution")
             if source in self._flat and not form.takes_flat:
-                raise _refusal(node, "takes a flattened tensor, but is not a full convolution")
+                raise _untrainable(node, "takes a flattened tensor, but is not a full convolution")
         form.revive(self, node)
 
     def convolution(self, node: Conv) -> None:
@@ -133,7 +133,7 @@ class _Reviver:
     def _pool(self, node: AveragePool | MaxPool, kind: type[PoolStep]) -> None:
         """A pool, which has no activation of its own."""
         if node.clamp != (-128, 127):
-            raise _refusal(node, f"is a pool with the clamp {node.clamp}")
+            raise _untrainable(node, f"is a pool with the clamp {node.clamp}")
         self._add_step(
             node, kind(node.name, self._inputs(node), node.kernel, node.stride, node.padding)
         )
@@ -153,14 +153,14 @@ class _Reviver:
         before, after = self._shapes[node.inputs[0]], self._shapes[node.name]
         if before != after:
             if after[:2] != (1, 1):
-                raise _refusal(node, f"reshapes {before} to {after}, which does not flatten it")
+                raise _untrainable(node, f"reshapes {before} to {after}, which does not flatten it")
             self._flat[node.name] = before
         self._pass_on(node)
 
     def softmax(self, node: Softmax) -> None:
         """Nothing at the end of a network; elsewhere it has no trainable form."""
         if node is not self._last:
-            raise _refusal(node, "is a softmax before the end")
+            raise _untrainable(node, "is a softmax before the end")
         self._pass_on(node)
 
     def _pass_on(self, node: Node) -> None:
@@ -222,7 +222,7 @@ def _tensor(array: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))
 
 
-def _refusal(node: Node, reason: str) -> UserError:
+def _untrainable(node: Node, reason: str) -> UserError:
     """The error for a node that cannot be trained."""
     return UserError(
         f"the node {node.name!r} {reason}: it has no trainable form; calibrate the "

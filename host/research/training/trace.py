@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from dscim.host.research.training.builder import Builder, Handler, refusal, shape_of
+from dscim.host.research.training.builder import Builder, Handler, shape_of, unsupported
 from dscim.host.research.training.convolution import ConvStep
 from dscim.host.research.training.joining import AddStep, AverageStep, MaxStep
 from dscim.host.research.training.product import Pair
@@ -25,7 +25,7 @@ def _convolution(build: Builder, node: fx.Node) -> None:
         or conv.dilation != (1, 1)
         or conv.padding_mode != "zeros"
     ):
-        raise refusal(
+        raise unsupported(
             node,
             f"groups {conv.groups}, dilation {conv.dilation} and padding mode "
             f"{conv.padding_mode} are not all 1 (or the channels), 1 and zeros",
@@ -108,7 +108,7 @@ def _add(build: Builder, node: fx.Node) -> None:
     """The sum of two tensors of the same shape."""
     shapes = {shape_of(argument) for argument in node.args}
     if len(node.args) != 2 or len(shapes) != 1 or node.kwargs:
-        raise refusal(node, f"it does not add two tensors of the same shape, but {shapes}")
+        raise unsupported(node, f"it does not add two tensors of the same shape, but {shapes}")
     build.add(
         node, AddStep(build.name(node), (build.source(node), build.source(node, 1)), NO_BOUNDS)
     )
@@ -118,7 +118,7 @@ def _mean(build: Builder, node: fx.Node) -> None:
     """The mean over height and width."""
     axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
     if not isinstance(axes, list | tuple) or {int(str(a)) % 4 for a in axes} != {2, 3}:
-        raise refusal(node, f"the mean is over the axes {axes}, not height and width")
+        raise unsupported(node, f"the mean is over the axes {axes}, not height and width")
     _whole_average(build, node)
 
 
@@ -126,7 +126,7 @@ def _adaptive(build: Builder, node: fx.Node) -> None:
     """Adaptive average pool to one position."""
     size = build.module(node).output_size if node.op == "call_module" else node.args[1]
     if size not in (1, (1, 1), [1, 1]):
-        raise refusal(node, f"the adaptive pool has the output size {size}, not 1")
+        raise unsupported(node, f"the adaptive pool has the output size {size}, not 1")
     _whole_average(build, node)
 
 
@@ -144,7 +144,7 @@ def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
         down, across = _pair(pool.padding)
         counted = getattr(pool, "count_include_pad", False) and (down or across)
         if pool.ceil_mode or counted or _pair(getattr(pool, "dilation", 1)) != (1, 1):
-            raise refusal(
+            raise unsupported(
                 node, "pools with ceil_mode, dilation or counted padding have no integer form"
             )
         build.add(
@@ -165,7 +165,7 @@ def _flatten(build: Builder, node: fx.Node) -> None:
     """Flatten of all axes but the first; a linear layer after it takes the picture itself."""
     shape = shape_of(node)
     if len(shape) != 2 or shape[0] != 1:
-        raise refusal(
+        raise unsupported(
             node,
             f"it reshapes {shape_of(node.args[0])} to {shape}; the only supported reshape is a "
             "flatten of all axes but the batch",

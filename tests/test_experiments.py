@@ -145,8 +145,8 @@ def test_other_weights_are_refused(tmp_path):
     what = experiment("imagenet-mobilenetv2")
     for content in (b"", b"no weights at all"):
         path.write_bytes(content)
-        with pytest.raises(UserError, match="does not hold the weights of imagenet-mobilenetv2"):
+        with pytest.raises(UserError, match="does not have the weights of imagenet-mobilenetv2"):
             floating.published(what, path)
     torch.save({"x": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match="does not hold the weights"):
+    with pytest.raises(UserError, match="does not have the weights"):
         floating.published(what, path)

@@ -1,4 +1,4 @@
-"""Accuracies of one network by every arithmetic: as it is, calibrated, and fine-tuned."""
+"""The accuracy of a network in every arithmetic: as it is, calibrated, and fine-tuned."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ ARITHMETICS = tuple(
 
 
 def arithmetics(table: str | None) -> list[ProductSpec]:
-    """ARITHMETICS, with the sequence table `table` instead of the counter where it is named."""
+    """ARITHMETICS, with the sequence table `table`, if any, instead of the counter."""
     if table is None:
         return list(ARITHMETICS)
     sequence = table_sequence(table)
@@ -32,17 +32,18 @@ def arithmetics(table: str | None) -> list[ProductSpec]:
 
 
 def accuracy(network: Network, arithmetic: ProductSpec, images: Int8, labels: Int64) -> float:
-    """The share, 0 to 1, of images (N, H, W, C) int8 that get their label (N,)."""
+    """The share, 0 to 1, of images (N, H, W, C) int8 whose prediction is their label (N,)."""
     chosen = predictions(Evaluator(network, arithmetic).outputs(images))
     return float((chosen == labels).mean())
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Computes rows for a network, the files of networks tuned from it, and inputs.
+    """Computes the rows of a network's table.
 
-    train: inputs for calibration, (N, H, W, C) int8. known: rows of an earlier run on the same
-    network and inputs, by arithmetic.
+    tuned: files of networks fine-tuned from it. train: inputs for calibration, (N, H, W, C) int8.
+    images, labels: test inputs (N, H, W, C) int8 and classes (N,). known: rows of an earlier run on
+    the same network and inputs, by arithmetic.
     """
 
     network: Network
@@ -96,8 +97,10 @@ def digest(*arrays: npt.NDArray[np.generic]) -> str:
 
 
 def known_rows(path: Path | None, facts: dict[str, Any]) -> dict[ProductSpec, dict[str, Any]]:
-    """The rows in `path` by their arithmetic, if its other values equal `facts`; UserError where it
-    is not such a table."""
+    """The rows in `path` by arithmetic, if its other values equal `facts`, else none.
+
+    UserError if it is not such a table.
+    """
     if path is None or not path.exists():
         return {}
     try:
@@ -106,4 +109,6 @@ def known_rows(path: Path | None, facts: dict[str, Any]) -> dict[ProductSpec, di
             return {}
         return {ProductSpec.from_json(row["settings"]): row for row in earlier["rows"]}
     except (ValueError, TypeError, LookupError, AttributeError, SpecError) as error:
-        raise UserError(f"'{path}' is not a table to resume from: move it away.") from error
+        raise UserError(
+            f"'{path}' is not a table to resume from; remove it or choose another file."
+        ) from error

@@ -1,10 +1,10 @@
-"""The time that emulation takes: the emulator, float32 products, and slower ways, side by side.
+"""The speed of the emulator, compared with float32 products and with slower methods.
 
 For each network, in one run on one machine: its exact float32 matrix products (numpy's own, on
-windows unrolled beforehand), the emulator's whole layers by each arithmetic, the numpy matrix
-form, and the bit streams simulated one point after the other. All are seconds per image for the
-network's convolutions, the best of several repetitions. Every way uses the same threads, with
-numpy's own products on one thread in each; the slow ways are timed on a sample of each layer's
+windows unrolled beforehand), the emulator's whole layers in each arithmetic, the numpy matrix
+form, and the bit streams simulated point by point. All times are seconds per image for the
+network's convolutions, the best of several repetitions. Every method uses the same threads, and
+numpy's own products use one thread in each. The slow methods are timed on a sample of each layer's
 windows and scaled up.
 """
 
@@ -33,19 +33,19 @@ SPECS = {
 }
 
 AIMS = {"DS-CIM1 L = 256": 10.0, "DS-CIM2 L = 64": 2.0}
-"""The time in multiples of the float32 products, at most."""
+"""Maximum times, in multiples of that of the float32 products."""
 
 MATRIX_WINDOWS, STREAM_WINDOWS = 1024, 16
-"""Windows of each layer on which the slow ways are timed."""
+"""Windows of each layer on which the slow methods are timed."""
 
 FLOAT32 = "float32 products"
-"""The way that others are compared with."""
+"""The method that others are compared with."""
 
 
 class Bench:
     """Times the layers of a network on random inputs; depthwise layers are left out.
 
-    images: at a time. repeat: repetitions of each layer, of which the fastest counts.
+    images: batch size. repeat: repetitions of each layer, of which the fastest counts.
     """
 
     def __init__(self, network: Network, images: int, repeat: int, seed: int) -> None:
@@ -53,7 +53,7 @@ class Bench:
         self._rng = np.random.default_rng(seed)
 
     def seconds(self) -> Iterator[tuple[str, float]]:
-        """The name of each way and its seconds per image."""
+        """The name of each method and its seconds per image."""
         yield FLOAT32, self._sum(ProductSpec(exact=True), self._float32)
         for name, spec in SPECS.items():
             yield name, self._sum(spec, self._emulated)
@@ -71,7 +71,7 @@ class Bench:
                 )
 
     def _sum(self, spec: ProductSpec, way: Callable[..., float]) -> float:
-        """The seconds per image of all layers by one way."""
+        """The seconds per image of all layers by one method."""
         total = 0.0
         for node, layer in self.network.layers(spec):
             if not layer.depthwise:
@@ -105,7 +105,7 @@ class Bench:
         return self._shared(lambda part: run(some[part]), len(some)) * pixels / len(some)
 
     def _shared(self, work: Callable[[slice], Any], count: int) -> float:
-        """The seconds of the fastest of several runs on all threads, after a first one."""
+        """The seconds of the fastest of several runs on all threads; a first run is not timed."""
         times = []
         batch = -(-count // thread_count())
         for _ in range(1 + self.repeat):
@@ -128,7 +128,7 @@ def _bit_streams(
 
 
 def result(bench: Bench, seconds: dict[str, float]) -> dict[str, Any]:
-    """What `bench` measured, as JSON values; seconds: per image, by the names of the ways."""
+    """The measurements of `bench` as JSON values; seconds: per image, by method."""
     base = seconds[FLOAT32]
     return {
         "network": bench.network.name,

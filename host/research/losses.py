@@ -1,4 +1,4 @@
-"""What a network loses with DS-CIM, layer by layer, and what would help."""
+"""How much a network loses with DS-CIM, layer by layer, and what would help."""
 
 import dataclasses
 from typing import Any
@@ -22,17 +22,17 @@ SAMPLED = 64
 """Images from which these pixels are taken."""
 
 WORTH = 1.0
-"""The least improvement of a layer, in dB, that is worth advice."""
+"""The minimum improvement of a layer, in dB, that is worth advice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerLoss:
-    """What one layer loses.
+    """How much one layer loses.
 
-    snr: of its DS-CIM sums compared with the exact sums of the same inputs, in dB. alone: the score
+    snr: of its DS-CIM sums relative to the exact sums of the same inputs, in dB. alone: the score
     of the network with only this layer exact. share: the part of the loss that this recovers, None
-    if nothing is lost; below 0 if the layer was tuned for DS-CIM. advice: what would help this
-    layer most, in words.
+    if nothing is lost; it can be below 0 if the network was tuned for DS-CIM. advice: what would
+    help this layer most, in words.
     """
 
     name: str
@@ -44,7 +44,11 @@ class LayerLoss:
 
 @dataclasses.dataclass(frozen=True)
 class LossReport:
-    """A network's loss. score: accuracy, or without labels agreement with the exact network."""
+    """A network's loss.
+
+    measured: what the scores are: accuracy, or agreement with the exact network if there are no
+    labels. exact, score: those of the exact product and of DS-CIM, 0 to 1.
+    """
 
     measured: str
     exact: float
@@ -59,9 +63,10 @@ class LossReport:
 def loss_report(
     network: Network, arithmetic: ProductSpec, images: Int8, labels: Int64 | None, step: Progress
 ) -> LossReport:
-    """The report on images (N, H, W, C) int8, by the emulator; arithmetic: not exact.
+    """The report on images (N, H, W, C) int8, computed with the emulator.
 
-    labels: (N,) classes; None: the exact network's answers count as correct.
+    arithmetic: a stochastic one. labels: (N,) classes; None: the exact network's predictions count
+    as correct.
     """
     exact_spec = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
     now, exact = Evaluator(network, arithmetic), Evaluator(network, exact_spec)
@@ -146,7 +151,7 @@ class Trial:
         try:
             longer = dataclasses.replace(product, length=2 * product.length)
             gains[f"L = {longer.length}"] = self.snr(longer) - now
-        except SpecError:  # no stream is longer
+        except SpecError:  # there is no longer stream
             pass
         helpful = sorted(
             ((gain, what) for what, gain in gains.items() if gain >= WORTH), reverse=True

@@ -1,6 +1,6 @@
-"""The tables of pages, made from the results that are kept.
+"""The tables of pages, generated from stored results.
 
-What is between `<!-- KIND NAME -->` and `<!-- end -->` is made from JSON: kind `study` from
+The text between `<!-- KIND NAME -->` and `<!-- end -->` is generated from JSON: kind `study` from
 host/data/study-*.json, `table` from boards/reports and host/fpga/fit/*.json, `pruned` from
 host/data/pruned-*.json.
 """
@@ -17,11 +17,11 @@ KINDS: dict[str, Callable[[str], str]] = {
     "table": builds.shown,
     "pruned": pruned.shown,
 }
-"""What makes the Markdown of a block of each kind, from the block's name."""
+"""For each kind of block, the function from the block's name to its Markdown."""
 
 BLOCK = re.compile(rf"(<!-- ({'|'.join(KINDS)}) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rendered(text: str) -> str:
-    """`text` with every block made from the kept results; UserError for one without results."""
+    """`text` with every block generated again; UserError for a block without stored results."""
     return BLOCK.sub(lambda found: f"{found[1]}{KINDS[found[2]](found[3])}{found[4]}", text)

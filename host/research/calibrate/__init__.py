@@ -1,4 +1,4 @@
-"""Calibration: a network's integers chosen so that DS-CIM comes close to the exact product.
+"""Calibration: chooses a network's integers so that DS-CIM comes close to the exact product.
 
 It needs no labels. It chooses, layer by layer, the scale of each tensor, the activation shift of
 each layer, and the clipping, weight levels, gain and bias of each channel. The result is an

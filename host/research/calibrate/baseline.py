@@ -1,4 +1,4 @@
-"""The network before calibration: what it computes exactly, and which node reads which."""
+"""The network before calibration: its exact tensors, and which nodes read them."""
 
 import dataclasses
 
@@ -31,8 +31,9 @@ class Baseline:
     ) -> None:
         """Computes the tensors.
 
-        spec: of every layer, apart from the layer's own stretch. cycles: a budget per image; if it
-        is not None, the layers' streams are stretched within it first. seed: of sampled pixels.
+        spec: the arithmetic of every layer, apart from the layer's own stretch. seed: of the
+        sampled pixels. cycles: a budget per image, within which the layers' streams are stretched
+        first; None: they are not.
         """
         self.network, self.spec, self._seed = network, spec, seed
         self._exact_spec = dataclasses.replace(spec, exact=True, activation_shift=0)
@@ -51,7 +52,7 @@ class Baseline:
         return dataclasses.replace(self.layers[node.name].product, activation_shift=0)
 
     def readers(self, members: set[str], kind: type[Kind]) -> list[Kind]:
-        """The nodes of `kind` outside `members` that read one of them."""
+        """The nodes of `kind`, other than `members`, that read the output of a member."""
         return [
             node
             for node in self.network.nodes_of(kind)
@@ -59,7 +60,7 @@ class Baseline:
         ]
 
     def glanced(self, readers: list[Weighted]) -> int:
-        """How many images contain GLANCE pixels of each of these layers; at most all."""
+        """How many images give GLANCE pixels of each of these layers; at most all images."""
         least = min(
             (int(np.prod(self.layers[reader.name].output[:2])) for reader in readers), default=1
         )
@@ -75,7 +76,7 @@ class Baseline:
         return path
 
     def places(self, node: Weighted, count: int, images: int) -> Places:
-        """At most `count` output pixels of the first `images` images."""
+        """A sample of at most `count` output pixels of the first `images` images."""
         return sample(count, self.layers[node.name], images, self._seed)
 
     def aim(self, node: Weighted, places: Places) -> tuple[Floats, Floats | None, Floats]:
@@ -88,7 +89,7 @@ class Baseline:
         return sums * unit, np.zeros((1, 1), np.float32) if has_relu(node) else None, unit
 
     def _noises(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Each layer's noise on exact inputs, by stream length."""
+        """By layer: its noise on exact inputs at each stream length, (lengths,)."""
         found = {}
         for node, layer in self.network.layers(self.spec):
             places = self.places(node, GLANCE, len(self.exact[INPUT]))

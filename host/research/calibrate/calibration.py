@@ -1,4 +1,4 @@
-"""Calibration node by node: each sees the actual outputs of the calibrated nodes before it."""
+"""Calibration node by node: each gets the actual outputs of the calibrated nodes before it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -31,7 +31,7 @@ PIXELS = 8192
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """What was chosen for a layer. snr: of the sampled pixels, in dB, after the ReLU."""
+    """The choices for a layer. snr: over the sampled pixels, in dB, after the ReLU."""
 
     name: str
     length: int
@@ -80,7 +80,7 @@ class Calibration:
         return dataclasses.replace(self.network, nodes=tuple(self.nodes), arithmetic=self.spec)
 
     def _weighted(self, node: Weighted) -> Weighted:
-        """The node with its new integers; its output is computed."""
+        """The node with its new integers; also computes its output."""
         source = self.scales[node.inputs[0]]
         layer = dataclasses.replace(self.layers[node.name], input_zero=source.zero)
         task = self._task(node, layer)

@@ -1,8 +1,8 @@
-"""Weights chosen by the product itself: coordinate descent over their levels.
+"""Chooses weights for the least error of the actual product: coordinate descent over their levels.
 
 Each row of the weights is set, for every output, to the best level while all other rows stay. A row
-contributes the same to all points with the same activation, so their residuals are summed first;
-then all levels can be tried at little cost.
+contributes the same to all points with the same activation, so their residuals are summed first,
+and then all levels are tried at little cost.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,8 @@ from dscim.host.golden.reference.depthwise import tap_rows
 from dscim.host.research.calibrate.levels import Levels
 
 RIDGE = 0.05
-"""Penalty for moving a weight: noise in each activation as a fraction of its power."""
+"""Penalty for moving a weight: the power of noise that each activation is assumed to have,
+relative to its own."""
 
 BLOCK = 16
 """Outputs per thread at a time."""

@@ -5,10 +5,10 @@ import numpy as np
 from dscim.arrays import Floats
 
 ROUNDS = 4
-"""Rounds of least squares; each decides anew which points are above the ReLU."""
+"""Rounds of least squares; each determines again which points are above the ReLU."""
 
 MIN_GAIN = 1e-3
-"""The least gain, relative to the exact product's; below it a channel is effectively constant."""
+"""Minimum gain relative to the exact product's; below it a channel is effectively constant."""
 
 
 def aims(predicted: Floats, target: Floats, floor: Floats | None) -> Floats:

@@ -47,7 +47,7 @@ def real_factor(multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> npt.NDArray[
 
 
 def add_inputs(node: Add) -> tuple[float, float]:
-    """How many steps of the output one step of each input is worth."""
+    """The value of one step of each input, in steps of the output."""
     first, second, output = real_factor(node.multipliers, node.shifts) * np.array(
         [1, 1, 2.0**node.left_shift]
     )
@@ -154,7 +154,7 @@ for a product, the output is computed when its weights are chosen.
 
 
 def families(network: Network) -> dict[str, list[Node]]:
-    """By the name of each tensor with a scale of its own: the nodes that pass this scale on."""
+    """By name of each node: the nodes that pass its scale on, if it does not pass one on itself."""
     passed: dict[str, list[Node]] = {node.name: [] for node in network.nodes}
     root = {node.name: node.name for node in network.nodes}
     for node in network.nodes:

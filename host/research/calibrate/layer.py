@@ -20,7 +20,7 @@ CLIPS = 2.0 ** np.arange(0, 2.01, 0.25)
 SWEEPS = 4
 
 GLANCE = 4096
-"""Pixels from which a shift, a clipping or a scale is chosen; weights use more."""
+"""Pixels for choosing a shift, a clipping or a scale; weights are chosen from more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Chosen:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a layer has to compute at a sample of its pixels.
+    """What a layer should compute at a sample of its pixels.
 
     x: (P, KH, KW, C) windows of the input. target: (P, O) the desired output, in any unit.
     floor: (P, O) or (1, 1); values below it do not matter. None: all values matter. unit: (O,) the
@@ -65,7 +65,7 @@ class Task:
 def choose(task: Task) -> Chosen:
     """The best of all shifts, each with every channel's best clipping; then gain, bias, weights.
 
-    Shifts and clippings are tried on some of the pixels; the rest is fitted to all.
+    Shifts and clippings are tried on some of the pixels; gain, bias and weights are fitted to all.
     """
     few = thinned(task)
     best = min((clipped(few, shift) for shift in shifts(task.spec)), key=lambda c: c.noise)
@@ -107,7 +107,7 @@ def clipped(task: Task, shift: int, clips: npt.NDArray[np.float64] = CLIPS) -> C
 
 
 def on_levels(matrix: npt.NDArray[np.float64], layer: LayerSpec, spec: ProductSpec) -> Int8:
-    """Weights (K, O) as integers: of the nearest level in split, otherwise the nearest integer."""
+    """Weights (K, O) as the nearest integers, or in split as those of the nearest levels."""
     if spec.signed != "split" or spec.exact:
         return np.clip(np.rint(matrix), -127, 127).astype(np.int8)
     levels = levels_of(spec, layer.input_zero)
@@ -115,7 +115,7 @@ def on_levels(matrix: npt.NDArray[np.float64], layer: LayerSpec, spec: ProductSp
 
 
 def tuned(task: Task, start: Chosen) -> Chosen:
-    """`start` fitted to all pixels, with weights moved to where the product itself is best."""
+    """`start` fitted to all pixels; in split, with weights that minimise the product's error."""
     spec = dataclasses.replace(task.spec, activation_shift=start.activation_shift)
     sweeps = SWEEPS if spec.signed == "split" else 0
     gain, weights = start.gain, start.weights

@@ -22,7 +22,7 @@ def levels_of(spec: ProductSpec, zero_point: int) -> "Levels":
 class Levels:
     """The weight levels of one arithmetic (split, not exact), for activations of one zero point.
 
-    values:  (levels,) float32, the average value of each, in weight integers, rising.
+    values:  (levels,) float32, the average value of each, in weight integers, ascending.
     weights: (levels,) int8, the weight that is written for each.
     tables:  (tables, 256, levels) float32, product units by activation + 128.
     """
@@ -50,7 +50,7 @@ class Levels:
         return self._table_of[rows % self._width]
 
     def index(self, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
-        """The index of the level of each of `weights`, which are as written."""
+        """The index of the level of each of `weights`, which must be written values."""
         return np.searchsorted(self.weights, weights)
 
     def nearest(self, weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
@@ -61,7 +61,7 @@ class Levels:
 
 @cache
 def weight_levels(spec: ProductSpec) -> tuple[Float32, npt.NDArray[np.int8]]:
-    """The average value of each weight level, rising, and the weight that is written for it.
+    """The average value of each weight level, ascending, and the weight that is written for it.
 
     (levels,) float32 in weight integers, and (levels,) int8. With an exact product each of
     -127..127 is a level.

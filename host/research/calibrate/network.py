@@ -14,10 +14,10 @@ from dscim.host.network import Network, Weighted, check_images
 from dscim.host.research.calibrate.calibration import Calibration, LayerReport
 
 IMAGES = 128
-"""Inputs that are enough; more bring little."""
+"""A sufficient number of inputs; more improve little."""
 
 MEMORY = 1 << 30
-"""The most bytes of tensors in memory."""
+"""The maximum size of all tensors in memory, in bytes."""
 
 
 def calibrate(
@@ -33,9 +33,9 @@ def calibrate(
 
     network: for the exact product; any tuning for another arithmetic is lost.
     images: (N, H, W, C) int8, typical inputs without labels; at most `usable` of them are used.
-    arithmetic: for the new network; each layer gets an activation shift of its own. seed: of the
-    sampled pixels. cycles: the macro's budget of cycles per image; within it, the layers that
-    benefit most get streams longer than the arithmetic's. None: no layer does.
+    arithmetic: for the new network; each layer gets its own activation shift. seed: of the sampled
+    pixels. cycles: the macro's budget of cycles per image, within which the layers that benefit
+    most get streams longer than the arithmetic's; None: no layer does.
     say: called with each layer's report once the layer is done.
     UserError for images that do not fit the network, or an exact arithmetic.
     """

@@ -15,7 +15,7 @@ Places = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int6
 
 
 def sample(count: int, layer: LayerSpec, images: int, seed: int) -> Places:
-    """At most `count` different output pixels of `images` images."""
+    """At most `count` different output pixels of `images` images, chosen at random."""
     height, width, _ = layer.output
     pixels = images * height * width
     rng = np.random.default_rng(seed)

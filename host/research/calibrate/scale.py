@@ -1,4 +1,4 @@
-"""The scale of a tensor, chosen by the loss of the layers and sums that read it."""
+"""Chooses the scale of a tensor for the least loss in the layers and sums that read it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,7 @@ SCALES = 2.0 ** np.arange(-2, 2.01, 0.25)
 class Consumer:
     """A layer that reads the tensor.
 
-    task: what it has to compute, without its input. windows: makes its input from the tensor's
+    task: what it should compute, without its input. windows: the layer's input, from the tensor's
     integers and zero point.
     """
 
@@ -27,15 +27,16 @@ class Consumer:
 
 
 def quantised(values: Floats, to: Rescaling) -> Int8:
-    """`values`, in steps of the network before calibration above its zero point, as int8."""
+    """`values` as int8; they are x - z in steps of the network before calibration."""
     return np.clip(np.rint(values * np.float32(to.scale)) + to.zero, -128, 127).astype(np.int8)
 
 
 def best_scale(values: Floats, zero: int, layers: list[Consumer], summed: list[float]) -> Rescaling:
     """The rescaling of a tensor with the least loss for its readers.
 
-    values: the tensor in steps of the network before calibration above its zero point. zero: z'.
-    summed: for each sum that reads the tensor, the tensor's power relative to the sum's.
+    values: the tensor as x - z, in steps of the network before calibration. zero: z'. layers,
+    summed: the layers that read it, and for each sum that reads it, the tensor's power relative to
+    the sum's.
     """
     wanted = power_of(values)
     best, least = Rescaling(1.0, zero), np.inf

@@ -1,6 +1,6 @@
-"""Matrix products of FP8 (E4M3) numbers whose aligned mantissas an integer macro multiplies.
+"""Matrix products of FP8 (E4M3) numbers on an integer macro, which multiplies aligned mantissas.
 
-After arXiv 2602.05743: the numbers of a tile share the exponent of the largest; each mantissa is
+As in arXiv 2602.05743, the numbers of a tile share the exponent of the largest; each mantissa is
 shifted to it, rounded half to even, and multiplied as an integer.
 """
 
@@ -14,7 +14,7 @@ from dscim.gateware.specs import LayerSpec, ProductSpec, table_gain
 from dscim.host.golden.emulator import PreparedNode, estimate, over_images, prepare
 
 ROWS = 128
-"""Inputs of a tile, which share an exponent: as many as the macro has rows."""
+"""Inputs of a tile, which share an exponent: the rows of the macro."""
 
 BATCH = 64
 """Input vectors per task of a thread."""
@@ -25,7 +25,7 @@ LARGEST = 448.0
 """The largest E4M3 number, 1.75 * 2**8: no infinities, one NaN."""
 
 MIN_EXPONENT = -6
-"""The least exponent of a normal number; smaller numbers have the step of this exponent."""
+"""The smallest exponent of a normal number; smaller numbers have the step of this exponent."""
 
 MANTISSA_BITS = 3
 
@@ -34,17 +34,17 @@ TOP = 6
 
 
 def matmul(a: Float32, b: Float32) -> Float32:
-    """a @ b in float32, added up in float64 and rounded once, so that machines agree.
+    """a @ b in float32, added up in float64 and rounded once, so that all machines agree.
 
     The order of float32 sums in a linear algebra library depends on threads and processor, and
-    rounding to FP8 turns last bits into steps. In float64 the order almost never has an effect
-    after rounding.
+    rounding to FP8 turns differences in the last bit into whole steps. In float64 the order almost
+    never has an effect after rounding.
     """
     return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
 
 
 def exponents(values: Float32) -> Int:
-    """floor(log2 |v|) of each value; for 0 far below any other."""
+    """floor(log2 |v|) of each value; for 0, a number far below all others."""
     return np.where(values == 0, -1000, np.frexp(values)[1] - 1).astype(np.int32)
 
 
@@ -56,7 +56,7 @@ def round_e4m3(values: Float32) -> Float32:
 
 
 def scale_exponents(values: Float32) -> Int:
-    """(M, 1) for rows (M, K): the greatest s such that |v| * 2**s <= 448 in the whole row."""
+    """(M, 1) for rows (M, K): the greatest s with |v| * 2**s <= 448 for the whole row."""
     most = np.abs(values).max(axis=1, keepdims=True)
     room = np.where(most == 0, 1.0, LARGEST / np.maximum(most, np.float32(1e-30)))
     return exponents(room.astype(np.float32))
@@ -82,10 +82,9 @@ def align(values: Float32) -> tuple[npt.NDArray[np.int8], Int]:
 def rotated(values: Float32) -> Float32:
     """(M, K) rows with each tile multiplied by a Hadamard matrix H / sqrt(size).
 
-    x H (w H)^T = x w^T: products keep their values, while the content of one channel is spread
-    over a tile, so that mantissas fill their range as Gaussian numbers do (after QuaRot, arXiv
-    2404.00456, which does it for whole vectors). ValueError where a tile's size is not a power
-    of two.
+    x H (w H)^T = x w^T: products keep their values, but each channel is spread over a whole tile,
+    so that mantissas fill their range as Gaussian numbers do (QuaRot, arXiv 2404.00456, does this
+    for whole vectors). ValueError if a tile's size is not a power of two.
     """
     parts = []
     for start in range(0, values.shape[1], ROWS):
@@ -128,8 +127,11 @@ class AlignedWeights:
         ]
 
     def product(self, x: Float32) -> Float32:
-        """x @ weights.T for x (M, K): the estimates of tiles are scaled, added in float32, and
-        multiplied by the gain of their sequence table."""
+        """x @ weights.T, (M, N), for x (M, K).
+
+        The estimates of all tiles are scaled, added in float32, and multiplied by the gain of the
+        sequence table.
+        """
         parts = list(Tiles(x))
 
         def rows(part: slice) -> Float32:
@@ -151,7 +153,7 @@ def _prepared(mantissas: Int8, spec: ProductSpec) -> PreparedNode:
 
 
 class Aligned:
-    """The `Multiply` of a model: weights are prepared anew at each call."""
+    """A `Multiply` for a model; it prepares the weights again at each call."""
 
     def __init__(self, spec: ProductSpec, turned: bool = False) -> None:
         """turned: both operands are `rotated` before conversion to FP8."""

@@ -1,4 +1,4 @@
-"""A block's matrices on a device, tile by tile, compared with the reference."""
+"""Runs a block's matrices on a device, tile by tile, and compares them with the reference."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from dscim.host.research.language.llama import MATRICES, Llama
 
 @dataclasses.dataclass
 class BlockRun:
-    """Number of sums compared, of sums that differ, of busy cycles and of products."""
+    """The numbers of compared sums, of sums that differ, of busy cycles and of products."""
 
     sums: int = 0
     differing: int = 0
@@ -31,9 +31,10 @@ def run_block(
     matrices: tuple[str, ...] = MATRICES,
     turned: bool = False,
 ) -> BlockRun:
-    """Multiplies each tile of a block's matrices on the device and by the reference.
+    """Multiplies each tile of a block's matrices on the device and with the reference.
 
-    tokens: (T,), whose activations in the float model are the inputs. turned: see `rotated`.
+    tokens: (T,); their activations in the float model are the inputs. turned: operands are
+    `rotated`.
     """
     inputs = model.entering(tokens, block)
     found = BlockRun()

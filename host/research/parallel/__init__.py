@@ -1,4 +1,4 @@
-"""Tasks run by processes of this machine or by a cluster's workers; a dead worker is survived."""
+"""Runs tasks in processes of this machine or on a cluster; dead workers are tolerated."""
 
 from dscim.host.research.parallel.cluster import Cluster
 from dscim.host.research.parallel.processes import Evaluator, Make, Workers

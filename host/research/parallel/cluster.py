@@ -1,4 +1,4 @@
-"""Tasks run by a cluster of Dask workers, which may be on many machines.
+"""Runs tasks on a cluster of Dask workers, which may be on many machines.
 
 The workers must see the same files under the same names, and have this package installed.
 """
@@ -17,13 +17,13 @@ PATIENCE = 60
 """Seconds to wait for a cluster without workers."""
 
 _made: dict[bytes, Callable[[Any], Any]] = {}
-"""In a worker: the function that evaluates, by the pickled `Make` that made it."""
+"""In a worker: the evaluating functions, by the pickled `Make` that made each."""
 
 _making = threading.Lock()
 
 
 class Cluster(Generic[Task, Result]):
-    """Evaluates tasks by the workers of a Dask scheduler. A context manager.
+    """Evaluates tasks on the workers of a Dask scheduler. A context manager.
 
     make: makes the function that evaluates, once in each worker; must be picklable. Workers may
     come and go: the scheduler gives the tasks of a dead worker to others.
@@ -34,7 +34,8 @@ class Cluster(Generic[Task, Result]):
     ) -> None:
         """scheduler: address, tcp://HOST:PORT, or the file that `dask scheduler` writes.
 
-        patience: seconds. UserError where no scheduler answers.
+        patience: how long to wait for a scheduler or for workers, in seconds. UserError if no
+        scheduler answers.
         """
         self._make, self._patience = pickle.dumps(make), patience
         self._dask = _distributed()
@@ -61,7 +62,7 @@ class Cluster(Generic[Task, Result]):
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """(task, result) in the order of completion.
 
-        UserError where workers died repeatedly at a task, or no worker is left.
+        UserError if workers died repeatedly at the same task, or no worker is left.
         """
         queue, waiting = list(tasks), dict[Any, Task]()
         while queue or waiting:

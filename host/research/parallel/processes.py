@@ -1,4 +1,4 @@
-"""Tasks run by worker processes; only the task of a worker that died is run again."""
+"""Runs tasks in worker processes; if a worker dies, only its task is run again."""
 
 import signal
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -22,7 +22,7 @@ MAX_DEATHS = 3
 
 
 class Evaluator(Protocol[Task, Result_co]):
-    """Evaluates tasks: by processes of this machine, or by those of a cluster."""
+    """Evaluates tasks, in processes of this machine or on a cluster."""
 
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result_co]]:
         """(task, result) in the order of completion."""
@@ -61,7 +61,7 @@ class Workers(Generic[Task, Result]):
     def evaluate(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """(task, result) in the order of completion.
 
-        UserError where a task's worker died more than MAX_DEATHS times.
+        UserError if workers died at the same task more than MAX_DEATHS times.
         """
         if self._count == 1:
             self._own = self._own or self._make()

@@ -1,4 +1,4 @@
-"""Hard budgets: limits of what a structure may cost, for several measures at once."""
+"""Hard budgets: limits on the costs of a structure, in several measures at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
@@ -23,7 +23,8 @@ class Budget:
     """The limits of a search over a space.
 
     limits: the maximum of each measure, per image. table: cost table of the space, needed for
-    cycles. UserError, with the smallest possible value, for a limit that no structure meets.
+    cycles. spec: the device, for memory; None: that of the table, else the default device.
+    UserError, with the smallest possible value, for a limit that no structure meets.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Budget:
                 )
 
     def holds(self, structure: Structure) -> bool:
-        """Is the structure within every limit?"""
+        """True if the structure is within every limit."""
         return not any(self._over(structure))
 
     def wider(self, structure: Structure, gene: int) -> Structure | None:
@@ -81,7 +82,7 @@ class Budget:
         )
 
     def _costs(self, structure: Structure) -> dict[str, int]:
-        """What the structure costs per image, in every measure that is known."""
+        """The costs of the structure per image; cycles only with a table."""
         done = operations(self.space, structure)
         known = {
             "macs": macs(done),

@@ -13,16 +13,16 @@ FORMAT = "dscim structure search"
 
 
 class Cache:
-    """Structures and their fitness, in memory and in a file that survives being killed.
+    """Structures and their fitness, in memory and in a file that stays valid if the process dies.
 
-    The first line of the file, written with the first fitness, identifies the search. A last line
-    that is incomplete is dropped.
+    The first line of the file, written with the first fitness, identifies the search. An incomplete
+    last line is dropped.
     """
 
     def __init__(self, path: Path | None, facts: dict[str, Any]) -> None:
-        """facts: JSON values that determine a fitness; UserError where the file has others.
+        """path: the file; None: nothing is stored on disk.
 
-        path: None keeps nothing on disk.
+        facts: JSON values that determine a fitness; UserError if the file has others.
         """
         self.known: dict[Structure, float] = {}
         self._path = path

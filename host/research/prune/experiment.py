@@ -1,4 +1,4 @@
-"""A whole experiment as the commands that make it, run as processes; each of them can resume."""
+"""A whole experiment as commands, run as processes; each of them can resume."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 METHODS = {"search": ("net",), "random": ("net", "--random"), "shared": ("shared",)}
-"""Searches: the PruningNet that they choose with, and further options."""
+"""The searches: the PruningNet that each uses, and its further options."""
 
 POLL = 0.2
 """Seconds between polls of the processes."""
@@ -27,11 +27,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Searches and baselines of a space under budgets, everything in the folder `work`.
+    """Searches and baselines of a space under budgets, with all files in the folder `work`.
 
-    budgets: as --budget takes them. seeds: of the retrainings, separated by commas. Further
-    options: common: of all steps with data; training: of the PruningNets; searching: of the
-    searches; selecting: of the choice among the finalists; scratch: of the retrainings.
+    budgets: as --budget takes them. seeds: of the retrainings, separated by commas. Further options
+    for `common`: all steps that use data; `training`: the PruningNets; `searching`: the searches;
+    `selecting`: the selection of finalists; `scratch`: the retrainings.
     """
 
     space: str
@@ -50,7 +50,7 @@ class Experiment:
         return self.work / "table.json"
 
     def waves(self) -> Iterator[list[Job]]:
-        """The jobs; those of a list need only the results of the lists before it."""
+        """The jobs, in lists; those of a list need only the results of earlier lists."""
         yield [self._job("table.json", "table", "-o", str(self.table))]
         yield [self._net("net"), self._net("shared", "--shared")]
         yield [
@@ -69,7 +69,7 @@ class Experiment:
         return self.work / f"{_stem(method, budget)}-selected.json"
 
     def _retrainings(self, budget: str) -> Iterator[Job]:
-        """The result of every method, and the widest uniform scaling where there is one."""
+        """Retrains the result of every method, and the widest uniform scaling if there is one."""
         for method in METHODS:
             yield self._retraining(
                 method, _stem(method, budget), "--found", str(self.selected(method, budget))
@@ -155,7 +155,7 @@ def _stem(method: str, budget: str) -> str:
 
 
 class JobRunner:
-    """Runs jobs as processes of this machine, `count` at a time; their output goes to log files."""
+    """Runs jobs as processes of this machine, `count` at a time, with their output in log files."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -14,7 +14,7 @@ from dscim.host.research.prune.operations import Kind, Operation, operations
 from dscim.host.research.prune.plain import PlainNet
 
 OPSET, IR_VERSION = 13, 8
-"""Old enough for every current reader."""
+"""Versions of ONNX that are old enough for all current readers."""
 
 CLIPS = {"relu": "Relu", "relu6": "Clip"}
 
@@ -32,7 +32,7 @@ def save_torch(net: PlainNet, path: Path) -> None:
 
 
 def save_onnx(net: PlainNet, path: Path) -> None:
-    """Writes the float network, batch norms as nodes: input (N, C, H, W), output (N, classes).
+    """Writes the float network with batch norms as nodes: input (N, C, H, W), output (N, classes).
 
     UserError without the package onnx.
     """

@@ -1,6 +1,6 @@
-"""The last stage of a search: a few finalists are really trained, and compared.
+"""The last stage of a search: a few finalists are actually trained, and compared.
 
-Generated weights separate good structures from bad ones, but cannot rank the best.
+Generated weights separate good structures from bad ones, but cannot rank the best ones.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from dscim.host.research.training.recipe import Recipe
 
 
 def finalists(found: Sequence[Structure], count: int, apart: int) -> list[Structure]:
-    """Up to `count` of `found` (the best first): each is the best that is far enough from others.
+    """Up to `count` of `found`, which has the best first: each the best one far enough from others.
 
     apart: minimum `distance` between any two of them.
     """
@@ -44,9 +44,9 @@ class Trial:
     """How a finalist is evaluated; pickled, and called once in every worker process.
 
     A finalist is trained from scratch on the training images that are not held out, by `recipe`
-    with each of `seeds`; its value is the mean accuracy on the held-out ones. stem: of the
-    checkpoints STEM-GENES-seedS.pt, from which a stopped training resumes. threads: of torch, and
-    readers: processes that read image files ahead, for each worker.
+    with each of `seeds`; its value is the mean accuracy on the held-out ones. stem: that of the
+    checkpoints STEM-GENES-seedS.pt, from which a stopped training resumes. threads: of torch,
+    readers: processes that read image files in advance, both for each worker.
     """
 
     space: str

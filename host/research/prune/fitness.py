@@ -29,10 +29,10 @@ Fitness = Callable[[Structure], float]
 class Measure:
     """How a fitness is measured; pickled, and called once in every worker process.
 
-    checkpoint: of the PruningNet. validation: number of held-out images to measure accuracy on.
-    batches, batch: number and size of the batches that recalibrate the batch norms. product:
-    None: the float network is measured; else its integers in that arithmetic, by the emulator,
-    calibrated with `calibration` training images if the arithmetic is stochastic.
+    checkpoint: that of the PruningNet. validation: number of held-out images to measure accuracy
+    on. batches, batch: number and size of the batches that recalibrate the batch norms. product:
+    the arithmetic in which the emulator runs the integer network, calibrated with `calibration`
+    training images if it is stochastic; None: the float network is measured.
     """
 
     space: str
@@ -83,10 +83,10 @@ class Measure:
 def integers(
     plain: PlainNet, pixels: Input, shown: Tensor, product: ProductSpec, name: str = "candidate"
 ) -> Network:
-    """The network in integers for an arithmetic, without training.
+    """The integer network for an arithmetic, without training.
 
-    shown: training images, uint8; they determine the ranges, and for a stochastic product scales
-    and shifts.
+    shown: training images, uint8; they determine the ranges, and for a stochastic product also
+    scales and shifts.
     """
     network = quantise(plain, shown.numpy(), name, pixels)
     if product.exact:
@@ -95,7 +95,7 @@ def integers(
 
 
 def emulated(network: Network, pixels: Input, images: Tensor, labels: Tensor) -> float:
-    """The accuracy, 0 to 1, of a network in its own arithmetic, by the emulator."""
+    """The accuracy, 0 to 1, of a network in its own arithmetic, in the emulator."""
     evaluator = Evaluator(network, threads=1)
     answers = predictions(evaluator.outputs(pixels.integers(images.numpy())))
     return float((answers == labels.numpy()).mean())

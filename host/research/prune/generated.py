@@ -12,12 +12,12 @@ from dscim.host.research.prune.space import RATIOS, Site, Space, Structure, perc
 class Generator(nn.Module):
     """Linear - ReLU - Linear: from ratios to the weights (outputs, inputs, k, k) of a convolution.
 
-    What is cropped away is never computed: the leading [:outputs, :inputs] of the last layer's
-    rows are taken before it, which is the same as after it.
+    Weights of pruned channels are never computed: the last layer uses only the rows of
+    [:outputs, :inputs], which equals cropping its result.
     """
 
     def __init__(self, site: Site, inputs: int, outputs: int) -> None:
-        """inputs, outputs: the full widths; a depthwise convolution has one input a channel."""
+        """inputs, outputs: the full widths; a depthwise convolution has one input per channel."""
         super().__init__()
         self.shape = (outputs, 1 if site.depthwise else inputs, site.kernel, site.kernel)
         self.first = nn.Linear(len(site.code), site.hidden)
@@ -44,7 +44,7 @@ class Shared(nn.Module):
         self.whole = nn.Parameter(nn.init.kaiming_uniform_(torch.empty(shape), a=5**0.5))
 
     def forward(self, code: Tensor, inputs: int, outputs: int) -> Tensor:
-        """The weights (outputs, inputs, k, k), whatever the code is."""
+        """The weights (outputs, inputs, k, k); they do not depend on the code."""
         return self.whole[:outputs, :inputs]
 
 
@@ -69,7 +69,7 @@ class GeneratedSite(nn.Module):
         return result
 
     def norm(self, ratio_ids: tuple[int, ...]) -> nn.BatchNorm2d:
-        """The batch norm of the width that it normalises."""
+        """The batch norm for the current width of the outputs."""
         return self.norms[str(ratio_ids[self.site.outputs])]
 
     def convolve(self, x: Tensor, weights: Tensor) -> Tensor:

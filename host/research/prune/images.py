@@ -29,9 +29,9 @@ class Data:
 
 
 def load(dataset: str, folder: Path | None, where: Space) -> Data:
-    """The data set of that name for a space; UserError where it does not fit.
+    """The data set of that name for a space; UserError if it does not fit.
 
-    A folder's images stay in their files.
+    The images of a folder are not read here.
     """
     if dataset == datasets.FOLDER:
         data = _listed(folder, where)
@@ -62,7 +62,7 @@ def load(dataset: str, folder: Path | None, where: Space) -> Data:
 def parts_of(dataset: str, folder: Path | None, where: Space, held_out: int) -> Split:
     """The training set in two, always divided in the same way; the test set is not used.
 
-    UserError where fewer than `held_out` images would be left, or the shapes do not fit.
+    UserError if fewer than `held_out` images would be left, or the shapes do not fit.
     """
     data = load(dataset, folder, where)
     count = len(data.labels)

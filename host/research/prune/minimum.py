@@ -1,4 +1,4 @@
-"""The exact minimum of a sum whose terms depend on few genes each, by elimination."""
+"""The exact minimum of a sum of terms that depend on few genes each, found by elimination."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -16,7 +16,8 @@ def minimum(terms: Sequence[Term], genes: int) -> tuple[int, Structure]:
     """The minimum of the sum of all terms over the ratio ids of `genes` genes, and its place.
 
     The gene that shares terms with the fewest others is eliminated first: its terms are added up
-    and replaced by their minimum over it. Widths meet only within a layer, so tables stay small.
+    and replaced by their minimum over the gene. Widths meet only within a layer, so tables stay
+    small.
     """
     left = [_plain(term) for term in terms]
     steps: list[tuple[int, tuple[int, ...], Int64]] = []

@@ -47,8 +47,8 @@ def mobilenet_v2(
     """A stem, stages of inverted bottlenecks, a last 1x1 convolution to `head` channels.
 
     plan: (base width, repeats, stride, expansion) of each stage. Genes: the stem and each
-    stage's output, then each bottleneck's middle; a written encoding has an output once for each
-    of its repeats. A block's middle is the expansion times the block's base input width.
+    stage's output, then each bottleneck's middle; an encoding repeats an output for each of the
+    stage's repeats. A block's middle is the expansion times the block's base input width.
     """
     repeats = (1, *(stage[1] for stage in plan))
     outputs = tuple(

@@ -1,4 +1,4 @@
-"""What a structure costs on a device: busy cycles of the engine and bytes of memory."""
+"""The costs of a structure on a device: busy cycles of the engine and bytes of memory."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -25,9 +25,9 @@ CHANNEL_BYTES = 4 * PARAMETER_WORDS
 def cycles(spec: SocSpec, operation: Operation) -> int:
     """Busy cycles of an operation per image; `operation.layer.product` is the arithmetic.
 
-    Where the tensors do not fit the activation memory the operation runs in row strips, as
-    `dscim.host.compile` cuts them. An addition has none: its cycles belong to its convolution.
-    UserError where the operation cannot run at all.
+    If the tensors do not fit the activation memory, the operation runs in row strips, as in
+    `dscim.host.compile`. An addition takes 0 cycles: its cycles are part of its convolution's.
+    UserError if the operation cannot run at all.
     """
     if operation.kind is Kind.ADD:
         return 0
@@ -55,10 +55,10 @@ def cycles(spec: SocSpec, operation: Operation) -> int:
 
 
 def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
-    """Bytes of memory that hold the whole network on the device at once.
+    """Bytes of memory for the whole network on the device at once.
 
-    They are all weights and parameters, packed for its macro, and the peak of the tensors that are
-    live at the same time.
+    This is the sum of all weights and parameters, packed for its macro, and the peak size of the
+    tensors that are live at the same time.
     """
     operations = tuple(operations)
     last = {name: place for place, each in enumerate(operations) for name in each.inputs}
@@ -110,7 +110,7 @@ def _pieces(spec: SocSpec, operation: Operation) -> list[LayerSpec]:
         raise UserError(
             f"{operation.name!r} on {layer.input} does not fit the device's "
             f"{spec.activation_words} words of activation memory, not even one output row; "
-            "build a device with more."
+            "use a device with more."
         )
     return [
         LayerSpec(

@@ -1,4 +1,4 @@
-"""The operations of a structure in order, with their sizes, and what they cost on paper."""
+"""The operations of a structure in order, with their sizes, and their MACs and parameters."""
 
 import enum
 from collections.abc import Iterable
@@ -28,11 +28,11 @@ class Operation:
     """An operation and its sizes.
 
     inputs: names of the operations whose outputs it takes; "input" is the image. layer: its
-    geometry; that of an add is 1x1, that of a pool its window's, both depthwise. places: indices,
-    among the space's widths, of its input's channels and, where they may differ, its output's.
-    activation: that follows, "relu", "relu6" or "". summed: a convolution whose outputs the next
-    operation adds to another tensor; the engine adds them on their way out, so the cost of the
-    addition is part of the convolution's.
+    geometry; an add is 1x1 depthwise, a pool depthwise with its window as kernel. places: indices,
+    among the space's widths, of its input's channels and, if they may differ, its output's.
+    activation: the one that follows, "relu", "relu6" or "". summed: the next operation adds the
+    outputs of this convolution to another tensor; the engine adds them while they drain, so the
+    cost of the addition is part of the convolution's.
     """
 
     name: str
@@ -151,7 +151,7 @@ class _OperationList:
 
 
 def resized(operation: Operation, channels: tuple[int, ...]) -> Operation:
-    """The operation with other channels, one number for each of its places."""
+    """The operation with other numbers of channels, one for each of its places."""
     layer = operation.layer
     outputs = layer.outputs if operation.kind is Kind.CLASSIFIER else channels[-1]
     return replace(

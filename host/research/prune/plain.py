@@ -43,17 +43,17 @@ def forward(
 
 
 def key(site: Site) -> str:
-    """The site's name as a module's name."""
+    """The site's name as the name of a torch module."""
     return site.name.replace(".", "_")
 
 
 def groups(site: Site, channels: int) -> int:
-    """Groups of its convolution with so many channels."""
+    """The groups of a site's convolution of `channels` input channels."""
     return channels if site.depthwise else 1
 
 
 def padding(site: Site) -> int:
-    """Padding on every side."""
+    """A site's padding on every side."""
     return site.kernel // 2
 
 

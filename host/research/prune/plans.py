@@ -13,8 +13,8 @@ def pruning_recipe(
 ) -> Recipe:
     """A recipe with the constants that the trainings of MetaPruning share; `more` overrides them.
 
-    rate: the first one. drops: parts of all steps after which it falls to a tenth; (): it falls
-    linearly to 0.
+    rate: the initial one. drops: fractions of all steps after which it falls to a tenth; (): it
+    falls linearly to 0.
     """
     shared = {"warm": 0.0, "decay": 4e-5, "smoothing": 0.1, "momentum": 0.9, "reach": 4}
     return Recipe(epochs, rate, batch=batch, drops=drops, spacing=1_000_003, **(shared | more))
@@ -54,7 +54,7 @@ PLANS = {
         50_000,
     ),
 }
-"""The published constants (section 4 of the paper's code: ImageNet)."""
+"""The published constants for ImageNet."""
 
 
 def plan_of(space: str) -> Plan:

@@ -1,4 +1,4 @@
-"""Plots, by matplotlib: the loss of a training, accuracy over cost."""
+"""Plots with matplotlib: the loss of a training, accuracy over cost."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from dscim.files import replacing
 
 
 def losses(history: Sequence[Mapping[str, float]], title: str, path: Path) -> None:
-    """The loss by epoch."""
+    """Plots the loss per epoch; UserError as for `front`."""
     figure, axes = _figure(path)
     axes.plot(range(1, len(history) + 1), [entry["loss"] for entry in history])
     axes.set(title=title, xlabel="epoch", ylabel="loss")
@@ -22,9 +22,10 @@ def front(
     title: str,
     path: Path,
 ) -> None:
-    """Accuracy in percent over a cost, one colour per method, and the Pareto front of all.
+    """Plots accuracy in percent over a cost, one colour per method, and the Pareto front of all.
 
-    methods: (cost, mean accuracy, deviation), 0 to 1, by the method's name.
+    methods: (cost, mean accuracy, deviation), the latter two 0 to 1, by the method's name.
+    UserError without matplotlib, or for an unknown suffix of `path`.
     """
     figure, axes = _figure(path)
     for name, points in methods.items():
@@ -51,7 +52,7 @@ def front(
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (cost, accuracy) pairs that no other beats, the cheapest first."""
+    """The (cost, accuracy) pairs that no other pair dominates, the cheapest first."""
     kept: list[tuple[float, float]] = []
     for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
         if not kept or accuracy > kept[-1][1]:

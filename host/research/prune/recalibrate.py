@@ -1,4 +1,4 @@
-"""Batch-norm statistics of a structure, averaged cumulatively, and the accuracy with them."""
+"""Batch norm statistics of a structure, averaged over a few batches, and the accuracy with them."""
 # mypy: disallow-untyped-decorators=False
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ BATCH = 256
 def recalibrate(net: nn.Module, batches: Sequence[Tensor]) -> None:
     """Sets every batch norm's mean and variance to the averages over `batches` of float inputs.
 
-    Each batch is normalised by its own statistics on the way. The average weighs all batches
+    Meanwhile, each batch is normalised by its own statistics. The average weighs all batches
     equally, so a few are enough; a moving average that starts at 0 and 1 would need many.
     """
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -35,7 +35,7 @@ def recalibrate(net: nn.Module, batches: Sequence[Tensor]) -> None:
 
 @torch.no_grad()
 def accuracy(net: nn.Module, pixels: Input, images: Tensor, labels: Tensor) -> float:
-    """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the network names."""
+    """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the network predicts."""
     net.eval()
     right = [
         net(real(pixels, batch)).argmax(1) == truth

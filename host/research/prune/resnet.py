@@ -55,8 +55,8 @@ def _bottleneck(name: str, inputs: int, outputs: int, middle: int, stride: int) 
 def basic_net(name: str, image: Shape, classes: int, plan: Plan) -> Space:
     """A 3x3 stem, stages of two 3x3 convolutions; all widths are free.
 
-    The first stage has the stem's width, and its blocks add their input itself. Genes: each
-    stage's output, then each block's middle.
+    The first stage has the stem's width, so its shortcuts are the identity. Genes: each stage's
+    output, then each block's middle.
     """
     outputs = tuple(Width(base, gene) for gene, (base, _, _) in enumerate(plan))
     bases = [base for base, count, _ in plan for _ in range(count)]

@@ -14,7 +14,7 @@ METHODS = {
     "shared": "search by shared weights",
     "uniform": "uniform scaling",
 }
-"""In the table's order."""
+"""The methods in the table's order, and their titles."""
 
 HEAD = (
     "budget, cycles",
@@ -32,10 +32,10 @@ HEAD = (
 
 
 def shown(name: str) -> str:
-    """The table of host/data/pruned-NAME.json, the widest budget first; UserError without it.
+    """The table of host/data/pruned-NAME.json, the largest budget first; UserError without it.
 
-    finalists: structures of the search that were really trained to choose one. accuracy: mean
-    over the seeds, in float; INT8 and DS-CIM: of the first seed's network.
+    finalists: structures of the search that were trained to select one. accuracy: mean over the
+    seeds, of the float network; INT8 and DS-CIM: of the first seed's network.
     """
     path = resources.files("dscim.host") / "data" / f"pruned-{name}.json"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""A structure trained from scratch with several seeds, then quantised and calibrated for DS-CIM."""
+"""Trains a structure from scratch with several seeds, quantises it and calibrates it for DS-CIM."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ CALIBRATION = 256
 
 @dataclass(frozen=True)
 class Retraining:
-    """A structure to retrain on all training images; accuracies are of the test images.
+    """A structure to retrain on all training images; accuracies are those on the test images.
 
-    test: only the first so many test images count. product: arithmetic that the network is
-    calibrated for. readers: processes that read image files ahead.
+    test: only the first `test` test images are used. product: arithmetic that the network is
+    calibrated for. readers: processes that read image files in advance.
     """
 
     where: Space
@@ -47,8 +47,9 @@ class Retraining:
     def run(self, output: Path, callbacks: Callbacks) -> dict[str, Any]:
         """Trains, or resumes; accuracies, 0 to 1, of each seed and of the first seed's integers.
 
-        output: NAME.npz, the network for `product`. Beside it: NAME-int8.npz for the exact
-        product, NAME.pt2 and NAME.onnx the float network, NAME-seed1.pt ... the checkpoints.
+        output: NAME.npz, the network for `product`. The same folder gets NAME-int8.npz for the
+        exact product, NAME.pt2 and NAME.onnx with the float network, and the checkpoints
+        NAME-seed1.pt ... Returns {} in all but the first of several processes.
         """
         data = load(self.dataset, self.folder, self.where)
         parts = Split(
@@ -89,7 +90,7 @@ class Retraining:
     def _integers(
         self, net: PlainNet, parts: Split, classes: tuple[str, ...], output: Path
     ) -> dict[str, Any]:
-        """Writes the networks in integers and in float; the accuracies of the integers."""
+        """Writes the integer networks and the float network; the accuracies of the former."""
         accuracies = {}
         facts = {
             "pruned": {

@@ -1,7 +1,7 @@
 """New structures within a budget: at random near it, by mutation, by crossover.
 
-All are widened until the budget allows no more: a wider network within the budget is the better
-one, and cycles come in steps within which extra width is free.
+All are widened as far as the budget allows: a wider network within the budget is better, and cycles
+come in steps within which extra width is free.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from dscim.host.research.prune.budget import Budget
 from dscim.host.research.prune.space import RATIOS, Structure
 
 NEAR = 0.15
-"""Random structures lie at most this fraction of the way below the budget."""
+"""Random structures stop at most this fraction of the way before they reach the budget."""
 
 
 class Sampler:
     """Draws structures that are within a budget and were not drawn before.
 
-    rng: the only source of chance. seen: structures to skip; those that are drawn are added.
+    rng: the only source of randomness. seen: structures to skip; drawn ones are added.
     """
 
     def __init__(self, budget: Budget, rng: np.random.Generator, seen: set[Structure]) -> None:
@@ -26,10 +26,10 @@ class Sampler:
         self._genes = budget.space.genes
 
     def random(self, count: int) -> list[Structure]:
-        """Up to `count` random structures near the budget; fewer where it allows no more.
+        """Up to `count` random structures near the budget; fewer if no more are found.
 
-        The path from a structure within the budget to a random one, and on to the full one, is
-        followed almost as far as the budget allows.
+        Each lies on the path from a structure within the budget to a random one and on to the full
+        one, almost as far as the budget allows.
         """
         return self._gather(count, self._near)
 

@@ -1,7 +1,7 @@
 """The evolutionary search, and random search with the same number of evaluations.
 
-What is drawn depends only on the seed, the iteration and the fitness of structures, so a search
-that is started again draws the same structures and finds them in the cache.
+Drawn structures depend only on the seed, the iteration and the fitness of earlier structures, so a
+restarted search draws the same structures and finds them in the cache.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ class Settings:
 
     Each iteration evaluates `population` structures: the first only random ones, the others up to
     `mutations` and `crossovers` of the best `parents`, and random ones for the rest. rate:
-    probability that a mutation changes a gene. seed: of everything that is drawn.
+    probability that a mutation changes a gene. seed: of all random choices.
     """
 
     population: int = 50
@@ -69,7 +69,7 @@ def evolve(
 ) -> list[Found]:
     """The evolutionary search: every evaluated structure, the best first.
 
-    step: called after each evaluation. UserError where the budget leaves no structure.
+    step: called after each evaluation. UserError if the budget leaves no structure.
     """
     found: list[Found] = []
     seen: set[Structure] = set()
@@ -112,7 +112,7 @@ def _count(step: Progress, before: int, total: int) -> Callable[[int], None]:
 def _offspring(
     sampler: Sampler, parents: Sequence[Structure], settings: Settings
 ) -> list[Structure]:
-    """Mutations and crossovers of the parents; none where there are none."""
+    """Mutations and crossovers of the parents; none without parents."""
     if not parents:
         return []
     made = sampler.mutations(parents, min(settings.mutations, settings.population), settings.rate)
@@ -130,7 +130,7 @@ def _with(
 ) -> list[Found]:
     """`found` and the structures drawn, with their fitness, the best first.
 
-    Ties are in the order of their genes, so that the order of evaluation has no influence.
+    Ties are sorted by their genes, so the order of evaluation has no influence.
     """
     known = {structure: cache.known[structure] for structure in drawn if structure in cache.known}
     for structure, fitness in _fresh(workers, cache, drawn):

@@ -1,4 +1,4 @@
-"""A structure space: the declaration of a network and of what may be pruned in it.
+"""A structure space: the declaration of a network and of the widths that may be pruned.
 
 The plain network, the PruningNet, the costs and the encoding are all derived from it.
 """
@@ -26,7 +26,7 @@ def percent(ratio_id: int) -> int:
 
 @dataclass(frozen=True)
 class Width:
-    """A number of channels: `base`, pruned by a gene or, where `gene` is None, fixed.
+    """A number of channels: `base`, pruned by a gene or, if `gene` is None, fixed.
 
     Widths that meet at a shortcut are one Width, so they share a gene.
     """
@@ -68,7 +68,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Block:
-    """A chain of convolutions, and what is added to its output.
+    """A chain of convolutions, and a shortcut that is added to its output.
 
     shortcut: None: nothing; (): the block's input; (site,): that convolution of the input.
     activation: of the sum. pool: a 3x3 max pool with stride 2 follows the block.
@@ -82,10 +82,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Space:
-    """A network, block by block, then the mean over the picture and a linear classifier.
+    """A network: its blocks, then the mean over the image and a linear classifier.
 
     image: (height, width, channels). widths: the first is that of the image; blocks and codes
-    refer to them by index. written: the gene of each number of a written encoding.
+    refer to them by index. written: the gene of each number in an encoding.
     """
 
     name: str
@@ -130,11 +130,11 @@ class Space:
         return tuple(width.ratio_id(structure) for width in self.widths)
 
     def encode(self, structure: Structure) -> tuple[int, ...]:
-        """The written encoding of a structure."""
+        """The encoding of a structure, as users write it."""
         return tuple(structure[gene] for gene in self.written)
 
     def decode(self, encoding: tuple[int, ...]) -> Structure:
-        """The structure of a written encoding; UserError for one that is not valid."""
+        """The structure of an encoding; UserError for one that is not valid."""
         if len(encoding) != len(self.written):
             raise UserError(
                 f"the encoding has {len(encoding)} ratio ids; {self.name} takes "

@@ -31,8 +31,8 @@ V1 = (
 """(base width, stride) of MobileNetV1's stem and blocks."""
 
 V1_SMALL = ((48, 2), (96, 2), (96, 1), (160, 2), (160, 1), (160, 1), (160, 1))
-"""The same shape for images of 28x28 and 32x32. The picture shrinks early, so that a budget of a
-quarter of the full network's cycles on the default device can be met."""
+"""The same for images of 28x28 and 32x32. Images shrink early, so that a budget of a quarter of the
+full network's cycles on the default device can be met."""
 
 V2 = (
     (22, 1, 1, 1),
@@ -65,8 +65,8 @@ def space(name: str) -> Space:
     """The space `name`; UserError when there is no such space."""
     if name not in SPACES:
         near = get_close_matches(name, SPACES, 1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"there is no space {name!r}: {meant}There are {', '.join(SPACES)}.")
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"there is no space {name!r}{meant}; choose one of {', '.join(SPACES)}.")
     return SPACES[name](name)
 
 
@@ -75,4 +75,4 @@ DATA = {
     CIFAR: ("cifar10", Input()),
     FASHION: ("fashion-mnist", Input()),
 }
-"""By the shape of a space's images: its data set, and how its networks take pixels."""
+"""By the shape of a space's images: the data set, and how networks take its pixels."""

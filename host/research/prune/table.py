@@ -58,7 +58,7 @@ class CostTable:
         )
 
     def cheapest(self, where: Space) -> tuple[int, Structure]:
-        """The fewest cycles of any structure, and a structure that takes them.
+        """The minimum cycles of any structure, and a structure that takes them.
 
         Exact, by elimination gene by gene: more channels do not always take more cycles.
         """
@@ -99,7 +99,7 @@ def build(
     """
     entries = []
     full = operations(where, where.full)
-    for each in full:  # report what cannot run before the long part
+    for each in full:  # reports an operation that cannot run before the long part
         cycles(spec, replace(each, layer=replace(each.layer, product=product)))
     for done, each in enumerate(full):
         step("operations", done, len(full))
@@ -122,7 +122,7 @@ def _entry(where: Space, each: Operation, spec: SocSpec, product: ProductSpec) -
 
 
 def load(path: Path, where: Space) -> CostTable:
-    """Reads the table of a space; UserError where the file is not one."""
+    """Reads the table of a space; UserError if the file is not one."""
     try:
         data = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -151,7 +151,7 @@ def load(path: Path, where: Space) -> CostTable:
 
 
 def _read(item: dict[str, Any], where: Space) -> Entry:
-    """An entry of the file; ValueError where its axes are not those of its widths."""
+    """An entry of the file; ValueError if its axes are not those of its widths."""
     places = tuple(int(place) for place in item["places"])
     values = np.array(item["cycles"], np.int64)
     axes = tuple(1 if where.widths[place].gene is None else RATIOS for place in places)

@@ -73,12 +73,12 @@ class Builder:
         self._made[node] = self.source(node)
 
     def passes_on(self, node: Any) -> bool:
-        """True if an operation's output is that of the operation before it."""
+        """True if an operation passes its input on."""
         made = self._made.get(node)
         return made != INPUT and self._made.get(node.args[0]) == made
 
     def producer(self, node: fx.Node, kinds: type[Step] | tuple[type[Step], ...]) -> Any:
-        """The step of `kinds` before this operation, its only reader, which folds into it."""
+        """The step of `kinds` that this operation folds into, of which it is the only reader."""
         step = next((s for s in self.steps if s.name == self.source(node)), None)
         alone = len(node.args[0].users) == 1  # type: ignore[union-attr]
         if not isinstance(step, kinds) or not alone or step.bounds != NO_BOUNDS:
@@ -106,5 +106,5 @@ def _title(kind: Any) -> str:
 
 
 def unsupported(node: fx.Node, reason: str) -> UserError:
-    """The error for an operation of the module; reason: what is wrong."""
+    """The error for an operation of the module that cannot become a step; reason: why not."""
     return UserError(f"{str(node.target if node.op == 'call_module' else node.name)!r}: {reason}.")

@@ -1,4 +1,4 @@
-"""Ranges for integers: every clip and scale chosen by least squares on images."""
+"""Chooses the ranges of integers: every clip and scale, by least squares on images."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from dscim.host.research.training.joining import MaxStep
 from dscim.host.research.training.quantised import QuantisedNet
 
 FRACTIONS = torch.linspace(0.2, 1.1, 46)
-"""The ranges that are tried, as fractions of the greatest value."""
+"""The ranges to try, as fractions of the greatest value."""
 
 SAMPLES = 200_000
-"""Values of each tensor that are sampled."""
+"""The number of values of each tensor that are sampled."""
 
 PIXELS = 1 << 18
-"""Pixels of the images processed at a time; this bounds the memory."""
+"""Pixels of the images that are processed at a time, which bounds the memory."""
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Observed:
 def calibrate(net: QuantisedNet, images: Tensor) -> None:
     """Chooses every clip and scale for the least square error on uint8 images (N, H, W, C).
 
-    For the exact product. A tensor that no convolution reads, and that has no activation, keeps
-    its whole range.
+    The network must compute exact products. A tensor that has no activation and that no convolution
+    reads keeps its whole range.
     """
     seen = observe(net, images)
     read = _read(net)

@@ -17,9 +17,9 @@ from dscim.host.research.training.step import Bounds, Padding, Signal, Step
 class ConvStep(Step):
     """A convolution with its batch norm folded in; groups: 1, or the number of input channels.
 
-    The real weights are weight * size[channel], where size is fixed so that the greatest weight of
-    a channel is about 1 at first. clip: the weight that becomes 127. gain, bias: of each channel,
-    folded into multiplier and bias of the node.
+    The real weights are weight * size[channel]; size is fixed so that the greatest weight of a
+    channel is about 1 at first. clip: the weight that becomes 127. gain, bias: (O,), folded into
+    multiplier and bias of the node.
     """
 
     product: Product
@@ -81,7 +81,10 @@ class ConvStep(Step):
         return self.active(y + self.bias[:, None, None])
 
     def integers(self) -> tuple[Tensor, Tensor]:
-        """The weights in -127..127 that are written, and their average values with gradient."""
+        """The weights in -127..127 to write, and the average values that they represent.
+
+        The latter have a gradient.
+        """
         scaled = self.weight / self.clip[:, None, None, None] * 127
         written, values = self.product.nearest(scaled.detach())
         return written, straight(values, scaled.clamp(-128, 128))

@@ -1,11 +1,11 @@
 """The accuracy of an experiment's networks on the test set, as JSON.
 
-{"command", "data", "images" (test images), "shipped" (of which the first so many ship),
+{"command", "data", "images" (number of test images), "shipped" (how many of the first ones ship),
 "versions", "results": [...]}. A result: "network" and "sha256" of the file, "tuned" (whether it was
 fine-tuned for this arithmetic), "arithmetic" (the fields of ProductSpec), "images", "accuracy"
 (0 to 1) on them, "shipped_wrong", the indices of the shipped images that it gets wrong, "seconds".
-A result of the same file, arithmetic and images is kept, not computed again, so the command
-resumes where it was stopped.
+A result of the same file, arithmetic and images is not computed again, so a stopped command
+resumes.
 """
 
 import json
@@ -28,10 +28,10 @@ from dscim.host.network.shipped import COUNT
 from dscim.progress import Progress, Say, silent
 
 BASE = "int8"
-"""The end of the name of the network that is only quantised; the others are fine-tuned."""
+"""The end of the name of the quantised network; the others are fine-tuned."""
 
 FILES = {"fashion-resnet8": "evaluation.json"}
-"""The file of an experiment's results, where it is not its name with .json."""
+"""The file of an experiment's results, if it is not EXPERIMENT.json."""
 
 LENGTHS = (64, 128, 256)
 
@@ -67,11 +67,17 @@ def evaluate(
 
 
 def pairs(experiment: str, folder: Path) -> Iterator[tuple[Path, Network, ProductSpec]]:
-    """What to evaluate: each tuned network by its own arithmetic, the base network by all."""
+    """What to evaluate: each tuned network in its own arithmetic, the base network in all.
+
+    UserError without a base network.
+    """
     tuned = {file: load(file) for file in sorted(folder.glob(f"{experiment}*.npz"))}
     file = folder / f"{experiment}-{BASE}.npz"
     if file not in tuned:
-        raise UserError(f"there is no {file}: export it first, with --variant exact.")
+        raise UserError(
+            f"there is no '{file}'; write it with `dscim dev train export --name {file.stem} "
+            f"--folder {folder}`."
+        )
     base = tuned.pop(file)
     yield file, base, ProductSpec(exact=True)
     for other, network in tuned.items():
@@ -101,7 +107,7 @@ def _known(
 def _measure(
     data: Dataset, network: Network, spec: ProductSpec, count: int, step: Progress
 ) -> dict[str, Any]:
-    """Accuracy and time of one network by one arithmetic."""
+    """The accuracy of one network in one arithmetic, and the time for measuring it."""
     images, labels = Input.of(network).integers(data.test_images[:count]), data.test_labels[:count]
     name, started = _name(spec), time.monotonic()
     outputs = Evaluator(network, spec).outputs(images, lambda done, total: step(name, done, total))

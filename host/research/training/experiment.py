@@ -1,7 +1,4 @@
-"""An experiment: which float network is trained on which data set, with which input.
-
-Each is declared once, here; everything else in this package takes an `Experiment`.
-"""
+"""Experiments: a float network, the data set that it is trained on, and its input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from dscim.host.research.training.models import RESNET8, RESNET18, MobileNetV2, 
 class Experiment:
     """A float network and its data set.
 
-    name: stem of the names of its networks. dataset: a name of `dscim.host.network.datasets`.
+    name: beginning of the names of its networks. dataset: a name in `dscim.host.network.datasets`.
     build: makes the untrained float network. input: how it takes pixels.
     """
 
@@ -44,5 +41,5 @@ EXPERIMENTS = {
 def experiment(name: str) -> Experiment:
     """The experiment `name`; UserError when there is no such experiment."""
     if name not in EXPERIMENTS:
-        raise UserError(f"there is no experiment {name!r}; choose {', '.join(EXPERIMENTS)}.")
+        raise UserError(f"there is no experiment {name!r}; choose one of {', '.join(EXPERIMENTS)}.")
     return EXPERIMENTS[name]

@@ -33,8 +33,8 @@ def train(
 ) -> nn.Module:
     """Trains the float network, or resumes; the epoch with the best held-out accuracy is kept.
 
-    recipe: its momentum and weight decay are set here. start: the checkpoint of another training
-    to begin with.
+    recipe: its momentum and weight decay are replaced. start: the checkpoint of an earlier training
+    to start from.
     """
     recipe = replace(recipe, momentum=MOMENTUM, decay=WEIGHT_DECAY)
     torch.manual_seed(recipe.seed)
@@ -76,9 +76,9 @@ def published(experiment: Experiment, weights: Path) -> nn.Module:
     model = blank(experiment)
     try:
         model.load_state_dict(torch.load(weights, weights_only=True))
-    except Exception as error:  # whatever the bytes of another file happen to mean
+    except Exception as error:  # the bytes of another file can cause any error
         raise UserError(
-            f"'{weights}' does not hold the weights of {experiment.name}: "
+            f"'{weights}' does not have the weights of {experiment.name}: "
             f"{(str(error) or repr(error)).splitlines()[0]}"
         ) from error
     return model.eval()
@@ -86,7 +86,7 @@ def published(experiment: Experiment, weights: Path) -> nn.Module:
 
 @torch.no_grad()
 def accuracy(experiment: Experiment, model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the model names."""
+    """The share, 0 to 1, of uint8 images (N, H, W, C) whose label the model predicts."""
     parts = [model(inputs.real(experiment.input, batch)).argmax(1) for batch in images.split(BATCH)]
     return float((torch.cat(parts) == labels).float().mean())
 

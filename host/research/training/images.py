@@ -16,7 +16,7 @@ from dscim.host.network.datasets.folder import read_image
 from dscim.host.research.training.recipe import SPLIT_SEED, Recipe
 
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
-"""A random crop's share of the picture, and its ratio of width to height."""
+"""Limits of a random crop's share of the image, and of its ratio of width to height."""
 
 
 class Pictures(loading.Dataset[Tensor]):
@@ -26,7 +26,7 @@ class Pictures(loading.Dataset[Tensor]):
     """
 
     def __init__(self, paths: Sequence[Path], shape: tuple[int, int, int]) -> None:
-        """shape: (H, W, C) that every image is brought to."""
+        """shape: (H, W, C), to which every image is scaled."""
         self.paths, self.shape = list(paths), shape
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ Images: TypeAlias = Tensor | Pictures
 
 @dataclass(frozen=True)
 class Split:
-    """The training set in two: images uint8 (N, H, W, C), labels int64 (N,)."""
+    """The training set in two parts: images uint8 (N, H, W, C), labels int64 (N,)."""
 
     images: Images
     labels: Tensor
@@ -61,7 +61,7 @@ class Split:
 
 
 def split(data: Dataset, held_out: int) -> Split:
-    """Training images and the `held_out` others; the test set takes no part in any choice."""
+    """The training set without `held_out` images, and those; the test set is not used."""
     order = np.random.default_rng(SPLIT_SEED).permutation(len(data.train_labels))
     images = torch.from_numpy(data.train_images[order])
     labels = torch.from_numpy(data.train_labels[order])
@@ -72,7 +72,7 @@ def split(data: Dataset, held_out: int) -> Split:
 def batches(images: Images, chosen: Sequence[Tensor], readers: int) -> Iterator[Tensor]:
     """The chosen images, one tensor for each of `chosen`.
 
-    readers: processes that read files ahead, 0 for none; they change nothing but the time.
+    readers: processes that read files in advance, 0 for none; they only affect the speed.
     """
     if isinstance(images, Pictures):
         yield from loading.DataLoader(
@@ -86,12 +86,12 @@ def batches(images: Images, chosen: Sequence[Tensor], readers: int) -> Iterator[
 
 
 def _unchanged(batch: Any) -> Any:
-    """A batch is a tensor already; a function of the module, so that readers can unpickle it."""
+    """The batch, already a tensor; defined at module level so that readers can unpickle it."""
     return batch
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """uint8 (N, H, W, C) -> uint8 (N, H, W, C), as the recipe says."""
+    """Augments a batch as the recipe says: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
     if recipe.augment == "crop":
         return resized_crop(images, generator)
     return shift(images, generator, recipe.reach)
@@ -113,7 +113,7 @@ def shift(images: Tensor, generator: torch.Generator, reach: int) -> Tensor:
 
 
 def resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A random part of each picture, resized to the whole (bilinear), mirrored at random.
+    """A random part of each image, resized to the whole (bilinear), mirrored at random.
 
     uint8 (N, H, W, C) -> uint8 (N, H, W, C).
     """

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's integer operations in torch, with the gradient of the real ones."""
+"""TensorFlow Lite's integer operations in torch, with the gradients of the real operations."""
 
 from typing import Any
 
@@ -56,9 +56,9 @@ def multiply(x: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
 
 
 def add(first: Tensor, second: Tensor, scales: tuple[float, float, float]) -> Tensor:
-    """The ADD of both inputs x - z (integers), before output zero and clamp, int64.
+    """TensorFlow Lite's ADD of two inputs x - z, before output zero point and clamp, int64.
 
-    scales: of first input, second input, output.
+    scales: those of the first input, the second input, and the output.
     """
     multipliers, shifts = (torch.tensor(values) for values in add_factors(*scales))
     total = multiply(first.long() << 20, multipliers[0], shifts[0])

@@ -1,6 +1,6 @@
-"""The one training loop: float training, fine-tuning, PruningNets and retraining of structures.
+"""The training loop of float training, fine-tuning, PruningNets and retraining of structures.
 
-It is seeded, and it resumes from the last epoch as if it had never stopped.
+It is seeded, and resumes from the last epoch with the same result as an uninterrupted training.
 """
 
 import time
@@ -21,7 +21,7 @@ from dscim.host.research.training.recipe import Recipe
 from dscim.progress import Progress, Say, silent
 
 Loss = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
-"""Of uint8 images (B, H, W, C) and labels (B,); the generator belongs to the step."""
+"""The loss of uint8 images (B, H, W, C) and labels (B,), with the random generator of the step."""
 
 State = dict[str, Tensor]
 """A model's state_dict."""
@@ -43,13 +43,13 @@ class Training:
     """What is trained.
 
     model:    on `together.device()`.
-    optimiser: its parameter groups have their highest rates.
+    optimiser: with the highest rate of each parameter group.
     loss:     of a batch, with gradients of the model's parameters.
     images, labels: uint8 (N, H, W, C) and (N,), the training images.
     validate: accuracy, 0 to 1, on held-out images; None: the last epoch is the one to keep.
-    facts:    JSON values that identify what is trained; another checkpoint's are refused.
-    start:    provenance of the training that this one begins with.
-    readers:  processes that read image files ahead.
+    facts:    JSON values that identify what is trained; a checkpoint with others is rejected.
+    start:    provenance of the training that this one starts from.
+    readers:  processes that read image files in advance.
     """
 
     model: nn.Module
@@ -66,11 +66,11 @@ class Training:
 def fit(
     training: Training, recipe: Recipe, checkpoint: Path, callbacks: Callbacks = SILENT
 ) -> dict[str, Any]:
-    """Trains by `recipe`, or resumes from `checkpoint`; returns the last checkpoint.
+    """Trains with `recipe`, or resumes from `checkpoint`; returns the last checkpoint.
 
-    The model ends on the CPU in the state that is kept: that of the epoch with the highest
-    held-out accuracy, averaged over steps, or the last one without held-out images. Of processes
-    that train together only the first writes and reports.
+    Afterwards the model is on the CPU, in the state after the epoch with the highest held-out
+    accuracy, averaged over steps, or after the last epoch if there are no held-out images. Of
+    processes that train together only the first writes and reports.
     """
     callbacks = SILENT if together.rank() else callbacks
     model, steps = training.model, recipe.steps(len(training.labels))
@@ -122,14 +122,14 @@ def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 class Average:
     """The exponential moving average of a model's state over training steps.
 
-    state: by name, as the model's state_dict; integers are the latest. steps: so far. The first
-    ones count in full (the decay rises with the steps), so that the beginning is soon forgotten.
+    state: by name, as the model's state_dict; integers are the latest. steps: so far. The decay
+    rises with the steps, so that the initial state is soon forgotten.
     """
 
     def __init__(
         self, model: nn.Module, decay: float, steps: int = 0, state: State | None = None
     ) -> None:
-        """decay: 0 up to 1, the share of the past in each step; 0: the state is the model's."""
+        """decay: 0 up to 1, the weight of the past in each step; 0: the state is the model's."""
         self._model, self._decay, self.steps = model, decay, steps
         self.state: State = model.state_dict()
         if decay:
@@ -137,7 +137,7 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes in the model as it is after a step."""
+        """Adds the model's state after a step to the average."""
         self.steps += 1
         if not self._decay:
             return
@@ -167,9 +167,9 @@ def _epoch(
     average: Average,
     callbacks: Callbacks,
 ) -> float:
-    """One epoch; the mean loss. All random choices come from the seed, the epoch and the step.
+    """Trains one epoch; the mean loss. Random choices depend only on seed, epoch and step.
 
-    rates: the highest of each parameter group. The model is left ready to evaluate.
+    rates: the highest of each parameter group. Afterwards the model is ready to evaluate.
     """
     model, optimiser = training.model, training.optimiser
     steps = recipe.steps(len(training.labels))

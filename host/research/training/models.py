@@ -1,6 +1,6 @@
 """The float networks: ResNet-8 of MLPerf Tiny, ResNet18, MobileNetV2.
 
-MobileNetV2 has the key names that ImageNet weights for PyTorch usually have.
+MobileNetV2 has the usual key names of ImageNet weights for PyTorch.
 """
 
 import torch

@@ -1,13 +1,13 @@
-"""The whole training of each experiment: the commands in order, as `all` runs them."""
+"""The whole training of each experiment: its commands, in the order in which `all` runs them."""
 
 from collections.abc import Iterator
 
 Step = tuple[str, str, str, int, int, float]
-"""A fine-tuning: output, network to start from, variant, length, epochs, largest rate."""
+"""A fine-tuning: output, network to start from, variant, length, epochs, maximum rate."""
 
 
 def _finetune(name: str, steps: tuple[Step, ...], shared: str) -> Iterator[str]:
-    """The commands of `steps`; name: of their files. shared: their other options."""
+    """The commands of `steps`. name: the beginning of their files' names. shared: more options."""
     for output, start, variant, length, epochs, rate in steps:
         yield (
             f"finetune {{folder}}/{name}{start}.npz -o {{folder}}/{name}{output}.npz "

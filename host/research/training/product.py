@@ -1,8 +1,8 @@
 """The product of a convolution in training: the emulator's own, with a gradient.
 
-The forward pass is the kernel that emulates networks, so in every arithmetic its sums are the
-contract's, bit for bit. The gradient is that of the plain convolution of the operands' average
-values: a level has the mean of the integers that exceed as many thresholds.
+The forward pass is the kernel that emulates networks, so in every arithmetic its sums are those of
+the contract, bit for bit. The gradient is that of the plain convolution of the operands' average
+values, where the value of a level is the mean of the integers that exceed as many thresholds.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,10 @@ class ConvShape:
     def gradients(
         self, gradient: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool]
     ) -> tuple[Tensor | None, Tensor | None]:
-        """The gradients of x and of w from that of `convolve`; wanted: which of them, else None."""
+        """The gradients of x and w, None if not wanted.
+
+        gradient: that of the result of `convolve`. wanted: whether to compute that of x and of w.
+        """
         of_x, of_w, _ = torch.ops.aten.convolution_backward(
             gradient,
             x,
@@ -84,7 +87,7 @@ class Product:
     """The product of one arithmetic for one convolution."""
 
     def __init__(self, spec: ProductSpec, shape: ConvShape) -> None:
-        """spec: with the activation shift and the stream length of this layer."""
+        """spec: the arithmetic, with the activation shift and the stream length of this layer."""
         self.spec, self.shape = spec, shape
         values, written = weight_levels(spec)
         self._values, self._written = torch.from_numpy(values), torch.from_numpy(written).float()

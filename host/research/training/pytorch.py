@@ -1,8 +1,8 @@
 """Quantises a trained float PyTorch module into a network (needs the extra `train`).
 
-Batch norms are folded; weights get a scale and a clip per output channel, activations a range, each
-with the least square error on some images. It needs no training and no labels. torch.fx must be
-able to trace the module.
+Batch norms are folded. Weights get a scale and a clip per output channel, and activations a range,
+each with the least square error on some images. Neither training nor labels are needed. torch.fx
+must be able to trace the module.
 """
 
 from typing import Any
@@ -30,10 +30,10 @@ def quantise(
 ) -> Network:
     """The network in integers, for the exact product.
 
-    model: takes (B, C, H, W) float32, returns (B, outputs). images: uint8 (N, H, W, C), some
-    dozens of the training images; they determine the ranges. pixels: how pixels become the
-    module's input (default: pixel / 255). classes: a name for each output, or none. UserError
-    names an operation that has no integer form.
+    model: takes (B, C, H, W) float32, returns (B, outputs). images: uint8 (N, H, W, C), a few dozen
+    training images, which determine the ranges. pixels: how pixels become the module's input
+    (default: pixel / 255). classes: a name for each output, or none. UserError for images of
+    another type or shape, and for an operation without an integer form, which it names.
     """
     if images.ndim != 4 or images.dtype != "uint8" or not len(images):
         raise UserError(

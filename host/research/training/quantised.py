@@ -1,7 +1,8 @@
-"""The network in trainable integers: the exported network computes what the forward pass did.
+"""The network in trainable integers; the exported network computes the same as the forward pass.
 
 Every activation is represented as x - z, integers in float32 with the gradient of the real value.
-Every step is exactly the integer kernel's, with the real step's gradient (straight through).
+Every step computes exactly what the integer kernel does, with the real step's gradient (straight
+through).
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A training recipe: all that a training run is repeated from."""
+"""A training recipe: everything needed to repeat a training."""
 
 import math
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ SPLIT_SEED = 2026
 """The seed of every division into training and held-out images."""
 
 FIRST, LAST = 25.0, 1e4
-"""A warm-up starts at the highest rate / FIRST, and the rate ends at that start / LAST."""
+"""A warm-up starts at the highest rate / FIRST; the last rate is this start / LAST."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a training run is repeated from; stored in its checkpoint.
+    """Everything needed to repeat a training; stored in its checkpoint.
 
     epochs:     passes over `images` training images, 1 or more.
     rate:       highest learning rate, above 0.
     seed:       of weights, order, augmentation and structures, 0 or more.
-    images:     training images per epoch, drawn anew for each; None: all.
+    images:     training images per epoch, drawn again for each; None: all.
     batch:      images per step.
-    reach:      pixels by which images are shifted at most.
-    warm:       part of all steps over which the rate rises; then it falls to about 0 along half a
-                cosine. 0: no warm-up; the rate falls linearly to 0, or as `drops` says.
-    drops:      without a warm-up: parts of all steps after which the rate falls to a tenth.
-    held_out:   training images by which the epoch is chosen; they are the last of a permutation
-                by `split_seed`.
+    reach:      maximum shift of the images in pixels.
+    warm:       fraction of all steps over which the rate rises; then it falls to about 0 along half
+                a cosine. 0: no warm-up; the rate falls linearly to 0, or as in `drops`.
+    drops:      without a warm-up: fractions of all steps after which the rate falls to a tenth.
+    held_out:   number of training images by which the epoch is chosen, the last ones of a
+                permutation with the seed `split_seed`.
     average:    decay per step of the moving average of the weights that is kept; 0: no average.
     momentum:   of stochastic gradient descent; fine-tuning uses Adam and has none.
     decay:      weight decay.
@@ -34,7 +34,7 @@ class Recipe:
     augment:    "shift" by up to `reach` pixels, or "crop", a random resized crop; both mirror.
     spacing:    epoch k draws from the seed `seed` * `spacing` + k.
 
-    UserError where the values cannot train anything.
+    UserError for values that cannot train anything.
     """
 
     epochs: int
@@ -71,7 +71,7 @@ class Recipe:
             raise UserError(f"the average {self.average} must be 0 (none) or more, and below 1.")
 
     def steps(self, images: int) -> int:
-        """Steps per epoch with so many training images, 1 or more."""
+        """Steps per epoch, 1 or more, if there are `images` training images."""
         return max(1, min(self.images or images, images) // self.batch)
 
     def epoch_seed(self, epoch: int) -> int:

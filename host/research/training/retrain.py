@@ -1,4 +1,4 @@
-"""Fine-tuning of a network file through the DS-CIM product, with a float network as teacher."""
+"""Fine-tunes a network through the DS-CIM product, with a network in real numbers as teacher."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,10 +29,10 @@ BATCH = 128
 """Images per batch outside training."""
 
 TEMPERATURE = 3.0
-"""By which the logits of teacher and student are divided before they are compared."""
+"""The divisor of the logits of teacher and student before they are compared."""
 
 LABELS = 0.3
-"""The share of the labels in the loss; the rest is the teacher's."""
+"""The weight of the labels in the loss; the rest is that of the teacher."""
 
 SCALE_RATE = 0.3
 """The learning rate of clips, gains, biases and scales, relative to that of the weights."""
@@ -52,13 +52,13 @@ def retrain(
     calibration: int = 128,
     callbacks: Callbacks = SILENT,
 ) -> tuple[Network, dict[str, Any]]:
-    """Fine-tunes `network` for the arithmetic `spec`; the network in integers, and its figures.
+    """Fine-tunes `network` for the arithmetic `spec`; the integer network, and JSON values on it.
 
-    A network of another arithmetic starts as it is or calibrated for `spec`, whichever is better
-    on the held-out images. calibration: training images for that; 0: no calibration.
+    A network for another arithmetic starts as it is or calibrated for `spec`, whichever is better
+    on the held-out images. calibration: number of training images for this; 0: no calibration.
     pixels: how it takes images. checkpoint: where each epoch is saved; training resumes from it.
-    teacher: its float outputs are learnt; default: those of `network` itself.
-    UserError when network and data do not fit.
+    teacher: the network whose outputs in real numbers are learnt; None: `network` itself.
+    UserError if network and data do not fit.
     """
     _check(network, data)
     parts = split(data, recipe.held_out)
@@ -118,7 +118,7 @@ def _check(network: Network, data: Dataset) -> None:
 def _training(
     net: QuantisedNet, teacher: Teacher, parts: Split, rate: float, start: dict[str, Any]
 ) -> Training:
-    """The training of a calibrated network; its held-out accuracy is that of the integers.
+    """The training of a network; its held-out accuracy is that of the integers.
 
     start: provenance of the network that it starts with.
     """
@@ -168,7 +168,7 @@ def _loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
 
 
 def _optimiser(net: QuantisedNet, rate: float) -> torch.optim.Optimizer:
-    """Adam, with a separate rate for everything but weights."""
+    """Adam, with the rate SCALE_RATE * rate for everything but weights."""
     weights = [p for name, p in net.named_parameters() if name.endswith(".weight")]
     others = [p for name, p in net.named_parameters() if not name.endswith(".weight")]
     return torch.optim.Adam(

@@ -1,4 +1,4 @@
-"""From a network file back to a trainable network: its integers as real numbers."""
+"""Turns a network file back into a trainable network, with its integers as real numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def revive(network: Network, saturating: bool = True) -> list[Step]:
     """The steps of `network` in real numbers, from its integers and their scales.
 
     saturating: a tensor is bounded by the range of its int8; otherwise only by its activation, as
-    far as the integers show it. A mean keeps its input's scale from here on. A softmax at the end
-    is dropped; padding and flattening become part of the layer that follows.
+    far as the integers show it. A mean gets its input's scale. A softmax at the end is dropped;
+    padding and flattening become part of the layer that follows.
     UserError names a node that has no trainable form.
     """
     return _Reviver(network, saturating).steps
@@ -127,7 +127,7 @@ class _Reviver:
         self._pool(node, AverageStep)
 
     def max_pool(self, node: MaxPool) -> None:
-        """The greatest of each window."""
+        """The maximum of each window."""
         self._pool(node, MaxStep)
 
     def _pool(self, node: AveragePool | MaxPool, kind: type[PoolStep]) -> None:

@@ -31,9 +31,9 @@ class Signal:
 class Step(nn.Module):
     """A node of the network in training, with its output's quantiser.
 
-    name, inputs: its own name and those of its inputs' steps. bounds: of the fused activation, in
-    real numbers. With a lower bound of 0 the zero point is -128, so that the whole int8 range
-    represents values that pass the activation.
+    name, inputs: its own name and those of the steps whose outputs it takes. bounds: of the fused
+    activation, in real numbers. With a lower bound of 0 the zero point is -128, so that the whole
+    int8 range represents values that pass the activation.
     """
 
     def __init__(self, name: str, inputs: tuple[str, ...], bounds: Bounds) -> None:

@@ -1,7 +1,7 @@
-"""Training by several processes that torchrun starts: torch's DistributedDataParallel.
+"""Training in several processes, started by torchrun, with torch's DistributedDataParallel.
 
-In a single process none of this does anything. All processes draw the same structures and the
-same order of images, and each takes its share of each batch; the gradients are averaged.
+In a single process these functions do nothing. All processes draw the same structures and the same
+order of images, and each takes its share of each batch; the gradients are averaged.
 """
 
 import os
@@ -16,7 +16,7 @@ from dscim.errors import UserError
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Joins the other processes of torchrun within the block: by NCCL with GPUs, else by Gloo."""
+    """Joins the other processes of torchrun within the block, with NCCL on GPUs, else with Gloo."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -55,7 +55,7 @@ def spread(net: nn.Module) -> nn.Module:
 
 
 def share(batch: int) -> slice:
-    """This process's part of a batch; UserError where the parts would not be equal."""
+    """This process's part of a batch; UserError if the parts would not be equal."""
     if batch % count():
         raise UserError(
             f"a batch of {batch} images cannot be divided among {count()} processes; give "
@@ -74,6 +74,6 @@ def average(value: float) -> float:
 
 
 def wait() -> None:
-    """Waits until all processes have come to this point."""
+    """Waits until all processes have reached this point."""
     if count() > 1:
         distributed.barrier()

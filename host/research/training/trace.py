@@ -1,6 +1,6 @@
-"""From a float PyTorch module to the steps of a network in training: traced, folded, fused.
+"""Turns a float PyTorch module into the steps of a network in training.
 
-HANDLERS has what each operation becomes.
+HANDLERS has the function that handles each operation.
 """
 
 import operator
@@ -53,7 +53,7 @@ def _convolution(build: Builder, node: fx.Node) -> None:
 
 
 def _linear(build: Builder, node: fx.Node) -> None:
-    """nn.Linear: a convolution whose kernel is the whole picture."""
+    """nn.Linear: a convolution whose kernel is the whole image."""
     linear = build.module(node)
     source = node.args[0]
     while build.passes_on(source):
@@ -131,7 +131,7 @@ def _adaptive(build: Builder, node: fx.Node) -> None:
 
 
 def _whole_average(build: Builder, node: fx.Node) -> None:
-    """The mean over the whole picture."""
+    """The mean over the whole image."""
     height, width = shape_of(node.args[0])[2:]
     build.add(node, AverageStep(build.name(node), (build.source(node),), (height, width), (1, 1)))
 
@@ -162,7 +162,7 @@ def _pool(kind: type[AverageStep] | type[MaxStep]) -> Handler:
 
 
 def _flatten(build: Builder, node: fx.Node) -> None:
-    """Flatten of all axes but the first; a linear layer after it takes the picture itself."""
+    """Flatten of all axes but the first; a linear layer after it takes the image itself."""
     shape = shape_of(node)
     if len(shape) != 2 or shape[0] != 1:
         raise unsupported(

@@ -1,4 +1,4 @@
-"""Tables and figures of DS-CIM, each made by one command and compared with the paper.
+"""Tables and figures of DS-CIM, each computed by one command and compared with the paper.
 
 A study is one declaration (`study.Study`): published values, aims, resumable cells, a table and a
 figure. `catalogue` has their names; `runner` computes them, `output` writes them.

@@ -1,8 +1,8 @@
 """What switches in a macro of 128 x 32 while it multiplies the operands of a layer.
 
-Each part of `dscim.host.fpga.cells.components` is synthesised once to gates and simulated for
-all its instances at once, on the bits that the contract defines. Energy is counted in
-toggled input pins of gates (half of C V^2 each).
+Each part of `dscim.host.fpga.cells.components` is synthesised to gates once, and simulated for all
+its instances at once, on the bits that the contract defines. Energy is counted in toggled input
+pins of gates (half of C V^2 each).
 """
 
 import dataclasses
@@ -55,7 +55,11 @@ class Meter:
         *arguments: int,
         steps: Iterable[Mapping[str, Bits]],
     ) -> list[dict[str, Bits]]:
-        """Runs a part on (bits, instances) values of its ports; the ports of every step."""
+        """Runs a part, and adds what it toggles; the values of its ports in every step.
+
+        steps: values of input ports by name, (bits, instances) each. part: a class of `components`,
+        made with `arguments`.
+        """
         from dscim.host.fpga.cells.gates import Switching  # noqa: PLC0415 - Migen, slow to import
 
         nets = synthesised(part, *arguments)
@@ -82,7 +86,7 @@ def synthesised(part: str, *arguments: int) -> Any:
 
 
 def packed(bits: Bits) -> list[int]:
-    """(bits, instances) as an int for each bit, instance 0 lowest."""
+    """(bits, instances) as an int for each bit, with instance 0 in its lowest bit."""
     return [
         int.from_bytes(row.tobytes(), "little")
         for row in np.packbits(bits, axis=1, bitorder="little")
@@ -102,7 +106,7 @@ def bits_of(values: npt.NDArray[Any], width: int) -> Bits:
 
 
 class Streams:
-    """The contract's bits of a tile's products, P = 64 points per cycle."""
+    """The bits that the contract defines for a tile's products, P = 64 points per cycle."""
 
     def __init__(self, spec: ProductSpec, operands: Operands) -> None:
         self.spec, self.count, self.cycles = spec, len(operands.x), spec.length // COPIES
@@ -119,27 +123,27 @@ class Streams:
         self.regions = row // spec.root, row % spec.root
 
     def steps(self) -> Iterator[tuple[int, int]]:
-        """(product, cycle) in order."""
+        """Every (product, cycle), in order."""
         return ((m, c) for m in range(self.count) for c in range(self.cycles))
 
     def inside(self, axis: int, cycle: int) -> Bits:
-        """(R, P): the point lies in the row's region, on the axis 0 (activations) or 1."""
+        """(R, P): whether the point is in the row's region, on axis 0 (activations) or 1."""
         return self.regions[axis][:, None] == self.points[cycle, :, axis] // self.spec.side
 
     def within(self, axis: int, cycle: int) -> npt.NDArray[np.int64]:
-        """(P,): the point's local coordinate."""
+        """(P,): the point's coordinate within its region, on axis 0 (activations) or 1."""
         return self.points[cycle, :, axis] % self.spec.side
 
     def x_a(self, m: int, cycle: int) -> Bits:
-        """(R, P)."""
+        """(R, P): the activations' bits of product m."""
         return self.inside(0, cycle) & (self.levels_a[m][:, None] > self.within(0, cycle))
 
     def x_w(self, cycle: int) -> Bits:
-        """(R, C, P)."""
+        """(R, C, P): the weights' bits."""
         return self.inside(1, cycle)[:, None] & (self.levels_w[:, :, None] > self.within(1, cycle))
 
     def negative(self, m: int) -> Bits:
-        """(R, C): the product's sign."""
+        """(R, C): whether the product of activation and weight is negative."""
         return self.negative_a[m][:, None] ^ self.negative_w
 
     def trees(self, m: int, cycle: int) -> tuple[Bits, Bits]:

@@ -22,7 +22,7 @@ from dscim.host.research.studies.study import (
 ROWS, COLUMNS, LENGTH = 128, 32, 256
 COPIES = ((1, 4), (1, 2, 4, 8, 16, 32, 64))
 SRAM = 6
-"""Transistors per bit of memory: a model, not a count."""
+"""Transistors per bit of memory, which are assumed, not counted."""
 
 PARTS = (
     "generator",
@@ -92,7 +92,10 @@ def _row(
     points: str,
     **parts: float,
 ) -> Row:
-    """parts: of the whole macro, by PARTS with underscores; memory is added."""
+    """A row of the table. parts: areas for the whole macro, without memory, by the names of PARTS.
+
+    The names have underscores instead of spaces and slashes.
+    """
     named = {name: round(parts.get(name.replace(" ", "_").replace("/", "_"), 0)) for name in PARTS}
     named["memory"] = round(SRAM * 8 * ROWS * COLUMNS * _transistor(library))
     total = sum(named.values())
@@ -134,8 +137,11 @@ def _array(library: Path | None, or_width: int, copies: int) -> Iterator[Row]:
 
 
 def _fixed(library: Path | None, or_width: int) -> Iterator[Row]:
-    """64 copies whose 64 points are known (counter, table; L = 64): each row has only the n points
-    of its own region, where no other row can fire, so an OR tree is only wires."""
+    """64 copies whose 64 points are known (counter, table; L = 64).
+
+    Each row has only the n points of its own region, where no other row can fire, so an OR tree is
+    only wires.
+    """
     copies = 64
     samples, groups = copies // or_width, ROWS // or_width
     comparator = _size(library, "FixedComparators", or_width, samples)

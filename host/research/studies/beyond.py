@@ -17,7 +17,7 @@ from dscim.host.research.studies.study import Aim, Cell, Column, Published, Row,
 ROWS = 128
 SEED = 11
 BEGINNINGS = (2, 20)
-"""Descents per optimisation, quick and full."""
+"""Descents from random starts per optimisation, quick and full."""
 
 CASES = ((16, 64), (16, 128), (16, 256), (16, 1024), (64, 64), (64, 128), (64, 256))
 """(G, L)."""
@@ -30,12 +30,12 @@ SHIFTS = {"uniform": 1, "Gaussian": 1, "post-ReLU": 0}
 class Idea:
     """A way to choose points.
 
-    built: the gateware computes it as a table, its gain folded into requantisation; the shipped
-    tables have rows of their own, and the aims are about these.
+    built: the gateware computes it as a table, with the gain folded into requantisation. The
+    shipped tables have separate rows, which the aims refer to.
     gain: False: a hit counts a power of two. bits: of a comparator; None: those of the region.
     offset: signed mode offset. exact: functions of one operand alone are subtracted exactly.
-    heavy: every second point counts twice. pairing: optimised thresholds, paired in the counter's
-    order.
+    heavy: every second point counts twice. pairing: the optimised thresholds are paired in the
+    counter's order.
     """
 
     name: str
@@ -170,7 +170,10 @@ def _in_counter_order(points: Any) -> Any:
 
 
 def _least(operands: str, variant: str, length: int, field: str, sign: int) -> Any:
-    """Finds the least value of a field among the shipped sequences; sign -1: the greatest."""
+    """A function that finds the least value of a field among the shipped sequences.
+
+    sign: 1; -1: it finds the greatest value.
+    """
 
     def measured(rows: Rows) -> float | None:
         values = [

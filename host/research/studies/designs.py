@@ -68,7 +68,7 @@ def array(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
 
 
 def fixed(meter: Meter, spec: ProductSpec, operands: Operands) -> np.ndarray:
-    """64 copies whose 64 points never change (L = 64): a row has only its region's comparators."""
+    """64 copies with constant points (L = 64), so a row has only its region's comparators."""
     streams, (rows, columns) = Streams(spec, operands), operands.w.shape
     own = np.nonzero(streams.inside(0, 0) & streams.inside(1, 0))[1].reshape(rows, spec.samples)
     width = 8 - spec.operand_shift
@@ -219,4 +219,4 @@ DESIGNS: dict[str, Callable[[Meter, ProductSpec, Operands], np.ndarray]] = {
     "parallel": parallel,
     "serial": serial,
 }
-"""By name; each runs its parts and returns the final registers of each product."""
+"""The designs by name; each runs its parts and returns the final registers of each product."""

@@ -68,8 +68,10 @@ QUICK = ("DS-CIM2, L = 64", "DS-CIM2, fixed", "parallel")
 
 @cache
 def operands(products: int) -> tuple[Operands, int]:
-    """The first row tile of a layer of the shipped ResNet-8 on consecutive windows of an image, and
-    the layer's activation shift."""
+    """The operands of a layer's first row tile, and the layer's activation shift.
+
+    The layer is LAYER of the shipped ResNet-8, on consecutive windows of an image.
+    """
     network = shipped_network(TUNED)
     node, layer = next(
         (node, layer) for node, layer in network.layers(network.arithmetic) if node.name == LAYER
@@ -87,7 +89,7 @@ def operands(products: int) -> tuple[Operands, int]:
 
 
 def snr(spec: ProductSpec, tile: Operands) -> float | None:
-    """SNR of the products under the best gain, in dB; None for exact ones, and where all are 0."""
+    """SNR of the products with the best gain, in dB; None for exact products, or if all are 0."""
     exact = product(tile.x, tile.w, ProductSpec(exact=True), tile.zero_point).astype(float)
     found = product(tile.x, tile.w, spec, tile.zero_point).astype(float)
     if spec.exact or not found.any():
@@ -135,7 +137,7 @@ def _measured(way: str, products: int, inputs: Inputs) -> Iterator[Row]:
 
 
 def _absolute(pins: float, transistors: int, cycles: int, inputs: Inputs) -> Row:
-    """Absolute estimates from the model's inputs, for INT8 operations and for 1b x 1b ones."""
+    """Absolute estimates from the model's inputs, per INT8 operation and per 1b x 1b operation."""
     joule = pins * 0.5 * inputs.capacitance * 1e-15 * inputs.voltage**2 * ROWS * COLUMNS
     area = transistors * PITCH * inputs.node**2 * 1e-12  # mm^2
     watt, density = (

@@ -22,7 +22,7 @@ RATES = ((1e-5, 1e-3, 1e-1), (1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1))
 PLACES = ("weights", "activations", "streams")
 
 PRODUCT_BITS = 16
-"""Bits of a product of two int8, which the exact macro has in place of a stream."""
+"""Bits of a product of two int8, which the exact macro has instead of a stream."""
 
 
 def cells(quick: bool) -> list[Cell]:
@@ -65,8 +65,8 @@ def faulty(
 ) -> Evaluator:
     """The network with every bit at one place flipped with the probability `rate`.
 
-    place: "weights": flipped once, as in memories. "activations": flipped as they enter a
-    product's window, anew for every image. "streams": the bits of the OR trees, or of the exact
+    place: "weights": flipped once, as in memories. "activations": flipped in the input of
+    each layer, again for every image. "streams": the bits of the OR trees, or of the exact
     products.
     """
     if place == "weights":
@@ -83,7 +83,7 @@ def faulty(
 
 
 def flipped(values: Int8, rate: float, rng: np.random.Generator) -> Int8:
-    """A copy of which each bit is flipped with the probability `rate`."""
+    """A copy in which each bit is flipped with the probability `rate`."""
     mask = np.zeros(values.shape, np.uint8)
     for bit in range(8):
         mask |= (rng.random(values.shape) < rate).astype(np.uint8) << bit
@@ -91,7 +91,7 @@ def flipped(values: Int8, rate: float, rng: np.random.Generator) -> Int8:
 
 
 class FaultyInput:
-    """A layer whose input's bits flip; a `PreparedNode`."""
+    """A layer with bit flips in its input; a `PreparedNode`."""
 
     def __init__(
         self, rate: float, rng: np.random.Generator, node: Weighted, inner: PreparedNode
@@ -108,11 +108,11 @@ class FaultyInput:
 
 
 class FaultyStreams:
-    """A layer whose streams' bits flip; a `PreparedNode`.
+    """A layer with bit flips in its streams; a `PreparedNode`.
 
-    DS-CIM: each group's ORs of positive and of negative rows are streams of L bits; lost and
-    added ones are drawn from their binomial distributions. Exact: each of the 16 bits of each
-    product can flip, and a flipping bit was set with probability one half.
+    DS-CIM: each group's ORs of positive and of negative rows are streams of L bits; the numbers of
+    lost and of added ones are drawn from their binomial distributions. Exact: each of the 16 bits
+    of each product can flip, and a flipping bit was set with probability one half.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class FaultyStreams:
         )
 
     def _stream_flips(self, x: Int8) -> Int64:
-        """The change of the signed counts by the flips."""
+        """The change in the signed counts that the flips cause."""
         product, zero = self.layer.product, self.layer.input_zero
         bits = -(-self.layer.depth // product.or_width) * product.length
         ones = {1: np.int64(0), -1: np.int64(0)}
@@ -169,7 +169,7 @@ class FaultyStreams:
         return np.asarray(added[0] - added[1], np.int64)
 
     def _product_flips(self, shape: tuple[int, ...]) -> Int64:
-        """The change of exact sums by the flips."""
+        """The change in exact sums that the flips cause."""
         total = np.zeros(shape, np.int64)
         for bit in range(PRODUCT_BITS):
             flips = self._rng.binomial(self.layer.depth, self._rate, shape)

@@ -21,7 +21,7 @@ TABLES = {
     "CIFAR-10 (JPEG), MLPerf Tiny ResNet-8": ("mlperf-resnet8", None),
     "250 photographs, MobileNetV2": ("imagenet-mobilenetv2", None),
 }
-"""The measured tables in host/data, and the shipped network, if any."""
+"""By network: its measured table in host/data, and the shipped network, if any."""
 
 COPIES = 64
 """Copies in the paper's array."""
@@ -59,15 +59,18 @@ def _network(name: str) -> Iterator[Row]:
 
 
 def _cycles(network: Network, spec: ProductSpec) -> Row:
-    """Cycles per image: of the macro alone, of all layers' products on the default device, and
-    of the paper's array of 64 copies for the same products."""
+    """Cycles per image of the products of all layers.
+
+    They are those of the default device's engine, of its macro alone, and of the paper's array of
+    64 copies.
+    """
     macro = default_macro(spec.or_width, spec.sequence)
     if spec.samples > macro.max_samples:
         macro = dataclasses.replace(macro, lanes=1)
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]
     short = ProductSpec(16, 16)
-    asked = sum(
+    products = sum(
         cycles(dataclasses.replace(packed_layer(layer, best_packing(device, layer)), product=short))
         for layer in layers
     ) // default_macro(short.or_width, short.sequence).cycles(short)
@@ -75,8 +78,8 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     if not spec.exact:
         array = MacroSpec(or_width=spec.or_width, form="array", lanes=COPIES)
         found |= {
-            "macro_cycles": asked * macro.cycles(spec),
-            "array_cycles": asked * array.cycles(spec),
+            "macro_cycles": products * macro.cycles(spec),
+            "array_cycles": products * array.cycles(spec),
         }
     return found
 

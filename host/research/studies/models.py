@@ -1,4 +1,4 @@
-"""Study `models`: the kinds of networks in the paper, an FP8 language model among them."""
+"""Study `models`: the kinds of networks in the paper, including an FP8 language model."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ MODEL = "SmolLM2-135M, FP8 (E4M3)"
 
 
 def _ds_cim(or_width: int, length: int, table: str | None = None) -> ProductSpec:
-    """Aligned mantissas fill 7 bits of both operands: an activation shift of 1."""
+    """A product of aligned mantissas, which fill 7 bits of both operands: activation shift 1."""
     sequence = SequenceSpec() if table is None else table_sequence(table)
     return ProductSpec(or_width, length, sequence, activation_shift=1)
 
@@ -70,11 +70,11 @@ NOT_RUN = {
     "on two cores; ResNet-8 was run instead",
     "ResNet-50, ImageNet": "no weights available; `dscim import` takes a user's own as ONNX QDQ",
 }
-"""Networks that the paper ran and this study did not, and why."""
+"""Networks of the paper that this study did not run, and the reasons."""
 
 
 def cells(quick: bool) -> list[Cell]:
-    """Each arithmetic of the language model, a block on the simulated SoC, networks of images."""
+    """The language model in each arithmetic, a block on the simulated SoC, image networks."""
     found = [Cell("networks of images", _images)]
     try:
         find_model()

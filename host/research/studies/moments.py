@@ -1,9 +1,10 @@
-"""The error of a product by the moments of its rows: exact, without enumerating operands.
+"""The error of a product from the moments of its rows: exact, without enumerating operands.
 
 A row counts T = sum over s of sign * 1{a > p_s} 1{w > q_s}. With independent operands
 E[T] = sum P_s Q_s, E[T v] = sum U_s V_s and E[T T] = sum over s, t of A(max(p_s, p_t)) *
 B(max(q_s, q_t)): the error is a quadratic form of the point set, its (weighted) L2 discrepancy.
-Operands of different rows are independent, so variances add, and means before they are squared.
+Operands of different rows are independent, so their variances add up, and their means add up before
+they are squared.
 """
 
 import dataclasses
@@ -70,9 +71,9 @@ def percent(error: float, rows: int) -> float:
 
 
 def scaled_rms(groups: int, each: Moments) -> tuple[float, float]:
-    """The rms error under the best gain and bias of the whole product, and that gain.
+    """The rms error with the best gain and bias of the whole product, and that gain.
 
-    Both fold into requantisation: multiplier and bias.
+    Both can be folded into the multiplier and bias of requantisation.
     """
     gain = each.both / each.estimate if each.estimate else 0.0
     return float(np.sqrt(groups * max(each.true - gain * each.both, 0.0))), gain

@@ -26,7 +26,7 @@ class Distribution:
 
 
 def _gaussian(sigma: float) -> Float64:
-    """Probabilities of a Gaussian rounded to integers; -128 and 127 have the tails."""
+    """Probabilities of a Gaussian rounded to integers; -128 and 127 include the tails."""
     edges = np.array([0.5 * (1 + erf((x - 0.5) / sigma / sqrt(2))) for x in range(-127, 128)])
     return np.diff(edges, prepend=0.0, append=1.0)
 
@@ -42,7 +42,7 @@ GAUSSIAN = Distribution("Gaussian", _gaussian(SIGMA), _gaussian(SIGMA))
 WIDE = Distribution("wide Gaussian", _gaussian(2 * SIGMA), _gaussian(2 * SIGMA))
 RELU = Distribution("post-ReLU", _rectified(2 * SIGMA), _gaussian(SIGMA), -128)
 DISTRIBUTIONS = (UNIFORM, GAUSSIAN, RELU)
-"""Those of the studies; post-ReLU: half of the activations are 0, the others go up to 255."""
+"""The distributions of the studies; post-ReLU: half of the activations are 0, the others 1..255."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ def axes(
 ) -> tuple[Axis, Axis]:
     """The axes of activations and of weights.
 
-    The true value is x - z and w in split, a' and w' in offset, where corrections are exact.
-    truncated: offset only; the true value without the bits that the region drops.
+    The true values are x - z and w in split, and a' and w' in offset, where corrections are exact.
+    truncated: offset only; true values lack the bits that the region drops.
     bits: number of an operand's bits that are compared; None: those that the region keeps.
     """
     int8 = INTEGERS.astype(np.int8)

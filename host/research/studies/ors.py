@@ -17,8 +17,8 @@ BLOCK = 16
 """Vectors that are simulated at a time."""
 
 Way = Callable[[Int64, Int64, int, int, np.random.Generator], Float64]
-"""From (vectors, ROWS) operands a', w' in 0..255, OR width, stream length and generator to the
-estimates of sum(a'w') by the counts of the OR groups, (vectors,)."""
+"""From (vectors, ROWS) operands a', w' in 0..255, OR width, stream length and random generator to
+the estimates of sum(a'w') from the counts of the OR groups, (vectors,)."""
 
 
 def plain(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator) -> Float64:
@@ -31,7 +31,7 @@ def plain(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generat
 
 
 def gated(a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator) -> Float64:
-    """One pair of numbers for all rows; each row is gated to its region, operands unchanged."""
+    """All rows share one pair of numbers; each row is gated to its region, operands unchanged."""
     fired = _gated(a, w, or_width, length, rng, 1)
     return _ored(fired, or_width) * (FULL / length)
 
@@ -52,7 +52,7 @@ WAYS: dict[str, Way] = {
 def estimates(
     way: Way, a: Int64, w: Int64, or_width: int, length: int, rng: np.random.Generator
 ) -> Float64:
-    """`way` on all vectors, in bounded memory."""
+    """The estimates of `way` for all vectors, in bounded memory."""
     return np.concatenate(
         [
             way(a[start : start + BLOCK], w[start : start + BLOCK], or_width, length, rng)

@@ -1,4 +1,4 @@
-"""A study's results as files: CSV, a figure."""
+"""A study's results as files: CSV and figure."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ SUFFIXES = (".png", ".svg")
 
 
 def check_figure(path: Path | None) -> None:
-    """Raises UserError where `path` cannot become a figure: wrong suffix, or no matplotlib."""
+    """UserError if `path` cannot be a figure: for a wrong suffix, or without matplotlib."""
     if path is None:
         return
     if path.suffix not in SUFFIXES:
@@ -33,13 +33,14 @@ def check_figure(path: Path | None) -> None:
 def new_figure(tall: bool = False) -> Any:
     """An empty matplotlib figure; UserError without matplotlib.
 
-    tall: for a narrow screen, panels one below the other.
+    tall: for a narrow screen, with panels one below the other.
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UserError(
-            "Figures need matplotlib: pip install 'dscim[studies]', or omit --figure and --report."
+            "Figures need matplotlib; run `pip install 'dscim[studies]'`, or leave out --figure "
+            "and --report."
         ) from error
     if not tall:
         return Figure(figsize=SIZE, layout="constrained")
@@ -62,9 +63,9 @@ def new_figure(tall: bool = False) -> Any:
 
 
 def drawn(outcome: Outcome, form: str, tall: bool = False) -> bytes:
-    """The study's figure as a file's bytes, form "png" or "svg"; the same rows, the same bytes.
+    """The bytes of a file with the study's figure; the same rows give the same bytes.
 
-    tall: as for `new_figure`.
+    form: "png" or "svg". tall: as for `new_figure`.
     """
     import matplotlib  # noqa: PLC0415 - an extra
 

@@ -41,7 +41,7 @@ code { font-size: .9em }
 CODE = re.compile("`([^`]*)`")
 
 LONG_TABLE, LONG_TEXT = 30, 30
-"""Longer tables are folded (rows), and longer texts wrapped (characters)."""
+"""Tables with more rows are folded, texts with more characters are wrapped."""
 
 
 def save_page(path: Path | None, outcomes: Sequence[Outcome]) -> None:

@@ -1,9 +1,9 @@
-"""Point sets with the least error for given operands: descent from many random starts.
+"""Point sets with the least error for operands of a distribution: descent from random starts.
 
 If all rows have the same points, the mean square error of a row is a quadratic form of its points
 (`moments`): J = d*d * sum over s, t of A(p_s, p_t) B(q_s, q_t) - 2 d * sum over s of U(p_s) V(q_s),
 where d is the value of a count. One point at a time moves to the best of all places, which a matrix
-product finds; when none moves, a few points are set at random and the descent continues.
+product finds; when no point moves, a few are moved at random and the descent continues.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from dscim.host.research.studies.operands import Axis
 
 SWEEPS = 60
 KICKED = 3
-"""Points that are set at random when a descent has ended."""
+"""Points that are moved at random when a descent has ended."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,7 +35,9 @@ class Form:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PointSet:
-    """points: (2, n) thresholds p, q, p rising. decode: (n,) value of a hit of each.
+    """An optimised point set.
+
+    points: (2, n) thresholds p, q, with p ascending. decode: (n,) value of a hit of each point.
     error: mean square error of a row, in square product units.
     """
 
@@ -72,7 +74,7 @@ def best_points(
     """The best point set of `beginnings` descents, each continued `beginnings` // 10 times.
 
     weights: (n,) of the points, all 1 for a plain count. decode: value of a hit of weight 1;
-    None: the best, by least squares.
+    None: the best value, by least squares.
     """
     best: PointSet | None = None
     for _ in range(beginnings):
@@ -91,14 +93,14 @@ def best_points(
 
 
 def rescaled(form: Form, found: PointSet) -> PointSet:
-    """The same points with the gain of the least error."""
+    """The same points with the gain that has the least error."""
     quadratic, linear = _parts(form, found.points, found.decode)
     decode = found.decode * (linear / quadratic)
     return PointSet(found.points, decode, error_of(form, found.points, decode))
 
 
 def _less(one: PointSet, other: PointSet) -> bool:
-    """Mirror images have the same error but for rounding, which must not choose between them."""
+    """True if `one` has less error by more than rounding, so that mirror images count as equal."""
     return one.error < other.error * (1 - 1e-9)
 
 

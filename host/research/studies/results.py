@@ -1,4 +1,4 @@
-"""The tables of studies on pages, from the JSON of full runs in host/data/study-*.json."""
+"""The tables of studies for pages, from the JSON of full runs in host/data/study-*.json."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def _find(facts: Json, **fields: Any) -> Json | None:
 
 
 def _row(facts: Json, **fields: Any) -> Json:
-    """As `_find`; UserError where the results have no such row."""
+    """As `_find`; UserError if the results have no such row."""
     row = _find(facts, **fields)
     if row is None:
         raise UserError(f"The results of the study {facts['study']!r} have no row with {fields}.")
@@ -29,7 +29,7 @@ def _row(facts: Json, **fields: Any) -> Json:
 
 
 def _shown(row: Json | None, field: str) -> str:
-    """An error in % of full scale or an SNR in dB, as pages have it."""
+    """An error in % of full scale or an SNR in dB, as text; "-" without a row."""
     if row is None:
         return "-"
     return f"{row[field]:.4f} %" if field == "rmse" else f"{row[field]:.2f} dB"
@@ -213,7 +213,7 @@ def _area(facts: Json) -> str:
 
 
 def _energy(facts: Json) -> str:
-    """Pins per product, relative to the exact macro, and the estimates that the model gives."""
+    """Pins per product, relative to the exact macro, and the model's estimates."""
     exact = next(row["pins"] for row in facts["rows"] if row["design"] == "exact INT8, parallel")
     rows = [
         [
@@ -282,7 +282,7 @@ BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
 
 
 def shown(block: str) -> str:
-    """A block's Markdown, made from the shipped JSON; UserError for a block without JSON."""
+    """A block's Markdown from the shipped JSON; UserError for an unknown block or without JSON."""
     if block not in BLOCKS:
         raise UserError(f"There is no block {block!r}; choose one of {', '.join(BLOCKS)}.")
     name, table = BLOCKS[block]

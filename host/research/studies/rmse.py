@@ -31,7 +31,7 @@ BEST = {
 
 
 def cells(quick: bool) -> list[Cell]:
-    """All of the study; most of the time is spent on random LFSRs."""
+    """All cells; those of random LFSRs take most of the time."""
     found = [Cell("independent random points, theory", _theory)]
     for operands in DISTRIBUTIONS:
         found.append(Cell(f"counter, {operands.name}", partial(_counter, operands)))
@@ -107,10 +107,11 @@ def _best() -> Iterator[Row]:
 
 
 def _random(or_width: int, length: int, draws: int) -> Iterator[Row]:
-    """Random LFSRs of different taps, in four interpretations of how the paper measured.
+    """Random LFSRs with different taps, in four interpretations of the paper's measurement.
 
-    The contract has one pair for all groups and compares with the 8-bit product. The others: each
-    group has its own pair; the reference lacks the bits that a region drops.
+    The contract has one pair for all groups and compares with the 8-bit product. In the other
+    interpretations each group has its own pair, or the reference lacks the bits that a region
+    drops, or both.
     """
     rng = np.random.default_rng([SEED, or_width, length])
     sequences = [_random_pair(rng) for _ in range(draws)]

@@ -1,4 +1,4 @@
-"""Computes a study's cells, and stores each as soon as it is done."""
+"""Computes a study's cells, and stores each as soon as it is finished."""
 
 import dataclasses
 import importlib
@@ -35,7 +35,7 @@ ROOTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A study's results: its rows, the seconds they took, quick or not."""
+    """A study's results: its rows, the seconds for computing them, and whether it was quick."""
 
     study: Study
     quick: bool
@@ -43,7 +43,7 @@ class Outcome:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values: everything needed to judge the rows and to make them again."""
+        """JSON values: everything needed to judge the rows and to compute them again."""
         study = self.study
         lines = (aim.line(self.rows) for aim in study.aims)
         return {
@@ -80,7 +80,7 @@ def run(
     """The study's rows; cells stored in `work` by an earlier run are not computed again.
 
     work: a folder, created if missing. A run that is stopped loses only its unfinished cells.
-    pool: evaluates cells; another process takes the study from the catalogue, with `inputs`.
+    pool: evaluates cells; other processes take the study from the catalogue, with `inputs`.
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ class Computing:
 
 
 def adapted(study: Study, inputs: Inputs | None) -> Study:
-    """The study with a user's inputs, where there are some and it has a model of circuits."""
+    """The study with a user's inputs, if there are any and it has a model of circuits."""
     return study.adapted(inputs) if inputs and study.adapted else study
 
 
@@ -135,7 +135,7 @@ def _computed(cell: Cell) -> Kept:
 
 
 def _kept(path: Path, key: str) -> Kept | None:
-    """The stored result of a cell; None where there is none, or a damaged one."""
+    """The stored result of a cell; None if there is none, or if it is damaged."""
     try:
         kept: Kept = json.loads(path.read_text())
         if kept["key"] == key and kept["seconds"] >= 0 and isinstance(kept["rows"], list):

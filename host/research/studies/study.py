@@ -1,4 +1,4 @@
-"""What a study is: one declaration of values, cells, table and figure."""
+"""The declaration of a study: values, cells, table and figure."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A published value. source: the paper, or where else it was read."""
+    """A published value. source: the paper, or another source of it."""
 
     what: str
     value: float
@@ -52,7 +52,11 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """A goal of a study. measured: finds the value in the rows, None where it was not run."""
+    """A goal of a study.
+
+    measured: finds the value in the rows; None if it was not computed. limit: at most this, or at
+    least with `at_least`.
+    """
 
     what: str
     limit: float
@@ -61,7 +65,7 @@ class Aim:
     at_least: bool = False
 
     def line(self, rows: Rows) -> Row | None:
-        """The aim and the measured value, as JSON values; None where nothing was measured."""
+        """The aim and the measured value, as JSON values; None if nothing was measured."""
         value = self.measured(rows)
         if value is None:
             return None
@@ -86,7 +90,7 @@ LIMITS = {
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What users can set for the studies `area` and `energy`; UserError for impossible values.
+    """Inputs of the studies `area` and `energy` that users can set; UserError for impossible ones.
 
     liberty:     a Liberty file; the areas of its cells then replace transistors (area).
     node:        nm; it scales areas: a transistor has PITCH * node^2 (energy).
@@ -109,8 +113,8 @@ class Inputs:
                 )
         if self.liberty and not self.liberty.is_file():
             raise UserError(
-                f"There is no Liberty file '{self.liberty}'; use that of a standard cell "
-                "library (.lib)."
+                f"There is no Liberty file '{self.liberty}'; give the .lib file of a standard cell "
+                "library."
             )
 
 
@@ -123,13 +127,13 @@ class Study:
     published:    the paper's values to compare with.
     minutes:      expected on two cores, (quick, full).
     seeds:        of every random choice, by what they determine.
-    columns:      of the table in terminal and page; JSON and CSV have all fields.
+    columns:      those of the table on the terminal and in the page; JSON and CSV have all fields.
     cells:        the work, by quick (True) or full.
     figure:       draws the rows on an empty matplotlib figure.
     aims:         the goals.
     shown:        selects the rows of the table, for studies with too many.
-    adapted:      the study with a user's inputs; None where it has no model of circuits.
-    needs:        raises UserError, before anything is computed, where a tool is missing.
+    adapted:      the study with a user's inputs; None if it has no model of circuits.
+    needs:        raises UserError, before anything is computed, if a tool is missing.
     """
 
     name: str
@@ -149,10 +153,12 @@ class Study:
 
 @cache
 def yosys(study: str) -> str:
-    """The version of Yosys, which `study` counts gates with; UserError without Yosys."""
+    """The version of Yosys, with which `study` counts gates; UserError without Yosys."""
     from dscim.host.fpga.cells.synthesis import yosys_version  # noqa: PLC0415 - Migen, slow to import
 
     try:
         return yosys_version()
     except FileNotFoundError as error:
-        raise UserError(f"The study {study} needs Yosys: pip install 'dscim[formal]'.") from error
+        raise UserError(
+            f"The study {study} needs Yosys; run `pip install 'dscim[formal]'`."
+        ) from error

@@ -1,4 +1,4 @@
-"""Computes the threshold tables that ship in gateware/specs/tables.py."""
+"""Computes the shipped threshold tables of gateware/specs/tables.py."""
 
 import dataclasses
 import textwrap
@@ -18,8 +18,8 @@ SEED = 3
 class Purpose:
     """The operands that a table is for: int8 on both axes, at an activation shift of 1.
 
-    scaled: sums are multiplied by a gain afterwards, as requantisation does, so the gain is free
-    and the shift only brings it near 1.
+    scaled: sums are multiplied by a gain afterwards, as requantisation does, so the gain costs
+    nothing and the shift only brings it near 1.
     """
 
     operands: Distribution
@@ -35,7 +35,7 @@ MADE_FOR = {
 
 ENTRIES = 7
 COARSE = 3
-"""Entries that are valid for OR64, too: their thresholds are on its coarser grid."""
+"""The first entries, which are also valid for OR64: their thresholds are on its coarser grid."""
 
 BEGINNINGS = (60, 60, 60, 60, 60, 10, 4)
 
@@ -49,7 +49,7 @@ GAINS = tuple(2 ** (-step / 8) for step in range(0, 28))
 class Entry:
     """An entry of a table. gain: the factor for sums. error: the RMS of a row with that gain.
 
-    A mirror image has the same error: which of the two is found can depend on a machine's
+    A mirror image has the same error; which of the two is found can depend on the machine's
     rounding.
     """
 
@@ -73,8 +73,10 @@ def entry(purpose: Purpose, place: int) -> Entry:
 
 
 def _points(form: Form, spec: ProductSpec, scaled: bool, place: int) -> PointSet:
-    """The best points of all gains. A free gain is also searched from each of GAINS, because its
-    descent stays near its start."""
+    """The best points of all gains.
+
+    A free gain is also searched from each of GAINS, because its descent stays near its start.
+    """
     rng = np.random.default_rng([SEED, place])
     weights, starts = np.ones(spec.samples), BEGINNINGS[place]
     unit = float(1 << spec.decode_shift)
@@ -90,7 +92,7 @@ def _points(form: Form, spec: ProductSpec, scaled: bool, place: int) -> PointSet
 
 
 def lines(names: Sequence[str]) -> Iterator[str]:
-    """The tables as Python text, then the gains of those that have some; minutes per table.
+    """The tables as lines of Python, then the gains of scaled ones; takes minutes per table.
 
     UserError for a name that is not in MADE_FOR, before anything is computed.
     """

@@ -1,4 +1,4 @@
-"""`dscim run`: runs a network on a target and compares each layer with the reference."""
+"""`dscim run`: executes a network on a target and compares each layer with the reference."""
 
 import argparse
 import dataclasses

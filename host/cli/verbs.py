@@ -79,7 +79,7 @@ VERBS = {
     "calibrate": Verb(
         "adapt a network to DS-CIM, from a few inputs without labels or training", "calibrate"
     ),
-    "run": Verb("run a network on a target and compare each layer with the reference", "run"),
+    "run": Verb("execute a network on a target and compare each layer with the reference", "run"),
     "dataset": Verb("convert a data set's images to a network's own input integers", "dataset"),
     "finetune": Verb("train a network file through the DS-CIM product", "finetune"),
     "boards": Verb("list the boards that the SoC can be built for", "boards"),

@@ -53,8 +53,8 @@ def find_program(*names: str) -> str | None:
 
     The former finds programs of a virtual environment that is not activated.
     """
-    beside = str(Path(sys.executable).parent)
-    paths = (shutil.which(name, path=beside) or shutil.which(name) for name in names)
+    environment = str(Path(sys.executable).parent)
+    paths = (shutil.which(name, path=environment) or shutil.which(name) for name in names)
     return next((path for path in paths if path), None)
 
 

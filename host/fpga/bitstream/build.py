@@ -127,9 +127,9 @@ def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
         say(label)
         forget_old("sources-*")
         start = time.monotonic()
-        with build_beside(home) as beside:
-            clocks = elaborate(setup, beside).clocks
-            (beside / "made.json").write_text(
+        with build_beside(home) as work:
+            clocks = elaborate(setup, work).clocks
+            (work / "made.json").write_text(
                 json.dumps({"clocks": clocks, "seconds": time.monotonic() - start})
             )
     os.utime(home)

@@ -73,16 +73,16 @@ def run_step(step: Step, say: Say, tick: Progress) -> Done:
 
 def _run(step: Step, home: Path, tick: Progress) -> None:
     try:
-        with build_beside(home) as beside:
+        with build_beside(home) as work:
             for name, path in step.inputs.items():
-                shutil.copy(path, beside / name)
+                shutil.copy(path, work / name)
             start = time.monotonic()
-            status = _wait(step, beside, tick)
-            (beside / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
-            missing = [name for name in step.outputs if not _filled(beside / name)]
+            status = _wait(step, work, tick)
+            (work / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
+            missing = [name for name in step.outputs if not _filled(work / name)]
             if status != 0 or missing:
                 kept = home.with_name(f"{home.name}.log")
-                shutil.copy(beside / LOG, kept)
+                shutil.copy(work / LOG, kept)
                 raise UserError(
                     f"{step.label} failed: {_reason(kept, status, missing)}; see {kept}."
                 )

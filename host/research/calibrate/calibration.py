@@ -187,7 +187,7 @@ class Calibration:
         return Consumer(task, windows)
 
     def _task(self, node: Weighted, layer: LayerSpec) -> Task:
-        """What the layer has to compute: the exact output, from the input as it is now."""
+        """The layer's task: the exact output, from the input that calibration has so far."""
         places = self.baseline.places(node, PIXELS, len(self.exact[INPUT]))
         target, floor, unit = self.baseline.aim(node, places)
         target, floor = self._with_the_sum(node, places, target, floor)

@@ -43,7 +43,7 @@ def test_networks_have_their_shapes(name, shape, parameters, convolutions):
 
 
 def test_unknown_experiments_and_plans_are_refused(capsys):
-    with pytest.raises(UserError, match="choose fashion-resnet8, cifar10-resnet8"):
+    with pytest.raises(UserError, match="choose one of fashion-resnet8, cifar10-resnet8"):
         experiment("alexnet")
     assert main(["dev", "train", "all", "--experiment", "imagenet-mobilenetv2"]) == 2
     assert "has no plan; those with one are" in capsys.readouterr().err

@@ -341,7 +341,7 @@ def test_the_search_verb(trained: Path, capsys: pytest.CaptureFixture[str]) -> N
         (("--budget", "macs=50%", "--workers", "0"), "--workers 0"),
         (("--budget", "macs=50%", "--validation", "41"), "--validation 41"),
         (("--budget", "macs=50%", "--population", "0"), "population"),
-        (("--budget", "macs=50%", "--net", "missing.pt"), "no checkpoint missing.pt"),
+        (("--budget", "macs=50%", "--net", "missing.pt"), "no checkpoint 'missing.pt'"),
         (("--budget", "macs=50%", "--net", __file__), "not a checkpoint"),
         (("--budget", "macs=50%", "--budget", "macs=40%"), "twice"),
         (("--budget", "macs=50%", "--costs", "missing.json"), "missing.json"),

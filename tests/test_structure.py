@@ -1,4 +1,4 @@
-"""The house keeps its shape: rooms, their directions, one place per kind of node."""
+"""The structure of the tree: rooms, the direction of imports, one place per kind of node."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
     "contracts"
 ]
 LAYERS = [layer.split(" | ") for layer in CONTRACTS[0]["layers"]]
-"""From the top of the house to its ground; the members of a layer do not know each other."""
+"""From the highest layer to the lowest; members of one layer do not import each other."""
 
 UPWARD = [
     (lower, higher)

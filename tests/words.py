@@ -18,8 +18,8 @@ OWN = {"tests/words.py"}
 COUNTED = (
     r"(?:cycles?|bytes|bits|images|inferences|words|frames|products?|points?|samples|instructions"
     r"|operations|files?|lines?|tables|times|once|twice|MB|kB|Mbit|LUT4|rows?|columns?"
-    r"|channels?|pixels?|weights|commands?|numbers?|registers?|copy|copies|counts?|steps?"
-    r"|seconds|minutes|hours|milliseconds|seeds?|runs?|tests?|tiles?|windows?|entry|entries)"
+    r"|channels?|pixels?|weights|commands?|numbers?|registers?|copy|copies|steps"
+    r"|seconds|minutes|hours|milliseconds|seeds?|tiles?|windows?|entry|entries)"
 )
 UNIT = (
     r"(?:second|minute|hour|day|cycle|image|layer|row|column|word|frame|product|point|epoch|step"
@@ -34,7 +34,7 @@ VERB = (
 HABITS = [
     (
         r"(?<!there )(?<!There )\b(?:is|are|was|were) no "
-        r"(?!longer|more|less|later|fewer|other than)",
+        r"(?!longer|more|less|later|fewer|better|worse|other than)",
         "'is no X': write 'is not an X', 'has no X' or 'there is no X'",
     ),
     (rf"\b{COUNTED} an? {UNIT}\b", "'cycles an image': write 'cycles per image'"),

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dscim.arrays import Int8
 from dscim.console import Report
@@ -59,25 +60,8 @@ def run(options: Options) -> int:
     seconds = time.monotonic() - started
     save(calibrated, options.output)
     layers = calibrated.provenance["calibrate"]["layers"]
-    report.table(
-        COLUMNS,
-        [
-            (
-                layer["name"],
-                str(layer["length"]),
-                str(layer["activation_shift"]),
-                f"{layer['input_scale']:.2f}",
-                f"{layer['snr']:.1f}",
-            )
-            for layer in layers
-        ],
-    )
-    exact = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
-    expected = predictions(Evaluator(network, exact).outputs(images))
-    agreement = {
-        name: float((predictions(Evaluator(each, arithmetic).outputs(images)) == expected).mean())
-        for name, each in (("before", network), ("after", calibrated))
-    }
+    _say_layers(layers, report)
+    agreement = _agreement(network, calibrated, arithmetic, images)
     report.say(
         f"agreement with the exact network: {100 * agreement['after']:.1f} % of these "
         f"inputs, {100 * agreement['before']:.1f} % before; {seconds:.0f} s"
@@ -102,6 +86,34 @@ def run(options: Options) -> int:
         },
     )
     return 0
+
+
+def _say_layers(layers: list[dict[str, Any]], report: Report) -> None:
+    """Prints the table of what was chosen for each layer."""
+    rows = [
+        (
+            layer["name"],
+            str(layer["length"]),
+            str(layer["activation_shift"]),
+            f"{layer['input_scale']:.2f}",
+            f"{layer['snr']:.1f}",
+        )
+        for layer in layers
+    ]
+    report.table(COLUMNS, rows)
+
+
+def _agreement(
+    network: Network, calibrated: Network, arithmetic: ProductSpec, images: Int8
+) -> dict[str, float]:
+    """The share, 0 to 1, of images (N, H, W, C) classified as by the exact network: by the network
+    "before" and "after" calibration."""
+    exact = dataclasses.replace(arithmetic, exact=True, activation_shift=0)
+    expected = predictions(Evaluator(network, exact).outputs(images))
+    return {
+        name: float((predictions(Evaluator(each, arithmetic).outputs(images)) == expected).mean())
+        for name, each in (("before", network), ("after", calibrated))
+    }
 
 
 def _calibrated(

@@ -12,6 +12,7 @@ from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.data_options import DatasetOptions, dataset_of, input_of
 from dscim.host.cli.options import Command, argument, option
 from dscim.host.network import file_hash, load, save
+from dscim.host.research.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,31 +72,17 @@ def run(options: Options) -> int:
             "fine-tuning needs torch: install it with `pip install dscim[train]`."
         ) from error
     from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
-    from dscim.host.research.training.recipe import Recipe  # noqa: PLC0415
     from dscim.host.research.training.retrain import retrain  # noqa: PLC0415
 
     check_writable(options.json)
     check_writable(options.output)
-    if not options.rate > 0:
-        raise UserError(f"--rate {options.rate} is not above 0.")
-    if options.batch > options.images:
-        raise UserError(f"--batch {options.batch} is more than --images {options.images}.")
+    recipe = _recipe(options)
     report, network = report_of(options), load(options.network)
     teacher = load(options.teacher) if options.teacher else None
     spec = product_spec(options, dataclasses.replace(network.arithmetic, exact=False))
     pixels = input_of(options, network)
     data = dataset_of(options.dataset, options, network)
     torch.set_num_threads(options.threads)
-    recipe = Recipe(
-        options.epochs,
-        options.rate,
-        options.seed,
-        options.images,
-        options.batch,
-        options.reach,
-        held_out=options.held_out,
-        average=options.average,
-    )
     report.say(f"{network.name} on {data.name} through {describe(spec)}")
     checkpoint = options.output.with_suffix(".pt")
     with report.progress() as step:
@@ -119,6 +106,24 @@ def run(options: Options) -> int:
         },
     )
     return 0
+
+
+def _recipe(options: Options) -> Recipe:
+    """The training that the options describe; UserError where it cannot be."""
+    if not options.rate > 0:
+        raise UserError(f"--rate {options.rate} is not above 0.")
+    if options.batch > options.images:
+        raise UserError(f"--batch {options.batch} is more than --images {options.images}.")
+    return Recipe(
+        options.epochs,
+        options.rate,
+        options.seed,
+        options.images,
+        options.batch,
+        options.reach,
+        held_out=options.held_out,
+        average=options.average,
+    )
 
 
 COMMAND = Command(

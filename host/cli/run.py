@@ -19,7 +19,6 @@ from dscim.host.cli.target_options import TargetOptions, open_device, say_link, 
 from dscim.host.device.run import NetworkRun
 from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, check_images, file_hash, load
-from dscim.host.research.losses import loss_report
 
 REPORT_IMAGES = 1000
 """The maximum number of images for --report, which runs them once per layer."""
@@ -144,6 +143,8 @@ def _report_losses(
     result: dict[str, Any],
 ) -> None:
     """With --report, prints what each layer loses, and adds it to the JSON."""
+    from dscim.host.research.losses import loss_report  # noqa: PLC0415 - few runs need it
+
     if not options.report:
         return
     report = report_of(options)

@@ -143,10 +143,10 @@ def _report_losses(
     result: dict[str, Any],
 ) -> None:
     """With --report, prints what each layer loses, and adds it to the JSON."""
-    from dscim.host.research.losses import loss_report  # noqa: PLC0415 - few runs need it
-
     if not options.report:
         return
+    from dscim.host.research.losses import loss_report  # noqa: PLC0415 - few runs need it
+
     report = report_of(options)
     images, labels = images[:REPORT_IMAGES], None if labels is None else labels[:REPORT_IMAGES]
     with report.progress() as step:

@@ -10,7 +10,7 @@ from dscim.gateware.verilog import steady
 from dscim.host.device.selftest import SelfTest
 from dscim.host.device.target import open_target
 from dscim.host.fpga.bitstream.families import FAMILIES
-from dscim.host.fpga.bitstream.step import Progress, run_step
+from dscim.host.fpga.bitstream.step import Step, run_step
 from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
 from dscim.progress import Say
 from dscim.sim.elaborate import TOP, Design, elaborate
@@ -46,7 +46,7 @@ def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
         inputs[f"{TOP}.v"] = Path(name) / f"{TOP}.v"
         inputs[f"{TOP}.v"].write_text(verilog)
         done = run_step(
-            Progress(
+            Step(
                 "netlist",
                 "synthesis of a device",
                 find_tool(YOSYS),

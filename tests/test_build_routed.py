@@ -61,7 +61,7 @@ def test_the_routed_macro_equals_the_contract(routed: Path, tmp_path: Path) -> N
 
 
 def another_table(design: RoutedDesign) -> None:
-    """Flips one bit, at all inputs high, of the table before the first flip-flop of a term."""
+    """Inverts the table before the first flip-flop of a term."""
     registered = [
         cell["connections"]["DI"]
         for name, cell in sorted(design.cells.items())
@@ -72,8 +72,7 @@ def another_table(design: RoutedDesign) -> None:
         for cell in design.cells.values()
         if cell["type"] == "TRELLIS_COMB" and cell["connections"]["F"] == registered[0]
     )
-    bits = table["INITVAL"]
-    table["INITVAL"] = str(1 - int(bits[0])) + bits[1:]
+    table["INITVAL"] = "".join(str(1 - int(bit)) for bit in table["INITVAL"])
 
 
 def another_route(design: RoutedDesign) -> None:

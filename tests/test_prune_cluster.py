@@ -99,7 +99,7 @@ def test_the_same_search_by_a_cluster_and_a_worker_that_dies(scheduler, tmp_path
     address = json.loads(scheduler.read_text())["address"]
     assert search(Cluster(partial(make_dies, tmp_path / "died"), address)) == wanted
     assert (tmp_path / "died").exists()
-    with pytest.raises(UserError, match="died again and again"):
+    with pytest.raises(UserError, match="died repeatedly"):
         search(Cluster(partial(make_dies, tmp_path / "died", wanted[0].structure), address))
 
 

@@ -181,5 +181,5 @@ def test_the_command_writes_a_vcd(tmp_path: Path) -> None:
         seconds=600,
     )
     assert done.returncode == 0, done.stderr
-    assert "'scope.vcd' has 1016 cycles, the macro at work in" in done.stdout
+    assert "'scope.vcd' has 1016 cycles; the macro computes in" in done.stdout
     assert len(_read_back((tmp_path / "scope.vcd").read_text())[1]) == CAPTURE_SAMPLES

@@ -105,7 +105,7 @@ def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_installed_doctor_finds_everything(installed: Path, tmp_path: Path) -> None:
-    assert "Everything that `dscim demo` needs is here." in call(installed, tmp_path, "doctor")
+    assert "Everything that `dscim demo` needs is installed." in call(installed, tmp_path, "doctor")
 
 
 @pytest.mark.slow

@@ -178,7 +178,7 @@ def test_two_processes_train_finalists_together(folder: Path) -> None:
     assert len(out.with_suffix(".jsonl").read_text().splitlines()) == 3
     assert main(["prune", *options]) == 0 and out.read_text() == result
     done = torchrun(2, *options, "--workers", "2")
-    assert done.returncode != 0 and "leave --workers" in done.stderr
+    assert done.returncode != 0 and "leave out --workers" in done.stderr
 
 
 @pytest.mark.slow

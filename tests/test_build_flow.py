@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
     cache = Path.home() / ".cache" / "dscim-test-missed"
     monkeypatch.setenv("DSCIM_CACHE", str(cache))
     flow, made = flow_of("ecpix5", tmp_path, clock=400e6)
+    start = time.time()
     with pytest.raises(
         TimingMissed,
         match=r"Clock sys_clk reaches \d+.\d\d MHz, below its target of 400.00 MHz; "
@@ -88,8 +90,9 @@ def test_a_clock_that_misses_is_an_error_and_nothing_is_packed(
     ) as raised:
         flow.run(made, 2)
     assert not list(cache.glob("packing-*"))
-    reached = [json.loads(path.read_text())["fmax"] for path in cache.glob("place-*/timing.json")]
-    assert len(reached) == 2
+    used = [path for path in cache.glob("place-*") if path.stat().st_mtime >= start]
+    reached = [json.loads((path / "timing.json").read_text())["fmax"] for path in used]
+    assert len(reached) == 2  # the cache may also hold those of earlier designs
     best = max(
         clock["achieved"]
         for report in reached

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
 from dscim.gateware.specs import describe
@@ -115,13 +116,18 @@ def run(options: Options) -> int:
     }
     save_json(options.output.with_suffix(".json"), result)
     save_json(options.json, result)
+    _say_result(done, options, report)
+    return 0
+
+
+def _say_result(done: dict[str, Any], options: Options, report: Report) -> None:
+    """Prints the accuracies of a retraining, in float and of the first seed in integers."""
     report.say(
         f"float {100 * done['mean']:.2f} % (deviation {100 * done['deviation']:.2f}, "
         f"{len(done['seeds'])} seeds); first seed: INT8 {100 * done['int8']:.2f} %, "
-        f"{describe(product)} {100 * done['dscim']:.2f} %, calibrated; "
+        f"{describe(product_spec(options))} {100 * done['dscim']:.2f} %, calibrated; "
         f"'{options.output}' written"
     )
-    return 0
 
 
 def _structure(options: Options, where: Space) -> tuple[Structure, dict[str, Any]]:

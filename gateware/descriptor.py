@@ -23,9 +23,9 @@ class Operation(enum.IntEnum):
     """What a descriptor does.
 
     PRODUCT:      each output is a product over the window: `inputs` channels of every tap.
-    DEPTHWISE:    the same with rows ordered by channel, in one row tile: row c*taps + t is
-                  channel input_channel + c, tap t, so that a block-diagonal matrix makes each
-                  output a product of one channel. depth = taps*inputs <= R.
+    DEPTHWISE:    each output is a product over the taps of its own channel: output channel
+                  output_channel + o reads channel o of the planes from `input_plane` on. inputs =
+                  outputs. The signed mode is split.
     ADD:          TensorFlow Lite's int8 ADD of the input at `input_base` and one of the same shape
                   at `second_base`. The zero point of each is subtracted, the difference widened
                   and scaled, then both are summed. The sum is scaled by `output_multiplier` and
@@ -39,20 +39,17 @@ class Operation(enum.IntEnum):
     After a product, every channel has its own bias, multiplier and shift in the parameter memory.
     `decode_shift` is 0 except for a product. Scaling rounds twice, as gemmlowp does, or once with
     `single_rounding`; an add always rounds twice.
-    Adds and pools work on whole words: `input_channel` and `output_channel` are multiples of 8,
-    inputs = outputs, depth = 1. An add has stride 1, origin 0, equal input and output sizes, and a
-    kernel of (1, 2): its taps are the two inputs. It may overwrite one of them.
+    Adds and pools read the channels that they write, from `input_plane` on: inputs = outputs,
+    units = 1. An add has stride 1, origin 0, equal input and output sizes, and a kernel of (1, 2):
+    its taps are the two inputs. It may overwrite one of them.
 
     A product, depthwise or not, with `residual` set is followed by an add: its int8 outputs are
     the first input, a tensor of the output's shape at `second_base` is the second, and only the
     sum is written. It may overwrite that tensor.
 
-    The window of a PRODUCT may hold the windows of 1 << windows_log2 neighbouring pixels of a row.
-    Each starts at a whole OR group, so that it keeps its regions; rows in between are unused. The
-    window is one row tile, and the signed mode is not offset. Then `outputs` and `output_channels`
-    count the channels of all these pixels, `output_width` counts windows, and `stride_x` is the
-    distance from pixel to pixel.
-    """
+    A unit is the eight channels of a plane at one tap. Units are in the order of taps, and of
+    planes within a tap. The row tile t of a PRODUCT holds the units from t*U on, U = R / 8; that of
+    a DEPTHWISE the taps, since its column tiles have one plane each.
 
     PRODUCT = 0
     DEPTHWISE = 1
@@ -88,22 +85,19 @@ class Field:
 FIELDS = (
     Field("input_height", 0, 0, 12, "Rows of the input."),
     Field("input_width", 0, 12, 12, "Pixels per row of the input."),
-    Field("operation", 0, 24, 3, "The `Operation`."),
-    Field("macro", 0, 27, 2, "The macro: its index in SocSpec.macros."),
-    Field("raw", 0, 29, 1, "1: outputs are 32-bit sums in product units, without requantisation."),
-    Field("offset", 0, 30, 1, "Signed mode: 1 offset, 0 split."),
-    Field(
-        "single_rounding",
-        0,
-        31,
-        1,
-        "1: scaling rounds once, ties away from zero; 0: twice, as in gemmlowp.",
-    ),
+    Field("second_zero", 0, 24, 8, "z of an add's second input.", True),
     Field("input_channels", 1, 0, 12, "Channels per pixel of the input in memory."),
-    Field("input_channel", 1, 12, 12, "The first channel that is read."),
+    Field("input_plane", 1, 12, 9, "The first plane that is read: eight channels each."),
+    Field("operation", 1, 21, 3, "The `Operation`."),
     Field("input_zero", 1, 24, 8, "z of the activations, and the value of padding.", True),
     Field("output_channels", 2, 0, 12, "Channels per pixel of the output in memory."),
-    Field("output_channel", 2, 12, 12, "The first channel that is written."),
+    Field(
+        "output_channel",
+        2,
+        12,
+        12,
+        "The first channel that is written: a multiple of 8, or of the columns if fewer.",
+    ),
     Field("output_zero", 2, 24, 8, "Added after scaling.", True),
     Field("inputs", 3, 0, 12, "Channels read per pixel."),
     Field("outputs", 3, 12, 12, "Channels written per pixel."),
@@ -124,32 +118,34 @@ FIELDS = (
     Field("origin_x", 7, 13, 13, "Pixel of the first window's first tap: -left padding.", True),
     Field("first_shift", 7, 26, 6, "An add's first input: shift, left when positive.", True),
     Field(
-        "depth",
+        "units",
         8,
         0,
         16,
-        "Inputs K of a window that are used. Fewer than the window has stop "
-        "early, which helps to locate a difference. With several pixels' "
-        "windows: rows to the end of the last.",
+        "Units of a window that are used. Fewer than the window has stop early, which helps to "
+        "locate a difference.",
     ),
-    Field("second_zero", 8, 16, 8, "z of an add's second input.", True),
-    Field("second_shift", 8, 24, 6, "An add's second input: shift, left when positive.", True),
-    Field("input_base", 9, 0, 16, "First word of the input in the activation memory."),
-    Field("output_base", 9, 16, 16, "First word of the output in the activation memory."),
+    Field("second_shift", 8, 16, 6, "An add's second input: shift, left when positive.", True),
+    Field("output_shift", 8, 22, 6, "Shift of an add or a pool, left when positive.", True),
+    Field("macro", 8, 28, 2, "The macro: its index in SocSpec.macros."),
+    Field("input_base", 9, 0, 16, "First row of the input in the activation memory."),
+    Field("output_base", 9, 16, 16, "First row of the output in the activation memory."),
     Field("weight_base", 10, 0, 16, "First row of the weights in the weight memory."),
-    Field(
-        "parameter_base",
-        10,
-        16,
-        16,
-        "Index of the first written channel's parameters; equal to `output_channel` modulo 8.",
-    ),
-    Field("second_base", 11, 0, 16, "First word of an add's second input."),
-    Field("output_shift", 11, 16, 6, "Shift of an add or a pool, left when positive.", True),
-    Field("windows_log2", 11, 22, 2, "log2 of the pixels per window of a product."),
+    Field("parameter_base", 10, 16, 16, "Index of the first written channel's parameters."),
+    Field("second_base", 11, 0, 16, "First row of an add's second input."),
+    Field("weight_rows", 11, 16, 16, "Rows of a column tile in the weight memory."),
     Field("first_multiplier", 12, 0, 31, "An add's first input: Q31 multiplier."),
+    Field("raw", 12, 31, 1, "1: outputs are 32-bit sums in product units, without requantisation."),
     Field("second_multiplier", 13, 0, 31, "An add's second input: Q31 multiplier."),
+    Field("offset", 13, 31, 1, "Signed mode: 1 offset, 0 split."),
     Field("output_multiplier", 14, 0, 31, "Q31 multiplier of an add or a pool."),
+    Field(
+        "single_rounding",
+        14,
+        31,
+        1,
+        "1: scaling rounds once, ties away from zero; 0: twice, as in gemmlowp.",
+    ),
     Field("first_zero", 15, 0, 8, "z of an add's first input.", True),
     Field("sum_zero", 15, 8, 8, "Added to an add's sum after scaling.", True),
     Field("sum_low", 15, 16, 8, "The smallest output of an add.", True),

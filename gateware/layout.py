@@ -1,7 +1,10 @@
 """Layout of tensors and numbers in the device's memories.
 
-activations: NHWC; each pixel starts at a word of 8 bytes.
-weights:     for each column tile, its K rows of `columns` bytes, tail columns zero.
+activations: lines over banks. Line y*planes + p of a tensor holds the words of plane p (channels
+             8p to 8p+7) of row y; it lies in the bank of its number modulo the banks, one word per
+             pixel. A row of the memory is a word of every bank.
+weights:     for each column tile and each of its row tiles: a header with a bit per row of the
+             macro (`odd`), then the rows of `columns` bytes, tail columns zero; see `weight_tiles`.
 parameters:  four words of 32 bits per channel: bias, multiplier, shift, zero.
 descriptors: see `dscim.gateware.descriptor`; `dscim.host.compile.descriptors` makes them.
 All 32-bit words are little-endian.
@@ -47,28 +50,40 @@ def ceil_div(value: int, divisor: int) -> int:
 
 
 def pixel_words(channels: int, raw: bool = False) -> int:
-    """Words of 8 bytes per pixel: int8 channels, or 32-bit sums when raw."""
+    """Words of 8 bytes per pixel, its planes: int8 channels, or 32-bit sums when raw."""
     return ceil_div(channels * (4 if raw else 1), WORD_BYTES)
 
 
-def tensor_words(shape: tuple[int, int, int], raw: bool = False) -> int:
-    """Words of 8 bytes of an (H, W, C) tensor: int8, or 32-bit sums when raw."""
-    return shape[0] * shape[1] * pixel_words(shape[2], raw)
+def tensor_rows(shape: tuple[int, int, int], banks: int, raw: bool = False) -> int:
+    """Rows of the activation memory of an (H, W, C) tensor: int8, or 32-bit sums when raw."""
+    return ceil_div(shape[0] * pixel_words(shape[2], raw), banks) * shape[1]
 
 
-def pack_activations(x: npt.NDArray[np.int8]) -> Words:
-    """uint32 words of an (H, W, C) int8 tensor."""
+def pack_activations(x: npt.NDArray[np.int8], banks: int) -> Words:
+    """uint32 words of an (H, W, C) int8 tensor: whole rows of the activation memory."""
     height, width, channels = x.shape
-    padded = np.zeros((height, width, pixel_words(channels) * WORD_BYTES), np.int8)
+    planes = pixel_words(channels)
+    padded = np.zeros((height, width, planes * WORD_BYTES), np.int8)
     padded[:, :, :channels] = x
-    return padded.reshape(-1).view(np.uint32)
+    lines = padded.reshape(height, width, planes, WORD_BYTES).transpose(0, 2, 1, 3)
+    lines = lines.reshape(height * planes, width, WORD_BYTES)
+    lines = np.pad(lines, ((0, -len(lines) % banks), (0, 0), (0, 0)))
+    rows = lines.reshape(-1, banks, width, WORD_BYTES).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(rows).reshape(-1).view(np.uint32)
 
 
-def unpack_activations(words: Words, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
-    """The (H, W, C) tensor in uint32 `words`: int8, or int32 when raw."""
+def unpack_activations(
+    words: Words, shape: tuple[int, int, int], banks: int, raw: bool = False
+) -> Outputs:
+    """The (H, W, C) tensor in uint32 `words`, whole rows of the memory: int8, or int32 when raw."""
     height, width, channels = shape
-    values: Outputs = words.view(np.int32) if raw else words.view(np.int8)
-    return values.reshape(height, width, -1)[:, :, :channels].copy()
+    planes = pixel_words(channels, raw)
+    rows = words.view(np.uint8).reshape(-1, width, banks, WORD_BYTES).transpose(0, 2, 1, 3)
+    lines = rows.reshape(-1, width, WORD_BYTES)[: height * planes]
+    pixels = lines.reshape(height, planes, width, WORD_BYTES).transpose(0, 2, 1, 3)
+    octets = np.ascontiguousarray(pixels).reshape(height, width, planes * WORD_BYTES)
+    values: Outputs = octets.view(np.int32 if raw else np.int8)
+    return values[:, :, :channels].copy()
 
 
 def pack_weights(matrix: npt.NDArray[np.int8], columns: int) -> Words:

@@ -17,7 +17,7 @@ LINK_PAGE = 3
 MAGIC = 0x4453_4349
 """The value of `magic`: "DSCI"."""
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Version of registers and descriptors; the host rejects any other."""
 
 PLACE_BITS = 12

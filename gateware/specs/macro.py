@@ -1,6 +1,7 @@
 """The macro: its size, its form and the products that it can compute."""
 
 import dataclasses
+from typing import ClassVar
 
 from dscim.gateware.specs.base import Spec, is_power_of_two, require
 from dscim.gateware.specs.product import (
@@ -13,6 +14,9 @@ from dscim.gateware.specs.sequence import SequenceSpec
 
 FORMS = ("selected", "array", "exact")
 
+UNIT_ROWS = 8
+"""Rows of a unit: a window is written unit by unit, eight channels of a pixel each."""
+
 
 @dataclasses.dataclass(frozen=True)
 class MacroSpec(Spec):
@@ -21,22 +25,25 @@ class MacroSpec(Spec):
     rows:     R, inputs of a product; a multiple of G.
     columns:  outputs of a product, a power of two.
     or_width: G, rows of an OR group, 16 or 64; for "exact" it only sets the schedule.
-    form:     "selected" (one row of a group per cycle), "array" (the paper's circuit) or "exact"
-              (products of the integers, with the schedule of "selected").
-    lanes:    P, points per cycle, a power of two. array: 1..64. selected: 1..S with the counter
-              sequence, 1..S/2 with a table, where the lanes are samples of one region, and 1 with
-              lfsr. exact: 1. With a table, several lanes hold all samples of a region.
+    form:     "selected" (rows with all their samples at once; one row of a group per cycle with
+              lfsr), "array" (the paper's circuit) or "exact" (products of the integers).
+    lanes:    P, points per cycle and group, a power of two up to 64; selected with lfsr: 1. exact:
+              rows of every group per cycle, a power of two up to G.
     sequence: the sequence of sample points.
     signed:   the signed modes that are built: "offset", "split" or both.
+    samples:  the largest n that is built, a power of two; None: every n.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("samples",)
 
     rows: int = 128
     columns: int = 32
     or_width: int = 16
     form: str = "selected"
-    lanes: int = 16
+    lanes: int = 64
     sequence: SequenceSpec = SequenceSpec()
     signed: tuple[str, ...] = SIGNED_MODES
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         check_or_width(self.or_width)
@@ -63,13 +70,17 @@ class MacroSpec(Spec):
             f"{self.lanes} lanes do not fit the form {self.form} with the sequence "
             f"{self.sequence.kind}; choose a power of two from 1 to {most}.",
         )
+        built = min(self.side, self.sequence.max_samples)
+        require(
+            self.samples is None or (is_power_of_two(self.samples) and self.samples <= built),
+            f"A macro cannot be built for {self.samples} samples per row; choose a power of two "
+            f"from 1 to {built}.",
+        )
 
     def _max_lanes(self) -> int:
-        if self.form == "array":
-            return 64
-        if self.form == "selected" and self.sequence.kind != "lfsr":
-            return region_side(self.or_width) // (1 if self.sequence.kind == "counter" else 2)
-        return 1
+        if self.form == "exact":
+            return self.or_width
+        return 1 if self.form == "selected" and self.sequence.kind == "lfsr" else 64
 
     @property
     def groups(self) -> int:
@@ -82,11 +93,19 @@ class MacroSpec(Spec):
         return region_side(self.or_width)
 
     @property
+    def units(self) -> int:
+        """U: the units of a window."""
+        return self.rows // UNIT_ROWS
+
+    @property
+    def ordered(self) -> bool:
+        """Whether a row's place decides its region; else the weights bring what decides it."""
+        return self.form == "array" or (self.form == "selected" and self.sequence.kind == "lfsr")
+
+    @property
     def max_samples(self) -> int:
         """The largest n that the macro can compute, a power of two."""
-        most = min(self.side, self.sequence.max_samples)
-        in_lanes = self.sequence.kind == "table" and self.form == "selected" and self.lanes > 1
-        return min(most, self.lanes) if in_lanes else most
+        return self.samples or min(self.side, self.sequence.max_samples)
 
     def rejection(self, product: ProductSpec) -> str | None:
         """Why this macro cannot compute `product`, as one sentence; None if it can."""
@@ -104,8 +123,8 @@ class MacroSpec(Spec):
         if product.samples > self.max_samples:
             return (
                 f"Stream length {product.length} has {product.samples} samples per row, but the "
-                f"macro's {self.lanes} lanes hold {self.max_samples} of its table; build it "
-                "with one lane, or choose a shorter stream."
+                f"macro is built for up to {self.max_samples}; build it for more, or choose a "
+                f"stream length up to {self.or_width * self.max_samples}."
             )
         if self.form == "array" and product.length % self.lanes:
             return f"Stream length {product.length} is not a multiple of {self.lanes} lanes."
@@ -113,16 +132,13 @@ class MacroSpec(Spec):
 
     def cycles(self, product: ProductSpec) -> int:
         """Cycles from the start of one product to the start of the next, at full speed."""
-        if self.form == "array":
-            return product.length // self.lanes
         if self.form == "exact":
-            return self.or_width
-        return self.or_width * max(1, product.samples // self.lanes)
+            return self.or_width // self.lanes
+        return max(1, product.length // self.lanes)
 
 
 def default_macro(or_width: int = 16, sequence: SequenceSpec | None = None) -> MacroSpec:
-    """The default macro of a variant: 128 x 32, selected, 256/G samples of a region per cycle."""
+    """The default macro of a variant: 128 x 32, selected, 64 points per cycle (1 with lfsr)."""
     sequence = sequence or SequenceSpec()
-    check_or_width(or_width)
-    lanes = 1 if sequence.kind == "lfsr" else 256 // or_width
+    lanes = 1 if sequence.kind == "lfsr" else 64
     return MacroSpec(or_width=or_width, sequence=sequence, lanes=lanes)

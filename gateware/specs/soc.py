@@ -8,7 +8,7 @@ from dscim.gateware.specs.product import ProductSpec
 
 BUS_BYTES = 4
 WORD_BYTES = 8
-"""Bytes per word of the activation memory; a pixel starts at a word."""
+"""Bytes per word of the activation memory: eight channels of a pixel, a plane."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +18,13 @@ class SocSpec(Spec):
     macro:            the DS-CIM macro (form array or selected), or an exact macro.
     exact:            True: the device also has an exact macro of the same rows, columns and G.
     activation_words: size of the activation memory (inputs and outputs) in words of 8 bytes.
-    weight_rows:      size of the weight memory in rows of `columns` bytes.
+    banks:            words of the activation memory that are read per cycle.
+    weight_rows:      size of the weight memory in rows of `columns` bytes, a multiple of 16.
     channels:         output channels with parameters (bias, multiplier, shift) in memory.
     strip:            pixels with 32-bit partial sums in memory.
-    requant_lanes:    channels requantised per cycle.
+    requant_lanes:    channels requantised per cycle, at most two for each bank.
     descriptors:      descriptors in memory.
-    All sizes are powers of two.
+    All other sizes are powers of two.
     """
 
     macro: MacroSpec = MacroSpec()
@@ -32,17 +33,18 @@ class SocSpec(Spec):
     weight_rows: int = 4096
     channels: int = 512
     strip: int = 512
-    requant_lanes: int = 2
+    requant_lanes: int = 16
     descriptors: int = 256
+    banks: int = 8
 
     def __post_init__(self) -> None:
         limits = {
             "activation_words": (64, 1 << 16),
-            "weight_rows": (16, 1 << 16),
             "channels": (16, 4096),
             "strip": (2, 4096),
-            "requant_lanes": (1, 2),
+            "requant_lanes": (1, 32),
             "descriptors": (1, 2048),
+            "banks": (1, 16),
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)
@@ -51,14 +53,25 @@ class SocSpec(Spec):
                 f"The device's {name} of {value} is not a power of two from {least} to {most}.",
             )
         require(
+            16 <= self.weight_rows <= 1 << 16 and self.weight_rows % 16 == 0,
+            f"The device's weight_rows of {self.weight_rows} is not a multiple of 16 from 16 to "
+            f"{1 << 16}.",
+        )
+        most = min(2 * self.banks, self.macro.columns)
+        require(
+            self.requant_lanes <= most,
+            f"{self.requant_lanes} requant_lanes are more than {most}: the macro's columns and "
+            "two for each bank are the limits.",
+        )
+        require(
             self.macro.columns >= BUS_BYTES,
             f"A macro of {self.macro.columns} columns is too narrow for the device's bus of "
             f"{BUS_BYTES} bytes; choose {BUS_BYTES} columns or more.",
         )
         require(
-            self.weight_rows >= self.macro.rows,
+            self.weight_rows >= self.macro.rows + self.header_rows,
             f"A weight memory of {self.weight_rows} rows does not hold one row tile of the "
-            f"macro's {self.macro.rows} rows.",
+            f"macro's {self.macro.rows} rows and its header of {self.header_rows}.",
         )
         require(
             not (self.exact and self.macro.form == "exact"),
@@ -71,6 +84,16 @@ class SocSpec(Spec):
         if not self.exact:
             return (self.macro,)
         return self.macro, dataclasses.replace(self.macro, form="exact", lanes=1)
+
+    @property
+    def header_rows(self) -> int:
+        """Rows of the weight memory before those of a row tile: a bit for each row of the macro."""
+        return -(-self.macro.rows // (8 * self.macro.columns))
+
+    @property
+    def activation_rows(self) -> int:
+        """Rows of the activation memory: a word of every bank."""
+        return self.activation_words // self.banks
 
     def macro_for(self, product: ProductSpec) -> int:
         """The place in `macros` of the first that can compute `product`; SpecError if none can."""

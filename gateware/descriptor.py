@@ -50,6 +50,7 @@ class Operation(enum.IntEnum):
     A unit is the eight channels of a plane at one tap. Units are in the order of taps, and of
     planes within a tap. The row tile t of a PRODUCT holds the units from t*U on, U = R / 8; that of
     a DEPTHWISE the taps, since its column tiles have one plane each.
+    """
 
     PRODUCT = 0
     DEPTHWISE = 1

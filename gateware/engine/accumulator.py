@@ -73,7 +73,7 @@ class Accumulator(LiteXModule):
         before = Signal(width)
         last = pixel == tiles.pixels - 1
         short = tiles.pixels < STAGES
-        waits = ~tiles.first & short & (read.valid | added.valid | done.valid)
+        waits = ~tiles.begins & short & (read.valid | added.valid | done.valid)
         self.comb += [
             advance.eq(~(done.valid & done.final) | source.ready),
             ready.eq(advance & tiles.valid & ~waits),
@@ -101,7 +101,7 @@ class Accumulator(LiteXModule):
             If(
                 advance,
                 read.valid.eq(sink.valid & ready),
-                read.first.eq(tiles.first),
+                read.first.eq(tiles.begins),
                 read.final.eq(tiles.final),
                 read.opens.eq(tiles.opens & (pixel == 0)),
                 read.width.eq(tiles.width),

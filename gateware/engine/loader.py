@@ -76,7 +76,7 @@ class WeightLoader(LiteXModule):
                 active.eq(1),
                 row.eq(0),
                 heads.eq(0),
-                If(self.tiles.first, adr.eq(self.tiles.weights), plane.eq(0)),
+                If(self.tiles.begins, adr.eq(self.tiles.weights), plane.eq(0)),
             ),
         ]
         self._read(spec, read, adr, fetched, source, depthwise)

@@ -40,13 +40,13 @@ def beat_layout(spec: SocSpec):
 def window_layout(spec: SocSpec):
     """What all beats of a row tile share, and its tile_layout.
 
-    line: the row of its first tap. last: the pixel of its last tap. reach: moves before a row's
+    line: the row of its first tap. last_tap: the pixel of its last tap. reach: moves before a row's
     first window, until every unit is filled.
     """
     return [
         *tile_layout(spec),
         ("line", TAP_BITS),
-        ("last", TAP_BITS),
+        ("last_tap", TAP_BITS),
         ("reach", TAP_BITS),
     ]
 
@@ -207,9 +207,8 @@ class Search(LiteXModule):
                 base.eq(row),
                 self._line.eq(inner),
                 row_line.raw_bits().eq(0),
-                self._line.q.eq(0),
                 If(
-                    self.tiles.first,
+                    self.tiles.begins,
                     self._ky.eq(0),
                     self._kx.eq(0),
                     self._plane.eq(0),
@@ -241,14 +240,14 @@ class Search(LiteXModule):
             begun.eq(Mux(self._tap == 0, first_kx + (self._plane < first_plane), 0)),
             depth.eq(self._kx - begun),
             found.line.eq(line),
-            found.last.eq(last),
+            found.last_tap.eq(last),
             found.reach.eq(reach),
             *[
                 getattr(found, name).eq(getattr(self.tiles, name))
                 for name, _ in tile_layout(self._spec)
             ],
         ]
-        place = [Mux(self.tiles.first, 0, at) for at in (self._ky, self._kx, self._plane)]
+        place = [Mux(self.tiles.begins, 0, at) for at in (self._ky, self._kx, self._plane)]
         self.sync += [
             If(
                 self._active,

@@ -18,13 +18,14 @@ def slots(spec: SocSpec) -> int:
 def tile_layout(spec: SocSpec):
     """What the parts of the engine know of a row tile.
 
-    opens: its strip is the first of its column tile. first, final: it is that of its strip.
+    opens: its strip is the first of its column tile. begins, final: it is the first, the last of
+    its strip.
     pixels: of the strip. units: of the row tile. width: output channels of the column tile.
     weights: first row of the column tile in the weight memory.
     """
     return [
         ("opens", 1),
-        ("first", 1),
+        ("begins", 1),
         ("final", 1),
         ("pixels", bits_for(spec.strip)),
         ("units", bits_for(spec.macro.units)),
@@ -80,11 +81,11 @@ class Tiles(LiteXModule):
         self.sync += [
             If(
                 source.valid & source.ready,
-                source.first.eq(0),
+                source.begins.eq(0),
                 units.eq(units - spec.macro.units),
                 If(
                     source.final,
-                    source.first.eq(1),
+                    source.begins.eq(1),
                     source.opens.eq(0),
                     units.eq(fields.units),
                     pixels.eq(pixels - spec.strip),
@@ -102,7 +103,7 @@ class Tiles(LiteXModule):
                 self.start,
                 self.busy.eq(1),
                 source.opens.eq(1),
-                source.first.eq(1),
+                source.begins.eq(1),
                 channels.eq(fields.outputs),
                 units.eq(fields.units),
                 pixels.eq(plan.pixels),

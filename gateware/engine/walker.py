@@ -109,9 +109,9 @@ class WindowWalker(LiteXModule):
         first = Record(self._position_layout(), name="first")
         self.comb += [
             first.eq(strip),
-            If(tile.first, first.eq(self._now)),
+            If(tile.begins, first.eq(self._now)),
             If(
-                tile.first & tile.opens,
+                tile.begins & tile.opens,
                 first.column.eq(0),
                 first.x.eq(fields.origin_x),
                 first.y.eq(fields.origin_y),
@@ -127,7 +127,7 @@ class WindowWalker(LiteXModule):
                 self._left.eq(tile.pixels),
                 self._line.eq(first.y + tile.line),
                 self._position.eq(first.x - tile.reach),
-                If(tile.first & tile.opens & depthwise, top.eq(self._lines.further(top, 1))),
+                If(tile.begins & tile.opens & depthwise, top.eq(self._lines.further(top, 1))),
             ),
             If(
                 self.start,
@@ -229,8 +229,8 @@ class Addresses(LiteXModule):
         kinds = [Signal(TAP_BITS, name=f"kind{k}") for k in range(3)]
         self.sync += [
             kinds[EDGE].eq(fields.kernel_width - 1),
-            kinds[LAST].eq(tile.last),
-            kinds[BEFORE].eq(tile.last - 1),
+            kinds[LAST].eq(tile.last_tap),
+            kinds[BEFORE].eq(tile.last_tap - 1),
         ]
         middle = self.middle = stream.Endpoint(
             [
@@ -254,7 +254,7 @@ class Addresses(LiteXModule):
             sink.ready,
             middle.valid.eq(sink.valid),
             middle.last.eq(sink.last),
-            middle.adr.eq(first.row + sink.x),
+            middle.adr.eq(first.row),
             middle.bank.eq(first.bank),
             *[getattr(middle, f"x{k}").eq(sink.x + kind) for k, kind in enumerate(kinds)],
             middle.above.eq(_clipped(-sink.line, most)),
@@ -263,21 +263,18 @@ class Addresses(LiteXModule):
             middle.shift.eq(sink.shift),
             middle.final.eq(sink.final),
         )
-        self._address(spec, fields, middle, source, kinds)
+        self._address(spec, fields, middle, source)
 
-    def _address(self, spec: SocSpec, fields, middle, source, kinds):
+    def _address(self, spec: SocSpec, fields, middle, source):
         """An address for each bank: of its word's pixel, and a line's width further for the banks
         before that of the first word."""
         taps, beat = bits_for(spec.macro.units), middle.beat
-        offsets = [[Signal(ROW_BITS, name=f"kind{k}_{w}") for w in range(2)] for k in range(3)]
-        for kind, (near, far) in zip(kinds, offsets, strict=True):
-            self.comb += [near.eq(kind), far.eq(kind + fields.input_width)]
-        sums = [[Signal(ROW_BITS) for _ in pair] for pair in offsets]
-        self.comb += [
-            total.eq(middle.adr + offset)
-            for pair, own in zip(sums, offsets, strict=True)
-            for total, offset in zip(pair, own, strict=True)
-        ]
+        sums = [[Signal(ROW_BITS, name=f"kind{k}_{w}") for w in range(2)] for k in range(3)]
+        for kind, (near, far) in enumerate(sums):
+            self.comb += [
+                near.eq(middle.adr + getattr(middle, f"x{kind}")),
+                far.eq(near + fields.input_width),
+            ]
         back = Signal(bank_bits(spec.banks))
         self.comb += back.eq(0 - middle.bank)
         edges = rotated(self, beat.edge, back, 2)

@@ -1,75 +1,63 @@
-"""Operands in the form that macros compute with: magnitude and sign (contract, section 2)."""
+"""Operands in the form that macros compute with: magnitude and sign (contract, section 2).
+
+Offset mode is split mode with the zero point -128 and no shift, as far as activations go: x + 128 is
+x - (-128), which is never negative.
+"""
 
 from litex.gen import LiteXModule
 from migen import C, Cat, If, Mux, Signal
 
 
-def _choose(offset, modes, in_offset, in_split):
-    """The assignments of the signed mode: fixed if only one mode is built."""
-    if modes == ("split",):
-        return in_split
-    if modes == ("offset",):
-        return in_offset
-    return [If(offset, *in_offset).Else(*in_split)]
-
-
 class ActivationEncoder(LiteXModule):
-    """One activation x, int8, as magnitude a' and sign; combinational.
+    """Activations as magnitude and sign in two stages: the first is |x - z|, the second shifts.
 
-    modes: the signed modes built. offset: a' = x + 128, sign 0;
-    split: a' = min(|x - z| << e, 255), sign of x - z.
-
-    | port      | dir | meaning          |
-    |-----------|-----|------------------|
-    | x         | in  | int8             |
-    | value     | out | a', 0..255       |
-    | sign      | out | 1: negative      |
+    modes: the signed modes built. zero_point: z. Both stages are combinational.
+    offset: a' = x + 128, sign 0; split: a' = min(|x - z| << e, 255), sign of x - z.
     """
 
-    def __init__(self, config, modes):
-        self.x = Signal(8)
-        self.value = Signal(8)
-        self.sign = Signal()
+    def __init__(self, modes, config):
+        self.modes = modes
+        self.signed = "split" in modes
+        self.zero_point, self.shift = Signal((8, True)), Signal(2)
+        if modes == ("split",):
+            self.comb += [
+                self.zero_point.eq(config.zero_point),
+                self.shift.eq(config.activation_shift),
+            ]
+        elif self.signed:
+            self.comb += [
+                self.zero_point.eq(Mux(config.offset, -128, config.zero_point)),
+                self.shift.eq(Mux(config.offset, 0, config.activation_shift)),
+            ]
+        self.width = 8 + self.signed
 
-        # # #
-
-        self.difference = difference = Difference(config.zero_point)
-        size, shifted = Signal(8), Signal(11)
-        self.comb += [
-            difference.x.eq(self.x),
-            size.eq(Mux(difference.sign, -difference.value, difference.value)),
-            shifted.eq(size << config.activation_shift),
-            *_choose(
-                config.offset,
-                modes,
-                [self.value.eq(self.x ^ 0x80), self.sign.eq(0)],
-                [
-                    self.value.eq(Mux(shifted[8:] != 0, 0xFF, shifted[:8])),
-                    self.sign.eq(difference.sign),
-                ],
-            ),
+    def first(self, module, x):
+        """A new signal: |x - z| and above it, with the mode split, the sign of x - z."""
+        result = Signal(self.width)
+        if not self.signed:
+            module.comb += result.eq(x ^ 0x80)
+            return result
+        value, up, down = Signal((8, True)), Signal((9, True)), Signal((9, True))
+        module.comb += [
+            value.eq(x),
+            up.eq(value - self.zero_point),
+            down.eq(self.zero_point - value),
+            result.eq(Cat(Mux(up[8], down[:8], up[:8]), up[8])),
         ]
+        return result
 
-
-class Difference(LiteXModule):
-    """The exact x - z, both int8, as nine bits of two's complement; combinational.
-
-    | port  | dir | meaning              |
-    |-------|-----|----------------------|
-    | x     | in  | int8                 |
-    | value | out | the low eight bits   |
-    | sign  | out | x < z                |
-    """
-
-    def __init__(self, zero_point):
-        self.x = Signal((8, True))
-        self.difference = Signal((9, True))
-        self.value = self.difference[:8]
-        self.sign = self.difference[8]
-
-        # # #
-
-        self.comb += self.difference.eq(self.x - zero_point)
+    def second(self, module, held, shift):
+        """A new signal of 8 bits: a' of what `first` gave."""
+        result = Signal(8)
+        if not self.signed:
+            module.comb += result.eq(held)
+            return result
+        shifted = Signal(11)
+        module.comb += [
+            shifted.eq(held[:8] << shift),
+            result.eq(Mux(shifted[8:] != 0, 0xFF, shifted[:8])),
+        ]
+        return result
 
 
 class WeightEncoder(LiteXModule):
@@ -77,15 +65,17 @@ class WeightEncoder(LiteXModule):
 
     offset: w' = w + 128, sign 0; split: w' = 2*min(|w|, 127), sign of w.
 
-    | port      | dir | meaning          |
-    |-----------|-----|------------------|
-    | w         | in  | int8             |
-    | value     | out | w', 0..255       |
-    | sign      | out | 1: negative      |
+    | port      | dir | meaning                            |
+    |-----------|-----|------------------------------------|
+    | w         | in  | int8                               |
+    | offset    | in  | the mode, if both are built        |
+    | value     | out | w', 0..255                         |
+    | sign      | out | 1: negative                        |
     """
 
-    def __init__(self, config, modes):
+    def __init__(self, modes):
         self.w = Signal(8)
+        self.offset = Signal()
         self.value = Signal(8)
         self.sign = Signal()
 
@@ -93,29 +83,13 @@ class WeightEncoder(LiteXModule):
 
         size = Signal(7)
         low = self.w[:7]
-        self.comb += [
-            # -128 has no positive counterpart: the contract saturates it to 127
-            size.eq(Mux(self.w[7], Mux(low == 0, 127, -low), low)),
-            *_choose(
-                config.offset,
-                modes,
-                [self.value.eq(self.w ^ 0x80), self.sign.eq(0)],
-                [self.value.eq(Cat(C(0, 1), size)), self.sign.eq(self.w[7])],
-            ),
-        ]
-
-
-class IntegerWeight(LiteXModule):
-    """One weight, unchanged: eight bits of two's complement; combinational.
-
-    | port  | dir | meaning              |
-    |-------|-----|----------------------|
-    | w     | in  | int8                 |
-    | value | out | the low seven bits   |
-    | sign  | out | w < 0                |
-    """
-
-    def __init__(self):
-        self.w = Signal(8)
-        self.value = self.w[:7]
-        self.sign = self.w[7]
+        in_offset = [self.value.eq(self.w ^ 0x80), self.sign.eq(0)]
+        in_split = [self.value.eq(Cat(C(0, 1), size)), self.sign.eq(self.w[7])]
+        # -128 has no positive counterpart: the contract saturates it to 127
+        self.comb += size.eq(Mux(self.w[7], Mux(low == 0, 127, -low), low))
+        if modes == ("split",):
+            self.comb += in_split
+        elif modes == ("offset",):
+            self.comb += in_offset
+        else:
+            self.comb += If(self.offset, *in_offset).Else(*in_split)

@@ -56,7 +56,9 @@ class ResultBuffer(LiteXModule):
     | port           | dir | meaning                                                      |
     |----------------|-----|--------------------------------------------------------------|
     | room           | out | a product may be started                                     |
-    | start          | in  | one starts; `activation_sum` is that of its window           |
+    | start          | in  | one starts                                                   |
+    | summed         | in  | `activation_sum` is that of the oldest started window        |
+    |                |     | without one; before `done`                                   |
     | done           | in  | `counts` are those of the oldest started product             |
     | source         | out | stream of finished products                                  |
     | busy           | out | a started product is not yet taken                           |
@@ -65,6 +67,7 @@ class ResultBuffer(LiteXModule):
     def __init__(self, counts_width: int, depth: int):
         self.room = Signal()
         self.start = Signal()
+        self.summed = Signal()
         self.activation_sum = Signal(24)
         self.done = Signal()
         self.counts = Signal(counts_width)
@@ -80,7 +83,7 @@ class ResultBuffer(LiteXModule):
         self.comb += [
             self.room.eq(pending != depth),
             self.busy.eq(pending != 0),
-            sums.sink.valid.eq(self.start),
+            sums.sink.valid.eq(self.summed),
             sums.sink.activation_sum.eq(self.activation_sum),
             finished.sink.valid.eq(self.done),
             finished.sink.counts.eq(self.counts),

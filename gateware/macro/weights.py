@@ -1,146 +1,168 @@
-"""A macro's weight store: a memory for each group, or registers for every row."""
+"""The entrance of a macro's weights, and two kinds of store."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import READ_FIRST, Cat, If, Memory, Signal, log2_int
+from migen import Cat, If, Memory, Signal, bits_for, log2_int
 
+from dscim.gateware.macro.encoder import WeightEncoder
 from dscim.gateware.macro.interface import weight_layout
 
 
-def by_column(cells):
-    """A row's word by columns, column 0 lowest."""
-    return Cat(*cells)
-
-
-def by_bit(cells):
-    """A row's word by slices: bit k of every column side by side, bit 0 lowest."""
-    return Cat(*[cell[k] for k in range(len(cells[0])) for cell in cells])
-
-
 class WeightInput(LiteXModule):
-    """Encodes rows of weights for a store.
+    """Rows of weights as bit-sliced operands, after two stages.
 
-    encoders: one module per column with ports w, value, sign.
-    width, operand: the bits kept of a weight, and the function from an encoder's value to exactly
-    these bits; the sign is the bit above them.
-    layout: `by_column` or `by_bit`.
+    encoded: True: magnitudes of eight bits, then signs; False: the bits of the integers.
 
-    | port   | dir | meaning                                                   |
-    |--------|-----|-----------------------------------------------------------|
-    | sink   | in  | stream of weight rows; always ready                       |
-    | busy   | out | a row is being encoded                                    |
-    | write  | out | `row` and `word` are to be stored at the end of the cycle |
-    | row    | out | row number                                                |
-    | word   | out | operand and sign, width + 1 bits, of every column         |
+    | port   | dir | meaning                                                            |
+    |--------|-----|--------------------------------------------------------------------|
+    | sink   | in  | stream of weight rows                                              |
+    | source | out | stream of row, odd, samples_log2, slices and `last`                |
+    | busy   | out | a row has not left                                                 |
+    | slices | out | of the row at `source`: bit k of every column's operand            |
     """
 
-    def __init__(self, spec, encoders, width: int, operand, layout):
+    def __init__(self, spec, encoded: bool = True):
         self.sink = stream.Endpoint(weight_layout(spec))
+        bits = (8 + ("split" in spec.signed)) if encoded else 8
+        self.source = source = stream.Endpoint(
+            [("row", bits_for(spec.rows - 1)), ("odd", 1), ("samples_log2", 3)]
+            + [(f"slice{k}", spec.columns) for k in range(bits)]
+        )
+        self.slices = [getattr(source, f"slice{k}") for k in range(bits)]
         self.busy = Signal()
-        self.write = Signal()
-        self.row = Signal(len(self.sink.row))
-        self.word = Signal(spec.columns * (width + 1))
 
         # # #
 
         arrived = stream.Endpoint(weight_layout(spec))
-        cells = [Signal(width + 1, name=f"cell{column}") for column in range(spec.columns)]
-        for column, encoder in enumerate(encoders):
+        cells = []
+        for column in range(spec.columns):
+            byte = arrived.data[8 * column : 8 * column + 8]
+            if not encoded:
+                cells.append(byte)
+                continue
+            encoder = WeightEncoder(spec.signed)
             self.add_module(f"encoder{column}", encoder)
-            self.comb += [
-                encoder.w.eq(arrived.data[8 * column : 8 * column + 8]),
-                cells[column].eq(Cat(operand(encoder.value), encoder.sign)),
-            ]
-        self.comb += [self.sink.ready.eq(1), self.busy.eq(arrived.valid | self.write)]
+            self.comb += [encoder.w.eq(byte), encoder.offset.eq(arrived.offset)]
+            cells.append([*encoder.value, encoder.sign])
+        self.comb += [
+            arrived.ready.eq(~source.valid | source.ready),
+            self.sink.ready.eq(~arrived.valid | arrived.ready),
+            self.busy.eq(arrived.valid | source.valid),
+        ]
         self.sync += [
-            arrived.valid.eq(self.sink.valid),
-            self.write.eq(arrived.valid),
-            If(self.sink.valid, arrived.row.eq(self.sink.row), arrived.data.eq(self.sink.data)),
-            If(arrived.valid, self.row.eq(arrived.row), self.word.eq(layout(cells))),
+            If(
+                self.sink.ready,
+                arrived.valid.eq(self.sink.valid),
+                arrived.last.eq(self.sink.last),
+                arrived.payload.raw_bits().eq(self.sink.payload.raw_bits()),
+                arrived.param.raw_bits().eq(self.sink.param.raw_bits()),
+            ),
+            If(
+                arrived.ready,
+                source.valid.eq(arrived.valid),
+                source.last.eq(arrived.last),
+                source.row.eq(arrived.row),
+                source.odd.eq(arrived.odd),
+                source.samples_log2.eq(arrived.samples_log2),
+                *[
+                    slice_.eq(Cat(*[cell[k] for cell in cells]))
+                    for k, slice_ in enumerate(self.slices)
+                ],
+            ),
         ]
 
 
-class WeightMemory(LiteXModule):
-    """A memory of G words for each group; all groups read the same row of theirs.
+def row_bits(module, rows: int, row):
+    """A new signal of `rows` bits: bit `row` is set."""
+    low = min(4, len(row))
+    lower = Signal(1 << low)
+    upper = Signal(max(1, -(-rows >> low)))
+    one = Signal(rows)
+    module.comb += [lower.eq(1 << row[:low]), upper.eq(1 << row[low:] if low < len(row) else 1)]
+    module.comb += one.eq(Cat(*[lower[r & (1 << low) - 1] & upper[r >> low] for r in range(rows)]))
+    return one
 
-    | port      | dir | meaning                                                    |
-    |-----------|-----|------------------------------------------------------------|
-    | sink      | in  | stream of weight rows                                      |
-    | busy      | out | a row is not yet stored                                    |
-    | region    | in  | row number within the groups                               |
-    | words     | out | a word per group, one cycle after `region`                 |
+
+def store_rows(module, banks, source, rows: int, stored=1):
+    """Connects a store that writes a row at once: always ready, a row per cycle.
+
+    Returns a vector: the row that is written in this cycle.
+    """
+    one = row_bits(module, rows, source.row)
+    module.comb += [
+        source.ready.eq(stored),
+        banks.write.eq(source.valid & stored),
+        banks.rows.eq(one),
+        banks.stored.eq(banks.write & source.last),
+    ]
+    return one
+
+
+class WeightMemory(LiteXModule):
+    """Memories of G/lanes rows of both banks, `lanes` for each group; all read the same address.
+
+    Row r of a group is at address r div lanes of the group's memory r mod lanes.
+
+    | port    | dir | meaning                                                    |
+    |---------|-----|------------------------------------------------------------|
+    | address | in  | r div lanes, of the bank in use                            |
+    | words   | out | for each group a word per memory, in the same cycle        |
     """
 
-    layout = staticmethod(by_column)
-
-    def __init__(self, spec, encoders, width: int, operand):
-        self.input = source = WeightInput(spec, encoders, width, operand, self.layout)
-        self.sink = source.sink
-        self.busy = source.busy
-        self.width = width + 1
-        self.region = Signal(log2_int(spec.or_width))
+    def __init__(self, spec, banks, source, lanes: int):
+        depth = spec.or_width // lanes
+        lane_bits, group_bits = log2_int(lanes), log2_int(spec.or_width)
+        self.address = Signal(max(1, log2_int(depth)))
         self.words = []
 
         # # #
 
-        inner = log2_int(spec.or_width)
+        word = Cat(*source.slices)
+        one = store_rows(self, banks, source.source, spec.rows)
+        row = source.source.row
         for group in range(spec.groups):
-            memory = Memory(self.width * spec.columns, spec.or_width, name=f"weights{group}")
-            mine = source.row[inner:] == group if spec.groups > 1 else 1
-            write = memory.get_port(write_capable=True)
-            read = memory.get_port(mode=READ_FIRST)
-            self.specials += memory, write, read
-            self.comb += [
-                write.adr.eq(source.row[:inner]),
-                write.we.eq(source.write & mine),
-                write.dat_w.eq(source.word),
-                read.adr.eq(self.region),
-            ]
-            self.words.append(read.dat_r)
-
-    def cell(self, group: int, column: int):
-        """A new signal: operand and sign (top bit) that a group's memory reads for a column."""
-        cell = Signal(self.width)
-        self.comb += cell.eq(self.words[group][column * self.width : (column + 1) * self.width])
-        return cell
-
-
-class SlicedWeightMemory(WeightMemory):
-    """As `WeightMemory`, with bit-sliced words."""
-
-    layout = staticmethod(by_bit)
-
-    def slices(self, group: int):
-        """The operands of all columns that a group's memory reads, bit-sliced; signs last."""
-        columns = len(self.words[group]) // self.width
-        return [self.words[group][k * columns : (k + 1) * columns] for k in range(self.width)]
+            words = []
+            for lane in range(lanes):
+                memory = Memory(len(word), 2 * depth, name=f"weights{group}_{lane}")
+                port = memory.get_port(write_capable=True)
+                read = memory.get_port(async_read=True)
+                self.specials += memory, port, read
+                mine = [one[group * spec.or_width + k * lanes + lane] for k in range(depth)]
+                self.comb += [
+                    port.adr.eq(
+                        Cat(row[lane_bits:group_bits], ~banks.bank) if depth > 1 else ~banks.bank
+                    ),
+                    port.we.eq(banks.write & (Cat(*mine) != 0)),
+                    port.dat_w.eq(word),
+                    read.adr.eq(Cat(self.address, banks.bank) if depth > 1 else banks.bank),
+                ]
+                words.append(read.dat_r)
+            self.words.append(words)
 
 
 class WeightRegisters(LiteXModule):
-    """Registers for every row, all readable at once, bit-sliced.
+    """Registers of every row, all readable at once, bit-sliced; a second set holds the next bank.
 
     | port   | dir | meaning                                                       |
     |--------|-----|---------------------------------------------------------------|
-    | sink   | in  | stream of weight rows                                         |
-    | busy   | out | a row is not yet stored                                       |
-    | slices | out | slices[row][k]: bit k of every column's operand; the last one |
-    |        |     | holds the signs                                               |
+    | copy   | in  | the next bank is in use from the next cycle on                |
+    | slices | out | slices[row][k]: bit k of every column's operand               |
     """
 
-    def __init__(self, spec, encoders, width: int, operand):
-        self.input = source = WeightInput(spec, encoders, width, operand, by_bit)
-        self.sink = source.sink
-        self.busy = source.busy
-        self.slices = [
-            [Signal(spec.columns, name=f"weights{row}_bit{k}") for k in range(width + 1)]
-            for row in range(spec.rows)
-        ]
+    def __init__(self, spec, banks, source, slices):
+        self.copy = Signal()
+        one = store_rows(self, banks, source, spec.rows)
+        self.slices = []
 
         # # #
 
-        new = [source.word[k * spec.columns : (k + 1) * spec.columns] for k in range(width + 1)]
-        for row, slices in enumerate(self.slices):
-            self.sync += If(
-                source.write & (source.row == row),
-                *[bits.eq(slice_) for bits, slice_ in zip(slices, new, strict=True)],
+        for row in range(spec.rows):
+            waiting, used = (
+                [Signal(spec.columns, name=f"{name}{row}_bit{k}") for k in range(len(slices))]
+                for name in ("next", "weights")
             )
+            self.sync += [
+                If(banks.write & one[row], *[w.eq(new) for w, new in zip(waiting, slices)]),
+                If(self.copy, *[u.eq(w) for u, w in zip(used, waiting)]),
+            ]
+            self.slices.append(used)

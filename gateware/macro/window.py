@@ -1,143 +1,222 @@
-"""The double-buffered window of activations."""
+"""The window of activations: words are encoded, then written to units that move."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Cat, If, Mux, Signal
+from migen import Array, Cat, If, Mux, Signal
 
-from dscim.gateware.logic import signed_sum
-from dscim.gateware.macro.interface import BEAT_ROWS, activation_layout
+from dscim.gateware.logic import delayed, signed_sum
+from dscim.gateware.macro.encoder import ActivationEncoder
+from dscim.gateware.macro.interface import SHIFTS, WORD_BITS, activation_layout, select_bits
+from dscim.gateware.specs.macro import UNIT_ROWS
+
+SUM_LATENCY = 3
+"""Cycles from `take` to `summed`."""
 
 
-def rotate_step(vector, enable, places: int):
-    """The vector, rotated up by `places` bits if `enable` is set."""
-    cut = len(vector) - places
-    return Mux(enable, Cat(vector[cut:], vector[:cut]), vector)
+class StochasticOperands:
+    """The encoding of a stochastic form: a' in two stages, and what is kept of it.
 
-
-class OperandWindow(LiteXModule):
-    """Loads one window of operands while the other is computed.
-
-    The bytes of a beat are rotated to the lanes of their rows, then encoded, then written, in
-    three stages that stall independently.
-
-    encoders: eight modules with ports x, value, sign, one per lane.
-    operand: the function from an encoder's value to the operand that is stored with the sign.
-    store: a `WindowStore`, from which rows are read.
-
-    | port           | dir | meaning                                                        |
-    |----------------|-----|----------------------------------------------------------------|
-    | sink           | in  | stream of activations                                          |
-    | full           | out | a complete window waits                                        |
-    | take           | in  | it becomes the window in use in the next cycle; only when full |
-    | activation_sum | out | sum of x + 128 over the complete window's used rows            |
-    | waiting        | out | a complete window waits or is about to                         |
-    | busy           | out | a window waits or is loading                                   |
+    kept: the function (module, a', log2 n) to a new signal of `width` bits. The sign is above it,
+    if the mode split is built.
     """
 
-    def __init__(self, spec, encoders, operand, store):
-        self.sink = stream.Endpoint(activation_layout(spec))
+    def __init__(self, spec, encoder: ActivationEncoder, width: int, kept):
+        self.summed = "offset" in spec.signed
+        self.encoder, self.kept = encoder, kept
+        self.held = encoder.width
+        self.operand = width
+        self.width = width + encoder.signed
+        self.shift = encoder.shift
+
+    def first(self, module, x):
+        return self.encoder.first(module, x)
+
+    def second(self, module, held, shift, samples_log2):
+        value = self.kept(module, self.encoder.second(module, held, shift), samples_log2)
+        result = Signal(self.width)
+        module.comb += result.eq(Cat(value, held[8:]) if self.encoder.signed else value)
+        return result
+
+    def parts(self, row):
+        """Operand and sign of a row; the sign is 0 if the mode split is not built."""
+        return row[: self.operand], (row[self.operand] if self.encoder.signed else 0)
+
+
+class ExactOperands:
+    """The encoding of the exact form: x - z, nine bits of two's complement."""
+
+    summed = False
+    held = width = 9
+
+    def __init__(self, config):
+        self.zero_point = config.zero_point
+        self.shift = config.activation_shift
+
+    def first(self, module, x):
+        value, result = Signal((8, True)), Signal((9, True))
+        module.comb += [value.eq(x), result.eq(value - self.zero_point)]
+        return result
+
+    def second(self, module, held, shift, samples_log2):
+        return held
+
+
+class Window(LiteXModule):
+    """The window that is being built. Words pass two stages, each with a part of the encoding.
+
+    operands: `StochasticOperands` or `ExactOperands`, for the configuration `banks.window_config`.
+
+    | port           | dir | meaning                                                           |
+    |----------------|-----|-------------------------------------------------------------------|
+    | sink           | in  | stream of steps of the window                                     |
+    | full           | out | the window is complete                                            |
+    | opens          | out | ... and the first one of its bank                                 |
+    | take           | in  | it is used: it may change from the next cycle on; only when full  |
+    | rows           | out | for each row, operand and sign                                    |
+    | summed         | out | `activation_sum` is that of the window taken SUM_LATENCY ago      |
+    | activation_sum | out | sum of x + 128 over the units whose first row is used             |
+    | busy           | out | a beat is accepted whose window is not yet taken                  |
+    """
+
+    def __init__(self, spec, words: int, operands, banks):
+        self.sink = stream.Endpoint(activation_layout(spec, words))
         self.full = Signal()
+        self.opens = Signal(reset=1)
         self.take = Signal()
+        self.width = width = operands.width
+        self.units = [Signal(UNIT_ROWS * width, name=f"unit{u}") for u in range(spec.units)]
+        self.rows = [
+            unit[lane * width : (lane + 1) * width]
+            for unit in self.units
+            for lane in range(UNIT_ROWS)
+        ]
+        self.summed = Signal()
         self.activation_sum = Signal(24)
-        self.waiting = Signal()
         self.busy = Signal()
-        self.store = store
 
         # # #
 
-        for lane, encoder in enumerate(encoders):
-            self.add_module(f"encoder{lane}", encoder)
-        written = Signal()  # the last stage advances
-        self.comb += written.eq(~self.full | self.take)
-        rotated, encoded = self._stages(encoders, written, "offset" in spec.signed)
-        self._write(encoded, written, operand)
+        held, encoded = self._stages(spec, words, operands, banks)
+        written = Signal()
         self.comb += [
-            self.waiting.eq(
-                self.full | (rotated.valid & rotated.last) | (encoded.valid & encoded.last)
-            ),
-            self.busy.eq(self.waiting | rotated.valid | encoded.valid | ~self.fresh),
+            encoded.ready.eq(~self.full | self.take),
+            written.eq(encoded.valid & encoded.ready),
         ]
-
-    def _stages(self, encoders, written, summed: bool):
-        """Rotation to the lanes, then encoding."""
-        sink, block = self.sink, self.sink.row[3:]
-        place = [("block", len(block)), ("low", 8), ("high", 8)]
-        rotated = self.rotated = stream.Endpoint([*place, ("data", 64)])
-        encoded = self.encoded = stream.Endpoint([*place, ("value", 64), ("sign", 8), ("sum", 11)])
-        used, lanes, wrapped = Signal(8), Signal(64), Signal(8)
-        data = [Signal(64, name=f"rotated{k}") for k in range(4)]
-        mask = [Signal(8, name=f"used{k}") for k in range(4)]
-        self.comb += [
-            mask[0].eq(Cat(*[sink.count > b for b in range(8)])),
-            data[0].eq(sink.data),
-            *[data[k + 1].eq(rotate_step(data[k], sink.row[k], 8 << k)) for k in range(3)],
-            *[mask[k + 1].eq(rotate_step(mask[k], sink.row[k], 1 << k)) for k in range(3)],
-            wrapped.eq(Cat(*[sink.row[:3] > lane for lane in range(7)])),
-            used.eq(mask[3]),
-            lanes.eq(data[3]),
-            rotated.ready.eq(~encoded.valid | written),
-            sink.ready.eq(~rotated.valid | rotated.ready),
-        ]
-        total = signed_sum(
-            [
-                Mux(
-                    (rotated.low | rotated.high)[lane],
-                    rotated.data[8 * lane : 8 * lane + 8] ^ 0x80,
-                    0,
-                )
-                for lane in range(8)
-            ]
-        )
-        for lane, encoder in enumerate(encoders):
-            self.comb += encoder.x.eq(rotated.data[8 * lane : 8 * lane + 8])
+        final, building = Signal(), Signal()
+        self.comb += self.busy.eq(held.valid | encoded.valid | self.full | building)
         self.sync += [
+            If(self.take, self.full.eq(0), self.opens.eq(final)),
             If(
-                sink.ready,
-                rotated.valid.eq(sink.valid),
-                rotated.last.eq(sink.last),
-                rotated.block.eq(block),
-                rotated.data.eq(lanes),
-                rotated.low.eq(used & ~wrapped),
-                rotated.high.eq(used & wrapped),
-            ),
-            If(
-                rotated.ready,
-                encoded.valid.eq(rotated.valid),
-                encoded.last.eq(rotated.last),
-                encoded.block.eq(rotated.block),
-                encoded.low.eq(rotated.low),
-                encoded.high.eq(rotated.high),
-                encoded.value.eq(Cat(*[encoder.value for encoder in encoders])),
-                encoded.sign.eq(Cat(*[encoder.sign for encoder in encoders])),
-                *([encoded.sum.eq(total)] if summed else []),
-            ),
-        ]
-        return rotated, encoded
-
-    def _write(self, encoded, written, operand):
-        """The last stage: writes to the bank that is not in use."""
-        self.fresh = fresh = Signal(reset=1)  # the next beat opens a window
-        store = self.store
-        width = len(store.values) // BEAT_ROWS
-        for lane in range(BEAT_ROWS):
-            value = store.values[lane * width : (lane + 1) * width]
-            self.comb += value.eq(
-                Cat(operand(encoded.value[8 * lane : 8 * lane + 8]), encoded.sign[lane])
-            )
-        self.comb += [
-            store.target.eq(store.bank ^ ~self.take),
-            store.write.eq(encoded.valid & written),
-            store.fresh.eq(fresh),
-            store.block.eq(encoded.block),
-            store.low.eq(encoded.low),
-            store.high.eq(encoded.high),
-        ]
-        self.sync += [
-            If(self.take, self.full.eq(0), store.bank.eq(~store.bank)),
-            If(
-                store.write,
-                self.activation_sum.eq(Mux(fresh, 0, self.activation_sum) + encoded.sum),
-                fresh.eq(encoded.last),
+                written,
                 self.full.eq(encoded.last),
+                building.eq(~encoded.last),
+                final.eq(encoded.final),
             ),
         ]
+        self._move(encoded, written, words, UNIT_ROWS * width, self.units, encoded.values)
+        self.comb += self.summed.eq(delayed(self, self.take, SUM_LATENCY))
+        if operands.summed:
+            self._sum(spec, words, encoded, written, banks)
+
+    def _stages(self, spec, words: int, operands, banks):
+        """The two stages before the units; a beat passes when the next stage is free."""
+        fields = [
+            (name, width)
+            for name, width in activation_layout(spec, words)
+            if name not in ("data", "used")
+        ]
+        sums = [("sums", 11 * words)] if operands.summed else []
+        held = stream.Endpoint(
+            [*fields, ("values", words * UNIT_ROWS * operands.held), *sums]
+            + [("activation_shift", 2), ("samples_log2", 3)]
+        )
+        encoded = stream.Endpoint([*fields, ("values", words * UNIT_ROWS * operands.width), *sums])
+        sink = self.sink
+        accepted = Signal()
+        self.comb += [
+            held.ready.eq(~encoded.valid | encoded.ready),
+            sink.ready.eq(banks.open & (~held.valid | held.ready)),
+            accepted.eq(sink.valid & sink.ready),
+            banks.leave.eq(accepted & sink.last & sink.final),
+        ]
+        lanes = range(words * UNIT_ROWS)
+        first = [operands.first(self, sink.data[8 * lane : 8 * lane + 8]) for lane in lanes]
+        second = [
+            operands.second(
+                self,
+                held.values[lane * operands.held : (lane + 1) * operands.held],
+                held.activation_shift,
+                held.samples_log2,
+            )
+            for lane in lanes
+        ]
+        self.sync += [
+            If(held.ready, held.valid.eq(0)),
+            If(
+                accepted,
+                held.valid.eq(1),
+                held.last.eq(sink.last),
+                *[getattr(held, name).eq(getattr(sink, name)) for name, _ in fields],
+                held.values.eq(Cat(*first)),
+                held.activation_shift.eq(operands.shift),
+                held.samples_log2.eq(banks.window_config.samples_log2),
+            ),
+            If(encoded.ready, encoded.valid.eq(0)),
+            If(
+                held.ready & held.valid,
+                encoded.valid.eq(1),
+                encoded.last.eq(held.last),
+                *[getattr(encoded, name).eq(getattr(held, name)) for name, _ in fields],
+                encoded.values.eq(Cat(*second)),
+            ),
+        ]
+        if operands.summed:
+            self.sync += [
+                If(accepted, held.sums.eq(Cat(*[self._word_sum(w) for w in range(words)]))),
+                If(held.ready & held.valid, encoded.sums.eq(held.sums)),
+            ]
+        return held, encoded
+
+    def _word_sum(self, word: int):
+        """A new signal of 11 bits: the sum of x + 128 over a word's used lanes."""
+        total = Signal(11)
+        lanes = [
+            self.sink.data[WORD_BITS * word + 8 * lane : WORD_BITS * word + 8 * lane + 8]
+            for lane in range(UNIT_ROWS)
+        ]
+        used = self.sink.used[3 * word : 3 * word + 3]
+        self.comb += total.eq(
+            signed_sum([Mux(used >= lane, x ^ 0x80, 0) for lane, x in enumerate(lanes)])
+        )
+        return total
+
+    def _move(self, encoded, written, words: int, width: int, units, values):
+        """Moves units, then writes words of `width` bits to those that have their bit set."""
+        choices = select_bits(words)
+        held = [values[word * width : (word + 1) * width] for word in range(words)]
+        for u, unit in enumerate(units):
+            word = Signal(width)
+            if words == 1:
+                self.comb += word.eq(held[0])
+            else:
+                self.comb += word.eq(Array(held)[encoded.select[u * choices : (u + 1) * choices]])
+            moves = [
+                If(encoded.shift == k, unit.eq(units[u + by]))
+                for k, by in enumerate(SHIFTS)
+                if by and u + by < len(units)
+            ]
+            self.sync += If(written, *moves, If(encoded.write[u], unit.eq(word)))
+
+    def _sum(self, spec, words: int, encoded, written, banks):
+        """The sums of the units move with them. A taken window's are added up in two stages."""
+        sums = [Signal(11, name=f"sum{u}") for u in range(spec.units)]
+        self._move(encoded, written, words, 11, sums, encoded.sums)
+        counted = []
+        for u, total in enumerate(sums):
+            taken, masked = Signal(11), Signal(11)
+            self.sync += [
+                If(self.take, taken.eq(total)),
+                masked.eq(Mux(banks.used[UNIT_ROWS * u], taken, 0)),
+            ]
+            counted.append(masked)
+        self.sync += self.activation_sum.eq(signed_sum(counted))

@@ -1,9 +1,9 @@
-// A macro alone: commands in, products out, every stream stalled at random.
+// A macro alone: weights and windows in, products out, every stream stalled at random.
 // usage: model COMMANDS SEED STALL      (STALL: probability of a stall in a cycle, in percent)
-// Commands, one per line, in order:
-//   C samples_log2 offset zero_point activation_shift   configuration, once the macro is idle
-//   W row hex                                           a row of weights, column 0 first
-//   A row count last hex                                a beat of activations, row first
+// Commands, one per line, those of each kind in order:
+//   W row odd last samples_log2 offset zero_point activation_shift BYTES   column 0 first
+//   A shift WRITE SELECT USED last final BYTES                             word 0 first
+// Numbers in capitals are hexadecimal; BYTES are a hexadecimal pair each, in the order of lanes.
 // Output: "P cycle activation_sum count..." per product; "E cycles computing violations CPU-seconds".
 #include "Vtop.h"
 #include "verilated.h"
@@ -18,18 +18,21 @@
 #include <string>
 #include <vector>
 
+using Bytes = std::vector<uint8_t>;         // least significant first
+
 struct Command {
-    char kind;
-    int numbers[4];
-    std::vector<uint8_t> bytes;
+    std::vector<int> numbers;
+    std::vector<Bytes> wide;
 };
 
-template <typename T> void put_byte(T& port, size_t index, uint8_t value) {
-    port = (port & ~(T(0xff) << 8*index)) | (T(value) << 8*index);
+template <typename T> void put(T& port, const Bytes& bytes) {
+    uint64_t value = 0;
+    for (size_t k = 0; k < bytes.size() && k < sizeof(T); k++) value |= uint64_t(bytes[k]) << 8*k;
+    port = T(value);
 }
-template <size_t N> void put_byte(VlWide<N>& port, size_t index, uint8_t value) {
-    uint32_t& word = port[index/4];
-    word = (word & ~(0xffu << 8*(index%4))) | (uint32_t(value) << 8*(index%4));
+template <size_t N> void put(VlWide<N>& port, const Bytes& bytes) {
+    for (size_t k = 0; k < N; k++) port[k] = 0;
+    for (size_t k = 0; k < bytes.size() && k < 4*N; k++) port[k/4] |= uint32_t(bytes[k]) << 8*(k%4);
 }
 template <typename T> unsigned get_bit(const T& port, size_t index) { return port >> index & 1; }
 template <size_t N> unsigned get_bit(const VlWide<N>& port, size_t index) {
@@ -43,21 +46,43 @@ static int64_t count_of(const Vtop& top, size_t column) {
     return value >> (COUNT_WIDTH - 1) & 1 ? value - (int64_t(1) << COUNT_WIDTH) : value;
 }
 
-static std::vector<Command> read_commands(const char* path) {
-    std::vector<Command> commands;
+static Bytes bytes_of(const std::string& hex) {
+    Bytes bytes;
+    for (size_t k = 0; k + 1 < hex.size(); k += 2)
+        bytes.push_back(uint8_t(std::stoul(hex.substr(k, 2), nullptr, 16)));
+    return bytes;
+}
+
+static Bytes number_of(std::string hex) {
+    if (hex.size() % 2) hex = "0" + hex;
+    Bytes bytes = bytes_of(hex);
+    return Bytes(bytes.rbegin(), bytes.rend());
+}
+
+struct Commands {
+    std::vector<Command> weights, activations;
+};
+
+static Commands read_commands(const char* path) {
+    Commands commands;
     std::ifstream file(path);
     std::string line;
     while (std::getline(file, line)) {
         std::istringstream words(line);
-        Command command{};
-        words >> command.kind;
-        const int numbers = command.kind == 'C' ? 4 : command.kind == 'W' ? 1 : 3;
-        for (int k = 0; k < numbers; k++) words >> command.numbers[k];
-        std::string hex;
-        words >> hex;
-        for (size_t k = 0; k + 1 < hex.size(); k += 2)
-            command.bytes.push_back(uint8_t(std::stoul(hex.substr(k, 2), nullptr, 16)));
-        commands.push_back(command);
+        std::vector<std::string> parts;
+        std::string part;
+        while (words >> part) parts.push_back(part);
+        Command command;
+        if (parts[0] == "W") {
+            for (size_t k = 1; k < 8; k++) command.numbers.push_back(std::stoi(parts[k]));
+            command.wide.push_back(bytes_of(parts[8]));
+            commands.weights.push_back(command);
+        } else {
+            for (size_t k : {1, 5, 6}) command.numbers.push_back(std::stoi(parts[k]));
+            for (size_t k : {2, 3, 4}) command.wide.push_back(number_of(parts[k]));
+            command.wide.push_back(bytes_of(parts[7]));
+            commands.activations.push_back(command);
+        }
     }
     return commands;
 }
@@ -71,27 +96,27 @@ struct Chance {
     }
 };
 
-static void offer(Vtop& top, const Command& command) {
-    if (command.kind == 'W') {
-        top.weights_valid = 1;
-        top.weights_row = command.numbers[0];
-        for (size_t k = 0; k < command.bytes.size(); k++)
-            put_byte(top.weights_data, k, command.bytes[k]);
-    } else {
-        top.activations_valid = 1;
-        top.activations_row = command.numbers[0];
-        top.activations_count = command.numbers[1];
-        top.activations_last = command.numbers[2];
-        for (size_t k = 0; k < command.bytes.size(); k++)
-            put_byte(top.activations_data, k, command.bytes[k]);
-    }
+static void offer_weights(Vtop& top, const Command& command) {
+    top.weights_valid = 1;
+    top.weights_row = command.numbers[0];
+    top.weights_odd = command.numbers[1];
+    top.weights_last = command.numbers[2];
+    top.weights_samples_log2 = command.numbers[3];
+    top.weights_offset = command.numbers[4];
+    top.weights_zero_point = command.numbers[5] & 0xff;
+    top.weights_activation_shift = command.numbers[6];
+    put(top.weights_data, command.wide[0]);
 }
 
-static void configure(Vtop& top, const Command& command) {
-    top.samples_log2 = command.numbers[0];
-    top.offset = command.numbers[1];
-    top.zero_point = command.numbers[2] & 0xff;
-    top.activation_shift = command.numbers[3];
+static void offer_activations(Vtop& top, const Command& command) {
+    top.activations_valid = 1;
+    top.activations_shift = command.numbers[0];
+    top.activations_last = command.numbers[1];
+    top.activations_final = command.numbers[2];
+    put(top.activations_write, command.wide[0]);
+    put(top.activations_select, command.wide[1]);
+    put(top.activations_used, command.wide[2]);
+    put(top.activations_data, command.wide[3]);
 }
 
 static void print_product(const Vtop& top, uint64_t cycle) {
@@ -107,34 +132,35 @@ int main(int argc, char** argv) {
     Chance chance{std::strtoull(argv[2], nullptr, 10)*2654435761u + 1, unsigned(atoi(argv[3]))};
     const auto context = std::make_unique<VerilatedContext>();
     Vtop top{context.get()};
-    size_t next = 0, due = 0;
+    size_t next_row = 0, next_step = 0, due = 0;
     uint64_t cycle = 0, computing = 0, violations = 0, idle = 0;
-    bool offered = false;
     const std::clock_t begin = std::clock();
-    while ((next < commands.size() || due || top.busy) && idle < 1000000) {
-        const Command* command = next < commands.size() ? &commands[next] : nullptr;
-        if (command && command->kind == 'C' && !due && !top.busy) configure(top, *command), next++;
-        else if (command && command->kind != 'C' && !offered && !chance.stall())
-            offer(top, *command), offered = true;
+    while ((next_row < commands.weights.size() || next_step < commands.activations.size() || due
+            || top.busy) && idle < 100000) {
+        if (next_row < commands.weights.size() && !top.weights_valid && !chance.stall())
+            offer_weights(top, commands.weights[next_row]);
+        if (next_step < commands.activations.size() && !top.activations_valid && !chance.stall())
+            offer_activations(top, commands.activations[next_step]);
         if (!top.products_ready || top.products_valid) top.products_ready = !chance.stall();
         top.sys_clk = 0;
         top.eval();
-        const bool taken = (top.weights_valid && top.weights_ready)
-                           || (top.activations_valid && top.activations_ready);
-        const bool closed = taken && top.activations_valid && top.activations_last;
+        const bool row = top.weights_valid && top.weights_ready;
+        const bool step = top.activations_valid && top.activations_ready;
+        const bool closed = step && top.activations_last;
         const bool product = top.products_valid && top.products_ready;
         if (product) print_product(top, cycle);
         computing += top.computing;
         violations += top.violation;
         top.sys_clk = 1;
         top.eval();
-        if (taken) top.weights_valid = top.activations_valid = 0, offered = false, next++;
+        if (row) top.weights_valid = 0, next_row++;
+        if (step) top.activations_valid = 0, next_step++;
         due += closed, due -= product;
-        idle = taken || product ? 0 : idle + 1;
+        idle = row || step || product ? 0 : idle + 1;
         cycle++;
     }
     const double seconds = double(std::clock() - begin)/CLOCKS_PER_SEC;
     std::printf("E %llu %llu %llu %.6f\n", (unsigned long long)cycle,
                 (unsigned long long)computing, (unsigned long long)violations, seconds);
-    return idle >= 1000000;             // nothing moved: a deadlock
+    return idle >= 100000;              // nothing moved: a deadlock
 }

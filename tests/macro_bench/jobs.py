@@ -1,107 +1,98 @@
-"""The jobs of a bench: tiles of weights, windows of activations, and the expected products."""
+"""The jobs of a bench: banks of weights, steps of windows, and the expected products."""
 
 import dataclasses
 
 import numpy as np
 import numpy.typing as npt
 
+from dscim.gateware.macro.interface import SHIFTS
 from dscim.gateware.specs import MacroSpec, ProductSpec
+from dscim.gateware.specs.macro import UNIT_ROWS
+from dscim.host.golden.reference.matrix import region_thresholds
+from dscim.host.golden.reference.operands import encode_activations, encode_weights
 
-Array = npt.NDArray[np.int64]
-
-
-@dataclasses.dataclass(frozen=True)
-class Tile:
-    """Weights (R, C) int8 and windows: a list of {row: int8}, all with one configuration."""
-
-    product: ProductSpec
-    zero_point: int
-    weights: npt.NDArray[np.int8]
-    windows: list[dict[int, int]]
+Int8 = npt.NDArray[np.int8]
 
 
 @dataclasses.dataclass(frozen=True)
 class Beat:
-    """One beat of activations: `data` holds the bytes from `row` on, of which 0 to 8 are used."""
+    """A step of the window: each unit of `writes` takes the word that it names.
 
-    row: int
-    count: int
+    words: (words, 8) int8; used: for each word, its lanes that count.
+    """
+
+    shift: int
+    writes: dict[int, int]
+    words: Int8
+    used: tuple[int, ...]
     last: bool
-    data: bytes
+    final: bool = False
 
 
-def beats(window: dict[int, int], rng: np.random.Generator) -> list[Beat]:
-    """A window as beats of random length, in random order, with random unused bytes."""
-    pieces = []
-    rows = sorted(window)
-    while rows:
-        run = 1
-        while run < min(8, len(rows)) and rows[run] == rows[0] + run:
-            run += 1
-        take = run if rng.random() < 0.5 else int(rng.integers(1, run + 1))
-        pieces.append(rows[:take])
-        rows = rows[take:]
-    pieces = [pieces[k] for k in rng.permutation(len(pieces))] or [[]]
-    return [_beat(piece, window, k == len(pieces) - 1, rng) for k, piece in enumerate(pieces)]
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A bank: its rows in the order in which they are written, and its windows.
 
+    weights: (R, C) int8. order: the rows that are written. regions: (R,) the region of each row,
+    0..G-1. windows: beats; x: (windows, R) int8, the contents; sums: of x + 128.
+    """
 
-def full_beats(window: dict[int, int]) -> list[Beat]:
-    """A window of all its rows in the fewest beats."""
-    rows = sorted(window)
-    pieces = [rows[k : k + 8] for k in range(0, len(rows), 8)]
-    return [
-        Beat(
-            piece[0], len(piece), piece[-1] == rows[-1], bytes(window[row] & 0xFF for row in piece)
+    product: ProductSpec
+    zero_point: int
+    weights: Int8
+    order: npt.NDArray[np.int64]
+    regions: npt.NDArray[np.int64]
+    windows: list[list[Beat]]
+    x: Int8
+    sums: list[int]
+
+    def odd(self, row: int) -> int:
+        """Whether i + j of the row's region is odd."""
+        i, j = divmod(int(self.regions[row]), self.product.root)
+        return (i + j) % 2
+
+    @property
+    def configuration(self) -> tuple[int, int, int, int]:
+        """samples_log2, offset, zero_point, activation_shift."""
+        product = self.product
+        return (
+            product.samples.bit_length() - 1,
+            int(product.signed == "offset"),
+            self.zero_point,
+            product.activation_shift,
         )
-        for piece in pieces
-    ]
+
+    def expected(self) -> list[tuple[int, list[int]]]:
+        """(activation_sum, counts) per window by the contract."""
+        used = np.zeros(len(self.weights), bool)
+        used[self.order] = True
+        product = self.product
+        if product.exact:
+            counts = (self.x.astype(np.int64) - self.zero_point)[:, used] @ self.weights[
+                used
+            ].astype(np.int64)
+        else:
+            counts = _counts(
+                self.x[:, used], self.weights[used], product, self.zero_point, self.regions[used]
+            )
+        return list(zip(self.sums, counts.tolist(), strict=True))
 
 
-def _beat(rows, window, last, rng) -> Beat:
-    rubbish = rng.integers(0, 256, 8 - len(rows)).tolist()
-    return Beat(
-        rows[0] if rows else 0,
-        len(rows),
-        last,
-        bytes([*(window[row] & 0xFF for row in rows), *rubbish]),
-    )
+def _counts(x: Int8, w: Int8, product: ProductSpec, zero_point: int, regions):
+    """The contract's hits for rows in any regions."""
+    a, a_sign = encode_activations(x, product, zero_point)
+    b, b_sign = encode_weights(w, product)
+    p, q = region_thresholds(product)[:, regions].transpose(0, 2, 1)
+    total = np.zeros((len(x), w.shape[1]), np.float32)
+    for p_s, q_s in zip(p, q, strict=True):
+        fired = np.where(a >> product.operand_shift > p_s, a_sign, 0).astype(np.float32)
+        total += fired @ np.where(b >> product.operand_shift > q_s[:, None], b_sign, 0).astype(
+            np.float32
+        )
+    return total.astype(np.int64)
 
 
-def expected(spec: MacroSpec, tile: Tile) -> list[tuple[int, list[int]]]:
-    """(activation_sum, counts) per window: the contract, bit by bit, point by point."""
-    used = np.array([[row in window for row in range(spec.rows)] for window in tile.windows])
-    x = np.array([[window.get(row, 0) for row in range(spec.rows)] for window in tile.windows])
-    w = tile.weights.astype(np.int64)
-    if tile.product.exact:
-        counts = np.where(used, x - tile.zero_point, 0) @ w
-    else:
-        counts = _stochastic(tile.product, x, used, w, tile.zero_point)
-    sums = np.where(used, x + 128, 0).sum(axis=1)
-    return [(int(s), [int(n) for n in row]) for s, row in zip(sums, counts, strict=True)]
-
-
-def _stochastic(
-    product: ProductSpec, x: Array, used: npt.NDArray[np.bool_], w: Array, zero_point: int
-) -> Array:
-    """Counts by AND and sum over every point of the sequence, which must equal those by OR."""
-    if product.signed == "offset":
-        a, sign_a, b, sign_b = x + 128, np.ones_like(x), w + 128, np.ones_like(w)
-    else:
-        d = x - zero_point
-        a, sign_a = np.minimum(np.abs(d) << product.activation_shift, 255), np.where(d < 0, -1, 1)
-        b, sign_b = 2 * np.minimum(np.abs(w), 127), np.where(w < 0, -1, 1)
-    a = np.where(used, a, 0)
-    root, side, shift = product.root, product.side, product.operand_shift
-    i, j = np.divmod(np.arange(x.shape[1]) % product.or_width, root)
-    total = np.zeros((x.shape[0], w.shape[1]), np.int64)
-    for r_a, r_w in product.sequence.points(product.length, product.or_width):
-        x_a = (r_a // side == i) & ((a >> shift) > r_a % side)
-        x_w = (r_w // side == j)[:, None] & ((b >> shift) > r_w % side)
-        total += (x_a * sign_a) @ (x_w * sign_b)
-    return total
-
-
-def operands(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.int8]:
+def operands(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Int8:
     """int8 operands: "random", "low" (all -128), "high" (all 127), "zero", or "sparse"."""
     constant = {"low": -128, "high": 127, "zero": 0}
     if kind in constant:
@@ -112,23 +103,119 @@ def operands(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> npt
     return values.astype(np.int8)
 
 
+KINDS = ("random", "random", "low", "high", "zero", "sparse")
+
+
+class WindowModel:
+    """The content of the window: (units, 8) int8, and the used lanes of each unit."""
+
+    def __init__(self, units: int):
+        self.x = np.zeros((units, UNIT_ROWS), np.int8)
+        self.used = np.full(units, UNIT_ROWS)
+
+    def step(self, beat: Beat) -> None:
+        """Moves, then writes."""
+        by = SHIFTS[beat.shift]
+        if by and by < len(self.x):
+            self.x[:-by], self.used[:-by] = self.x[by:].copy(), self.used[by:].copy()
+        for unit, word in beat.writes.items():
+            self.x[unit], self.used[unit] = beat.words[word], beat.used[word]
+
+    def sum(self, units) -> int:
+        """The sum of x + 128 over the used lanes of some units."""
+        counted = np.arange(UNIT_ROWS) < self.used[units][:, None]
+        return int((self.x[units].astype(np.int64) + 128)[counted].sum())
+
+
+def random_beat(words: int, units, rng, last: bool, shift: int = 0) -> Beat:
+    """Each of `units` takes a random word."""
+    return Beat(
+        shift,
+        {int(unit): int(rng.integers(words)) for unit in units},
+        operands(str(rng.choice(KINDS)), (words, UNIT_ROWS), rng),
+        tuple(int(n) for n in rng.integers(1, UNIT_ROWS + 1, words)),
+        last,
+    )
+
+
+def first_window(units: int, words: int, rng, beats: int) -> list[Beat]:
+    """Every unit is written, in random order."""
+    parts = np.array_split(rng.permutation(units), beats)
+    return [random_beat(words, part, rng, k == beats - 1) for k, part in enumerate(parts)]
+
+
+def next_window(units: int, words: int, rng, beats: int) -> list[Beat]:
+    """Moves and writes of some units."""
+    return [
+        random_beat(
+            words,
+            np.flatnonzero(rng.random(units) < rng.choice((0, 0.3, 1))),
+            rng,
+            k == beats - 1,
+            int(rng.integers(len(SHIFTS))),
+        )
+        for k in range(beats)
+    ]
+
+
 def random_tile(
-    spec: MacroSpec, product: ProductSpec, windows: int, rng: np.random.Generator
+    spec: MacroSpec, words: int, product: ProductSpec, windows: int, rng, fast: bool = False
 ) -> Tile:
-    """A tile of random and extreme operands: whole windows, one row, ragged ends, empty ones."""
-    kinds = ["random", "random", "low", "high", "zero", "sparse"]
-    weights = operands(str(rng.choice(kinds)), (spec.rows, spec.columns), rng)
-    made: list[dict[int, int]] = []
-    for _ in range(windows):
-        x = operands(str(rng.choice(kinds)), (spec.rows,), rng)
-        which = rng.integers(0, 5)
-        if which == 0:
-            rows = [int(rng.integers(spec.rows))]
-        elif which == 1:
-            rows = list(range(int(rng.integers(1, spec.rows + 1))))
-        elif which == 2:
-            rows = [row for row in range(spec.rows) if rng.random() < 0.4]
-        else:
-            rows = list(range(spec.rows))
-        made.append({row: int(x[row]) for row in rows})
-    return Tile(product, int(rng.integers(-128, 128)), weights, made)
+    """A tile of random and extreme operands. fast: every row is used, and a beat is a window."""
+    weights = operands(str(rng.choice(KINDS)), (spec.rows, spec.columns), rng)
+    order = rng.permutation(spec.rows)
+    if not fast and rng.random() < 0.6:
+        order = order[: int(rng.integers(1, spec.rows + 1))]
+    regions = np.arange(spec.rows) % spec.or_width
+    if not spec.ordered:
+        regions = rng.permutation(regions)
+    made, x, sums = [], [], []
+    model = WindowModel(spec.units)
+    counted = np.flatnonzero(np.isin(np.arange(spec.units) * UNIT_ROWS, order))
+    for k in range(windows):
+        maker = next_window if k else first_window
+        window = maker(spec.units, words, rng, 1 if fast else int(rng.integers(1, 4)))
+        if k == windows - 1:
+            window[-1] = dataclasses.replace(window[-1], final=True)
+        for beat in window:
+            model.step(beat)
+        made.append(window)
+        x.append(model.x.ravel().copy())
+        sums.append(model.sum(counted))
+    return Tile(
+        product, int(rng.integers(-128, 128)), weights, order, regions, made, np.array(x), sums
+    )
+
+
+def weight_commands(tiles: list[Tile]) -> list[tuple]:
+    """(row, odd, last, samples_log2, offset, zero_point, activation_shift, bytes) of each beat."""
+    return [
+        (
+            int(row),
+            tile.odd(row),
+            int(k == len(tile.order) - 1),
+            *tile.configuration,
+            tile.weights[row].tobytes(),
+        )
+        for tile in tiles
+        for k, row in enumerate(tile.order)
+    ]
+
+
+def activation_commands(tiles: list[Tile], words: int) -> list[tuple]:
+    """(shift, write, select, used, last, final, bytes) of each beat; the middle ones as bytes."""
+    bits = max(1, words.bit_length() - 1)
+    return [_activation(beat, bits) for tile in tiles for window in tile.windows for beat in window]
+
+
+def _activation(beat: Beat, bits: int) -> tuple:
+    select = sum(word << bits * unit for unit, word in beat.writes.items())
+    return (
+        beat.shift,
+        sum(1 << unit for unit in beat.writes),
+        select,
+        sum(lanes - 1 << 3 * word for word, lanes in enumerate(beat.used)),
+        int(beat.last),
+        int(beat.final),
+        beat.words.tobytes(),
+    )

@@ -4,45 +4,53 @@ import numpy as np
 from migen import passive, run_simulation
 
 from dscim.gateware.macro import Macro
-from tests.macro_bench.jobs import Tile
-from tests.macro_bench.run import Outcome, commands
+from tests.macro_bench.jobs import Tile, activation_commands, weight_commands
+from tests.macro_bench.run import Outcome
+
+WEIGHT_FIELDS = (
+    "row",
+    "odd",
+    "last",
+    "samples_log2",
+    "offset",
+    "zero_point",
+    "activation_shift",
+    "data",
+)
+ACTIVATION_FIELDS = ("shift", "write", "select", "used", "last", "final", "data")
 
 
 def run_migen(macro: Macro, tiles: list[Tile], seed: int, stall: int) -> Outcome:
     """Runs tiles; stall: percentage of cycles in which a stream stalls."""
     outcome = Outcome([], [])
     windows = sum(len(tile.windows) for tile in tiles)
-    rng = np.random.default_rng(seed)
+    rngs = [np.random.default_rng((seed, k)) for k in range(3)]
     run_simulation(
         macro,
         [
-            _feed(macro, commands(tiles, seed), rng, stall),
-            _take(macro, outcome, windows, rng, stall),
+            _feed(macro.weights, WEIGHT_FIELDS, weight_commands(tiles), rngs[0], stall),
+            _feed(
+                macro.activations,
+                ACTIVATION_FIELDS,
+                activation_commands(tiles, macro.words),
+                rngs[1],
+                stall,
+            ),
+            _take(macro, outcome, windows, rngs[2], stall),
             _watch(macro, outcome),
         ],
     )
     return outcome
 
 
-def _feed(macro, beats, rng, stall):
-    """Offers one beat after another; a configuration waits until the macro is idle."""
-    for kind, *values in beats:
+def _feed(port, fields, beats, rng, stall):
+    """Offers one beat after another."""
+    for values in beats:
         while rng.integers(100) < stall:
             yield
-        if kind == "C":
-            yield
-            while (yield macro.busy):
-                yield
-            names = [name for name, *_ in macro.config.layout]
-            for name, value in zip(names, values, strict=True):
-                yield getattr(macro, name).eq(value)
-            continue
-        port = macro.weights if kind == "W" else macro.activations
-        yield port.row.eq(values[0])
-        yield port.data.eq(int.from_bytes(values[-1], "little"))
-        if kind == "A":
-            yield port.count.eq(values[1])
-            yield port.last.eq(values[2])
+        for name, value in zip(fields, values, strict=True):
+            number = int.from_bytes(value, "little") if isinstance(value, bytes) else value
+            yield getattr(port, name).eq(number)
         yield port.valid.eq(1)
         yield
         while not (yield port.ready):

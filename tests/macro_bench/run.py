@@ -14,9 +14,11 @@ from dscim.gateware.macro import Macro
 from dscim.gateware.specs import MacroSpec
 from dscim.sim.verilate import verilate
 from dscim.sim.verilog import to_verilog
-from tests.macro_bench.jobs import Tile, beats, full_beats
+from tests.macro_bench.jobs import Tile, activation_commands, weight_commands
 
 HERE = Path(__file__).parent
+HEX = {"W": (), "A": (2, 3, 4)}
+"""Numbers of a command that may have many bits, and are written in hex."""
 
 
 @dataclasses.dataclass
@@ -32,32 +34,6 @@ class Outcome:
     seconds: float = 0.0
 
 
-def configuration(tile: Tile) -> tuple[int, int, int, int]:
-    """samples_log2, offset, zero_point, activation_shift."""
-    product = tile.product
-    return (
-        product.samples.bit_length() - 1,
-        int(product.signed == "offset"),
-        tile.zero_point,
-        product.activation_shift,
-    )
-
-
-def commands(tiles: list[Tile], seed: int, full: bool = False) -> list[tuple]:
-    """The beats of all tiles in order, in the format of bench.cpp."""
-    rng = np.random.default_rng(seed)
-    result: list[tuple] = []
-    for before, tile in zip([None, *tiles], tiles, strict=False):
-        if before is None or configuration(before) != configuration(tile):
-            result.append(("C", *configuration(tile)))
-        for row in rng.permutation(len(tile.weights)):
-            result.append(("W", int(row), tile.weights[row].tobytes()))
-        for window in tile.windows:
-            for beat in full_beats(window) if full else beats(window, rng):
-                result.append(("A", beat.row, beat.count, int(beat.last), beat.data))
-    return result
-
-
 class Top(LiteXModule):
     """A macro with plainly named ports, and `violation` if it has a monitor."""
 
@@ -68,23 +44,22 @@ class Top(LiteXModule):
         self.ios = {self.cd_sys.clk, self.violation}
         for name in ("weights", "activations", "products"):
             self._stream(name, getattr(macro, name), outward=name == "products")
-        for name, *_ in macro.config.layout:
-            self._port(name, getattr(macro, name), outward=False)
         for name, *_ in macro.status.layout:
-            self._port(name, getattr(macro, name), outward=True)
+            self._port(name, getattr(macro, name))
         self.comb += self.violation.eq(macro.monitor.violation if hasattr(macro, "monitor") else 0)
 
     def _stream(self, name: str, inner, outward: bool):
         outer = stream.Endpoint(inner.description, name=name)
         self.comb += inner.connect(outer) if outward else outer.connect(inner)
-        fields = [field for field, _ in inner.description.payload_layout]
+        layouts = (inner.description.payload_layout, inner.description.param_layout)
+        fields = [field for layout in layouts for field, _ in layout]
         for field in ("valid", "ready", "last", *fields):
             getattr(outer, field).name_override = f"{name}_{field}"
             self.ios.add(getattr(outer, field))
 
-    def _port(self, name: str, inner, outward: bool):
+    def _port(self, name: str, inner):
         outer = Signal.like(inner, name_override=name)
-        self.comb += outer.eq(inner) if outward else inner.eq(outer)
+        self.comb += outer.eq(inner)
         self.ios.add(outer)
 
 
@@ -110,19 +85,30 @@ def verilated(macro: Macro, name: str, say=lambda text: None) -> Path:
         )
 
 
-def run_verilated(
-    model: Path, spec: MacroSpec, tiles: list[Tile], seed: int, stall: int, full: bool = False
-) -> Outcome:
-    """Runs tiles through a model; stall: percentage of cycles; full: fewest beats."""
+def lines(tiles: list[Tile], words: int) -> list[str]:
+    """The beats of all tiles in the format of bench.cpp."""
+    return [
+        " ".join([kind, *(_text(part, k in HEX[kind]) for k, part in enumerate(command, 1))])
+        for kind, commands in (
+            ("W", weight_commands(tiles)),
+            ("A", activation_commands(tiles, words)),
+        )
+        for command in commands
+    ]
+
+
+def _text(part: int | bytes, wide: bool) -> str:
+    """A part of a command."""
+    if isinstance(part, bytes):
+        return part.hex()
+    return f"{part:x}" if wide else str(part)
+
+
+def run_verilated(model: Path, tiles: list[Tile], words: int, seed: int, stall: int) -> Outcome:
+    """Runs tiles through a model; stall: percentage of cycles in which a stream stalls."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "commands"
-        path.write_text(
-            "\n".join(
-                " ".join(part.hex() if isinstance(part, bytes) else str(part) for part in command)
-                for command in commands(tiles, seed, full)
-            )
-            + "\n"
-        )
+        path.write_text("\n".join(lines(tiles, words)) + "\n")
         done = subprocess.run(
             [str(model), str(path), str(seed), str(stall)],
             check=True,
@@ -131,11 +117,11 @@ def run_verilated(
         )
     outcome = Outcome([], [])
     for line in done.stdout.splitlines():
-        kind, *words = line.split()
+        kind, *words_ = line.split()
         if kind == "P":
-            outcome.at.append(int(words[0]))
-            outcome.products.append((int(words[1]), [int(word) for word in words[2:]]))
+            outcome.at.append(int(words_[0]))
+            outcome.products.append((int(words_[1]), [int(word) for word in words_[2:]]))
         else:
-            outcome.cycles, outcome.computing, outcome.violations = map(int, words[:3])
-            outcome.seconds = float(words[3])
+            outcome.cycles, outcome.computing, outcome.violations = map(int, words_[:3])
+            outcome.seconds = float(words_[3])
     return outcome

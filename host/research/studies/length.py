@@ -8,8 +8,8 @@ from importlib import resources
 from typing import Any
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, default_macro
-from dscim.host.compile.cycles import best_packing, product_cycles
-from dscim.host.compile.packing import packed_layer
+from dscim.host.compile.cycles import product_cycles
+from dscim.host.compile.packing import best_packing, packed_layer
 from dscim.host.network import Network, load
 from dscim.host.research.calibrate.lengths import cycles
 from dscim.host.research.studies.study import Cell, Column, Published, Row, Rows, Study

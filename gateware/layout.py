@@ -73,8 +73,8 @@ def pack_activations(x: npt.NDArray[np.int8], banks: int) -> Words:
     planes = pixel_words(channels)
     padded = np.zeros((height, width, planes * WORD_BYTES), np.int8)
     padded[:, :, :channels] = x
-    lines = padded.reshape(height, width, planes, WORD_BYTES).transpose(0, 2, 1, 3)
-    lines = lines.reshape(height * planes, width, WORD_BYTES)
+    pixels = padded.reshape(height, width, planes, WORD_BYTES).transpose(0, 2, 1, 3)
+    lines = pixels.reshape(height * planes, width, WORD_BYTES)
     lines = np.pad(lines, ((0, -len(lines) % banks), (0, 0), (0, 0)))
     rows = lines.reshape(-1, banks, width, WORD_BYTES).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(rows).reshape(-1).view(np.uint32)

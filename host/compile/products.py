@@ -149,7 +149,10 @@ def depthwise_groups(spec: SocSpec, layer: LayerSpec) -> list[ChannelGroup]:
         plane = range(first, min(first + UNIT_ROWS, channels))
         rows = product_rows(spec, len(plane), len(plane) * layer.depth)
         most = spec.weight_rows // rows * spec.macro.columns
-        for group in _groups(len(plane) * each, most, spec):
+        parts = _groups(len(plane) * each, most, spec)
+        if not parts:
+            return []
+        for group in parts:
             outputs = range(first * each + group.start, first * each + group.stop)
             made.append(ChannelGroup(plane, outputs, Operation.PRODUCT))
     return made

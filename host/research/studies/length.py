@@ -65,8 +65,6 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     64 copies.
     """
     macro = default_macro(spec.or_width, spec.sequence)
-    if spec.samples > macro.max_samples:
-        macro = dataclasses.replace(macro, lanes=1)
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]
     short = ProductSpec(16, 16)

@@ -9,16 +9,15 @@ counters.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-
-import numpy as np
 
 from dscim.errors import UserError
-from dscim.gateware.layout import ceil_div
+from dscim.gateware.descriptor import Operation
+from dscim.gateware.layout import ceil_div, pixel_words
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
+from dscim.gateware.specs.macro import UNIT_ROWS
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.packing import Packing, packed_layer, packings, stacked_rows
-from dscim.host.compile.products import column_groups, depthwise_outputs, depthwise_tiles
+from dscim.host.compile.packing import best_packing, packed_layer
+from dscim.host.compile.products import column_groups, depthwise_groups
 
 DESCRIPTOR = 52
 """Cycles outside a descriptor's row tiles: reading and checking it, writing the last outputs."""
@@ -29,31 +28,22 @@ ADDITION = 12
 FETCH = 9
 """Cycles from a row tile's start to its first product, without its beats and the macro's stages."""
 
-TRANSPOSE = 2
-"""Cycles that transposing a window adds to its beats."""
-
 ADD_FETCH, POOL_FETCH = 3, 4
 """Cycles to the first output of an add and of a pool, without their beats."""
 
 DIVISION = 9
 """Cycles in which an average is divided."""
 
-MIN_PERIOD = 2
-"""Minimum cycles between products, because of the accumulator."""
-
 
 @dataclass(frozen=True)
 class RowTile:
     """The timing of a row tile.
 
-    rows: rows of weights. beats: cycles to fetch a window. period: minimum cycles between windows,
-    as far as the fetch limits them. first: additional cycles of the first window.
+    rows: rows of the weight memory. beats: cycles to fetch a window.
     """
 
     rows: int
     beats: int
-    period: int
-    first: int
 
 
 def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
@@ -64,22 +54,11 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
     whole layer is in the device's memories, except that weights may be loaded in column groups.
     UserError if not even one column tile's weights fit.
     """
-    return _cycles(spec, layer, best_packing(spec, layer), residual)
-
-
-@lru_cache(maxsize=4096)
-def best_packing(spec: SocSpec, layer: LayerSpec) -> Packing:
-    """The packing among `packings` with which the layer takes the fewest cycles."""
-    return min(packings(spec, layer), key=lambda packing: _cycles(spec, layer, packing))
-
-
-def _cycles(spec: SocSpec, layer: LayerSpec, packing: Packing, residual: bool = False) -> int:
-    """Busy cycles with this packing."""
-    layer = packed_layer(layer, packing)
+    layer = packed_layer(layer, best_packing(spec, layer))
     macro = spec.macros[spec.macro_for(layer.product)]
     cycles = [
-        _descriptor(spec, layer, macro, tiles, outputs, residual)
-        for tiles, outputs in _descriptors(spec, layer, packing.windows)
+        _descriptor(spec, layer, macro, tiles, columns, residual)
+        for tiles, columns in _descriptors(spec, layer)
     ]
     return sum(cycles) + len(cycles) - 1
 
@@ -99,69 +78,44 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
 
 
 def _descriptors(
-    spec: SocSpec, layer: LayerSpec, windows: int
-) -> Iterator[tuple[tuple[RowTile, ...], range]]:
-    """Row tiles and output channels of each descriptor of a layer.
-
-    windows: number of the layer's windows that are stacked in a row tile.
-    """
-    taps = layer.kernel[0] * layer.kernel[1]
+    spec: SocSpec, layer: LayerSpec
+) -> Iterator[tuple[tuple[RowTile, ...], tuple[int, ...]]]:
+    """Row tiles of each descriptor of a layer, and the outputs of its column tiles."""
+    taps, columns = layer.kernel[0] * layer.kernel[1], spec.macro.columns
     if layer.depthwise:
-        for channels in depthwise_tiles(spec, layer):
-            inputs = (channels.start % WORD_BYTES, len(channels))
-            tiles = (
-                _transposed(*inputs, taps)
-                if taps * len(channels) <= spec.macro.rows
-                else _straight(*inputs, taps, spec.macro.rows)
-            )
-            yield tiles, depthwise_outputs(layer, channels)
+        for group in depthwise_groups(spec, layer):
+            compact = group.operation is Operation.DEPTHWISE
+            tiles = _tiles(spec, taps, min(len(group.inputs), UNIT_ROWS), compact)
+            yield tiles, tuple(_cut(len(group.outputs), UNIT_ROWS if compact else columns))
         return
-    groups = column_groups(layer.depth, layer.outputs, spec)
+    groups = column_groups(spec, layer)
     if not groups:
         raise UserError(
             f"a layer of {layer.depth} inputs per product does not fit the device's "
             f"{spec.weight_rows} rows of weight memory; build a device with more."
         )
-    tiles = _straight(0, layer.input[2], taps, spec.macro.rows)
-    if windows > 1:
-        rows = stacked_rows(layer.depth, windows, spec.macro.or_width)
-        beats = windows * tiles[0].beats
-        tiles = (RowTile(rows, beats, beats, 0),)
     for outputs in groups:
-        yield tiles, outputs
+        yield _tiles(spec, taps, layer.input[2], False), tuple(_cut(len(outputs), columns))
 
 
-@lru_cache(maxsize=4096)
-def _straight(first: int, inputs: int, taps: int, rows: int) -> tuple[RowTile, ...]:
-    """The row tiles of windows in memory order: `inputs` channels of each tap.
+def _tiles(spec: SocSpec, taps: int, inputs: int, compact: bool) -> tuple[RowTile, ...]:
+    """The row tiles of a window of `inputs` channels per tap.
 
-    A beat ends at the end of a word, of a pixel's channels or of the tile. first: the position
-    of the first channel in its word.
+    A beat brings a word of every bank at most.
     """
-    row = np.arange(inputs * taps)
-    word = row // inputs * inputs + (first + row % inputs) // WORD_BYTES
-    begins = (row % rows == 0) | (np.diff(word, prepend=-1) != 0)
-    starts = row[::rows]
-    beats = np.add.reduceat(begins.astype(np.int64), starts)
+    units = taps * pixel_words(inputs)
     return tuple(
-        RowTile(min(rows, inputs * taps - int(start)), int(count), int(count), 0)
-        for start, count in zip(starts, beats, strict=True)
+        RowTile(
+            spec.header_rows
+            + (
+                ceil_div(UNIT_ROWS * size, spec.macro.columns)
+                if compact
+                else ceil_div(taps * inputs * size, units)
+            ),
+            ceil_div(size, spec.banks),
+        )
+        for size in _cut(units, spec.macro.units)
     )
-
-
-@lru_cache(maxsize=4096)
-def _transposed(first: int, inputs: int, taps: int) -> tuple[RowTile, ...]:
-    """The only row tile of windows that are transposed to channel order.
-
-    first: as for `_straight`. With an odd number of taps all channels of a beat are stored at once,
-    otherwise 4, 2 or 1.
-    """
-    divisor = min(WORD_BYTES, taps & -taps)
-    channel = first + np.arange(inputs)
-    sizes = np.unique(channel // WORD_BYTES, return_counts=True)[1]
-    cycles = taps * sum(ceil_div(int(size) * divisor, WORD_BYTES) for size in sizes)
-    out = ceil_div(inputs * taps, WORD_BYTES)
-    return (RowTile(inputs * taps, cycles, max(cycles, out), out + TRANSPOSE),)
 
 
 def _descriptor(
@@ -169,31 +123,26 @@ def _descriptor(
     layer: LayerSpec,
     macro: MacroSpec,
     tiles: tuple[RowTile, ...],
-    outputs: range,
+    column_sizes: tuple[int, ...],
     residual: bool,
 ) -> int:
-    """Busy cycles of one descriptor of products."""
+    """Busy cycles of one descriptor of products; column_sizes: the outputs of each column tile."""
     product = macro.cycles(layer.product)
     fetch = 2 + FETCH + _stages(macro) + product
     clock = _Clock()
-    for columns in _cut(len(outputs), spec.macro.columns):
+    for columns in column_sizes:
         drain = ceil_div(columns, spec.requant_lanes)
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
             for index, tile in enumerate(tiles):
                 final = index == len(tiles) - 1
                 words = ceil_div(columns, WORD_BYTES) if final and residual else 0
                 clock.row_tile(
-                    fetch + tile.rows + tile.beats + tile.first,
+                    fetch + tile.rows + tile.beats,
                     pixels,
-                    max(product, tile.period + words, MIN_PERIOD),
+                    max(product, tile.beats + words),
                     drain if final else 0,
                 )
-    last = (len(outputs) - 1) % spec.macro.columns + 1
-    return (
-        clock.now
-        + ADDITION * residual
-        + ceil_div(outputs.start % spec.requant_lanes + last, spec.requant_lanes)
-    )
+    return clock.now + ADDITION * residual + ceil_div(column_sizes[-1], spec.requant_lanes)
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:

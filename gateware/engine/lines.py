@@ -70,3 +70,11 @@ def rotated(module, words, amount, width: int):
         module.comb += turned.eq(Mux(amount[bit], Cat(words[low:], words[:low]), words))
         words = turned
     return words
+
+
+def each_bank(banks: int, first, near, far):
+    """An address for each bank, side by side: `far` before the bank `first`, else `near`."""
+    return Cat(
+        *[Mux(first > bank, far, near) for bank in range(banks - 1)],
+        near,
+    )

@@ -5,7 +5,7 @@ from litex.soc.interconnect import stream
 from migen import Array, Cat, If, Mux, Record, Signal, bits_for, log2_int
 
 from dscim.gateware.engine.tiles import tile_layout
-from dscim.gateware.macro.interface import config_layout, weight_layout
+from dscim.gateware.macro.interface import weight_layout
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.macro import UNIT_ROWS
 from dscim.gateware.specs.soc import WORD_BYTES
@@ -24,7 +24,7 @@ class WeightLoader(LiteXModule):
     | fields    | in  | the layer's                                                 |
     | planes    | in  | planes of a tap                                             |
     | depthwise | in  | the layer is depthwise                                      |
-    | source    | out | stream: weight_layout with the layer's configuration;       |
+    | source    | out | stream: weight_layout;       |
     |           |     | `last` ends a row tile                                      |
 
     read: the read port of the weight memory.
@@ -32,7 +32,7 @@ class WeightLoader(LiteXModule):
 
     def __init__(self, spec: SocSpec, fields, planes, depthwise, read):
         self.tiles = stream.Endpoint(tile_layout(spec))
-        self.source = source = stream.Endpoint(weight_layout(spec.macro), config_layout())
+        self.source = source = stream.Endpoint(weight_layout(spec.macro))
 
         # # #
 

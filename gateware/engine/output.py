@@ -4,7 +4,7 @@ from litex.gen import LiteXModule
 from migen import C, Cat, If, Mux, Record, Replicate, Signal, log2_int
 
 from dscim.gateware.descriptor import Operation
-from dscim.gateware.engine.lines import Lines, bank_bits, place_layout, rotated
+from dscim.gateware.engine.lines import Lines, bank_bits, each_bank, place_layout, rotated
 from dscim.gateware.engine.setup import vector_channels
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
@@ -147,7 +147,7 @@ class BankWriter(LiteXModule):
             far.eq(self.place.row + width),
             write.dat_w.eq(rotated(self, data, back, 8 * WORD_BYTES)),
             write.we.eq(rotated(self, enable, back, WORD_BYTES)),
-            write.adr.eq(Cat(*[Mux(bank < self.place.bank, far, near) for bank in range(banks)])),
+            write.adr.eq(each_bank(banks, self.place.bank, near, far)),
         ]
 
     def _words(self, lanes: int, banks: int):

@@ -1,9 +1,9 @@
 """The tensor that is added to a product's outputs, read pixel by pixel."""
 
 from litex.gen import LiteXModule
-from migen import C, Cat, If, Mux, Record, Signal
+from migen import C, Cat, If, Record, Signal
 
-from dscim.gateware.engine.lines import ROW_BITS, place_layout, rotated
+from dscim.gateware.engine.lines import ROW_BITS, each_bank, place_layout, rotated
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
@@ -52,14 +52,7 @@ class Residual(LiteXModule):
         self.sync += [
             away.eq(fields.second_base - fields.output_base),  # long before the first step
             read.re.eq(fields.residual & self.opens),
-            read.adr.eq(
-                Cat(
-                    *[
-                        Mux(index < self.place.bank, far[:adr_bits], near[:adr_bits])
-                        for index in range(banks)
-                    ]
-                )
-            ),
+            read.adr.eq(each_bank(banks, self.place.bank, near[:adr_bits], far[:adr_bits])),
             If(self.opens, bank.eq(self.place.bank), octet.eq(self.octet)),
             arrived.eq(read.re),
             held.eq(held >> 8 * lanes),

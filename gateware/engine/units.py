@@ -9,7 +9,7 @@ from dscim.gateware.engine.reader import words_layout
 from dscim.gateware.engine.tiles import slots
 from dscim.gateware.engine.vector import Pairs, Pool
 from dscim.gateware.macro import build_macro
-from dscim.gateware.macro.interface import config_layout, weight_layout
+from dscim.gateware.macro.interface import weight_layout
 from dscim.gateware.specs import SocSpec
 
 
@@ -24,7 +24,7 @@ class Units(LiteXModule):
     | port         | dir | meaning                                                        |
     |--------------|-----|----------------------------------------------------------------|
     | fields, plan | in  | those of the layer                                             |
-    | weights      | in  | stream: weight_layout with config_layout                       |
+    | weights      | in  | stream: weight_layout                       |
     | words        | in  | stream: words_layout; `last` ends a window                     |
     | products     | out | stream: products_layout                                        |
     | vectors      | out | stream: vector_layout                                          |
@@ -32,7 +32,7 @@ class Units(LiteXModule):
     """
 
     def __init__(self, spec: SocSpec, fields, plan):
-        self.weights = stream.Endpoint(weight_layout(spec.macro), config_layout())
+        self.weights = stream.Endpoint(weight_layout(spec.macro))
         self.words = words = stream.Endpoint(words_layout(spec))
         self.products = stream.Endpoint(products_layout(spec))
         self.vectors = vectors = stream.Endpoint(vector_layout(spec))
@@ -70,14 +70,14 @@ class Macros(LiteXModule):
     | port        | dir | meaning                                                   |
     |-------------|-----|-----------------------------------------------------------|
     | fields      | in  | of the layer: macro, inputs                               |
-    | weights     | in  | stream: weight_layout with config_layout                  |
+    | weights     | in  | stream: weight_layout                  |
     | words       | in  | stream: words_layout                                      |
     | products    | out | stream: products_layout                                   |
     | computing   | out | the chosen macro computes                                 |
     """
 
     def __init__(self, spec: SocSpec, fields):
-        self.weights = stream.Endpoint(weight_layout(spec.macro), config_layout())
+        self.weights = stream.Endpoint(weight_layout(spec.macro))
         self.words = words = stream.Endpoint(words_layout(spec))
         self.products = stream.Endpoint(products_layout(spec))
         self.computing = Signal()

@@ -6,7 +6,7 @@ from migen import FSM, Cat, If, Mux, NextState, NextValue, Record, Replicate, Si
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import SUM_BITS
-from dscim.gateware.engine.lines import ROW_BITS, Lines, place_layout
+from dscim.gateware.engine.lines import ROW_BITS, Lines, each_bank, place_layout
 from dscim.gateware.engine.reader import words_layout
 from dscim.gateware.engine.setup import vector_channels
 from dscim.gateware.engine.tiles import tile_layout
@@ -148,14 +148,7 @@ class TapWalker(LiteXModule):
             source.last.eq(self._window_ends),
             source.bank.eq(tap.place.bank),
             source.padding.eq(Replicate(~plan.add & outside, spec.banks)),
-            source.adr.eq(
-                Cat(
-                    *[
-                        Mux(bank < tap.place.bank, far[:bits], near[:bits])
-                        for bank in range(spec.banks)
-                    ]
-                )
-            ),
+            source.adr.eq(each_bank(spec.banks, tap.place.bank, near[:bits], far[:bits])),
         )
 
 

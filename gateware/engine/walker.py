@@ -281,7 +281,7 @@ class Addresses(LiteXModule):
         bits = len(source.adr) // spec.banks
         addresses = []
         for bank in range(spec.banks):
-            kind, wraps = edges[2 * bank : 2 * bank + 2], bank < middle.bank
+            kind, wraps = edges[2 * bank : 2 * bank + 2], _behind(middle.bank, bank, spec.banks)
             near, far = (Array([pair[w] for pair in sums])[kind] for w in range(2))
             address = Signal(bits)
             self.comb += address.eq(Mux(wraps, far, near))
@@ -313,6 +313,11 @@ class Addresses(LiteXModule):
             source.tail.eq(beat.tail),
             source.final.eq(middle.final),
         )
+
+
+def _behind(first, bank: int, banks: int):
+    """Whether the line that a beat reads from `bank` is behind the last bank of its first line."""
+    return first > bank if bank < banks - 1 else 0
 
 
 def _clipped(value, most: int):

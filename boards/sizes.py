@@ -6,7 +6,11 @@ LARGE = SocSpec(MacroSpec(columns=32, lanes=16), exact=False, requant_lanes=8)
 """128 x 32, 16 samples per cycle: for 84,000 LUT4s."""
 
 MIDDLE = SocSpec(
-    MacroSpec(columns=16, lanes=16), exact=False, activation_words=4096, requant_lanes=8
+    MacroSpec(columns=16, lanes=16),
+    exact=False,
+    activation_words=4096,
+    requant_lanes=4,
+    banks=4,
 )
 """128 x 16, 16 samples per cycle: for 44,000 LUT4s."""
 

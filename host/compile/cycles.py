@@ -1,10 +1,9 @@
 """The engine's cycle model: predicts `cycles_busy` of a layer from its sizes alone.
 
 A layer takes one or more descriptors; a descriptor consists of column tiles, strips of pixels and
-row tiles, in the order of `dscim.gateware.engine`. A row tile loads its weights, waits for its
-first window, and then yields products at the rate of the slowest of macro, fetch and drain. The
-link is not part of the model. `tests/test_prune_cycles.py` compares it with the simulator's
-counters.
+row tiles, in the order of `dscim.gateware.engine`. A row tile waits for its weights and its first
+window, and then yields products at the rate of the slowest of macro, fetch and drain. The link is
+not part of the model. `tests/test_prune_cycles.py` compares it with the simulator's counters.
 """
 
 from collections.abc import Iterator
@@ -137,7 +136,8 @@ def _descriptor(
                 final = index == len(tiles) - 1
                 words = ceil_div(columns, WORD_BYTES) if final and residual else 0
                 clock.row_tile(
-                    fetch + tile.rows + tile.beats,
+                    tile.rows,
+                    fetch + tile.beats,
                     pixels,
                     max(product, tile.beats + words),
                     drain if final else 0,
@@ -151,7 +151,7 @@ def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
     for channels in _cut(layer.outputs, min(WORD_BYTES, spec.macro.columns)):
         drain = ceil_div(channels, spec.requant_lanes)
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
-            clock.row_tile(2 + first, pixels, period, drain)
+            clock.row_tile(0, 2 + first, pixels, period, drain)
     return clock.now + drain
 
 
@@ -159,16 +159,18 @@ class _Clock:
     """Counts the cycles of a descriptor in `now`."""
 
     def __init__(self) -> None:
-        self.now, self._drained = DESCRIPTOR, 0
+        self.now, self._drained, self._free = DESCRIPTOR, 0, DESCRIPTOR
 
-    def row_tile(self, first: int, pixels: int, period: int, drain: int) -> None:
+    def row_tile(self, rows: int, first: int, pixels: int, period: int, drain: int) -> None:
         """Adds a row tile: the first result after `first` cycles, then one every `period`.
 
-        drain: cycles per result in the requantiser, 0 if the sums stay in the accumulator. The
-        requantiser may still be busy with the results of the previous tile.
+        rows: rows of weights, which are loaded while the previous row tile computes. drain: cycles
+        per result in the requantiser, 0 if the sums stay in the accumulator. The requantiser may
+        still be busy with the results of the previous tile.
         """
-        start, others = self.now, (pixels - 1) * max(period, drain)
-        self.now += first + others
+        start, others = max(self.now, self._free + rows), (pixels - 1) * max(period, drain)
+        self._free = start
+        self.now = start + first + others
         if drain:
             self.now = max(self.now, max(self._drained, start) + others)
             self._drained = self.now + drain

@@ -118,9 +118,7 @@ class Fitting:
                     macro, rows=macro.rows >> rows, columns=macro.columns >> columns
                 )
                 lanes = min(spec.requant_lanes, smaller.columns)
-                enough = self._enough(
-                    dataclasses.replace(spec, macro=smaller, requant_lanes=lanes)
-                )
+                enough = self._enough(dataclasses.replace(spec, macro=smaller, requant_lanes=lanes))
             except (UserError, SpecError):
                 continue
             if enough != spec:

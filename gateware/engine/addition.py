@@ -51,14 +51,14 @@ class Addition(LiteXModule):
     Takes new inputs every cycle; nothing stalls.
     """
 
-    def __init__(self, fields):
+    def __init__(self, fields, settings=None):
         self.first, self.second = Signal((8, True)), Signal((8, True))
         self.term = Signal(SUM)
         self.output = Signal((8, True))
 
         # # #
 
-        self.terms = terms = Terms(fields)
+        self.terms = terms = Terms(fields, settings)
         self.rescale = rescale = Rescale(
             SimpleNamespace(
                 single_rounding=0, zero=fields.sum_zero, low=fields.sum_low, high=fields.sum_high
@@ -78,30 +78,75 @@ class Addition(LiteXModule):
 class Terms(LiteXModule):
     """The sum of an add's two inputs before it is scaled; see `Addition` for the ports."""
 
-    def __init__(self, fields):
+    def __init__(self, fields, settings=None):
         self.first, self.second = Signal((8, True)), Signal((8, True))
         self.term = Signal(SUM)
 
         # # #
 
-        scaled = []
-        for name in ("first", "second"):
-            term = Term(
-                SimpleNamespace(
-                    zero=getattr(fields, f"{name}_zero"),
-                    left_shift=fields.left_shift,
-                    multiplier=getattr(fields, f"{name}_multiplier"),
-                    shift=getattr(fields, f"{name}_shift"),
-                )
-            )
-            self.add_module(f"{name}_term", term)
-            self.comb += term.x.eq(getattr(self, name))
-            scaled.append(term)
-        one, other = scaled
+        if settings is None:
+            self.settings = settings = AdditionSettings(fields)
+        self.one = one = Term(settings.first)
+        self.other = other = Term(settings.second)
         total = Signal(SUM)
+        self.comb += [one.x.eq(self.first), other.x.eq(self.second)]
         self.sync += [
             total.eq(one.quotient + other.quotient + one.carry),
             self.term.eq(total + delayed(self, other.carry)),
+        ]
+
+
+class AdditionSettings(LiteXModule):
+    """The numbers of an add's two inputs, `first` and `second`. Additions may share them."""
+
+    def __init__(self, fields):
+        self.first, self.second = (
+            TermSettings(
+                fields.left_shift,
+                *(getattr(fields, f"{name}_{kind}") for kind in ("zero", "multiplier", "shift")),
+            )
+            for name in ("first", "second")
+        )
+
+
+class TermSettings(LiteXModule):
+    """The numbers of one input, valid SETTLING cycles after the layer's fields.
+
+    | port   | dir | meaning                                                                 |
+    |--------|-----|-------------------------------------------------------------------------|
+    | zero   | out | the input's zero point                                                  |
+    | factor | out | the multiplier of differences: that of the input, shifted               |
+    | steps  | out | the steps by which a product is shifted to the right                    |
+    | twice  | out | the input has a shift to the right, so that it is rounded twice         |
+    | middle | out | the bits that the second rounding drops, without the upper one          |
+    """
+
+    def __init__(self, left_shift, zero, multiplier, shift):
+        self.zero = zero
+        self.factor = Signal(FACTOR_BITS)
+        self.steps = Signal(3)
+        self.twice = Signal()
+        self.middle = Signal(MAX_DROPPED - 1 - MIN_MIDDLE)
+
+        # # #
+
+        left, right, dropped, first = (Signal(6) for _ in range(4))
+        lowest, last, fine = Signal(6), Signal(6), Signal(log2_int(STEP))
+        ones = C((1 << len(self.middle)) - 1)
+        self.comb += [
+            fine.eq(-dropped),
+            lowest.eq(first + fine),
+            last.eq(dropped + fine - 1 - MIN_MIDDLE),
+        ]
+        self.sync += [
+            left.eq(left_shift + Mux(shift > 0, shift, 0)),
+            right.eq(Mux(shift < 0, -shift, 0)),
+            dropped.eq(31 + right - left),
+            first.eq(30 - MIN_MIDDLE - left),
+            self.factor.eq(Mux(dropped > MAX_DROPPED, 0, multiplier << fine)),
+            self.steps.eq((dropped + STEP - 1 >> log2_int(STEP)) - (MIN_DROPPED // STEP + 1)),
+            self.twice.eq(right != 0),
+            self.middle.eq((ones << lowest) & ~(ones << last)),
         ]
 
 
@@ -111,7 +156,7 @@ class Term(LiteXModule):
     | port     | dir | meaning                                                      |
     |----------|-----|--------------------------------------------------------------|
     | x        | in  | int8                                                         |
-    | fields   | in  | zero, left_shift, multiplier, shift: those of the input      |
+    | settings | in  | `TermSettings` of the input                                  |
     | quotient | out | the result less its carry, four cycles later                 |
     | carry    | out | 1 if the result is quotient + 1                              |
 
@@ -121,20 +166,20 @@ class Term(LiteXModule):
     the multiplier, shifted so that d is a multiple of STEP.
     """
 
-    def __init__(self, fields):
+    def __init__(self, settings):
         self.x = Signal((8, True))
         self.quotient = Signal((QUOTIENT_BITS, True))
         self.carry = Signal()
 
         # # #
 
-        factor, steps, twice, middle = self._settings(fields)
+        factor, middle = settings.factor, settings.middle
         difference, product = Signal((9, True)), Signal((PRODUCT_BITS, True))
         low, high = (Signal((9 + DIGIT, True)) for _ in range(2))
         upper, shifted = Signal((9, True)), Signal((QUOTIENT_BITS + 1, True))
         self.comb += upper.eq(low[DIGIT:])
         self.sync += [
-            difference.eq(self.x - fields.zero),
+            difference.eq(self.x - settings.zero),
             low.eq(difference * factor[:DIGIT]),
             high.eq(difference * factor[DIGIT:]),
             product.eq(Cat(low[:DIGIT], high + upper)),
@@ -143,35 +188,10 @@ class Term(LiteXModule):
         dropped = product[MIN_MIDDLE : MAX_DROPPED - 1] ^ Replicate(sign, len(middle))
         self.comb += [
             shifted.eq(product[FIRST:]),
-            quotient.eq(shifted >> Cat(C(0, log2_int(STEP)), steps)),
-            changed.eq(twice & ((dropped & middle) == middle)),
+            quotient.eq(shifted >> Cat(C(0, log2_int(STEP)), settings.steps)),
+            changed.eq(settings.twice & ((dropped & middle) == middle)),
         ]
         self.sync += [
             self.quotient.eq(quotient[1:]),
             self.carry.eq(Mux(quotient[0], ~(sign & changed), ~sign & changed)),
         ]
-
-    def _settings(self, fields):
-        """The layer's numbers, valid SETTLING cycles after its fields: the factor; the steps by
-        which its product is shifted to the right; whether that rounds twice; and the bits that are
-        dropped by the second rounding, without the upper one."""
-        left, right = Signal(6), Signal(6)
-        dropped, fine, first = Signal(6), Signal(log2_int(STEP)), Signal(6)
-        factor, steps, twice = Signal(FACTOR_BITS), Signal(3), Signal()
-        middle = Signal(MAX_DROPPED - 1 - MIN_MIDDLE)
-        last = Signal(6)
-        self.comb += [
-            fine.eq(-dropped),
-            last.eq(dropped + fine - 1 - MIN_MIDDLE),
-        ]
-        self.sync += [
-            left.eq(fields.left_shift + Mux(fields.shift > 0, fields.shift, 0)),
-            right.eq(Mux(fields.shift < 0, -fields.shift, 0)),
-            dropped.eq(31 + right - left),
-            first.eq(30 - MIN_MIDDLE - left),
-            factor.eq(Mux(dropped > MAX_DROPPED, 0, fields.multiplier << fine)),
-            steps.eq((dropped + STEP - 1 >> log2_int(STEP)) - (MIN_DROPPED // STEP + 1)),
-            twice.eq(right != 0),
-            middle.eq(((1 << last) - 1) & ~((1 << (first + fine)) - 1)),
-        ]
-        return factor, steps, twice, middle

@@ -48,7 +48,12 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
 @lru_cache(maxsize=4096)
 def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
     macro = spec.macros[spec.macro_for(layer.product)]
+    per_row = (
+        1 if macro.ordered or layer.product.exact else ceil_div(layer.product.samples, macro.lanes)
+    )
     pace = Pace(
+        4 if macro.ordered or layer.product.exact else 4 + per_row,
+        per_row,
         macro.cycles(layer.product),
         _latency(macro),
         _room(macro),
@@ -57,7 +62,8 @@ def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
         residual,
     )
     cycles = [
-        _descriptor(spec, layer, pace, tiles, columns) for tiles, columns in _descriptors(spec, layer)
+        _descriptor(spec, layer, pace, tiles, columns)
+        for tiles, columns in _descriptors(spec, layer)
     ]
     return sum(cycles) + len(cycles) - 1
 
@@ -109,9 +115,7 @@ def _tiles(spec: SocSpec, kernel: tuple[int, int], inputs: int, planes: int) -> 
         size = min(spec.macro.units, units - first)
         rows = unit_depth(inputs, first + size) - (unit_depth(inputs, first) if first else 0)
         beats, reach = _search(spec, kernel, read, read == planes, first, size)
-        tiles.append(
-            Tile(rows, spec.header_rows, size, beats + (moves - 1 if reach else 0), reach)
-        )
+        tiles.append(Tile(rows, spec.header_rows, size, beats + (moves - 1 if reach else 0), reach))
         first += size
     return tuple(tiles)
 
@@ -183,10 +187,29 @@ def _cut(size: int, step: int) -> Iterator[int]:
 
 def _latency(macro: MacroSpec) -> int:
     """Cycles from the issue of a product's last step until it is finished."""
-    return 4
+    if macro.form == "exact":
+        return 4
+    if macro.ordered:
+        return 3 if macro.form == "array" else 4
+    several = macro.or_width * macro.max_samples > macro.lanes
+    granules = macro.groups * min(macro.lanes, macro.or_width)
+    numbers = granules if macro.lanes > macro.or_width else _single_numbers(macro, granules)
+    levels = (numbers - 1).bit_length()
+    return 2 * several + levels // 2 + 1
+
+
+def _single_numbers(macro: MacroSpec, granules: int) -> int:
+    """Numbers that the adders of a column begin with, if a granule is one slot."""
+    if macro.signed == ("offset",):
+        return ceil_div(granules, 4)
+    pairs = granules // 2
+    return pairs + granules % 2
 
 
 def _room(macro: MacroSpec) -> int:
     """Products that a macro's buffer holds."""
-    fastest = macro.or_width // macro.lanes
+    if macro.form == "exact":
+        fastest = macro.or_width // macro.lanes
+    else:
+        fastest = max(1, macro.or_width // macro.lanes)
     return 1 + ceil_div(_latency(macro) + 2, fastest)

@@ -26,7 +26,7 @@ def block_rams(spec: SocSpec) -> int:
         _blocks(32, spec.descriptors * descriptor.WORDS)
         + 4 * lanes * _blocks(PARAMETER_BITS, spec.channels // lanes)
         + ceil(spec.macro.columns / 4) * _blocks(32, spec.weight_rows)
-        + WORD_BYTES * _blocks(8, spec.activation_words)
+        + spec.banks * WORD_BYTES * _blocks(8, spec.activation_rows)
         + _blocks(SUM_BITS * (spec.macro.columns + 1), spec.strip)
         + sum(map(macro_blocks, spec.macros))
     )

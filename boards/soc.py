@@ -127,7 +127,11 @@ class Setup:
 
 
 def _narrower(spec: SocSpec, columns: int) -> SocSpec:
-    return dataclasses.replace(spec, macro=dataclasses.replace(spec.macro, columns=columns))
+    return dataclasses.replace(
+        spec,
+        macro=dataclasses.replace(spec.macro, columns=columns),
+        requant_lanes=min(spec.requant_lanes, columns),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,10 @@ from migen import ClockDomainsRenamer, If
 from dscim.gateware import descriptor, registers
 from dscim.gateware.bank import RegisterBank
 from dscim.gateware.engine.engine import Engine
+from dscim.gateware.engine.parameters import PARAMETER_BITS
 from dscim.gateware.memory import WindowedMemory
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-
-PARAMETER_BITS = 128
 
 
 class Core(LiteXModule):
@@ -25,11 +24,11 @@ class Core(LiteXModule):
     def __init__(self, spec: SocSpec, engine_domain: str = "sys"):
         self.memories = {
             "descriptors": WindowedMemory(32, spec.descriptors * descriptor.WORDS),
-            "parameters": WindowedMemory(
-                PARAMETER_BITS * spec.requant_lanes, spec.channels // spec.requant_lanes
-            ),
+            "parameters": WindowedMemory(PARAMETER_BITS, spec.channels),
             "weights": WindowedMemory(8 * spec.macro.columns, spec.weight_rows),
-            "activations": WindowedMemory(8 * WORD_BYTES, spec.activation_words, granularity=8),
+            "activations": WindowedMemory(
+                8 * WORD_BYTES, spec.activation_rows, granularity=8, banks=spec.banks
+            ),
         }
         self.bank = bank = RegisterBank(registers.REGISTERS)
         in_domain = ClockDomainsRenamer(engine_domain)

@@ -10,6 +10,9 @@ BUS_WIDTH = 32
 class WindowedMemory(LiteXModule):
     """A memory with a read port and a write port, each shared by the engine and the bus.
 
+    It consists of banks, a word each per row, and every bank has its own addresses. The bus sees
+    the words of a row side by side, bank 0 first.
+
     The engine always has priority. A write from the bus is acknowledged when a buffer takes it, so
     that no path leads from the engine to the link, and done as soon as the engine does not write.
     A read from the bus follows such writes and waits until `locked` is low. The bus moves whole
@@ -19,27 +22,26 @@ class WindowedMemory(LiteXModule):
     |--------|-----|--------------------------------------------------------------------------|
     | bus    | in  | Wishbone, 32 bits, word addressing                                       |
     | locked | in  | the engine uses the read port                                            |
-    | read   | in  | adr, re; dat_r is valid from the cycle after re until the next re        |
-    | write  | in  | adr, dat_w, we: one bit per `granularity` bits                           |
+    | read   | in  | adr of each bank, re; dat_r is valid from the cycle after re until the   |
+    |        |     | next re                                                                  |
+    | write  | in  | adr of each bank, dat_w, we: one bit per `granularity` bits              |
     """
 
-    def __init__(self, width: int, depth: int, granularity: int = BUS_WIDTH):
+    def __init__(self, width: int, depth: int, granularity: int = BUS_WIDTH, banks: int = 1):
         assert width % BUS_WIDTH == 0
-        self.width, self.depth = width, depth
+        self.width, self.depth, self.banks = width, depth, banks
         self.bus = wishbone.Interface(data_width=BUS_WIDTH, address_width=32, addressing="word")
         self.locked = Signal()
-        bits = log2_int(depth)
-        self.read = Record([("adr", bits), ("re", 1), ("dat_r", width)])
-        self.write = Record([("adr", bits), ("we", width // granularity), ("dat_w", width)])
+        bits = log2_int(depth, need_pow2=False)
+        enables = width // granularity
+        self.read = Record([("adr", banks * bits), ("re", 1), ("dat_r", banks * width)])
+        self.write = Record(
+            [("adr", banks * bits), ("we", banks * enables), ("dat_w", banks * width)]
+        )
 
         # # #
 
-        memory = Memory(width, depth)
-        reader = memory.get_port(has_re=True, mode=READ_FIRST)
-        writer = memory.get_port(write_capable=True, we_granularity=granularity, mode=READ_FIRST)
-        self.specials += memory, reader, writer
-
-        parts = width // BUS_WIDTH
+        parts = banks * width // BUS_WIDTH
         part = self.bus.adr[: log2_int(parts)] if parts > 1 else 0
         word = self.bus.adr[log2_int(parts) :]
         self.writes = writes = stream.Buffer(
@@ -57,49 +59,64 @@ class WindowedMemory(LiteXModule):
             written.eq(writes.sink.valid & writes.sink.ready),
             self.bus.ack.eq(written | answered),
         ]
-        self._connect_writer(writer, parts, writes.source)
-        self._connect_reader(
-            reader, parts, part, word, answered, asked & ~self.bus.we & ~writes.source.valid
+        readers, writers = [], []
+        for bank in range(banks):
+            memory = Memory(width, depth, name=f"bank{bank}")
+            readers.append(memory.get_port(has_re=True, mode=READ_FIRST))
+            writers.append(
+                memory.get_port(write_capable=True, we_granularity=granularity, mode=READ_FIRST)
+            )
+            self.specials += memory, readers[-1], writers[-1]
+        self._connect_writers(writers, parts, writes.source)
+        self._connect_readers(
+            readers, parts, part, word, answered, asked & ~self.bus.we & ~writes.source.valid
         )
 
-    def _connect_writer(self, writer, parts: int, waiting):
+    def _connect_writers(self, writers, parts: int, waiting):
         """The writes of the engine, otherwise those of the bus."""
-        select = Signal(parts)
-        enables = len(self.write.we) // parts
+        select, writing = Signal(parts), Signal()
+        bits, enables = len(waiting.adr), len(self.write.we) // len(writers)
+        own = parts // len(writers)
         self.comb += [
             select.eq(1 << waiting.part),
-            waiting.ready.eq(self.write.we == 0),
-            If(
-                self.write.we != 0,
-                writer.adr.eq(self.write.adr),
-                writer.dat_w.eq(self.write.dat_w),
-                writer.we.eq(self.write.we),
+            writing.eq(self.write.we != 0),
+            waiting.ready.eq(~writing),
+        ]
+        for bank, writer in enumerate(writers):
+            chosen = select[bank * own : (bank + 1) * own]
+            self.comb += If(
+                writing,
+                writer.adr.eq(self.write.adr[bank * bits : (bank + 1) * bits]),
+                writer.dat_w.eq(self.write.dat_w[bank * self.width : (bank + 1) * self.width]),
+                writer.we.eq(self.write.we[bank * enables : (bank + 1) * enables]),
             ).Elif(
                 waiting.valid,
                 writer.adr.eq(waiting.adr),
-                writer.dat_w.eq(Replicate(waiting.data, parts)),
-                writer.we.eq(Cat(*[Replicate(select[p], enables) for p in range(parts)])),
-            ),
-        ]
+                writer.dat_w.eq(Replicate(waiting.data, own)),
+                writer.we.eq(Cat(*[Replicate(bit, enables // own) for bit in chosen])),
+            )
 
-    def _connect_reader(self, reader, parts: int, part, word, answered, asked):
+    def _connect_readers(self, readers, parts: int, part, word, answered, asked):
         """The engine's reads while it has locked the port; otherwise those of the bus, in two
         cycles. The part is kept for the second cycle, so that no path leads from the address to the
         answer. The memory reads the bus's address in every cycle, requested or not."""
         request, answer = Signal(), Signal(max=max(2, parts))
-        self.comb += [
-            request.eq(asked & ~self.locked & ~answered),
-            If(
+        bits = len(self.read.adr) // len(readers)
+        for bank, reader in enumerate(readers):
+            self.comb += If(
                 self.locked,
-                reader.adr.eq(self.read.adr),
+                reader.adr.eq(self.read.adr[bank * bits : (bank + 1) * bits]),
                 reader.re.eq(self.read.re),
             ).Else(
                 reader.adr.eq(word),
                 reader.re.eq(1),
-            ),
-            self.read.dat_r.eq(reader.dat_r),
+            )
+        held = Cat(*[reader.dat_r for reader in readers])
+        self.comb += [
+            request.eq(asked & ~self.locked & ~answered),
+            self.read.dat_r.eq(held),
             self.bus.dat_r.eq(
-                Array([reader.dat_r[BUS_WIDTH * p : BUS_WIDTH * (p + 1)] for p in range(parts)])[
+                Array([self.read.dat_r[BUS_WIDTH * p : BUS_WIDTH * (p + 1)] for p in range(parts)])[
                     answer
                 ]
             ),

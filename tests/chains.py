@@ -6,18 +6,16 @@ import numpy as np
 
 from dscim.gateware import descriptor, registers
 from dscim.gateware.layout import (
-    ceil_div,
     pack_parameters,
-    pack_weights,
-    tensor_words,
+    pack_product,
+    tensor_rows,
 )
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.compile.descriptors import Bases, vector_fields
 from dscim.host.compile.products import (
     depthwise_fields,
-    depthwise_matrix,
-    depthwise_outputs,
-    depthwise_tiles,
+    depthwise_groups,
+    depthwise_weights,
     layer_fields,
 )
 from dscim.host.device import Device
@@ -29,7 +27,7 @@ from dscim.host.network import INPUT, Conv, Depthwise, Network, Node
 class Chain:
     """Places every node of a network at its own addresses; nothing is overwritten.
 
-    descriptors: the fields of each, in order. bases: the first word of each tensor by its name.
+    descriptors: the fields of each, in order. bases: the first row of each tensor by its name.
     """
 
     def __init__(self, spec: SocSpec, network: Network, arithmetic: ProductSpec):
@@ -39,7 +37,7 @@ class Chain:
         self.weights: list[np.ndarray] = []
         self.parameters: list[np.ndarray] = []
         self.descriptors: list[dict[str, int]] = []
-        self._words = self._rows = self._channels = 0
+        self._used = self._rows = self._channels = 0
         self._allot(INPUT)
         for node in network.nodes:
             self._allot(node.name)
@@ -61,9 +59,9 @@ class Chain:
         }
 
     def _allot(self, name: str) -> None:
-        self.bases[name] = self._words
-        self._words += tensor_words(self.shapes[name])
-        assert self._words <= self.spec.activation_words, "the network is too large for a test"
+        self.bases[name] = self._used
+        self._used += tensor_rows(self.shapes[name], self.spec.banks)
+        assert self._used <= self.spec.activation_rows, "the network is too large for a test"
 
     def _add(self, node: Node) -> None:
         shape = self.shapes[node.inputs[0]]
@@ -80,30 +78,24 @@ class Chain:
         if isinstance(node, Conv):
             matrix = weight_matrix(node.weights)
             self.descriptors.append(layer_fields(self.spec, layer, bases))
-            self._load(matrix)
+            self._load(pack_product(self.spec, matrix, layer.input[2]))
             if not layer.product.exact:
                 bias += column_corrections(matrix, layer.product, layer.input_zero)
         else:
-            each = layer.outputs // layer.input[2]
-            for channels in depthwise_tiles(self.spec, layer):
-                first = depthwise_outputs(layer, channels).start
+            for group in depthwise_groups(self.spec, layer):
                 placed = dataclasses.replace(
-                    bases, weights=self._rows, parameters=bases.parameters + first
+                    bases,
+                    weights=self._rows,
+                    parameters=bases.parameters + group.outputs.start,
                 )
-                self.descriptors.append(depthwise_fields(self.spec, layer, channels, placed))
-                self._load(depthwise_matrix(node.weights, channels, each))
-        self._channels += ceil_div(layer.outputs, 8) * 8
-        pad = (0, -layer.outputs % 8)
-        self.parameters.append(
-            pack_parameters(
-                np.pad(bias, pad), np.pad(node.multiplier, pad), np.pad(node.shift, pad)
-            )
-        )
+                self.descriptors.append(depthwise_fields(self.spec, layer, group, placed))
+                self._load(depthwise_weights(self.spec, layer, group, node.weights))
+        self._channels += layer.outputs
+        self.parameters.append(pack_parameters(bias, node.multiplier, node.shift))
 
-    def _load(self, matrix: np.ndarray) -> None:
-        columns = self.spec.macro.columns
-        self.weights.append(pack_weights(matrix, columns))
-        self._rows += len(matrix) * ceil_div(matrix.shape[1], columns)
+    def _load(self, words: np.ndarray) -> None:
+        self.weights.append(words)
+        self._rows += 4 * len(words) // self.spec.macro.columns
 
 
 def start(device: Device, first: int, count: int) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dscim.gateware.layout import product_rows
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.host.compile.parameters import LayerParameters
 
@@ -13,7 +14,7 @@ def random_product(rng: np.random.Generator, soc: SocSpec) -> ProductSpec:
     macro = soc.macro
     if soc.exact and rng.random() < 1 / 3:
         return ProductSpec(macro.or_width, macro.or_width, exact=True)
-    samples = 2 ** int(rng.integers(0, macro.side.bit_length()))
+    samples = 2 ** int(rng.integers(0, macro.max_samples.bit_length()))
     if macro.form == "array":
         samples = max(samples, macro.lanes // macro.or_width)
     signed = str(rng.choice(macro.signed))
@@ -26,7 +27,9 @@ def random_layer(rng: np.random.Generator, soc: SocSpec) -> LayerSpec:
     kernel = KERNELS[rng.integers(len(KERNELS))]
     channels, outputs = int(rng.integers(1, 131)), int(rng.integers(1, 71))
     tiles = -(-outputs // soc.macro.columns)
-    channels = max(1, min(channels, soc.weight_rows // (tiles * kernel[0] * kernel[1])))
+    taps = kernel[0] * kernel[1]
+    while product_rows(soc, channels, taps * channels) * tiles > soc.weight_rows:
+        channels -= 1
     height, width = (int(size) for size in rng.integers(1, 12, 2))
     padding = ((0, 0), (0, 0))
     if rng.random() < 0.5:

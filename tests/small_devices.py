@@ -11,6 +11,8 @@ NARROW = SocSpec(
     weight_rows=4096,
     channels=256,
     strip=4,
+    banks=2,
+    requant_lanes=4,
 )
 WIDE = SocSpec(
     MacroSpec(rows=48, columns=16, lanes=1, sequence=SequenceSpec("lfsr")),
@@ -19,6 +21,7 @@ WIDE = SocSpec(
     channels=256,
     strip=16,
     requant_lanes=1,
+    banks=4,
 )
 TARGETS = {"ref": ("ref", NARROW), "narrow": ("sim", NARROW), "wide": ("sim", WIDE)}
 

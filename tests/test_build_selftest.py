@@ -16,7 +16,12 @@ from dscim.host.golden.twin.ref import ModelLink
 from tests.commandline import assert_refused, dscim
 
 SMALL = SocSpec(
-    MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128, channels=16, strip=4
+    MacroSpec(rows=32, columns=8),
+    activation_words=512,
+    weight_rows=128,
+    channels=16,
+    strip=4,
+    requant_lanes=8,
 )
 ARRAY = SocSpec(
     MacroSpec(rows=16, columns=4, form="array", lanes=4),
@@ -25,6 +30,8 @@ ARRAY = SocSpec(
     weight_rows=64,
     channels=16,
     strip=4,
+    banks=2,
+    requant_lanes=4,
 )
 CHECKS = ["identifier", "clock", "memories", "sequence", "macro", "layer", "block", "link"]
 

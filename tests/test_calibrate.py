@@ -257,15 +257,15 @@ def test_a_budget_of_cycles_lengthens_the_layers_that_gain_most(tmp_path):
 
 
 def test_cycles_are_those_of_the_contract():
-    """G cycles per product while the lanes hold the samples, then a multiple of that."""
+    """L/P cycles per product, for 64 points per cycle."""
     plain = LayerSpec((8, 8, 32), 40, (3, 3), padding=((1, 1), (1, 1)), product=ProductSpec())
-    assert cycles(plain) == 64 * 3 * 2 * 16  # pixels, row tiles of 288 rows, column tiles, G
+    assert cycles(plain) == 64 * 3 * 2 * 4  # pixels, row tiles of 288 rows, column tiles
     longer = dataclasses.replace(plain, product=ProductSpec(length=512))
     assert cycles(longer) == 2 * cycles(plain)
     shorter = dataclasses.replace(plain, product=ProductSpec(length=64))
-    assert cycles(shorter) == cycles(plain)
+    assert cycles(shorter) == cycles(plain) // 4
     depthwise = dataclasses.replace(plain, outputs=32, depthwise=True)
-    assert cycles(depthwise) == 64 * 3 * 1 * 16  # 14 channels of nine taps per row tile
+    assert cycles(depthwise) == 64 * 4 * 1 * 4  # 4 planes of nine taps
 
 
 def test_a_channel_that_gives_nothing_stays_at_nothing():

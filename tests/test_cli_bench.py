@@ -15,7 +15,7 @@ from dscim.host.device.target import Line, line_of
 from dscim.host.golden.twin.ref import ModelLink
 from tests.commandline import assert_refused, dscim
 
-SPEC = SocSpec(MacroSpec(rows=16, columns=4))
+SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=4)
 
 
 @pytest.mark.parametrize("target", ["ref", "sim", "sim+eth"])

@@ -18,7 +18,7 @@ from dscim.host.golden.reference import contract
 from tests.commandline import DSCIM, assert_refused, dscim
 
 SMALL = ("--rows", "16", "--columns", "4")
-SPEC = SocSpec(MacroSpec(rows=16, columns=4))
+SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=4)
 MVM = [
     "mvm",
     "--activations",
@@ -93,7 +93,7 @@ def test_a_product_over_either_way_to_one_soc(
 def test_a_device_of_another_spec_is_named(
     targets: dict[str, str], operands: Path, carrier: str
 ) -> None:
-    other = SocSpec(MacroSpec(rows=32, columns=4))
+    other = SocSpec(MacroSpec(rows=32, columns=4), requant_lanes=4)
     options = [option if option != "16" else "32" for option in MVM]
     assert_refused(
         dscim(*options, "--target", targets[carrier], folder=operands),

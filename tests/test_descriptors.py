@@ -11,13 +11,9 @@ from dscim.gateware.descriptor import Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.host.compile.descriptors import Bases, vector_fields
-from dscim.host.compile.products import (
-    depthwise_matrix,
-    depthwise_outputs,
-    depthwise_tiles,
-    layer_fields,
-)
+from dscim.host.compile.products import depthwise_fields, depthwise_groups, layer_fields
 from dscim.host.device.target import open_target
+from dscim.host.golden.twin.rejection import rejection
 from dscim.host.network import Softmax
 from tests import nodes
 from tests.chains import send
@@ -28,6 +24,8 @@ SOC = SocSpec(
     weight_rows=4096,
     channels=256,
     strip=4,
+    banks=2,
+    requant_lanes=4,
 )
 
 
@@ -52,7 +50,7 @@ def test_an_add_beyond_32_bits_is_refused():
     node = dataclasses.replace(
         nodes.add(rng, "a", ("b", "c"), (0, 0)), left_shift=20, shifts=(2, 0, 0)
     )
-    fields = vector_fields(node, (2, 2, 8), Bases(0, 8, 4))
+    fields = vector_fields(node, (2, 2, 8), Bases(0, 4, 2))
     with open_target("ref", SOC) as device:
         assert send(device, fields) == ErrorCode.NONE
         assert send(device, fields | {"first_shift": 3}) == ErrorCode.SCALING
@@ -69,35 +67,37 @@ def test_what_a_device_has_no_operation_for():
 @pytest.mark.parametrize(
     ("bases", "text"),
     (
-        (Bases(4080, 0), "input and output need 4098 words"),
-        (Bases(0, 4090), "input and output need 4099 words"),
-        (Bases(weights=4090), "weights need 4108 rows"),
+        (Bases(2040, 0), "input and output need 2049 rows"),
+        (Bases(0, 2043), "input and output need 2049 rows"),
+        (Bases(weights=4090), "weights need 4110 rows"),
         (Bases(parameters=256), "channels need 264 channels"),
-        (Bases(parameters=4), "Parameters at 4 cannot be used for channels from 0 on"),
     ),
 )
 def test_what_does_not_fit_is_reported(bases, text):
     with pytest.raises(UserError, match=text):
         layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)), bases)
-    assert layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)))["output_base"] == 18
+    assert layer_fields(SOC, LayerSpec((3, 3, 9), 8, (1, 1)))["output_base"] == 9
 
 
-def test_row_tiles_of_a_depthwise_layer():
-    """They divide the channels, and every weight is in its row and column once."""
-    rng = np.random.default_rng(13)
-    for kernel, channels, each in (((3, 3), 10, 2), ((1, 1), 40, 1), ((7, 7), 2, 1)):
+@pytest.mark.parametrize("columns", [4, 8, 16])
+def test_groups_of_a_depthwise_layer(columns):
+    """They divide the outputs, read whole planes, and fit the memories."""
+    spec = SocSpec(
+        MacroSpec(rows=32, columns=columns), weight_rows=128, channels=16, banks=2, requant_lanes=4
+    )
+    for kernel, channels, each in (((3, 3), 34, 2), ((1, 1), 40, 1), ((7, 7), 20, 1)):
         layer = LayerSpec((8, 8, channels), channels * each, kernel, depthwise=True)
-        weights = rng.integers(1, 128, (*kernel, channels * each)).astype(np.int8)
-        tiles = depthwise_tiles(SOC, layer)
-        assert [c for tile in tiles for c in tile] == list(range(channels))
-        for tile in tiles:
-            outputs = depthwise_outputs(layer, tile)
-            matrix = depthwise_matrix(weights, tile, each)
-            assert matrix.shape == (len(tile) * layer.depth, len(outputs))
-            assert len(matrix) <= SOC.macro.rows or len(tile) == 1
-            assert np.count_nonzero(matrix) == layer.depth * len(outputs)
-            for column, output in enumerate(outputs):
-                first = (output // each - tile.start) * layer.depth
-                np.testing.assert_array_equal(
-                    matrix[first : first + layer.depth, column], weights[:, :, output].ravel()
-                )
+        groups = depthwise_groups(spec, layer)
+        if columns == 4 and kernel == (7, 7):
+            assert not groups  # 8 x 49 rows of a plane's matrix do not fit
+            continue
+        assert [o for group in groups for o in group.outputs] == list(range(layer.outputs))
+        for group in groups:
+            compact = group.operation is Operation.DEPTHWISE
+            assert compact == (columns >= 8 and each == 1)
+            assert group.inputs.start % 8 == 0 and (compact or len(group.inputs) <= 8)
+            assert {o // each for o in group.outputs} <= set(group.inputs)
+            assert len(group.outputs) <= 16
+            fields = depthwise_fields(spec, layer, group, Bases(0, 400))
+            assert fields["input_plane"] == group.inputs.start // 8
+            assert rejection(spec, fields) == ErrorCode.NONE

@@ -12,6 +12,7 @@ from dscim.gateware import descriptor, registers
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec
 from dscim.host.compile.parameters import LayerParameters
 from dscim.host.device import Device
+from dscim.host.device.run.difference import REQUANTISATION, Difference, first_difference
 from dscim.host.device.target import open_target
 from dscim.host.golden.reference import PreparedLayer, product
 from dscim.host.golden.twin.ref import ModelLink
@@ -19,8 +20,17 @@ from dscim.sim.server import Simulator
 from dscim.sim.soc import soc_design
 
 SMALL = SocSpec(
-    MacroSpec(rows=32, columns=8), activation_words=512, weight_rows=128, channels=16, strip=4
+    MacroSpec(rows=32, columns=8),
+    activation_words=512,
+    weight_rows=128,
+    channels=16,
+    strip=4,
+    requant_lanes=8,
 )
+ORDERED = dataclasses.replace(
+    SMALL, macro=MacroSpec(rows=48, columns=8, form="array", lanes=16), banks=2, requant_lanes=4
+)
+"""A row's place decides its region."""
 
 
 def random_parameters(layer: LayerSpec, rng: np.random.Generator) -> LayerParameters:
@@ -46,10 +56,52 @@ def test_layer_equals_the_reference(layer):
     rng = np.random.default_rng(3)
     parameters = random_parameters(layer, rng)
     x = rng.integers(-128, 128, (2, *layer.input)).astype(np.int8)
-    with open_target("ref", SocSpec()) as device:
-        run = device.run_layer(layer, parameters, x)
     expected = PreparedLayer(layer, *dataclasses.astuple(parameters)).run(x)
-    np.testing.assert_array_equal(run.outputs, expected)
+    for spec in (SocSpec(), SocSpec(ORDERED.macro, requant_lanes=8)):
+        with open_target("ref", spec) as device:
+            run = device.run_layer(layer, parameters, x)
+        np.testing.assert_array_equal(run.outputs, expected)
+
+
+@pytest.mark.parametrize("spec", [SMALL, ORDERED], ids=["selected", "array"])
+@pytest.mark.parametrize("channels", [8, 11])
+def test_a_difference_is_located(spec, channels, monkeypatch):
+    """The sums are wrong from the second row tile on, whether the host unrolls or not."""
+    layer = LayerSpec((5, 4, channels), 3, (3, 3))
+    rng = np.random.default_rng(3)
+    parameters = random_parameters(layer, rng)
+    x = rng.integers(-128, 128, (1, *layer.input)).astype(np.int8)
+    seen = Difference(0, (1, 1), 2, "", 0, 0)
+    with open_target("ref", spec) as device:
+        assert first_difference(device, layer, parameters, x, seen).place == REQUANTISATION
+        multiply, run_layer = device.multiply, device.run_layer
+
+        def wrong_product(x, w, *others):
+            run = multiply(x, w, *others)
+            return dataclasses.replace(run, values=run.values + (len(w) > spec.macro.rows))
+
+        def wrong_layer(*others, units=None, raw=False):
+            run = run_layer(*others, units=units, raw=raw)
+            return dataclasses.replace(run, outputs=run.outputs + ((units or 0) > spec.macro.units))
+
+        monkeypatch.setattr(device, "multiply", wrong_product)
+        monkeypatch.setattr(device, "run_layer", wrong_layer)
+        tiles = (
+            2 if channels == 8 and spec is ORDERED else 3 if spec is ORDERED or channels == 8 else 5
+        )
+        found = first_difference(device, layer, parameters, x, seen)
+    assert found.place == f"row tile 1 of 0..{tiles - 1}"
+
+
+@pytest.mark.parametrize("inputs", [5000, 5003])
+def test_a_layer_of_more_inputs_than_a_descriptor_has(inputs):
+    layer = LayerSpec((1, 1, inputs), 5)
+    rng = np.random.default_rng(3)
+    parameters = random_parameters(layer, rng)
+    x = rng.integers(-128, 128, (2, *layer.input)).astype(np.int8)
+    expected = PreparedLayer(layer, *dataclasses.astuple(parameters)).run(x)
+    with open_target("ref", SocSpec(weight_rows=8192)) as device:
+        np.testing.assert_array_equal(device.run_layer(layer, parameters, x).outputs, expected)
 
 
 @given(
@@ -96,7 +148,7 @@ def test_a_running_simulator_is_a_uart_and_another_spec_is_refused():
 def test_a_layer_that_does_not_fit_is_refused_with_its_size():
     layer = LayerSpec((64, 64, 8), 8)
     parameters = random_parameters(layer, np.random.default_rng(0))
-    with open_target("ref", SMALL) as device, pytest.raises(UserError, match="8192 words of act"):
+    with open_target("ref", SMALL) as device, pytest.raises(UserError, match="1024 rows of act"):
         device.run_layer(layer, parameters, np.zeros((1, 64, 64, 8), np.int8))
 
 

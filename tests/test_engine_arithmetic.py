@@ -4,11 +4,13 @@ import numpy as np
 from litex.gen import LiteXModule
 from migen import Record, run_simulation
 
-from dscim.gateware.engine.addition import ADDITION_LATENCY, TERM_LATENCY, Addition
+from dscim.gateware.engine.addition import ADDITION_LATENCY, SETTLING, TERM_LATENCY, Addition
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
 from dscim.gateware.engine.setup import descriptor_layout
 from dscim.host.golden.reference.requantise import multiply_by_quantized_multiplier, requantise
 from tests.integers import (
+    INT32,
+    MULTIPLIERS,
     beside_ties,
     product_units,
     random_addition,
@@ -32,6 +34,7 @@ def scaled(module, fields, channels, seen):
     """Sends a channel per cycle, and appends the (total, output) of each."""
     scale, latency = module.scale, SCALE_LATENCY
     yield from set_fields(module.fields, fields)
+    yield
     count, activation_sum, bias, multiplier, shift = (values.tolist() for values in channels)
     for k in range(len(count) + latency + 1):
         if k < len(count):
@@ -108,6 +111,43 @@ def test_scale_rounds_ties_as_python_s_integers_do():
     assert differing.sum() > 50  # the two differ
 
 
+def test_scale_takes_every_shift_and_extreme_numbers():
+    """Every shift, once and twice, with outputs in the range of the clamp and far beyond it."""
+    rng = np.random.default_rng(24)
+    numbers = []
+    for shift in range(-31, 31):
+        left = max(shift, 0)
+        near = rng.integers(-300, 300, 4) * 2.0**-shift + rng.integers(-2, 3, 4)
+        some = np.concatenate([INT32, rng.integers(-(2**31), 2**31, 2)]) >> left
+        for x in (*near.clip(some[0], -some[0] - 1).astype(int), *some):
+            for multiplier in (*MULTIPLIERS, int(rng.integers(2**30, 2**31))):
+                numbers.append((int(x), int(multiplier), shift))
+    sums, multiplier, shift = (np.array(values) for values in zip(*numbers, strict=True))
+    layer = {
+        "decode_shift": 0,
+        "offset": 0,
+        "output_zero": -3,
+        "clamp_low": -120,
+        "clamp_high": 127,
+    }
+    cases = [({**layer, "single_rounding": once}, []) for once in (0, 1)]
+
+    def control(module):
+        for fields, outputs in cases:
+            yield from scaled(
+                module, fields, (sums, 0 * sums, 0 * sums, multiplier, shift), outputs
+            )
+
+    module = ScaleOfALayer()
+    run_simulation(module, control(module))
+    for fields, outputs in cases:
+        scale = scale_once if fields["single_rounding"] else scale_twice
+        clamp = fields["clamp_low"], fields["clamp_high"]
+        expected = np.clip([scale(*n) + fields["output_zero"] for n in numbers], *clamp)
+        np.testing.assert_array_equal([output for _, output in outputs], expected)
+        assert len(set(expected.tolist())) > 150, "the seed must reach many outputs"
+
+
 class AdditionOfALayer(LiteXModule):
     """An addition with a layer's fields."""
 
@@ -127,6 +167,7 @@ def test_addition_is_the_reference():
         addition = module.addition
         for fields, others in cases:
             yield from set_fields(module.fields, fields)
+            yield from [None] * SETTLING
             pairs = [*zip(octets.tolist(), others.tolist(), strict=True)]
             for k, (first, second) in enumerate([*pairs, *[(0, 0)] * (ADDITION_LATENCY + 1)]):
                 yield addition.first.eq(first)

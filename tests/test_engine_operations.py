@@ -22,7 +22,7 @@ KINDS = ("add", "requantise", "pool", "mean", "depthwise")
 def check(device, network: Network, arithmetic: ProductSpec, x: np.ndarray) -> None:
     """Every tensor of the network, run by one start, equals the numpy evaluation."""
     outputs = Chain(device.spec, network, arithmetic).run(device, x)
-    expected = Evaluator(network, arithmetic, device.spec.macro.rows).nodes(x[None])
+    expected = Evaluator(network, arithmetic).nodes(x[None])
     for node in network.nodes:
         np.testing.assert_array_equal(
             outputs[node.name], expected[node.name][0], err_msg=repr(node)

@@ -1,157 +1,279 @@
-"""The bytes of each window of a layer: walker and position compared with plain nested loops."""
+"""The windows that the engine reads: every unit of every window, as plain numpy finds them."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 from litex.gen import LiteXModule
-from migen import Record, run_simulation
+from migen import Record, Signal, passive, run_simulation
 
-from dscim.gateware.descriptor import VECTOR
-from dscim.gateware.engine.position import Position
-from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
+from dscim.gateware import descriptor
+from dscim.gateware.descriptor import Operation
+from dscim.gateware.engine.setup import Setup, vector_channels
+from dscim.gateware.engine.tiles import Tiles
+from dscim.gateware.engine.vector import TapWalker
 from dscim.gateware.engine.walker import WindowWalker
+from dscim.gateware.layout import ceil_div, pack_activations, pixel_words
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.gateware.specs.soc import WORD_BYTES
-from tests.geometry import SOC, Geometry, random_geometry, random_vector, row_tiles
-from tests.streams import drain, pulse, set_fields
+from tests.streams import drain, pulse, serve, wait_for
+
+ROWS = 48
+UNITS = ROWS // 8
 
 
-class Windows(LiteXModule):
-    """Walker and position with a layer's fields and plan."""
+def device(banks: int) -> SocSpec:
+    return SocSpec(
+        MacroSpec(rows=ROWS, columns=8),
+        activation_words=1 << 14,
+        strip=8,
+        banks=banks,
+        requant_lanes=min(8, 2 * banks),
+    )
 
-    def __init__(self, spec: SocSpec = SOC):
-        self.fields, self.plan = Record(descriptor_layout()), Record(PLAN_LAYOUT)
-        self.position = Position(self.fields, self.plan)
-        self.walker = WindowWalker(spec, self.fields, self.plan, self.position)
 
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer whose windows are read, and the input's contents."""
 
-def walk(windows: Windows, geometry: Geometry, beats: list, rng, stall: float):
-    """Pulses the inputs as the engine does, and collects each row tile's beats in a list."""
-    walker, position = windows.walker, windows.position
-    yield from set_fields(windows.fields, geometry.fields())
-    yield from set_fields(windows.plan, geometry.plan())
-    yield
-    for _ in range(2):  # two column tiles: the same twice
-        yield from pulse(position.reset, walker.rewind)
-        for _, pixel, pixels, row, rows in row_tiles(geometry):
-            yield from pulse(position.restart)
-            yield from set_fields(
-                walker,
-                {
-                    "pixels": pixels,
-                    "rows": 1 if geometry.vector else rows,
-                    "first": geometry.channel,
-                    "inputs": geometry.channels,
-                },
+    x: np.ndarray
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    planes: range
+    operation: Operation
+    zero: int
+    base: int
+
+    @property
+    def output(self) -> tuple[int, int]:
+        return tuple(
+            (size + 2 * pad - kernel) // stride + 1
+            for size, pad, kernel, stride in zip(
+                self.x.shape[:2], self.padding, self.kernel, self.stride, strict=True
             )
-            yield from pulse(walker.start)
-            expected = [
-                place
-                for p in range(pixels)
-                for place in geometry.window(pixel + p)[row : row + rows]
-            ]
-            tile = []
-            while sum(beat["count"] for beat in tile) < len(expected):
-                yield from drain(walker.source, tile, len(tile) + 1, rng, stall)
-            beats.append((rows, expected, tile))
-            yield
-            assert not (yield walker.source.valid), "more beats than rows"
-            if geometry.vector or row + rows == geometry.depth:
-                yield from pulse(walker.rewind, position.commit)
-
-
-def check_tile(rows: int, expected: list[int | None], beats: list[dict[str, int]]):
-    """The beats have each byte of each pixel once, in order, at the right row of the macro."""
-    places, row = [], 0
-    for beat in beats:
-        lead, count = beat["lead"], beat["count"]
-        assert beat["row"] == row % SOC.macro.rows and 1 <= count <= WORD_BYTES - lead
-        first = beat["adr"] * WORD_BYTES + lead
-        places += [None if beat["padding"] else first + b for b in range(count)]
-        row += count
-        assert beat["last"] == (row == rows)
-        row = 0 if beat["last"] else row
-    assert places == expected
-
-
-@pytest.mark.parametrize("stall", (0, 0.5))
-def test_every_row_of_every_pixel_once(stall):
-    rng, seed = np.random.default_rng(10 + int(10 * stall)).spawn(2)
-    geometries = [random_geometry(rng) for _ in range(6)]
-    geometries += [
-        Geometry((1, 1), 9, (3, 3), (3, 3), (1, 1), (-2, -2), 81, 5, pixel=9),
-        Geometry((4, 4), 21, (1, 4), (4, 1), (3, 1), (0, 0), 84, 0, pixel=21),
-        Geometry((3, 3), 5, (2, 2), (2, 2), (9, 9), (-9, -9), 20, 7, pixel=5),
-    ]
-    geometries += [random_vector(rng, operation) for operation in VECTOR for _ in range(2)]
-    beats = []
-
-    def control(windows):
-        for geometry in geometries:
-            yield from walk(windows, geometry, beats, seed, stall)
-
-    windows = Windows()
-    run_simulation(windows, control(windows))
-    for tile in beats:
-        check_tile(*tile)
-    padded = [place is None for _, expected, _ in beats for place in expected]
-    assert any(padded) and not all(padded)
-    assert any(
-        beat["lead"] and row == 0
-        for _, _, tile in beats
-        for row, beat in ((beat["row"], beat) for beat in tile)
-    ), "tiles begin mid-word"
-
-
-@pytest.mark.parametrize("stall", (0, 0.5))
-@pytest.mark.parametrize("windows", (2, 4))
-def test_windows_of_several_pixels(windows, stall):
-    """Each pixel starts at a whole OR group, over strips; `last` ends the last pixel."""
-    spec = dataclasses.replace(SOC, macro=MacroSpec(rows=64, columns=8, lanes=4), strip=16)
-    rng = np.random.default_rng([20, windows])
-    geometry = Geometry((5, 9), 3, (4, 8), (2, 2), (1, 1), (-1, 0), 12, 7, pixel=3)
-    strips, beats = (10 // windows, 32 // windows - 10 // windows), []
-
-    def control(module):
-        walker, position = module.walker, module.position
-        yield from set_fields(
-            module.fields,
-            geometry.fields()
-            | {"output_width": 8 // windows, "windows_log2": windows.bit_length() - 1},
         )
-        yield from set_fields(module.plan, geometry.plan() | {"window": 12})
-        yield
-        yield from pulse(position.reset, walker.rewind)
-        for pixels in strips:
-            yield from pulse(position.restart)
-            yield from set_fields(
-                walker, {"pixels": pixels, "rows": 16 * windows - 4, "first": 0, "inputs": 3}
-            )
-            yield from pulse(walker.start)
-            ends = sum(beat["last"] for beat in beats) + pixels
-            while sum(beat["last"] for beat in beats) < ends:
-                yield from drain(walker.source, beats, len(beats) + 1, rng, stall)
-            yield
-            assert not (yield walker.source.valid), "more windows than pixels"
-            yield from pulse(walker.rewind, position.commit)
 
-    module = Windows(spec)
-    run_simulation(module, control(module))
-    found = [[]]
+    @property
+    def channels(self) -> int:
+        """Channels that are read: of the planes, as far as the input has them."""
+        return min(8 * len(self.planes), self.x.shape[2] - 8 * self.planes.start)
+
+    def fields(self) -> dict[str, int]:
+        height, width, channels = self.x.shape
+        taps = self.kernel[0] * self.kernel[1]
+        depthwise = self.operation is Operation.DEPTHWISE
+        vector = self.operation > Operation.DEPTHWISE
+        return dict.fromkeys(descriptor.BY_NAME, 0) | {
+            "operation": int(self.operation),
+            "input_height": height,
+            "input_width": width,
+            "input_channels": channels,
+            "input_plane": self.planes.start,
+            "inputs": self.channels,
+            "input_zero": self.zero,
+            "input_base": self.base,
+            "output_height": self.output[0],
+            "output_width": self.output[1],
+            "outputs": self.channels if depthwise or vector else 12,
+            "output_channels": max(12, self.channels),
+            "kernel_height": self.kernel[0],
+            "kernel_width": self.kernel[1],
+            "stride_y": self.stride[0],
+            "stride_x": self.stride[1],
+            "origin_y": -self.padding[0],
+            "origin_x": -self.padding[1],
+            "units": 1 if vector else taps * (1 if depthwise else len(self.planes)),
+            "weight_rows": 1,
+        }
+
+    def words(self) -> np.ndarray:
+        """(pixels, taps, planes, 8): the words of every window, the zero point as padding."""
+        height, width, channels = self.x.shape
+        total = pixel_words(channels)
+        padded = np.zeros((height, width, 8 * total), np.int8)
+        padded[:, :, :channels] = self.x
+        padded = np.pad(
+            padded, [(p, p + 64) for p in self.padding] + [(0, 0)], constant_values=self.zero
+        )
+        found = [
+            [
+                padded[y * self.stride[0] + ky, x * self.stride[1] + kx]
+                for ky in range(self.kernel[0])
+                for kx in range(self.kernel[1])
+            ]
+            for y in range(self.output[0])
+            for x in range(self.output[1])
+        ]
+        words = np.array(found).reshape(len(found), -1, total, 8)
+        return words[:, :, self.planes.start : self.planes.stop]
+
+
+class Walked(LiteXModule):
+    """Set-up, row tiles and a walker, with the read port of a descriptor memory."""
+
+    def __init__(self, spec: SocSpec, vector: bool):
+        bits = (spec.descriptors * descriptor.WORDS - 1).bit_length()
+        self.read = Record([("adr", bits), ("re", 1), ("dat_r", 32)])
+        self.setup = setup = Setup(spec, self.read)
+        fields, plan = setup.fields, setup.plan
+        depthwise = Signal()
+        self.tiles = Tiles(spec, fields, plan)
+        walker = TapWalker(spec, fields, plan) if vector else WindowWalker(
+            spec, fields, plan, depthwise
+        )
+        self.walker = walker
+        self.begin = Signal()
+        self.comb += [
+            depthwise.eq(fields.operation == Operation.DEPTHWISE),
+            self.tiles.source.connect(walker.tiles),
+            self.tiles.start.eq(self.begin),
+            walker.start.eq(self.begin),
+        ]
+
+
+def walk(spec: SocSpec, layer: Layer, stall: float, rng) -> list[dict[str, int]]:
+    """The beats for a layer."""
+    vector = layer.operation > Operation.DEPTHWISE
+    module = Walked(spec, vector)
+    beats: list[dict[str, int]] = []
+    contents = descriptor.pack(layer.fields())
+
+    def run():
+        yield from pulse(module.setup.start)
+        yield from wait_for(module.setup.done, 100)
+        assert (yield module.setup.error) == 0
+        yield from pulse(module.begin)
+
+    @passive
+    def keep():
+        yield from drain(module.walker.source, beats, 1 << 30, rng, stall)
+
+    def end():
+        silence = 0
+        count = 0
+        while silence < 300:
+            yield
+            silence = 0 if len(beats) != count else silence + 1
+            count = len(beats)
+
+    run_simulation(module, [run(), serve(module.read, contents), keep(), end()])
+    return beats
+
+
+def banked(spec: SocSpec, layer: Layer) -> np.ndarray:
+    """(rows, banks, 8): the activation memory."""
+    memory = np.zeros((spec.activation_rows, spec.banks, 8), np.int8)
+    words = pack_activations(layer.x, spec.banks).view(np.int8).reshape(-1, spec.banks, 8)
+    memory[layer.base : layer.base + len(words)] = words
+    return memory
+
+
+def taken_words(spec: SocSpec, memory: np.ndarray, beat: dict[str, int], zero: int) -> np.ndarray:
+    """(banks, 8): a beat's words in order."""
+    bits = (spec.activation_rows - 1).bit_length()
+    words = []
+    for word in range(spec.banks):
+        bank = (beat["bank"] + word) % spec.banks
+        row = beat["adr"] >> bits * bank & (1 << bits) - 1
+        words.append(
+            np.full(8, zero) if beat["padding"] >> word & 1 else memory[row % len(memory), bank]
+        )
+    return np.array(words)
+
+
+def windows(spec: SocSpec, layer: Layer, beats) -> list[tuple[np.ndarray, int]]:
+    """The units of every window, and whether it is its row tile's last."""
+    memory, units = banked(spec, layer), np.zeros((UNITS, 8), np.int64)
+    select = max(1, (spec.banks - 1).bit_length())
+    found = []
     for beat in beats:
-        first = beat["adr"] * WORD_BYTES + beat["lead"]
-        found[-1] += [
-            (beat["row"] + b, None if beat["padding"] else first + b) for b in range(beat["count"])
-        ]
+        if beat["shift"]:
+            distance = 1 << beat["shift"] - 1
+            units[: max(0, UNITS - distance)] = units[distance:].copy()
+        words = taken_words(spec, memory, beat, layer.zero)
+        for unit in range(UNITS):
+            if beat["write"] >> unit & 1:
+                units[unit] = words[beat["select"] >> unit * select & (1 << select) - 1]
         if beat["last"]:
-            found.append([])
-    expected = [
-        [
-            (16 * pixel + row, place)
-            for pixel in range(windows)
-            for row, place in enumerate(geometry.window(first + pixel))
+            found.append((units.copy(), beat["final"]))
+    return found
+
+
+def expected_windows(spec: SocSpec, layer: Layer) -> list[tuple[np.ndarray, int]]:
+    """The same from plain loops: column tiles, strips, row tiles, pixels."""
+    words = layer.words()
+    if layer.operation is Operation.DEPTHWISE:
+        columns = [words[:, :, plane] for plane in range(words.shape[2])]
+    else:
+        flat = words.reshape(len(words), -1, 8)
+        columns = [flat] * ceil_div(layer.fields()["outputs"], spec.macro.columns)
+    found = []
+    for column in columns:
+        for first in range(0, len(column), spec.strip):
+            strip = column[first : first + spec.strip]
+            for unit in range(0, strip.shape[1], UNITS):
+                for place, window in enumerate(strip):
+                    found.append((window[unit : unit + UNITS], int(place == len(strip) - 1)))
+    return found
+
+
+def random_layer(rng, banks: int, operation: Operation) -> Layer:
+    height, width = rng.integers(1, 9, 2)
+    channels = int(rng.choice((1, 3, 8, 11, 16, 24, 32, 40, 64, 100)))
+    planes = pixel_words(channels)
+    kernel = tuple(int(k) for k in rng.choice((1, 1, 2, 3, 4), 2))
+    padding = tuple(int(rng.integers(0, k)) for k in kernel)
+    kernel = tuple(
+        min(k, int(size) + 2 * pad)
+        for k, size, pad in zip(kernel, (height, width), padding, strict=True)
+    )
+    start = int(rng.integers(planes)) if rng.random() < 0.3 else 0
+    return Layer(
+        rng.integers(-128, 128, (height, width, channels)).astype(np.int8),
+        kernel,
+        tuple(int(s) for s in rng.choice((1, 1, 2, 3), 2)),
+        padding,
+        range(start, planes if start else planes),
+        operation,
+        int(rng.integers(-128, 128)),
+        int(rng.integers(64)),
+    )
+
+
+@pytest.mark.parametrize("banks", [1, 2, 8])
+@pytest.mark.parametrize("operation", [Operation.PRODUCT, Operation.DEPTHWISE])
+def test_windows(banks, operation):
+    """Any geometry, some of the planes, padding, several strips, row and column tiles; stalls."""
+    rng = np.random.default_rng(banks + 100 * int(operation))
+    spec = device(banks)
+    for _ in range(12):
+        layer = random_layer(rng, banks, operation)
+        beats = walk(spec, layer, float(rng.choice((0, 0.4))), rng)
+        found, expected = windows(spec, layer, beats), expected_windows(spec, layer)
+        assert len(found) == len(expected), layer
+        for (units, final), (window, last) in zip(found, expected, strict=True):
+            assert final == last, layer
+            np.testing.assert_array_equal(units[: len(window)], window, str(layer))
+
+
+@pytest.mark.parametrize("banks", [1, 4, 16])
+def test_taps(banks):
+    """The reads of pools: every tap of every pixel, planes by planes."""
+    rng = np.random.default_rng(banks)
+    spec = dataclasses.replace(device(banks), requant_lanes=min(8, 2 * banks))
+    together = vector_channels(spec) // 8
+    for _ in range(8):
+        layer = random_layer(rng, banks, Operation.SUM_POOL)
+        layer = dataclasses.replace(layer, planes=range(pixel_words(layer.x.shape[2])))
+        beats = walk(spec, layer, float(rng.choice((0, 0.4))), rng)
+        memory, words = banked(spec, layer), layer.words()
+        expected = [
+            words[pixel, tap, plane : plane + together]
+            for plane in range(0, words.shape[2], together)
+            for pixel in range(len(words))
+            for tap in range(words.shape[1])
         ]
-        for first in range(0, 32, windows)
-    ]
-    assert found == [*expected, []]
+        assert len(beats) == len(expected), layer
+        for beat, word in zip(beats, expected, strict=True):
+            found = taken_words(spec, memory, beat, layer.zero)[: len(word)]
+            np.testing.assert_array_equal(found, word, str(layer))

@@ -149,7 +149,7 @@ def test_words_arrive(place: Callable[[Answer], Iterator[str]]) -> None:
 
 def test_a_terminal_in_use_is_reported_and_waited_for() -> None:
     """Two hosts on one tty: the second opens it once the first has closed it."""
-    spec = SocSpec(MacroSpec(rows=16, columns=4))
+    spec = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=4)
     bank = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
     twin = Twin(ModelLink(spec), [bank, *memory_ranges(spec)], spec_hash=spec.hash)
     with terminal(LineTwin(twin).answer) as name:
@@ -279,7 +279,7 @@ def test_foreign_frames_change_nothing() -> None:
 
 def test_the_reference_device_behind_frames() -> None:
     """The whole numpy device behind the twin of the link computes the same as `ref`."""
-    spec = SocSpec(MacroSpec(rows=16, columns=4))
+    spec = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=4)
     bank = range(registers.BANK_BASE, registers.BANK_BASE + 4 * len(registers.REGISTERS))
     twin = Twin(ModelLink(spec), [bank, *memory_ranges(spec)], spec_hash=spec.hash)
     with served(LineTwin(twin).answer) as target, Device(connect(target), spec) as device:

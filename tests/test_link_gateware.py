@@ -19,6 +19,7 @@ SPEC = SocSpec(
     weight_rows=4096,
     channels=256,
     strip=4,
+    requant_lanes=4,
 )
 SIZES = {
     "descriptors": SPEC.descriptors * 64,

@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dscim.errors import UserError
-from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
-from dscim.host.compile import Load, Read, Write, plan
+from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec
+from dscim.host.compile import Load, Multiply, Read, Write, plan
 from dscim.host.compile.memories import Space
 from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
-from dscim.host.network import INPUT, Add, Network
+from dscim.host.network import INPUT, Add, Conv, Depthwise, Network
 from tests.random_networks import networks, random_images
 from tests.small_network import conv, small_images, small_network
 
@@ -25,11 +25,19 @@ TIGHT = SocSpec(
     channels=16,
     strip=4,
     descriptors=4,
+    banks=4,
+    requant_lanes=8,
 )
 """Several layers fit only in row strips and column groups."""
 
-SHALLOW = dataclasses.replace(TIGHT, weight_rows=32)
+SHALLOW = dataclasses.replace(TIGHT, weight_rows=48, banks=16)
 """Most windows are deeper than its weight memory."""
+
+LFSR = SequenceSpec("lfsr")
+ORDERED = dataclasses.replace(
+    TIGHT, macro=MacroSpec(rows=48, columns=4, lanes=1, sequence=LFSR), banks=2, requant_lanes=4
+)
+"""Its macro needs every row of a window at its place modulo G."""
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -46,7 +54,9 @@ def carried_out(
     return run
 
 
-@pytest.mark.parametrize("spec", [ROOMY, TIGHT, SHALLOW], ids=["roomy", "tight", "shallow"])
+@pytest.mark.parametrize(
+    "spec", [ROOMY, TIGHT, SHALLOW, ORDERED], ids=["roomy", "tight", "shallow", "ordered"]
+)
 @given(
     networks(),
     st.booleans(),
@@ -55,6 +65,7 @@ def carried_out(
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_network_gives_the_emulators_bits(spec, network, compare, seed, arithmetic):
+    arithmetic = dataclasses.replace(arithmetic, sequence=spec.macro.sequence)
     run = carried_out(
         network, spec, arithmetic, compare=compare, images=random_images(network, 2, seed)
     )
@@ -107,7 +118,7 @@ def test_weights_are_sent_once_for_all_images():
 
 @pytest.mark.parametrize("words", [64, 128])
 def test_every_layer_of_a_run_in_strips_agrees(words):
-    narrow = dataclasses.replace(TIGHT, activation_words=words)
+    narrow = dataclasses.replace(TIGHT, activation_words=words, banks=1, requant_lanes=2)
     run = carried_out(small_network(), narrow, ProductSpec(), compare=True, images=small_images(2))
     assert run.holds and run.program.strips and not run.program.resident
     assert all(layer.compared == 2 * np.prod(layer.output) for layer in run.layers)
@@ -133,8 +144,58 @@ def test_what_no_strip_can_hold_is_refused_by_name():
             ),
         ),
     )
-    with pytest.raises(UserError, match="node 'stem' needs more than the 256 words"):
+    with pytest.raises(UserError, match="node 'sum' needs more than the 64 rows"):
         plan(wide, ProductSpec(), TIGHT)
+
+
+def alone(node: Conv | Depthwise, shape: tuple[int, int, int], arithmetic: ProductSpec) -> Network:
+    """A network of one node."""
+    return Network("alone", shape, 1.0, node.input_zero, (node,), arithmetic=arithmetic)
+
+
+def unrolled(run: NetworkRun) -> bool:
+    """Whether the host has unrolled the windows."""
+    return any(isinstance(action, Multiply) for action in run.program.actions)
+
+
+DEEP = dataclasses.replace(ROOMY, weight_rows=1 << 16)
+
+
+@pytest.mark.parametrize("spec", [DEEP, TIGHT, ORDERED], ids=["deep", "tight", "ordered"])
+@pytest.mark.parametrize("inputs", [4096, 4098, 5003, 31 * 1057, 32768 - 8])
+def test_fully_connected_layers_of_any_depth(spec, inputs):
+    """As pixels of a row if they can be divided and fit, else as windows that the host cuts."""
+    rng, shape = np.random.default_rng(inputs), (1, 1, inputs)
+    node = conv("dense", INPUT, inputs, 9, 1, rng, zeros=(-128, 3))
+    for arithmetic in (ProductSpec(sequence=spec.macro.sequence), ProductSpec(exact=True)):
+        images = rng.integers(-128, 128, (1, *shape)).astype(np.int8)
+        network = alone(node, shape, arithmetic)
+        run = carried_out(network, spec, arithmetic, compare=True, images=images)
+        assert run.holds
+        assert unrolled(run) == (spec is not DEEP or inputs in (5003, 31 * 1057))
+
+
+def test_a_layer_of_4096_outputs():
+    rng = np.random.default_rng(9)
+    node = conv("wide", INPUT, 40, 4096, 1, rng, zeros=(0, 3))
+    images = rng.integers(-128, 128, (1, 1, 1, 40)).astype(np.int8)
+    network = alone(node, (1, 1, 40), ProductSpec())
+    assert carried_out(network, ROOMY, ProductSpec(), compare=True, images=images).holds
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "direct"), [(8, 3, True), (5, 1, True), (5, 3, False), (12, 3, False)]
+)
+def test_an_ordered_macro_runs_the_windows_that_keep_their_places(channels, kernel, direct):
+    rng = np.random.default_rng(channels)
+    node = conv("conv", INPUT, channels, 9, kernel, rng, zeros=(-128, 3))
+    arithmetic = ProductSpec(sequence=LFSR, length=64)
+    images = rng.integers(-128, 128, (2, 4, 4, channels)).astype(np.int8)
+    network = alone(node, (4, 4, channels), arithmetic)
+    run = carried_out(network, ORDERED, arithmetic, compare=True, images=images)
+    assert run.holds and unrolled(run) != direct
+    exact = carried_out(network, ORDERED, ProductSpec(exact=True), compare=True, images=images)
+    assert exact.holds and not unrolled(exact)
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5)), max_size=40))

@@ -113,7 +113,15 @@ def test_default_device():
 @pytest.mark.parametrize("lanes", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_small_array_at_every_length(lanes):
     macro = MacroSpec(16, 4, form="array", lanes=lanes)
-    spec = SocSpec(macro, exact=False, activation_words=512, weight_rows=128, channels=16, strip=4)
+    spec = SocSpec(
+        macro,
+        exact=False,
+        activation_words=512,
+        weight_rows=128,
+        channels=16,
+        strip=4,
+        requant_lanes=4,
+    )
     rng = np.random.default_rng(lanes)
     x, w = operands("random", rng, (2, 40)), operands("random", rng, (40, 4))
     with open_target("sim", spec) as device:
@@ -122,8 +130,22 @@ def test_small_array_at_every_length(lanes):
             assert (found == contract.product(x, w, arithmetic, 3)).all(), arithmetic
 
 
+def device_of(name: str) -> SocSpec:
+    """The device of a macro of MACROS."""
+    macro = MACROS[name]
+    return SocSpec(macro, exact=False, requant_lanes=min(16, macro.columns))
+
+
+@pytest.mark.parametrize(
+    "name", ["selected-16-counter-16", "array-64-lfsr-1", "selected-64-table-4"]
+)
+def test_a_macro_of_each_kind_on_ref(name):
+    with open_target("ref", device_of(name)) as device:
+        assert check(device, seed=3, shapes=1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MACROS)
 def test_every_macro(name):
-    with open_target("sim", SocSpec(MACROS[name], exact=False)) as device:
+    with open_target("sim", device_of(name)) as device:
         print(f"{name}: {check(device, seed=2, shapes=10)} products of x and w agree")

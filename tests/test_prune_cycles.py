@@ -19,6 +19,7 @@ ARRAY = SocSpec(
     weight_rows=4096,
     channels=256,
     strip=64,
+    requant_lanes=8,
 )
 BROAD = SocSpec(
     MacroSpec(rows=16, columns=64, lanes=4),
@@ -34,6 +35,7 @@ SPARSE = SocSpec(
     weight_rows=4096,
     channels=256,
     strip=32,
+    requant_lanes=8,
 )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dscim.errors import UserError
-from dscim.gateware.layout import tensor_words
+from dscim.gateware.layout import tensor_rows
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.cli import main
 from dscim.host.compile import plan
@@ -95,7 +95,7 @@ def test_a_wrong_file_is_one_sentence(table: CostTable, tmp_path: Path, spoil, w
 
 
 def test_the_memory_is_what_the_plan_takes() -> None:
-    """All weights as they are loaded, and the activation words that the tensors take."""
+    """All weights as they are loaded, and the activation rows that the tensors take."""
     rng = np.random.default_rng(3)
     spec = SocSpec(channels=4096)
     for where in (SPACE, space("fashion-resnet8")):
@@ -104,12 +104,13 @@ def test_the_memory_is_what_the_plan_takes() -> None:
         (loaded,) = plan(random_network(where, structure, rng), ProductSpec(), spec).loads
         weighted = [each.layer for each in done if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER)]
         rows = sum(weight_rows(spec, layer) for layer in weighted)
-        held = sum(-(-channels(spec, layer) // 8) * 8 for layer in weighted)
+        held = sum(channels(spec, layer) for layer in weighted)
         assert rows * spec.macro.columns == 4 * len(loaded.weights)
-        assert 0 <= 16 * held - 4 * len(loaded.parameters) < 16 * 8 * len(done)
+        assert 16 * held == 4 * len(loaded.parameters)
         words = (memory(spec, done) - rows * spec.macro.columns - 16 * held) / 8
-        assert words >= max(
-            (1 + each.summed) * tensor_words(each.layer.output) + tensor_words(each.layer.input)
+        assert words >= spec.banks * max(
+            (1 + each.summed) * tensor_rows(each.layer.output, spec.banks)
+            + tensor_rows(each.layer.input, spec.banks)
             for each in done
         )
 

@@ -123,7 +123,7 @@ def test_the_later_product_does_the_sum_if_it_has_no_other_reader(inputs, found)
 
 def test_without_room_for_three_tensors_the_sum_runs_on_its_own(device):
     network = network_of(INPUT, "second")  # tensors of 20 words
-    tight = dataclasses.replace(device.spec, activation_words=64)
+    tight = dataclasses.replace(device.spec, activation_words=64, banks=1, requant_lanes=1)
     assert plan(network, ProductSpec(exact=True), tight).added == {"second": "sum"}
     watched = plan(network, ProductSpec(exact=True), tight, watched=True)
     assert not watched.added and not watched.strips

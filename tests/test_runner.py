@@ -37,10 +37,11 @@ def stick_weight(monkeypatch: pytest.MonkeyPatch, row: int) -> None:
     """One byte of every product's weights is stuck: that of row `row`, column 2."""
 
     def stuck(*given: Any) -> np.ndarray:
-        matrix = weights(*given).copy()
+        matrix, odd = weights(*given)
         if row < len(matrix):
+            matrix = matrix.copy()
             matrix[row, 2] ^= 0x40
-        return matrix
+        return matrix, odd
 
     weights = compute._weights
     monkeypatch.setattr(compute, "_weights", stuck)

@@ -55,7 +55,15 @@ layers = st.builds(
     st.sampled_from(((1, 1), (3, 3), (1, 7))),
     product=products,
 )
-specs = st.one_of(lfsrs, products, macros, layers, st.builds(SocSpec, macros, st.booleans()))
+devices = st.builds(
+    SocSpec,
+    macros,
+    st.booleans(),
+    weight_rows=st.sampled_from((4096, 4112)),
+    requant_lanes=st.sampled_from((1, 4)),
+    banks=st.sampled_from((2, 8)),
+)
+specs = st.one_of(lfsrs, products, macros, layers, devices)
 
 
 @given(specs)
@@ -157,7 +165,7 @@ def test_taps_are_maximal(taps):
         (
             lambda: MacroSpec.from_json({"row": 1}),
             "MacroSpec has no field row; its fields are rows, "
-            "columns, or_width, form, lanes, sequence, signed.",
+            "columns, or_width, form, lanes, sequence, signed, samples.",
         ),
         (
             lambda: MacroSpec.from_json({"signed": ["split", 3]}),
@@ -178,22 +186,27 @@ def test_specs_are_frozen():
 
 
 def test_cycles_of_a_product():
-    assert default_macro(16).cycles(ProductSpec(16, 256)) == 16
-    assert default_macro(16).cycles(ProductSpec(16, 64)) == 16
-    assert default_macro(16).cycles(ProductSpec(16, 1024)) == 64
-    assert default_macro(64).cycles(ProductSpec(64, 256)) == 64
+    for width in (16, 64):
+        assert default_macro(width).cycles(ProductSpec(width, 256)) == 4
+        assert default_macro(width).cycles(ProductSpec(width, 64)) == 1
+        assert default_macro(width).cycles(ProductSpec(width, 1024)) == 16
+    assert MacroSpec(lanes=16).cycles(ProductSpec(16, 16)) == 1
     assert MacroSpec(lanes=1).cycles(ProductSpec(16, 256)) == 256
+    assert MacroSpec(form="exact", lanes=4).cycles(ProductSpec(exact=True)) == 4
     assert MacroSpec(form="array", lanes=64).cycles(ProductSpec(16, 256)) == 4
 
 
-def test_lanes_of_a_table_hold_a_regions_samples():
-    macro = default_macro(16, table_sequence("gaussian"))
-    assert macro.lanes == macro.max_samples == 16
-    assert macro.rejection(ProductSpec(16, 256, macro.sequence)) is None
-    assert "one lane" in macro.rejection(ProductSpec(16, 1024, macro.sequence))
-    alone = dataclasses.replace(macro, lanes=1)
-    assert alone.max_samples == 64
-    assert alone.rejection(ProductSpec(16, 1024, macro.sequence)) is None
+def test_samples_bound_the_streams():
+    macro = MacroSpec(samples=16)
+    assert macro.rejection(ProductSpec(16, 256)) is None
+    assert "built for up to 16" in str(macro.rejection(ProductSpec(16, 512)))
+    assert MacroSpec().max_samples == 64 and MacroSpec(or_width=64).max_samples == 32
+    with pytest.raises(SpecError, match="128 samples"):
+        MacroSpec(samples=128)
+
+
+def test_a_specs_hash_does_not_depend_on_fields_that_came_later():
+    assert "samples" not in MacroSpec().to_json() and "samples" in MacroSpec(samples=4).to_json()
 
 
 @pytest.mark.parametrize(

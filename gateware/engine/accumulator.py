@@ -2,98 +2,114 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import FSM, READ_FIRST, Cat, If, Memory, Mux, NextState, NextValue, Signal, bits_for
+from migen import READ_FIRST, Cat, If, Memory, Mux, Record, Signal, bits_for
 
+from dscim.gateware.engine.tiles import slots, tile_layout
 from dscim.gateware.specs import SocSpec
 
 SUM_BITS = 32
 
+STAGES = 4
+"""Cycles from a product until its sum can be read."""
 
-def sums_layout(columns: int):
-    """A sum per column, in counts, and the sum of a' in the last slot."""
-    return [("sums", SUM_BITS * (columns + 1))]
+
+def sums_layout(spec: SocSpec):
+    """A sum for each column, in counts, or what an add or a pool has instead; the sum of a'.
+
+    opens: the pixel is the first of its column tile. width: the tile's output channels.
+    """
+    return [
+        ("sums", SUM_BITS * slots(spec)),
+        ("activation_sum", SUM_BITS),
+        ("opens", 1),
+        ("width", bits_for(slots(spec))),
+    ]
+
+
+def products_layout(spec: SocSpec):
+    """The counts of a product, a sum of 32 bits each, and the sum of a'."""
+    return [("sums", SUM_BITS * spec.macro.columns), ("activation_sum", SUM_BITS)]
 
 
 class Accumulator(LiteXModule):
-    """Adds the products of one row tile to the sums of the tiles before it, pixel by pixel.
+    """Adds the products of a row tile to the sums of the tiles before it, one pixel per cycle.
 
     | port   | dir | meaning                                                            |
     |--------|-----|--------------------------------------------------------------------|
-    | start  | in  | pulse: the next product belongs to the strip's first pixel         |
-    | first  | in  | the row tile is the first: sums start at zero                      |
-    | final  | in  | the row tile is the last: sums leave through `source`              |
-    | pixels | in  | pixels of the strip, 1 or more                                     |
-    | done   | out | every pixel of the strip has had its product since `start`         |
-    | sink   | in  | stream: sums_layout, a product's counts                            |
-    | source | out | stream: sums_layout                                                |
+    | tiles  | in  | stream: tile_layout                                                |
+    | sink   | in  | stream: products_layout                                            |
+    | source | out | stream: sums_layout, of the last row tiles alone                   |
+    | busy   | out | a sum is on its way                                                |
+
+    Stages: the sum so far is read, then added to, then written or handed on. A pixel's sum is in
+    memory STAGES cycles later, so a strip of fewer pixels waits for it.
     """
 
     def __init__(self, spec: SocSpec):
-        layout = sums_layout(spec.macro.columns)
-        self.start = Signal()
-        self.first = Signal()
-        self.final = Signal()
-        self.pixels = Signal(bits_for(spec.strip))
-        self.done = Signal()
-        self.sink = sink = stream.Endpoint(layout)
-        self.source = source = stream.Endpoint(layout)
+        self.tiles = tiles = stream.Endpoint(tile_layout(spec))
+        self.sink = sink = stream.Endpoint(products_layout(spec))
+        self.source = source = stream.Endpoint(sums_layout(spec))
+        self.busy = Signal()
 
         # # #
 
-        slots = spec.macro.columns + 1
-        memory = Memory(SUM_BITS * slots, spec.strip)
-        reader = memory.get_port(mode=READ_FIRST)
+        width = SUM_BITS * (spec.macro.columns + 1)
+        memory = Memory(width, spec.strip, name="sums")
+        reader = memory.get_port(has_re=True, mode=READ_FIRST)
         writer = memory.get_port(write_capable=True, mode=READ_FIRST)
         self.specials += memory, reader, writer
 
-        pixel, before = Signal.like(self.pixels), Signal(SUM_BITS * slots)
-        taken = Signal()
-        added = []
-        for slot in range(slots):
-            part = slice(SUM_BITS * slot, SUM_BITS * (slot + 1))
-            total = Signal(SUM_BITS)
-            self.comb += total.eq(sink.sums[part] + before[part])
-            added.append(total)
-        self.fsm = fsm = FSM(reset_state="FETCH")
-        self.comb += [
-            self.done.eq(pixel == self.pixels),
-            taken.eq(fsm.ongoing("ADD") & sink.valid & sink.ready),
-            reader.adr.eq(Mux(taken, pixel + 1, pixel)),
-            writer.adr.eq(pixel),
-            writer.dat_w.eq(Cat(*added)),
-            source.sums.eq(Cat(*added)),
+        pixel, advance, ready = Signal.like(tiles.pixels), Signal(), Signal()
+        layout = [
+            ("valid", 1),
+            ("first", 1),
+            ("final", 1),
+            ("opens", 1),
+            ("width", len(source.width)),
+            ("pixel", len(pixel)),
+            ("data", width),
         ]
-        self.sync += If(self.start, pixel.eq(0))
-        self._step(
-            fsm,
-            taken,
-            [writer.we.eq(~self.final), NextValue(pixel, pixel + 1)],
-            If(self.first, NextValue(before, 0)).Else(NextValue(before, reader.dat_r)),
-        )
-
-    def _step(self, fsm, taken, take, keep):
-        """From pixel to pixel: keeps the word that was read, because a memory's output is late in
-        its cycle, then waits for the product. The first address is valid a cycle after `start`."""
-        again = If(self.start, NextState("FETCH"))
-        fsm.act(
-            "FETCH",
-            NextState("READ"),
-            again,
-        )
-        fsm.act(
-            "READ",
-            keep,
-            NextState("ADD"),
-            again,
-        )
-        fsm.act(
-            "ADD",
-            self.source.valid.eq(self.sink.valid & self.final),
-            self.sink.ready.eq(~self.final | self.source.ready),
+        read, added, done = (Record(layout, name=name) for name in ("read", "added", "done"))
+        before = Signal(width)
+        last = pixel == tiles.pixels - 1
+        short = tiles.pixels < STAGES
+        waits = ~tiles.begins & short & (read.valid | added.valid | done.valid)
+        self.comb += [
+            advance.eq(~(done.valid & done.final) | source.ready),
+            ready.eq(advance & tiles.valid & ~waits),
+            sink.ready.eq(ready),
+            tiles.ready.eq(sink.valid & ready & last),
+            reader.adr.eq(pixel),
+            reader.re.eq(advance),
+            writer.adr.eq(done.pixel),
+            writer.dat_w.eq(done.data),
+            writer.we.eq(done.valid & ~done.final),
+            source.valid.eq(done.valid & done.final),
+            source.sums.eq(done.data[:-SUM_BITS]),
+            source.activation_sum.eq(done.data[-SUM_BITS:]),
+            source.opens.eq(done.opens),
+            source.width.eq(done.width),
+            self.busy.eq(read.valid | added.valid | done.valid),
+        ]
+        totals = []
+        for slot in range(spec.macro.columns + 1):
+            part, total = slice(SUM_BITS * slot, SUM_BITS * (slot + 1)), Signal(SUM_BITS)
+            self.comb += total.eq(added.data[part] + before[part])
+            totals.append(total)
+        self.sync += [
+            If(sink.valid & ready, pixel.eq(Mux(last, 0, pixel + 1))),
             If(
-                taken,
-                *take,
-                NextState("READ"),
+                advance,
+                read.valid.eq(sink.valid & ready),
+                read.first.eq(tiles.begins),
+                read.final.eq(tiles.final),
+                read.opens.eq(tiles.opens & (pixel == 0)),
+                read.width.eq(tiles.width),
+                read.pixel.eq(pixel),
+                read.data.eq(Cat(sink.sums, sink.activation_sum)),
+                added.eq(read),
+                before.eq(Mux(read.first, 0, reader.dat_r)),
+                done.eq(added),
+                done.data.eq(Cat(*totals)),
             ),
-            again,
-        )
+        ]

@@ -1,16 +1,24 @@
-"""The layer engine: runs descriptors one after the other."""
+"""The layer engine: runs descriptors one after the other.
+
+A layer's row tiles are issued to three parts that work at their own pace: the loader brings their
+weights to the macro while it still computes the tile before; the walker reads their windows; the
+accumulator adds up their products. Streams hold back whoever is ahead.
+"""
 
 from litex.gen import LiteXModule
-from migen import FSM, If, NextState, NextValue, Record, Signal
+from litex.soc.interconnect import stream
+from migen import FSM, Cat, If, Mux, NextState, NextValue, Record, Signal
 
+from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import Accumulator
-from dscim.gateware.engine.loops import Loops
-from dscim.gateware.engine.position import Position
-from dscim.gateware.engine.reader import Aligner, MemoryReader, WeightLoader
+from dscim.gateware.engine.loader import WeightLoader
+from dscim.gateware.engine.reader import Aligner, MemoryReader
 from dscim.gateware.engine.requantise import Requantiser
 from dscim.gateware.engine.setup import Setup
+from dscim.gateware.engine.tiles import Tiles, tile_layout
 from dscim.gateware.engine.units import Units
-from dscim.gateware.engine.walker import WindowWalker, beat_layout
+from dscim.gateware.engine.vector import TapWalker
+from dscim.gateware.engine.walker import WindowWalker, move_layout, read_layout
 from dscim.gateware.registers import PLACE_BITS, ErrorCode
 from dscim.gateware.specs import SocSpec
 
@@ -19,6 +27,9 @@ EVENTS = ("busy", "computing", "weights", "activations", "vector", "product")
 
 DRAIN = 64
 """Cycles after `busy` in which the engine's pipelines may still move. Then it waits for `start`."""
+
+AHEAD = 4
+"""Row tiles that wait for each part of the engine."""
 
 
 class Engine(LiteXModule):
@@ -50,83 +61,126 @@ class Engine(LiteXModule):
 
         self.setup = setup = Setup(spec, memories["descriptors"].read)
         fields, plan = setup.fields, setup.plan
-        self.loops = Loops(spec, fields, plan)
-        self.position = Position(fields, plan)
-        self.walker = WindowWalker(spec, fields, plan, self.position)
-        self.loader = WeightLoader(spec, memories["weights"].read)
+        depthwise = Signal()
+        self.sync += depthwise.eq(fields.operation == Operation.DEPTHWISE)
+        self.begin = Signal()  # a layer begins
+        self.tiles = Tiles(spec, fields, plan)
+        self.walker = WindowWalker(spec, fields, plan, depthwise)
+        self.taps = TapWalker(spec, fields, plan)
+        self.loader = WeightLoader(
+            spec, fields, plan.read_planes, depthwise, memories["weights"].read
+        )
         self.units = Units(spec, fields, plan)
         self.accumulator = Accumulator(spec)
         self.requantiser = Requantiser(
             spec, fields, plan, memories["parameters"].read, memories["activations"].write
         )
-        self._connect_windows(spec, fields, memories["activations"].read)
-        self._connect_products(plan)
-        self._connect_loops()
+        self.comb += [part.start.eq(self.begin) for part in self._parts()]
+        self._issue_tiles(spec, plan)
+        self._connect_windows(spec, fields, plan, memories["activations"].read)
+        self._connect_sums(spec, plan)
         self.fsm = fsm = FSM(reset_state="IDLE")
-        self._run_descriptors(fsm)
-        self._run_row_tiles(fsm, plan)
-        self._connect_events(plan)
+        self._run_descriptors(fsm, plan)
+        self._connect_events(fsm, plan)
 
-    def _connect_windows(self, spec, fields, read):
-        """walker -> memory -> aligner -> unit."""
-        self.reader = MemoryReader(read, beat_layout(spec), self.requantiser.residual_read)
+    def _parts(self):
+        """The parts that need to know when a layer begins."""
+        return self.tiles, self.walker, self.taps, self.requantiser
+
+    def _issue_tiles(self, spec: SocSpec, plan):
+        """Each row tile to the parts that work on it, all at once."""
+        names = ("loading", "walking", "tapping", "adding", "vectors")
+        queues = {}
+        for name in names:
+            queues[name] = queue = stream.SyncFIFO(tile_layout(spec), AHEAD, buffered=False)
+            self.add_module(name, queue)
+        products = [queues[name] for name in ("loading", "walking", "adding")]
+        vectors = [queues[name] for name in ("tapping", "vectors")]
+        source, ready = self.tiles.source, Signal()
+        self.comb += [
+            ready.eq(
+                Mux(
+                    plan.vector,
+                    Cat(*[queue.sink.ready for queue in vectors]) == 0b11,
+                    Cat(*[queue.sink.ready for queue in products]) == 0b111,
+                )
+            ),
+            source.ready.eq(ready),
+        ]
+        for wanted, group in ((~plan.vector, products), (plan.vector, vectors)):
+            for queue in group:
+                self.comb += [
+                    source.connect(queue.sink, omit={"valid", "ready"}),
+                    queue.sink.valid.eq(source.valid & ready & wanted),
+                ]
+        self.comb += [
+            self.loading.source.connect(self.loader.tiles),
+            self.walking.source.connect(self.walker.tiles),
+            self.tapping.source.connect(self.taps.tiles),
+            self.adding.source.connect(self.accumulator.tiles),
+        ]
+
+    def _connect_windows(self, spec: SocSpec, fields, plan, read):
+        """walkers -> memory -> aligner -> units."""
+        companions = [*read_layout(spec)[1:], *move_layout(spec)]
+        self.reader = reader = MemoryReader(read, companions, self.requantiser.residual_read)
         self.aligner = Aligner(spec)
         self.comb += [
-            self.walker.source.connect(self.reader.sink),
-            self.reader.source.connect(self.aligner.sink),
+            If(plan.vector, self.taps.source.connect(reader.sink)).Else(
+                self.walker.source.connect(reader.sink)
+            ),
+            reader.source.connect(self.aligner.sink),
             self.aligner.zero_point.eq(fields.input_zero),
-            self.aligner.source.connect(self.units.activations),
+            self.aligner.source.connect(self.units.words),
             self.loader.source.connect(self.units.weights),
         ]
 
-    def _connect_products(self, plan):
-        """unit -> accumulator -> requantiser, each pixel's outputs after those of the last."""
-        drain = self.requantiser.sink
-        adr = Signal.like(drain.adr)
+    def _connect_sums(self, spec: SocSpec, plan):
+        """Products through the accumulator to the requantiser; vectors straight to it."""
+        sink, vectors, tiles = self.requantiser.sink, self.units.vectors, self.vectors.source
+        left = Signal.like(tiles.pixels)
         self.comb += [
-            self.units.sums.connect(self.accumulator.sink),
-            self.accumulator.source.connect(drain),
-            drain.begin.eq(self.loops.output_first),
-            drain.end.eq(self.loops.output_end),
-            drain.adr.eq(adr),
+            self.units.products.connect(self.accumulator.sink),
+            If(
+                plan.vector,
+                sink.valid.eq(vectors.valid & tiles.valid),
+                sink.sums.eq(vectors.sums),
+                sink.opens.eq(tiles.opens & (left == 0)),
+                sink.width.eq(tiles.width),
+                vectors.ready.eq(sink.ready & tiles.valid),
+                tiles.ready.eq(sink.valid & sink.ready & (left == tiles.pixels - 1)),
+            ).Else(self.accumulator.source.connect(sink)),
         ]
-        self.sync += [
-            If(drain.valid & drain.ready, adr.eq(adr + plan.output_pixel_words)),
-            If(self.walker.start, adr.eq(self.loops.output_adr)),
-        ]
+        self.sync += If(
+            plan.vector & sink.valid & sink.ready,
+            left.eq(Mux(tiles.ready, 0, left + 1)),
+        )
 
-    def _connect_loops(self):
-        loops = self.loops
-        self.comb += [
-            self.loader.adr.eq(loops.weight_adr),
-            self.loader.rows.eq(loops.rows),
-            self.walker.rows.eq(loops.rows),
-            self.walker.pixels.eq(loops.pixels),
-            self.walker.first.eq(loops.input_first),
-            self.walker.inputs.eq(loops.inputs),
-            self.accumulator.pixels.eq(loops.pixels),
-            self.accumulator.first.eq(loops.first),
-            self.accumulator.final.eq(loops.final),
-        ]
-
-    def _connect_events(self, plan):
+    def _connect_events(self, fsm, plan):
         """The events that are counted."""
-        events, units, fsm = self.events, self.units, self.fsm
-        waiting = fsm.ongoing("WINDOWS") & ~units.computing
+        events, units, loader = self.events, self.units, self.loader
+        running = fsm.ongoing("RUN") & ~plan.vector
+        waits = running & ~units.computing
         self.comb += [
             self.busy.eq(~fsm.ongoing("IDLE")),
             events.busy.eq(self.busy),
             events.computing.eq(units.computing),
-            events.weights.eq(fsm.ongoing("WEIGHTS") & ~units.computing & ~plan.vector),
-            events.activations.eq(waiting & ~plan.vector),
-            events.vector.eq(fsm.ongoing("WINDOWS") & plan.vector),
-            events.product.eq(units.sums.valid & units.sums.ready & ~plan.vector),
+            events.weights.eq(waits & loader.tiles.valid),
+            events.activations.eq(waits & ~loader.tiles.valid),
+            events.vector.eq(fsm.ongoing("RUN") & plan.vector),
+            events.product.eq(self.accumulator.sink.valid & self.accumulator.sink.ready),
         ]
 
-    def _run_descriptors(self, fsm):
-        """From descriptor to descriptor: set up, run the layer, flush."""
+    def _run_descriptors(self, fsm, plan):
+        """From descriptor to descriptor: set up, then run the layer until everything is written."""
         left = Signal(PLACE_BITS)
-        loops = self.loops
+        working = (
+            self.tiles.busy
+            | self.adding.source.valid
+            | self.vectors.source.valid
+            | self.accumulator.busy
+            | ~self.requantiser.idle
+        )
         self.comb += self.setup.place.eq(self.place)
         fsm.act(
             "IDLE",
@@ -145,17 +199,14 @@ class Engine(LiteXModule):
                 self.setup.done,
                 NextValue(self.error, self.setup.error),
                 If(self.setup.error != ErrorCode.NONE.value, NextState("IDLE")).Else(
-                    loops.start.eq(1),
-                    self.position.reset.eq(1),
-                    self.walker.rewind.eq(1),
-                    NextState("TILE"),
+                    self.begin.eq(1), NextState("RUN")
                 ),
             ),
         )
         fsm.act(
-            "FLUSH",
+            "RUN",
             If(
-                self.requantiser.idle,
+                ~working,
                 NextValue(left, left - 1),
                 If(left == 1, NextState("IDLE")).Else(
                     NextValue(self.place, self.place + 1), NextState("NEXT")
@@ -163,30 +214,3 @@ class Engine(LiteXModule):
             ),
         )
         fsm.act("NEXT", self.setup.start.eq(1), NextState("SETUP"))
-
-    def _run_row_tiles(self, fsm, plan):
-        """From row tile to row tile: load its weights, if any, then compute its windows."""
-        loops = self.loops
-        fsm.act(
-            "TILE",
-            self.loader.start.eq(~plan.vector),
-            self.accumulator.start.eq(1),
-            self.position.restart.eq(1),
-            NextState("WEIGHTS"),
-        )
-        fsm.act(
-            "WEIGHTS",
-            If(self.loader.done | plan.vector, self.walker.start.eq(1), NextState("WINDOWS")),
-        )
-        fsm.act(
-            "WINDOWS",
-            If(
-                self.accumulator.done,
-                loops.advance.eq(1),
-                self.walker.rewind.eq(loops.final),
-                self.position.commit.eq(loops.final & ~loops.column_final),
-                self.position.reset.eq(loops.final & loops.column_final),
-                NextState("TILE"),
-                If(loops.final & loops.column_final & loops.layer_final, NextState("FLUSH")),
-            ),
-        )

@@ -3,11 +3,16 @@
 from functools import reduce
 from operator import or_
 
-from migen import Array, Mux, Signal, log2_int
+from migen import Array, C, Cat, Mux, Signal, log2_int
 
 from dscim.gateware.descriptor import MAX_WIDENING, Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, SocSpec
+from dscim.gateware.specs.macro import UNIT_ROWS
+from dscim.gateware.specs.soc import WORD_BYTES
+
+MAX_UNITS = -(-MAX_DEPTH // UNIT_ROWS)
+"""The most units of a window: with more, 32 bits could wrap."""
 
 NONZERO = (
     "input_height",
@@ -22,7 +27,7 @@ NONZERO = (
     "kernel_width",
     "stride_y",
     "stride_x",
-    "depth",
+    "units",
 )
 
 
@@ -34,18 +39,17 @@ def rejection(module, spec: SocSpec, place, fields, plan):
     length, signed = _arithmetic(spec, fields)
     vector, product = plan.vector, ~plan.vector
     added = plan.add | fields.residual
-    second_words = Mux(plan.add, plan.input_words, plan.output_words)
+    second_rows = Mux(plan.add, plan.input_rows, plan.output_rows)
     input_end, second_end, output_end, weight_end, parameter_end = (
         _sum(module, base, size)
         for base, size in (
-            (fields.input_base, plan.input_words),
-            (fields.second_base, second_words),
-            (fields.output_base, plan.output_words),
+            (fields.input_base, plan.input_rows),
+            (fields.second_base, second_rows),
+            (fields.output_base, plan.output_rows),
             (fields.weight_base, plan.weight_rows),
             (fields.parameter_base, fields.outputs),
         )
     )
-    tail = fields.parameter_base[:3] != fields.output_channel[:3]
     faults = {
         ErrorCode.DESCRIPTOR: place >= spec.descriptors,
         ErrorCode.OPERATION: (fields.operation > max(Operation))
@@ -55,14 +59,13 @@ def rejection(module, spec: SocSpec, place, fields, plan):
         ErrorCode.LENGTH: product & length,
         ErrorCode.SIGNED_MODE: product & signed,
         ErrorCode.GEOMETRY: _sizes(module, fields)
-        | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan))
-        | _windows_geometry(module, spec, fields, plan),
+        | Mux(vector, _vector_geometry(fields, plan), _product_geometry(spec, fields, plan)),
         ErrorCode.SCALING: added & _widening(module, fields),
-        ErrorCode.INPUT_MEMORY: (input_end > spec.activation_words)
-        | (added & (second_end > spec.activation_words)),
-        ErrorCode.OUTPUT_MEMORY: output_end > spec.activation_words,
+        ErrorCode.INPUT_MEMORY: (input_end > spec.activation_rows)
+        | (added & (second_end > spec.activation_rows)),
+        ErrorCode.OUTPUT_MEMORY: output_end > spec.activation_rows,
         ErrorCode.WEIGHT_MEMORY: product & (weight_end > spec.weight_rows),
-        ErrorCode.PARAMETER_MEMORY: product & (tail | (parameter_end > spec.channels)),
+        ErrorCode.PARAMETER_MEMORY: product & (parameter_end > spec.channels),
     }
     code = ErrorCode.NONE.value
     for error, fault in reversed(faults.items()):
@@ -87,42 +90,30 @@ def _sizes(module, f):
     """A size is zero, or the channels exceed those of a pixel."""
     return (
         _any([getattr(f, name) == 0 for name in NONZERO])
-        | (_sum(module, f.input_channel, f.inputs) > f.input_channels)
+        | (_sum(module, Cat(C(0, 3), f.input_plane), f.inputs) > f.input_channels)
         | (_sum(module, f.output_channel, f.outputs) > f.output_channels)
     )
 
 
 def _product_geometry(spec: SocSpec, f, plan):
-    """The window is too deep, or depthwise and not one row tile."""
-    one_tile = (f.depth == plan.window) & (f.depth <= spec.macro.rows)
-    deeper = (f.depth > plan.window) & (f.windows_log2 == 0)
-    return deeper | (f.depth > MAX_DEPTH) | ((f.operation == Operation.DEPTHWISE) & ~one_tile)
-
-
-def _windows_geometry(module, spec: SocSpec, f, plan):
-    """Several pixels' windows are not one row tile, or not a plain product in `split`, or a row has
-    too many pixels."""
-    group = spec.macro.or_width
-    whole, rows = Signal(len(plan.window) + 1), Signal(len(plan.window) + 9)
-    columns = Signal(len(f.output_width) + 3)
-    module.comb += [
-        whole.eq((plan.window + group - 1) & ~(group - 1)),
-        rows.eq((whole << f.windows_log2) - whole + plan.window),
-        columns.eq(f.output_width << f.windows_log2),
-    ]
-    wrong = (
-        (f.operation != Operation.PRODUCT)
-        | f.offset
-        | (f.depth != rows)
-        | (rows > spec.macro.rows)
-        | (columns[len(f.output_width) :] != 0)
+    """More units than the window has or than a product may have, outputs inside a word, or
+    depthwise with other channels, or on a macro too narrow for a word's channels."""
+    depthwise = f.operation == Operation.DEPTHWISE
+    narrow = 1 if spec.macro.columns < WORD_BYTES else 0
+    within = f.output_channel[:3] != 0
+    inside = f.output_channel[:2] != 0 if narrow else within
+    return (
+        (f.units > plan.window)
+        | (f.units > MAX_UNITS)
+        | (f.weight_rows == 0)
+        | (f.raw & f.output_channel[0])
+        | Mux(depthwise, within | (f.inputs != f.outputs) | narrow, inside)
     )
-    return (f.windows_log2 != 0) & wrong
 
 
 def _vector_geometry(f, plan):
-    """Not whole words, or an add that is not elementwise."""
-    words = (f.input_channel[:3] != 0) | (f.output_channel[:3] != 0)
+    """Not from a whole word on, or an add that is not elementwise."""
+    words = f.output_channel[:3] != 0
     same = (f.input_height == f.output_height) & (f.input_width == f.output_width)
     still = (
         (f.kernel_height == 1)
@@ -132,7 +123,7 @@ def _vector_geometry(f, plan):
         & (f.origin_y == 0)
         & (f.origin_x == 0)
     )
-    return words | (f.inputs != f.outputs) | (f.depth != 1) | (plan.add & ~(same & still))
+    return words | (f.inputs != f.outputs) | (f.units != 1) | (plan.add & ~(same & still))
 
 
 def _widening(module, f):

@@ -1,14 +1,32 @@
 """Requantisation of one channel: from a 32-bit sum to int8, pipelined."""
 
+from types import SimpleNamespace
+
 from litex.gen import LiteXModule
-from migen import If, Mux, Record, Signal
+from migen import Cat, If, Mux, Record, Replicate, Signal
 
 from dscim.gateware.logic import delayed
 
 SUM = (32, True)
 
-SCALE_LATENCY = 6
+DECODE_LATENCY = 2
+"""Cycles from an accumulator and its parameters to the sum in product units."""
+
+RESCALE_LATENCY = 4
+"""Cycles from a value to the output."""
+
+SCALE_LATENCY = DECODE_LATENCY + RESCALE_LATENCY
 """Cycles from an accumulator and its parameters to the output."""
+
+DIGIT = 17
+"""Bits of the lower half of a factor: a multiplier of the FPGA takes 18 bits with their sign."""
+
+MAX_LEFT, MAX_RIGHT = 30, 31
+"""The greatest shifts to the left and to the right."""
+
+WINDOW = 10
+"""Bits that are kept of a quotient, the lowest of which is a half: a quotient that does not fit is
+clamped, whatever the zero point is."""
 
 
 def parameter_layout():
@@ -23,20 +41,14 @@ class Scale(LiteXModule):
     |-----------------|-----|-------------------------------------------------------------|
     | count           | in  | the sum of counts N                                         |
     | activation_sum  | in  | the sum of a'; used only with `offset`                      |
-    | parameters      | in  | those of the channel                                        |
-    | fields          | in  | the layer's: decode_shift, offset, single_rounding,         |
-    |                 |     | output_zero, clamp                                          |
+    | parameters      | in  | those of the channel; multiplier: 31 bits; shift: -31..30   |
+    | fields          | in  | the layer's: decode_shift (0..16), offset, single_rounding, |
+    |                 |     | output_zero, clamp_low <= clamp_high                        |
     | total           | out | product units with the bias, SCALE_LATENCY cycles later     |
     | output          | out | int8, SCALE_LATENCY cycles later                            |
 
-    Takes a new channel every cycle; nothing stalls.
-
-    With `single_rounding` the output is the product / 2**(31 + right), ties away from zero. Both
-    rounding steps serve for that too. Let h be the product / 2**31 rounded down, and s = 1 if that
-    dropped a bit. For right > 0, the second step rounds h up from a remainder of half. That is
-    right for h >= 0, whatever s is; for h < 0 a remainder of half is a tie, which is rounded down,
-    only if s is 0. For right = 0 the second step does nothing, and the first one adds its nudge
-    except for the tie of a negative product.
+    Takes a new channel every cycle; nothing stalls. The fields are stable a cycle before the first
+    channel.
     """
 
     def __init__(self, fields):
@@ -48,70 +60,177 @@ class Scale(LiteXModule):
 
         # # #
 
-        total = Signal(SUM)
-        correction = Signal(SUM)
+        self.decode = decode = Decode(fields)
+        self.rescale = rescale = Rescale(
+            SimpleNamespace(
+                single_rounding=fields.single_rounding,
+                zero=fields.output_zero,
+                low=fields.clamp_low,
+                high=fields.clamp_high,
+            )
+        )
+        self.comb += [
+            decode.count.eq(self.count),
+            decode.activation_sum.eq(self.activation_sum),
+            decode.bias.eq(self.parameters.bias),
+            rescale.value.eq(decode.total),
+            rescale.multiplier.eq(
+                delayed(self, self.parameters.multiplier[: len(rescale.multiplier)], DECODE_LATENCY)
+            ),
+            rescale.shift.eq(
+                delayed(self, self.parameters.shift[: len(rescale.shift)], DECODE_LATENCY)
+            ),
+            self.total.eq(delayed(self, decode.total, RESCALE_LATENCY)),
+            self.output.eq(rescale.output),
+        ]
+
+
+class Decode(LiteXModule):
+    """A sum of counts in product units, with the bias. It wraps.
+
+    | port            | dir | meaning                                                       |
+    |-----------------|-----|---------------------------------------------------------------|
+    | count           | in  | the sum of counts N                                           |
+    | activation_sum  | in  | the sum of a'; used only with `offset`                        |
+    | bias            | in  | the channel's                                                 |
+    | fields          | in  | the layer's: decode_shift (0..16), offset                     |
+    | total           | out | N << decode_shift, less 128 activation_sum with `offset`,     |
+    |                 |     | plus the bias, DECODE_LATENCY cycles later                    |
+
+    The shift is a product with a power of two, for which an FPGA has multipliers.
+    """
+
+    def __init__(self, fields):
+        self.count = Signal(SUM)
+        self.activation_sum = Signal(SUM)
+        self.bias = Signal(SUM)
+        self.total = Signal(SUM)
+
+        # # #
+
+        power, correction = Signal(DIGIT), Signal(SUM)
+        base, low, high = Signal(SUM), Signal(SUM[0]), Signal(SUM[0] - DIGIT)
         self.comb += If(fields.offset, correction.eq(self.activation_sum << 7))
-        self.sync += total.eq(
-            (self.count << fields.decode_shift) - correction + self.parameters.bias
-        )
-        self.comb += self.total.eq(delayed(self, total, SCALE_LATENCY - 1))
-        shift = delayed(self, self.parameters.shift, 1)
-        multiplier = delayed(self, self.parameters.multiplier[:31], 2)
-
-        shifted, wide, wide_held = Signal(SUM), Signal((64, True)), Signal((64, True))
         self.sync += [
-            shifted.eq(Mux(shift > 0, total << shift[:5], total)),
-            wide.eq(shifted * multiplier),
-            wide_held.eq(wide),
+            power.eq(1 << fields.decode_shift),
+            base.eq(self.bias - correction),
+            low.eq(self.count[:DIGIT] * power),
+            high.eq(self.count[DIGIT:] * power),
+            self.total.eq(base + (low | Cat(Replicate(0, DIGIT), high))),
         ]
-        nudge, above = Signal(), Signal()
-        whole = delayed(self, ~shift[-1], 2)
+
+
+class Rescale(LiteXModule):
+    """value * multiplier * 2**(shift - 31), rounded twice or once, zero point, clamp.
+
+    | port       | dir | meaning                                                       |
+    |------------|-----|---------------------------------------------------------------|
+    | value      | in  | 32 bits, signed                                               |
+    | multiplier | in  | 31 bits                                                       |
+    | shift      | in  | -31..30, left when positive; then value << shift fits 32 bits |
+    | fields     | in  | the layer's: single_rounding, zero, low <= high               |
+    | output     | out | int8, RESCALE_LATENCY cycles later                            |
+
+    Let P be the product, and d = 31 - shift. The result is (P + c + 2**(d - 1)) / 2**d, rounded
+    down, where c is as follows, since (P / m rounded down + k) / n rounded down is
+    (P + k m) / (m n) rounded down.
+
+    | rounding          | c for P >= 0 | c for P < 0 |
+    |-------------------|--------------|-------------|
+    | twice, shift >= 0 | 0            | 0           |
+    | twice, shift < 0  | 2**30        | -(2**30)    |
+    | once              | 0            | -1          |
+
+    So the result is (Q + e + 1) / 2 rounded down, where Q is P / 2**(d - 1) rounded down, and e is
+    1 or -1 if c changes Q. That depends only on the bits that Q drops: whether they, from bit 30 on
+    with two roundings, are all ones, or all zeros if P is negative.
+    """
+
+    def __init__(self, fields):
+        self.value = Signal(SUM)
+        self.multiplier = Signal(31)
+        self.shift = Signal((6, True))
+        self.output = Signal((8, True))
+
+        # # #
+
+        above, span = Signal((9, True)), Signal(8)
+        self.sync += [above.eq(fields.zero - fields.low), span.eq(fields.high - fields.low)]
+        product = self._multiply()
+        shift = delayed(self, self.shift)
+        left, right, amount = Signal(), Signal(), Signal(5)
         self.sync += [
-            nudge.eq(~fields.single_rounding | (whole & (~wide[-1] | (wide[:30] != 0)))),
-            above.eq(fields.single_rounding & (wide[:31] != 0)),
+            left.eq(shift > 0),
+            right.eq(shift < 0),
+            amount.eq(Mux(shift > 0, MAX_LEFT, 0) - shift),
         ]
-        high = high_mul(self, wide_held, nudge)
-        right = Signal(6)
-        self.comb += right.eq(Mux(shift < 0, -shift, 0))
-        rounded = divide_by_power(self, high, delayed(self, right, 3), delayed(self, above, 1))
-        moved = Signal((33, True))
-        self.comb += moved.eq(rounded + fields.output_zero)
-        self.comb += (
-            If(moved < fields.clamp_low, self.output.eq(fields.clamp_low))
-            .Elif(moved > fields.clamp_high, self.output.eq(fields.clamp_high))
-            .Else(self.output.eq(moved))
+        sign, widest = product[-1], WINDOW + MAX_RIGHT
+        once = sign & (left | (product[:MAX_LEFT] == 0))
+        bits, fits, changed = Signal(widest), Signal(), Signal()
+        self.comb += [  # of a negative product, the bits are inverted
+            bits.eq(Mux(left, product, product >> MAX_LEFT) ^ Replicate(sign, widest)),
+            fits.eq(~left | (product[widest:-1] == Replicate(sign, len(product) - widest - 1))),
+            changed.eq(Mux(fields.single_rounding, once, right)),
+        ]
+        for place in (4, 3):
+            bits, fits, changed = self._drop(place, amount[place], bits, fits, changed)
+        sign, amount, bits, fits, changed = (
+            delayed(self, value) for value in (sign, amount, bits, fits, changed)
         )
+        for place in (2, 1, 0):
+            bits, fits, changed = self._drop(place, amount[place], bits, fits, changed)
+        quotient, zero, moved = (Signal((width, True)) for width in (WINDOW, 10, WINDOW + 2))
+        self.comb += [
+            quotient.eq(bits ^ Replicate(sign, WINDOW)),
+            zero.eq(Cat(~sign, above)),
+        ]
+        self.sync += moved.eq(quotient + zero + (changed ^ sign))
+        self._clamp(fields, span, moved, delayed(self, fits & ~bits[-1]), delayed(self, sign))
 
+    def _multiply(self):
+        """The product, two cycles after its factors: the sum of four products of their halves."""
+        top = Signal((SUM[0] - DIGIT, True))
+        value, multiplier = self.value[:DIGIT], self.multiplier
+        low, product = Signal(2 * DIGIT), Signal((63, True))
+        cross, across, high = (Signal((width, True)) for width in (32, 32, 29))
+        self.comb += top.eq(self.value[DIGIT:])
+        self.sync += [
+            low.eq(value * multiplier[:DIGIT]),
+            cross.eq(value * multiplier[DIGIT:]),
+            across.eq(top * multiplier[:DIGIT]),
+            high.eq(top * multiplier[DIGIT:]),
+        ]
+        inner, outer = Signal(33), Signal(63 - DIGIT)
+        self.comb += [inner.eq(cross + across), outer.eq(Cat(low[DIGIT:], high))]
+        # as an explicit sign: Yosys would otherwise add all three in twice the number of tables
+        extended = Cat(inner, Replicate(inner[-1], len(outer) - len(inner)))
+        self.sync += product.eq(Cat(low[:DIGIT], outer + extended))
+        return product
 
-def high_mul(module, wide, nudge):
-    """wide / 2**31 (64 bits, signed), plus 1/2 if `nudge` is 1, rounded down.
+    def _drop(self, place, chosen, bits, fits, changed):
+        """Drops 2**place bits at the lower end if `chosen`, otherwise at the upper end.
 
-    With the nudge it is SaturatingRoundingDoublingHighMul, which rounds ties up.
-    Returns a new register of `module`, 32 bits, signed.
-    """
-    nudged, high = Signal(35), Signal(SUM)
-    module.comb += nudged.eq(wide[30:] + nudge)
-    module.sync += high.eq(nudged[1:33])
-    return high
+        Returns the other bits; `fits`, low if one of the upper ones is set; and `changed`, low if
+        one of the lower ones is not.
+        """
+        count, width = 1 << place, len(bits) - (1 << place)
+        kept, fitting, changing = Signal(width), Signal(), Signal()
+        self.comb += [
+            kept.eq(Mux(chosen, bits[count:], bits[:width])),
+            fitting.eq(fits & (chosen | (bits[width:] == 0))),
+            changing.eq(changed & (~chosen | (bits[:count] == (1 << count) - 1))),
+        ]
+        return kept, fitting, changing
 
-
-def divide_by_power(module, value, right, above=None):
-    """RoundingDivideByPOT: value (32 bits, signed) / 2**right, right 0..32, ties away from zero.
-
-    right: a cycle before `value`. above: 1 if `value` was rounded down from a larger number, so
-    that a negative half is not a tie; None: never. Returns a new register of `module`, 32 bits,
-    signed. A value is rounded up if the bits shifted out are half or more, a negative value if
-    they are more than half.
-    """
-    half, below = Signal(32), Signal(32)  # the upper bit that leaves, and the others
-    rounded, up = Signal(SUM), Signal()
-    held = Signal.like(right)
-    stays = value[31] if above is None else value[31] & ~above
-    module.comb += up.eq(((value & half) != 0) & (~stays | ((value & below) != 0)))
-    module.sync += [
-        held.eq(right),
-        half.eq((1 << right) >> 1),
-        below.eq(((1 << right) - 1) >> 1),
-        rounded.eq((value >> held) + up),
-    ]
-    return rounded
+    def _clamp(self, fields, span, moved, fits, negative):
+        """moved: twice the distance of the result from the lower limit; if it does not fit, only
+        the sign of the product counts."""
+        distance, kept = Signal((WINDOW + 1, True)), Signal(8)
+        below, beyond = Signal(), Signal()
+        self.comb += [
+            distance.eq(moved[1:]),
+            below.eq(Mux(fits, distance[-1], negative)),
+            beyond.eq(Mux(fits, distance > span, ~negative)),
+            If(below, kept.eq(0)).Elif(beyond, kept.eq(span)).Else(kept.eq(distance)),
+            self.output.eq(fields.low + kept),
+        ]

@@ -1,17 +1,21 @@
-"""The units that compute: macros (behind a transposer for depthwise layers), adds and pools."""
+"""The units that compute: macros, adds and pools."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Array, Case, Cat, If, Signal
+from migen import Array, Case, Cat, If, Mux, Signal
 
-from dscim.gateware.descriptor import Operation
-from dscim.gateware.engine.accumulator import SUM_BITS, sums_layout
-from dscim.gateware.engine.reader import aligned_layout
-from dscim.gateware.engine.transpose import Transposer
+from dscim.gateware.engine.accumulator import SUM_BITS, products_layout
+from dscim.gateware.engine.reader import words_layout
+from dscim.gateware.engine.tiles import slots
 from dscim.gateware.engine.vector import Pairs, Pool
 from dscim.gateware.macro import build_macro
-from dscim.gateware.macro.interface import activation_layout, weight_layout
+from dscim.gateware.macro.interface import weight_layout
 from dscim.gateware.specs import SocSpec
+
+
+def vector_layout(spec: SocSpec):
+    """The result of an add or a pool, in the place of sums."""
+    return [("sums", SUM_BITS * slots(spec))]
 
 
 class Units(LiteXModule):
@@ -20,103 +24,82 @@ class Units(LiteXModule):
     | port         | dir | meaning                                                        |
     |--------------|-----|----------------------------------------------------------------|
     | fields, plan | in  | those of the layer                                             |
-    | weights      | in  | stream: weight_layout                                          |
-    | activations  | in  | stream: aligned_layout; `last` ends a window                   |
-    | sums         | out | stream: sums_layout, one beat per window; for an add or pool,  |
-    |              |     | the slots of `vector_channels`                                 |
-    | computing    | out | the chosen macro issues a region or a point                    |
+    | weights      | in  | stream: weight_layout                       |
+    | words        | in  | stream: words_layout; `last` ends a window                     |
+    | products     | out | stream: products_layout                                        |
+    | vectors      | out | stream: vector_layout                                          |
+    | computing    | out | the chosen macro computes                                      |
     """
 
     def __init__(self, spec: SocSpec, fields, plan):
         self.weights = stream.Endpoint(weight_layout(spec.macro))
-        self.activations = activations = stream.Endpoint(aligned_layout(spec))
-        self.sums = sums = stream.Endpoint(sums_layout(spec.macro.columns))
+        self.words = words = stream.Endpoint(words_layout(spec))
+        self.products = stream.Endpoint(products_layout(spec))
+        self.vectors = vectors = stream.Endpoint(vector_layout(spec))
         self.computing = Signal()
 
         # # #
 
         self.macros = macros = Macros(spec, fields)
-        self.transposer = transposer = Transposer(spec)
         self.pairs = pairs = Pairs(spec)
         self.pool = pool = Pool(spec, fields)
-        product, depthwise, add = Signal(), Signal(), Signal()
-        self.sync += [  # known long before the first window
-            product.eq(fields.operation == Operation.PRODUCT),
-            depthwise.eq(fields.operation == Operation.DEPTHWISE),
-            add.eq(fields.operation == Operation.ADD),
-        ]
-        vector, last_slot = sums.sums[: len(pool.source.slots)], sums.sums[-SUM_BITS:]
+        vector, add = Signal(), Signal()
+        self.sync += [vector.eq(plan.vector), add.eq(plan.add)]  # known long before the first word
         self.comb += [
             self.weights.connect(macros.weights),
+            macros.products.connect(self.products),
             self.computing.eq(macros.computing),
-            transposer.taps.eq(plan.taps),
-            transposer.inputs.eq(fields.inputs),
-            transposer.rows.eq(fields.depth),
-            sums.sums.eq(macros.products.sums),
-            If(
-                product,
-                activations.connect(macros.activations, omit={"padding"}),
-                macros.products.connect(sums, omit={"sums"}),
-            )
-            .Elif(
-                depthwise,
-                activations.connect(transposer.sink, omit={"padding"}),
-                transposer.source.connect(macros.activations),
-                macros.products.connect(sums, omit={"sums"}),
-            )
+            If(~vector, words.connect(macros.words))
             .Elif(
                 add,
-                activations.connect(pairs.sink),
-                pairs.source.connect(sums, omit={"slots"}),
-                vector.eq(pairs.source.slots),
-                last_slot.eq(0),
+                words.connect(pairs.sink),
+                pairs.source.connect(vectors, omit={"slots"}),
+                vectors.sums.eq(pairs.source.slots),
             )
             .Else(
-                activations.connect(pool.sink),
-                pool.source.connect(sums, omit={"slots"}),
-                vector.eq(pool.source.slots),
-                last_slot.eq(0),
+                words.connect(pool.sink),
+                pool.source.connect(vectors, omit={"slots"}),
+                vectors.sums.eq(pool.source.slots),
             ),
         ]
 
 
 class Macros(LiteXModule):
-    """Passes weights and activations to the chosen macro; passes on its products, sign-extended.
+    """Passes weights and windows to the chosen macro; passes on its products, sign-extended.
 
     | port        | dir | meaning                                                   |
     |-------------|-----|-----------------------------------------------------------|
-    | fields      | in  | of the layer: macro, and its configuration                |
-    | weights     | in  | stream: weight_layout                                     |
-    | activations | in  | stream: activation_layout                                 |
-    | products    | out | stream: sums_layout                                       |
-    | computing   | out | the chosen macro issues a region or a point               |
+    | fields      | in  | of the layer: macro, inputs                               |
+    | weights     | in  | stream: weight_layout                  |
+    | words       | in  | stream: words_layout                                      |
+    | products    | out | stream: products_layout                                   |
+    | computing   | out | the chosen macro computes                                 |
     """
 
     def __init__(self, spec: SocSpec, fields):
         self.weights = stream.Endpoint(weight_layout(spec.macro))
-        self.activations = stream.Endpoint(activation_layout(spec.macro))
-        self.products = stream.Endpoint(sums_layout(spec.macro.columns))
+        self.words = words = stream.Endpoint(words_layout(spec))
+        self.products = stream.Endpoint(products_layout(spec))
         self.computing = Signal()
 
         # # #
 
-        macros = [build_macro(macro) for macro in spec.macros]
+        macros = [build_macro(macro, spec.banks) for macro in spec.macros]
         routes = {}
-        chosen = Signal.like(fields.macro)
-        self.sync += chosen.eq(fields.macro)  # known long before the first weight
+        chosen, tail = Signal.like(fields.macro), Signal(3)
+        self.sync += [  # known long before the first weight
+            chosen.eq(fields.macro),
+            tail.eq(fields.inputs - 1),
+        ]
+        used = Cat(*[Mux(bit, tail, 7) for bit in words.tail])
         for place, macro in enumerate(macros):
             self.add_module(f"macro{place}", macro)
-            self.comb += [
-                macro.samples_log2.eq(fields.samples_log2),
-                macro.offset.eq(fields.offset),
-                macro.zero_point.eq(fields.input_zero),
-                macro.activation_shift.eq(fields.activation_shift),
-            ]
+            self.comb += macro.activations.used.eq(used)
             routes[place] = [
                 self.weights.connect(macro.weights),
-                self.activations.connect(macro.activations),
+                words.connect(macro.activations, omit={"padding", "tail"}),
                 macro.products.connect(self.products, keep={"valid", "ready"}),
-                self.products.sums.eq(_widen(macro)),
+                *_widened(macro, self.products),
             ]
         self.comb += [
             Case(chosen, routes) if len(macros) > 1 else routes[0],
@@ -124,18 +107,18 @@ class Macros(LiteXModule):
         ]
 
 
-def _widen(macro):
-    """A macro's counts, 32 bits per column, followed by the sum of a'."""
-    slots = []
+def _widened(macro, products):
+    """Statements: a macro's counts as `products`, 32 bits per column, and the sum of a'."""
+    sums = []
     for column in range(macro.spec.columns):
-        count = Signal((SUM_BITS, True))
-        narrow = Signal((macro.count_width, True))
+        narrow, count = Signal((macro.count_width, True)), Signal((SUM_BITS, True))
         low = macro.count_width * column
         macro.comb += [
             narrow.eq(macro.products.counts[low : low + macro.count_width]),
             count.eq(narrow),
         ]
-        slots.append(count)
-    total = Signal(SUM_BITS)
-    macro.comb += total.eq(macro.products.activation_sum)
-    return Cat(*slots, total)
+        sums.append(count)
+    return [
+        products.sums.eq(Cat(*sums)),
+        products.activation_sum.eq(macro.products.activation_sum),
+    ]

@@ -1,237 +1,325 @@
-"""The window walker: the addresses of a row tile's activations, pixel by pixel."""
+"""The window walker: the reads of a row tile's windows, pixel by pixel."""
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import If, Mux, Record, Signal, bits_for
+from migen import Array, Cat, If, Mux, Record, Signal, bits_for, log2_int
 
-from dscim.gateware.engine.position import COORDINATE_BITS
+from dscim.gateware.engine.lines import ROW_BITS, Lines, bank_bits, place_layout, rotated
+from dscim.gateware.engine.table import (
+    BEFORE,
+    EDGE,
+    LAST,
+    TAP_BITS,
+    TileTable,
+    beat_layout,
+)
 from dscim.gateware.specs import SocSpec
-from dscim.gateware.specs.soc import WORD_BYTES
 
-TILE_LAYOUT = [("ky", 12), ("kx", 12), ("left", 13), ("line", 17), ("adr", 17)]
-"""A place in a window: the tap (ky, kx), its channels left to read (0: all), and the addresses of
-the tap's row and of the tap, relative to the window's first tap."""
+COORDINATE_BITS = 26
+"""Bits of a signed coordinate: 4095 windows 4095 apart do not wrap."""
 
-TAP_LAYOUT = [*TILE_LAYOUT, ("channel", 13)]
-"""The current place: it has the input channel too, and `left` is never 0."""
-
-MANY = 15
-"""More rows or channels than a beat can have."""
+MAX_SHIFT_LOG2 = 3
+"""log2 of the units by which a window moves in one beat at most."""
 
 
-def beat_layout(spec: SocSpec):
-    """The companions of an address: bytes to skip, bytes to use, 1 for padding, and the macro's row
-    of the first byte."""
-    return [("lead", 3), ("count", 4), ("padding", 1), ("row", bits_for(spec.macro.rows - 1))]
+def read_layout(spec: SocSpec):
+    """A read of all banks: an address for each; `bank` is that of the first word, `padding` marks
+    the words outside the input, in the order of the words."""
+    bits = log2_int(spec.activation_rows, need_pow2=False)
+    return [("adr", spec.banks * bits), ("bank", bank_bits(spec.banks)), ("padding", spec.banks)]
 
 
-def _at_most_many(count):
-    """The minimum of `count` and MANY, without a carry chain: MANY is four ones."""
-    assert MANY == 0b1111
-    return Mux(count[4:] != 0, MANY, count[:4]) if len(count) > 4 else count
+def move_layout(spec: SocSpec):
+    """What a beat does in the macro's window, except its words: see the macro's interface. tail:
+    the words with a pixel's last plane."""
+    units = spec.macro.units
+    return [
+        ("shift", 3),
+        ("write", units),
+        ("select", bank_bits(spec.banks) * units),
+        ("tail", spec.banks),
+        ("final", 1),
+    ]
 
 
 class WindowWalker(LiteXModule):
-    """One beat per cycle: a word of the activation memory, or of padding, with up to 8 channels.
+    """Issues the beats of row tile after row tile, one beat per cycle.
 
-    A row tile starts where the one before it ended, anywhere in a window. That place is kept, so
-    that every pixel of the strip starts there, and advanced after the strip's last pixel. Adds and
-    pools have no rows: their windows are whole, and an add's second tap is its second input, never
-    padding. In a window of several pixels, each pixel starts at a whole OR group.
+    In a row of the output the window moves by one pixel of the input at a time, if units take over
+    what others held, else from window to window. It begins as many pixels before the row's first
+    window as it takes to fill it. `last` ends the beats of a window.
 
-    | port     | dir | meaning                                                           |
-    |----------|-----|-------------------------------------------------------------------|
-    | rewind   | in  | pulse, before start: the next row tile is the window's first      |
-    | start    | in  | pulse: walk one row tile of `pixels` windows                      |
-    | pixels   | in  | windows of the strip, 1 or more                                   |
-    | rows     | in  | rows of the row tile, 1..R; not for adds and pools                |
-    | first    | in  | first channel to read of a pixel                                  |
-    | inputs   | in  | channels to read, 1 or more                                       |
-    | position | in  | `Position.now`; `advance` is pulsed after each pixel              |
-    | source   | out | stream: adr and beat_layout; `last` ends a window                 |
+    | port         | dir | meaning                                             |
+    |--------------|-----|-----------------------------------------------------|
+    | start        | in  | pulse: a layer begins; before its first row tile    |
+    | tiles        | in  | stream: tile_layout                                 |
+    | fields, plan | in  | the layer's                                         |
+    | depthwise    | in  | the layer is depthwise                              |
+    | source       | out | stream: read_layout and move_layout                 |
     """
 
-    def __init__(self, spec: SocSpec, fields, plan, position):
-        self.rewind = Signal()
+    def __init__(self, spec: SocSpec, fields, plan, depthwise):
         self.start = Signal()
-        self.pixels = Signal(bits_for(spec.strip))
-        self.rows = Signal(bits_for(spec.macro.rows))
-        self.first = Signal(13)
-        self.inputs = Signal(13)
-        self.source = stream.Endpoint(
-            [("adr", bits_for(spec.activation_words - 1)), *beat_layout(spec)]
-        )
+        self.source = stream.Endpoint([*read_layout(spec), *move_layout(spec)])
 
         # # #
 
-        active = Signal()
-        pixel = Signal.like(self.pixels)
-        row = Signal(bits_for(spec.macro.rows))
-        room = Signal(bits_for(max(spec.macro.rows, MANY)))  # rows left to read
-        tap, following = (Record(TAP_LAYOUT, name=name) for name in ("tap", "following"))
-        tile = Record(TILE_LAYOUT)
-        self._beat(fields, plan, tap, row, room, position.now)
-        self._follow(plan, tap, following)
-        final = Signal()
-        beside = WindowsBeside(spec, fields, plan)
-        self.submodules += beside
+        self.table = table = TileTable(spec, fields, plan)
+        self.tiles = table.tiles
+        self._spec, self._fields, self._plan = spec, fields, plan
+        self._lines = Lines(self, spec.banks, fields.input_width)
+        self.addresses = addresses = Addresses(spec, fields, table.source)
+        self._now = now = Record(self._position_layout(), name="now")
+        self._position = Signal((COORDINATE_BITS, True))  # of the window as it moves
+        self._line = Signal((COORDINATE_BITS, True))  # of the row tile's first tap
+        self._left, self._active = Signal.like(table.source.pixels), Signal()
+        self._reaches, self._moved = Signal(), Signal()
+        self.comb += self._reaches.eq(table.source.reach != 0)
+        self._open(depthwise)
+        sink = addresses.sink
+        window = Signal()  # a window ends with this move
         self.comb += [
-            self.source.valid.eq(active),
-            self.source.last.eq(self._pixel_ends & ~beside.more),
-            final.eq(pixel == self.pixels - 1),
-            position.advance.eq(active & self.source.ready & self._pixel_ends),
-            beside.open.eq(self.start | (active & self.source.ready & self.source.last)),
-            beside.advance.eq(position.advance),
+            window.eq(self._position == now.x),
+            sink.valid.eq(self._active),
+            sink.place.eq(now.place),
+            sink.x.eq(self._position),
+            sink.line.eq(self._line),
+            sink.last.eq(window & self._moved),
+            sink.final.eq(window & self._moved & (self._left == 1)),
+            table.source.ready.eq(sink.final & sink.valid & sink.ready),
+            addresses.source.connect(self.source),
         ]
-        self._step(plan, tile, tap, following, beside, (active, pixel, row, room, final))
+        self._move(sink)
+        self._follow(window, sink)
 
-    def _step(self, plan, tile, tap, following, beside, state):
-        """From beat to beat, from pixel to pixel of a window, from window to window."""
-        active, pixel, row, room, final = state
-        open_window = [row.eq(0), room.eq(Mux(plan.vector, MANY, self.rows))]
+    def _position_layout(self):
+        """The window of an output pixel: its column there, x, y of its first tap, and the place of
+        the line of that tap's row, plane 0 of those that are read."""
+        return [
+            ("column", 12),
+            ("x", (COORDINATE_BITS, True)),
+            ("y", (COORDINATE_BITS, True)),
+            ("place", self._lines.place("place").layout),
+        ]
+
+    def _open(self, depthwise):
+        """The first window of a row tile: at the top, after the strip before, or as the strip's."""
+        spec, fields, plan, tile = self._spec, self._fields, self._plan, self.table.source
+        top, strip = self._lines.place("top"), Record(self._position_layout(), name="strip")
+        first = Record(self._position_layout(), name="first")
+        self.comb += [
+            first.eq(strip),
+            If(tile.begins, first.eq(self._now)),
+            If(
+                tile.begins & tile.opens,
+                first.column.eq(0),
+                first.x.eq(fields.origin_x),
+                first.y.eq(fields.origin_y),
+                first.place.eq(top),
+            ),
+        ]
         self.sync += [
             If(
-                active & self.source.ready,
-                row.eq(row + self.source.count),
-                If(~plan.vector, room.eq(room - self.source.count)),
-                tap.eq(following),
-                If(
-                    self._pixel_ends,
-                    row.eq(beside.row),
-                    *self._enter(tile, tap),
-                ),
-                If(
-                    self.source.last,
-                    pixel.eq(pixel + 1),
-                    *open_window,
-                    If(
-                        final,
-                        active.eq(0),
-                        *[
-                            getattr(tile, name).eq(getattr(following, name))
-                            for name, _ in TILE_LAYOUT
-                        ],
-                    ),
-                ),
+                tile.valid & ~self._active,
+                self._active.eq(1),
+                strip.eq(first),
+                self._now.eq(first),
+                self._left.eq(tile.pixels),
+                self._line.eq(first.y + tile.line),
+                self._position.eq(first.x - tile.reach),
+                If(tile.begins & tile.opens & depthwise, top.eq(self._lines.further(top, 1))),
             ),
-            If(self.rewind, tile.raw_bits().eq(0)),
             If(
                 self.start,
-                active.eq(1),
-                pixel.eq(0),
-                *open_window,
-                *self._enter(tile, tap),
+                top.bank.eq((plan.origin_lines + fields.input_plane) & (spec.banks - 1)),
+                top.row.eq(fields.input_base + plan.origin_rows),
             ),
         ]
 
-    def _enter(self, tile, tap):
-        """Assignments: the place where the row tile starts. Only a tile that starts inside a tap
-        needs the channel after the last, which is valid a cycle after `first`."""
-        end = Signal(13)
-        self.sync += end.eq(self.first + self.inputs)
-        return [
-            *[getattr(tap, name).eq(getattr(tile, name)) for name, _ in TILE_LAYOUT],
-            tap.channel.eq(end - tile.left),
-            If(tile.left == 0, tap.left.eq(self.inputs), tap.channel.eq(self.first)),
-        ]
-
-    def _beat(self, fields, plan, tap, row, room, now):
-        """The current beat: up to the end of the word, of the pixel or of the row tile.
-
-        Each of these has its own counter, because three subtractions would be too slow.
-        """
-        source = self.source
-        x, y = (Signal((COORDINATE_BITS, True)) for _ in range(2))
-        in_word, in_pixel, in_tile = (Signal(4) for _ in range(3))
-        word_first, word_in_tile, pixel_in_tile, pixel_in_word = (Signal() for _ in range(4))
-        last_x, last_y, final_tap = Signal(12), Signal(12), Signal()
-        self._tap_ends, self._row_ends = tap_ends, row_ends = Signal(), Signal()
-        self._pixel_ends = Signal()  # ... within the row tile
-        self.sync += [last_x.eq(fields.kernel_width - 1), last_y.eq(fields.kernel_height - 1)]
+    def _move(self, sink):
+        """The beats of a move: shifts by the planes of a tap, then words for the new units."""
+        planes, read = self._plan.read_planes, self.table.read
+        rest, begun = Signal.like(planes), Signal()
+        now, code, size = Signal.like(planes), Signal(3), Signal(MAX_SHIFT_LOG2 + 1)
+        last_shift = Signal()
         self.comb += [
-            x.eq(now.x + tap.kx),
-            y.eq(now.y + tap.ky),
-            source.padding.eq(
-                ~plan.add
-                & ((x < 0) | (x >= fields.input_width) | (y < 0) | (y >= fields.input_height))
-            ),
-            source.adr.eq(now.adr + tap.adr + tap.channel[3:]),
-            source.lead.eq(tap.channel[:3]),
-            source.row.eq(row),
-            in_word.eq(WORD_BYTES - tap.channel[:3]),
-            in_pixel.eq(_at_most_many(tap.left)),
-            in_tile.eq(_at_most_many(room)),
-            # in parallel, because chained comparisons would be too slow
-            word_first.eq(in_word < in_pixel),
-            word_in_tile.eq(in_word < in_tile),
-            pixel_in_tile.eq(in_pixel < in_tile),
-            pixel_in_word.eq(in_pixel <= in_word),
-            source.count.eq(
-                Mux(
-                    word_first,
-                    Mux(word_in_tile, in_word, in_tile),
-                    Mux(pixel_in_tile, in_pixel, in_tile),
-                )
-            ),
-            row_ends.eq(tap.kx == last_x),
-            final_tap.eq(row_ends & (tap.ky == last_y)),
-            tap_ends.eq(pixel_in_word & (in_pixel <= in_tile)),
-            self._pixel_ends.eq(
-                ~Mux(word_first, word_in_tile, pixel_in_tile) | (final_tap & pixel_in_word)
-            ),
+            now.eq(Mux(begun, rest, Mux(self._reaches, planes, 0))),
+            *[
+                If(now >= 1 << power, code.eq(power + 1), size.eq(1 << power))
+                for power in range(MAX_SHIFT_LOG2 + 1)
+            ],
+            last_shift.eq(now <= size),
+            sink.shift.eq(code),
+            If(last_shift, sink.beat.raw_bits().eq(read.raw_bits())),
+            self._moved.eq(last_shift & read.last),
         ]
+        self.sync += If(
+            sink.valid & sink.ready,
+            begun.eq(~self._moved),
+            rest.eq(now - size),
+            If(self._moved, self.table.beat.eq(0)).Elif(
+                last_shift, self.table.beat.eq(self.table.beat + 1)
+            ),
+        )
 
-    def _follow(self, plan, tap, following):
-        """The place after the current beat."""
-        self.comb += [
-            following.eq(tap),
+    def _follow(self, window, sink):
+        """From move to move, from window to window, from row to row."""
+        fields, plan, tile, now = self._fields, self._plan, self.table.source, self._now
+        banks = self._spec.banks
+        below = self._lines.moved(now.place, plan.step_lines & (banks - 1), plan.step_rows)
+        row_x = Signal((COORDINATE_BITS, True))
+        next_x = Signal((COORDINATE_BITS, True))
+        self.comb += next_x.eq(now.x + fields.stride_x)
+        self.sync += [
+            row_x.eq(fields.origin_x - tile.reach),
             If(
-                ~self._tap_ends,
-                following.channel.eq(tap.channel + self.source.count),
-                following.left.eq(tap.left - self.source.count),
-            ).Else(
-                following.channel.eq(self.first),
-                following.left.eq(self.inputs),
+                sink.valid & sink.ready & self._moved,
+                self._position.eq(self._position + 1),
                 If(
-                    ~self._row_ends,
-                    following.kx.eq(tap.kx + 1),
-                    following.adr.eq(tap.adr + plan.tap_step),
-                ).Else(
-                    following.kx.eq(0),
-                    following.ky.eq(tap.ky + 1),
-                    following.line.eq(tap.line + plan.row_stride),
-                    following.adr.eq(tap.line + plan.row_stride),
+                    window,
+                    self._left.eq(self._left - 1),
+                    now.column.eq(now.column + 1),
+                    now.x.eq(next_x),
+                    If(~self._reaches, self._position.eq(next_x)),
+                    If(
+                        now.column == fields.output_width - 1,
+                        now.column.eq(0),
+                        now.x.eq(fields.origin_x),
+                        now.y.eq(now.y + fields.stride_y),
+                        now.place.eq(below),
+                        self._line.eq(self._line + fields.stride_y),
+                        self._position.eq(row_x),
+                    ),
+                    If(self._left == 1, self._active.eq(0)),
                 ),
             ),
         ]
 
 
-class WindowsBeside(LiteXModule):
-    """Counts the pixels of a window, and finds the first row of the next one.
+class Addresses(LiteXModule):
+    """From a beat and the window's place to the addresses, in two stages.
 
-    | port    | dir | meaning                                                             |
-    |---------|-----|---------------------------------------------------------------------|
-    | open    | in  | pulse: a window's first pixel is next; wins over advance            |
-    | advance | in  | pulse: the next pixel                                               |
-    | more    | out | the pixel is not the last of its window                             |
-    | row     | out | the next pixel's first row: the first whole OR group after this one |
-
-    fields, plan: those of the layer, valid long before.
+    | port   | dir | meaning                                                               |
+    |--------|-----|-----------------------------------------------------------------------|
+    | sink   | in  | stream: place: of the line of the window's first tap; x: pixel of its |
+    |        |     | first tap; line: row of the row tile's first tap; beat; shift, final  |
+    | tile   | in  | window_layout of the row tile                                         |
+    | source | out | stream: read_layout and move_layout                                   |
     """
 
-    def __init__(self, spec: SocSpec, fields, plan):
-        self.open = Signal()
-        self.advance = Signal()
-        self.more = Signal()
-        self.row = Signal(bits_for(spec.macro.rows))
+    def __init__(self, spec: SocSpec, fields, tile):
+        coordinate = (COORDINATE_BITS, True)
+        self.sink = sink = stream.Endpoint(
+            [
+                ("place", place_layout(spec.banks)),
+                ("x", coordinate),
+                ("line", coordinate),
+                ("beat", beat_layout(spec)),
+                ("shift", 3),
+                ("final", 1),
+            ]
+        )
+        self.source = source = stream.Endpoint([*read_layout(spec), *move_layout(spec)])
 
         # # #
 
-        group = spec.macro.or_width
-        left, whole, step = Signal(3), Signal(len(plan.window) + 1), Signal.like(self.row)
-        self.comb += [self.more.eq(left != 0), whole.eq(plan.window + group - 1)]
+        lines = Lines(self, spec.banks, fields.input_width)
+        taps = bits_for(spec.macro.units)
+        first = lines.moved(sink.place, sink.beat.bank, sink.beat.row)
+        kinds = [Signal(TAP_BITS, name=f"kind{k}") for k in range(3)]
         self.sync += [
-            step.eq(whole & ~(group - 1)),
-            If(self.advance, left.eq(left - 1), self.row.eq(self.row + step)),
-            If(self.open, left.eq((1 << fields.windows_log2) - 1), self.row.eq(step)),
+            kinds[EDGE].eq(fields.kernel_width - 1),
+            kinds[LAST].eq(tile.last_tap),
+            kinds[BEFORE].eq(tile.last_tap - 1),
         ]
+        middle = self.middle = stream.Endpoint(
+            [
+                ("adr", ROW_BITS),
+                ("bank", bank_bits(spec.banks)),
+                *((f"x{k}", coordinate) for k in range(3)),
+                ("above", taps),
+                ("below", taps),
+                ("beat", beat_layout(spec)),
+                ("shift", 3),
+                ("final", 1),
+            ]
+        )
+        beyond = Signal(coordinate)
+        self.comb += [
+            sink.ready.eq(~middle.valid | middle.ready),
+            beyond.eq(fields.input_height - sink.line),
+        ]
+        most = spec.macro.units
+        self.sync += If(
+            sink.ready,
+            middle.valid.eq(sink.valid),
+            middle.last.eq(sink.last),
+            middle.adr.eq(first.row),
+            middle.bank.eq(first.bank),
+            *[getattr(middle, f"x{k}").eq(sink.x + kind) for k, kind in enumerate(kinds)],
+            middle.above.eq(_clipped(-sink.line, most)),
+            middle.below.eq(_clipped(beyond, most)),
+            middle.beat.eq(sink.beat),
+            middle.shift.eq(sink.shift),
+            middle.final.eq(sink.final),
+        )
+        self._address(spec, fields, middle, source)
+
+    def _address(self, spec: SocSpec, fields, middle, source):
+        """An address for each bank: of its word's pixel, and a line's width further for the banks
+        before that of the first word."""
+        taps, beat = bits_for(spec.macro.units), middle.beat
+        sums = [[Signal(ROW_BITS, name=f"kind{k}_{w}") for w in range(2)] for k in range(3)]
+        for kind, (near, far) in enumerate(sums):
+            self.comb += [
+                near.eq(middle.adr + getattr(middle, f"x{kind}")),
+                far.eq(near + fields.input_width),
+            ]
+        back = Signal(bank_bits(spec.banks))
+        self.comb += back.eq(0 - middle.bank)
+        edges = rotated(self, beat.edge, back, 2)
+        bits = len(source.adr) // spec.banks
+        addresses = []
+        for bank in range(spec.banks):
+            kind, wraps = edges[2 * bank : 2 * bank + 2], _behind(middle.bank, bank, spec.banks)
+            near, far = (Array([pair[w] for pair in sums])[kind] for w in range(2))
+            address = Signal(bits)
+            self.comb += address.eq(Mux(wraps, far, near))
+            addresses.append(address)
+        outside = Signal(3)
+        self.comb += outside.eq(
+            Cat(*[getattr(middle, f"x{k}")[:] >= fields.input_width for k in range(3)])
+        )
+        padding = []
+        for word in range(spec.banks):
+            tap = beat.tap[word * taps : (word + 1) * taps]
+            kind = beat.edge[2 * word : 2 * word + 2]
+            padding.append(
+                Array([outside[k] for k in range(3)])[kind]
+                | (tap < middle.above)
+                | (tap >= middle.below)
+            )
+        self.comb += middle.ready.eq(~source.valid | source.ready)
+        self.sync += If(
+            middle.ready,
+            source.valid.eq(middle.valid),
+            source.last.eq(middle.last),
+            source.adr.eq(Cat(*addresses)),
+            source.bank.eq(middle.bank),
+            source.padding.eq(Cat(*padding)),
+            source.shift.eq(middle.shift),
+            source.write.eq(beat.write),
+            source.select.eq(beat.select),
+            source.tail.eq(beat.tail),
+            source.final.eq(middle.final),
+        )
+
+
+def _behind(first, bank: int, banks: int):
+    """Whether the line that a beat reads from `bank` is behind the last bank of its first line."""
+    return first > bank if bank < banks - 1 else 0
+
+
+def _clipped(value, most: int):
+    """A signed value, at least 0 and at most `most`."""
+    return Mux(value < 0, 0, Mux(value > most, most, value))

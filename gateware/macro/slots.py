@@ -83,7 +83,7 @@ def level_bits(module, layout: Layout, level, granule: int, chunk, samples_log2)
             mask[k] if granule >> k & 1 else 0 for k in range(log2_int(layout.slots) - low_bits)
         ] + places
     if not places:
-        return [level > b for b in range(layout.granule)]
+        return [exceeds(level, b) for b in range(layout.granule)]
     low, high = level[:low_bits] if low_bits else 0, level[low_bits:]
     place, above, same = Signal(len(places)), Signal(), Signal()
     module.comb += [place.eq(Cat(*places)), above.eq(high > place), same.eq(high == place)]
@@ -91,6 +91,11 @@ def level_bits(module, layout: Layout, level, granule: int, chunk, samples_log2)
         *[above | (same & (low > b)) for b in range(layout.granule - 1)],
         above,  # the low bits cannot exceed the last slot
     ]
+
+
+def exceeds(number, constant: int):
+    """Whether a number is greater than a constant; 0 if it cannot be."""
+    return number > constant if constant < (1 << len(number)) - 1 else 0
 
 
 class SlotInput(LiteXModule):

@@ -6,7 +6,10 @@ from dscim.gateware.specs.base import Spec, require
 from dscim.gateware.specs.product import MAX_DEPTH, ProductSpec
 
 MAX_SIDE = 4095
-"""The largest height, width or number of channels, by the size of descriptor fields."""
+"""The largest height or width, by the size of descriptor fields."""
+
+MAX_CHANNELS = 32767
+"""The most channels; a product of one pixel has as many inputs."""
 
 INT8 = range(-128, 128)
 
@@ -42,8 +45,7 @@ class LayerSpec(Spec):
 
     def __post_init__(self) -> None:
         sizes = {
-            "input": self.input,
-            "outputs": (self.outputs,),
+            "input's height and width": self.input[:2],
             "kernel": self.kernel,
             "stride": self.stride,
         }
@@ -52,6 +54,11 @@ class LayerSpec(Spec):
                 all(1 <= value <= MAX_SIDE for value in values),
                 f"The layer's {name} {values} has a size outside 1..{MAX_SIDE}.",
             )
+        channels = self.input[2], self.outputs
+        require(
+            all(1 <= value <= MAX_CHANNELS for value in channels),
+            f"The layer's channels and outputs {channels} are outside 1..{MAX_CHANNELS}.",
+        )
         pads = (*self.padding[0], *self.padding[1])
         require(
             all(0 <= pad <= MAX_SIDE for pad in pads),

@@ -70,7 +70,7 @@ class MacroOptions:
         default="selected",
     )
     lanes: int | None = option(
-        "P", "sample points per cycle (default: 256/G for selected with counter, else 1)"
+        "P", "sample points per cycle (default: 64; 1 for array, and with lfsr)"
     )
     rows: int = option("R", "rows of the macro", default=128)
     columns: int = option("C", "columns of the macro", default=32)
@@ -118,8 +118,6 @@ def soc_for(product: ProductSpec, options: MacroOptions | None = None) -> SocSpe
     cannot be built.
     """
     macro = default_macro(product.or_width, product.sequence)
-    if product.samples > macro.max_samples:  # a table's long streams: point by point
-        macro = dataclasses.replace(macro, lanes=1)
     if options is None:
         return SocSpec(macro=macro)
     lanes = options.lanes
@@ -133,7 +131,7 @@ def soc_for(product: ProductSpec, options: MacroOptions | None = None) -> SocSpe
         lanes=lanes,
         sequence=product.sequence,
     )
-    spec = SocSpec(macro=macro, requant_lanes=max(1, min(2, options.columns)))
+    spec = SocSpec(macro=macro, requant_lanes=min(SocSpec.requant_lanes, macro.columns))
     spec.macro_for(product)
     return spec
 

@@ -9,7 +9,7 @@ from dscim.boards.board import Board
 from dscim.boards.soc import IP, MAC, Address, Setup
 from dscim.errors import UserError
 from dscim.gateware.specs import VARIANTS, SocSpec
-from dscim.gateware.specs.macro import FORMS, default_macro
+from dscim.gateware.specs.macro import FORMS
 from dscim.host.cli.options import choice, option, switch
 
 MEGA = 1e6
@@ -74,8 +74,7 @@ def _spec(board: Board, device: str, options: SetupOptions) -> SocSpec:
     macro = spec.macro
     changes: dict[str, Any] = {}
     if options.variant is not None:
-        width = VARIANTS[options.variant]
-        changes = {"or_width": width, "lanes": default_macro(width).lanes}
+        changes = {"or_width": VARIANTS[options.variant]}
     if options.form is not None and options.form != macro.form:
         changes |= {"form": options.form}
         if options.form == "array":
@@ -86,9 +85,11 @@ def _spec(board: Board, device: str, options: SetupOptions) -> SocSpec:
     memories = {
         name: getattr(options, name) for name in MEMORIES if getattr(options, name) is not None
     }
+    macro = dataclasses.replace(macro, **changes)
     return dataclasses.replace(
         spec,
-        macro=dataclasses.replace(macro, **changes),
+        macro=macro,
         exact=options.exact or spec.exact,
+        requant_lanes=min(spec.requant_lanes, macro.columns),
         **memories,
     )

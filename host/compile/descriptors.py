@@ -24,11 +24,10 @@ Fields = dict[str, int]
 class Bases:
     """The places of a descriptor's tensors and numbers in the device's memories.
 
-    input, output, second: first words in the activation memory; second is an add's second input,
+    input, output, second: first rows in the activation memory; second is an add's second input,
                 or a residual.
     weights:    first row in the weight memory.
-    parameters: index of the parameters of the first channel that is written; it must equal that
-                channel modulo 8.
+    parameters: index of the parameters of the first channel that is written.
     """
 
     input: int = 0
@@ -36,6 +35,11 @@ class Bases:
     second: int = 0
     weights: int = 0
     parameters: int = 0
+
+    @property
+    def tensors(self) -> "Bases":
+        """The places of the tensors alone."""
+        return Bases(self.input, self.output, self.second)
 
 
 def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
@@ -52,7 +56,7 @@ def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
         | {
             "inputs": shape[2],
             "outputs": output[2],
-            "depth": 1,
+            "units": 1,
             "output_zero": node.output_zero,
             "clamp_low": node.clamp[0],
             "clamp_high": node.clamp[1],
@@ -159,7 +163,7 @@ def _sum_fields(node: Add, order: tuple[int, int]) -> Fields:
 def residual_fields(node: Add, product: str, base: int) -> Fields:
     """The fields that add a residual to the outputs of a product's descriptor.
 
-    node: the add, one of whose inputs is the node named `product`; the other input is at word
+    node: the add, one of whose inputs is the node named `product`; the other input is at row
     `base`. Raises UserError if the inputs are widened beyond 32 bits.
     """
     first = node.inputs.index(product)

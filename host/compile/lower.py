@@ -6,27 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from dscim.arrays import Int8, Int32, Int64
+from dscim.arrays import Int8, Int32, Int64, Words
 from dscim.errors import UserError
-from dscim.gateware.layout import pack_parameters, pack_weights
+from dscim.gateware.layout import pack_parameters, pack_product
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
-from dscim.host.compile.cycles import best_packing
 from dscim.host.compile.descriptors import FIELDS, Bases, residual_fields, vector_fields
-from dscim.host.compile.packing import Packing, packed_layer, packed_matrix
+from dscim.host.compile.packing import best_packing, packed_layer, packed_matrix
 from dscim.host.compile.parameters import LayerParameters
 from dscim.host.compile.products import (
     column_groups,
     depthwise_fields,
-    depthwise_matrix,
-    depthwise_outputs,
-    depthwise_tiles,
+    depthwise_groups,
+    depthwise_weights,
     layer_fields,
+    viewed,
 )
 from dscim.host.compile.program import Arrays, Command
 from dscim.host.golden.reference.operands import column_corrections
 from dscim.host.network import Add, Conv, Depthwise, Node, Pad, Reshape, Softmax
 from dscim.host.network.node import ByKind, Shape
-from dscim.host.network.weighted import Weighted
 
 
 class Lowering:
@@ -34,8 +32,8 @@ class Lowering:
 
     def __init__(self, arithmetic: ProductSpec, spec: SocSpec) -> None:
         self.arithmetic, self.spec = arithmetic, spec
-        self._packed: dict[tuple[str, range, tuple[int, ...]], Arrays] = {}
-        self._matrices: dict[tuple[str, Packing], _Columns] = {}
+        self._packed: dict[tuple[str, int, range], Arrays] = {}
+        self._matrices: dict[tuple[str, int], _Columns] = {}
 
     def commands(
         self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
@@ -59,69 +57,52 @@ class Lowering:
         return [Command(vector_fields(node, shape, bases))]
 
     def convolution(self, node: Conv, shape: Shape, bases: Bases) -> list[Command]:
-        """A command per group of output channels."""
-        layer = node.layer(shape, self.arithmetic)
+        """A command per group of output channels; the input lies in the shape of `viewed`."""
+        layer = viewed(node.layer(shape, self.arithmetic))
         LayerParameters(node.weights, node.bias, node.multiplier, node.shift)  # checks them
-        packing = best_packing(self.spec, layer)
-        columns, layer = self._columns(node, layer, packing), packed_layer(layer, packing)
+        pixels = best_packing(self.spec, layer)
+        columns = self._columns(node, layer, pixels)
+        layer = packed_layer(layer, pixels)
         commands = []
-        for outputs in column_groups(len(columns.matrix), layer.outputs, self.spec):
-            place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
-            fields = layer_fields(self.spec, layer, place, outputs=outputs, windows=packing.windows)
-            arrays = self._arrays(node, outputs, columns.part(outputs), layer)
-            commands.append(Command(fields, arrays))
+        for outputs in column_groups(self.spec, layer):
+            fields = layer_fields(self.spec, layer, bases.tensors, outputs=outputs)
+            key = node.name, pixels, outputs
+            if key not in self._packed:
+                part = columns.part(outputs)
+                words = pack_product(self.spec, part.matrix, layer.input[2])
+                self._packed[key] = part.arrays(words, layer)
+            commands.append(Command(fields, self._packed[key]))
         return commands
 
-    def _columns(self, node: Conv, layer: LayerSpec, packing: Packing) -> "_Columns":
+    def _columns(self, node: Conv, layer: LayerSpec, pixels: int) -> "_Columns":
         """The node's columns for all pixels of a window."""
-        key = node.name, packing
+        key = node.name, pixels
         if key not in self._matrices:
-            matrix = packed_matrix(node.weights, layer, packing, self.spec.macro.or_width)
+            weights = node.weights.reshape(len(node.weights), *layer.kernel, layer.input[2])
             self._matrices[key] = _Columns(
-                matrix,
-                *(
-                    np.tile(values, packing.pixels)
-                    for values in (node.bias, node.multiplier, node.shift)
-                ),
+                packed_matrix(weights, layer, pixels),
+                *(np.tile(values, pixels) for values in (node.bias, node.multiplier, node.shift)),
             )
         return self._matrices[key]
 
     def depthwise(self, node: Depthwise, shape: Shape, bases: Bases) -> list[Command]:
-        """A command per row tile."""
+        """A command per group of channels."""
         layer = node.layer(shape, self.arithmetic)
         LayerParameters(  # checks them
             node.weights.transpose(2, 0, 1)[..., None], node.bias, node.multiplier, node.shift
         )
-        each = layer.outputs // layer.input[2]
         commands = []
-        for channels in depthwise_tiles(self.spec, layer):
-            outputs = depthwise_outputs(layer, channels)
-            place = Bases(bases.input, bases.output, parameters=outputs.start % 8)
-            fields = depthwise_fields(self.spec, layer, channels, place)
-            chosen = slice(outputs.start, outputs.stop)
-            columns = _Columns(
-                depthwise_matrix(node.weights, channels, each),
-                node.bias[chosen],
-                node.multiplier[chosen],
-                node.shift[chosen],
-            )
-            commands.append(Command(fields, self._arrays(node, outputs, columns, layer)))
+        for group in depthwise_groups(self.spec, layer):
+            fields = depthwise_fields(self.spec, layer, group, bases.tensors)
+            key = node.name, 1, group.outputs
+            if key not in self._packed:
+                chosen = slice(group.outputs.start, group.outputs.stop)
+                self._packed[key] = Arrays(
+                    depthwise_weights(self.spec, layer, group, node.weights),
+                    pack_parameters(node.bias[chosen], node.multiplier[chosen], node.shift[chosen]),
+                )
+            commands.append(Command(fields, self._packed[key]))
         return commands
-
-    def _arrays(
-        self, node: Weighted, outputs: range, columns: "_Columns", layer: LayerSpec
-    ) -> Arrays:
-        """The packed columns of the node's `outputs`; `columns` holds only these."""
-        key = node.name, outputs, columns.matrix.shape
-        if key not in self._packed:
-            bias: Int64 = columns.bias.astype(np.int64)
-            if not layer.product.exact:
-                bias = bias + column_corrections(columns.matrix, layer.product, layer.input_zero)
-            self._packed[key] = Arrays(
-                pack_weights(columns.matrix, self.spec.macro.columns),
-                pack_parameters(bias, columns.multiplier, columns.shift),
-            )
-        return self._packed[key]
 
 
 LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None] = {
@@ -143,6 +124,13 @@ class _Columns:
     bias: Int32
     multiplier: Int32
     shift: Int32
+
+    def arrays(self, weights: Words, layer: LayerSpec) -> Arrays:
+        """The parameters with the packed `weights`; constants of the columns are in the bias."""
+        bias: Int64 = self.bias.astype(np.int64)
+        if not layer.product.exact:
+            bias = bias + column_corrections(self.matrix, layer.product, layer.input_zero)
+        return Arrays(weights, pack_parameters(bias, self.multiplier, self.shift))
 
     def part(self, outputs: range) -> "_Columns":
         """The columns of some outputs."""

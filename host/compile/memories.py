@@ -27,7 +27,7 @@ class Segment:
 
     def place(self, command: Command) -> int | None:
         """Adds the command and returns the index of its descriptor, or None if it does not fit."""
-        bases = self._place_arrays(command.arrays, command.fields["parameter_base"])
+        bases = self._place_arrays(command.arrays)
         if bases is None or len(self.descriptors) >= self.spec.descriptors:
             return None
         weights, parameters = bases
@@ -44,11 +44,8 @@ class Segment:
             )
         )
 
-    def _place_arrays(self, arrays: Arrays | None, modulo: int) -> tuple[int, int] | None:
-        """(weight_base, parameter_base) of the arrays, or None if they do not fit.
-
-        modulo: the required parameter base modulo 8.
-        """
+    def _place_arrays(self, arrays: Arrays | None) -> tuple[int, int] | None:
+        """(weight_base, parameter_base) of the arrays, or None if they do not fit."""
         if arrays is None:
             return 0, 0
         if arrays in self._places:
@@ -56,38 +53,37 @@ class Segment:
         row_words = self.spec.macro.columns // BUS_BYTES
         rows = sum(map(len, self.weights)) // row_words
         channel = sum(map(len, self.parameters)) // PARAMETER_WORDS
-        gap = (modulo - channel) % 8
         if (
             rows + len(arrays.weights) // row_words > self.spec.weight_rows
-            or channel + gap + len(arrays.parameters) // PARAMETER_WORDS > self.spec.channels
+            or channel + len(arrays.parameters) // PARAMETER_WORDS > self.spec.channels
         ):
             return None
         self.weights.append(arrays.weights)
-        self.parameters += [np.zeros(gap * PARAMETER_WORDS, np.uint32), arrays.parameters]
-        self._places[arrays] = rows, channel + gap
+        self.parameters.append(arrays.parameters)
+        self._places[arrays] = rows, channel
         return self._places[arrays]
 
 
 class Space:
-    """An allocator for the activation memory; it takes the lowest address that fits."""
+    """An allocator for the activation memory; it takes the lowest rows that fit."""
 
-    def __init__(self, words: int) -> None:
-        """words: the size of the memory."""
-        self.words = words
+    def __init__(self, rows: int) -> None:
+        """rows: the size of the memory."""
+        self.rows = rows
         self._taken: dict[int, int] = {}
 
-    def take(self, words: int) -> int | None:
-        """Allocates `words` words and returns their address, or None if there is no room."""
+    def take(self, rows: int) -> int | None:
+        """Allocates `rows` rows and returns the first, or None if there is no room."""
         base = 0
         for start in sorted(self._taken):
-            if start - base >= words:
+            if start - base >= rows:
                 break
             base = start + self._taken[start]
-        if base + words > self.words:
+        if base + rows > self.rows:
             return None
-        self._taken[base] = words
+        self._taken[base] = rows
         return base
 
     def release(self, base: int) -> None:
-        """Frees the words that were allocated at `base`."""
+        """Frees the rows that were allocated from `base` on."""
         del self._taken[base]

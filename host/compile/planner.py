@@ -4,12 +4,19 @@ from collections import Counter
 
 from dscim.errors import UserError
 from dscim.gateware import descriptor
-from dscim.gateware.layout import tensor_words
+from dscim.gateware.layout import tensor_rows
 from dscim.gateware.specs import ProductSpec, SocSpec
 from dscim.host.compile.descriptors import Bases
 from dscim.host.compile.lower import LOWERINGS, Lowering
 from dscim.host.compile.memories import Segment, Space
-from dscim.host.compile.products import column_groups
+from dscim.host.compile.products import (
+    MAX_CHANNELS,
+    column_groups,
+    depthwise_groups,
+    describable,
+    memory_shape,
+    viewed,
+)
 from dscim.host.compile.program import (
     Action,
     Command,
@@ -22,7 +29,8 @@ from dscim.host.compile.program import (
     Write,
 )
 from dscim.host.compile.strips import Strip, strips
-from dscim.host.network import INPUT, Add, Conv, Network, Node, Weighted
+from dscim.host.network import INPUT, Add, Network, Node, Weighted
+from dscim.host.network.node import Shape
 
 
 def plan(
@@ -75,9 +83,9 @@ class _Planner:
         self._shapes = network.shapes()
         self._kept = {node.name for node in network.nodes} if watched else {network.nodes[-1].name}
         self._residuals = residuals(network)
-        self._convolutions = {node.name: node for node in network.nodes_of(Conv)}
+        self._products = {node.name: node for node in network.nodes_of(Weighted)}
         self.added: dict[str, str] = {}
-        self._space = Space(spec.activation_words)
+        self._space = Space(spec.activation_rows)
         self._on_device: dict[str, int] = {}
         self._on_host = {INPUT}
         self._segment = Segment(spec)
@@ -87,23 +95,27 @@ class _Planner:
         """Plans `node`, whose inputs are on the device or on the host."""
         self.stages.append(Stage(node, []))
         shape = self._shapes[node.inputs[0]]
-        conv = self._convolutions.get(node.name)
-        if LOWERINGS[type(node)] is None:
+        product = self._products.get(node.name)
+        widest = max(shape[2], self._shapes[node.name][2])
+        if LOWERINGS[type(node)] is None or (product is None and widest > MAX_CHANNELS):
             self._read(node.inputs)
             self._actions.append(Compute(node))
             self._on_host.add(node.name)
-        elif conv is not None and not column_groups(
-            conv.layer(shape, self._arithmetic).depth, conv.outputs, self._spec
-        ):
-            self._multiply(conv)
+        elif product is not None and not self._describable(product, shape):
+            self._multiply(product)
         elif node.name in self.added.values():
             pass  # done by its product's drain
         elif self._run_added(node):
             pass
         elif self._make_room(node.inputs, (node.name,)):
             self._run_whole(node)
-        else:
-            self._run_strips(node)
+        elif not self._run_strips(node):
+            if product is None:
+                raise UserError(
+                    f"node {node.name!r} needs more than the {self._spec.activation_rows} rows of "
+                    "activation memory for a single row of its output; build a device with more."
+                )
+            self._multiply(product)
         if node.name in self._kept:
             self._read([node.name])
 
@@ -143,7 +155,7 @@ class _Planner:
         new = [name for name in dict.fromkeys((*inputs, *outputs)) if name not in self._on_device]
         taken: dict[str, int] = {}
         for name in new:
-            base = self._space.take(tensor_words(self._shapes[name]))
+            base = self._space.take(self._rows(name))
             if base is None:
                 for start in taken.values():
                     self._space.release(start)
@@ -152,8 +164,21 @@ class _Planner:
         for name, base in taken.items():
             self._on_device[name] = base
             if name not in outputs:
-                self._actions.append(Write(name, base, 0, self._shapes[name][0]))
+                shape = self._shapes[name]
+                view = memory_shape(shape)
+                action = Write(name, base, 0, shape[0], None if view == shape else view)
+                self._actions.append(action)
         return True
+
+    def _rows(self, name: str) -> int:
+        """Rows of the activation memory of a tensor."""
+        return tensor_rows(memory_shape(self._shapes[name]), self._spec.banks)
+
+    def _describable(self, node: Weighted, shape: Shape) -> bool:
+        """Whether descriptors can compute `node` and its weights fit the memory."""
+        layer = viewed(node.layer(shape, self._arithmetic))
+        groups = depthwise_groups if layer.depthwise else column_groups
+        return describable(self._spec, layer) and bool(groups(self._spec, layer))
 
     def _evict(self, names: list[str]) -> None:
         """Moves tensors from the device to the host."""
@@ -180,8 +205,8 @@ class _Planner:
         other = add.inputs[1 - add.inputs.index(node.name)]
         watched = node.name in self._kept
         outputs = (add.name, node.name) if watched else (add.name,)
-        needed = sum(tensor_words(self._shapes[name]) for name in {*node.inputs, other, *outputs})
-        if needed > self._spec.activation_words or not self._make_room(
+        needed = sum(map(self._rows, {*node.inputs, other, *outputs}))
+        if needed > self._spec.activation_rows or not self._make_room(
             (*node.inputs, other), outputs
         ):
             return False
@@ -203,26 +228,24 @@ class _Planner:
         shape = self._shapes[node.inputs[0]]
         self._run(node, self._lowering.commands(node, shape, bases))
 
-    def _run_strips(self, node: Node) -> None:
-        """Runs strip by strip, each written from the host and read back.
+    def _run_strips(self, node: Node) -> bool:
+        """Runs strip by strip, each written from the host and read back; False if none fits.
 
         All of the activation memory is free.
         """
         shape = self._shapes[node.inputs[0]]
-        parts = strips(node, shape, self._spec.activation_words)
+        parts = strips(node, shape, self._spec) if shape[2] <= MAX_CHANNELS else []
         if not parts:
-            raise UserError(
-                f"node {node.name!r} needs more than the {self._spec.activation_words} words of "
-                "activation memory for a single row of its output; build a device with more."
-            )
+            return False
         self.strips[node.name] = len(parts)
         for part in parts:
             self._run_strip(node, shape, part)
         self._on_host.add(node.name)
+        return True
 
     def _run_strip(self, node: Node, shape: tuple[int, int, int], part: Strip) -> None:
         height = len(part.input)
-        size = tensor_words((height, *shape[1:]))
+        size = tensor_rows((height, *shape[1:]), self._spec.banks)
         names = list(dict.fromkeys(node.inputs))
         bases = Bases(0, size * len(names), size * (len(names) - 1))
         for place, name in enumerate(names):
@@ -230,8 +253,8 @@ class _Planner:
         self._run(node, self._lowering.commands(part.node, (height, *shape[1:]), bases))
         self._actions.append(Read(node.name, bases.output, part.output.start, part.output.stop))
 
-    def _multiply(self, node: Conv) -> None:
-        """Plans a convolution with windows deeper than the weight memory; see `Multiply`."""
+    def _multiply(self, node: Weighted) -> None:
+        """Plans a product that descriptors cannot compute; see `Multiply`."""
         self._evict(list(self._on_device))
         self.close_segment()
         self._actions.append(Multiply(node))

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from dscim.arrays import Words
 from dscim.gateware.specs import ProductSpec, SocSpec
-from dscim.host.network import Conv, Network, Node
+from dscim.host.network import Network, Node, Weighted
+from dscim.host.network.node import Shape
 
 
 @dataclass(frozen=True, eq=False)
 class Command:
     """One descriptor with its weights and parameters.
 
-    fields: those of the descriptor; when it is placed, its weight_base is set and its
-    parameter_base is moved by a multiple of 8.
+    fields: those of the descriptor; when it is placed, its weight_base and parameter_base are set.
     arrays: weights and parameters, or None. Commands with the same weights share one object.
     """
 
@@ -45,12 +45,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Write:
-    """Write rows first..last-1 of the host's `tensor` to the activation memory at word `base`."""
+    """Write rows first..last-1 of the host's `tensor` to the activation memory at row `base`.
+
+    shape: that of the whole tensor in the memory, if it is another than the network's.
+    """
 
     tensor: str
     base: int
     first: int
     last: int
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Read:
-    """Read rows first..last-1 of `tensor` from the activation memory at word `base`."""
+    """Read rows first..last-1 of `tensor` from the activation memory at row `base`."""
 
     tensor: str
     base: int
@@ -86,10 +90,11 @@ class Compute:
 class Multiply:
     """The host unrolls the windows of `node`, the device multiplies, and the host adds up.
 
-    Used when a window is deeper than the weight memory. Overwrites all memories.
+    Used when descriptors cannot compute it: its weights or tensors do not fit the memories, or its
+    windows not the places of an ordered macro. Overwrites all memories.
     """
 
-    node: Conv
+    node: Weighted
 
 
 Action = Load | Write | Run | Read | Compute | Multiply

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dscim.gateware.layout import ceil_div, tensor_words
+from dscim.gateware.layout import ceil_div, tensor_rows
+from dscim.gateware.specs import SocSpec
 from dscim.host.network import (
     Add,
     AveragePool,
@@ -76,17 +77,16 @@ def strip(node: Node, shape: Shape, output: range) -> Strip:
     return cut(node, shape, output)
 
 
-def words(node: Node, shape: Shape, part: Strip) -> tuple[int, int]:
-    """Words of the activation memory for a strip's input and for its output."""
+def _rows(node: Node, shape: Shape, part: Strip, banks: int) -> int:
+    """Rows of the activation memory for a strip's inputs and its output."""
     output = node.output_shape([shape] * node.arity)
-    return (
-        tensor_words((len(part.input), *shape[1:])),
-        tensor_words((len(part.output), *output[1:])),
+    return node.arity * tensor_rows((len(part.input), *shape[1:]), banks) + tensor_rows(
+        (len(part.output), *output[1:]), banks
     )
 
 
-def strips(node: Node, shape: Shape, room: int) -> list[Strip]:
-    """The fewest strips whose inputs and output fit `room` words; empty if no single row fits.
+def strips(node: Node, shape: Shape, spec: SocSpec) -> list[Strip]:
+    """The fewest strips whose inputs and output fit the device; empty if no single row fits.
 
     shape: the shape of the node's inputs. All strips but the last have equally many output rows.
     """
@@ -97,9 +97,6 @@ def strips(node: Node, shape: Shape, room: int) -> list[Strip]:
             strip(node, shape, range(first, min(first + step, rows)))
             for first in range(0, rows, step)
         ]
-        if all(
-            node.arity * taken + made <= room
-            for taken, made in (words(node, shape, part) for part in parts)
-        ):
+        if all(_rows(node, shape, part, spec.banks) <= spec.activation_rows for part in parts):
             return parts
     return []

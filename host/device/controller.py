@@ -9,7 +9,7 @@ import numpy as np
 from dscim.arrays import Int8, Words
 from dscim.errors import LinkError, UserError
 from dscim.gateware import registers
-from dscim.gateware.layout import Outputs, pack_activations, tensor_words, unpack_activations
+from dscim.gateware.layout import Outputs, pack_activations, tensor_rows, unpack_activations
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
@@ -81,14 +81,16 @@ class Controller:
         self._write_memory("descriptors", descriptors)
 
     def write_tensor(self, base: int, tensor: Int8) -> None:
-        """Writes (H, W, C) int8 to the activation memory, starting at word `base`."""
-        self._write_memory("activations", pack_activations(tensor), base * WORD_BYTES)
+        """Writes (H, W, C) int8 to the activation memory, starting at row `base`."""
+        words = pack_activations(tensor, self.spec.banks)
+        self._write_memory("activations", words, base * self.spec.banks * WORD_BYTES)
 
     def read_tensor(self, base: int, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
-        """The (H, W, C) tensor at word `base` of the activation memory: int8, or int32 if raw."""
-        count = tensor_words(shape, raw) * WORD_BYTES // BUS_BYTES
-        words = self._read_memory("activations", count, base * WORD_BYTES)
-        return unpack_activations(words, shape, raw)
+        """The (H, W, C) tensor at row `base` of the activation memory: int8, or int32 if raw."""
+        row = self.spec.banks * WORD_BYTES
+        count = tensor_rows(shape, self.spec.banks, raw) * row // BUS_BYTES
+        words = self._read_memory("activations", count, base * row)
+        return unpack_activations(words, shape, self.spec.banks, raw)
 
     def start(self, first: int, count: int) -> None:
         """Runs descriptors first..first+count-1 and waits until they are done.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dscim.arrays import Int8, Words
 from dscim.errors import LinkError
 from dscim.gateware import registers
-from dscim.gateware.layout import memory_sizes
+from dscim.gateware.layout import memory_sizes, product_rows, tensor_rows
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.host.compile.parameters import LayerParameters
@@ -159,17 +159,14 @@ class SelfTest:
     def _layer(self) -> Checked:
         """Runs a convolution with padding, stride, bias, scales per channel and clamp.
 
-        It runs with both roundings, and is small enough for any device: 16 rows of weights, 25
-        words of input, 15 pixels of output.
+        It runs with both roundings, and is small enough for any device. In an ordered macro a tap
+        has a whole unit.
         """
-        spec = self._spec
-        outputs = min(
-            spec.macro.columns + 1, spec.channels, 8 * ((spec.activation_words - 25) // 15)
-        )
+        ordered = self._spec.macro.ordered
         plain = LayerSpec(
-            (5, 5, 2),
-            outputs,
-            (2, 2),
+            (5, 2, 8 if ordered else 2),
+            1,
+            (1, 2) if ordered else (2, 2),
             (2, 1),
             ((1, 1), (1, 0)),
             -7,
@@ -177,9 +174,11 @@ class SelfTest:
             (-120, 127),
             self._products()[0],
         )
+        outputs = self._layer_outputs(plain)
+        plain = dataclasses.replace(plain, outputs=outputs)
         draw = self._random.integers
         parameters = LayerParameters(
-            self._operands((outputs, 2, 2, 2)),
+            self._operands((outputs, *plain.kernel, plain.input[2])),
             draw(-9999, 9999, outputs).astype(np.int32),
             draw(1 << 30, (1 << 31) - 1, outputs).astype(np.int32),
             draw(-12, -6, outputs).astype(np.int32),
@@ -198,6 +197,17 @@ class SelfTest:
                 ).run(x)
             )
         return _compare(np.stack(found), np.stack(expected))
+
+    def _layer_outputs(self, layer: LayerSpec) -> int:
+        """The outputs of more than one column tile, or as many as the memories hold."""
+        spec = self._spec
+        rows = product_rows(spec, layer.input[2], layer.depth)
+        most = min(spec.channels, spec.weight_rows // rows * spec.macro.columns)
+        room = spec.activation_rows - tensor_rows(layer.input, spec.banks)
+        outputs = min(spec.macro.columns + 1, most)
+        while tensor_rows((*layer.output[:2], outputs), spec.banks) > room:
+            outputs -= 1
+        return outputs
 
     def _block(self) -> Checked:
         """Runs two convolutions and their sum.
@@ -263,7 +273,7 @@ class SelfTest:
 
 
 def residual_block(random: np.random.Generator) -> Network:
-    """A random residual block on 2 x 4 pixels of 3 channels: small enough for any device."""
+    """A random residual block on 4 x 1 pixels of 16 channels: small enough for any device."""
 
     def conv(name: str, source: str, inputs: int) -> Conv:
         return Conv(
@@ -288,7 +298,7 @@ def residual_block(random: np.random.Generator) -> Network:
         multipliers=(1 << 30, 3 << 29, 1 << 30),
     )
     return Network(
-        "block", (2, 4, 3), 1.0, 0, (conv("first", INPUT, 3), conv("second", "first", 8), add)
+        "block", (4, 1, 16), 1.0, 0, (conv("first", INPUT, 16), conv("second", "first", 8), add)
     )
 
 

@@ -11,7 +11,6 @@ from dscim.arrays import Int8, Int64
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.emulator import PointwiseTable, PreparedNode, over_images, prepare
-from dscim.host.golden.reference.depthwise import ROWS
 from dscim.host.network.kernels import KERNELS
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node
@@ -28,7 +27,6 @@ class Evaluator:
     network:    the network to compute.
     arithmetic: of every convolution, each with its own activation shift; None: that which the
                 network was tuned for.
-    rows:       R of the macro; it decides which regions a depthwise convolution's taps own.
     threads:    number of threads; None: as `dscim.host.golden.emulator.parallel` decides.
     """
 
@@ -36,12 +34,11 @@ class Evaluator:
         self,
         network: Network,
         arithmetic: ProductSpec | None = None,
-        rows: int = ROWS,
         threads: int | None = None,
     ) -> None:
         self.network, self._threads = network, threads
         self._layers: dict[str, PreparedNode] = {
-            node.name: prepare(layer, node.weights, node.bias, node.multiplier, node.shift, rows)
+            node.name: prepare(layer, node.weights, node.bias, node.multiplier, node.shift)
             for node, layer in network.layers(arithmetic)
         }
         self._tables = {node.name: _table(node) for node in network.nodes if node.pointwise}

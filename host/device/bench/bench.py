@@ -1,5 +1,6 @@
 """Measures latency, writes, reads and loop-backs of an open device; every word is verified."""
 
+import bisect
 import time
 from collections.abc import Callable
 
@@ -12,9 +13,9 @@ from dscim.gateware.layout import (
     ceil_div,
     memory_sizes,
     pack_parameters,
-    pack_weights,
-    pixel_words,
-    tensor_words,
+    pack_product,
+    product_rows,
+    tensor_rows,
 )
 from dscim.gateware.specs import LayerSpec, ProductSpec
 from dscim.gateware.specs.layer import MAX_SIDE
@@ -136,11 +137,14 @@ class Source:
     def __init__(self, device: Controller, random: np.random.Generator) -> None:
         spec = device.spec
         self._device, self._random = device, random
-        self._outputs = min(
-            MAX_OUTPUTS, spec.channels, spec.weight_rows // DEPTH * spec.macro.columns
-        )
-        most = spec.activation_words // (pixel_words(DEPTH) + pixel_words(self._outputs, True))
-        self._pixels = min(most, MAX_SIDE)
+        columns = spec.weight_rows // product_rows(spec, DEPTH, DEPTH) * spec.macro.columns
+        self._outputs = min(MAX_OUTPUTS, spec.channels, columns)
+
+        def needed(pixels: int) -> int:
+            inputs = tensor_rows((pixels, 1, DEPTH), spec.banks)
+            return inputs + tensor_rows((pixels, 1, self._outputs), spec.banks, True)
+
+        self._pixels = bisect.bisect_right(range(1, MAX_SIDE + 1), spec.activation_rows, key=needed)
         macro = spec.macro
         self._product = ProductSpec(
             macro.or_width,
@@ -164,13 +168,13 @@ class Source:
             bias = bias + column_corrections(w, self._product, 0)
         fields = layer_fields(self._device.spec, layer, raw=True)
         self._device.load(
-            pack_weights(w, self._device.spec.macro.columns),
+            pack_product(self._device.spec, w, DEPTH),
             pack_parameters(bias, np.zeros_like(bias), np.zeros_like(bias)),
             np.array(descriptor.pack(fields), np.uint32),
         )
         self._device.write_tensor(0, x[:, None, :])
         self._device.start(0, 1)
-        base = tensor_words(layer.input) * WORD_BYTES
+        base = fields["output_base"] * self._device.spec.banks * WORD_BYTES
         expected = product(x, w, self._product, 0)
         return registers.MEMORY_BASES[MEMORY] + base, _words(expected)
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from dscim.arrays import Int8
 from dscim.errors import LinkError, UserError
-from dscim.gateware.layout import ceil_div
+from dscim.gateware.layout import ceil_div, unit_depth, window_units
 from dscim.gateware.specs import LayerSpec
 from dscim.host.compile.parameters import LayerParameters
+from dscim.host.compile.products import describable, viewed
 from dscim.host.device import Device
 from dscim.host.golden.reference import product, weight_matrix, windows
 
@@ -69,13 +70,24 @@ def _row_tile(
 
     output: (row, column, channel).
     """
-    rows = device.spec.macro.rows
-    tiles = ceil_div(layer.depth, rows)
+    layer = viewed(layer)
+    x = x.reshape(1, *layer.input)
+    direct = describable(device.spec, layer)
+    channels = layer.input[2] if direct else layer.depth
+    units = window_units(channels, layer.depth)
+    tiles = ceil_div(units, device.spec.macro.units)
 
     def differs(count: int) -> bool:
-        depth = min(count * rows, layer.depth)
-        run = device.run_layer(layer, parameters, x, depth=depth, raw=True)
-        return bool(run.outputs[0][output] != _prefix_sum(layer, parameters, x, output, depth))
+        used = min(count * device.spec.macro.units, units)
+        window, weights = _prefix(layer, parameters, x, output, unit_depth(channels, used))
+        if direct:
+            run = device.run_layer(layer, parameters, x, units=used, raw=True)
+            found = int(run.outputs[0][output]) - int(parameters.bias[output[2]])
+        else:
+            found = int(
+                device.multiply(window, weights, layer.product, layer.input_zero).values[0, 0]
+            )
+        return found != int(product(window, weights, layer.product, layer.input_zero)[0, 0])
 
     if not differs(tiles):
         return REQUANTISATION
@@ -86,12 +98,10 @@ def _row_tile(
     return f"row tile {bad - 1} of 0..{tiles - 1}"
 
 
-def _prefix_sum(
+def _prefix(
     layer: LayerSpec, parameters: LayerParameters, x: Int8, output: tuple[int, int, int], depth: int
-) -> int:
-    """The reference sum of one output over the first `depth` inputs of its window, with bias."""
+) -> tuple[Int8, Int8]:
+    """The first `depth` inputs of an output's window (1, depth), and its weights (depth, 1)."""
     y, column, channel = output
     window = windows(x, layer)[0, y, column, :depth]
-    weights = weight_matrix(parameters.weights)[:depth, channel]
-    estimate = product(window[None], weights[:, None], layer.product, layer.input_zero)
-    return int(estimate[0, 0]) + int(parameters.bias[channel])
+    return window[None], weight_matrix(parameters.weights)[:depth, [channel]]

@@ -9,8 +9,8 @@ from dscim.arrays import Int8
 from dscim.host.compile import Action, Compute, Load, Program, Read, Run, Write
 from dscim.host.device import Device
 from dscim.host.device.controller import Counters
-from dscim.host.golden.reference import requantise, weight_matrix, windows
-from dscim.host.network import INPUT, Conv, Node, host_node
+from dscim.host.golden.reference import requantise
+from dscim.host.network import INPUT, Node, Weighted, host_node
 
 Done = Callable[[Node, "ImageRun"], None]
 """Called when a node is done, with the node and the state of the image."""
@@ -54,9 +54,8 @@ class Executor:
                 self.device.load(action.weights, action.parameters, action.descriptors)
                 self._loaded = action
         elif isinstance(action, Write):
-            self.device.write_tensor(
-                action.base, tensors[action.tensor][action.first : action.last]
-            )
+            rows = tensors[action.tensor][action.first : action.last]
+            self.device.write_tensor(action.base, rows.reshape(action.shape or rows.shape))
         elif isinstance(action, Run):
             if action.aside:
                 state.counters[node.name] += self._run_aside(action)
@@ -84,14 +83,10 @@ class Executor:
         rows = (action.last - action.first, *shape[1:])
         tensor[action.first : action.last] = self.device.read_tensor(action.base, rows)
 
-    def _multiply(self, node: Conv, tensors: dict[str, Int8]) -> Counters:
-        """Runs a deep convolution as products of its unrolled windows."""
-        x = tensors[node.inputs[0]]
+    def _multiply(self, node: Weighted, tensors: dict[str, Int8]) -> Counters:
+        """Runs a convolution as products of its unrolled windows."""
         layer = node.layer(self._shapes[node.inputs[0]], self.program.arithmetic)
-        unrolled = windows(x[None], layer).reshape(-1, layer.depth)
-        run = self.device.multiply(
-            unrolled, weight_matrix(node.weights), layer.product, layer.input_zero
-        )
+        run = self.device.multiply_windows(layer, node.weights, tensors[node.inputs[0]][None])
         sums = run.values.reshape(layer.output) + node.bias
         tensors[node.name] = requantise(
             sums, node.multiplier, node.shift, layer.output_zero, layer.clamp, layer.single_rounding

@@ -55,7 +55,7 @@ class NetworkRun:
         self.outputs: Int8 | None = None
         self.end_to_end: bool | None = None
         self._devices = devices[: len(images)]
-        self._reference = Evaluator(network, arithmetic, devices[0].spec.macro.rows)
+        self._reference = Evaluator(network, arithmetic)
         self._results = self._blank()
         self._finals: dict[int, Int8] = {}
 

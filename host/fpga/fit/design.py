@@ -73,7 +73,9 @@ class Design(Spec):
 
 def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
     """The design of a device with `macro`; by default it has no exact macro in addition."""
-    return Design(macro, SocSpec(macro, **{"exact": False, **sizes}), ethernet=ethernet)
+    lanes = min(SocSpec.requant_lanes, macro.columns)
+    sizes = {"exact": False, "requant_lanes": lanes, **sizes}
+    return Design(macro, SocSpec(macro, **sizes), ethernet=ethernet)
 
 
 def built(facts: dict[str, Any]) -> Design:

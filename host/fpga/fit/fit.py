@@ -117,7 +117,8 @@ class Fitting:
                 smaller = dataclasses.replace(
                     macro, rows=macro.rows >> rows, columns=macro.columns >> columns
                 )
-                enough = self._enough(dataclasses.replace(spec, macro=smaller))
+                lanes = min(spec.requant_lanes, smaller.columns)
+                enough = self._enough(dataclasses.replace(spec, macro=smaller, requant_lanes=lanes))
             except (UserError, SpecError):
                 continue
             if enough != spec:

@@ -139,7 +139,7 @@ def wanted() -> list[Design]:
         for macro in macros
         if macro.macro.form == "exact"
     ]
-    small = MacroSpec(rows=16, columns=4)
+    small = MacroSpec(rows=16, columns=4, lanes=16)
     devices = [
         device(small),
         device(small, ethernet=True),
@@ -173,7 +173,11 @@ def contenders(rows: int, columns: int) -> list[tuple[str, Design, ProductSpec]]
     exact = ProductSpec(16, 256, exact=True)
     integers = MacroSpec(rows, columns, form="exact", lanes=1)
     return [
-        ("DS-CIM1, selected, 16 samples per cycle, L = 256", Design(MacroSpec(rows, columns)), one),
+        (
+            "DS-CIM1, selected, 16 samples per cycle, L = 256",
+            Design(MacroSpec(rows, columns, lanes=16)),
+            one,
+        ),
         (
             "DS-CIM1, the paper's array, 1 point per cycle, L = 256",
             Design(MacroSpec(rows, columns, form="array", lanes=1)),

@@ -81,10 +81,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
             cycles = product_cycles(spec, specs[node.name], residual=True)
         elif node.name not in elsewhere:
             parts = (
-                [
-                    (part.node, (len(part.input), *shape[1:]))
-                    for part in strips(node, shape, spec.activation_words)
-                ]
+                [(part.node, (len(part.input), *shape[1:])) for part in strips(node, shape, spec)]
                 if count > 1
                 else [(node, shape)]
             )

@@ -11,7 +11,7 @@ from dscim.host.golden.emulator.compile import kernel
 from dscim.host.golden.emulator.description import Description
 from dscim.host.golden.emulator.tables import count_tables
 from dscim.host.golden.reference import PreparedLayer, weight_matrix
-from dscim.host.golden.reference.depthwise import ROWS, PreparedDepthwise, tap_rows, tap_table
+from dscim.host.golden.reference.depthwise import PreparedDepthwise, tap_rows, tap_table
 from dscim.host.golden.reference.operands import column_corrections
 
 EXACT, COUNTED, DEPTHWISE = range(3)
@@ -39,22 +39,16 @@ def prepare(
     bias: Int32,
     multiplier: Int32,
     shift: Int32,
-    rows: int = ROWS,
 ) -> PreparedNode:
     """The layer prepared for the kernel, or for numpy if there is no kernel: the same bits.
 
     weights: OHWI int8, or (KH, KW, outputs) for a depthwise layer; bias (product units),
-    multiplier (Q31), shift: (outputs,) int32; rows: R of the macro, which decides the regions of
-    a depthwise layer.
+    multiplier (Q31), shift: (outputs,) int32.
     """
     arrays = weights, bias, multiplier, shift
     if kernel() is not None:
-        return EmulatedLayer(layer, *arrays, rows)
-    return (
-        PreparedDepthwise(layer, *arrays, rows)
-        if layer.depthwise
-        else PreparedLayer(layer, *arrays)
-    )
+        return EmulatedLayer(layer, *arrays)
+    return PreparedDepthwise(layer, *arrays) if layer.depthwise else PreparedLayer(layer, *arrays)
 
 
 def estimate(node: PreparedNode, x: Int8) -> Float32:
@@ -74,7 +68,6 @@ class EmulatedLayer:
         bias: Int32,
         multiplier: Int32,
         shift: Int32,
-        rows: int = ROWS,
     ) -> None:
         """See `prepare`. RuntimeError without a kernel."""
         library = kernel()
@@ -84,7 +77,7 @@ class EmulatedLayer:
         self._numbers = _geometry(layer)
         self._arrays: dict[str, Array] = {}
         if layer.depthwise:
-            constants = self._depthwise(weights, rows)
+            constants = self._depthwise(weights)
         elif layer.product.exact:
             constants = self._exact(weight_matrix(weights))
         else:
@@ -147,12 +140,12 @@ class EmulatedLayer:
         self._numbers["kind"] = EXACT
         return -self.layer.input_zero * matrix.astype(np.int64).sum(axis=0)
 
-    def _depthwise(self, weights: Int8, rows: int) -> Int64:
+    def _depthwise(self, weights: Int8) -> Int64:
         """Sets the table of each tap of each output; the constants of the columns are 0."""
         layer, product = self.layer, self.layer.product
         taps = weights.reshape(layer.depth, layer.outputs)
         each = layer.outputs // layer.input[2]
-        row = np.repeat(tap_rows(layer.depth, layer.input[2], rows), each, axis=1)
+        row = np.repeat(tap_rows(layer.depth, layer.input[2]), each, axis=1)
         tables = tap_table(taps.T.ravel(), row.T.ravel(), product, layer.input_zero)
         counts = (tables >> product.decode_shift).astype(np.int16)
         self._arrays["factors"] = np.roll(counts, 128, axis=1)

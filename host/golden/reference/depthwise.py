@@ -1,9 +1,10 @@
 """Depthwise convolution: a product of few rows for each output channel (contract, "Tiling").
 
-A row tile of R rows holds D = max(1, R div taps) channels; channel c, tap t is its row
-(c mod D)*taps + t. Cells off the diagonal never fire, so an output is the sum over the rows of its
-own taps, each in the region that belongs to its position in the OR group. The contribution of a
-row for each activation is a table of 256 entries: exact for any arithmetic and any stream length.
+Channels are counted in tiles of D = max(1, 128 div taps), whatever the rows of the macro; channel
+c, tap t is row (c mod D)*taps + t of its tile. Cells off the diagonal never fire, so an output is
+the sum over the rows of its own taps, each in the region that belongs to its position in the OR
+group. The contribution of a row for each activation is a table of 256 entries: exact for any
+arithmetic and any stream length.
 """
 
 import numpy as np
@@ -16,18 +17,22 @@ from dscim.host.golden.reference.matrix import region_thresholds
 from dscim.host.golden.reference.operands import encode_activations, encode_weights
 from dscim.host.golden.reference.requantise import requantise
 
-ROWS = 128
-"""R of the contract's macro."""
+TILE_ROWS = 128
+"""Rows that bound the channels of a tile (contract, "Tiling")."""
 
 BLOCK = 1 << 20
 """Table entries looked up at a time; this bounds the memory."""
 
 
-def tap_rows(taps: int, channels: int, rows: int = ROWS) -> Int64:
+def tile_channels(taps: int) -> int:
+    """D: the channels of a tile."""
+    return max(1, TILE_ROWS // taps)
+
+
+def tap_rows(taps: int, channels: int) -> Int64:
     """(taps, channels): the row of each tap of each channel in its tile."""
-    together = max(1, rows // taps)
-    place: Int64 = (np.arange(channels) % together) * taps + np.arange(taps)[:, None]
-    return place % rows
+    rows: Int64 = (np.arange(channels) % tile_channels(taps)) * taps + np.arange(taps)[:, None]
+    return rows % TILE_ROWS
 
 
 def tap_table(w: Int8, row: Int64, spec: ProductSpec, zero_point: int) -> Int32:
@@ -57,21 +62,15 @@ def depthwise_windows(x: Int8, layer: LayerSpec) -> Int8:
     return unrolled.reshape(*unrolled.shape[:3], layer.depth, layer.input[2])
 
 
-def product(
-    x: Int8,
-    w: Int8,
-    spec: ProductSpec,
-    zero_point: int = 0,
-    rows: int = ROWS,
-) -> Int64:
+def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """The sum over taps of (x - z) * w as `spec` computes it, in product units: (M, outputs).
 
     x: (M, taps, C) int8; w: (taps, outputs) int8, where output o takes channel o*C/outputs;
-    zero_point: z, int8; rows: R of the macro.
+    zero_point: z, int8.
     """
     (taps, outputs), channels = w.shape, x.shape[2]
     of_output = np.arange(outputs) // (outputs // channels)
-    row = tap_rows(taps, channels, rows)[:, of_output]
+    row = tap_rows(taps, channels)[:, of_output]
     total = np.zeros((len(x), outputs), np.int64)
     for tap in range(taps):
         table = tap_table(w[tap], row[tap], spec, zero_point).ravel()
@@ -93,13 +92,12 @@ class PreparedDepthwise:
         bias: Int32,
         multiplier: Int32,
         shift: Int32,
-        rows: int = ROWS,
     ) -> None:
-        """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,); rows: R."""
+        """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,)."""
         self.layer = layer
         self._weights = weights.reshape(layer.depth, layer.outputs)
         self._bias = bias.astype(np.int64)
-        self._multiplier, self._shift, self._rows = multiplier, shift, rows
+        self._multiplier, self._shift = multiplier, shift
 
     def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
@@ -109,7 +107,6 @@ class PreparedDepthwise:
             self._weights,
             self.layer.product,
             self.layer.input_zero,
-            self._rows,
         )
         return sums.reshape(*unrolled.shape[:3], -1) + self._bias
 

@@ -48,8 +48,13 @@ def region_thresholds(spec: ProductSpec) -> UInt8:
 class PreparedWeights:
     """Weights prepared for many products in one arithmetic."""
 
-    def __init__(self, w: Int8, spec: ProductSpec, zero_point: int = 0) -> None:
-        """w: (K, N) int8 with K from 1 to 32,767; zero_point: z of the activations, int8."""
+    def __init__(
+        self, w: Int8, spec: ProductSpec, zero_point: int = 0, rows: Int64 | None = None
+    ) -> None:
+        """w: (K, N) int8 with K from 1 to 32,767; zero_point: z of the activations, int8.
+
+        rows: (K,) the contract's row of each row of w, by default 0, 1 ... K-1.
+        """
         if not 1 <= w.shape[0] <= MAX_DEPTH:
             raise ValueError(f"A product of {w.shape[0]} inputs is outside 1..{MAX_DEPTH}.")
         self.spec = spec
@@ -58,8 +63,8 @@ class PreparedWeights:
         if spec.exact:
             self._matrix: Floats = w.astype(np.float64)
             return
-        rows = np.arange(self.depth) % spec.or_width
-        self._p, q = region_thresholds(spec)[:, rows].transpose(0, 2, 1)
+        rows = np.arange(self.depth) if rows is None else rows
+        self._p, q = region_thresholds(spec)[:, rows % spec.or_width].transpose(0, 2, 1)
         magnitude, sign = encode_weights(w, spec)
         level = magnitude >> spec.operand_shift
         self._matrix = np.where(level > q[:, :, None], sign, 0).astype(np.float32)

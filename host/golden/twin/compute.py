@@ -5,10 +5,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Int8, Int32, Int64, Words
+from dscim.arrays import Int8, Int32, Int64, UInt8, Words
 from dscim.gateware.descriptor import VECTOR, Operation
-from dscim.gateware.layout import PARAMETER_WORDS, ceil_div, pixel_words
-from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
+from dscim.gateware.layout import (
+    PARAMETER_WORDS,
+    ColumnTile,
+    ceil_div,
+    column_tiles,
+    depthwise_rows,
+    pixel_words,
+    product_rows,
+    unit_depth,
+    unpack_depthwise,
+    unpack_product,
+    window_places,
+)
+from dscim.gateware.specs import MAX_DEPTH, MacroSpec, ProductSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.golden.reference import (
     PreparedWeights,
@@ -26,13 +38,13 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
     operation = Operation(f["operation"])
     if operation is Operation.ADD:
         x, y = (
-            _tensor(memories, f, f[f"{name}_base"]).reshape(-1, f["inputs"])
+            _tensor(spec, memories, f, f[f"{name}_base"]).reshape(-1, f["inputs"])
             for name in ("input", "second")
         )
-        _write(memories, f, _sum(f, x, y))
+        _write(spec, memories, f, _sum(f, x, y))
         return 0
     if operation in VECTOR:
-        sums = _pool(operation, memories, f) << f["decode_shift"]
+        sums = _pool(operation, spec, memories, f) << f["decode_shift"]
         multiplier, shift = np.array(f["output_multiplier"]), np.array(f["output_shift"])
         products = 0
     else:
@@ -40,8 +52,8 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
         sums = _product(spec, operation, memories, f) + bias
         products = (
             len(sums)
-            * ceil_div(f["depth"], spec.macro.rows)
-            * ceil_div(f["outputs"], spec.macro.columns)
+            * ceil_div(f["units"], spec.macro.units)
+            * column_tiles(spec, operation, f["outputs"])
         )
     values: Int32 | Int8 = sums.astype(np.int32)
     if not f["raw"]:
@@ -54,8 +66,8 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
             bool(f["single_rounding"]),
         )
     if f["residual"]:
-        values = _sum(f, values, _residual(memories, f))
-    _write(memories, f, values)
+        values = _sum(f, values, _residual(spec, memories, f))
+    _write(spec, memories, f, values)
     return products
 
 
@@ -70,33 +82,56 @@ def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields)
         f["activation_shift"],
         macro.form == "exact",
     )
-    windows, _ = _windows(memories, f)
+    windows, _ = _windows(spec, memories, f)
+    parts = []
+    for tile in range(column_tiles(spec, operation, f["outputs"])):
+        x = windows
+        if operation is Operation.DEPTHWISE:
+            x = windows[:, :, tile * WORD_BYTES : (tile + 1) * WORD_BYTES]
+        matrix, odd = _weights(spec, operation, memories, f, tile, x.shape[2])
+        rows = _rows(macro, x.shape[2], odd)
+        unrolled = x.reshape(len(x), -1)[:, : len(rows)]
+        parts.append(_sums(unrolled, matrix, rows, product, f["input_zero"]))
+    return np.concatenate(parts, axis=1)[:, : f["outputs"]]
+
+
+def _weights(
+    spec: SocSpec, operation: Operation, memories: Memories, f: Fields, tile: int, channels: int
+) -> ColumnTile:
+    """The weights of a column tile, whose windows have `channels` channels per tap."""
+    memory = memories["weights"].view(np.int8).reshape(-1, spec.macro.columns)
+    first = f["weight_base"] + tile * f["weight_rows"]
     if operation is Operation.DEPTHWISE:
-        windows = windows.transpose(0, 2, 1)
-    matrix = _weights(spec, memories, f)
-    unrolled = _together(macro, f, windows.reshape(len(windows), -1))[:, : f["depth"]]
-    sums = PreparedWeights(matrix, product, f["input_zero"]).product(unrolled)
-    if not product.exact:  # the host adds the columns' constants to the bias
-        sums -= column_corrections(matrix, product, f["input_zero"])
-    return sums
+        rows = np.arange(first, first + depthwise_rows(spec, f["units"]))
+        return unpack_depthwise(spec, memory[rows % len(memory)], channels, f["units"])
+    depth = unit_depth(channels, f["units"])
+    rows = np.arange(first, first + product_rows(spec, channels, depth))
+    return unpack_product(spec, memory[rows % len(memory)], channels, f["units"])
 
 
-def _together(macro: MacroSpec, f: Fields, windows: Int8) -> Int8:
-    """Windows (pixels, K) as rows that each hold the windows of 1 << windows_log2 pixels.
+def _rows(macro: MacroSpec, channels: int, odd: npt.NDArray[np.bool_]) -> Int64:
+    """A row of the contract that has the bits of each row of a window.
 
-    Each pixel's window starts at an OR group. The unused rows in between hold the input's zero
-    point, which adds nothing.
+    It is the row's place if that decides the region, else one whose region is as odd.
     """
-    if not f["windows_log2"]:
-        return windows
-    gap = -windows.shape[1] % macro.or_width
-    padded = np.pad(windows, ((0, 0), (0, gap)), constant_values=f["input_zero"])
-    return padded.reshape(len(windows) >> f["windows_log2"], -1)
+    return window_places(channels, len(odd)) if macro.ordered else odd.astype(np.int64)
 
 
-def _pool(operation: Operation, memories: Memories, f: Fields) -> Int64:
+def _sums(x: Int8, matrix: Int8, rows: Int64, product: ProductSpec, zero_point: int) -> Int64:
+    """(pixels, columns): sums in product units without the columns' constants."""
+    total = np.zeros((len(x), matrix.shape[1]), np.int64)
+    for start in range(0, len(rows), MAX_DEPTH):
+        part = slice(start, start + MAX_DEPTH)
+        weights = PreparedWeights(matrix[part], product, zero_point, rows[part])
+        total += weights.product(x[:, part])
+    if not product.exact:  # the host adds the columns' constants to the bias
+        total -= column_corrections(matrix, product, zero_point)
+    return total
+
+
+def _pool(operation: Operation, spec: SocSpec, memories: Memories, f: Fields) -> Int64:
     """(pixels, outputs): the result of a pool before scaling."""
-    windows, inside = _windows(memories, f)
+    windows, inside = _windows(spec, memories, f)
     if operation is Operation.MAX_POOL:
         greatest = np.where(inside[..., None], windows, -128).max(axis=1)
         return greatest.astype(np.int64) - f["input_zero"]
@@ -128,48 +163,53 @@ def _sum(f: Fields, *inputs: npt.NDArray[np.signedinteger[Any]]) -> Int8:
     )
 
 
-def _residual(memories: Memories, f: Fields) -> Int8:
+def _residual(spec: SocSpec, memories: Memories, f: Fields) -> Int8:
     """(pixels, outputs): the tensor at `second_base`, laid out like the output."""
-    pixel = pixel_words(f["output_channels"]) * WORD_BYTES
-    pixels = f["output_height"] * f["output_width"]
-    held = memories["activations"].view(np.int8)[f["second_base"] * WORD_BYTES :][: pixels * pixel]
+    words = _words(spec, f, "output", f["second_base"], pixel_words(f["output_channels"]))
     first = f["output_channel"]
-    return held.reshape(pixels, pixel)[:, first : first + f["outputs"]]
+    held = _octets(memories)[words].view(np.int8).reshape(words.shape[0] * words.shape[1], -1)
+    return held[:, first : first + f["outputs"]]
 
 
-def _tensor(memories: Memories, f: Fields, base: int) -> Int8:
+def _tensor(spec: SocSpec, memories: Memories, f: Fields, base: int) -> Int8:
     """(height, width, inputs): the channels that the operation reads of the input at `base`."""
-    height, width = f["input_height"], f["input_width"]
-    pixel = pixel_words(f["input_channels"]) * WORD_BYTES
-    held = memories["activations"].view(np.int8)[base * WORD_BYTES :][: height * width * pixel]
-    first = f["input_channel"]
-    return held.reshape(height, width, pixel)[:, :, first : first + f["inputs"]]
+    words = _words(spec, f, "input", base, pixel_words(f["input_channels"]))
+    first = f["input_plane"] * WORD_BYTES
+    held = _octets(memories)[words].view(np.int8).reshape(*words.shape[:2], -1)
+    return held[:, :, first : first + f["inputs"]]
 
 
-def _windows(memories: Memories, f: Fields) -> tuple[Int8, npt.NDArray[np.bool_]]:
+def _octets(memories: Memories) -> UInt8:
+    """The words of the activation memory, (words, 8)."""
+    return memories["activations"].view(np.uint8).reshape(-1, WORD_BYTES)
+
+
+def _words(spec: SocSpec, f: Fields, side: str, base: int, planes: int) -> Int64:
+    """(height, width, planes): the word of each plane of the tensor whose first row is `base`.
+
+    side: "input" or "output", which has the height and width.
+    """
+    height, width = f[f"{side}_height"], f[f"{side}_width"]
+    line = np.arange(height)[:, None, None] * planes + np.arange(planes)
+    row = base + line // spec.banks * width + np.arange(width)[:, None]
+    words: Int64 = row * spec.banks + line % spec.banks
+    return words
+
+
+def _windows(spec: SocSpec, memories: Memories, f: Fields) -> tuple[Int8, npt.NDArray[np.bool_]]:
     """(pixels, taps, inputs) with the zero point as padding, and (pixels, taps): not padding."""
     places, insides = [], []
-    sizes = {"height": f["output_height"], "width": f["output_width"] << f["windows_log2"]}
     for side, axis in (("height", "y"), ("width", "x")):
-        place = f[f"origin_{axis}"] + f[f"stride_{axis}"] * np.arange(sizes[side])[:, None]
+        place = f[f"origin_{axis}"] + f[f"stride_{axis}"] * np.arange(f[f"output_{side}"])[:, None]
         place = place + np.arange(f[f"kernel_{side}"])
         insides.append((place >= 0) & (place < f[f"input_{side}"]))
         places.append(place.clip(0, f[f"input_{side}"] - 1))
-    x = _tensor(memories, f, f["input_base"])
+    x = _tensor(spec, memories, f, f["input_base"])
     windows = x[places[0][:, None, :, None], places[1][None, :, None, :]]
     inside = insides[0][:, None, :, None] & insides[1][None, :, None, :]
     filled = np.where(inside[..., None], windows, np.int8(f["input_zero"]))
-    pixels = sizes["height"] * sizes["width"]
+    pixels = f["output_height"] * f["output_width"]
     return filled.reshape(pixels, -1, f["inputs"]), inside.reshape(pixels, -1)
-
-
-def _weights(spec: SocSpec, memories: Memories, f: Fields) -> Int8:
-    """(depth, outputs)."""
-    columns = spec.macro.columns
-    tiles = ceil_div(f["outputs"], columns)
-    rows = memories["weights"].view(np.int8).reshape(-1, columns)
-    tiled = rows[f["weight_base"] :][: tiles * f["depth"]].reshape(tiles, f["depth"], columns)
-    return tiled.transpose(1, 0, 2).reshape(f["depth"], -1)[:, : f["outputs"]]
 
 
 def _parameters(memories: Memories, f: Fields) -> Int64:
@@ -178,11 +218,13 @@ def _parameters(memories: Memories, f: Fields) -> Int64:
     return table[f["parameter_base"] :][: f["outputs"], :3].T.astype(np.int64)
 
 
-def _write(memories: Memories, f: Fields, values: Int32 | Int8) -> None:
+def _write(spec: SocSpec, memories: Memories, f: Fields, values: Int32 | Int8) -> None:
     """Writes (pixels, outputs) to their channels of the output and leaves other bytes unchanged."""
-    pixel = pixel_words(f["output_channels"], bool(f["raw"])) * WORD_BYTES
-    start = f["output_base"] * WORD_BYTES
-    room = memories["activations"].view(np.uint8)[start : start + len(values) * pixel]
-    first = f["output_channel"] * values.itemsize
+    planes = pixel_words(f["output_channels"], bool(f["raw"]))
+    words = _words(spec, f, "output", f["output_base"], planes)
+    memory = _octets(memories)
+    tensor = memory[words].reshape(len(values), -1)
     octets = np.ascontiguousarray(values).view(np.uint8)
-    room.reshape(len(values), pixel)[:, first : first + octets.shape[1]] = octets
+    first = f["output_channel"] * values.itemsize
+    tensor[:, first : first + octets.shape[1]] = octets
+    memory[words] = tensor.reshape(*words.shape, WORD_BYTES)

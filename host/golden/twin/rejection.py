@@ -1,9 +1,9 @@
 """The descriptors that a device rejects: the twin of the checks in the engine's set-up."""
 
-from dscim.gateware.descriptor import BY_NAME, MAX_WIDENING, VECTOR, Operation
-from dscim.gateware.layout import ceil_div, pixel_words
+from dscim.gateware.descriptor import MAX_WIDENING, VECTOR, Operation
+from dscim.gateware.layout import column_tiles, pixel_words, tensor_rows
 from dscim.gateware.registers import ErrorCode
-from dscim.gateware.specs import MAX_DEPTH, MacroSpec, SocSpec
+from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 SIZES = (
@@ -19,9 +19,12 @@ SIZES = (
     "kernel_width",
     "stride_y",
     "stride_x",
-    "depth",
+    "units",
 )
-"""The fields that must not be 0."""
+"""The fields that must not be 0; nor must `weight_rows` of a product."""
+
+MAX_UNITS = 4096
+"""The most units of a window: 32,768 rows."""
 
 ADD = {
     "kernel_height": 1,
@@ -42,19 +45,12 @@ def rejection(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
     if f["operation"] not in set(Operation) or not _may_add(f):
         return ErrorCode.OPERATION
     if f["operation"] in VECTOR:
-        return (
-            _vector_geometry(f)
-            or _windows(spec, f)
-            or _widening(f)
-            or _activations(spec, f)
-            or ErrorCode.NONE
-        )
+        return _vector_geometry(f) or _widening(f) or _activations(spec, f) or ErrorCode.NONE
     if f["macro"] >= len(spec.macros):
         return ErrorCode.MACRO
     return (
         _arithmetic(spec.macros[f["macro"]], f)
         or _product_geometry(spec, f)
-        or _windows(spec, f)
         or _widening(f)
         or _activations(spec, f)
         or _products(spec, f)
@@ -82,25 +78,28 @@ def _fits(f: dict[str, int]) -> bool:
     """Whether no size is zero and the channels are within a pixel."""
     return (
         all(f[name] for name in SIZES)
-        and f["input_channel"] + f["inputs"] <= f["input_channels"]
+        and f["input_plane"] * WORD_BYTES + f["inputs"] <= f["input_channels"]
         and f["output_channel"] + f["outputs"] <= f["output_channels"]
     )
 
 
 def _product_geometry(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
-    window = f["kernel_height"] * f["kernel_width"] * f["inputs"]
-    deepest = MAX_DEPTH if f["windows_log2"] else min(window, MAX_DEPTH)
-    if not _fits(f) or f["depth"] > deepest:
+    depthwise, columns = f["operation"] == Operation.DEPTHWISE, spec.macro.columns
+    taps = f["kernel_height"] * f["kernel_width"]
+    window = taps if depthwise else taps * pixel_words(f["inputs"])
+    if not _fits(f) or not f["weight_rows"] or f["units"] > min(window, MAX_UNITS):
         return ErrorCode.GEOMETRY
-    if f["operation"] == Operation.DEPTHWISE and not f["depth"] == window <= spec.macro.rows:
+    if f["output_channel"] % min(WORD_BYTES, columns):
+        return ErrorCode.GEOMETRY
+    if depthwise and (f["inputs"] != f["outputs"] or columns < WORD_BYTES):
         return ErrorCode.GEOMETRY
     return None
 
 
 def _vector_geometry(f: dict[str, int]) -> ErrorCode | None:
-    if not _fits(f) or f["inputs"] != f["outputs"] or f["depth"] != 1:
+    if not _fits(f) or f["inputs"] != f["outputs"] or f["units"] != 1:
         return ErrorCode.GEOMETRY
-    if f["input_channel"] % WORD_BYTES or f["output_channel"] % WORD_BYTES:
+    if f["output_channel"] % WORD_BYTES:
         return ErrorCode.GEOMETRY
     if f["operation"] != Operation.ADD:
         return None
@@ -126,45 +125,26 @@ def _widening(f: dict[str, int]) -> ErrorCode | None:
     return None
 
 
-def _windows(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
-    """The windows of several pixels must fit one row tile of a product without offset."""
-    pixels = 1 << f["windows_log2"]
-    if pixels == 1:
-        return None
-    window = f["kernel_height"] * f["kernel_width"] * f["inputs"]
-    rows = (pixels - 1) * ceil_div(window, spec.macro.or_width) * spec.macro.or_width + window
-    if (
-        f["operation"] != Operation.PRODUCT
-        or f["offset"]
-        or f["depth"] != rows
-        or rows > spec.macro.rows
-        or pixels * f["output_width"] not in BY_NAME["output_width"].limits
-    ):
-        return ErrorCode.GEOMETRY
-    return None
-
-
 def _activations(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
-    inputs = f["input_height"] * f["input_width"] * pixel_words(f["input_channels"])
-    outputs = (
-        f["output_height"] * f["output_width"] * pixel_words(f["output_channels"], bool(f["raw"]))
-    )
+    def size(side: str, raw: bool) -> int:
+        shape = f[f"{side}_height"], f[f"{side}_width"], f[f"{side}_channels"]
+        return tensor_rows(shape, spec.banks, raw)
+
+    inputs, outputs = size("input", False), size("output", bool(f["raw"]))
     ends = [f["input_base"] + inputs]
     if _adds(f):
         ends.append(f["second_base"] + (inputs if f["operation"] == Operation.ADD else outputs))
-    if max(ends) > spec.activation_words:
+    if max(ends) > spec.activation_rows:
         return ErrorCode.INPUT_MEMORY
-    if f["output_base"] + outputs > spec.activation_words:
+    if f["output_base"] + outputs > spec.activation_rows:
         return ErrorCode.OUTPUT_MEMORY
     return None
 
 
 def _products(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
-    weights = f["depth"] * ceil_div(f["outputs"], spec.macro.columns)
+    weights = f["weight_rows"] * column_tiles(spec, Operation(f["operation"]), f["outputs"])
     if f["weight_base"] + weights > spec.weight_rows:
         return ErrorCode.WEIGHT_MEMORY
-    if (f["parameter_base"] - f["output_channel"]) % 8 or f["parameter_base"] + f[
-        "outputs"
-    ] > spec.channels:
+    if f["parameter_base"] + f["outputs"] > spec.channels:
         return ErrorCode.PARAMETER_MEMORY
     return None

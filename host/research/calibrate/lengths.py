@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.errors import UserError
+from dscim.gateware.layout import ceil_div, pixel_words
 from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
-from dscim.gateware.specs.macro import default_macro
-from dscim.host.compile.cycles import best_packing
-from dscim.host.compile.packing import packed_layer
+from dscim.gateware.specs.macro import UNIT_ROWS, default_macro
+from dscim.host.compile.packing import best_packing, packed_layer
 from dscim.host.network import Network
 from dscim.host.network.weighted import STRETCHES
 
@@ -22,14 +22,14 @@ def cycles(layer: LayerSpec) -> int:
     """
     macro = default_macro(layer.product.or_width, layer.product.sequence)
     height, width, outputs = layer.output
-    tiles, columns = -(-layer.depth // macro.rows), outputs
+    planes, each = pixel_words(layer.input[2]), outputs // layer.input[2]
     if layer.depthwise:
-        together = min(layer.input[2], max(1, macro.rows // layer.depth))
-        tiles, columns = (
-            tiles * -(-layer.input[2] // together),
-            together * (outputs // layer.input[2]),
-        )
-    return height * width * tiles * -(-columns // macro.columns) * macro.cycles(layer.product)
+        units, columns = layer.depth, planes * ceil_div(UNIT_ROWS * each, macro.columns)
+    else:
+        units = layer.kernel[0] * layer.kernel[1] * planes
+        columns = ceil_div(outputs, macro.columns)
+    tiles = ceil_div(units, macro.units) * columns
+    return height * width * tiles * macro.cycles(layer.product)
 
 
 def network_cycles(network: Network, arithmetic: ProductSpec) -> int:

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.errors import UserError
-from dscim.gateware.layout import PARAMETER_WORDS, ceil_div, tensor_words
+from dscim.gateware.layout import PARAMETER_WORDS, tensor_rows
 from dscim.gateware.specs import LayerSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
-from dscim.host.compile.cycles import add_cycles, best_packing, pool_cycles, product_cycles
-from dscim.host.compile.packing import window_rows
-from dscim.host.compile.products import depthwise_tiles
+from dscim.host.compile.cycles import add_cycles, pool_cycles, product_cycles
+from dscim.host.compile.packing import best_packing, packed_layer
+from dscim.host.compile.products import layer_rows
 from dscim.host.compile.strips import strips
 from dscim.host.network import Add, Conv, Depthwise, MaxPool, Node
 from dscim.host.research.prune.operations import Kind, Operation
@@ -35,7 +35,8 @@ def cycles(spec: SocSpec, operation: Operation) -> int:
     if not operation.summed:
         return own
     layer = operation.layer
-    if tensor_words(layer.input) + 2 * tensor_words(layer.output) <= spec.activation_words:
+    needed = tensor_rows(layer.input, spec.banks) + 2 * tensor_rows(layer.output, spec.banks)
+    if needed <= spec.activation_rows:
         return product_cycles(spec, layer, residual=True)
     add = Operation(
         "add",
@@ -62,34 +63,28 @@ def memory(spec: SocSpec, operations: Iterable[Operation]) -> int:
     """
     operations = tuple(operations)
     last = {name: place for place, each in enumerate(operations) for name in each.inputs}
-    words = {"input": tensor_words(operations[0].layer.input)}
+    rows = {"input": tensor_rows(operations[0].layer.input, spec.banks)}
     constant, peak = 0, 0
     for place, each in enumerate(operations):
-        words[each.name] = tensor_words(each.layer.output)
+        rows[each.name] = tensor_rows(each.layer.output, spec.banks)
         if each.kind is Kind.ADD:  # its convolution's outputs are never stored
-            del words[operations[place - 1].name]
-        peak = max(peak, sum(words.values()))
-        words = {name: size for name, size in words.items() if last.get(name, 0) > place}
+            del rows[operations[place - 1].name]
+        peak = max(peak, sum(rows.values()))
+        rows = {name: size for name, size in rows.items() if last.get(name, 0) > place}
         if each.kind in (Kind.CONVOLUTION, Kind.CLASSIFIER):
             constant += weight_rows(spec, each.layer) * spec.macro.columns
-            constant += ceil_div(channels(spec, each.layer), 8) * 8 * CHANNEL_BYTES
-    return constant + WORD_BYTES * peak
+            constant += channels(spec, each.layer) * CHANNEL_BYTES
+    return constant + WORD_BYTES * spec.banks * peak
 
 
 def weight_rows(spec: SocSpec, layer: LayerSpec) -> int:
     """Rows of the weight memory that a layer's packed weights take."""
-    if not layer.depthwise:
-        rows = window_rows(layer, best_packing(spec, layer), spec.macro.or_width)
-        return rows * ceil_div(channels(spec, layer), spec.macro.columns)
-    return sum(
-        layer.depth * len(tile) * ceil_div(len(tile), spec.macro.columns)
-        for tile in depthwise_tiles(spec, layer)
-    )
+    return layer_rows(spec, packed_layer(layer, best_packing(spec, layer)))
 
 
 def channels(spec: SocSpec, layer: LayerSpec) -> int:
     """Output channels with parameters on the device: those of all pixels of a window."""
-    return layer.outputs * best_packing(spec, layer).pixels
+    return layer.outputs * best_packing(spec, layer)
 
 
 def _whole(spec: SocSpec, kind: Kind, layer: LayerSpec) -> int:
@@ -102,10 +97,10 @@ def _whole(spec: SocSpec, kind: Kind, layer: LayerSpec) -> int:
 def _pieces(spec: SocSpec, operation: Operation) -> list[LayerSpec]:
     """The layer, or the row strips of it that fit the activation memory."""
     layer = operation.layer
-    inputs = len(operation.inputs) * tensor_words(layer.input)
-    if inputs + tensor_words(layer.output) <= spec.activation_words:
+    inputs = len(operation.inputs) * tensor_rows(layer.input, spec.banks)
+    if inputs + tensor_rows(layer.output, spec.banks) <= spec.activation_rows:
         return [layer]
-    parts = strips(_blank(operation), layer.input, spec.activation_words)
+    parts = strips(_blank(operation), layer.input, spec)
     if not parts:
         raise UserError(
             f"{operation.name!r} on {layer.input} does not fit the device's "

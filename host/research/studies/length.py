@@ -8,8 +8,8 @@ from importlib import resources
 from typing import Any
 
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec, default_macro
-from dscim.host.compile.cycles import best_packing, product_cycles
-from dscim.host.compile.packing import packed_layer
+from dscim.host.compile.cycles import product_cycles
+from dscim.host.compile.packing import best_packing, packed_layer
 from dscim.host.network import Network, load
 from dscim.host.research.calibrate.lengths import cycles
 from dscim.host.research.studies.study import Cell, Column, Published, Row, Rows, Study
@@ -65,8 +65,6 @@ def _cycles(network: Network, spec: ProductSpec) -> Row:
     64 copies.
     """
     macro = default_macro(spec.or_width, spec.sequence)
-    if spec.samples > macro.max_samples:
-        macro = dataclasses.replace(macro, lanes=1)
     device = SocSpec(macro=macro)
     layers = [layer for _, layer in network.layers(spec)]
     short = ProductSpec(16, 16)

@@ -65,7 +65,7 @@ class Design(Spec):
         if self.device is None:
             from dscim.host.fpga.cells.area import verilog_of  # noqa: PLC0415  Migen is slow to import
 
-            (folder / "macro.v").write_text(verilog_of(self.macro, self.parallel))
+            (folder / "macro.v").write_text(verilog_of(self.macro))
         else:
             elaborate(self.setup(), folder)
         return {path.name: path for path in folder.iterdir() if path.suffix in (".v", ".init")}

@@ -209,6 +209,8 @@ class SlotStore(LiteXModule):
         # # #
 
         columns, g = spec.columns, layout.granule
+        address = Signal(len(self.step) + 1)
+        self.sync += If(self.read, address.eq(Cat(self.step, banks.bank)))
         for group in range(spec.groups):
             mine = source.rows[group * spec.or_width : (group + 1) * spec.or_width]
             here = Signal()
@@ -236,8 +238,8 @@ class SlotStore(LiteXModule):
                         port.adr.eq(Cat(source.place, ~banks.bank)),
                         port.we.eq(enable),
                         port.dat_w.eq(Cat(*vectors)),
-                        read.adr.eq(Cat(self.step, banks.bank)),
+                        read.adr.eq(address),
+                        word.eq(read.dat_r),
                     ]
-                    self.sync += If(self.read, word.eq(read.dat_r))
                 words.append([word[k * columns : (k + 1) * columns] for k in range(len(vectors))])
             self.words.append(words)

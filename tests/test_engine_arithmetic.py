@@ -145,7 +145,7 @@ def test_scale_takes_every_shift_and_extreme_numbers():
         clamp = fields["clamp_low"], fields["clamp_high"]
         expected = np.clip([scale(*n) + fields["output_zero"] for n in numbers], *clamp)
         np.testing.assert_array_equal([output for _, output in outputs], expected)
-        assert len(set(expected.tolist())) > 200, "the seed must reach many outputs"
+        assert len(set(expected.tolist())) > 150, "the seed must reach many outputs"
 
 
 class AdditionOfALayer(LiteXModule):
@@ -160,7 +160,7 @@ def test_addition_is_the_reference():
     """All values of one input, with the other at random, for many scales: term and output."""
     rng = np.random.default_rng(22)
     octets = np.arange(-128, 128)
-    cases = [(random_addition(rng), rng.permutation(octets)) for _ in range(30)]
+    cases = [(random_addition(rng), rng.permutation(octets)) for _ in range(16)]
     terms, outputs = [], []
 
     def control(module):

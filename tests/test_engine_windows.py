@@ -118,8 +118,8 @@ class Walked(LiteXModule):
         fields, plan = setup.fields, setup.plan
         depthwise = Signal()
         self.tiles = Tiles(spec, fields, plan)
-        walker = TapWalker(spec, fields, plan) if vector else WindowWalker(
-            spec, fields, plan, depthwise
+        walker = (
+            TapWalker(spec, fields, plan) if vector else WindowWalker(spec, fields, plan, depthwise)
         )
         self.walker = walker
         self.begin = Signal()

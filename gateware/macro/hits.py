@@ -12,6 +12,7 @@ from migen import Cat, If, Replicate, Signal, bits_for
 from dscim.gateware.logic import delayed
 from dscim.gateware.macro.slices import add_slices
 
+
 class Number:
     """Bit-sliced numbers of all columns, at most `most`, that are `offset` too large."""
 

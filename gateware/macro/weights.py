@@ -163,7 +163,10 @@ class WeightRegisters(LiteXModule):
                 for name in ("next", "weights")
             )
             self.sync += [
-                If(banks.write & one[row], *[w.eq(new) for w, new in zip(waiting, slices, strict=True)]),
+                If(
+                    banks.write & one[row],
+                    *[w.eq(new) for w, new in zip(waiting, slices, strict=True)],
+                ),
                 If(self.copy, *[u.eq(w) for u, w in zip(used, waiting, strict=True)]),
             ]
             self.slices.append(used)

@@ -28,7 +28,7 @@ EVENTS = ("busy", "computing", "weights", "activations", "vector", "product")
 DRAIN = 64
 """Cycles after `busy` in which the engine's pipelines may still move. Then it waits for `start`."""
 
-AHEAD = 2
+AHEAD = 4
 """Row tiles that wait for each part of the engine."""
 
 

@@ -57,7 +57,8 @@ def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
         residual,
     )
     cycles = [
-        _descriptor(spec, layer, pace, tiles, columns) for tiles, columns in _descriptors(spec, layer)
+        _descriptor(spec, layer, pace, tiles, columns)
+        for tiles, columns in _descriptors(spec, layer)
     ]
     return sum(cycles) + len(cycles) - 1
 
@@ -109,9 +110,7 @@ def _tiles(spec: SocSpec, kernel: tuple[int, int], inputs: int, planes: int) -> 
         size = min(spec.macro.units, units - first)
         rows = unit_depth(inputs, first + size) - (unit_depth(inputs, first) if first else 0)
         beats, reach = _search(spec, kernel, read, read == planes, first, size)
-        tiles.append(
-            Tile(rows, spec.header_rows, size, beats + (moves - 1 if reach else 0), reach)
-        )
+        tiles.append(Tile(rows, spec.header_rows, size, beats + (moves - 1 if reach else 0), reach))
         first += size
     return tuple(tiles)
 

@@ -2,6 +2,7 @@
 
 from dscim.gateware.macro.exact import Exact
 from dscim.gateware.macro.interface import Macro
+from dscim.gateware.macro.selected import Selected
 from dscim.gateware.specs import MacroSpec
 
 __all__ = ["Macro", "build_macro"]
@@ -11,4 +12,4 @@ def build_macro(spec: MacroSpec, words: int) -> Macro:
     """The macro that `spec` describes. words: words per beat of activations, a power of two."""
     if spec.form == "exact":
         return Exact(spec, words)
-    raise NotImplementedError(spec.form)
+    return Selected(spec, words)

@@ -186,7 +186,9 @@ class Window(LiteXModule):
         ]
         used = self.sink.used[3 * word : 3 * word + 3]
         self.comb += total.eq(
-            signed_sum([Mux(used >= lane, x ^ 0x80, 0) for lane, x in enumerate(lanes)])
+            signed_sum(
+                [Mux(used >= lane, x ^ 0x80, 0) if lane else x ^ 0x80 for lane, x in enumerate(lanes)]
+            )
         )
         return total
 

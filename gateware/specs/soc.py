@@ -19,8 +19,8 @@ class SocSpec(Spec):
     exact:            True: the device also has an exact macro of the same rows, columns and G.
     activation_words: size of the activation memory (inputs and outputs) in words of 8 bytes.
     banks:            words of the activation memory that are read per cycle.
-    read_ports:       of the activation memory, 1 or 2. A second one reads the tensors that are added
-                      to outputs, for which windows otherwise wait; it takes as much block RAM again.
+    read_ports:       of the activation memory, 1 or 2. The second reads the tensors that are added
+                      to outputs, so that windows need not wait; it takes as much block RAM again.
     weight_rows:      size of the weight memory in rows of `columns` bytes, a multiple of 16.
     channels:         output channels with parameters (bias, multiplier, shift) in memory.
     strip:            pixels with 32-bit partial sums in memory.

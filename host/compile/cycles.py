@@ -196,7 +196,7 @@ def _latency(macro: MacroSpec) -> int:
     granules = macro.groups * min(macro.lanes, macro.or_width)
     numbers = granules if macro.lanes > macro.or_width else _single_numbers(macro, granules)
     levels = (numbers - 1).bit_length()
-    return 2 * several + levels // 2 + 1
+    return 2 * several + levels + 1
 
 
 def _single_numbers(macro: MacroSpec, granules: int) -> int:

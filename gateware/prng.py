@@ -116,9 +116,7 @@ class CounterGenerator(PRNG):
         self.comb += [
             along.eq((u << self.step_log2) | middle),
             # n*step = S: reversing log2 n bits of u and scaling is reversing all log2 S bits
-            across.eq(
-                (Cat(*reversed(list(u))) ^ Cat(*[odd & ~bit for bit in self.fine])) | middle
-            ),
+            across.eq((Cat(*reversed(list(u))) ^ Cat(*[odd & ~bit for bit in self.fine])) | middle),
             point[0].eq(Cat(along, i)),
             point[1].eq(Cat(across, j)),
         ]

@@ -13,7 +13,6 @@ from dscim.gateware.macro.window import StochasticOperands, Window
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
 
-
 LATENCY = 2
 """Cycles from the issue of a step to its terms at the column counters."""
 

@@ -11,15 +11,12 @@ from dscim.errors import UserError
 from dscim.files import check_writable, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
-from dscim.host.fpga.cells.contenders import contenders
+from dscim.host.fpga.cells.contenders import compared
 from dscim.host.fpga.fit.alone import place, read_placed, write_placed
-from dscim.host.fpga.fit.measure import (
-    Measured,
-    read_table,
-    synthesise,
-    wanted,
-    write_table,
-)
+from dscim.host.fpga.fit.measure import synthesise
+from dscim.host.fpga.fit.measured import Measured
+from dscim.host.fpga.fit.store import read_table, write_table
+from dscim.host.fpga.fit.wanted import contenders, wanted
 
 AREA_COLUMNS = ("macro", ">LUT4", ">FF", ">multipliers", ">LUT4 per product and cycle")
 LINK_COLUMNS = ("link", ">LUT4 eq.", ">FF", ">block RAM")
@@ -117,7 +114,7 @@ def area(options: AreaOptions) -> int:
     report = report_of(options)
     chosen = [
         contender
-        for contender in contenders()
+        for contender in compared()
         if not options.names or any(words in contender.name for words in options.names)
     ]
     if not chosen:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dscim.files import check_writable, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command
-from dscim.host.fpga.cells.contenders import contenders, read_table
+from dscim.host.fpga.cells.contenders import compared, read_table
 
 COLUMNS = (
     "macro",
@@ -29,7 +29,7 @@ def run(options: Options) -> int:
     check_writable(options.json)
     report, sizes = report_of(options), read_table()
     rows, facts = [], []
-    for contender in contenders():
+    for contender in compared():
         size = sizes.get(contender.name)
         products = contender.products_per_cycle
         if size is None:

@@ -59,10 +59,10 @@ def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
         _room(macro),
         layer.stride[1],
         layer.output[1],
-        residual,
+        residual and spec.read_ports == 1,
     )
     cycles = [
-        _descriptor(spec, layer, pace, tiles, columns)
+        _descriptor(spec, layer, pace, residual, tiles, columns)
         for tiles, columns in _descriptors(spec, layer)
     ]
     return sum(cycles) + len(cycles) - 1
@@ -149,6 +149,7 @@ def _descriptor(
     spec: SocSpec,
     layer: LayerSpec,
     pace: Pace,
+    residual: bool,
     tiles: tuple[Tile, ...],
     column_sizes: tuple[int, ...],
 ) -> int:
@@ -163,7 +164,7 @@ def _descriptor(
                 opens = columns if final and not first else 0
                 timeline.run(tile, pixels, first % pace.width, drain if final else 0, opens)
             first += pixels
-    return SETUP + timeline.end + drain + SCALING + ADDITION * pace.residual
+    return SETUP + timeline.end + drain + SCALING + ADDITION * residual
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
@@ -195,7 +196,7 @@ def _latency(macro: MacroSpec) -> int:
     granules = macro.groups * min(macro.lanes, macro.or_width)
     numbers = granules if macro.lanes > macro.or_width else _single_numbers(macro, granules)
     levels = (numbers - 1).bit_length()
-    return 2 * several + levels // 2 + 1
+    return 2 * several + levels + 1
 
 
 def _single_numbers(macro: MacroSpec, granules: int) -> int:

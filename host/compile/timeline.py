@@ -49,9 +49,10 @@ class Pace:
     """What all row tiles of a layer share.
 
     storing: cycles from the last row of a bank until its windows are accepted. per_row: cycles in
-    which the macro takes a row. steps: cycles of a product. latency: from a product's last step until it is finished. room:
-    products that fit the macro's buffer. stride: pixels from window to window. width: windows in a
-    row of the output. residual: whether each output's residual is read, which takes a beat.
+    which the macro takes a row. steps: cycles of a product. latency: from a product's last step
+    until it is finished. room: products that fit the macro's buffer. stride: pixels from window to
+    window. width: windows in a row of the output. residual: whether each output's residual takes a
+    beat of the windows' read port.
     """
 
     storing: int

@@ -8,6 +8,7 @@ two columns, since columns do not interact.
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from migen import ClockDomain
 
@@ -15,9 +16,9 @@ from dscim.errors import UserError
 from dscim.files import save_json
 from dscim.gateware.macro import build_macro
 from dscim.gateware.macro.exact import Exact
-from dscim.gateware.specs import MacroSpec
+from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.fpga.bitstream.families import FAMILIES
-from dscim.host.fpga.cells.contenders import BITS, COLUMNS, TABLE, WORDS, Contender
+from dscim.host.fpga.cells.contenders import BITS, COLUMNS, TABLE, Contender
 from dscim.host.fpga.cells.synthesis import run_yosys, yosys_version
 from dscim.sim.verilog import to_verilog
 
@@ -28,8 +29,11 @@ FLOWS = {
 }
 
 
-def verilog_of(spec: MacroSpec, bits: int = BITS, words: int = WORDS) -> str:
-    """A macro as Verilog module `macro`. bits: of the operands, less than eight only if exact."""
+def verilog_of(spec: MacroSpec, words: int, bits: int = BITS) -> str:
+    """A macro as Verilog module `macro`.
+
+    words: words per beat of activations. bits: of the operands, fewer than eight only if exact.
+    """
     macro = build_macro(spec, words) if bits == BITS else Exact(spec, words, bits)
     macro.cd_sys = ClockDomain()
     records = (macro.weights, macro.activations, macro.products, macro.status)
@@ -51,7 +55,7 @@ def lut4_equivalents(counts: dict[str, int]) -> int:
     return FAMILIES["ecp5"].table_count(counts)
 
 
-def measure(contender: Contender) -> dict[str, object]:
+def measure(contender: Contender) -> dict[str, Any]:
     """A row of the table: a macro of one and of two columns, and COLUMNS columns extrapolated.
 
     UserError without Yosys.
@@ -60,7 +64,7 @@ def measure(contender: Contender) -> dict[str, object]:
     counted = []
     for columns in (1, 2):
         spec = dataclasses.replace(contender.spec, columns=columns)
-        counted.append(cells(verilog_of(spec, contender.bits), flow))
+        counted.append(cells(verilog_of(spec, SocSpec.banks, contender.bits), flow))
     sizes = [
         (lut4_equivalents(counts), counts.get("TRELLIS_FF", 0), counts.get("MULT18X18D", 0))
         for counts in counted
@@ -78,7 +82,7 @@ def measure(contender: Contender) -> dict[str, object]:
     }
 
 
-def add_to_table(rows: list[dict[str, object]], path: Path = TABLE) -> None:
+def add_to_table(rows: list[dict[str, Any]], path: Path = TABLE) -> None:
     """Writes rows to the table; rows of other names stay."""
     kept = json.loads(path.read_text())["rows"] if path.exists() else []
     names = {row["name"] for row in rows}

@@ -8,9 +8,6 @@ from dscim.gateware.specs import MacroSpec
 
 TABLE = Path(__file__).parents[2] / "data" / "macros.json"
 BITS = 8
-WORDS = 8
-"""Words per beat of activations, as in the default device."""
-
 COLUMNS = 32
 
 
@@ -35,7 +32,7 @@ class Contender:
         return min(spec.rows, spec.groups * spec.lanes // spec.max_samples) * COLUMNS
 
 
-def contenders() -> list[Contender]:
+def compared() -> list[Contender]:
     """DS-CIM at 64 points per cycle and group, and exact macros of the same schedules."""
 
     def stochastic(or_width: int, samples: int | None) -> Contender:

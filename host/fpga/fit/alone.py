@@ -87,7 +87,7 @@ def _between_registers(setup: Setup, design: Design) -> Any:
     top = LiteXModule()
     top.platform = setup.board.make_platform(setup.device)
     top.crg = Clocks(top.platform, setup.board, setup.clock)
-    top.macro = macro = build_macro(design.macro, WORDS)
+    top.macro = macro = build_macro(design.macro, design.words)
     pads = top.platform.request("serial")
     inputs = [
         signal

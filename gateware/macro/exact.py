@@ -32,7 +32,7 @@ class Exact(Macro):
     """
 
     def __init__(self, spec: MacroSpec, words: int, bits: int = 8):
-        """bits: of the operands; fewer than eight (the low ones of a byte) only to compare sizes."""
+        """bits: of the operands; fewer than eight, the low ones, only to compare sizes."""
         super().__init__(spec, words, exact_count_width(spec, bits))
         lanes = spec.lanes
         steps = spec.or_width // lanes

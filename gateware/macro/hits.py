@@ -35,7 +35,7 @@ class Number:
 
 
 class Granule:
-    """A granule's operands. bits, sign: of the activation; weights, signs: vectors; signs or None."""
+    """A granule's operands. bits, sign: of the activation; weights, signs (or None): vectors."""
 
     def __init__(self, bits, sign, weights, signs):
         self.bits, self.sign, self.weights, self.signs = bits, sign, weights, signs

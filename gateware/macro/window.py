@@ -129,8 +129,13 @@ class Window(LiteXModule):
         ]
         sums = [("sums", 11 * words)] if operands.summed else []
         held = stream.Endpoint(
-            [*fields, ("values", words * UNIT_ROWS * operands.held), *sums]
-            + [("activation_shift", 2), ("samples_log2", 3)]
+            [
+                *fields,
+                ("values", words * UNIT_ROWS * operands.held),
+                *sums,
+                ("activation_shift", 2),
+                ("samples_log2", 3),
+            ]
         )
         encoded = stream.Endpoint([*fields, ("values", words * UNIT_ROWS * operands.width), *sums])
         sink = self.sink

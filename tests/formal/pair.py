@@ -1,7 +1,7 @@
 """Two forms of a macro on the same symbolic operands, over one whole product."""
 
 from litex.gen import LiteXModule
-from migen import Array, Cat, ClockDomain, If, Signal, run_simulation
+from migen import Array, ClockDomain, If, Signal, run_simulation
 
 from dscim.gateware.macro.interface import select_bits
 

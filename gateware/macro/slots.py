@@ -1,6 +1,7 @@
 """The points of a step in the form `selected` with P points per cycle, whatever L is.
 
-A group has P slots, one for each point of a step. A granule is g = max(1, P div G) slots. If G*n <= P, one step holds all points of a group, and granule r is row r's; its slots beyond n are
+A group has P slots, one for each point of a step. A granule is g = max(1, P div G) slots.
+If G*n <= P, one step holds all points of a group, and granule r is row r's; its slots beyond n are
 empty. Else the point with the number i = row*n + sample is in step i div P and slot i mod P. The
 slots of a granule always belong to one row, because n is then a multiple of g.
 """

@@ -40,13 +40,14 @@ class Residual(LiteXModule):
 
         away, near, far = Signal(ROW_BITS), Signal(ROW_BITS), Signal(ROW_BITS)
         bank, octet = Signal.like(self.place.bank), Signal.like(self.octet)
+        turn, skip = Signal.like(bank), Signal.like(octet)
         arrived = Signal()
         size = min(8 * WORD_BYTES * banks, 8 * max(WORD_BYTES, spec.macro.columns))
         words, held = Signal(size), Signal(size)
         self.comb += [
             near.eq(self.place.row + away),
             far.eq(near + fields.output_width),
-            words.eq(rotated(self, read.dat_r, bank, 8 * WORD_BYTES)[:size] >> Cat(C(0, 3), octet)),
+            words.eq(rotated(self, read.dat_r, turn, 8 * WORD_BYTES)[:size] >> Cat(C(0, 3), skip)),
             self.octets.eq(held),
         ]
         self.sync += [
@@ -54,6 +55,8 @@ class Residual(LiteXModule):
             read.re.eq(fields.residual & self.opens),
             read.adr.eq(each_bank(banks, self.place.bank, near[:adr_bits], far[:adr_bits])),
             If(self.opens, bank.eq(self.place.bank), octet.eq(self.octet)),
+            turn.eq(bank),
+            skip.eq(octet),
             arrived.eq(read.re),
             held.eq(held >> 8 * lanes),
             If(arrived, held.eq(words)),

@@ -57,7 +57,7 @@ class Requantiser(LiteXModule):
         taken = sink.valid & sink.ready
         needed = sink.opens & ~plan.vector
         self.comb += [
-            sink.ready.eq((~held | final) & (~needed | parameters.full)),
+            sink.ready.eq((~held | final) & (~needed | (parameters.full & ~begins))),
             output.start.eq(self.start),
             output.opens.eq(sink.opens),
             output.advance.eq(taken),

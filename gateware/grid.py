@@ -1,92 +1,128 @@
-"""The level of an operand in a region: how many of the region's thresholds it exceeds."""
+"""Thresholds of a region and the level of an operand: how many thresholds it exceeds.
 
-from litex.gen import LiteXModule
-from migen import Array, C, Cat, Signal, log2_int
+The samples of a region are u = 0..n-1. Their thresholds of activations never decrease with u, so
+sample u passes if the activation's level exceeds u. All n up to `most` are built.
+"""
+
+from migen import Array, C, Cat, Constant, Replicate, Signal, bits_for, log2_int
 
 
-class Grid(LiteXModule):
-    """The grid of a region's thresholds for an n that is set at run time.
+def built(most: int) -> range:
+    """log2 of every n up to `most`."""
+    return range(log2_int(most) + 1)
 
-    The thresholds are u*step + max(step/2 - 1, 0) for u in 0..n-1, step = S/n, so an operand of
-    log2 S bits lies above (operand + step/2) div step of them: its level, 0..n.
 
-    | port         | dir | meaning                       |
-    |--------------|-----|-------------------------------|
-    | samples_log2 | in  | log2 n, 0..log2 S             |
-    | half         | out | step/2, rounded down          |
-    | fine         | out | step - 1                      |
-    | step_log2    | out | log2 step                     |
+def chosen(samples_log2, values):
+    """The value for the n that is set; values: for n = 1, 2, 4 ..."""
+    return values[0] if all(value is values[0] for value in values) else Array(values)[samples_log2]
+
+
+def step_fraction(side: int, most: int, samples_log2):
+    """S/n - 1 for the n that is set, as a value of log2 S bits."""
+    width = log2_int(side)
+    return Array([C((side >> log2) - 1, width) for log2 in built(most)])[samples_log2]
+
+
+class Grid:
+    """The counter sequence: thresholds u*step + max(step/2 - 1, 0), step = S/n.
+
+    An operand of log2 S bits lies above (operand + step/2) div step of them. The weight's thresholds
+    are the same ones in another order: sample u has number v = bit-reversed u, or n - 1 - v in
+    regions with odd i + j.
     """
 
-    def __init__(self, side: int):
+    def __init__(self, side: int, most: int):
+        self.side, self.most = side, most
         self.side_log2 = log2_int(side)
-        self.samples_log2 = Signal(3)
-        self.half = Signal(self.side_log2)
-        self.fine = Signal(self.side_log2)
-        self.step_log2 = Signal(3)
+        self.level_bits = bits_for(min(most, side - 1))
 
-        # # #
-
-        self.comb += [
-            self.half.eq((side // 2) >> self.samples_log2),
-            self.fine.eq((side - 1) >> self.samples_log2),
-            self.step_log2.eq(self.side_log2 - self.samples_log2),
-        ]
-
-    def scaled_level(self, operand):
-        """A new signal of log2 S + 1 bits: level * step of an operand (log2 S bits)."""
-        total, level = Signal(self.side_log2 + 1), Signal(self.side_log2 + 1)
-        self.comb += [total.eq(operand + self.half), level.eq(total & ~self.fine)]
+    def level(self, module, operand, samples_log2):
+        """A new signal: the level of an activation's operand (log2 S bits)."""
+        doubled = [0, *operand]
+        kept = log2_int(self.most) + 1
+        parts = []
+        for log2 in built(self.most):
+            part = Signal(kept)
+            module.comb += part.eq(Cat(*doubled[self.side_log2 - log2 :]))
+            parts.append(part)
+        shifted, level = Signal(kept), Signal(self.level_bits)
+        module.comb += shifted.eq(chosen(samples_log2, parts))
+        if kept == 1:
+            return shifted
+        module.comb += level.eq(shifted[1:] + shifted[0])
         return level
 
-    def level(self, operand):
-        """A new signal of log2 S bits: the level; n = S has no level S, so it fits."""
-        level = Signal(self.side_log2)
-        self.comb += level.eq(self.scaled_level(operand) >> self.step_log2)
-        return level
+    def thresholds(self, module, slots: int, chunk, odd, samples_log2):
+        """New signals: the weight's thresholds of samples u = chunk*slots + 0, 1 ... slots - 1.
+
+        Samples beyond n have those of u mod n.
+        """
+        fine, kept, middle = (Signal(self.side_log2) for _ in range(3))
+        module.comb += [
+            fine.eq(step_fraction(self.side, self.most, samples_log2)),
+            kept.eq(~fine),
+            middle.eq(fine >> 1),
+        ]
+        found = []
+        for slot in range(slots):
+            bits = [*C(slot, max(1, log2_int(slots)))][: log2_int(slots)] + list(chunk)
+            bits += [C(0, 1)] * (self.side_log2 - len(bits))
+            threshold = Signal(self.side_log2)
+            flipped = Cat(*reversed(bits)) ^ Replicate(odd, self.side_log2)
+            module.comb += threshold.eq((flipped & kept) | middle)
+            found.append(threshold)
+        return found
 
 
-class TableGrid(LiteXModule):
-    """As `Grid` for the thresholds of a table on one axis: small read-only tables of levels.
+class TableGrid:
+    """A table: thresholds of its own for each n on both axes. Methods of `Grid`."""
 
-    A level is at most `most`, the samples that a macro's lanes hold. A scaled level is the level
-    in the bits above `chunk_bits`, because all samples of a region are one chunk.
-
-    | port         | dir | meaning                       |
-    |--------------|-----|-------------------------------|
-    | samples_log2 | in  | log2 n, 0..log2 of `most`     |
-    """
-
-    def __init__(self, side: int, table, axis: int, most: int, chunk_bits: int):
+    def __init__(self, side: int, table, most: int):
+        self.side, self.most = side, most
         self.side_log2 = log2_int(side)
-        self.samples_log2 = Signal(3)
-        self.chunk_bits = chunk_bits
-        entries = table[: log2_int(most) + 1]
-        self.levels = [
-            [
-                sum(operand > point[axis] * side // 256 for point in points)
-                for operand in range(side)
-            ]
-            for _, points in entries
+        self.level_bits = bits_for(most)
+        self.entries = [
+            [[value * side // 256 for value in axis] for axis in zip(*points, strict=True)]
+            for _, points in table[: log2_int(most) + 1]
         ]
 
-    def level(self, operand):
-        """A new signal of log2 S bits: the level, which fits as fewer than S samples are held."""
-        level = Signal(self.side_log2)
+    def level(self, module, operand, samples_log2):
+        """A new signal: the level of an activation's operand (log2 S bits)."""
+        level = Signal(self.level_bits)
         rows = []
-        for levels in self.levels:
+        for thresholds, _ in self.entries:
             row = Signal.like(level)
-            self.comb += row.eq(Array([C(value, self.side_log2) for value in levels])[operand])
+            levels = [sum(value > t for t in thresholds) for value in range(self.side)]
+            module.comb += row.eq(Array([C(value, len(level)) for value in levels])[operand])
             rows.append(row)
-        self.comb += level.eq(Array(rows)[self.samples_log2])
+        module.comb += level.eq(chosen(samples_log2, rows))
         return level
 
-    def scaled_level(self, operand):
-        """A new signal of log2 S + 1 bits."""
-        scaled = Signal(self.side_log2 + 1)
-        self.comb += scaled.eq(
-            Cat(C(0, self.chunk_bits), self.level(operand))
-            if self.chunk_bits
-            else self.level(operand)
-        )
-        return scaled
+    def thresholds(self, module, slots: int, chunk, odd, samples_log2):
+        """New signals: the weight's thresholds of samples u = chunk*slots + 0, 1 ... slots - 1.
+
+        Samples beyond n have those of u mod n.
+        """
+        found = []
+        for slot in range(slots):
+            values = []
+            for _, thresholds in self.entries:
+                n = len(thresholds)
+                value = Signal(self.side_log2)
+                each = [
+                    Constant(thresholds[(k * slots + slot) % n], self.side_log2)
+                    for k in range(1 << len(chunk))
+                ]
+                module.comb += value.eq(Array(each)[chunk] if len(chunk) else each[0])
+                values.append(value)
+            threshold = Signal(self.side_log2)
+            module.comb += threshold.eq(chosen(samples_log2, values))
+            found.append(threshold)
+        return found
+
+
+def build_grid(spec):
+    """The grid of a macro's sequence, counter or table."""
+    if spec.sequence.table:
+        return TableGrid(spec.side, spec.sequence.table, spec.max_samples)
+    return Grid(spec.side, spec.max_samples)

@@ -4,7 +4,7 @@ import numpy as np
 from litex.gen import LiteXModule
 from migen import Record, run_simulation
 
-from dscim.gateware.engine.addition import ADDITION_LATENCY, TERM_LATENCY, Addition
+from dscim.gateware.engine.addition import ADDITION_LATENCY, SETTLING, TERM_LATENCY, Addition
 from dscim.gateware.engine.scale import SCALE_LATENCY, Scale
 from dscim.gateware.engine.setup import descriptor_layout
 from dscim.host.golden.reference.requantise import multiply_by_quantized_multiplier, requantise
@@ -167,6 +167,7 @@ def test_addition_is_the_reference():
         addition = module.addition
         for fields, others in cases:
             yield from set_fields(module.fields, fields)
+            yield from [None] * SETTLING
             pairs = [*zip(octets.tolist(), others.tolist(), strict=True)]
             for k, (first, second) in enumerate([*pairs, *[(0, 0)] * (ADDITION_LATENCY + 1)]):
                 yield addition.first.eq(first)

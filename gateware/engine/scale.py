@@ -234,25 +234,3 @@ class Rescale(LiteXModule):
             If(below, kept.eq(0)).Elif(beyond, kept.eq(span)).Else(kept.eq(distance)),
             self.output.eq(fields.low + kept),
         ]
-
-
-def divide_by_power(module, value, right, above=None):
-    """RoundingDivideByPOT: value (32 bits, signed) / 2**right, right 0..32, ties away from zero.
-
-    right: a cycle before `value`. above: 1 if `value` was rounded down from a larger number, so
-    that a negative half is not a tie; None: never. Returns a new register of `module`, 32 bits,
-    signed. A value is rounded up if the bits shifted out are half or more, a negative value if
-    they are more than half.
-    """
-    half, below = Signal(32), Signal(32)  # the upper bit that leaves, and the others
-    rounded, up = Signal(SUM), Signal()
-    held = Signal.like(right)
-    stays = value[31] if above is None else value[31] & ~above
-    module.comb += up.eq(((value & half) != 0) & (~stays | ((value & below) != 0)))
-    module.sync += [
-        held.eq(right),
-        half.eq((1 << right) >> 1),
-        below.eq(((1 << right) - 1) >> 1),
-        rounded.eq((value >> held) + up),
-    ]
-    return rounded

@@ -8,7 +8,7 @@ from dscim.console import Report
 from dscim.files import check_writable, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
-from dscim.host.cli.setup_options import MEGA, MEMORIES, SetupOptions, setup_for
+from dscim.host.cli.setup_options import MACRO_SIZES, MEGA, SIZES, SetupOptions, setup_for
 from dscim.host.fpga.bitstream.build import Builder, Order
 
 
@@ -66,13 +66,11 @@ def _command(options: Options) -> str:
     words = ["dscim", "build", options.board]
     for name in (
         "device",
-        "rows",
-        "columns",
+        *MACRO_SIZES,
         "form",
-        "lanes",
         "variant",
         "exact",
-        *MEMORIES,
+        *SIZES,
         "clock",
         "baud",
         "ip",

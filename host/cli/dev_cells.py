@@ -13,14 +13,10 @@ from dscim.gateware.specs import MacroSpec
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
 from dscim.host.fpga.fit.alone import place, read_placed, write_placed
-from dscim.host.fpga.fit.measure import (
-    Measured,
-    contenders,
-    read_table,
-    synthesise,
-    wanted,
-    write_table,
-)
+from dscim.host.fpga.fit.measure import synthesise
+from dscim.host.fpga.fit.measured import Measured
+from dscim.host.fpga.fit.store import read_table, write_table
+from dscim.host.fpga.fit.wanted import contenders, wanted
 
 AREA_COLUMNS = ("form", ">lanes", ">columns", ">cells", ">LUT4 eq.", ">LUT4", ">FF", ">block RAM")
 LINK_COLUMNS = ("link", ">LUT4 eq.", ">FF", ">block RAM")
@@ -116,15 +112,16 @@ class AreaOptions(ReportOptions):
 
     forms: Sequence[tuple[str, int]] = argument(
         "FORM[:LANES]",
-        "forms of the macro (default: selected:1 selected:16 array:1 exact:1 exact-parallel:1)",
+        "forms of the macro (default: selected:4 selected:16 selected:64 array:1 exact:1 exact:16)",
         nargs="*",
         type=form,
         default=(
-            ("selected", 1),
+            ("selected", 4),
             ("selected", 16),
+            ("selected", 64),
             ("array", 1),
             ("exact", 1),
-            ("exact-parallel", 1),
+            ("exact", 16),
         ),
     )
     columns: int = option("C", "columns of the macros", default=4)
@@ -135,8 +132,7 @@ def area(options: AreaOptions) -> int:
     check_writable(options.json)
     report = report_of(options)
     for name, lanes in options.forms:  # a wrong one is reported before minutes of work
-        if name != "exact-parallel":
-            MacroSpec(columns=options.columns, form=name, lanes=lanes)
+        MacroSpec(columns=options.columns, form=name, lanes=lanes)
     from dscim.host.fpga.cells.area import measure  # noqa: PLC0415 - Migen is slow to import
 
     rows = []

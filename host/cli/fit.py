@@ -89,6 +89,13 @@ def _print(report: Report, fit: Fit) -> None:
         )
         total = fit.speed.cycles
         if total:
+            report.table(
+                ["kind", ">cycles", ">share"],
+                [
+                    (kind, f"{cycles}", f"{100 * cycles / total:.1f} %")
+                    for kind, cycles in fit.speed.by_kind.items()
+                ],
+            )
             report.say(
                 f"{total} cycles per image: the engine reaches {fit.setup.clock / total:.1f} "
                 f"inferences/s. Each needs {fit.speed.link_bytes} bytes on the link, so a UART "
@@ -158,6 +165,7 @@ def _facts(fit: Fit) -> dict[str, Any]:
         "size": dataclasses.asdict(fit.size),
         "layers": [dataclasses.asdict(layer) for layer in speed.layers] if speed else [],
         "cycles": total,
+        "cycles_by_kind": speed.by_kind if speed else {},
         "inferences_per_second": fit.setup.clock / total if total else None,
         "link_bytes": speed.link_bytes if speed else None,
         "faults": list(fit.faults),

@@ -7,9 +7,9 @@ from dscim.files import check_writable, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, option
 from dscim.host.fpga.fit.alone import read_placed
-from dscim.host.fpga.fit.measure import contenders
 from dscim.host.fpga.fit.sides import COLUMNS, cells, side
 from dscim.host.fpga.fit.size import SizeModel
+from dscim.host.fpga.fit.wanted import contenders
 
 
 @dataclass(frozen=True, kw_only=True)

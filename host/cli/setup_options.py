@@ -14,8 +14,19 @@ from dscim.host.cli.options import choice, option, switch
 
 MEGA = 1e6
 
-MEMORIES = ("weight_rows", "channels", "activation_words", "descriptors")
-"""Options that size memories, by their names in `SocSpec`."""
+MACRO_SIZES = ("rows", "columns", "lanes", "samples")
+"""Options that size the macro, by their names in `MacroSpec`."""
+
+SIZES = (
+    "weight_rows",
+    "channels",
+    "activation_words",
+    "banks",
+    "strip",
+    "requant_lanes",
+    "descriptors",
+)
+"""Options that size the rest of the device, by their names in `SocSpec`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +39,17 @@ class SetupOptions:
     columns: int | None = option("C", "columns of the macro")
     form: str | None = choice([form for form in FORMS if form != "exact"], "form of the macro")
     lanes: int | None = option("P", "sample points per cycle")
+    samples: int | None = option(
+        "N", "largest number of samples per row that is built, a power of two (default: all)"
+    )
     variant: str | None = choice(VARIANTS, "ds-cim1 (OR of 16 rows) or ds-cim2 (of 64)")
     exact: bool = switch("also add an exact macro")
     weight_rows: int | None = option("N", "size of the weight memory, in rows")
     channels: int | None = option("N", "size of the parameter memory, in channels")
     activation_words: int | None = option("N", "size of the activation memory, in words of 8 bytes")
+    banks: int | None = option("B", "banks of the activation memory: words read per cycle")
+    strip: int | None = option("N", "size of the memory of partial sums, in pixels")
+    requant_lanes: int | None = option("N", "channels requantised per cycle")
     descriptors: int | None = option("N", "size of the descriptor memory, in descriptors")
     clock: float | None = option("MHZ", "clock frequency of the device in MHz")
     baud: int | None = option("B", "rate of the UART in baud")
@@ -79,17 +96,17 @@ def _spec(board: Board, device: str, options: SetupOptions) -> SocSpec:
         changes |= {"form": options.form}
         if options.form == "array":
             changes["lanes"] = 1
-    for name in ("rows", "columns", "lanes"):
-        if getattr(options, name) is not None:
-            changes[name] = getattr(options, name)
-    memories = {
-        name: getattr(options, name) for name in MEMORIES if getattr(options, name) is not None
-    }
+    changes |= _chosen(options, MACRO_SIZES)
     macro = dataclasses.replace(macro, **changes)
+    sizes = _chosen(options, SIZES)
+    banks = sizes.get("banks", spec.banks)
+    most = min(2 * banks, macro.columns)
+    lanes = {"requant_lanes": max(1, min(spec.requant_lanes, most))}
     return dataclasses.replace(
-        spec,
-        macro=macro,
-        exact=options.exact or spec.exact,
-        requant_lanes=min(spec.requant_lanes, macro.columns),
-        **memories,
+        spec, macro=macro, exact=options.exact or spec.exact, **lanes | sizes
     )
+
+
+def _chosen(options: SetupOptions, names: tuple[str, ...]) -> dict[str, Any]:
+    """The options with these names that are on the command line."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}

@@ -1,48 +1,37 @@
 """The engine's cycle model: predicts `cycles_busy` of a layer from its sizes alone.
 
 A layer takes one or more descriptors; a descriptor consists of column tiles, strips of pixels and
-row tiles, in the order of `dscim.gateware.engine`. A row tile waits for its weights and its first
-window, and then yields products at the rate of the slowest of macro, fetch and drain. The link is
+row tiles, in the order of `dscim.gateware.engine`; `timeline` follows its pipelines. The link is
 not part of the model. `tests/test_prune_cycles.py` compares it with the simulator's counters.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 
 from dscim.errors import UserError
 from dscim.gateware.descriptor import Operation
-from dscim.gateware.layout import ceil_div, pixel_words
+from dscim.gateware.layout import ceil_div, pixel_words, unit_depth
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.macro import UNIT_ROWS
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.compile.packing import best_packing, packed_layer
 from dscim.host.compile.products import column_groups, depthwise_groups
+from dscim.host.compile.timeline import Pace, Tile, Timeline
 
-DESCRIPTOR = 52
-"""Cycles outside a descriptor's row tiles: reading and checking it, writing the last outputs."""
+SETUP = 35
+"""Cycles before a layer begins: its descriptor is read and checked."""
 
-ADDITION = 12
-"""Additional cycles that an addition takes to write its last outputs."""
+SCALING, ADDITION = 7, 12
+"""Cycles from the last outputs until they are written; what an addition adds to that."""
 
-FETCH = 9
-"""Cycles from a row tile's start to its first product, without its beats and the macro's stages."""
-
-ADD_FETCH, POOL_FETCH = 3, 4
-"""Cycles to the first output of an add and of a pool, without their beats."""
+TAPS = 9
+"""Cycles from the beginning of an add or a pool to its first tap at the unit."""
 
 DIVISION = 9
 """Cycles in which an average is divided."""
 
-
-@dataclass(frozen=True)
-class RowTile:
-    """The timing of a row tile.
-
-    rows: rows of the weight memory. beats: cycles to fetch a window.
-    """
-
-    rows: int
-    beats: int
+MAX_MOVE = 8
+"""Units by which a window moves in one beat at most."""
 
 
 def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> int:
@@ -53,10 +42,27 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
     whole layer is in the device's memories, except that weights may be loaded in column groups.
     UserError if not even one column tile's weights fit.
     """
-    layer = packed_layer(layer, best_packing(spec, layer))
+    return _product_cycles(spec, packed_layer(layer, best_packing(spec, layer)), residual)
+
+
+@lru_cache(maxsize=4096)
+def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
     macro = spec.macros[spec.macro_for(layer.product)]
+    per_row = (
+        1 if macro.ordered or layer.product.exact else ceil_div(layer.product.samples, macro.lanes)
+    )
+    pace = Pace(
+        4 if macro.ordered or layer.product.exact else 4 + per_row,
+        per_row,
+        macro.cycles(layer.product),
+        _latency(macro),
+        _room(macro),
+        layer.stride[1],
+        layer.output[1],
+        residual and spec.read_ports == 1,
+    )
     cycles = [
-        _descriptor(spec, layer, macro, tiles, columns, residual)
+        _descriptor(spec, layer, pace, residual, tiles, columns)
         for tiles, columns in _descriptors(spec, layer)
     ]
     return sum(cycles) + len(cycles) - 1
@@ -64,7 +70,7 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
 
 def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
     """Busy cycles of an add of two tensors of `layer.input`."""
-    return _vector(spec, layer, 2, 2 + ADD_FETCH) + ADDITION
+    return _vector(spec, layer, 2, 2) + ADDITION
 
 
 def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
@@ -73,18 +79,19 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
     averages: whether each window's sum is divided by its positions.
     """
     taps = layer.kernel[0] * layer.kernel[1] + (DIVISION if averages else 0)
-    return _vector(spec, layer, taps + 1, taps + POOL_FETCH)
+    return _vector(spec, layer, taps + 1, taps + 1)
 
 
 def _descriptors(
     spec: SocSpec, layer: LayerSpec
-) -> Iterator[tuple[tuple[RowTile, ...], tuple[int, ...]]]:
+) -> Iterator[tuple[tuple[Tile, ...], tuple[int, ...]]]:
     """Row tiles of each descriptor of a layer, and the outputs of its column tiles."""
-    taps, columns = layer.kernel[0] * layer.kernel[1], spec.macro.columns
+    columns, planes = spec.macro.columns, pixel_words(layer.input[2])
     if layer.depthwise:
         for group in depthwise_groups(spec, layer):
             compact = group.operation is Operation.DEPTHWISE
-            tiles = _tiles(spec, taps, min(len(group.inputs), UNIT_ROWS), compact)
+            lanes = UNIT_ROWS if compact else len(group.inputs)
+            tiles = _tiles(spec, layer.kernel, lanes, planes)
             yield tiles, tuple(_cut(len(group.outputs), UNIT_ROWS if compact else columns))
         return
     groups = column_groups(spec, layer)
@@ -93,87 +100,84 @@ def _descriptors(
             f"a layer of {layer.depth} inputs per product does not fit the device's "
             f"{spec.weight_rows} rows of weight memory; build a device with more."
         )
+    tiles = _tiles(spec, layer.kernel, layer.input[2], planes)
     for outputs in groups:
-        yield _tiles(spec, taps, layer.input[2], False), tuple(_cut(len(outputs), columns))
+        yield tiles, tuple(_cut(len(outputs), columns))
 
 
-def _tiles(spec: SocSpec, taps: int, inputs: int, compact: bool) -> tuple[RowTile, ...]:
-    """The row tiles of a window of `inputs` channels per tap.
+@lru_cache(maxsize=4096)
+def _tiles(spec: SocSpec, kernel: tuple[int, int], inputs: int, planes: int) -> tuple[Tile, ...]:
+    """The row tiles of a window of `inputs` channels per tap, of pixels of `planes` planes."""
+    read, tiles = pixel_words(inputs), []
+    units, first = kernel[0] * kernel[1] * read, 0
+    moves = read // MAX_MOVE + (read % MAX_MOVE).bit_count()
+    while first < units:
+        size = min(spec.macro.units, units - first)
+        rows = unit_depth(inputs, first + size) - (unit_depth(inputs, first) if first else 0)
+        beats, reach = _search(spec, kernel, read, read == planes, first, size)
+        tiles.append(Tile(rows, spec.header_rows, size, beats + (moves - 1 if reach else 0), reach))
+        first += size
+    return tuple(tiles)
 
-    A beat brings a word of every bank at most.
+
+def _search(
+    spec: SocSpec, kernel: tuple[int, int], planes: int, whole: bool, first: int, size: int
+) -> tuple[int, int]:
+    """The beats of a move in a row tile, and the moves that fill it.
+
+    As `dscim.gateware.engine.table`: a beat reads lines that follow each other. whole: windows have
+    all planes of their pixels.
     """
-    units = taps * pixel_words(inputs)
-    return tuple(
-        RowTile(
-            spec.header_rows
-            + (
-                ceil_div(UNIT_ROWS * size, spec.macro.columns)
-                if compact
-                else ceil_div(taps * inputs * size, units)
-            ),
-            ceil_div(size, spec.banks),
-        )
-        for size in _cut(units, spec.macro.units)
-    )
+    places = [
+        (*divmod(tap, kernel[1]), plane)
+        for tap, plane in (divmod(unit, planes) for unit in range(first, first + size))
+    ]
+    begins = places[0]
+    pitch = planes if whole else ceil_div(planes, spec.banks) * spec.banks
+    beats, reach, last = 0, 0, None
+    for unit, (ky, kx, plane) in enumerate(places):
+        begun = begins[1] + (plane < begins[2]) if ky == begins[0] else 0
+        reach = max(reach, kx - begun)
+        if kx == kernel[1] - 1 or size - unit <= planes:
+            beat = ((ky - begins[0]) * pitch + plane) // spec.banks
+            beats += beat != last
+            last = beat
+    return beats, reach
 
 
 def _descriptor(
     spec: SocSpec,
     layer: LayerSpec,
-    macro: MacroSpec,
-    tiles: tuple[RowTile, ...],
-    column_sizes: tuple[int, ...],
+    pace: Pace,
     residual: bool,
+    tiles: tuple[Tile, ...],
+    column_sizes: tuple[int, ...],
 ) -> int:
     """Busy cycles of one descriptor of products; column_sizes: the outputs of each column tile."""
-    product = macro.cycles(layer.product)
-    fetch = 2 + FETCH + _stages(macro) + product
-    clock = _Clock()
+    timeline, drain = Timeline(pace), 0
     for columns in column_sizes:
         drain = ceil_div(columns, spec.requant_lanes)
+        first = 0
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
-            for index, tile in enumerate(tiles):
-                final = index == len(tiles) - 1
-                words = ceil_div(columns, WORD_BYTES) if final and residual else 0
-                clock.row_tile(
-                    tile.rows,
-                    fetch + tile.beats,
-                    pixels,
-                    max(product, tile.beats + words),
-                    drain if final else 0,
-                )
-    return clock.now + ADDITION * residual + ceil_div(column_sizes[-1], spec.requant_lanes)
+            for tile in tiles:
+                final = tile is tiles[-1]
+                opens = columns if final and not first else 0
+                timeline.run(tile, pixels, first % pace.width, drain if final else 0, opens)
+            first += pixels
+    return SETUP + timeline.end + drain + SCALING + ADDITION * residual
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
-    """Busy cycles of an add or a pool: eight channels per column tile, one row tile."""
-    clock, drain = _Clock(), 0
-    for channels in _cut(layer.outputs, min(WORD_BYTES, spec.macro.columns)):
+    """Busy cycles of an add or a pool: the channels of a step per column tile, one row tile."""
+    now, ready, drain = SETUP + TAPS, 0, 0
+    wide = WORD_BYTES * max(1, min(spec.requant_lanes // WORD_BYTES, spec.banks))
+    for channels in _cut(layer.outputs, wide):
         drain = ceil_div(channels, spec.requant_lanes)
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
-            clock.row_tile(0, 2 + first, pixels, period, drain)
-    return clock.now + drain
-
-
-class _Clock:
-    """Counts the cycles of a descriptor in `now`."""
-
-    def __init__(self) -> None:
-        self.now, self._drained, self._free = DESCRIPTOR, 0, DESCRIPTOR
-
-    def row_tile(self, rows: int, first: int, pixels: int, period: int, drain: int) -> None:
-        """Adds a row tile: the first result after `first` cycles, then one every `period`.
-
-        rows: rows of weights, which are loaded while the previous row tile computes. drain: cycles
-        per result in the requantiser, 0 if the sums stay in the accumulator. The requantiser may
-        still be busy with the results of the previous tile.
-        """
-        start, others = max(self.now, self._free + rows), (pixels - 1) * max(period, drain)
-        self._free = start
-        self.now = start + first + others
-        if drain:
-            self.now = max(self.now, max(self._drained, start) + others)
-            self._drained = self.now + drain
+            now += first + (pixels - 1) * max(period, drain)
+            now = max(now, ready)
+            ready = now + drain
+    return now + drain + SCALING
 
 
 def _cut(size: int, step: int) -> Iterator[int]:
@@ -182,8 +186,31 @@ def _cut(size: int, step: int) -> Iterator[int]:
         yield min(step, size - start)
 
 
-def _stages(macro: MacroSpec) -> int:
-    """Cycles from the issue of a product's last step until the column counters are final."""
-    if macro.form == "array":
-        return 1
-    return 4 if macro.form == "selected" and macro.lanes > 1 else 2
+def _latency(macro: MacroSpec) -> int:
+    """Cycles from the issue of a product's last step until it is finished."""
+    if macro.form == "exact":
+        return 4
+    if macro.ordered:
+        return 3 if macro.form == "array" else 4
+    several = macro.or_width * macro.max_samples > macro.lanes
+    granules = macro.groups * min(macro.lanes, macro.or_width)
+    numbers = granules if macro.lanes > macro.or_width else _single_numbers(macro, granules)
+    levels = (numbers - 1).bit_length()
+    return 2 * several + levels + 1
+
+
+def _single_numbers(macro: MacroSpec, granules: int) -> int:
+    """Numbers that the adders of a column begin with, if a granule is one slot."""
+    if macro.signed == ("offset",):
+        return ceil_div(granules, 4)
+    pairs = granules // 2
+    return pairs + granules % 2
+
+
+def _room(macro: MacroSpec) -> int:
+    """Products that a macro's buffer holds."""
+    if macro.form == "exact":
+        fastest = macro.or_width // macro.lanes
+    else:
+        fastest = max(1, macro.or_width // macro.lanes)
+    return 1 + ceil_div(_latency(macro) + 2, fastest)

@@ -5,13 +5,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
 from migen import ClockDomain, Signal
 
 from dscim.gateware.macro import Macro
-from dscim.gateware.specs import MacroSpec
 from dscim.sim.verilate import verilate
 from dscim.sim.verilog import to_verilog
 from tests.macro_bench.jobs import Tile, activation_commands, weight_commands

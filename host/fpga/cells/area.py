@@ -10,8 +10,7 @@ from migen import ClockDomain
 
 from dscim.errors import UserError
 from dscim.gateware.macro import build_macro
-from dscim.gateware.macro.exact import ExactParallel
-from dscim.gateware.specs import MacroSpec
+from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.fpga.bitstream.families import FAMILIES
 from dscim.host.fpga.cells.synthesis import run_yosys
 from dscim.sim.verilog import to_verilog
@@ -24,20 +23,14 @@ FLOWS = {
 
 def macro_verilog(form: str, lanes: int, columns: int) -> str:
     """A macro of 128 rows as Verilog module `macro`."""
-    parallel = form == "exact-parallel"
-    return verilog_of(
-        MacroSpec(
-            columns=columns, form="exact" if parallel else form, lanes=1 if parallel else lanes
-        ),
-        parallel,
-    )
+    return verilog_of(MacroSpec(columns=columns, form=form, lanes=lanes), SocSpec.banks)
 
 
-def verilog_of(spec: MacroSpec, parallel: bool = False) -> str:
-    """A macro as Verilog module `macro`. parallel: exact, and computing all rows at once."""
-    macro = ExactParallel(spec) if parallel else build_macro(spec)
+def verilog_of(spec: MacroSpec, words: int) -> str:
+    """A macro as Verilog module `macro`. words: words per beat of activations."""
+    macro = build_macro(spec, words)
     macro.cd_sys = ClockDomain()
-    records = (macro.weights, macro.activations, macro.products, macro.config, macro.status)
+    records = (macro.weights, macro.activations, macro.products, macro.status)
     ports = {signal for record in records for signal in record.flatten()}
     return to_verilog(macro, ports | {macro.cd_sys.clk, macro.cd_sys.rst}, "macro").text
 

@@ -83,12 +83,11 @@ def _between_registers(setup: Setup, design: Design) -> Any:
 
     from dscim.boards.clocks import Clocks  # noqa: PLC0415
     from dscim.gateware.macro import build_macro  # noqa: PLC0415
-    from dscim.gateware.macro.exact import ExactParallel  # noqa: PLC0415
 
     top = LiteXModule()
     top.platform = setup.board.make_platform(setup.device)
     top.crg = Clocks(top.platform, setup.board, setup.clock)
-    top.macro = macro = (ExactParallel if design.parallel else build_macro)(design.macro)
+    top.macro = macro = build_macro(design.macro, design.words)
     pads = top.platform.request("serial")
     inputs = [
         signal
@@ -96,7 +95,7 @@ def _between_registers(setup: Setup, design: Design) -> Any:
         for signal in end.flatten()
         if signal is not end.ready
     ]
-    inputs += [*macro.config.flatten(), macro.products.ready]
+    inputs.append(macro.products.ready)
     outputs = [
         macro.weights.ready,
         macro.activations.ready,

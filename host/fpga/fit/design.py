@@ -17,27 +17,41 @@ MEASURED_ON = "ecpix5"
 class Design(Spec):
     """The device on `board`, or only the macro if `device` is None.
 
-    parallel:    the macro is the exact one with a multiplier for every cell: a product takes one
-                 cycle.
+    words:       words of 8 rows that a macro alone receives per cycle, a power of two; a device
+                 has those of its banks.
     multipliers: products may use those of the FPGA; always true for a device.
     ethernet:    the device has Ethernet in addition to its UART.
     """
 
     macro: MacroSpec
     device: SocSpec | None = None
-    parallel: bool = False
+    words: int = SocSpec.banks
     multipliers: bool = True
     ethernet: bool = False
     board: str = MEASURED_ON
 
     @property
+    def spec(self) -> SocSpec:
+        """The device; only if there is one."""
+        assert self.device is not None
+        return self.device
+
+    @property
+    def macros(self) -> tuple[MacroSpec, ...]:
+        """The macros of the device, or the macro alone."""
+        return (self.macro,) if self.device is None else self.device.macros
+
+    @property
     def name(self) -> str:
         """A short description, unique for each design."""
         macro = self.macro
-        kind = "exact, all rows" if self.parallel else macro.form
-        if macro.form != "exact":
-            kind += f" {macro.lanes}"
-        words = f"{macro.rows} x {macro.columns} {kind}, G = {macro.or_width}"
+        words = f"{macro.rows} x {macro.columns} {macro.form} {macro.lanes}, G = {macro.or_width}"
+        if macro.sequence.kind != "counter":
+            words += f", {macro.sequence.kind}"
+        if macro.samples is not None:
+            words += f", {macro.samples} samples"
+        if self.device is None and self.words != SocSpec.banks:
+            words += f", {self.words} words"
         if not self.multipliers:
             words += ", no multipliers"
         if self.device is not None:
@@ -49,12 +63,11 @@ class Design(Spec):
 
     def setup(self) -> Setup:
         """The device on its board, at the board's clock."""
-        assert self.device is not None
         board = find_board(self.board)
         return Setup(
             board,
             board.devices[0],
-            self.device,
+            self.spec,
             float(board.clock),
             board.baud,
             Address() if self.ethernet else None,
@@ -65,7 +78,7 @@ class Design(Spec):
         if self.device is None:
             from dscim.host.fpga.cells.area import verilog_of  # noqa: PLC0415  Migen is slow to import
 
-            (folder / "macro.v").write_text(verilog_of(self.macro, self.parallel))
+            (folder / "macro.v").write_text(verilog_of(self.macro, self.words))
         else:
             elaborate(self.setup(), folder)
         return {path.name: path for path in folder.iterdir() if path.suffix in (".v", ".init")}
@@ -73,21 +86,34 @@ class Design(Spec):
 
 def device(macro: MacroSpec, *, ethernet: bool = False, **sizes: Any) -> Design:
     """The design of a device with `macro`; by default it has no exact macro in addition."""
-    lanes = min(SocSpec.requant_lanes, macro.columns)
+    banks = sizes.get("banks", SocSpec.banks)
+    lanes = min(SocSpec.requant_lanes, macro.columns, 2 * banks)
     sizes = {"exact": False, "requant_lanes": lanes, **sizes}
-    return Design(macro, SocSpec(macro, **sizes), ethernet=ethernet)
+    return design_of(SocSpec(macro, **sizes), ethernet=ethernet)
+
+
+def design_of(spec: SocSpec, *, ethernet: bool = False, board: str = MEASURED_ON) -> Design:
+    """The design of a device."""
+    return Design(spec.macro, spec, spec.banks, ethernet=ethernet, board=board)
 
 
 def built(facts: dict[str, Any]) -> Design:
     """The design that a build's report describes."""
     spec = SocSpec.from_json(facts["spec"])
-    return Design(spec.macro, spec, ethernet=facts["ip"] is not None, board=facts["board"])
+    return design_of(spec, ethernet=facts["ip"] is not None, board=facts["board"])
+
+
+def current(facts: dict[str, Any]) -> bool:
+    """Whether a report is of an ECP5 part and of a device that this version builds.
+
+    The hash of an older device's spec is another one than that of the spec read now.
+    """
+    spec = SocSpec.from_json(facts["spec"])
+    return facts["part"].startswith("LFE5") and int(facts["spec_hash"], 16) == spec.hash
 
 
 def read_builds() -> list[tuple[Design, int]]:
     """The finished builds for ECP5 parts, each with its number of tables counted by nextpnr."""
     return [
-        (built(facts), facts["cells"]["lut4"]["used"])
-        for facts in read_reports()
-        if facts["part"].startswith("LFE5")
+        (built(facts), facts["cells"]["lut4"]["used"]) for facts in read_reports() if current(facts)
     ]

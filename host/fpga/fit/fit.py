@@ -8,7 +8,7 @@ from dscim.boards.soc import Setup
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SocSpec, SpecError
 from dscim.gateware.specs.base import is_power_of_two
-from dscim.host.fpga.fit.design import Design
+from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.size import Size, SizeModel
 from dscim.host.fpga.fit.speed import Speed, network_speed
 from dscim.host.network import Network
@@ -66,9 +66,7 @@ class Fitting:
 
     def _judge(self, setup: Setup) -> tuple[Size, Speed | None, tuple[str, ...]]:
         part = setup.board.parts[setup.device]
-        size = self._model.estimate(
-            Design(setup.spec.macro, setup.spec, ethernet=setup.address is not None)
-        )
+        size = self._model.estimate(design_of(setup.spec, ethernet=setup.address is not None))
         faults = [
             f"{part.name} has {room} {what}, and the device needs about {need}."
             for what, need, room in (

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dscim.errors import UserError
 from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
 from dscim.host.fpga.fit.alone import read_placed
-from dscim.host.fpga.fit.measure import contenders
 from dscim.host.fpga.fit.sides import COLUMNS as SIDES
 from dscim.host.fpga.fit.sides import cells, side
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.table import built
+from dscim.host.fpga.fit.wanted import contenders
 from dscim.markdown import markdown
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]

@@ -5,7 +5,7 @@ import dataclasses
 from dscim.gateware.specs import ProductSpec
 from dscim.host.fpga.fit.alone import Placed
 from dscim.host.fpga.fit.design import Design
-from dscim.host.fpga.fit.measure import Measured
+from dscim.host.fpga.fit.measured import Measured
 from dscim.host.fpga.fit.size import SizeModel
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def side(
     row: Measured | None = next((row for row in model.rows if row.design == design), None)
     reached = next((one.megahertz for one in placed if one.design == design), None)
     macro = design.macro
-    cycles = 1 if design.parallel else macro.cycles(product)
+    cycles = macro.cycles(product)
     estimate = model.estimate(design) if row is None else None
     return Side(
         name,

@@ -1,6 +1,7 @@
 """The speed of a network on a device: cycles of every layer, from the engine's cycle model."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -59,6 +60,14 @@ class Speed:
         """Busy cycles per image; None if those of a layer are not known."""
         known = [layer.cycles for layer in self.layers if layer.cycles is not None]
         return sum(known) if len(known) == len(self.layers) else None
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Busy cycles of the layers of each kind that takes any, the largest first."""
+        kinds: Counter[str] = Counter()
+        for layer in self.layers:
+            kinds[layer.kind] += layer.cycles or 0
+        return {kind: cycles for kind, cycles in kinds.most_common() if cycles}
 
 
 def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> Speed:

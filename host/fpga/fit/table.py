@@ -44,7 +44,7 @@ def built(model: SizeModel) -> list[Row]:
     """The builds on ECP5 parts, as nextpnr counted them, each estimated from the others."""
     rows = []
     for facts in read_reports():
-        if not facts["part"].startswith("LFE5"):
+        if not design.current(facts):
             continue
         cells = {name: count["used"] for name, count in facts["cells"].items()}
         made = design.built(facts)

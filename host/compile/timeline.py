@@ -1,0 +1,204 @@
+"""When the parts of the engine work on a layer: the recurrences of its pipelines, in cycles.
+
+Every event of a pipeline waits for the event before it in its own stage, for its input, and for
+room in the stage behind. The cycles of all events of a row of the output follow from those of the
+row before; once two rows are alike, the others are not calculated one by one.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+READ_TO_MACRO = 4
+"""Cycles from the issue of a beat until the macro accepts it: two stages of addresses, the memory,
+the aligner."""
+
+IN_FLIGHT = 5
+"""Beats between the walker and the macro."""
+
+ENCODING = 2
+"""Stages of the macro before the window."""
+
+FINISHED = 1
+"""Cycles from a finished product until the accumulator may take it."""
+
+ADDING = 3
+"""Cycles from a product to its sum."""
+
+TABLE = 2
+"""Cycles of a row tile's table beyond one for each unit."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A row tile for the timeline.
+
+    rows: rows of weights that the macro receives. heads: rows of the header. units: of the row
+    tile. beats: of a move of the window by a pixel. reach: moves before a row's first window.
+    """
+
+    rows: int
+    heads: int
+    units: int
+    beats: int
+    reach: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What all row tiles of a layer share.
+
+    storing: cycles from the last row of a bank until its windows are accepted. per_row: cycles in
+    which the macro takes a row. steps: cycles of a product. latency: from a product's last step
+    until it is finished. room: products that fit the macro's buffer. stride: pixels from window to
+    window. width: windows in a row of the output. residual: whether each output's residual takes a
+    beat of the windows' read port.
+    """
+
+    storing: int
+    per_row: int
+    steps: int
+    latency: int
+    room: int
+    stride: int
+    width: int
+    residual: bool
+
+
+class Timeline:
+    """The events of one descriptor of products. Cycle 0 is that in which the layer begins."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._issued = deque([-1 << 30] * IN_FLIGHT)  # accepted by the macro, newest last
+        self._walker = 0  # the cycle of the last issue
+        self._written = deque([-1 << 30] * ENCODING)
+        self._taken = -1 << 30
+        self._accepted = deque([-1 << 30] * pace.room)
+        self._drained = deque([-1 << 30] * ADDING)  # when an accepted product left, if it was final
+        self._output = -1 << 30
+        self._loader = 2  # the loader may open the next row tile
+        self._searched = 2  # the search may open the next row tile
+        self._freed = deque([0, 0])  # when the halves of the table became free
+        self._swapped = 0  # the bank in use came into use
+        self._left = 0  # the last beat of the row tile before was accepted
+        self._tiles = 0
+
+    def run(self, tile: Tile, pixels: int, column: int, drain: int, opens: int) -> None:
+        """A row tile over the strip of `pixels` windows, from `column` of a row of the output.
+
+        drain: cycles of the requantiser for each, 0 if sums stay. opens: channels whose parameters
+        the first one waits for.
+        """
+        pace = self._pace
+        open_ = self._load(tile)
+        first = self._search(tile)
+        self._walker = max(first, self._walker + 1)  # the cycle in which the walker opens it
+        self._parameters = opens
+        rows = list(_rows(pixels, column, pace.width))
+        self._open, self._new_bank = max(open_, self._left + 1), True
+        before = None
+        place = 0
+        while place < len(rows):
+            self._row(tile, rows[place], drain)
+            place += 1
+            state = self._state()
+            alike = place > 1 and state == before and rows[place - 1] == pace.width
+            before = state
+            if alike:
+                same = 0
+                while place + same < len(rows) and rows[place + same] == pace.width:
+                    same += 1
+                self._skip(same * (self._taken - self._row_taken))
+                place += same
+            self._row_taken = self._taken
+        self._freed.append(self._walker)
+        self._freed.popleft()
+
+    @property
+    def end(self) -> int:
+        """The cycle in which the requantiser accepts the last output."""
+        return self._output
+
+    def _load(self, tile: Tile) -> int:
+        """Loads the weights; the cycle from which the macro accepts windows for them."""
+        opened = self._loader
+        first = opened + tile.heads + 2
+        if self._tiles:
+            first = max(first, self._swapped + 1)
+        last = first + (tile.rows - 1) * self._pace.per_row
+        self._loader = last
+        self._tiles += 1
+        return last + self._pace.storing
+
+    def _search(self, tile: Tile) -> int:
+        opened = max(self._searched, self._freed[0] + 1)
+        self._searched = opened + tile.units + TABLE
+        return self._searched
+
+    def _row(self, tile: Tile, windows: int, drain: int) -> None:
+        """A row of the output."""
+        pace = self._pace
+        moves = pace.stride if tile.reach else 1
+        for window in range(windows):
+            beats = tile.beats * (moves if window else tile.reach + 1)
+            self._window(beats, drain)
+
+    def _window(self, beats: int, drain: int) -> None:
+        """A window: its beats, its product, its sum."""
+        pace, issued, written = self._pace, self._issued, self._written
+        for beat in range(beats):
+            self._walker = max(self._walker + 1, issued[0] + 1)
+            accepted = max(self._walker + READ_TO_MACRO, issued[-1] + 1, written[0], self._open)
+            arrived = max(accepted + ENCODING, written[-1] + 1)
+            if not beat:
+                arrived = max(arrived, self._taken)
+            issued.append(accepted)
+            issued.popleft()
+            written.append(arrived)
+            written.popleft()
+        if drain and pace.residual:
+            self._walker += 1
+        self._left = accepted
+        accepted_sums, drained = self._accepted, self._drained
+        taken = max(written[-1] + 1, self._taken + pace.steps, accepted_sums[0] + 1)
+        if self._new_bank:
+            self._swapped, self._new_bank = taken, False
+        self._taken = taken
+        finished = taken + pace.steps + pace.latency + FINISHED
+        summed = max(finished, accepted_sums[-1] + 1, drained[0])
+        accepted_sums.append(summed)
+        accepted_sums.popleft()
+        if drain:
+            out = max(summed + ADDING, self._output + self._busy)
+            self._output, self._busy = out, drain
+            drained.append(out)
+        else:
+            drained.append(-1 << 30)
+        drained.popleft()
+
+    _busy = 0
+
+    def _state(self) -> tuple[int, ...]:
+        """The events that decide the next ones, from the last window on."""
+        now = self._taken
+        lately = (*self._issued, *self._written, *self._accepted, *self._drained, self._output)
+        return (self._walker - now, *(max(event - now, -(1 << 12)) for event in lately))
+
+    def _skip(self, cycles: int) -> None:
+        """The same events, later."""
+        self._walker += cycles
+        self._taken += cycles
+        self._output += cycles
+        self._left += cycles
+        for events in (self._issued, self._written, self._accepted, self._drained):
+            for place, event in enumerate(events):
+                events[place] = event + cycles
+
+
+def _rows(pixels: int, column: int, width: int) -> Iterator[int]:
+    """The windows of a strip in each row of the output that it crosses."""
+    while pixels:
+        windows = min(pixels, width - column)
+        yield windows
+        pixels, column = pixels - windows, 0

@@ -1,0 +1,112 @@
+"""The terms of the size model: what the tables of a design grow with.
+
+Those of a macro are multiplied by factors for each kind of macro, those around it by factors for
+all devices. For a `selected` macro with P points per cycle they follow its circuit: a group has P
+slots in granules of g = max(1, P div G), and the bits of its weights are in distributed RAM if a
+product takes several steps.
+"""
+
+from math import ceil
+
+import numpy as np
+
+from dscim.arrays import Float64
+from dscim.gateware.specs import MacroSpec
+from dscim.host.fpga.fit.design import Design
+
+Kind = str
+
+DEPTH = 16
+"""Words of a distributed RAM."""
+
+SELECTED = (
+    "cells",
+    "weight tables",
+    "thresholds",
+    "points",
+    "rows",
+    "words of rows",
+    "columns",
+    "macro",
+)
+OTHER = ("cells", "weights", "rows", "columns", "macro")
+ONE_POINT = ("weights", "rows", "columns", "macro")
+AROUND = ("device", "columns", "requant_lanes", "banks", "units", "Ethernet")
+"""The names of the terms."""
+
+
+def kind(design: Design) -> Kind:
+    """What decides which factors apply to a macro."""
+    macro = design.macro
+    words = f"{macro.form}, G = {macro.or_width}, {macro.sequence.kind}"
+    return words if design.multipliers else f"{words}, no multipliers"
+
+
+def names(design: Design) -> tuple[str, ...]:
+    """The names of a macro's terms."""
+    if _has_slots(design.macro):
+        return SELECTED
+    return ONE_POINT if design.macro.form == "selected" else OTHER
+
+
+def inside(design: Design) -> Float64:
+    """The terms of a macro.
+
+    cells: points of all columns per cycle. weight tables: those of the distributed RAM.
+    thresholds: bits of a row of weights that are compared at once. points: points per cycle. words
+    of rows: the words that each row of the window chooses from.
+    """
+    macro = design.macro
+    cells = macro.groups * macro.lanes * macro.columns
+    if not _has_slots(macro):
+        values = [cells, macro.rows * macro.columns, macro.rows, macro.columns, 1]
+        return np.array(values[len(OTHER) - len(names(design)) :], np.float64)
+    granule = max(1, macro.lanes // macro.or_width)
+    slots = min(macro.lanes, max(granule, macro.max_samples))
+    return np.array(
+        [
+            cells,
+            _weight_tables(macro, granule),
+            slots * macro.columns,
+            macro.groups * macro.lanes,
+            macro.rows,
+            macro.rows * design.words,
+            macro.columns,
+            1,
+        ],
+        np.float64,
+    )
+
+
+def around(design: Design) -> Float64:
+    """The terms around the macro: the engine, its requantiser, memories and links."""
+    assert design.device is not None
+    spec = design.device
+    return np.array(
+        [1, spec.macro.columns, spec.requant_lanes, spec.banks, spec.macro.units, design.ethernet],
+        np.float64,
+    )
+
+
+def macro_multipliers(design: Design) -> int:
+    """Multipliers of the macros: exact ones have one for each row of a cycle and column."""
+    if not design.multipliers:
+        return 0
+    return sum(
+        macro.groups * macro.lanes * macro.columns
+        for macro in design.macros
+        if macro.form == "exact"
+    )
+
+
+def _has_slots(macro: MacroSpec) -> bool:
+    return macro.form == "selected" and not macro.ordered
+
+
+def _weight_tables(macro: MacroSpec, granule: int) -> int:
+    """Tables of four inputs that distributed RAM takes; 0 if weights are in registers."""
+    steps = max(1, macro.or_width * macro.max_samples // macro.lanes)
+    if steps == 1:
+        return 0
+    vectors = macro.groups * macro.lanes // granule * (granule + ("split" in macro.signed))
+    return vectors * macro.columns * ceil(2 * steps / DEPTH)

@@ -16,7 +16,7 @@ SHAPES = ((32, 32, 1), (64, 8, 1), (128, 32, 1), (64, 8, 2), (64, 8, 8), (32, 32
 """Bits of a word, bits that are written at once, and banks."""
 
 
-def engine(memory, rng):
+def engine(memory, rng, ended: list[bool]):
     """Locks for random spans; reads and writes at random, reads only while locked."""
     locked = 0
     for _ in range(CYCLES):
@@ -26,6 +26,9 @@ def engine(memory, rng):
         yield memory.read.re.eq(int(rng.random() < 0.6))
         yield memory.read.adr.eq(int(rng.integers(DEPTH**memory.banks)))
         some = rng.bytes(8) if rng.random() < 0.4 else b""
+        if memory.second is not None:
+            yield memory.second.re.eq(int(rng.random() < 0.6))
+            yield memory.second.adr.eq(int(rng.integers(DEPTH**memory.banks)))
         yield memory.write.we.eq(int.from_bytes(some, "big") % (1 << len(memory.write.we)))
         yield memory.write.adr.eq(int(rng.integers(DEPTH**memory.banks)))
         data = rng.bytes(memory.banks * memory.width // 8)
@@ -33,6 +36,7 @@ def engine(memory, rng):
         yield
     yield memory.locked.eq(0)
     yield memory.write.we.eq(0)
+    ended.append(True)
 
 
 def transfer(memory, part: int, data: int | None):
@@ -52,7 +56,7 @@ def transfer(memory, part: int, data: int | None):
     return (yield bus.dat_r)
 
 
-def host(memory, rng, words, counts):
+def host(memory, rng, words, counts, ended: list[bool]):
     """Random transfers with random gaps, then a read of everything, which equals `words`."""
     parts = memory.banks * memory.width // BUS_WIDTH
     for _ in range(CYCLES // 4):
@@ -62,7 +66,7 @@ def host(memory, rng, words, counts):
         yield from transfer(memory, part, int(rng.integers(1 << 32)) if write else None)
         while rng.random() < 0.3:
             yield
-    while (yield memory.locked) or (yield memory.write.we):
+    while not ended or (yield memory.locked) or (yield memory.write.we):
         yield
     for part in range(DEPTH * parts):
         word = words[part // parts] >> BUS_WIDTH * (part % parts) & 0xFFFF_FFFF
@@ -98,6 +102,18 @@ def put(memory, words: list[int], adr: int, data: int, enables: int, granularity
     for bank, row in enumerate(rows_of(memory, adr)):
         own = enables & (1 << each) - 1 << each * bank
         words[row] = merged(words[row], data, own, granularity)
+
+
+@passive
+def judge_second(memory, words):
+    """Checks the second read port in every cycle; before `judge`, which changes `words`."""
+    expected, read = None, memory.second
+    while True:
+        if expected is not None:
+            assert (yield read.dat_r) == expected
+        if (yield read.re):
+            expected = held(memory, words, (yield read.adr))
+        yield
 
 
 @passive
@@ -141,11 +157,12 @@ def judge(memory, granularity, words, counts):
         yield
 
 
+@pytest.mark.parametrize("second", (False, True), ids=("one port", "two ports"))
 @pytest.mark.parametrize(("width", "granularity", "banks"), SHAPES)
-def test_engine_and_bus_share_a_memory(width, granularity, banks):
+def test_engine_and_bus_share_a_memory(width, granularity, banks, second):
     seeds = np.random.default_rng([width, granularity, banks]).spawn(2)
-    memory = WindowedMemory(width, DEPTH, granularity, banks)
-    words = [0] * DEPTH
+    memory = WindowedMemory(width, DEPTH, granularity, banks, second)
+    words, ended = [0] * DEPTH, []
     counts = {
         True: 0,
         False: 0,
@@ -157,8 +174,9 @@ def test_engine_and_bus_share_a_memory(width, granularity, banks):
     run_simulation(
         memory,
         [
-            engine(memory, seeds[0]),
-            host(memory, seeds[1], words, counts),
+            engine(memory, seeds[0], ended),
+            host(memory, seeds[1], words, counts, ended),
+            *([judge_second(memory, words)] if second else []),
             judge(memory, granularity, words, counts),
         ],
     )

@@ -25,7 +25,7 @@ def engine(memory, rng, ended: list[bool]):
         yield memory.locked.eq(locked)
         yield memory.read.re.eq(int(rng.random() < 0.6))
         yield memory.read.adr.eq(int(rng.integers(DEPTH**memory.banks)))
-        some = rng.bytes(8) if rng.random() < 0.4 else b""
+        some = rng.bytes(8) if rng.random() < 0.6 else b""
         if memory.second is not None:
             yield memory.second.re.eq(int(rng.random() < 0.6))
             yield memory.second.adr.eq(int(rng.integers(DEPTH**memory.banks)))

@@ -82,7 +82,17 @@ class Memory:
             yield
 
 
-KINDS = ("int8", "raw", "depthwise", "raw depthwise", "residual", "in place", "pool", "add")
+KINDS = (
+    "int8",
+    "raw",
+    "depthwise",
+    "raw depthwise",
+    "residual",
+    "in place",
+    "pool",
+    "raw pool",
+    "add",
+)
 
 
 def usual_addition(rng) -> dict[str, int]:
@@ -101,13 +111,14 @@ class Layer:
 
     def __init__(self, spec: SocSpec, kind: str, rng):
         self.spec, self.kind, self.rng = spec, kind, rng
-        self.raw, self.vector = "raw" in kind, kind in ("pool", "add")
+        self.raw, self.vector = "raw" in kind, "pool" in kind or kind == "add"
         self.adds = kind in ("residual", "in place", "add")
         self.wide = vector_channels(spec) if self.vector else spec.macro.columns
         self.wide = 8 if "depthwise" in kind else self.wide
         step = 8 if self.vector else min(8, spec.macro.columns)
         self.first = step * int(rng.choice((0, 0, 1, 2, 3)))
         many = {"residual": self.wide + 3, "in place": self.wide, "int8": 2 * self.wide + 1}
+        many["raw pool"] = self.wide + 3
         some = int(rng.choice((1, 5, 8, self.wide, self.wide + 3)))
         self.outputs = min(many.get(kind, some), 63)
         self.total = self.first + self.outputs + int(rng.choice((0, 0, 9)))

@@ -11,22 +11,9 @@ from dscim.errors import UserError
 from dscim.gateware.specs import VARIANTS, SocSpec
 from dscim.gateware.specs.macro import FORMS
 from dscim.host.cli.options import choice, option, switch
+from dscim.host.fpga.fit.options import MACRO_SIZES, SIZES
 
 MEGA = 1e6
-
-MACRO_SIZES = ("rows", "columns", "lanes", "samples")
-"""Options that size the macro, by their names in `MacroSpec`."""
-
-SIZES = (
-    "weight_rows",
-    "channels",
-    "activation_words",
-    "banks",
-    "strip",
-    "requant_lanes",
-    "descriptors",
-)
-"""Options that size the rest of the device, by their names in `SocSpec`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,11 @@ class Core(LiteXModule):
             "parameters": WindowedMemory(PARAMETER_BITS, spec.channels),
             "weights": WindowedMemory(8 * spec.macro.columns, spec.weight_rows),
             "activations": WindowedMemory(
-                8 * WORD_BYTES, spec.activation_rows, granularity=8, banks=spec.banks
+                8 * WORD_BYTES,
+                spec.activation_rows,
+                granularity=8,
+                banks=spec.banks,
+                second=spec.read_ports > 1,
             ),
         }
         self.bank = bank = RegisterBank(registers.REGISTERS)

@@ -4,7 +4,6 @@ The samples of a region are u = 0..n-1. Their thresholds of activations never de
 sample u passes if the activation's level exceeds u. All n up to `most` are built.
 """
 
-from litex.gen import LiteXModule
 from migen import Array, C, Cat, Constant, Replicate, Signal, bits_for, log2_int
 
 
@@ -24,7 +23,7 @@ def step_fraction(side: int, most: int, samples_log2):
     return Array([C((side >> log2) - 1, width) for log2 in built(most)])[samples_log2]
 
 
-class Grid(LiteXModule):
+class Grid:
     """The counter sequence: thresholds u*step + max(step/2 - 1, 0), step = S/n.
 
     An operand of log2 S bits lies above (operand + step/2) div step of them. The weight's thresholds
@@ -47,9 +46,10 @@ class Grid(LiteXModule):
             module.comb += part.eq(Cat(*doubled[self.side_log2 - log2 :]))
             parts.append(part)
         shifted, level = Signal(kept), Signal(self.level_bits)
-        module.comb += [shifted.eq(chosen(samples_log2, parts)), level.eq(shifted[1:] + shifted[0])]
+        module.comb += shifted.eq(chosen(samples_log2, parts))
         if kept == 1:
             return shifted
+        module.comb += level.eq(shifted[1:] + shifted[0])
         return level
 
     def thresholds(self, module, slots: int, chunk, odd, samples_log2):
@@ -74,7 +74,7 @@ class Grid(LiteXModule):
         return found
 
 
-class TableGrid(LiteXModule):
+class TableGrid:
     """A table: thresholds of its own for each n on both axes. Methods of `Grid`."""
 
     def __init__(self, side: int, table, most: int):

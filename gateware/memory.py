@@ -25,9 +25,17 @@ class WindowedMemory(LiteXModule):
     | read   | in  | adr of each bank, re; dat_r is valid from the cycle after re until the   |
     |        |     | next re                                                                  |
     | write  | in  | adr of each bank, dat_w, we: one bit per `granularity` bits              |
+    | second | in  | as read, a port of the engine's own, if there is one                     |
     """
 
-    def __init__(self, width: int, depth: int, granularity: int = BUS_WIDTH, banks: int = 1):
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        granularity: int = BUS_WIDTH,
+        banks: int = 1,
+        second: bool = False,
+    ):
         assert width % BUS_WIDTH == 0
         self.width, self.depth, self.banks = width, depth, banks
         self.bus = wishbone.Interface(data_width=BUS_WIDTH, address_width=32, addressing="word")
@@ -59,7 +67,8 @@ class WindowedMemory(LiteXModule):
             written.eq(writes.sink.valid & writes.sink.ready),
             self.bus.ack.eq(written | answered),
         ]
-        readers, writers = [], []
+        self.second = Record(self.read.layout) if second else None
+        readers, writers, seconds = [], [], []
         for bank in range(banks):
             memory = Memory(width, depth, name=f"bank{bank}")
             readers.append(memory.get_port(has_re=True, mode=READ_FIRST))
@@ -67,6 +76,15 @@ class WindowedMemory(LiteXModule):
                 memory.get_port(write_capable=True, we_granularity=granularity, mode=READ_FIRST)
             )
             self.specials += memory, readers[-1], writers[-1]
+            if second:
+                seconds.append(memory.get_port(has_re=True, mode=READ_FIRST))
+                self.specials += seconds[-1]
+        for bank, port in enumerate(seconds):
+            self.comb += [
+                port.adr.eq(self.second.adr[bank * bits : (bank + 1) * bits]),
+                port.re.eq(self.second.re),
+                self.second.dat_r[bank * width : (bank + 1) * width].eq(port.dat_r),
+            ]
         self._connect_writers(writers, parts, writes.source)
         self._connect_readers(
             readers, parts, part, word, answered, asked & ~self.bus.we & ~writes.source.valid

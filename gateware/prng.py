@@ -6,7 +6,7 @@ One generator serves the whole macro: all rows and all columns see the same poin
 from litex.gen import LiteXModule
 from migen import Array, Cat, Constant, If, Signal, log2_int
 
-from dscim.gateware.grid import Grid
+from dscim.gateware.grid import step_fraction
 from dscim.gateware.specs import SequenceSpec
 from dscim.gateware.specs.product import region_side
 from dscim.gateware.specs.sequence import lfsr_step
@@ -92,9 +92,13 @@ class CounterGenerator(PRNG):
         # # #
 
         side = region_side(or_width)
-        self.grid = grid = Grid(side)
+        self.fine = Signal(log2_int(side))
+        self.step_log2 = Signal(3)
         step = Signal(max(1, log2_int(or_width * side // lanes)))
-        self.comb += grid.samples_log2.eq(self.samples_log2)
+        self.comb += [
+            self.fine.eq(step_fraction(side, side, self.samples_log2)),
+            self.step_log2.eq(log2_int(side) - self.samples_log2),
+        ]
         self.sync += [If(self.advance, step.eq(step + 1)), If(self.restart, step.eq(0))]
         region_bits = log2_int(or_width)
         for lane, point in enumerate(self.points):
@@ -107,14 +111,12 @@ class CounterGenerator(PRNG):
         root_log2, side_log2 = len(region) // 2, log2_int(side)
         j, i = region[:root_log2], region[root_log2:]
         along, across = Signal(side_log2), Signal(side_log2)
-        middle = self.grid.fine >> 1
+        middle = self.fine >> 1
         odd = i[0] ^ j[0]
         self.comb += [
-            along.eq((u << self.grid.step_log2) | middle),
+            along.eq((u << self.step_log2) | middle),
             # n*step = S: reversing log2 n bits of u and scaling is reversing all log2 S bits
-            across.eq(
-                (Cat(*reversed(list(u))) ^ Cat(*[odd & ~bit for bit in self.grid.fine])) | middle
-            ),
+            across.eq((Cat(*reversed(list(u))) ^ Cat(*[odd & ~bit for bit in self.fine])) | middle),
             point[0].eq(Cat(along, i)),
             point[1].eq(Cat(across, j)),
         ]

@@ -107,3 +107,27 @@ def wait_for(signal, limit: int = PATIENCE):
         if (yield signal):
             return
     raise AssertionError("the signal never rose")
+
+
+def both(*generators):
+    """Runs generators side by side, until all have ended."""
+    left = list(generators)
+    while left:
+        for generator in list(left):
+            if (yield from cycle(generator)):
+                left.remove(generator)
+        if left:
+            yield
+
+
+def cycle(generator):
+    """Runs a generator up to its next cycle; returns whether it has ended."""
+    reply = None
+    while True:
+        try:
+            request = generator.send(reply)
+        except StopIteration:
+            return True
+        if request is None:
+            return False
+        reply = yield request

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from litex.gen import LiteXModule
-from migen import Record, Signal, passive, run_simulation
+from migen import Record, Signal, run_simulation
 
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
@@ -15,7 +15,7 @@ from dscim.gateware.engine.vector import TapWalker
 from dscim.gateware.engine.walker import WindowWalker
 from dscim.gateware.layout import ceil_div, pack_activations, pixel_words
 from dscim.gateware.specs import MacroSpec, SocSpec
-from tests.streams import drain, pulse, serve, wait_for
+from tests.streams import PATIENCE, payload, pulse, serve, wait_for
 
 ROWS = 48
 UNITS = ROWS // 8
@@ -43,6 +43,15 @@ class Layer:
     operation: Operation
     zero: int
     base: int
+    outputs: int
+    left_out: int
+    """The last units of a window that are not used."""
+
+    @property
+    def units(self) -> int:
+        """Units of a window that are used, 1 or more."""
+        planes = 1 if self.operation is Operation.DEPTHWISE else len(self.planes)
+        return max(1, self.kernel[0] * self.kernel[1] * planes - self.left_out)
 
     @property
     def output(self) -> tuple[int, int]:
@@ -60,7 +69,6 @@ class Layer:
 
     def fields(self) -> dict[str, int]:
         height, width, channels = self.x.shape
-        taps = self.kernel[0] * self.kernel[1]
         depthwise = self.operation is Operation.DEPTHWISE
         vector = self.operation > Operation.DEPTHWISE
         return dict.fromkeys(descriptor.BY_NAME, 0) | {
@@ -74,15 +82,15 @@ class Layer:
             "input_base": self.base,
             "output_height": self.output[0],
             "output_width": self.output[1],
-            "outputs": self.channels if depthwise or vector else 12,
-            "output_channels": max(12, self.channels),
+            "outputs": self.channels if depthwise or vector else self.outputs,
+            "output_channels": max(self.outputs, self.channels),
             "kernel_height": self.kernel[0],
             "kernel_width": self.kernel[1],
             "stride_y": self.stride[0],
             "stride_x": self.stride[1],
             "origin_y": -self.padding[0],
             "origin_x": -self.padding[1],
-            "units": 1 if vector else taps * (1 if depthwise else len(self.planes)),
+            "units": 1 if vector else self.units,
             "weight_rows": 1,
         }
 
@@ -118,8 +126,8 @@ class Walked(LiteXModule):
         fields, plan = setup.fields, setup.plan
         depthwise = Signal()
         self.tiles = Tiles(spec, fields, plan)
-        walker = TapWalker(spec, fields, plan) if vector else WindowWalker(
-            spec, fields, plan, depthwise
+        walker = (
+            TapWalker(spec, fields, plan) if vector else WindowWalker(spec, fields, plan, depthwise)
         )
         self.walker = walker
         self.begin = Signal()
@@ -131,32 +139,48 @@ class Walked(LiteXModule):
         ]
 
 
-def walk(spec: SocSpec, layer: Layer, stall: float, rng) -> list[dict[str, int]]:
-    """The beats for a layer."""
-    vector = layer.operation > Operation.DEPTHWISE
-    module = Walked(spec, vector)
-    beats: list[dict[str, int]] = []
-    contents = descriptor.pack(layer.fields())
+def walk(spec: SocSpec, layers: list[Layer], counts: list[int], rng) -> list[list[dict[str, int]]]:
+    """The beats for each of some layers that run one after the other.
+
+    counts: the windows of each; a layer begins when the walker has read the last of them.
+    """
+    module = Walked(spec, layers[0].operation > Operation.DEPTHWISE)
+    source, contents = module.walker.source, [0] * descriptor.WORDS
+    names = payload(source)
+    beats: list[list[dict[str, int]]] = []
 
     def run():
-        yield from pulse(module.setup.start)
-        yield from wait_for(module.setup.done, 100)
-        assert (yield module.setup.error) == 0
-        yield from pulse(module.begin)
+        for layer, count in zip(layers, counts, strict=True):
+            contents[:] = descriptor.pack(layer.fields())
+            yield from pulse(module.setup.start)
+            yield from wait_for(module.setup.done, 100)
+            assert (yield module.setup.error) == 0, layer
+            yield from pulse(module.begin)
+            beats.append([])
+            yield from keep(beats[-1], count, float(rng.choice((0, 0.4))))
+            for _ in range(20):
+                yield
+                assert not (yield source.valid), "a beat too many"
 
-    @passive
-    def keep():
-        yield from drain(module.walker.source, beats, 1 << 30, rng, stall)
-
-    def end():
-        silence = 0
-        count = 0
-        while silence < 300:
+    def keep(taken, count, stall):
+        """Takes the beats of `count` windows."""
+        patience, waiting = PATIENCE, None
+        while count:
+            ready = rng.random() >= stall
+            yield source.ready.eq(int(ready))
             yield
-            silence = 0 if len(beats) != count else silence + 1
-            count = len(beats)
+            patience -= 1
+            assert patience, "a beat never came"
+            if (yield source.valid):
+                values = yield [getattr(source, name) for name in names]
+                assert waiting in (None, values), "a waiting beat changed"
+                waiting, patience = None if ready else values, PATIENCE
+                if ready:
+                    taken.append(dict(zip(names, values, strict=True)))
+                    count -= taken[-1]["last"]
+        yield source.ready.eq(0)
 
-    run_simulation(module, [run(), serve(module.read, contents), keep(), end()])
+    run_simulation(module, [run(), serve(module.read, contents)])
     return beats
 
 
@@ -210,18 +234,27 @@ def expected_windows(spec: SocSpec, layer: Layer) -> list[tuple[np.ndarray, int]
     found = []
     for column in columns:
         for first in range(0, len(column), spec.strip):
-            strip = column[first : first + spec.strip]
+            strip = column[first : first + spec.strip, : layer.units]
             for unit in range(0, strip.shape[1], UNITS):
                 for place, window in enumerate(strip):
                     found.append((window[unit : unit + UNITS], int(place == len(strip) - 1)))
     return found
 
 
-def random_layer(rng, banks: int, operation: Operation) -> Layer:
+def random_layer(rng, operation: Operation, most: int) -> Layer:
+    """A layer of at most `most` windows in all row and column tiles."""
+    while True:
+        layer = any_layer(rng, operation)
+        tiles = ceil_div(layer.units, UNITS)
+        if layer.output[0] * layer.output[1] * tiles * len(layer.planes) <= most:
+            return layer
+
+
+def any_layer(rng, operation: Operation) -> Layer:
     height, width = rng.integers(1, 9, 2)
     channels = int(rng.choice((1, 3, 8, 11, 16, 24, 32, 40, 64, 100)))
     planes = pixel_words(channels)
-    kernel = tuple(int(k) for k in rng.choice((1, 1, 2, 3, 4), 2))
+    kernel = tuple(int(k) for k in rng.choice((1, 1, 2, 3, 4, 7), 2))
     padding = tuple(int(rng.integers(0, k)) for k in kernel)
     kernel = tuple(
         min(k, int(size) + 2 * pad)
@@ -233,39 +266,54 @@ def random_layer(rng, banks: int, operation: Operation) -> Layer:
         kernel,
         tuple(int(s) for s in rng.choice((1, 1, 2, 3), 2)),
         padding,
-        range(start, planes if start else planes),
+        range(start, planes),
         operation,
         int(rng.integers(-128, 128)),
         int(rng.integers(64)),
+        int(rng.choice((8, 12))),
+        int(rng.choice((0, 0, 0, *rng.integers(20, size=2)))),
     )
+
+
+def check_windows(banks: int, operation: Operation, rng, count: int, most: int) -> None:
+    """Any geometry, some of the planes, padding, several strips, row and column tiles; stalls."""
+    spec = device(banks)
+    layers = [random_layer(rng, operation, most) for _ in range(count)]
+    expected = [expected_windows(spec, layer) for layer in layers]
+    walked = walk(spec, layers, [len(windows) for windows in expected], rng)
+    for layer, beats, wanted in zip(layers, walked, expected, strict=True):
+        for (units, final), (window, last) in zip(windows(spec, layer, beats), wanted, strict=True):
+            assert final == last, layer
+            np.testing.assert_array_equal(units[: len(window)], window, str(layer))
 
 
 @pytest.mark.parametrize("banks", [1, 2, 8])
 @pytest.mark.parametrize("operation", [Operation.PRODUCT, Operation.DEPTHWISE])
 def test_windows(banks, operation):
-    """Any geometry, some of the planes, padding, several strips, row and column tiles; stalls."""
     rng = np.random.default_rng(banks + 100 * int(operation))
-    spec = device(banks)
-    for _ in range(12):
-        layer = random_layer(rng, banks, operation)
-        beats = walk(spec, layer, float(rng.choice((0, 0.4))), rng)
-        found, expected = windows(spec, layer, beats), expected_windows(spec, layer)
-        assert len(found) == len(expected), layer
-        for (units, final), (window, last) in zip(found, expected, strict=True):
-            assert final == last, layer
-            np.testing.assert_array_equal(units[: len(window)], window, str(layer))
+    check_windows(banks, operation, rng, 10, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("banks", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("operation", [Operation.PRODUCT, Operation.DEPTHWISE])
+def test_windows_of_many_layers(banks, operation):
+    rng = np.random.default_rng(1 + banks + 100 * int(operation))
+    check_windows(banks, operation, rng, 40, 400)
 
 
 @pytest.mark.parametrize("banks", [1, 4, 16])
 def test_taps(banks):
     """The reads of pools: every tap of every pixel, planes by planes."""
     rng = np.random.default_rng(banks)
-    spec = dataclasses.replace(device(banks), requant_lanes=min(8, 2 * banks))
+    spec = device(banks)
     together = vector_channels(spec) // 8
-    for _ in range(8):
-        layer = random_layer(rng, banks, Operation.SUM_POOL)
-        layer = dataclasses.replace(layer, planes=range(pixel_words(layer.x.shape[2])))
-        beats = walk(spec, layer, float(rng.choice((0, 0.4))), rng)
+    layers = [random_layer(rng, Operation.SUM_POOL, 40) for _ in range(8)]
+    counts = [
+        layer.output[0] * layer.output[1] * ceil_div(len(layer.planes), together)
+        for layer in layers
+    ]
+    for layer, beats in zip(layers, walk(spec, layers, counts, rng), strict=True):
         memory, words = banked(spec, layer), layer.words()
         expected = [
             words[pixel, tap, plane : plane + together]
@@ -273,7 +321,6 @@ def test_taps(banks):
             for pixel in range(len(words))
             for tap in range(words.shape[1])
         ]
-        assert len(beats) == len(expected), layer
         for beat, word in zip(beats, expected, strict=True):
             found = taken_words(spec, memory, beat, layer.zero)[: len(word)]
             np.testing.assert_array_equal(found, word, str(layer))

@@ -77,7 +77,7 @@ class Engine(LiteXModule):
         )
         self.comb += [part.start.eq(self.begin) for part in self._parts()]
         self._issue_tiles(spec, plan)
-        self._connect_windows(spec, fields, plan, memories["activations"].read)
+        self._connect_windows(spec, fields, plan, memories["activations"])
         self._connect_sums(spec, plan)
         self.fsm = fsm = FSM(reset_state="IDLE")
         self._run_descriptors(fsm, plan)
@@ -120,11 +120,19 @@ class Engine(LiteXModule):
             self.adding.source.connect(self.accumulator.tiles),
         ]
 
-    def _connect_windows(self, spec: SocSpec, fields, plan, read):
+    def _connect_windows(self, spec: SocSpec, fields, plan, memory):
         """walkers -> memory -> aligner -> units."""
         companions = [*read_layout(spec)[1:], *move_layout(spec)]
-        self.reader = reader = MemoryReader(read, companions, self.requantiser.residual_read)
+        residual = self.requantiser.residual_read
+        shared = memory.second is None
+        self.reader = reader = MemoryReader(memory.read, companions, residual if shared else None)
         self.aligner = Aligner(spec)
+        if not shared:
+            self.comb += [
+                memory.second.adr.eq(residual.adr),
+                memory.second.re.eq(residual.re),
+                residual.dat_r.eq(memory.second.dat_r),
+            ]
         self.comb += [
             If(plan.vector, self.taps.source.connect(reader.sink)).Else(
                 self.walker.source.connect(reader.sink)

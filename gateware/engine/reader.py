@@ -19,20 +19,37 @@ class MemoryReader(LiteXModule):
     | source | out | stream: data (the words), the companions, `last`    |
 
     read: the `read` record of a `WindowedMemory`. One read per cycle. other: the record of another
-    reader that shares the port and always has priority; words that wait are kept.
+    reader that shares the port and always has priority, whose words do not replace those that wait;
+    None if the port is not shared.
     """
 
-    def __init__(self, read, companions: list[tuple[str, int]], other):
+    def __init__(self, read, companions: list[tuple[str, int]], other=None):
         self.sink = stream.Endpoint([("adr", len(read.adr)), *companions])
         self.source = stream.Endpoint([("data", len(read.dat_r)), *companions])
 
         # # #
 
         valid, advance = Signal(), Signal()
+        self.comb += [self.sink.ready.eq(advance), self.source.valid.eq(valid)]
+        self.sync += If(advance, valid.eq(self.sink.valid)).Elif(self.source.ready, valid.eq(0))
+        if other is None:
+            self.comb += [
+                advance.eq(~valid | self.source.ready),
+                read.adr.eq(self.sink.adr),
+                read.re.eq(advance & self.sink.valid),
+                self.source.data.eq(read.dat_r),
+            ]
+        else:
+            self._share(read, other, valid, advance)
+        for name in [*(name for name, _ in companions), "last"]:
+            held = Signal.like(getattr(self.sink, name))
+            self.sync += If(advance, held.eq(getattr(self.sink, name)))
+            self.comb += getattr(self.source, name).eq(held)
+
+    def _share(self, read, other, valid, advance):
+        """Keeps words that wait in the memory's output before the other reader replaces them."""
         kept, words = Signal(), Signal(len(read.dat_r))
         self.comb += [
-            self.sink.ready.eq(advance),
-            self.source.valid.eq(valid),
             advance.eq((~valid | self.source.ready) & ~other.re),
             read.adr.eq(Mux(other.re, other.adr, self.sink.adr)),
             read.re.eq(other.re | (advance & self.sink.valid)),
@@ -40,15 +57,9 @@ class MemoryReader(LiteXModule):
             self.source.data.eq(Mux(kept, words, read.dat_r)),
         ]
         self.sync += [
-            If(advance, valid.eq(self.sink.valid)).Elif(self.source.ready, valid.eq(0)),
-            # words that wait in the memory's output, before the other reader replaces them
             If(~kept, words.eq(read.dat_r)),
             If(self.source.ready, kept.eq(0)).Elif(valid & other.re, kept.eq(1)),
         ]
-        for name in [*(name for name, _ in companions), "last"]:
-            held = Signal.like(getattr(self.sink, name))
-            self.sync += If(advance, held.eq(getattr(self.sink, name)))
-            self.comb += getattr(self.source, name).eq(held)
 
 
 def words_layout(spec: SocSpec):

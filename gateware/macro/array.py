@@ -1,17 +1,17 @@
 """The paper's circuit: generators for every row, AND gates, OR trees, column counters."""
 
 from litex.gen import LiteXModule
-from migen import Cat, Signal, log2_int
+from migen import C, Cat, Signal, log2_int
 
 from dscim.gateware.logic import any_of, delayed_all
-from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
-from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
+from dscim.gateware.macro.encoder import ActivationEncoder
+from dscim.gateware.macro.interface import Macro, stochastic_count_width
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.slices import count_columns, sum_slices
 from dscim.gateware.macro.sng import PointSlices, RowGenerators
-from dscim.gateware.macro.weights import WeightRegisters
-from dscim.gateware.macro.window import OperandWindow
-from dscim.gateware.macro.window_store import WindowRegisters
+from dscim.gateware.macro.taken import TakenRows
+from dscim.gateware.macro.weights import WeightInput, WeightRegisters
+from dscim.gateware.macro.window import StochasticOperands, Window
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
 
@@ -39,6 +39,10 @@ class OrGroup(LiteXModule):
         ]
 
 
+LATENCY = 1
+"""Cycles from the issue of a step to its terms at the column counters."""
+
+
 class Array(Macro):
     """P points per cycle for every row, with any sequence; L/P cycles per product.
 
@@ -46,41 +50,41 @@ class Array(Macro):
     `groups` (a list of `OrGroup`) is public, for the monitor and for proofs.
     """
 
-    def __init__(self, spec: MacroSpec):
-        super().__init__(spec, stochastic_count_width(spec))
-        operand_bits = log2_int(spec.side)
+    def __init__(self, spec: MacroSpec, words: int):
+        super().__init__(spec, words, stochastic_count_width(spec))
+        bits = log2_int(spec.side)
 
         # # #
 
-        self.window = OperandWindow(
-            spec,
-            [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            lambda value: value[8 - operand_bits :],
-            WindowRegisters(spec, operand_bits),
+        banks = self.banks
+        encoder = ActivationEncoder(spec.signed, banks.window_config)
+        self.encoder = encoder
+        self.operands = operands = StochasticOperands(
+            spec, encoder, bits, lambda module, value, n: value[8 - bits :]
         )
-        self.store = WeightRegisters(
-            spec,
-            [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
-            operand_bits,
-            lambda value: value[8 - operand_bits :],
-        )
-        latency = 1
-        length = Signal(
-            log2_int(spec.or_width * spec.side) + 1
-        )  # as wide as L: Verilog cuts shifts
-        self.comb += length.eq(spec.or_width << self.samples_log2)
+        self.window = window = Window(spec, words, operands, banks)
+        self.source = source = WeightInput(spec)
+        kept = [*source.slices[8 - bits : 8], *source.slices[8:]]
+        self.store = WeightRegisters(spec, banks, source.source, kept)
+        self.taken = TakenRows(spec, window, banks, [])
+        length = Signal(log2_int(spec.or_width * spec.max_samples) + 1)
+        samples_log2 = banks.config.samples_log2
+        self.comb += [
+            self.store.copy.eq(banks.swap),
+            length.eq(spec.or_width << samples_log2),  # as wide as L: Verilog cuts shifts
+        ]
         self.schedule(
-            self.window,
-            self.store,
-            max(2, spec.or_width * spec.side // spec.lanes),
+            window,
+            source,
+            max(2, spec.or_width * spec.max_samples // spec.lanes),
             (length >> log2_int(spec.lanes)) - 1,
-            latency + COUNTER_LATENCY,
+            LATENCY + COUNTER_LATENCY,
             max(1, spec.or_width // spec.lanes),
         )
         sequencer = self.sequencer
         self.prng = prng = build_prng(spec.sequence, spec.or_width, spec.lanes)
         self.comb += [
-            prng.samples_log2.eq(self.samples_log2),
+            prng.samples_log2.eq(samples_log2),
             prng.restart.eq(sequencer.start),
             prng.advance.eq(sequencer.active),
         ]
@@ -93,19 +97,19 @@ class Array(Macro):
             spec.groups * spec.lanes,
             self.count_width,
         )
-        self.deliver(counters, latency)
+        self.deliver(counters, LATENCY)
 
     def _group(self, group: int) -> OrGroup:
         rows = []
         for r in range(self.spec.or_width):
             row = group * self.spec.or_width + r
             i, j = divmod(r, len(self.slices.region_a))
-            activation = Signal(self.window.store.width)
-            self.comb += activation.eq(self.window.store.row(row))
-            generators = RowGenerators(
-                self.slices, activation[:-1], activation[-1], self.store.slices[row], i, j
-            )
-            self.add_module(f"row{row}", generators)
+            operand, sign = self.operands.parts(self.taken.groups[group][r])
+            weights = list(self.store.slices[row])
+            if "split" not in self.spec.signed:
+                weights.append(C(0, self.spec.columns))
+            generators = RowGenerators(self.slices, operand, sign, weights, i, j)
+            self.add_module(f"generators{row}", generators)
             rows.append(generators)
         or_group = OrGroup(rows)
         self.add_module(f"group{group}", or_group)

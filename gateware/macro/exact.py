@@ -40,7 +40,7 @@ class Exact(Macro):
             spec, words, ExactOperands(self.banks.window_config), self.banks
         )
         self.source = source = WeightInput(spec, encoded=False)
-        self.store = store = WeightMemory(spec, self.banks, source, lanes)
+        self.store = store = WeightMemory(spec, self.banks, source.source, source.slices, lanes)
         self.taken = taken = TakenRows(spec, window, self.banks, [lanes] if steps > 1 else [])
         self.schedule(window, source, steps, steps - 1, LATENCY + COUNTER_LATENCY, steps)
         sequencer = self.sequencer

@@ -12,9 +12,6 @@ from migen import Cat, If, Replicate, Signal, bits_for
 from dscim.gateware.logic import delayed
 from dscim.gateware.macro.slices import add_slices
 
-LEVELS_PER_STAGE = 2
-"""Levels of adders between two registers."""
-
 
 class Number:
     """Bit-sliced numbers of all columns, at most `most`, that are `offset` too large."""
@@ -151,14 +148,13 @@ class HitSums(LiteXModule):
 
         most = [number.most for number in numbers]
         columns = list(zip(*[number.columns(self) for number in numbers], strict=True))
-        self.latency, level = 0, 0
+        self.latency = 0
+        # a register after each level also keeps Yosys from merging adders into slower, larger ones
         while len(most) > 1:
             pairs = [(k, k + 1) for k in range(0, len(most) - 1, 2)]
             columns = [self._level(values, most, pairs) for values in columns]
             most = [most[a] + most[b] for a, b in pairs] + most[2 * len(pairs) :]
-            level += 1
-            if level % LEVELS_PER_STAGE == 1 and len(most) > 1:
-                columns, active = self._stage(columns, active)
+            columns, active = self._stage(columns, active)
         self.sums = [Signal((width, True), name=f"hits{c}") for c in range(len(columns))]
         for total, (value,) in zip(self.sums, columns, strict=True):
             self.sync += If(active, total.eq(value - self.offset))

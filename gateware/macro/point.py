@@ -1,17 +1,20 @@
 """The row-selected form with one point per cycle, for any sequence (contract, section 5)."""
 
-from migen import Cat, Replicate, Signal, log2_int
+from migen import Array, C, Cat, Replicate, Signal, log2_int
 
 from dscim.gateware.logic import delayed_all
-from dscim.gateware.macro.encoder import ActivationEncoder, WeightEncoder
-from dscim.gateware.macro.interface import BEAT_ROWS, Macro, stochastic_count_width
+from dscim.gateware.macro.encoder import ActivationEncoder
+from dscim.gateware.macro.interface import Macro, stochastic_count_width
 from dscim.gateware.macro.output import COUNTER_LATENCY, ColumnCounters
 from dscim.gateware.macro.slices import count_columns, greater
-from dscim.gateware.macro.weights import SlicedWeightMemory
-from dscim.gateware.macro.window import OperandWindow
-from dscim.gateware.macro.window_store import WindowMemory
+from dscim.gateware.macro.taken import TakenRows
+from dscim.gateware.macro.weights import WeightInput, WeightMemory
+from dscim.gateware.macro.window import StochasticOperands, Window
 from dscim.gateware.prng import build_prng
 from dscim.gateware.specs import MacroSpec
+
+LATENCY = 2
+"""Cycles from the issue of a step to its terms at the column counters."""
 
 
 class SelectedPoint(Macro):
@@ -21,37 +24,35 @@ class SelectedPoint(Macro):
     comparisons; then ones are counted and column counters add.
     """
 
-    def __init__(self, spec: MacroSpec):
-        super().__init__(spec, stochastic_count_width(spec))
+    def __init__(self, spec: MacroSpec, words: int):
+        super().__init__(spec, words, stochastic_count_width(spec))
         bits = log2_int(spec.side)
 
         # # #
 
-        self.window = OperandWindow(
-            spec,
-            [ActivationEncoder(self.config, spec.signed) for _ in range(BEAT_ROWS)],
-            lambda value: value[8 - bits :],
-            WindowMemory(spec, bits),
+        banks = self.banks
+        self.encoder = encoder = ActivationEncoder(spec.signed, banks.window_config)
+        self.operands = operands = StochasticOperands(
+            spec, encoder, bits, lambda module, value, n: value[8 - bits :]
         )
-        self.store = SlicedWeightMemory(
-            spec,
-            [WeightEncoder(self.config, spec.signed) for _ in range(spec.columns)],
-            bits,
-            lambda value: value[8 - bits :],
-        )
-        latency = 2
+        self.window = window = Window(spec, words, operands, banks)
+        self.source = source = WeightInput(spec)
+        kept = [*source.slices[8 - bits : 8], *source.slices[8:]]
+        self.store = WeightMemory(spec, banks, source.source, kept, 1)
+        self.taken = TakenRows(spec, window, banks, [])
+        samples_log2 = banks.config.samples_log2
         self.schedule(
-            self.window,
-            self.store,
-            spec.or_width * spec.side,
-            (spec.or_width << self.samples_log2) - 1,
-            latency + COUNTER_LATENCY,
+            window,
+            source,
+            spec.or_width * spec.max_samples,
+            (spec.or_width << samples_log2) - 1,
+            LATENCY + COUNTER_LATENCY,
             spec.or_width,
         )
         sequencer = self.sequencer
         self.prng = prng = build_prng(spec.sequence, spec.or_width, 1)
         self.comb += [
-            prng.samples_log2.eq(self.samples_log2),
+            prng.samples_log2.eq(samples_log2),
             prng.restart.eq(sequencer.start),
             prng.advance.eq(sequencer.active),
         ]
@@ -61,30 +62,29 @@ class SelectedPoint(Macro):
             spec.groups,
             self.count_width,
         )
-        self.deliver(counters, latency)
+        self.deliver(counters, LATENCY)
 
     def _hits(self, r_a, r_w, bits: int):
         """For each column, a point's positive hits in all groups, and the negative ones, two cycles
         later."""
         spec = self.spec
         region = Signal(log2_int(spec.or_width))
-        self.comb += [
-            region.eq(Cat(r_w[bits:], r_a[bits:])),
-            self.store.region.eq(region),
-            self.window.store.region.eq(region),
-        ]
-        rows = delayed_all(self, self.window.store.rows)
+        self.comb += [region.eq(Cat(r_w[bits:], r_a[bits:])), self.store.address.eq(region)]
         within_a, within_w = delayed_all(self, [r_a[:bits], r_w[:bits]])
         positive, negative = [], []
-        for group, row in enumerate(rows):
-            weights = self.store.slices(group)
+        for rows, (word,) in zip(self.taken.groups, self.store.words, strict=True):
+            row, stored = Signal(self.window.width), Signal(len(word))
+            self.sync += [row.eq(Array(rows)[region]), stored.eq(word)]
+            operand, sign = self.operands.parts(row)
+            weights = [stored[k * spec.columns : (k + 1) * spec.columns] for k in range(bits)]
+            signs = stored[bits * spec.columns :] if "split" in spec.signed else C(0, spec.columns)
             above = greater(
-                self, weights[:-1], [Replicate(within_w[k], spec.columns) for k in range(bits)]
+                self, weights, [Replicate(within_w[k], spec.columns) for k in range(bits)]
             )
             hits, minus = Signal(spec.columns), Signal(spec.columns)
             self.comb += [
-                hits.eq(above & Replicate(row[:-1] > within_a, spec.columns)),
-                minus.eq(weights[-1] ^ Replicate(row[-1], spec.columns)),
+                hits.eq(above & Replicate(operand > within_a, spec.columns)),
+                minus.eq(signs ^ Replicate(sign, spec.columns)),
             ]
             plus_bits, minus_bits = Signal(spec.columns), Signal(spec.columns)
             self.sync += [plus_bits.eq(hits & ~minus), minus_bits.eq(hits & minus)]

@@ -7,7 +7,7 @@ from dscim.gateware.logic import delayed, delayed_all
 from dscim.gateware.macro.encoder import ActivationEncoder
 from dscim.gateware.macro.hits import Granule, HitSums
 from dscim.gateware.macro.interface import Macro, stochastic_count_width
-from dscim.gateware.macro.slots import Layout, SlotInput, SlotStore, level_bits
+from dscim.gateware.macro.slots import Layout, SlotInput, SlotStore, exceeds, level_bits
 from dscim.gateware.macro.taken import TakenRows
 from dscim.gateware.macro.window import StochasticOperands, Window
 from dscim.gateware.specs import MacroSpec
@@ -81,7 +81,7 @@ class Selected(Macro):
                 bits, held = Signal(layout.granule), Signal()
                 self.sync += If(
                     self.window.take,
-                    bits.eq(Cat(*[level > b for b in range(layout.granule)])),
+                    bits.eq(Cat(*[exceeds(level, b) for b in range(layout.granule)])),
                     If(~banks.used_next[row], bits.eq(0)),
                     held.eq(sign),
                 )

@@ -82,16 +82,19 @@ def level_bits(module, layout: Layout, level, granule: int, chunk, samples_log2)
         places = [
             mask[k] if granule >> k & 1 else 0 for k in range(log2_int(layout.slots) - low_bits)
         ] + places
-    low, high = level[:low_bits], level[low_bits:]
     if not places:
-        return [_exceeds(level, b) for b in range(layout.granule)]
+        return [exceeds(level, b) for b in range(layout.granule)]
+    low, high = level[:low_bits] if low_bits else 0, level[low_bits:]
     place, above, same = Signal(len(places)), Signal(), Signal()
     module.comb += [place.eq(Cat(*places)), above.eq(high > place), same.eq(high == place)]
-    return [above | (same & _exceeds(low, b)) if low_bits else above for b in range(layout.granule)]
+    return [
+        *[above | (same & (low > b)) for b in range(layout.granule - 1)],
+        above,  # the low bits cannot exceed the last slot
+    ]
 
 
-def _exceeds(number, constant: int):
-    """Whether a number is greater than a constant: 0 if it cannot be."""
+def exceeds(number, constant: int):
+    """Whether a number is greater than a constant; 0 if it cannot be."""
     return number > constant if constant < (1 << len(number)) - 1 else 0
 
 
@@ -175,10 +178,10 @@ class SlotInput(LiteXModule):
             inner = log2_int(layout.rows(n))
             one, place = Signal(1 << inner), Signal.like(self.place)
             taking = Signal(layout.granules)
-            bits = [*list(chunks)[: log2_int(layout.chunks(n))], *row[inner:]]
+            parts = [*list(chunks)[: log2_int(layout.chunks(n))], *row[inner:]]
             self.comb += [
                 one.eq(1 << row[:inner] if inner else 1),
-                place.eq(Cat(*bits) if bits else 0),
+                place.eq(Cat(*parts) if parts else 0),
                 taking.eq(Cat(*[one[layout.row(n, m)] for m in range(layout.granules)])),
             ]
             places.append(place)

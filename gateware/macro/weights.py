@@ -101,7 +101,8 @@ def store_rows(module, banks, source, rows: int, stored=1):
 class WeightMemory(LiteXModule):
     """Memories of G/lanes rows of both banks, `lanes` for each group; all read the same address.
 
-    Row r of a group is at address r div lanes of the group's memory r mod lanes.
+    Row r of a group is at address r div lanes of the group's memory r mod lanes. slices: the bits
+    to store of the row at `source`.
 
     | port    | dir | meaning                                                    |
     |---------|-----|------------------------------------------------------------|
@@ -109,7 +110,7 @@ class WeightMemory(LiteXModule):
     | words   | out | for each group a word per memory, in the same cycle        |
     """
 
-    def __init__(self, spec, banks, source, lanes: int):
+    def __init__(self, spec, banks, source, slices, lanes: int):
         depth = spec.or_width // lanes
         lane_bits, group_bits = log2_int(lanes), log2_int(spec.or_width)
         self.address = Signal(max(1, log2_int(depth)))
@@ -117,9 +118,9 @@ class WeightMemory(LiteXModule):
 
         # # #
 
-        word = Cat(*source.slices)
-        one = store_rows(self, banks, source.source, spec.rows)
-        row = source.source.row
+        word = Cat(*slices)
+        one = store_rows(self, banks, source, spec.rows)
+        row = source.row
         for group in range(spec.groups):
             words = []
             for lane in range(lanes):
@@ -162,7 +163,10 @@ class WeightRegisters(LiteXModule):
                 for name in ("next", "weights")
             )
             self.sync += [
-                If(banks.write & one[row], *[w.eq(new) for w, new in zip(waiting, slices)]),
-                If(self.copy, *[u.eq(w) for u, w in zip(used, waiting)]),
+                If(
+                    banks.write & one[row],
+                    *[w.eq(new) for w, new in zip(waiting, slices, strict=True)],
+                ),
+                If(self.copy, *[u.eq(w) for u, w in zip(used, waiting, strict=True)]),
             ]
             self.slices.append(used)

@@ -187,7 +187,10 @@ class Window(LiteXModule):
         used = self.sink.used[3 * word : 3 * word + 3]
         self.comb += total.eq(
             signed_sum(
-                [Mux(used >= lane, x ^ 0x80, 0) if lane else x ^ 0x80 for lane, x in enumerate(lanes)]
+                [
+                    lanes[0] ^ 0x80,
+                    *[Mux(used >= k, x ^ 0x80, 0) for k, x in enumerate(lanes[1:], 1)],
+                ]
             )
         )
         return total

@@ -19,6 +19,8 @@ class SocSpec(Spec):
     exact:            True: the device also has an exact macro of the same rows, columns and G.
     activation_words: size of the activation memory (inputs and outputs) in words of 8 bytes.
     banks:            words of the activation memory that are read per cycle.
+    read_ports:       of the activation memory, 1 or 2. The second reads the tensors that are added
+                      to outputs, so that windows need not wait; it takes as much block RAM again.
     weight_rows:      size of the weight memory in rows of `columns` bytes, a multiple of 16.
     channels:         output channels with parameters (bias, multiplier, shift) in memory.
     strip:            pixels with 32-bit partial sums in memory.
@@ -33,9 +35,10 @@ class SocSpec(Spec):
     weight_rows: int = 4096
     channels: int = 512
     strip: int = 512
-    requant_lanes: int = 16
+    requant_lanes: int = 32
     descriptors: int = 256
-    banks: int = 8
+    banks: int = 16
+    read_ports: int = 2
 
     def __post_init__(self) -> None:
         limits = {
@@ -45,6 +48,7 @@ class SocSpec(Spec):
             "requant_lanes": (1, 32),
             "descriptors": (1, 2048),
             "banks": (1, 16),
+            "read_ports": (1, 2),
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)

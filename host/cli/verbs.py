@@ -62,6 +62,7 @@ DEV = {
     "placed": Verb("place and route the macros of `dscim macros`", "dev_cells", "PLACED"),
     "area": Verb("count the cells of macros with Yosys", "dev_cells", "AREA"),
     "link-area": Verb("count the cells of the link with Yosys", "dev_cells", "LINK_AREA"),
+    "breakdown": Verb("count the cells of a device by module with Yosys", "dev_breakdown"),
     "keyword": Verb("write a network for keywords with random weights", "dev_keyword"),
     "tables": Verb("compute the threshold tables that ship", "dev_tables"),
     "train": Verb("train, quantise, export and evaluate the shipped networks", verbs=TRAIN),

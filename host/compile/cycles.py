@@ -48,16 +48,21 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
 @lru_cache(maxsize=4096)
 def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
     macro = spec.macros[spec.macro_for(layer.product)]
+    per_row = (
+        1 if macro.ordered or layer.product.exact else ceil_div(layer.product.samples, macro.lanes)
+    )
     pace = Pace(
+        4 if macro.ordered or layer.product.exact else 4 + per_row,
+        per_row,
         macro.cycles(layer.product),
         _latency(macro),
         _room(macro),
         layer.stride[1],
         layer.output[1],
-        residual,
+        residual and spec.read_ports == 1,
     )
     cycles = [
-        _descriptor(spec, layer, pace, tiles, columns)
+        _descriptor(spec, layer, pace, residual, tiles, columns)
         for tiles, columns in _descriptors(spec, layer)
     ]
     return sum(cycles) + len(cycles) - 1
@@ -144,6 +149,7 @@ def _descriptor(
     spec: SocSpec,
     layer: LayerSpec,
     pace: Pace,
+    residual: bool,
     tiles: tuple[Tile, ...],
     column_sizes: tuple[int, ...],
 ) -> int:
@@ -158,7 +164,7 @@ def _descriptor(
                 opens = columns if final and not first else 0
                 timeline.run(tile, pixels, first % pace.width, drain if final else 0, opens)
             first += pixels
-    return SETUP + timeline.end + drain + SCALING + ADDITION * pace.residual
+    return SETUP + timeline.end + drain + SCALING + ADDITION * residual
 
 
 def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
@@ -182,10 +188,29 @@ def _cut(size: int, step: int) -> Iterator[int]:
 
 def _latency(macro: MacroSpec) -> int:
     """Cycles from the issue of a product's last step until it is finished."""
-    return 4
+    if macro.form == "exact":
+        return 4
+    if macro.ordered:
+        return 3 if macro.form == "array" else 4
+    several = macro.or_width * macro.max_samples > macro.lanes
+    granules = macro.groups * min(macro.lanes, macro.or_width)
+    numbers = granules if macro.lanes > macro.or_width else _single_numbers(macro, granules)
+    levels = (numbers - 1).bit_length()
+    return 2 * several + levels + 1
+
+
+def _single_numbers(macro: MacroSpec, granules: int) -> int:
+    """Numbers that the adders of a column begin with, if a granule is one slot."""
+    if macro.signed == ("offset",):
+        return ceil_div(granules, 4)
+    pairs = granules // 2
+    return pairs + granules % 2
 
 
 def _room(macro: MacroSpec) -> int:
     """Products that a macro's buffer holds."""
-    fastest = macro.or_width // macro.lanes
+    if macro.form == "exact":
+        fastest = macro.or_width // macro.lanes
+    else:
+        fastest = max(1, macro.or_width // macro.lanes)
     return 1 + ceil_div(_latency(macro) + 2, fastest)

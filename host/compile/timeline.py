@@ -19,9 +19,6 @@ IN_FLIGHT = 5
 ENCODING = 2
 """Stages of the macro before the window."""
 
-STORING = 4
-"""Cycles from the last row of a bank until its windows are accepted."""
-
 FINISHED = 1
 """Cycles from a finished product until the accumulator may take it."""
 
@@ -51,11 +48,15 @@ class Tile:
 class Pace:
     """What all row tiles of a layer share.
 
-    steps: cycles of a product. latency: from a product's last step until it is finished. room:
-    products that fit the macro's buffer. stride: pixels from window to window. width: windows in a
-    row of the output. residual: whether each output's residual is read, which takes a beat.
+    storing: cycles from the last row of a bank until its windows are accepted. per_row: cycles in
+    which the macro takes a row. steps: cycles of a product. latency: from a product's last step
+    until it is finished. room: products that fit the macro's buffer. stride: pixels from window to
+    window. width: windows in a row of the output. residual: whether each output's residual takes a
+    beat of the windows' read port.
     """
 
+    storing: int
+    per_row: int
     steps: int
     latency: int
     room: int
@@ -125,10 +126,10 @@ class Timeline:
         first = opened + tile.heads + 2
         if self._tiles:
             first = max(first, self._swapped + 1)
-        last = first + tile.rows - 1
+        last = first + (tile.rows - 1) * self._pace.per_row
         self._loader = last
         self._tiles += 1
-        return last + STORING
+        return last + self._pace.storing
 
     def _search(self, tile: Tile) -> int:
         opened = max(self._searched, self._freed[0] + 1)

@@ -19,14 +19,15 @@ def block_rams(spec: SocSpec) -> int:
     """Blocks of 18 kbit for the memories that the host sees, the partial sums and the weights in
     the macros; not for the link.
 
-    A memory that is written in parts of a word counts as several memories of that width.
+    A memory that is written in parts of a word counts as several memories of that width, one with
+    two read ports as two copies.
     """
     lanes = spec.requant_lanes
     return (
         _blocks(32, spec.descriptors * descriptor.WORDS)
         + 4 * lanes * _blocks(PARAMETER_BITS, spec.channels // lanes)
         + ceil(spec.macro.columns / 4) * _blocks(32, spec.weight_rows)
-        + spec.banks * WORD_BYTES * _blocks(8, spec.activation_rows)
+        + spec.read_ports * spec.banks * WORD_BYTES * _blocks(8, spec.activation_rows)
         + _blocks(SUM_BITS * (spec.macro.columns + 1), spec.strip)
         + sum(map(macro_blocks, spec.macros))
     )

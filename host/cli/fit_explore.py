@@ -103,6 +103,7 @@ def _setup(network: Network, board: str, options: SetupOptions) -> Setup:
         "samples": 1,
         "banks": 1,
         "requant_lanes": 1,
+        "read_ports": 1,
         "variant": next(name for name, value in VARIANTS.items() if value == width),
     }
     return setup_for(board, dataclasses.replace(options, **smallest))

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from dscim.boards.soc import Setup
+from dscim.boards.soc import IP, MAC, Setup
 from dscim.errors import UserError
 from dscim.gateware.layout import ceil_div, pixel_words
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec, SpecError
@@ -37,6 +37,7 @@ class Space:
     samples: tuple[int, ...] = (1, 4, 8, 16, 32, 64)
     banks: tuple[int, ...] = (1, 2, 4, 8, 16)
     requant_lanes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    read_ports: tuple[int, ...] = (1, 2)
 
     def devices(self, spec: SocSpec, least: int) -> list[SocSpec]:
         """The devices like `spec` with these sizes.
@@ -45,8 +46,8 @@ class Space:
         """
         enough = [samples for samples in sorted(self.samples) if samples >= least]
         made = []
-        for rows, columns, lanes, banks, requant_lanes in itertools.product(
-            self.rows, self.columns, self.lanes, self.banks, self.requant_lanes
+        for rows, columns, lanes, banks, requant_lanes, read_ports in itertools.product(
+            self.rows, self.columns, self.lanes, self.banks, self.requant_lanes, self.read_ports
         ):
             if not enough or requant_lanes > min(2 * banks, columns):
                 continue
@@ -57,7 +58,12 @@ class Space:
                     spec.macro, rows=rows, columns=columns, lanes=lanes, samples=enough[0]
                 )
                 device = dataclasses.replace(
-                    spec, macro=macro, banks=banks, requant_lanes=requant_lanes, **LARGEST
+                    spec,
+                    macro=macro,
+                    banks=banks,
+                    requant_lanes=requant_lanes,
+                    read_ports=read_ports,
+                    **LARGEST,
                 )
             except SpecError:
                 continue
@@ -86,7 +92,8 @@ class Candidate:
         macro = spec.macro
         return (
             f"{macro.rows} x {macro.columns}, P = {macro.lanes}, n <= {macro.max_samples}, "
-            f"{spec.banks} banks, {spec.requant_lanes} lanes"
+            f"{spec.banks} banks{', 2 read ports' if spec.read_ports > 1 else ''}, "
+            f"{spec.requant_lanes} lanes"
         )
 
     @property
@@ -107,9 +114,11 @@ class Candidate:
         if setup.baud != board.baud:
             words += ["--baud", f"{setup.baud}"]
         if setup.address is not None:
-            words += ["--ip", setup.address.ip, "--mac", setup.address.mac]
+            words += ["--ip", setup.address.ip] if setup.address.ip != IP else []
+            words += ["--mac", setup.address.mac] if setup.address.mac != MAC else []
         elif board.ethernet is not None:
             words.append("--no-ethernet")
+        words += ["--scope"] if setup.scope else []
         return " ".join(words)
 
 

@@ -10,6 +10,7 @@ SIZES = (
     "channels",
     "activation_words",
     "banks",
+    "read_ports",
     "strip",
     "requant_lanes",
     "descriptors",

@@ -35,7 +35,7 @@ DEVICES: tuple[dict[str, Any], ...] = (
     {"rows": 16, "columns": 8, "banks": 4, "requant_lanes": 8},
     {"rows": 128, "columns": 4, "banks": 4, "requant_lanes": 2},
     {"rows": 16, "columns": 16, "banks": 8, "requant_lanes": 16},
-    {"rows": 64, "columns": 16, "banks": 16, "requant_lanes": 4},
+    {"rows": 64, "columns": 16, "banks": 16, "requant_lanes": 4, "weight_rows": 1024},
     {"rows": 32, "columns": 8, "banks": 2, "requant_lanes": 4, "ethernet": True},
     {"rows": 64, "columns": 16, "banks": 8, "requant_lanes": 8, "ethernet": True},
 )
@@ -83,6 +83,7 @@ def _devices() -> list[Design]:
     for sizes in DEVICES:
         rest = {name: value for name, value in sizes.items() if name not in ("rows", "columns")}
         macro = MacroSpec(sizes["rows"], sizes["columns"], lanes=4, samples=4)
+        rest = {"read_ports": 1, "activation_words": 4096, **rest}
         designs.append(device(macro, **rest))
     return designs
 

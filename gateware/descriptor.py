@@ -5,7 +5,7 @@ Unused bits are reserved: write zero.
 
 A descriptor computes `outputs` channels of every output pixel, starting at `output_channel`. The
 other channels of the output keep their bytes. It reads `inputs` channels, starting at
-`input_channel`. So a layer may be split into descriptors by channels; each operation says how.
+`input_plane`. So a layer may be split into descriptors by channels; each operation says how.
 """
 
 import dataclasses

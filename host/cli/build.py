@@ -8,8 +8,9 @@ from dscim.console import Report
 from dscim.files import check_writable, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
-from dscim.host.cli.setup_options import MACRO_SIZES, MEGA, SIZES, SetupOptions, setup_for
+from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
 from dscim.host.fpga.bitstream.build import Builder, Order
+from dscim.host.fpga.fit.options import MACRO_SIZES, SIZES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,10 @@ from dscim.files import check_writable, save_json
 from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
+from dscim.host.cli.fit_explore import explore
 from dscim.host.cli.options import Command, argument, option, switch
 from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
+from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.fit import Fit, Fitting
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.table import Row, compare
@@ -26,12 +28,22 @@ class Options(SetupOptions, ReportOptions):
     network: Path | None = argument("NETWORK", "network file (.npz)")
     board: str | None = argument("BOARD", "name of a board of `dscim boards`")
     model: bool = switch("only compare the size model with designs that were built or synthesised")
-    length: int | None = option("L", "stream length in samples (default: the network's)")
+    length: int | None = option(
+        "L",
+        "stream length in samples (default: the network's; with --explore 64, 128 and 256, too)",
+    )
+    explore: bool = switch(
+        "find the best devices for the network on this board; options of the device fix a size"
+    )
+    plot: Path | None = option("FILE", "plot what --explore finds, as .png, .svg or .pdf")
 
 
 def run(options: Options) -> int:
     """Prints the estimate; exit status 0 if all of it fits."""
-    check_writable(options.json)
+    for path in (options.json, options.plot):
+        check_writable(path)
+    if options.plot and not options.explore:
+        raise UserError("--plot shows what --explore finds; give both.")
     report = report_of(options)
     model = SizeModel()
     if options.model:
@@ -42,6 +54,17 @@ def run(options: Options) -> int:
     if options.network is None or options.board is None:
         raise UserError("`dscim fit` needs a network file and a board, or --model.")
     network = load(options.network)
+    if options.explore:
+        explore(
+            network,
+            options.board,
+            options,
+            report,
+            options.length,
+            options.json,
+            options.plot,
+        )
+        return 0
     setup = setup_for(options.board, options)
     arithmetic = _arithmetic(network.arithmetic or ProductSpec(), options.length)
     found = Fitting(network, arithmetic, model).fit(setup)
@@ -50,8 +73,8 @@ def run(options: Options) -> int:
         f"{setup.clock / MEGA:g} MHz: {describe(arithmetic)}"
     )
     _print(report, found)
-    if setup.address is not None and not model.knows_ethernet:
-        report.say("The estimate does not include Ethernet: no device with it was synthesised yet.")
+    if not model.measured(design_of(setup.spec, ethernet=setup.address is not None)):
+        report.say("The size is a rough estimate: no such design was synthesised yet.")
     save_json(options.json, _facts(found))
     return FAILED if found.faults else 0
 
@@ -173,4 +196,4 @@ def _facts(fit: Fit) -> dict[str, Any]:
     }
 
 
-COMMAND = Command(Options, run, "fit net.npz ecpix5 --length 64")
+COMMAND = Command(Options, run, "fit net.npz ecpix5 --length 64 --explore")

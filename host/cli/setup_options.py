@@ -11,22 +11,9 @@ from dscim.errors import UserError
 from dscim.gateware.specs import VARIANTS, SocSpec
 from dscim.gateware.specs.macro import FORMS
 from dscim.host.cli.options import choice, option, switch
+from dscim.host.fpga.fit.options import MACRO_SIZES, SIZES
 
 MEGA = 1e6
-
-MACRO_SIZES = ("rows", "columns", "lanes", "samples")
-"""Options that size the macro, by their names in `MacroSpec`."""
-
-SIZES = (
-    "weight_rows",
-    "channels",
-    "activation_words",
-    "banks",
-    "strip",
-    "requant_lanes",
-    "descriptors",
-)
-"""Options that size the rest of the device, by their names in `SocSpec`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +35,9 @@ class SetupOptions:
     channels: int | None = option("N", "size of the parameter memory, in channels")
     activation_words: int | None = option("N", "size of the activation memory, in words of 8 bytes")
     banks: int | None = option("B", "banks of the activation memory: words read per cycle")
+    read_ports: int | None = option(
+        "N", "read ports of the activation memory; 2: residuals are read without waiting"
+    )
     strip: int | None = option("N", "size of the memory of partial sums, in pixels")
     requant_lanes: int | None = option("N", "channels requantised per cycle")
     descriptors: int | None = option("N", "size of the descriptor memory, in descriptors")

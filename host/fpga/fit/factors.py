@@ -69,7 +69,7 @@ SHARED = ("around", "multipliers", "link_blocks")
 MULTIPLIERS = ("device", "requant_lanes")
 LINKS = ("device", "Ethernet")
 
-_SELECTED = Fitted(terms.SELECTED, (1.5, 1.0, 4.0, 4.0, 20.0, 3.0, 40.0, 400.0))
+_SELECTED = Fitted(terms.SELECTED, (1.5, 1.5, 4.0, 4.0, 20.0, 3.0, 500.0, 40.0, 400.0))
 _ARRAY = Fitted(terms.OTHER, (15.0, 10.0, 20.0, 80.0, 400.0))
 _EXACT = Fitted(terms.OTHER, (10.0, 1.0, 30.0, 60.0, 300.0))
 
@@ -148,13 +148,40 @@ def alone_of(design: Design) -> Iterable[Design]:
 def _fit(
     names: tuple[str, ...], points: Sequence[tuple[npt.NDArray[np.float64], float]]
 ) -> Fitted | None:
-    """Least squares of relative errors; None if the points do not determine the factors."""
+    """Least squares of relative errors, without negative factors: no part saves tables.
+
+    None if the points do not determine the factors.
+    """
     if not points:
         return None
     matrix = np.array([terms_of for terms_of, _ in points])
     values = np.array([max(1.0, value) for _, value in points])
-    scaled = matrix / values[:, None]
     if np.linalg.matrix_rank(matrix) < len(names):
         return None
-    found = np.linalg.lstsq(scaled, np.ones(len(points)), rcond=None)[0]
+    found = non_negative(matrix / values[:, None], np.ones(len(points)))
     return Fitted(names, tuple(round(float(factor), 6) for factor in found), len(points))
+
+
+def non_negative(matrix: Float64, values: Float64) -> Float64:
+    """The factors >= 0 with the least squares |matrix @ factors - values| (Lawson and Hanson)."""
+    count = matrix.shape[1]
+    free = np.zeros(count, bool)
+    factors = np.zeros(count)
+    for _ in range(10 * count):
+        slope = matrix.T @ (values - matrix @ factors)
+        slope[free] = -np.inf
+        if slope.max() <= 1e-9 * np.abs(matrix).max():
+            break
+        free[slope.argmax()] = True
+        while True:
+            trial = np.zeros(count)
+            trial[free] = np.linalg.lstsq(matrix[:, free], values, rcond=None)[0]
+            wrong = free & (trial <= 0)
+            if not wrong.any():
+                break
+            step = (factors[wrong] / np.maximum(factors[wrong] - trial[wrong], 1e-30)).min()
+            factors = factors + step * (trial - factors)
+            free &= factors > 1e-12
+            factors[~free] = 0
+        factors = trial
+    return factors

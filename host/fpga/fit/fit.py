@@ -7,22 +7,15 @@ from typing import Any
 from dscim.boards.soc import Setup
 from dscim.errors import UserError
 from dscim.gateware.specs import ProductSpec, SocSpec, SpecError
-from dscim.gateware.specs.base import is_power_of_two
 from dscim.host.fpga.fit.design import design_of
+from dscim.host.fpga.fit.memories import LARGEST
+from dscim.host.fpga.fit.options import build_options
 from dscim.host.fpga.fit.size import Size, SizeModel
 from dscim.host.fpga.fit.speed import Speed, network_speed
 from dscim.host.network import Network
 
 FULL = 0.9
 """The fraction of a part's tables above which nextpnr fails to route or misses the clock."""
-
-LARGEST = {
-    "activation_words": 1 << 16,
-    "weight_rows": 1 << 16,
-    "channels": 4096,
-    "descriptors": 2048,
-}
-"""The largest size that is tried for each memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +46,7 @@ class Fitting:
         change = (
             next(
                 (
-                    _options(setup.spec, spec)
+                    build_options(setup.spec, spec)
                     for spec in self._others(setup.spec)
                     if self._fits(setup, spec)
                 ),
@@ -141,23 +134,10 @@ class Fitting:
         for name in LARGEST:
             size = getattr(spec, name)
             while not fits(_resized(found, {name: size})):
-                size *= 2
+                size = min(2 * size, LARGEST[name])
             found = _resized(found, {name: size})
         return found
 
 
 def _resized(spec: SocSpec, sizes: dict[str, Any]) -> SocSpec:
     return dataclasses.replace(spec, **sizes)
-
-
-def _options(before: SocSpec, after: SocSpec) -> str:
-    """The options of `dscim build` that turn `before` into `after`."""
-    changed: dict[str, Any] = {}
-    for name in ("rows", "columns"):
-        if getattr(before.macro, name) != getattr(after.macro, name):
-            changed[name] = getattr(after.macro, name)
-    for name in LARGEST:
-        assert is_power_of_two(getattr(after, name))
-        if getattr(before, name) != getattr(after, name):
-            changed[name.replace("_", "-")] = getattr(after, name)
-    return " ".join(f"--{name} {value}" for name, value in changed.items())

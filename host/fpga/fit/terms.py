@@ -6,18 +6,14 @@ slots in granules of g = max(1, P div G), and the bits of its weights are in dis
 product takes several steps.
 """
 
-from math import ceil
-
 import numpy as np
 
 from dscim.arrays import Float64
+from dscim.boards.memories import weight_tables
 from dscim.gateware.specs import MacroSpec
 from dscim.host.fpga.fit.design import Design
 
 Kind = str
-
-DEPTH = 16
-"""Words of a distributed RAM."""
 
 SELECTED = (
     "cells",
@@ -26,6 +22,7 @@ SELECTED = (
     "points",
     "rows",
     "words of rows",
+    "words",
     "columns",
     "macro",
 )
@@ -54,7 +51,7 @@ def inside(design: Design) -> Float64:
 
     cells: points of all columns per cycle. weight tables: those of the distributed RAM.
     thresholds: bits of a row of weights that are compared at once. points: points per cycle. words
-    of rows: the words that each row of the window chooses from.
+    of rows: the words that each row of the window chooses from. words: those that are encoded.
     """
     macro = design.macro
     cells = macro.groups * macro.lanes * macro.columns
@@ -66,11 +63,12 @@ def inside(design: Design) -> Float64:
     return np.array(
         [
             cells,
-            _weight_tables(macro, granule),
+            weight_tables(macro),
             slots * macro.columns,
             macro.groups * macro.lanes,
             macro.rows,
             macro.rows * design.words,
+            design.words,
             macro.columns,
             1,
         ],
@@ -101,12 +99,3 @@ def macro_multipliers(design: Design) -> int:
 
 def _has_slots(macro: MacroSpec) -> bool:
     return macro.form == "selected" and not macro.ordered
-
-
-def _weight_tables(macro: MacroSpec, granule: int) -> int:
-    """Tables of four inputs that distributed RAM takes; 0 if weights are in registers."""
-    steps = max(1, macro.or_width * macro.max_samples // macro.lanes)
-    if steps == 1:
-        return 0
-    vectors = macro.groups * macro.lanes // granule * (granule + ("split" in macro.signed))
-    return vectors * macro.columns * ceil(2 * steps / DEPTH)

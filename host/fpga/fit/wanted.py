@@ -19,7 +19,7 @@ SELECTED = (
     (1, 4, 64, None, 2),
     (2, 8, 64, None, 8),
     (1, 8, 64, 4, 8),
-    (2, 4, 64, 1, 4),
+    (2, 4, 64, 4, 4),
     (1, 16, 16, 1, 1),
     (4, 4, 16, 4, 4),
     (1, 16, 64, 16, 16),
@@ -34,8 +34,8 @@ DEVICES: tuple[dict[str, Any], ...] = (
     {"rows": 32, "columns": 8, "banks": 2, "requant_lanes": 4},
     {"rows": 16, "columns": 8, "banks": 4, "requant_lanes": 8},
     {"rows": 128, "columns": 4, "banks": 4, "requant_lanes": 2},
-    {"rows": 16, "columns": 32, "banks": 8, "requant_lanes": 16},
-    {"rows": 64, "columns": 16, "banks": 16, "requant_lanes": 4},
+    {"rows": 16, "columns": 16, "banks": 8, "requant_lanes": 16},
+    {"rows": 64, "columns": 16, "banks": 16, "requant_lanes": 4, "weight_rows": 1024},
     {"rows": 32, "columns": 8, "banks": 2, "requant_lanes": 4, "ethernet": True},
     {"rows": 64, "columns": 16, "banks": 8, "requant_lanes": 8, "ethernet": True},
 )
@@ -43,8 +43,8 @@ DEVICES: tuple[dict[str, Any], ...] = (
 
 
 def wanted() -> list[Design]:
-    """The designs that the model needs, those that are measured fast first."""
-    return [*_selected(16), *_others(), *_devices(), *_selected(64), *side_by_side()]
+    """The designs that the model needs, those of the default boards first."""
+    return [*_selected(16), *_devices(), *_selected(64), *_others(), *side_by_side()]
 
 
 def _selected(width: int) -> list[Design]:
@@ -83,6 +83,7 @@ def _devices() -> list[Design]:
     for sizes in DEVICES:
         rest = {name: value for name, value in sizes.items() if name not in ("rows", "columns")}
         macro = MacroSpec(sizes["rows"], sizes["columns"], lanes=4, samples=4)
+        rest = {"read_ports": 1, "activation_words": 4096, **rest}
         designs.append(device(macro, **rest))
     return designs
 

@@ -109,7 +109,7 @@ class AreaOptions(ReportOptions):
 
 
 def area(options: AreaOptions) -> int:
-    """Prints the sizes of the macros of `dscim macros`, measured with one and two columns."""
+    """Prints the sizes of the macros of `dscim macros`, measured with a few columns."""
     check_writable(options.json)
     report = report_of(options)
     chosen = [
@@ -142,7 +142,7 @@ def area(options: AreaOptions) -> int:
             for contender, row in zip(chosen, rows, strict=True)
         ],
     )
-    report.say("Macros of 128 x 32, extrapolated from one and two columns.")
+    report.say("Macros of 128 x 32, extrapolated from a few columns.")
     save_json(options.json, rows)
     return 0
 

@@ -57,7 +57,7 @@ def run(options: Options) -> int:
     report.say("Macros of 128 x 32 alone on an ECP5, with everything that they contain")
     report.table(COLUMNS, rows)
     report.say(
-        "Sizes by Yosys, extrapolated from one and two columns, without place and route; '-': not "
+        "Sizes by Yosys, extrapolated from a few columns, without place and route; '-': not "
         "measured. products/cycle: at the largest n that is built, 64 points per cycle and group. "
         "DS-CIM products are approximate: n samples behave like operands of log2 n bits. INT4 "
         "products are exact, but a network must be retrained for 4-bit operands and usually loses "

@@ -1,8 +1,8 @@
 """The cells of macros, counted with Yosys: technology-independent cells and those of ECP5.
 
 LUT4 equivalents are the LUT4s that cells occupy in ECP5 slices: two for a CCU2C (carry), four for a
-DPR16X4 (distributed RAM). Nothing is placed and routed. Large macros are extrapolated from one and
-two columns, since columns do not interact.
+DPR16X4 (distributed RAM). Nothing is placed and routed. Large macros are extrapolated from
+macros of few columns, because columns do not interact.
 """
 
 import dataclasses
@@ -27,6 +27,10 @@ FLOWS = {
     "ecp5": "synth_ecp5 -nowidelut -nodsp -top macro",
     "multipliers": "synth_ecp5 -nowidelut -top macro",
 }
+
+
+MEASURED = (4, 8)
+"""Columns of the macros that are counted: words of memories then fill their cells."""
 
 
 def verilog_of(spec: MacroSpec, words: int, bits: int = BITS) -> str:
@@ -56,13 +60,13 @@ def lut4_equivalents(counts: dict[str, int]) -> int:
 
 
 def measure(contender: Contender) -> dict[str, Any]:
-    """A row of the table: a macro of one and of two columns, and COLUMNS columns extrapolated.
+    """A row of the table: macros of MEASURED columns, and COLUMNS columns extrapolated.
 
     UserError without Yosys.
     """
     flow = "multipliers" if contender.multipliers else "ecp5"
     counted = []
-    for columns in (1, 2):
+    for columns in MEASURED:
         spec = dataclasses.replace(contender.spec, columns=columns)
         counted.append(cells(verilog_of(spec, SocSpec.banks, contender.bits), flow))
     sizes = [
@@ -70,10 +74,12 @@ def measure(contender: Contender) -> dict[str, Any]:
         for counts in counted
     ]
     lut4, flip_flops, multipliers = (
-        one + (COLUMNS - 1) * (two - one) for one, two in zip(*sizes, strict=True)
+        few + (COLUMNS - MEASURED[0]) * (more - few) // (MEASURED[1] - MEASURED[0])
+        for few, more in zip(*sizes, strict=True)
     )
     return {
         "name": contender.name,
+        "columns": MEASURED,
         "lut4": lut4,
         "flip_flops": flip_flops,
         "multipliers": multipliers,

@@ -68,7 +68,7 @@ def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
         _descriptor(spec, layer, pace, residual, tiles, columns)
         for tiles, columns in _descriptors(spec, layer)
     ]
-    return sum(cycles) + len(cycles) - 1
+    return sum(cycles)
 
 
 def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:

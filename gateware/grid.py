@@ -26,9 +26,9 @@ def step_fraction(side: int, most: int, samples_log2):
 class Grid:
     """The counter sequence: thresholds u*step + max(step/2 - 1, 0), step = S/n.
 
-    An operand of log2 S bits lies above (operand + step/2) div step of them. The weight's thresholds
-    are the same ones in another order: sample u has number v = bit-reversed u, or n - 1 - v in
-    regions with odd i + j.
+    An operand of log2 S bits lies above (operand + step/2) div step of them. The weight's
+    thresholds are the same ones in another order: sample u has number v = bit-reversed u, or
+    n - 1 - v in regions with odd i + j.
     """
 
     def __init__(self, side: int, most: int):

@@ -78,7 +78,7 @@ class DscimSoC(SoCMini):
         regions = []
         for name, base in registers.MEMORY_BASES.items():
             memory = self.core.memories[name]
-            size = memory.width * memory.depth // 8
+            size = memory.banks * memory.width * memory.depth // 8
             self.bus.add_slave(name, memory.bus, SoCRegion(base, size, mode="rw", cached=False))
             regions.append(Region(base, size, memory=True))
         return regions

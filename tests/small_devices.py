@@ -2,7 +2,7 @@
 
 import pytest
 
-from dscim.gateware.specs import MacroSpec, ProductSpec, SequenceSpec, SocSpec
+from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device.target import open_target
 
 NARROW = SocSpec(
@@ -15,13 +15,14 @@ NARROW = SocSpec(
     requant_lanes=4,
 )
 WIDE = SocSpec(
-    MacroSpec(rows=48, columns=16, lanes=1, sequence=SequenceSpec("lfsr")),
+    MacroSpec(rows=48, columns=16, lanes=32),
     activation_words=4096,
     weight_rows=4096,
     channels=256,
     strip=16,
-    requant_lanes=1,
+    requant_lanes=8,
     banks=4,
+    read_ports=1,
 )
 TARGETS = {"ref": ("ref", NARROW), "narrow": ("sim", NARROW), "wide": ("sim", WIDE)}
 

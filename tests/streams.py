@@ -86,20 +86,6 @@ def serve(read, contents):
         yield
 
 
-@passive
-def record_writes(write, memory: dict[int, int]):
-    """Collects the writes of a `write` record (byte enables) in a dict of bytes; each byte may be
-    written only once."""
-    while True:
-        enables, adr, data = (yield write.we), (yield write.adr), (yield write.dat_w)
-        for byte in range(len(write.we)):
-            if enables >> byte & 1:
-                place = adr * len(write.we) + byte
-                assert place not in memory, f"byte {place} is written twice"
-                memory[place] = data >> 8 * byte & 0xFF
-        yield
-
-
 def wait_for(signal, limit: int = PATIENCE):
     """Waits until `signal` is seen high, at most `limit` cycles."""
     for _ in range(limit):

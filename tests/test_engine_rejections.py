@@ -19,7 +19,7 @@ __all__ = ["device"]  # a fixture
 
 
 def shifted(first: int, then: int, by: int) -> dict[str, int]:
-    """A pixel of 8 channels at word `first`, plus `by`, to word `then`."""
+    """A pixel of 8 channels at row `first`, plus `by`, to word `then`."""
     node = Requantise("a", ("b",), by, 1.0, input_zero=0, multiplier=1 << 30, shift=1)
     return vector_fields(node, (1, 1, 8), Bases(first, then))
 
@@ -40,7 +40,7 @@ def test_a_refused_descriptor_stops_the_chain(device):
     for base, tensor in enumerate((x, 0 * x, 0 * x)):
         device.write_tensor(base, tensor)
     good = [shifted(0, 1, 5), shifted(0, 2, 9)]
-    words = [pack(fields) for fields in (good[0], good[0] | {"depth": 2}, good[1])]
+    words = [pack(fields) for fields in (good[0], good[0] | {"units": 2}, good[1])]
     device._write_memory("descriptors", np.array(words, np.uint32).ravel())
     with pytest.raises(UserError, match=r"refused descriptor 1: .*does not fit the operation"):
         device.start(0, 3)
@@ -72,7 +72,7 @@ def test_wrong_operations_are_refused_as_by_the_twin(target):
     seen = set()
     with open_target(*TARGETS[target]) as device:
         good = some_descriptors(rng, device.spec)
-        for _ in range(400):
+        for _ in range(800):
             fields = dict(good[rng.integers(len(good))])
             for place in rng.integers(len(FIELDS), size=rng.integers(1, 3)):
                 limits = FIELDS[place].limits

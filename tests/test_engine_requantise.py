@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from litex.gen import LiteXModule
-from migen import Record, run_simulation
+from migen import Record, passive, run_simulation
 
+from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import SUM_BITS
 from dscim.gateware.engine.requantise import Requantiser
-from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout
+from dscim.gateware.engine.setup import PLAN_LAYOUT, descriptor_layout, vector_channels
+from dscim.gateware.engine.tiles import slots
+from dscim.gateware.layout import pixel_words
 from dscim.gateware.specs import MacroSpec, SocSpec
-from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.host.golden.reference.requantise import multiply_by_quantized_multiplier, requantise
 from tests.integers import (
     product_units,
@@ -18,212 +20,316 @@ from tests.integers import (
     random_fields,
     wrap,
 )
-from tests.streams import feed, record_writes, serve, set_fields
+from tests.streams import feed, pulse, serve, set_fields
+
+ADR_BITS = 10
+"""Bits of an address in a bank."""
+
+
+def device(lanes: int, columns: int, banks: int) -> SocSpec:
+    return SocSpec(
+        MacroSpec(rows=16, columns=columns),
+        activation_words=banks << ADR_BITS,
+        weight_rows=64,
+        channels=64,
+        requant_lanes=lanes,
+        banks=banks,
+    )
 
 
 class Drain(LiteXModule):
     """A requantiser with a layer's fields and the ports of its memories."""
 
     def __init__(self, spec: SocSpec):
-        lanes = spec.requant_lanes
         self.fields, self.plan = Record(descriptor_layout()), Record(PLAN_LAYOUT)
-        self.read = Record([("adr", 6), ("re", 1), ("dat_r", 128 * lanes)])
-        self.write = Record([("adr", 10), ("we", WORD_BYTES), ("dat_w", 8 * WORD_BYTES)])
+        self.read = Record([("adr", 6), ("re", 1), ("dat_r", 128)])
+        banks = spec.banks
+        self.write = Record([("adr", ADR_BITS * banks), ("we", 8 * banks), ("dat_w", 64 * banks)])
         self.requantiser = Requantiser(spec, self.fields, self.plan, self.read, self.write)
-        self.residual_read = self.requantiser.residual_read
+
+
+class Memory:
+    """The activation memory: (rows, banks, 8) bytes; each may be written once per layer."""
+
+    def __init__(self, spec: SocSpec, rng):
+        self.octets = rng.integers(0, 256, (1 << ADR_BITS, spec.banks, 8), np.uint8)
+        self.written = np.zeros(self.octets.shape, bool)
+
+    def place(self, shape: tuple[int, int, int], base: int) -> tuple[np.ndarray, ...]:
+        """The indices of the bytes of an (H, W, bytes of a pixel) tensor at row `base`."""
+        y, x, octet = np.indices(shape)
+        line = y * -(-shape[2] // 8) + octet // 8
+        banks = self.octets.shape[1]
+        return base + line // banks * shape[1] + x, line % banks, octet % 8
+
+    @passive
+    def run(self, read, write):
+        """The ports: reads see the memory before the writes of their cycle."""
+        banks = self.octets.shape[1]
+        while True:
+            rows = (yield write.adr), (yield read.adr)
+            places = [[a >> ADR_BITS * b & (1 << ADR_BITS) - 1 for b in range(banks)] for a in rows]
+            if (yield read.re):
+                octets = self.octets[places[1], range(banks)].tobytes()
+                yield read.dat_r.eq(int.from_bytes(octets, "little"))
+            enables = yield write.we
+            if enables:
+                data = (yield write.dat_w).to_bytes(8 * banks, "little")
+                for place in (k for k in range(8 * banks) if enables >> k & 1):
+                    at = places[0][place // 8], place // 8, place % 8
+                    assert not self.written[at], f"byte {at} is written twice"
+                    self.octets[at], self.written[at] = data[place], True
+            yield
+
+
+KINDS = (
+    "int8",
+    "raw",
+    "depthwise",
+    "raw depthwise",
+    "residual",
+    "in place",
+    "pool",
+    "raw pool",
+    "add",
+)
+
+
+def usual_addition(rng) -> dict[str, int]:
+    """An addition whose outputs depend on both inputs."""
+    multipliers = rng.integers(2**30, 2**31, 3).tolist()
+    shifts = [int(rng.integers(-1, 1)), int(rng.integers(-1, 1)), int(rng.integers(-19, -17))]
+    scales = zip(("first", "second", "output"), multipliers, shifts, strict=True)
+    fields = {"left_shift": 20, "sum_low": -128, "sum_high": 127}
+    for name, multiplier, shift in scales:
+        fields |= {f"{name}_multiplier": multiplier, f"{name}_shift": shift}
+    return fields
 
 
 class Layer:
-    """Sums of some pixels of a layer, its parameters, and the bytes it should leave.
+    """Sums of the pixels of a layer, its parameters, and the memory that it should leave."""
 
-    first: its first output channel. residual: its outputs are added to `residuals`, the words of
-    a memory.
-    """
-
-    def __init__(
-        self,
-        rng,
-        columns: int,
-        outputs: int,
-        pixels: int,
-        raw: bool,
-        first: int = 0,
-        residual: bool = False,
-    ):
-        self.first = first
-        self.fields = random_fields(rng) | {
-            "outputs": outputs,
-            "raw": int(raw),
-            "output_channel": first,
-            "parameter_base": 8 * int(rng.integers(3)) + first % 8,
-        }
-        self.columns, self.outputs, self.raw = columns, outputs, raw
+    def __init__(self, spec: SocSpec, kind: str, rng):
+        self.spec, self.kind, self.rng = spec, kind, rng
+        self.raw, self.vector = "raw" in kind, "pool" in kind or kind == "add"
+        self.adds = kind in ("residual", "in place", "add")
+        self.wide = vector_channels(spec) if self.vector else spec.macro.columns
+        self.wide = 8 if "depthwise" in kind else self.wide
+        step = 8 if self.vector else min(8, spec.macro.columns)
+        self.first = step * int(rng.choice((0, 0, 1, 2, 3)))
+        many = {"residual": self.wide + 3, "in place": self.wide, "int8": 2 * self.wide + 1}
+        many["raw pool"] = self.wide + 3
+        some = int(rng.choice((1, 5, 8, self.wide, self.wide + 3)))
+        self.outputs = min(many.get(kind, some), 63)
+        self.total = self.first + self.outputs + int(rng.choice((0, 0, 9)))
+        most = 3 if spec.requant_lanes < 8 else 2
+        self.height, self.width = (int(size) for size in rng.integers(1, most + 1, 2))
+        self.fields = self._fields()
         count, _, self.bias, self.multiplier, self.shift = random_channels(
-            rng, outputs, self.fields
+            rng, self.outputs, self.fields
         )
+        self.shift = self.shift if self.raw else np.minimum(self.shift, 0)  # sums of its own
+        pixels = self.height * self.width
         self.count = np.stack([np.roll(count, k) for k in range(pixels)])
         self.activation_sum = rng.integers(0, 2**16, (pixels, 1))
-        self.noise = rng.integers(0, 2**32, (pixels, columns))
-        self.octets = 4 if raw else 1
-        self.words = -(-self.octets * (first + outputs) // WORD_BYTES)
-        self.base = int(rng.integers(16))
-        self.residuals = rng.integers(0, 256, (1024, WORD_BYTES), np.uint8)
-        if residual:
-            self.fields |= random_addition(rng) | {
-                "residual": 1,
-                "output_base": self.base,
-                "second_base": int(rng.integers(500)),
-            }
+        if self.vector:
+            self.bias = 0 * self.bias
+            self.multiplier = 0 * self.bias + self.fields["output_multiplier"]
+            self.shift = 0 * self.bias + self.fields["output_shift"]
+            self.count = wrap(rng.integers(-(2**16), 2**16, self.count.shape))
 
-    def contents(self, lanes: int) -> list[int]:
-        """The parameter memory: 128 bits per channel, `lanes` channels per word."""
+    def _fields(self) -> dict[str, int]:
+        rng, operation = self.rng, Operation.PRODUCT
+        if "depthwise" in self.kind:
+            operation = Operation.DEPTHWISE
+        if self.vector:
+            operation = Operation.ADD if self.adds else Operation.SUM_POOL
+        fields = random_fields(rng) | random_addition(rng)
+        if rng.random() < 0.8:
+            fields |= usual_addition(rng)
+        if self.vector:
+            fields |= {"decode_shift": 0, "offset": 0}
+        base, other = (int(v) for v in rng.integers(0, 300, 2))
+        return fields | {
+            "operation": int(operation),
+            "outputs": self.outputs,
+            "raw": int(self.raw),
+            "residual": int(self.adds and not self.vector),
+            "output_channel": self.first,
+            "output_width": self.width,
+            "output_base": base,
+            "second_base": base if self.kind == "in place" else 600 + other,
+            "parameter_base": int(rng.integers(64 - self.outputs + 1)),
+        }
+
+    def plan(self) -> dict[str, int]:
+        planes, banks = pixel_words(self.total, self.raw), self.spec.banks
+        first = self.first // (2 if self.raw else 8)
+        return {
+            "vector": int(self.vector),
+            "add": int(self.kind == "add"),
+            "write_planes": planes,
+            "next_rows": planes // banks * self.width,
+            "first_line": first,
+            "first_rows": first // banks * self.width,
+        }
+
+    def parameters(self) -> list[int]:
+        """The parameter memory, with noise beside those of the layer."""
         values = np.stack([self.bias, self.multiplier, self.shift, 0 * self.bias], axis=1)
-        channels = b"".join(wrap(row).astype("<i4").tobytes() for row in values)
-        channels = b"\xa5" * (16 * self.fields["parameter_base"]) + channels
-        channels += b"\x5a" * (64 * 16 * lanes - len(channels))
-        size = 16 * lanes
-        return [
-            int.from_bytes(channels[k : k + size], "little") for k in range(0, len(channels), size)
+        contents = [int.from_bytes(self.rng.bytes(16), "little") for _ in range(64)]
+        base = self.fields["parameter_base"]
+        contents[base : base + self.outputs] = [
+            int.from_bytes(wrap(row).astype("<i4").tobytes(), "little") for row in values
         ]
+        return contents
 
     def beats(self):
         """Column tile by column tile, pixel by pixel; unused columns hold noise."""
-        for first in range(0, self.outputs, self.columns):
+        for first in range(0, self.outputs, self.wide):
             for pixel, sums in enumerate(self.count):
-                tile = self.noise[pixel].copy()
-                part = sums[first : first + self.columns]
+                tile = self.rng.integers(0, 2**32, slots(self.spec))
+                part = sums[first : first + self.wide]
                 tile[: len(part)] = part % 2**32
-                slots = [*tile.tolist(), int(self.activation_sum[pixel, 0])]
                 yield {
-                    "sums": sum(v << SUM_BITS * k for k, v in enumerate(slots)),
-                    "begin": self.first + first,
-                    "end": self.first + first + len(part),
-                    "adr": self.base + pixel * self.words,
+                    "sums": sum(int(v) << SUM_BITS * k for k, v in enumerate(tile)),
+                    "activation_sum": int(self.activation_sum[pixel, 0]),
+                    "opens": int(pixel == 0),
+                    "width": len(part),
                 }
 
-    def expected(self) -> dict[int, int]:
-        """Exactly the bytes that are written."""
-        total = product_units(self.count, self.activation_sum, self.bias, self.fields)
-        clamp = self.fields["clamp_low"], self.fields["clamp_high"]
-        values = (
-            total.astype("<i4")
-            if self.raw
-            else requantise(
-                total,
-                self.multiplier,
-                self.shift,
-                self.fields["output_zero"],
-                clamp,
-                bool(self.fields["single_rounding"]),
-            )
-        )
-        octets = {}
-        if self.fields.get("residual"):
-            values = self.added(values)
-        for pixel, row in enumerate(values):
-            start = (self.base + pixel * self.words) * WORD_BYTES + self.first * self.octets
-            octets |= {start + k: byte for k, byte in enumerate(row.tobytes())}
+    def expected(self, memory: Memory) -> np.ndarray:
+        """The memory after the layer."""
+        f, octets = self.fields, memory.octets.copy()
+        size = 4 if self.raw else 1
+        shape = self.height, self.width, 8 * pixel_words(self.total, self.raw)
+        channels = slice(self.first * size, (self.first + self.outputs) * size)
+        if self.kind == "add":
+            values = self._sum(*((self.count >> k & 0xFF).astype(np.int8) for k in (0, 8)))
+        else:
+            values = self._values()
+        if f["residual"]:
+            held = octets[memory.place(shape, f["second_base"])].view(np.int8)
+            values = self._sum(values, held[:, :, channels].reshape(values.shape))
+        tensor = np.ascontiguousarray(values).view(np.uint8).reshape(self.height, self.width, -1)
+        place = tuple(index[:, :, channels] for index in memory.place(shape, f["output_base"]))
+        octets[place] = tensor
         return octets
 
-    def added(self, values):
-        """The sum of outputs (pixels, outputs) int8 with the residual, by the reference."""
-        f, words = self.fields, len(values) * self.words
-        held = self.residuals[f["second_base"] :][:words].view(np.int8).reshape(len(values), -1)
-        other = held[:, self.first : self.first + self.outputs]
+    def _values(self) -> np.ndarray:
+        f = self.fields
+        total = product_units(self.count, self.activation_sum, self.bias, f)
+        if self.raw:
+            return total.astype("<i4")
+        clamp = f["clamp_low"], f["clamp_high"]
+        scale = self.multiplier, self.shift, f["output_zero"], clamp, bool(f["single_rounding"])
+        return requantise(total, *scale)
+
+    def _sum(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """The addition of int8 tensors by the reference."""
+        f = self.fields
         total = sum(
             multiply_by_quantized_multiplier(
                 (x.astype(np.int64) - f[f"{name}_zero"]) << f["left_shift"],
                 np.array(f[f"{name}_multiplier"]),
                 np.array(f[f"{name}_shift"]),
             )
-            for name, x in (("first", values), ("second", other))
+            for name, x in (("first", first), ("second", second))
         )
-        return requantise(
-            total,
-            f["output_multiplier"],
-            f["output_shift"],
-            f["sum_zero"],
-            (f["sum_low"], f["sum_high"]),
-        )
+        scale = f["output_multiplier"], f["output_shift"], f["sum_zero"]
+        return requantise(total, *scale, (f["sum_low"], f["sum_high"]))
 
 
-def run_layer(module, layer: Layer, written: dict, rng, stall: float):
-    """Feeds a layer and waits until the requantiser is idle."""
+def check_layers(spec: SocSpec, layers, memory: Memory, rng, stalls: list[float]) -> list[int]:
+    """Runs the layers one after the other; returns the cycles of each."""
+    module, contents, spent = Drain(spec), [0] * 64, []
     requantiser = module.requantiser
-    yield from set_fields(module.fields, layer.fields)
-    yield
-    assert (yield requantiser.idle)
-    yield from feed(requantiser.sink, list(layer.beats()), rng, stall)
-    yield
-    assert not (yield requantiser.idle)
-    while not (yield requantiser.idle):
-        yield
-    octets = layer.expected()
-    assert written == octets, "idle: everything is written"
 
+    def run():
+        for layer, stall in zip(layers, stalls, strict=True):
+            contents[:] = layer.parameters()
+            expected = layer.expected(memory)
+            memory.written[:] = False
+            yield from set_fields(module.fields, layer.fields)
+            yield from set_fields(module.plan, layer.plan())
+            yield
+            yield
+            assert (yield requantiser.idle)
+            yield from pulse(requantiser.start)
+            cycles[:] = []
+            yield from feed(requantiser.sink, list(layer.beats()), rng, stall)
+            yield
+            assert not (yield requantiser.idle)
+            while not (yield requantiser.idle):
+                yield
+            spent.append(len(cycles))
+            np.testing.assert_array_equal(memory.octets, expected, f"{layer.kind} {layer.fields}")
 
-@pytest.mark.parametrize("kind", ("int8", "raw", "residual"))
-@pytest.mark.parametrize("lanes", (1, 2))
-def test_requantiser(lanes, kind):
-    raw = kind == "raw"
-    rng, seed = np.random.default_rng([21, lanes, len(kind)]).spawn(2)
-    spec = SocSpec(
-        MacroSpec(rows=16, columns=8, lanes=4),
-        activation_words=1024,
-        weight_rows=64,
-        channels=64,
-        requant_lanes=lanes,
-    )
-    for outputs in (1, 7, 8, 9, 16, 21):
-        stall = float(rng.choice((0, 0.5, 0.9)))
-        layer = Layer(
-            rng,
-            spec.macro.columns,
-            outputs,
-            int(rng.integers(1, 5)),
-            raw,
-            int(rng.choice((0, *rng.integers(12, size=2)))),
-            kind == "residual",
-        )
-        if not raw:  # every pixel has sums of its own
-            layer.shift = np.minimum(layer.shift, 0)
-        module, written = Drain(spec), {}
-        run_simulation(
-            module,
-            [
-                run_layer(module, layer, written, seed, stall),
-                serve(module.read, layer.contents(lanes)),
-                record_writes(module.write, written),
-                serve(module.residual_read, layer.residuals.view("<u8").ravel()),
-            ],
-        )
+    cycles: list[int] = []
 
-
-def test_requantiser_takes_a_pixel_whenever_its_last_is_through():
-    spec = SocSpec(
-        MacroSpec(rows=16, columns=8, lanes=4),
-        activation_words=1024,
-        weight_rows=64,
-        channels=64,
-        requant_lanes=2,
-    )
-    rng, seed = np.random.default_rng(30).spawn(2)
-    layer = Layer(rng, 8, 8, 20, False)
-    layer.shift = np.minimum(layer.shift, 0)
-    module, written, cycles = Drain(spec), {}, []
-
+    @passive
     def count():
-        while len(written) < 8 * 20:
+        while True:
             cycles.append(1)
             yield
 
     run_simulation(
         module,
         [
-            run_layer(module, layer, written, seed, 0),
+            run(),
+            serve(module.read, contents),
+            memory.run(requantiser.residual_read, module.write),
             count(),
-            serve(module.read, layer.contents(2)),
-            record_writes(module.write, written),
         ],
     )
-    assert len(cycles) < 20 * 4 + 12
+    return spent
+
+
+DEVICES = ((1, 4, 1), (1, 8, 16), (2, 4, 2), (2, 32, 1), (4, 4, 4), (4, 16, 2), (8, 8, 4))
+"""Lanes, columns and banks."""
+
+WIDE = ((16, 16, 8), (32, 32, 16), (16, 32, 8), (8, 32, 8), (1, 32, 2))
+"""Devices that take longer to simulate."""
+
+
+def kinds(columns: int) -> list[str]:
+    """The kinds of layers of a device."""
+    return [kind for kind in KINDS if "depthwise" not in kind or columns >= 8]
+
+
+@pytest.mark.parametrize("shape", DEVICES, ids=str)
+def test_requantiser(shape):
+    """A layer of every kind, one after the other, in any order; stalls."""
+    spec = device(*shape)
+    check_kinds(spec, 0, kinds(spec.macro.columns))
+
+
+def test_requantiser_of_many_lanes():
+    check_kinds(device(16, 16, 8), 0, ["raw depthwise", "residual", "add"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", DEVICES + WIDE, ids=str)
+def test_requantiser_of_many_layers(shape):
+    spec = device(*shape)
+    check_kinds(spec, 1, 6 * kinds(spec.macro.columns))
+
+
+def check_kinds(spec: SocSpec, seed: int, some: list[str]) -> None:
+    rng, stalling = np.random.default_rng([21, seed, spec.requant_lanes, spec.banks]).spawn(2)
+    layers = [Layer(spec, str(kind), rng) for kind in rng.permutation(some)]
+    stalls = rng.choice((0, 0, 0.5), len(layers)).tolist()
+    check_layers(spec, layers, Memory(spec, rng), stalling, stalls)
+
+
+@pytest.mark.parametrize("kind", ("int8", "residual"))
+def test_a_pixel_takes_as_many_cycles_as_it_has_steps(kind):
+    """Several column tiles back to back: their parameters are read ahead."""
+    rng, stalling = np.random.default_rng(30).spawn(2)
+    spec = device(2, 8, 2)
+    layer = Layer(spec, kind, rng)
+    while len(layer.count) < 9 or layer.outputs < 11:
+        layer = Layer(spec, kind, rng)
+    (cycles,) = check_layers(spec, [layer], Memory(spec, rng), stalling, [0])
+    steps = -(-layer.outputs // 2)
+    assert cycles < steps * len(layer.count) + 40

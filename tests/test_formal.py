@@ -6,10 +6,10 @@ Every proof is also run on a copy that is broken on purpose, and must fail there
 import pytest
 from migen import Mux, Signal
 
-from dscim.gateware.macro import build_macro, point
+from dscim.gateware.macro import build_macro, weights
 from dscim.gateware.macro.encoder import WeightEncoder
 from dscim.gateware.specs import MacroSpec, SequenceSpec
-from tests.formal import groups, pair, prove, region
+from tests.formal import granules, groups, pair, prove
 
 pytestmark = pytest.mark.skipif(prove.missing() is not None, reason=str(prove.missing()))
 
@@ -36,59 +36,77 @@ def test_two_rows_in_one_region_collide():
 class Unsaturated(WeightEncoder):
     """w = -128 in split mode becomes 0: a fault that only one operand in 256 shows."""
 
-    def __init__(self, config, modes):
-        super().__init__(config, modes)
+    def __init__(self, modes):
+        super().__init__(modes)
         right, self.value = self.value, Signal(8)
-        self.comb += self.value.eq(Mux((self.w == 0x80) & ~config.offset, 0, right))
+        self.comb += self.value.eq(Mux((self.w == 0x80) & ~self.offset, 0, right))
 
 
-def forms_agree(monkeypatch, sequence: SequenceSpec, broken: bool = False) -> bool:
-    """array and selected of 16 rows x 1 column, one point per cycle, over a product of L = 16.
+def forms_agree(monkeypatch, array: MacroSpec, selected: MacroSpec, samples_log2, broken=False):
+    """array and selected of one column over a product, all rows in one beat.
 
     Any operands, zero point, signed mode and activation shift.
     """
 
-    def build(form: str):
-        return build_macro(MacroSpec(16, 1, 16, form, 1, sequence))
+    def build(spec: MacroSpec):
+        return build_macro(spec, spec.units)
 
-    array = build("array")
+    first = build(array)
     with monkeypatch.context() as patch:
         if broken:
-            patch.setattr(point, "WeightEncoder", Unsaturated)
-        selected = build("selected")
-    design = pair.Pair(array, selected, samples_log2=0, later=1)
-    depth = pair.cycles(pair.Pair(build("array"), build("selected"), samples_log2=0)) + 2
-    return prove.prove(
-        f"pair-{sequence.kind}", design, design.ios, pair.checker(design, depth), depth + 1
-    ).holds
+            patch.setattr(weights, "WeightEncoder", Unsaturated)
+        second = build(selected)
+    design = pair.Pair(first, second, samples_log2)
+    depth = pair.cycles(pair.Pair(build(array), build(selected), samples_log2)) + 2
+    name = f"pair-{selected.or_width}-{selected.sequence.kind}-{selected.lanes}-{samples_log2}"
+    return prove.prove(name, design, design.ios, pair.checker(design, depth), depth + 1).holds
+
+
+def of(or_width: int, form: str, lanes: int, samples: int, sequence=COUNTER) -> MacroSpec:
+    """A macro of one group and one column."""
+    return MacroSpec(or_width, 1, or_width, form, lanes, sequence, samples=samples)
+
+
+PAIRS = [
+    (of(16, "array", 16, 1, LFSR), of(16, "selected", 1, 1, LFSR), 0),
+    (of(16, "array", 16, 1), of(16, "selected", 64, 1), 0),
+    (of(16, "array", 16, 2), of(16, "selected", 16, 2), 1),
+    (of(64, "array", 64, 1), of(64, "selected", 64, 1), 0),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sequence", (LFSR, COUNTER), ids=lambda sequence: sequence.kind)
-def test_array_and_selected_agree_point_by_point(monkeypatch, sequence):
-    assert forms_agree(monkeypatch, sequence)
-    assert not forms_agree(monkeypatch, sequence, broken=True)
+@pytest.mark.parametrize(("array", "selected", "samples_log2"), PAIRS)
+def test_array_and_selected_agree(monkeypatch, array, selected, samples_log2):
+    assert forms_agree(monkeypatch, array, selected, samples_log2)
 
 
-def samples_count(or_width: int, lanes: int, parity: bool = True) -> bool:
-    """P samples of a region at once are the sum of the same samples one by one.
+@pytest.mark.slow
+def test_a_weight_that_is_not_saturated_is_found(monkeypatch):
+    assert not forms_agree(monkeypatch, *PAIRS[1], broken=True)
 
-    Any region, chunk of P samples, n from 1 to S, operands and signs. A product is the sum of
-    its steps, and the sequencer's steps are each region and chunk once (which is simulated).
-    """
-    design = region.Region(MacroSpec(or_width, 1, or_width, "selected", lanes), parity)
+
+def sums_agree(slots: int, count: int, signed: bool, broken: bool = False) -> bool:
+    """The sum of granules' hits is that of all AND gates, with their signs. Any operands."""
+    design = granules.Granules(slots, count, signed, broken)
     return prove.prove(
-        "region", design, design.ios, region.checker(design), region.SETTLED + 2
+        "granules", design, design.ios, granules.checker(design), design.latency + 2
     ).holds
 
 
-@pytest.mark.parametrize(
-    ("or_width", "lanes"),
-    [(16, 2), (16, 4), (16, 16), (64, 4), (64, 32), pytest.param(16, 64, marks=pytest.mark.slow)],
-)
-def test_samples_at_once_are_the_sum_of_samples(or_width, lanes):
-    assert samples_count(or_width, lanes)
+@pytest.mark.parametrize("signed", (True, False), ids=("split", "offset"))
+@pytest.mark.parametrize(("slots", "count"), [(1, 7), (1, 4), (2, 3), (4, 3)])
+def test_the_sum_of_hits_is_that_of_all_gates(slots, count, signed):
+    assert sums_agree(slots, count, signed)
 
 
-def test_samples_without_the_complement_of_odd_regions_differ():
-    assert not samples_count(16, 16, parity=False)
+def test_hits_with_a_wrong_sign_are_found():
+    assert not sums_agree(4, 2, True, broken=True)
+
+
+@pytest.mark.parametrize("or_width", (16, 64))
+@pytest.mark.parametrize("odd", (0, 1))
+@pytest.mark.parametrize("samples_log2", (0, 1, 2, 4, 5))
+def test_thresholds_and_levels_are_those_of_the_points(or_width, odd, samples_log2):
+    """For every operand and sample: in plain Python, as there are few."""
+    granules.check_grid(or_width, odd, samples_log2)

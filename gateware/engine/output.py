@@ -96,7 +96,8 @@ class OutputPlace(LiteXModule):
             return [octets.eq(0), banks.eq(lines % spec.banks), rows.eq(self._rows(lines))]
 
         self.sync += [
-            If(plan.vector, *of(vector_channels(spec), 1))
+            If(plan.vector & fields.raw, *of(vector_channels(spec), SUM_BYTES))
+            .Elif(plan.vector, *of(vector_channels(spec), 1))
             .Elif(depthwise & fields.raw, *of(WORD_BYTES, SUM_BYTES))
             .Elif(depthwise, *of(WORD_BYTES, 1))
             .Elif(fields.raw, *of(spec.macro.columns, SUM_BYTES))

@@ -57,7 +57,7 @@ class Requantiser(LiteXModule):
         taken = sink.valid & sink.ready
         needed = sink.opens & ~plan.vector
         self.comb += [
-            sink.ready.eq((~held | final) & (~needed | parameters.full)),
+            sink.ready.eq((~held | final) & (~needed | (parameters.full & ~begins))),
             output.start.eq(self.start),
             output.opens.eq(sink.opens),
             output.advance.eq(taken),
@@ -92,6 +92,7 @@ class Requantiser(LiteXModule):
         self.comb += [
             steps[0].present.eq(Cat(*[held & (place + lane < width) for lane in range(lanes)])),
             steps[0].opens.eq(opens),
+            steps[0].begins.eq(held & (place[: log2_int(WORD_BYTES * spec.banks)] == 0)),
             self.idle.eq(~held & (Cat(*[step.present for step in steps[1:]]) == 0)),
         ]
         step_bits = len(parameters.step)
@@ -103,7 +104,7 @@ class Requantiser(LiteXModule):
         early = steps[SCALED - RESIDUAL_LATENCY]
         self.residual_read = residual.read
         self.comb += [
-            residual.opens.eq(early.opens),
+            residual.begins.eq(early.begins),
             residual.place.eq(early.place),
             residual.octet.eq(early.octet),
         ]
@@ -112,10 +113,12 @@ class Requantiser(LiteXModule):
 
     def _steps(self, spec: SocSpec, fields, added):
         """The steps by their age in cycles: which lanes have a channel, whether they are a pixel's
-        first, their first word and byte; older than SCALED only for additions."""
+        first or the first of a word of every bank, their first word and byte; older than SCALED
+        only for additions."""
         layout = [
             ("present", spec.requant_lanes),
             ("opens", 1),
+            ("begins", 1),
             ("place", place_layout(spec.banks)),
             ("octet", log2_int(WORD_BYTES)),
         ]

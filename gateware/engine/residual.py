@@ -8,19 +8,19 @@ from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 RESIDUAL_LATENCY = 3
-"""Cycles from a pixel's first step to the bytes of its residual."""
+"""Cycles from a step to the bytes of its residual."""
 
 
 class Residual(LiteXModule):
-    """Reads a pixel's words at once, and hands out the bytes of step after step.
+    """Reads a word of every bank at once, and hands out the bytes of step after step.
 
     The tensor has the layout of the output: a pixel's words lie in the same banks, at the same
-    distance from `second_base`, and are read before the pixel is written.
+    distance from `second_base`, and are read before they are written.
 
     | port   | dir | meaning                                                               |
     |--------|-----|-----------------------------------------------------------------------|
-    | opens  | in  | the pixel's first step; with place: of its first word in the output,  |
-    |        |     | and octet: its first byte in it                                       |
+    | begins | in  | a step whose words are not read yet; with place: of its first word in |
+    |        |     | the output, and octet: its first byte in it                           |
     | fields | in  | the layer's: residual, second_base, output_base, output_width         |
     | read   | out | adr of each bank, re; in: dat_r, a cycle after re                     |
     | octets | out | `lanes` bytes, RESIDUAL_LATENCY cycles after each step                |
@@ -28,7 +28,7 @@ class Residual(LiteXModule):
 
     def __init__(self, spec: SocSpec, fields, adr_bits: int):
         banks, lanes = spec.banks, spec.requant_lanes
-        self.opens = Signal()
+        self.begins = Signal()
         self.place = Record(place_layout(banks))
         self.octet = Signal(3)
         self.read = read = Record(
@@ -40,20 +40,23 @@ class Residual(LiteXModule):
 
         away, near, far = Signal(ROW_BITS), Signal(ROW_BITS), Signal(ROW_BITS)
         bank, octet = Signal.like(self.place.bank), Signal.like(self.octet)
+        turn, skip = Signal.like(bank), Signal.like(octet)
         arrived = Signal()
-        size = min(8 * WORD_BYTES * banks, 8 * max(WORD_BYTES, spec.macro.columns))
+        size = 8 * min(WORD_BYTES * banks, max(WORD_BYTES, spec.macro.columns))
         words, held = Signal(size), Signal(size)
         self.comb += [
             near.eq(self.place.row + away),
             far.eq(near + fields.output_width),
-            words.eq(rotated(self, read.dat_r, bank, 8 * WORD_BYTES)[:size] >> Cat(C(0, 3), octet)),
+            words.eq(rotated(self, read.dat_r, turn, 8 * WORD_BYTES)[:size] >> Cat(C(0, 3), skip)),
             self.octets.eq(held),
         ]
         self.sync += [
             away.eq(fields.second_base - fields.output_base),  # long before the first step
-            read.re.eq(fields.residual & self.opens),
+            read.re.eq(fields.residual & self.begins),
             read.adr.eq(each_bank(banks, self.place.bank, near[:adr_bits], far[:adr_bits])),
-            If(self.opens, bank.eq(self.place.bank), octet.eq(self.octet)),
+            If(self.begins, bank.eq(self.place.bank), octet.eq(self.octet)),
+            turn.eq(bank),
+            skip.eq(octet),
             arrived.eq(read.re),
             held.eq(held >> 8 * lanes),
             If(arrived, held.eq(words)),

@@ -13,7 +13,7 @@ from dscim.gateware.link.protocol import HEADER_WORDS, WINDOW
 from dscim.gateware.link.reach import Reach, Region
 from dscim.gateware.link.session import Session, WriteWindow
 
-EVENTS = ("opened", "doubled", "ahead", "refused", "echoed")
+EVENTS = ("doubled", "ahead", "refused", "echoed")
 
 
 class FrameEngine(LiteXModule):

@@ -108,7 +108,6 @@ def _granted(engine):
             Kind.OPEN: [
                 session.begin.eq(~session.mine),
                 engine.window.clear.eq(~session.mine),
-                engine.events["opened"].eq(~session.mine),
                 NextValue(answer.kind, Kind.OPENED),
                 NextValue(answer.address, 0),
                 NextValue(answer.count, OPENED_WORDS),

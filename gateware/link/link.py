@@ -42,6 +42,7 @@ class Link(LiteXModule):
             engine.locked.eq(self.locked),
             *[carrier.active.eq(engine.active) for carrier in carriers],
         ]
+        self.comb += bank.sessions_opened.fields.value.eq(engine.session.count)
         self._count(
             bank,
             [
@@ -50,7 +51,6 @@ class Link(LiteXModule):
                     "frames_doubled": engine.events["doubled"],
                     "frames_ahead": engine.events["ahead"],
                     "frames_refused": engine.events["refused"],
-                    "sessions_opened": engine.events["opened"],
                 },
                 *[carrier.events for carrier in carriers],
             ],

@@ -8,15 +8,17 @@ process are not affected. The docstring of each fix describes the fault.
 from liteeth.common import (
     convert_ip,
     eth_fcs_length,
+    eth_icmp_user_description,
     eth_min_frame_length,
     eth_phy_description,
     ethernet_type_arp,
     ethernet_type_ip,
     icmp_protocol,
+    icmp_type_ping_reply,
     udp_protocol,
 )
 from liteeth.core.arp import LiteEthARPRX, LiteEthARPTable, LiteEthARPTX
-from liteeth.core.icmp import LiteEthICMPEcho, LiteEthICMPRX, LiteEthICMPTX
+from liteeth.core.icmp import LiteEthICMPRX, LiteEthICMPTX
 from liteeth.core.ip import LiteEthIPRX, LiteEthIPTX, LiteEthIPV4Crossbar
 from liteeth.core.udp import LiteEthUDPCrossbar, LiteEthUDPRX, LiteEthUDPTX
 from liteeth.frontend.etherbone import LiteEthEtherbone
@@ -112,11 +114,13 @@ class PaddingInserter(LiteXModule):
         )
 
 
-class Echo(LiteEthICMPEcho):
-    """Answers one ping at a time; one that comes before the answer has left is dropped.
+class Echo(LiteXModule):
+    """Answers one ping at a time; one that comes before the answer has left is dropped, and so is
+    one of more than `depth` bytes.
 
     Fault of LiteEth 2024.12: its module lets that ping wait, and with it all that follows,
-    including the ARP answer without which the first answer never leaves.
+    including the ARP answer without which the first answer never leaves. It also has a memory for
+    the parameters of pings, where registers are smaller.
 
     | port   | dir | meaning                                    |
     |--------|-----|--------------------------------------------|
@@ -124,18 +128,40 @@ class Echo(LiteEthICMPEcho):
     | source | out | the same: replies                          |
     """
 
-    def __init__(self, dw: int, fifo_depth: int):
-        LiteEthICMPEcho.__init__(self, dw, fifo_depth)
+    def __init__(self, dw: int, depth: int):
+        description = eth_icmp_user_description(dw)
+        self.sink = sink = stream.Endpoint(description)
+        self.source = source = stream.Endpoint(description)
 
         # # #
 
-        sink, buffer = self.sink, fix_packet_fifo(self.buffer)
-        first, refused, refuse = Signal(reset=1), Signal(), Signal()
+        words = stream.EndpointDescription(description.payload_layout)
+        self.buffer = buffer = stream.SyncFIFO(words, depth // (dw // 8), buffered=True)
+        held = stream.Endpoint(description).param  # of the ping in the buffer, once it is complete
+        complete, first, refused, refuse = Signal(), Signal(reset=1), Signal(), Signal()
+        moves = {name for name, *_ in description.payload_layout} | {"last"}
         self.comb += [
-            refuse.eq(Mux(first, buffer.source.valid, refused)),
-            If(refuse, buffer.sink.valid.eq(0), sink.ready.eq(1)),  # a later statement wins
+            refuse.eq(Mux(first, complete | (sink.length > depth), refused)),
+            If(refuse, sink.ready.eq(1)).Else(
+                sink.connect(buffer.sink, keep=moves | {"valid", "ready"})
+            ),
+            buffer.source.connect(source, keep=moves),
+            source.valid.eq(buffer.source.valid & complete),
+            buffer.source.ready.eq(source.ready & complete),
+            source.param.eq(held),
+            source.msgtype.eq(icmp_type_ping_reply),
+            # in ones' complement: the type, 8, becomes 0
+            source.checksum.eq(held.checksum + 0x800 + (held.checksum >= 0xF800)),
         ]
-        self.sync += If(sink.valid & sink.ready, first.eq(sink.last), refused.eq(refuse))
+        self.sync += [
+            If(source.valid & source.ready & source.last, complete.eq(0)),
+            If(
+                sink.valid & sink.ready,
+                first.eq(sink.last),
+                refused.eq(refuse),
+                If(sink.last & ~refuse, complete.eq(1), held.eq(sink.param)),
+            ),
+        ]
 
 
 class Etherbone(LiteEthEtherbone):

@@ -8,6 +8,8 @@ from operator import or_
 from litex.gen import LiteXModule
 from migen import Signal, log2_int
 
+from dscim.gateware.link.protocol import MAX_WORDS
+
 
 @dataclasses.dataclass(frozen=True)
 class Region:
@@ -37,9 +39,11 @@ class Reach(LiteXModule):
         # # #
 
         holds = [self._holds(self.address, region) for region in regions]
+        # The words of a frame are fewer than those of a region, so that an end in the next region
+        # differs in the lowest bit of the region's number.
         whole = [
-            first & self._holds(self.final, region)
-            for first, region in zip(holds, regions, strict=True)
+            first & (self.final[bit] == self.address[bit])
+            for first, bit in zip(holds, map(_bits, regions), strict=True)
         ]
         memories = [first for first, region in zip(holds, regions, strict=True) if region.memory]
         self.comb += [
@@ -49,6 +53,11 @@ class Reach(LiteXModule):
 
     @staticmethod
     def _holds(address: Signal, region: Region):
-        bits = log2_int(region.size)
         assert region.origin % region.size == 0, f"{region} is not aligned to its size"
-        return address[bits:] == region.origin >> bits
+        assert region.size > 4 * MAX_WORDS, f"{region} is smaller than a frame's data"
+        return address[_bits(region) :] == region.origin >> _bits(region)
+
+
+def _bits(region: Region) -> int:
+    """The bits of an address inside the region."""
+    return log2_int(region.size)

@@ -1,7 +1,7 @@
 """Operands in the form that macros compute with: magnitude and sign (contract, section 2).
 
-Offset mode is split mode with the zero point -128 and no shift, as far as activations go: x + 128 is
-x - (-128), which is never negative.
+As far as activations go, offset mode is split mode with the zero point -128 and no shift: x + 128
+is x - (-128), which is never negative.
 """
 
 from litex.gen import LiteXModule

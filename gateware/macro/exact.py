@@ -10,16 +10,18 @@ from dscim.gateware.macro.weights import WeightInput, WeightMemory
 from dscim.gateware.macro.window import ExactOperands, Window
 from dscim.gateware.specs import MacroSpec
 
-LARGEST_PRODUCT = 255 * 128
-"""|x - z| is at most 255, |w| at most 128."""
-
 LATENCY = 2
 """Cycles from the issue of a step to its terms at the column counters."""
 
 
-def exact_count_width(spec: MacroSpec) -> int:
+def largest_product(bits: int) -> int:
+    """With eight bits |x - z| is at most 255, |w| at most 128."""
+    return ((1 << bits) - 1) << bits - 1
+
+
+def exact_count_width(spec: MacroSpec, bits: int = 8) -> int:
     """Bits of the exact sum over all rows."""
-    return bits_for(spec.rows * LARGEST_PRODUCT) + 1
+    return bits_for(spec.rows * largest_product(bits)) + 1
 
 
 class Exact(Macro):
@@ -29,18 +31,21 @@ class Exact(Macro):
     Stages: 0 issue, the rows' weights are read; 1 products; column counters.
     """
 
-    def __init__(self, spec: MacroSpec, words: int):
-        super().__init__(spec, words, exact_count_width(spec))
+    def __init__(self, spec: MacroSpec, words: int, bits: int = 8):
+        """bits: of the operands; fewer than eight, the low ones, only to compare sizes."""
+        super().__init__(spec, words, exact_count_width(spec, bits))
         lanes = spec.lanes
         steps = spec.or_width // lanes
 
         # # #
 
         self.window = window = Window(
-            spec, words, ExactOperands(self.banks.window_config), self.banks
+            spec, words, ExactOperands(self.banks.window_config, bits), self.banks
         )
         self.source = source = WeightInput(spec, encoded=False)
-        self.store = store = WeightMemory(spec, self.banks, source.source, source.slices, lanes)
+        self.store = store = WeightMemory(
+            spec, self.banks, source.source, source.slices[:bits], lanes
+        )
         self.taken = taken = TakenRows(spec, window, self.banks, [lanes] if steps > 1 else [])
         self.schedule(window, source, steps, steps - 1, LATENCY + COUNTER_LATENCY, steps)
         sequencer = self.sequencer
@@ -55,19 +60,22 @@ class Exact(Macro):
                 factors.append((a, held))
         terms = [
             [
-                self._product(a, [word[k * spec.columns + column] for k in range(8)], next_active)
+                self._product(
+                    a, [word[k * spec.columns + column] for k in range(bits)], next_active
+                )
                 for a, word in factors
             ]
             for column in range(spec.columns)
         ]
         self.counters = counters = ColumnCounters(
-            terms, spec.groups * lanes * LARGEST_PRODUCT, self.count_width
+            terms, spec.groups * lanes * largest_product(bits), self.count_width
         )
         self.deliver(counters, LATENCY)
 
     def _product(self, activation, weight, active):
-        """A new register, loaded while active: (x - z) * w, of 9 and 8 bits of two's complement."""
-        a, w, product = Signal((9, True)), Signal((8, True)), Signal((17, True))
+        """A new register, loaded while active: (x - z) * w, both in two's complement."""
+        a, w = Signal((len(activation), True)), Signal((len(weight), True))
+        product = Signal((len(a) + len(w), True))
         self.comb += [a.eq(activation), *[w[k].eq(bit) for k, bit in enumerate(weight)]]
         self.sync += If(active, product.eq(a * w))
         return product

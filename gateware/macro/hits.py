@@ -35,7 +35,7 @@ class Number:
 
 
 class Granule:
-    """A granule's operands. bits, sign: of the activation; weights, signs: vectors; signs or None."""
+    """A granule's operands. bits, sign: of the activation; weights, signs (or None): vectors."""
 
     def __init__(self, bits, sign, weights, signs):
         self.bits, self.sign, self.weights, self.signs = bits, sign, weights, signs
@@ -56,30 +56,41 @@ def _kept(module, value, width: int):
     return signal
 
 
-def granule_number(module, granule: Granule) -> Number:
-    """The hits of a granule of two or four slots."""
+def granule_number(module, granule: Granule, active) -> Number:
+    """The hits of a granule of two or four slots; with signs, a cycle later.
+
+    The register after the gates keeps Yosys from finding the same sum in more tables.
+    """
+    if granule.signs is None:
+        return _unsigned_number(module, granule)
     width, g = len(granule.weights[0]), len(granule.weights)
-    negative = None
-    if granule.signs is not None:
-        negative = _kept(module, granule.negative, width)
     pairs = []
     for k in range(0, g, 2):
         one, two = granule.hit(k), granule.hit(k + 1)
-        low = _kept(module, one ^ two, width)
-        high = one & two if negative is None else ~low & (one ^ negative)
-        pairs.append((low, _kept(module, high, width)))
+        low, flipped = Signal(width), Signal(width)
+        module.sync += If(active, low.eq(one ^ two), flipped.eq(one ^ granule.negative))
+        # if both hits are equal, they are 0 or 2: of the complement of two where negative
+        pairs.append((low, ~low & flipped))
+    signs, sign = Signal(width), Signal()
+    module.sync += If(active, signs.eq(granule.signs), sign.eq(granule.sign))
+    positive = ~(signs ^ Replicate(sign, width))
     if g == 2:
         ((low, high),) = pairs
-        if negative is None:
-            return Number(module, [low, high], 2, 0)
-        return Number(module, [low, high ^ ~negative, high & ~negative], 4, 2)
+        return Number(module, [low, high ^ positive, high & positive], 4, 2)
     (low1, high1), (low2, high2) = pairs
     # a pair has the high bit only without the low one
-    four = high1 & high2
-    low, high = low1 ^ low2, high1 ^ high2 ^ (low1 & low2)
-    if negative is None:
-        return Number(module, [low, high, four], 4, 0)
-    return Number(module, [low, high, four ^ ~negative, four & ~negative], 8, 4)
+    four = _kept(module, high1 & high2, width)
+    high = high1 ^ high2 ^ (low1 & low2)
+    return Number(module, [low1 ^ low2, high, four ^ positive, four & positive], 8, 4)
+
+
+def _unsigned_number(module, granule: Granule) -> Number:
+    hits = [granule.hit(k) for k in range(len(granule.weights))]
+    low, high = hits[0] ^ hits[1], hits[0] & hits[1]
+    if len(hits) == 2:
+        return Number(module, [low, high], 2, 0)
+    low2, high2 = hits[2] ^ hits[3], hits[2] & hits[3]
+    return Number(module, [low ^ low2, high ^ high2 ^ (low & low2), high & high2], 4, 0)
 
 
 def single_numbers(module, granules: list[Granule]) -> list[Number]:
@@ -138,17 +149,19 @@ class HitSums(LiteXModule):
     """
 
     def __init__(self, granules: list[Granule], active, width: int):
+        self.latency = 0
         if len(granules[0].bits) == 1:
             numbers = single_numbers(self, granules)
         else:
-            numbers = [granule_number(self, granule) for granule in granules]
+            numbers = [granule_number(self, granule, active) for granule in granules]
+            if granules[0].signs is not None:
+                self.latency, active = 1, delayed(self, active)
         self.offset = sum(number.offset for number in numbers)
 
         # # #
 
         most = [number.most for number in numbers]
         columns = list(zip(*[number.columns(self) for number in numbers], strict=True))
-        self.latency = 0
         # a register after each level also keeps Yosys from merging adders into slower, larger ones
         while len(most) > 1:
             pairs = [(k, k + 1) for k in range(0, len(most) - 1, 2)]

@@ -1,6 +1,6 @@
 """The points of a step in the form `selected` with P points per cycle, whatever L is.
 
-A group has P slots, one for each point of a step. Slots are used in granules of g = max(1, P div G).
+A group has P slots, one for each point of a step. A granule is g = max(1, P div G) slots.
 If G*n <= P, one step holds all points of a group, and granule r is row r's; its slots beyond n are
 empty. Else the point with the number i = row*n + sample is in step i div P and slot i mod P. The
 slots of a granule always belong to one row, because n is then a multiple of g.
@@ -209,6 +209,8 @@ class SlotStore(LiteXModule):
         # # #
 
         columns, g = spec.columns, layout.granule
+        address = Signal(len(self.step) + 1)
+        self.sync += If(self.read, address.eq(Cat(self.step, banks.bank)))
         for group in range(spec.groups):
             mine = source.rows[group * spec.or_width : (group + 1) * spec.or_width]
             here = Signal()
@@ -236,8 +238,8 @@ class SlotStore(LiteXModule):
                         port.adr.eq(Cat(source.place, ~banks.bank)),
                         port.we.eq(enable),
                         port.dat_w.eq(Cat(*vectors)),
-                        read.adr.eq(Cat(self.step, banks.bank)),
+                        read.adr.eq(address),
+                        word.eq(read.dat_r),
                     ]
-                    self.sync += If(self.read, word.eq(read.dat_r))
                 words.append([word[k * columns : (k + 1) * columns] for k in range(len(vectors))])
             self.words.append(words)

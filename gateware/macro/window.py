@@ -43,18 +43,20 @@ class StochasticOperands:
 
 
 class ExactOperands:
-    """The encoding of the exact form: x - z, nine bits of two's complement."""
+    """The encoding of the exact form: x - z, of one bit more than the operands."""
 
     summed = False
-    held = width = 9
 
-    def __init__(self, config):
+    def __init__(self, config, bits: int = 8):
         self.zero_point = config.zero_point
         self.shift = config.activation_shift
+        self.bits = bits
+        self.held = self.width = bits + 1
 
     def first(self, module, x):
-        value, result = Signal((8, True)), Signal((9, True))
-        module.comb += [value.eq(x), result.eq(value - self.zero_point)]
+        value, zero = Signal((self.bits, True)), Signal((self.bits, True))
+        result = Signal((self.width, True))
+        module.comb += [value.eq(x), zero.eq(self.zero_point), result.eq(value - zero)]
         return result
 
     def second(self, module, held, shift, samples_log2):
@@ -127,8 +129,13 @@ class Window(LiteXModule):
         ]
         sums = [("sums", 11 * words)] if operands.summed else []
         held = stream.Endpoint(
-            [*fields, ("values", words * UNIT_ROWS * operands.held), *sums]
-            + [("activation_shift", 2), ("samples_log2", 3)]
+            [
+                *fields,
+                ("values", words * UNIT_ROWS * operands.held),
+                *sums,
+                ("activation_shift", 2),
+                ("samples_log2", 3),
+            ]
         )
         encoded = stream.Endpoint([*fields, ("values", words * UNIT_ROWS * operands.width), *sums])
         sink = self.sink

@@ -4,21 +4,21 @@
 `dscim dev area` and `dscim dev link-area` print the cells of macros and of the link.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dscim.errors import UserError
 from dscim.files import check_writable, save_json
-from dscim.gateware.specs import MacroSpec
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.fpga.cells.contenders import compared
 from dscim.host.fpga.fit.alone import place, read_placed, write_placed
 from dscim.host.fpga.fit.measure import synthesise
 from dscim.host.fpga.fit.measured import Measured
 from dscim.host.fpga.fit.store import read_table, write_table
 from dscim.host.fpga.fit.wanted import contenders, wanted
 
-AREA_COLUMNS = ("form", ">lanes", ">columns", ">cells", ">LUT4 eq.", ">LUT4", ">FF", ">block RAM")
+AREA_COLUMNS = ("macro", ">LUT4", ">FF", ">multipliers", ">LUT4 per product and cycle")
 LINK_COLUMNS = ("link", ">LUT4 eq.", ">FF", ">block RAM")
 
 
@@ -98,50 +98,51 @@ def placed(options: PlacedOptions) -> int:
     return 0
 
 
-def form(text: str) -> tuple[str, int]:
-    """FORM or FORM:LANES."""
-    name, colon, lanes = text.partition(":")
-    if colon and not (lanes.isdecimal() and int(lanes)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FORM:LANES, for example selected:16")
-    return name, int(lanes or 1)
-
-
 @dataclass(frozen=True, kw_only=True)
 class AreaOptions(ReportOptions):
     """The options of `dscim dev area`."""
 
-    forms: Sequence[tuple[str, int]] = argument(
-        "FORM[:LANES]",
-        "forms of the macro (default: selected:4 selected:16 selected:64 array:1 exact:1 exact:16)",
-        nargs="*",
-        type=form,
-        default=(
-            ("selected", 4),
-            ("selected", 16),
-            ("selected", 64),
-            ("array", 1),
-            ("exact", 1),
-            ("exact", 16),
-        ),
+    names: Sequence[str] = argument(
+        "WORDS", "only macros with these words in their name (default: all)", nargs="*", default=()
     )
-    columns: int = option("C", "columns of the macros", default=4)
+    write: bool = switch("write the sizes to the table of `dscim macros`")
 
 
 def area(options: AreaOptions) -> int:
-    """Prints the sizes of macros with 128 rows and G = 16."""
+    """Prints the sizes of the macros of `dscim macros`, measured with one and two columns."""
     check_writable(options.json)
     report = report_of(options)
-    for name, lanes in options.forms:  # a wrong one is reported before minutes of work
-        MacroSpec(columns=options.columns, form=name, lanes=lanes)
-    from dscim.host.fpga.cells.area import measure  # noqa: PLC0415 - Migen is slow to import
+    chosen = [
+        contender
+        for contender in compared()
+        if not options.names or any(words in contender.name for words in options.names)
+    ]
+    if not chosen:
+        raise UserError(
+            f"No macro has {options.names[0]!r} in its name; `dscim macros` lists the names."
+        )
+    from dscim.host.fpga.cells.area import add_to_table, measure  # noqa: PLC0415 - Migen is slow
 
     rows = []
     with report.progress() as step:
-        for done, (name, lanes) in enumerate(options.forms, 1):
-            rows.append(measure(name, lanes, options.columns))
-            step("macros", done, len(options.forms))
-    keys = ("form", "lanes", "columns", "generic_cells", "lut4_equivalents", "lut4", "flip_flops")
-    report.table(AREA_COLUMNS, [[str(row[key]) for key in (*keys, "block_ram")] for row in rows])
+        for done, contender in enumerate(chosen, 1):
+            row = measure(contender)
+            rows.append(row)
+            if options.write:
+                add_to_table([row])
+            step("macros", done, len(chosen))
+    report.table(
+        AREA_COLUMNS,
+        [
+            [
+                contender.name,
+                *[f"{row[key]}" for key in ("lut4", "flip_flops", "multipliers")],
+                f"{row['lut4'] / contender.products_per_cycle:.1f}",
+            ]
+            for contender, row in zip(chosen, rows, strict=True)
+        ],
+    )
+    report.say("Macros of 128 x 32, extrapolated from one and two columns.")
     save_json(options.json, rows)
     return 0
 
@@ -173,5 +174,5 @@ def link_area(options: ReportOptions) -> int:
 
 SIZES = Command(SizesOptions, sizes, "dev sizes --list")
 PLACED = Command(PlacedOptions, placed, "dev placed --only 'exact INT8'")
-AREA = Command(AreaOptions, area, "dev area --columns 4 selected:1 exact:1")
+AREA = Command(AreaOptions, area, "dev area DS-CIM2")
 LINK_AREA = Command(ReportOptions, link_area, "dev link-area")

@@ -5,48 +5,66 @@ from dataclasses import dataclass
 
 from dscim.files import check_writable, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
-from dscim.host.cli.options import Command, option
-from dscim.host.fpga.fit.alone import read_placed
-from dscim.host.fpga.fit.sides import COLUMNS, cells, side
-from dscim.host.fpga.fit.size import SizeModel
-from dscim.host.fpga.fit.wanted import contenders
+from dscim.host.cli.options import Command
+from dscim.host.fpga.cells.contenders import compared, read_table
+
+COLUMNS = (
+    "macro",
+    ">products/cycle",
+    ">LUT4",
+    ">FF",
+    ">multipliers",
+    ">LUT4 per product and cycle",
+    ">products/cycle per 1000 LUT4",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ReportOptions):
     """The options of `dscim macros`."""
 
-    rows: int = option("R", "rows of the macros", default=128)
-    columns: int = option("C", "columns of the macros", default=4)
-
 
 def run(options: Options) -> int:
     """Prints one line per macro."""
     check_writable(options.json)
-    report = report_of(options)
-    model, placed = SizeModel(), read_placed()
-    sides = [
-        side(*contender, model, placed) for contender in contenders(options.rows, options.columns)
-    ]
-    report.say(f"Macros of {options.rows} x {options.columns} alone on an ECP5-85F, speed grade 8")
-    report.table(COLUMNS, [cells(one) for one in sides])
-    report.say(
-        "cycles: for one product of all rows and columns. 'Yosys': synthesised, without place "
-        "and route; 'model': estimated from smaller macros; '-': not placed and routed here. "
-        "DS-CIM products are approximate."
-    )
-    save_json(
-        options.json,
-        [
-            dataclasses.asdict(one)
-            | {
-                "products_per_cycle_and_1000_lut4": one.per_kilo_lut,
-                "giga_products_per_second": one.giga_products,
+    report, sizes = report_of(options), read_table()
+    rows, facts = [], []
+    for contender in compared():
+        size = sizes.get(contender.name)
+        products = contender.products_per_cycle
+        if size is None:
+            rows.append([contender.name, f"{products:,}", *["-"] * 5])
+            continue
+        rows.append(
+            [
+                contender.name,
+                f"{products:,}",
+                f"{size.lut4:,}",
+                f"{size.flip_flops:,}",
+                f"{size.multipliers:,}",
+                f"{size.lut4 / products:.1f}",
+                f"{1000 * products / size.lut4:.1f}",
+            ]
+        )
+        facts.append(
+            {
+                "name": contender.name,
+                "products_per_cycle": products,
+                **dataclasses.asdict(size),
+                "products_per_cycle_and_1000_lut4": 1000 * products / size.lut4,
             }
-            for one in sides
-        ],
+        )
+    report.say("Macros of 128 x 32 alone on an ECP5, with everything that they contain")
+    report.table(COLUMNS, rows)
+    report.say(
+        "Sizes by Yosys, extrapolated from one and two columns, without place and route; '-': not "
+        "measured. products/cycle: at the largest n that is built, 64 points per cycle and group. "
+        "DS-CIM products are approximate: n samples behave like operands of log2 n bits. INT4 "
+        "products are exact, but a network must be retrained for 4-bit operands and usually loses "
+        "accuracy; how much is not measured here."
     )
+    save_json(options.json, facts)
     return 0
 
 
-COMMAND = Command(Options, run, "macros --rows 128 --columns 4")
+COMMAND = Command(Options, run, "macros")

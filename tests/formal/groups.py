@@ -8,10 +8,9 @@ from dscim.gateware.specs import MacroSpec
 
 
 class FreeStore:
-    """Weights and a window store with arbitrary contents: inputs of the design."""
+    """Weights and activations with arbitrary contents: inputs of the design."""
 
     def __init__(self, spec: MacroSpec):
-        self.store = self
         self.width = log2_int(spec.side) + 1
         self.operands = Signal(spec.rows * self.width, name_override="operands")
         self.weights = Signal(spec.rows * self.width * spec.columns, name_override="weights")
@@ -22,10 +21,16 @@ class FreeStore:
         self.slices = [
             places[row * self.width : (row + 1) * self.width] for row in range(spec.rows)
         ]
+        rows = [
+            self.operands[row * self.width : (row + 1) * self.width] for row in range(spec.rows)
+        ]
+        self.groups = [
+            rows[first : first + spec.or_width] for first in range(0, spec.rows, spec.or_width)
+        ]
 
-    def row(self, row: int):
+    def parts(self, row):
         """Operand and sign of a row."""
-        return self.operands[row * self.width : (row + 1) * self.width]
+        return row[:-1], row[-1]
 
 
 class FreeGroups(Array):
@@ -37,7 +42,7 @@ class FreeGroups(Array):
     def __init__(self, spec: MacroSpec, shared: bool = False):
         self.spec = spec
         self.cd_sys = ClockDomain("sys", reset_less=True)
-        self.window = self.store = store = FreeStore(spec)
+        self.operands = self.taken = self.store = store = FreeStore(spec)
         self.points = Signal(16 * spec.lanes, name_override="points")
         points = [
             (self.points[16 * p : 16 * p + 8], self.points[16 * p + 8 : 16 * p + 16])

@@ -43,9 +43,9 @@ class Unsaturated(WeightEncoder):
 
 
 def forms_agree(monkeypatch, array: MacroSpec, selected: MacroSpec, samples_log2, broken=False):
-    """array and selected of one column over a product, all rows in one beat.
+    """array and selected of one column over a product of one used row.
 
-    Any operands, zero point, signed mode and activation shift.
+    Any row, operands, zero point, signed mode and activation shift.
     """
 
     def build(spec: MacroSpec):
@@ -68,10 +68,12 @@ def of(or_width: int, form: str, lanes: int, samples: int, sequence=COUNTER) -> 
 
 
 PAIRS = [
-    (of(16, "array", 16, 1, LFSR), of(16, "selected", 1, 1, LFSR), 0),
-    (of(16, "array", 16, 1), of(16, "selected", 64, 1), 0),
+    (of(16, "array", 64, 4), of(16, "selected", 64, 4), 2),
+    (of(16, "array", 32, 4), of(16, "selected", 64, 4), 1),
     (of(16, "array", 16, 2), of(16, "selected", 16, 2), 1),
     (of(64, "array", 64, 1), of(64, "selected", 64, 1), 0),
+    (of(64, "array", 64, 2), of(64, "selected", 64, 2), 1),
+    (of(16, "array", 16, 1, LFSR), of(16, "selected", 1, 1, LFSR), 0),
 ]
 
 
@@ -83,7 +85,7 @@ def test_array_and_selected_agree(monkeypatch, array, selected, samples_log2):
 
 @pytest.mark.slow
 def test_a_weight_that_is_not_saturated_is_found(monkeypatch):
-    assert not forms_agree(monkeypatch, *PAIRS[1], broken=True)
+    assert not forms_agree(monkeypatch, *PAIRS[2], broken=True)
 
 
 def sums_agree(slots: int, count: int, signed: bool, broken: bool = False) -> bool:

@@ -1,13 +1,16 @@
-"""Two forms of a macro on the same symbolic operands, over one whole product."""
+"""Two forms of a macro on the same symbolic operands, over one whole product of one used row.
+
+That a product of several rows is the sum of theirs is another proof (granules.py, groups.py).
+"""
 
 from litex.gen import LiteXModule
-from migen import Array, ClockDomain, If, Signal, run_simulation
+from migen import Array, ClockDomain, If, Signal, log2_int, run_simulation
 
 from dscim.gateware.macro.interface import select_bits
 
 
 class Driver(LiteXModule):
-    """Loads a macro with weights and one window as fast as possible, and keeps the product.
+    """Loads a macro with a row of weights and one window, and keeps the product.
 
     | port   | dir | meaning                                    |
     |--------|-----|--------------------------------------------|
@@ -18,25 +21,23 @@ class Driver(LiteXModule):
 
     def __init__(self, macro, samples_log2: int, inputs):
         spec = macro.spec
-        rows, width = spec.rows, 8 * spec.columns
         self.done = Signal()
         self.counts = Signal.like(macro.products.counts)
         self.sum = Signal.like(macro.products.activation_sum)
 
         # # #
 
-        row, given = Signal(max=rows + 1), Signal()
-        words = Array([inputs["weights"][width * r : width * (r + 1)] for r in range(rows)])
+        stored, given = Signal(), Signal()
         root = int(spec.or_width**0.5)
-        odd = Array([sum(divmod(r % spec.or_width, root)) % 2 for r in range(rows)])
+        odd = Array([sum(divmod(r % spec.or_width, root)) % 2 for r in range(spec.rows)])
         weights, activations = macro.weights, macro.activations
         bits = select_bits(macro.words)
         self.comb += [
-            weights.valid.eq(row != rows),
-            weights.last.eq(row == rows - 1),
-            weights.row.eq(row),
-            weights.odd.eq(odd[row]),
-            weights.data.eq(words[row]),
+            weights.valid.eq(~stored),
+            weights.last.eq(1),
+            weights.row.eq(inputs["row"]),
+            weights.odd.eq(odd[inputs["row"]]),
+            weights.data.eq(inputs["weights"]),
             weights.samples_log2.eq(samples_log2),
             *[
                 getattr(weights, name).eq(inputs[name])
@@ -52,7 +53,7 @@ class Driver(LiteXModule):
             macro.products.ready.eq(~self.done),
         ]
         self.sync += [
-            If(weights.valid & weights.ready, row.eq(row + 1)),
+            If(weights.valid & weights.ready, stored.eq(1)),
             If(activations.valid & activations.ready, given.eq(1)),
             If(
                 macro.products.valid & ~self.done,
@@ -66,7 +67,7 @@ class Driver(LiteXModule):
 class Pair(LiteXModule):
     """Two macros with a word for each unit, same operands, same configuration, started together.
 
-    samples_log2: fixed. Inputs: weights, window, offset, zero_point, activation_shift.
+    samples_log2: fixed. Inputs: row, weights, window, offset, zero_point, activation_shift.
     Outputs: done (both) and equal (the products, once both are done).
     """
 
@@ -74,7 +75,8 @@ class Pair(LiteXModule):
         spec = first.spec
         self.cd_sys = ClockDomain("sys", reset_less=True)
         widths = {
-            "weights": 8 * spec.rows * spec.columns,
+            "row": log2_int(spec.rows),
+            "weights": 8 * spec.columns,
             "window": 8 * spec.rows,
             "offset": 1,
             "zero_point": 8,

@@ -5,9 +5,8 @@ from dscim.gateware.specs import MacroSpec, SocSpec
 LARGE = SocSpec(
     MacroSpec(columns=32, lanes=16, samples=16),
     exact=False,
-    weight_rows=3072,
     requant_lanes=8,
-    banks=8,
+    banks=4,
     read_ports=1,
 )
 """128 x 32, 16 samples per cycle, up to L = 256: for 84,000 LUT4s."""

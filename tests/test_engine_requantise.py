@@ -118,7 +118,7 @@ class Layer:
         step = 8 if self.vector else min(8, spec.macro.columns)
         self.first = step * int(rng.choice((0, 0, 1, 2, 3)))
         many = {"residual": self.wide + 3, "in place": self.wide, "int8": 2 * self.wide + 1}
-        many["raw pool"] = self.wide + 3
+        many |= {"raw pool": self.wide + 3, "depthwise": 19, "raw depthwise": 11}
         some = int(rng.choice((1, 5, 8, self.wide, self.wide + 3)))
         self.outputs = min(many.get(kind, some), 63)
         self.total = self.first + self.outputs + int(rng.choice((0, 0, 9)))
@@ -312,7 +312,7 @@ def test_requantiser_of_many_lanes():
 @pytest.mark.parametrize("shape", DEVICES + WIDE, ids=str)
 def test_requantiser_of_many_layers(shape):
     spec = device(*shape)
-    check_kinds(spec, 1, 6 * kinds(spec.macro.columns))
+    check_kinds(spec, 1, 3 * kinds(spec.macro.columns))
 
 
 def check_kinds(spec: SocSpec, seed: int, some: list[str]) -> None:

@@ -164,7 +164,7 @@ def test_every_size_is_an_option_of_build() -> None:
         weight_rows=1040,
         channels=1024,
         activation_words=2048,
-        banks=4,
+        banks=8,
         read_ports=2,
         strip=256,
         requant_lanes=4,

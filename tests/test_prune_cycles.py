@@ -39,6 +39,14 @@ SPARSE = SocSpec(
 )
 
 
+MEDIUM = SocSpec(
+    MacroSpec(columns=8, samples=16),
+    activation_words=1 << 14,
+    banks=8,
+    requant_lanes=8,
+)
+
+
 def layer_of(
     kind: str,
     shape: tuple[int, int, int],
@@ -102,7 +110,7 @@ CASES = [
     ("conv", (16, 17, 1), 8, 3, 2, 256),
     ("conv", (8, 8, 5), 8, 1, 1, 64),
     ("conv", (8, 8, 60), 60, 3, 2, 256),
-    ("conv", (8, 8, 64), 16, 1, 1, 1024),
+    ("conv", (8, 8, 64), 16, 1, 1, 128),
     ("depthwise", (8, 8, 5), 5, 3, 1, 256),
     ("depthwise", (8, 8, 37), 37, 3, 1, 256),
     ("depthwise", (32, 32, 16), 16, 3, 2, 256),
@@ -115,18 +123,18 @@ CASES = [
 """kind, input, outputs, kernel, stride, stream length."""
 
 
-@pytest.fixture(scope="module", name="default")
-def _default():
-    with open_target("sim", SocSpec()) as device:
+@pytest.fixture(scope="module", name="medium")
+def _medium():
+    with open_target("sim", MEDIUM) as device:
         yield device
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[1]} {case[2]}")
-def test_the_default_device(default: Device, case: tuple) -> None:
+def test_a_device_of_128_rows(medium: Device, case: tuple) -> None:
     kind, shape, outputs, kernel, stride, length = case
     layer = layer_of(kind, shape, outputs, kernel, stride, ProductSpec(length=length))
-    assert counted(default, kind, layer, np.random.default_rng(1)) == predicted(
-        default.spec, kind, layer
+    assert counted(medium, kind, layer, np.random.default_rng(1)) == predicted(
+        medium.spec, kind, layer
     )
 
 

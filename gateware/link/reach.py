@@ -6,19 +6,24 @@ from functools import reduce
 from operator import or_
 
 from litex.gen import LiteXModule
-from migen import Signal, log2_int
+from migen import Signal, bits_for, log2_int
 
 from dscim.gateware.link.protocol import MAX_WORDS
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """`size` bytes from `origin`. size: a power of two. origin: a multiple of it. memory: must not
-    be read while locked."""
+    """`size` bytes from `origin`, whole words. origin: a multiple of `window`. memory: must not be
+    read while locked."""
 
     origin: int
     size: int
     memory: bool
+
+    @property
+    def window(self) -> int:
+        """The power of two that holds the region."""
+        return 1 << bits_for(self.size - 1)
 
 
 class Reach(LiteXModule):
@@ -42,8 +47,8 @@ class Reach(LiteXModule):
         # The words of a frame are fewer than those of a region, so that an end in the next region
         # differs in the lowest bit of the region's number.
         whole = [
-            first & (self.final[bit] == self.address[bit])
-            for first, bit in zip(holds, map(_bits, regions), strict=True)
+            first & (self.final[_bits(region)] == self.address[_bits(region)]) & self._ends(region)
+            for first, region in zip(holds, regions, strict=True)
         ]
         memories = [first for first, region in zip(holds, regions, strict=True) if region.memory]
         self.comb += [
@@ -53,11 +58,15 @@ class Reach(LiteXModule):
 
     @staticmethod
     def _holds(address: Signal, region: Region):
-        assert region.origin % region.size == 0, f"{region} is not aligned to its size"
+        assert region.origin % region.window == 0, f"{region} is not aligned to its size"
         assert region.size > 4 * MAX_WORDS, f"{region} is smaller than a frame's data"
         return address[_bits(region) :] == region.origin >> _bits(region)
+
+    def _ends(self, region: Region):
+        """Whether the last word is inside a region that ends before its window."""
+        return self.final[: _bits(region)] < region.size if region.size < region.window else 1
 
 
 def _bits(region: Region) -> int:
     """The bits of an address inside the region."""
-    return log2_int(region.size)
+    return log2_int(region.window)

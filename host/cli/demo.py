@@ -22,12 +22,16 @@ from dscim.host.device.run import NetworkRun, Pool
 from dscim.host.device.target import SIMULATORS
 from dscim.host.link.base import Link
 from dscim.host.network import predictions
-from dscim.host.network.shipped import EXACT, TUNED, shipped_images, shipped_network
+from dscim.host.network.shipped import EXACT, SHORT, TUNED, shipped_images, shipped_network
 
 STOCHASTIC = ProductSpec(or_width=16, length=256)
 """ds-cim1 at L = 256."""
 
-RUNS = ((TUNED, STOCHASTIC), (EXACT, dataclasses.replace(STOCHASTIC, exact=True)))
+RUNS = (
+    (TUNED, STOCHASTIC),
+    (SHORT, dataclasses.replace(STOCHASTIC, length=64)),
+    (EXACT, dataclasses.replace(STOCHASTIC, exact=True)),
+)
 """Networks, and the arithmetic that each is for."""
 
 
@@ -42,7 +46,7 @@ class Options(TargetOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Runs the network with DS-CIM1 and exactly; exit status 0 when every output agrees."""
+    """Runs the network with DS-CIM1 at two lengths and exactly; exit status 0 when all agree."""
     report = report_of(options)
     check_writable(options.json)
     networks = [shipped_network(name) for name, _ in RUNS]
@@ -105,7 +109,7 @@ def _saved(
 
 
 def _classes(runs: list[NetworkRun], labels: Int64, report: Report) -> None:
-    """Prints the class that each run gives every image, and the accuracies."""
+    """Prints the class that each run gives every image, the accuracies and the cycles."""
     names = runs[0].network.classes
     results = [predictions(work.outputs) for work in runs if work.outputs is not None]
     titles = [describe(work.arithmetic) for work in runs]
@@ -120,6 +124,9 @@ def _classes(runs: list[NetworkRun], labels: Int64, report: Report) -> None:
     rows.append(
         ("", "accuracy", *(f"{100 * (classes == labels).mean():.2f} %" for classes in results))
     )
+    if any(work.counters.cycles_busy for work in runs):
+        cycles = (work.counters.cycles_busy / len(labels) for work in runs)
+        rows.append(("", "cycles per image", *(f"{count:,.0f}" for count in cycles)))
     report.table([">image", "label", *titles], rows)
 
 

@@ -96,7 +96,7 @@ def _setup(network: Network, board: str, options: SetupOptions) -> Setup:
         )
     if options.form not in (None, "selected"):
         raise UserError(f"--explore needs the form selected, not {options.form}; leave it out.")
-    smallest = {
+    smallest: dict[str, Any] = {
         "rows": 64,
         "columns": 4,
         "lanes": 64,

@@ -24,8 +24,11 @@ SETUP = 35
 SCALING, ADDITION = 7, 12
 """Cycles from the last outputs until they are written; what an addition adds to that."""
 
-TAPS = 9
+TAPS = 5
 """Cycles from the beginning of an add or a pool to its first tap at the unit."""
+
+GAP, PAIR = 1, 2
+"""Cycles between the row tiles of an add; how much earlier than a pool its first output leaves."""
 
 DIVISION = 9
 """Cycles in which an average is divided."""
@@ -65,12 +68,12 @@ def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
         _descriptor(spec, layer, pace, residual, tiles, columns)
         for tiles, columns in _descriptors(spec, layer)
     ]
-    return sum(cycles) + len(cycles) - 1
+    return sum(cycles)
 
 
 def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
     """Busy cycles of an add of two tensors of `layer.input`."""
-    return _vector(spec, layer, 2, 2) + ADDITION
+    return _vector(spec, layer, 2, 2 + GAP) + ADDITION - PAIR
 
 
 def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
@@ -193,10 +196,10 @@ def _latency(macro: MacroSpec) -> int:
     if macro.ordered:
         return 3 if macro.form == "array" else 4
     several = macro.or_width * macro.max_samples > macro.lanes
-    granules = macro.groups * min(macro.lanes, macro.or_width)
-    numbers = granules if macro.lanes > macro.or_width else _single_numbers(macro, granules)
-    levels = (numbers - 1).bit_length()
-    return 2 * several + levels + 1
+    granules, wide = macro.groups * min(macro.lanes, macro.or_width), macro.lanes > macro.or_width
+    numbers = granules if wide else _single_numbers(macro, granules)
+    counted = wide and macro.signed != ("offset",)  # granules have a register of their own
+    return 2 * several + counted + (numbers - 1).bit_length() + 1
 
 
 def _single_numbers(macro: MacroSpec, granules: int) -> int:

@@ -19,18 +19,21 @@ from dscim.host.network.datasets import Dataset
 TUNED = "fashion-resnet8.npz"
 """A residual network for Fashion-MNIST, fine-tuned for ds-cim1 at L = 256."""
 
+SHORT = "fashion-resnet8-ds-cim1-64.npz"
+"""The same network, fine-tuned for ds-cim1 at L = 64."""
+
 EXACT = "fashion-resnet8-int8.npz"
 """The INT8 network that it was fine-tuned from, for the exact product."""
 
 IMAGES = "fashion-images.npz"
-FILES = (TUNED, EXACT, IMAGES)
+FILES = (TUNED, SHORT, EXACT, IMAGES)
 
 COUNT = 256
 """Number of images that ship."""
 
 
 def shipped_network(name: str) -> Network:
-    """The network in the file `name`, TUNED or EXACT."""
+    """The network in the file `name`: TUNED, SHORT or EXACT."""
     with resources.as_file(resources.files("dscim.host") / "data" / name) as path:
         return load(path)
 

@@ -31,8 +31,8 @@ class Space:
     Combinations that are not a device are left out; UserError if nothing is left.
     """
 
-    rows: tuple[int, ...] = (64, 128, 144, 192, 256)
-    columns: tuple[int, ...] = (8, 16, 32, 64, 128)
+    rows: tuple[int, ...] = (16, 32, 64, 128, 144, 192, 256)
+    columns: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
     lanes: tuple[int, ...] = (4, 8, 16, 32, 64)
     samples: tuple[int, ...] = (1, 4, 8, 16, 32, 64)
     banks: tuple[int, ...] = (1, 2, 4, 8, 16)

@@ -12,7 +12,7 @@ from dscim.gateware.specs.soc import BUS_BYTES
 from dscim.host.compile import Program, Read, Write, plan
 from dscim.host.network import Network
 
-LARGEST = {
+LARGEST: dict[str, Any] = {
     "activation_words": 1 << 16,
     "weight_rows": 1 << 16,
     "channels": 4096,
@@ -20,13 +20,13 @@ LARGEST = {
 }
 """The largest size that is tried for each memory."""
 
-LEAST_STRIP, LARGEST_STRIP = 64, 4096
+MIN_STRIP, MAX_STRIP = 64, 4096
 """Pixels with partial sums; with fewer, weights are read more often."""
 
 STEP = 16
 """Rows by which the weight memory grows."""
 
-Sizes = dict[str, int]
+Sizes = dict[str, Any]
 
 
 class Memories:
@@ -42,7 +42,7 @@ class Memories:
         self._tensors: dict[int, int] = {}
         shapes = network.shapes().values()
         pixels = max(height * width for height, width, _ in shapes)
-        self._strip = min(max(LEAST_STRIP, _power(pixels)), LARGEST_STRIP)
+        self._strip = min(max(MIN_STRIP, _power(pixels)), MAX_STRIP)
 
     def chosen(self, spec: SocSpec, fits: Callable[[SocSpec], bool]) -> SocSpec | None:
         """`spec` with the best memories for which `fits` holds; None if there are none."""
@@ -59,7 +59,7 @@ class Memories:
         """Memories for a device, the best first."""
         words, weights = self._tensors_of(spec), self._weights_of(spec)
         strips = [self._strip >> k for k in range(self._strip.bit_length())]
-        strips = [strip for strip in strips if strip >= LEAST_STRIP]
+        strips = [strip for strip in strips if strip >= MIN_STRIP]
         least = ceil_div(spec.macro.rows + spec.header_rows, STEP) * STEP
         if weights is not None:
             for strip in strips:
@@ -75,7 +75,7 @@ class Memories:
                 yield {
                     **parts,
                     "activation_words": tensors,
-                    "strip": LEAST_STRIP,
+                    "strip": MIN_STRIP,
                     "weight_rows": rows,
                     "channels": max(16, min(parts["channels"], 512)),
                     "descriptors": min(parts["descriptors"], 64),
@@ -103,7 +103,7 @@ class Memories:
             self._tensors[spec.banks] = words
         return self._tensors[spec.banks]
 
-    def _plan(self, spec: SocSpec, sizes: dict[str, Any]) -> Program | None:
+    def _plan(self, spec: SocSpec, sizes: Sizes) -> Program | None:
         """The network's program on `spec` with these sizes; None if it cannot run."""
         try:
             return plan(self._network, self._arithmetic, dataclasses.replace(spec, **sizes))

@@ -67,28 +67,35 @@ class WindowedMemory(LiteXModule):
             written.eq(writes.sink.valid & writes.sink.ready),
             self.bus.ack.eq(written | answered),
         ]
-        self.second = Record(self.read.layout) if second else None
-        readers, writers, seconds = [], [], []
+        self.second = None
+        memories, readers, writers = [], [], []
         for bank in range(banks):
             memory = Memory(width, depth, name=f"bank{bank}")
+            memories.append(memory)
             readers.append(memory.get_port(has_re=True, mode=READ_FIRST))
             writers.append(
                 memory.get_port(write_capable=True, we_granularity=granularity, mode=READ_FIRST)
             )
             self.specials += memory, readers[-1], writers[-1]
-            if second:
-                seconds.append(memory.get_port(has_re=True, mode=READ_FIRST))
-                self.specials += seconds[-1]
-        for bank, port in enumerate(seconds):
-            self.comb += [
-                port.adr.eq(self.second.adr[bank * bits : (bank + 1) * bits]),
-                port.re.eq(self.second.re),
-                self.second.dat_r[bank * width : (bank + 1) * width].eq(port.dat_r),
-            ]
+        if second:
+            self.second = self._add_reader(memories, bits)
         self._connect_writers(writers, parts, writes.source)
         self._connect_readers(
             readers, parts, part, word, answered, asked & ~self.bus.we & ~writes.source.valid
         )
+
+    def _add_reader(self, memories, bits: int):
+        """One more read port of every bank: a new record."""
+        read = Record(self.read.layout)
+        for bank, memory in enumerate(memories):
+            port = memory.get_port(has_re=True, mode=READ_FIRST)
+            self.specials += port
+            self.comb += [
+                port.adr.eq(read.adr[bank * bits : (bank + 1) * bits]),
+                port.re.eq(read.re),
+                read.dat_r[bank * self.width : (bank + 1) * self.width].eq(port.dat_r),
+            ]
+        return read
 
     def _connect_writers(self, writers, parts: int, waiting):
         """The writes of the engine, otherwise those of the bus."""

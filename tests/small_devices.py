@@ -24,6 +24,16 @@ WIDE = SocSpec(
     banks=4,
     read_ports=1,
 )
+MEDIUM = SocSpec(
+    MacroSpec(rows=64, columns=16, lanes=32),
+    activation_words=1 << 14,
+    weight_rows=8192,
+    channels=128,
+    strip=64,
+    banks=8,
+    requant_lanes=16,
+    read_ports=1,
+)
 TARGETS = {"ref": ("ref", NARROW), "narrow": ("sim", NARROW), "wide": ("sim", WIDE)}
 
 

@@ -16,16 +16,8 @@ from dscim.host.golden.twin.rejection import rejection
 from tests.chains import send, start
 from tests.integers import beside_ties, scale_once, scale_twice
 from tests.layers import random_inputs, random_layer, random_parameters, random_product
+from tests.small_devices import MEDIUM
 
-MEDIUM = SocSpec(
-    MacroSpec(rows=64, columns=16, lanes=32),
-    activation_words=1 << 14,
-    weight_rows=8192,
-    channels=128,
-    strip=64,
-    banks=8,
-    requant_lanes=16,
-)
 TINY = SocSpec(
     MacroSpec(rows=16, columns=4, lanes=4),
     activation_words=1 << 13,

@@ -1,13 +1,14 @@
-"""Cycles of adds, pools and depthwise layers on the default device; `-s` prints the table."""
+"""Cycles of adds, pools and depthwise layers on a medium device; `-s` prints the table."""
 
 import numpy as np
 import pytest
 
-from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.gateware.specs import ProductSpec
 from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
 from tests import nodes
 from tests.chains import Chain
+from tests.small_devices import MEDIUM
 
 SHAPE = (16, 16, 64)
 PAD = ((1, 1), (1, 1))
@@ -15,7 +16,7 @@ PAD = ((1, 1), (1, 1))
 
 @pytest.fixture(scope="module")
 def device():
-    with open_target("sim", SocSpec()) as opened:
+    with open_target("sim", MEDIUM) as opened:
         yield opened
 
 

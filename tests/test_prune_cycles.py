@@ -11,7 +11,7 @@ from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
 from tests import nodes
-from tests.small_devices import NARROW, WIDE, arithmetics
+from tests.small_devices import MEDIUM, NARROW, WIDE, arithmetics
 
 ARRAY = SocSpec(
     MacroSpec(rows=32, columns=8, form="array", lanes=8),
@@ -35,14 +35,6 @@ SPARSE = SocSpec(
     weight_rows=4096,
     channels=256,
     strip=32,
-    requant_lanes=8,
-)
-
-
-MEDIUM = SocSpec(
-    MacroSpec(columns=8, samples=16),
-    activation_words=1 << 14,
-    banks=8,
     requant_lanes=8,
 )
 
@@ -130,7 +122,7 @@ def _medium():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[1]} {case[2]}")
-def test_a_device_of_128_rows(medium: Device, case: tuple) -> None:
+def test_a_medium_device(medium: Device, case: tuple) -> None:
     kind, shape, outputs, kernel, stride, length = case
     layer = layer_of(kind, shape, outputs, kernel, stride, ProductSpec(length=length))
     assert counted(medium, kind, layer, np.random.default_rng(1)) == predicted(

@@ -164,8 +164,7 @@ def _descriptor(
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
             for tile in tiles:
                 final = tile is tiles[-1]
-                opens = columns if final and not first else 0
-                timeline.run(tile, pixels, first % pace.width, drain if final else 0, opens)
+                timeline.run(tile, pixels, first % pace.width, drain if final else 0)
             first += pixels
     return SETUP + timeline.end + drain + SCALING + ADDITION * residual
 

@@ -83,18 +83,19 @@ class Timeline:
         self._swapped = 0  # the bank in use came into use
         self._left = 0  # the last beat of the row tile before was accepted
         self._tiles = 0
+        self._busy = 0  # cycles of the requantiser for the last output
+        self._open, self._new_bank = 0, True  # the macro accepts the row tile's windows
+        self._row_taken = 0  # the last window of the row before was taken
 
-    def run(self, tile: Tile, pixels: int, column: int, drain: int, opens: int) -> None:
+    def run(self, tile: Tile, pixels: int, column: int, drain: int) -> None:
         """A row tile over the strip of `pixels` windows, from `column` of a row of the output.
 
-        drain: cycles of the requantiser for each, 0 if sums stay. opens: channels whose parameters
-        the first one waits for.
+        drain: cycles of the requantiser for each, 0 if sums stay.
         """
         pace = self._pace
         open_ = self._load(tile)
         first = self._search(tile)
         self._walker = max(first, self._walker + 1)  # the cycle in which the walker opens it
-        self._parameters = opens
         rows = list(_rows(pixels, column, pace.width))
         self._open, self._new_bank = max(open_, self._left + 1), True
         before = None
@@ -176,8 +177,6 @@ class Timeline:
         else:
             drained.append(-1 << 30)
         drained.popleft()
-
-    _busy = 0
 
     def _state(self) -> tuple[int, ...]:
         """The events that decide the next ones, from the last window on."""

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.research.parallel import Workers
 from dscim.host.research.prune import RATIOS, Structure
 from dscim.host.research.prune.budget import Budget
@@ -16,6 +16,9 @@ from dscim.host.research.prune.search import Settings, evolve
 from dscim.host.research.prune.table import CostTable, build
 
 TINY = mobilenet_v1("tiny", (8, 8, 3), 5, ((16, 1), (32, 2), (48, 1), (32, 1), (32, 1)))
+DEVICE = SocSpec(MacroSpec(rows=64, columns=4), weight_rows=8192, banks=8, requant_lanes=4)
+"""So small that the cycles of TINY depend on every width."""
+
 SMALL = Settings(population=12, iterations=4, parents=4, mutations=5, crossovers=5, seed=3)
 
 
@@ -60,7 +63,7 @@ def make_slow():
 if __name__ == "__main__":
     with Workers(make_slow) as evaluator:
         evolve(
-            limited(build(TINY, SocSpec(), ProductSpec())),
+            limited(build(TINY, DEVICE, ProductSpec())),
             SMALL,
             evaluator,
             Cache(Path(sys.argv[1]), {"seed": SMALL.seed}),

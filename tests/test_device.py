@@ -148,7 +148,7 @@ def test_a_running_simulator_is_a_uart_and_another_spec_is_refused():
 def test_a_layer_that_does_not_fit_is_refused_with_its_size():
     layer = LayerSpec((64, 64, 8), 8)
     parameters = random_parameters(layer, np.random.default_rng(0))
-    with open_target("ref", SMALL) as device, pytest.raises(UserError, match="1024 rows of act"):
+    with open_target("ref", SMALL) as device, pytest.raises(UserError, match="512 rows of act"):
         device.run_layer(layer, parameters, np.zeros((1, 64, 64, 8), np.int8))
 
 

@@ -173,7 +173,7 @@ def test_what_takes_the_fewest_products_is_chosen():
 @pytest.mark.parametrize("words", [8192, 128], ids=["whole", "in strips"])
 def test_a_network_on_the_device_has_the_references_bits(words, product):
     made = soc(product)
-    spec = SocSpec(made.macro, activation_words=words, weight_rows=512)
+    spec = SocSpec(made.macro, activation_words=words, weight_rows=512, banks=4, requant_lanes=8)
     rng = np.random.default_rng(1)
     nodes = (
         conv("first", INPUT, 16, 8, 3, rng, zeros=(3, -128)),

@@ -25,7 +25,7 @@ from dscim.host.research.prune.onchip import cycles
 from dscim.host.research.prune.sample import Sampler
 from dscim.host.research.prune.search import Settings, evolve, sample
 from dscim.host.research.prune.table import CostTable, Entry, build
-from tests.prune_fitness import SMALL, TINY, closeness, limited, make_closeness, make_dies
+from tests.prune_fitness import DEVICE, SMALL, TINY, closeness, limited, make_closeness, make_dies
 
 HERE = Path(__file__).parent  # on sys.path its `numbers` would hide the standard module
 V1 = space("mobilenet-v1")
@@ -33,7 +33,7 @@ V1 = space("mobilenet-v1")
 
 @pytest.fixture(scope="module", name="table")
 def _table():
-    return build(TINY, SocSpec(), ProductSpec())
+    return build(TINY, DEVICE, ProductSpec())
 
 
 @pytest.fixture(name="budget")

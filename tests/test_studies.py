@@ -280,4 +280,4 @@ def test_the_engine_takes_longer_than_its_macro():
     ]
     assert len(rows) > 20
     for row in rows:
-        assert row["array_cycles"] < row["macro_cycles"] < row["engine_cycles"], row
+        assert row["array_cycles"] <= row["macro_cycles"] < row["engine_cycles"], row

@@ -44,12 +44,7 @@ class Reach(LiteXModule):
         # # #
 
         holds = [self._holds(self.address, region) for region in regions]
-        # The words of a frame are fewer than those of a region, so that an end in the next region
-        # differs in the lowest bit of the region's number.
-        whole = [
-            first & (self.final[_bits(region)] == self.address[_bits(region)]) & self._ends(region)
-            for first, region in zip(holds, regions, strict=True)
-        ]
+        whole = [first & self._ends(region) for first, region in zip(holds, regions, strict=True)]
         memories = [first for first, region in zip(holds, regions, strict=True) if region.memory]
         self.comb += [
             self.inside.eq((self.address[:2] == 0) & reduce(or_, whole)),
@@ -59,12 +54,20 @@ class Reach(LiteXModule):
     @staticmethod
     def _holds(address: Signal, region: Region):
         assert region.origin % region.window == 0, f"{region} is not aligned to its size"
-        assert region.size > 4 * MAX_WORDS, f"{region} is smaller than a frame's data"
         return address[_bits(region) :] == region.origin >> _bits(region)
 
     def _ends(self, region: Region):
-        """Whether the last word is inside a region that ends before its window."""
-        return self.final[: _bits(region)] < region.size if region.size < region.window else 1
+        """Whether the last word is in the region too, if the first one is.
+
+        The words of a frame are mostly fewer than those of a region, so that an end in the next
+        window differs in the lowest bit of the window's number.
+        """
+        bits = _bits(region)
+        if region.window > 4 * MAX_WORDS:
+            same = self.final[bits] == self.address[bits]
+        else:
+            same = self.final[bits:] == region.origin >> bits
+        return same & (self.final[:bits] < region.size) if region.size < region.window else same
 
 
 def _bits(region: Region) -> int:

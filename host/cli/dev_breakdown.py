@@ -25,9 +25,9 @@ class Options(SetupOptions, ReportOptions):
     spec: Path | None = option(
         "FILE", "JSON file of a SocSpec, or report.json of a build: the device to synthesise"
     )
-    depth: int = option("N", "levels of modules to print", default=3, within=(1, 20))
+    depth: int = option("N", "levels of modules: the rows of the table", default=3, within=(1, 20))
     least: int = option(
-        "N", "print modules of at least N LUT4s, and those with block RAM", default=50
+        "N", "print rows of modules with at least N LUT4s, or block RAM", default=50
     )
 
 

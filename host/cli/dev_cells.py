@@ -40,6 +40,7 @@ def sizes(options: SizesOptions) -> int:
     if options.list:
         for row in rows:
             report.say(_size(row))
+        report.say(f"{len(rows)} of {len(wanted())} designs are measured.")
         missing = []
     else:
         missing = [

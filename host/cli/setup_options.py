@@ -36,7 +36,7 @@ class SetupOptions:
     activation_words: int | None = option("N", "size of the activation memory, in words of 8 bytes")
     banks: int | None = option("B", "banks of the activation memory: words read per cycle")
     read_ports: int | None = option(
-        "N", "read ports of the activation memory; 2: residuals are read without waiting"
+        "N", "read ports of the activation memory; with 2, words of windows need not wait"
     )
     strip: int | None = option("N", "size of the memory of partial sums, in pixels")
     requant_lanes: int | None = option("N", "channels requantised per cycle")

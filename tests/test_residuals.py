@@ -64,12 +64,12 @@ def test_blocks(device, kind):
 
 
 def check_cycles(run: NetworkRun, speeds: list) -> None:
-    """Every layer takes the model's cycles; within 1 % if windows wait for the residual."""
+    """Every layer takes the model's cycles; within 1 % or 16 if windows wait for the residual."""
     for place, layer in enumerate(run.layers):
         predicted = sum(speed.layers[place].cycles for speed in speeds)
         error = abs(layer.counters.cycles_busy - predicted)
         waits = layer.name in run.program.added and layer.counters.cycles_activations
-        assert error <= (0.01 * predicted if waits else 0), layer.name
+        assert error <= (max(16, 0.01 * predicted) if waits else 0), layer.name
 
 
 def test_residuals_beside_windows_that_fill_the_port():

@@ -16,7 +16,7 @@ from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.host.link.session import FrameLink
 from dscim.sim.server import Simulator
 
-SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=2)
+SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=4)
 BASE = registers.MEMORY_BASES["activations"]
 COUNT = memory_sizes(SPEC)["activations"] // 4
 TIMEOUT = 20.0

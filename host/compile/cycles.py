@@ -21,13 +21,13 @@ from dscim.host.compile.timeline import Pace, Tile, Timeline
 SETUP = 35
 """Cycles before a layer begins: its descriptor is read and checked."""
 
-SCALING, ADDITION = 7, 12
+SCALING, ADDITION = 7, 11
 """Cycles from the last outputs until they are written; what an addition adds to that."""
 
 TAPS = 5
 """Cycles from the beginning of an add or a pool to its first tap at the unit."""
 
-GAP, PAIR = 1, 2
+GAP, PAIR = 1, 1
 """Cycles between the row tiles of an add; how much earlier than a pool its first output leaves."""
 
 DIVISION = 9

@@ -1,6 +1,6 @@
 """The exact INT8 macro: products of the integers themselves behind the same interface."""
 
-from migen import If, Signal, bits_for
+from migen import Cat, If, Signal, bits_for
 
 from dscim.gateware.logic import delayed_all
 from dscim.gateware.macro.interface import Macro
@@ -76,6 +76,6 @@ class Exact(Macro):
         """A new register, loaded while active: (x - z) * w, both in two's complement."""
         a, w = Signal((len(activation), True)), Signal((len(weight), True))
         product = Signal((len(a) + len(w), True))
-        self.comb += [a.eq(activation), *[w[k].eq(bit) for k, bit in enumerate(weight)]]
+        self.comb += [a.eq(activation), w.eq(Cat(*weight))]
         self.sync += If(active, product.eq(a * w))
         return product

@@ -30,7 +30,7 @@ TIGHT = SocSpec(
 )
 """Several layers fit only in row strips and column groups."""
 
-SHALLOW = dataclasses.replace(TIGHT, weight_rows=48, banks=16)
+SHALLOW = dataclasses.replace(TIGHT, weight_rows=48, activation_words=1024, banks=16)
 """Most windows are deeper than its weight memory."""
 
 LFSR = SequenceSpec("lfsr")

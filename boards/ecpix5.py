@@ -13,7 +13,7 @@ BOARD = Board(
     spec={"85F": LARGE, "45F": MIDDLE},
     oscillator=100_000_000,
     oscillator_pin="clk100",
-    clock=75_000_000,  # reached: see boards/reports
+    clock=75_000_000,  # an aim: not yet built with the present device
     reset=Reset("rst_n", 0),
     ethernet=Ethernet(rx_delay=0),
     memory="512 MiB DDR3",

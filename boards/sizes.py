@@ -9,7 +9,7 @@ LARGE = SocSpec(
     banks=4,
     read_ports=1,
 )
-"""128 x 32, 16 samples per cycle, up to L = 256: for 84,000 LUT4s."""
+"""128 x 32, 16 points per cycle, up to L = 256: for 84,000 LUT4s."""
 
 MIDDLE = SocSpec(
     MacroSpec(columns=16, lanes=16, samples=16),
@@ -19,7 +19,7 @@ MIDDLE = SocSpec(
     banks=4,
     read_ports=1,
 )
-"""128 x 16, 16 samples per cycle, up to L = 256: for 44,000 LUT4s."""
+"""128 x 16, 16 points per cycle, up to L = 256: for 44,000 LUT4s."""
 
 SMALL = SocSpec(
     MacroSpec(rows=16, columns=4, lanes=16, samples=16),
@@ -33,5 +33,5 @@ SMALL = SocSpec(
     banks=1,
     read_ports=1,
 )
-"""16 x 4, 16 samples per cycle, up to L = 256, one channel requantised per cycle: for 24,000
+"""16 x 4, 16 points per cycle, up to L = 256, one channel requantised per cycle: for 24,000
 LUT4s."""

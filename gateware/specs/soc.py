@@ -45,10 +45,10 @@ class SocSpec(Spec):
             "activation_words": (64, 1 << 16),
             "channels": (16, 4096),
             "strip": (2, 4096),
-            "requant_lanes": (1, 32),
-            "descriptors": (1, 2048),
             "banks": (1, 16),
             "read_ports": (1, 2),
+            "requant_lanes": (1, 32),
+            "descriptors": (1, 2048),
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)

@@ -45,7 +45,7 @@ class Space:
         least: the samples that the macro must be built for; the smallest such number is enough.
         """
         enough = [samples for samples in sorted(self.samples) if samples >= least]
-        made = []
+        made, refused = [], ""
         for rows, columns, lanes, banks, requant_lanes, read_ports in itertools.product(
             self.rows, self.columns, self.lanes, self.banks, self.requant_lanes, self.read_ports
         ):
@@ -65,12 +65,14 @@ class Space:
                     read_ports=read_ports,
                     **LARGEST,
                 )
-            except SpecError:
+            except SpecError as error:
+                refused = str(error)
                 continue
             made.append(device)
         if not made:
             raise UserError(
-                f"None of the sizes {_sizes(self)} makes a device for {least} samples per row; "
+                refused
+                or f"None of the sizes {_sizes(self)} makes a device for {least} samples per row; "
                 "choose others."
             )
         return made

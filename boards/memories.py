@@ -9,6 +9,9 @@ from dscim.gateware.specs.soc import WORD_BYTES
 SHAPES = ((512, 36), (1024, 18), (2048, 9))
 """Possible shapes of a block of 18 kbit, in words and bits."""
 
+BYTE_BITS = 9
+"""Bits of a block for each byte that is written alone."""
+
 SUM_BITS = PARAMETER_BITS = 32
 
 BLOCK_COST = 128
@@ -19,15 +22,15 @@ def block_rams(spec: SocSpec) -> int:
     """Blocks of 18 kbit for the memories that the host sees, the partial sums and the weights in
     the macros; not for the link.
 
-    A memory that is written in parts of a word counts as several memories of that width, one with
-    two read ports as two copies.
+    A memory that is written in 32-bit parts counts as several memories of that width, one with two
+    read ports as two copies. Blocks have an enable for each byte.
     """
     lanes = spec.requant_lanes
     return (
         _blocks(32, spec.descriptors * descriptor.WORDS)
         + 4 * lanes * _blocks(PARAMETER_BITS, spec.channels // lanes)
         + ceil(spec.macro.columns / 4) * _blocks(32, spec.weight_rows)
-        + spec.read_ports * spec.banks * WORD_BYTES * _blocks(8, spec.activation_rows)
+        + spec.read_ports * spec.banks * _blocks(BYTE_BITS * WORD_BYTES, spec.activation_rows)
         + _blocks(SUM_BITS * (spec.macro.columns + 1), spec.strip)
         + sum(map(macro_blocks, spec.macros))
     )

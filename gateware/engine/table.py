@@ -59,21 +59,23 @@ class TileTable(LiteXModule):
     | tiles        | in  | stream: tile_layout                                                |
     | fields, plan | in  | the layer's                                                        |
     | source       | out | stream: window_layout; the tile in use until it is taken           |
-    | beat         | in  | number of a beat of that tile                                      |
-    | read         | out | beat_layout, in the same cycle                                     |
+    | first        | in  | pulse: the first beat of that tile is next                         |
+    | advance      | in  | pulse: the beat after this one is next, after the last the first   |
+    | beat         | out | beat_layout, from the cycle after `first` or `advance`             |
     """
 
     def __init__(self, spec: SocSpec, fields, plan):
         self.tiles = tiles = stream.Endpoint(tile_layout(spec))
         self.source = source = stream.Endpoint(window_layout(spec))
         units = spec.macro.units
-        self.beat = Signal(max=max(2, units))
-        self.read = Record(beat_layout(spec))
+        self.first, self.advance = Signal(), Signal()
+        self.beat = Record(beat_layout(spec))
 
         # # #
 
-        half = 1 << len(self.beat)
-        memory = Memory(len(self.read.raw_bits()), 2 * half, name="beats")
+        ahead, coming = Signal(max=max(2, units)), Record(beat_layout(spec))
+        half = 1 << len(ahead)
+        memory = Memory(len(self.beat.raw_bits()), 2 * half, name="beats")
         reader, writer = memory.get_port(async_read=True), memory.get_port(write_capable=True)
         self.specials += memory, reader, writer
         using, filling = Signal(), Signal()  # the halves of the memory
@@ -82,8 +84,8 @@ class TileTable(LiteXModule):
         self.search = search = Search(spec, fields, plan)
         taken = source.valid & source.ready
         self.comb += [
-            reader.adr.eq(Cat(self.beat, using)),
-            self.read.raw_bits().eq(reader.dat_r),
+            reader.adr.eq(Cat(ahead, using)),
+            coming.raw_bits().eq(reader.dat_r),
             source.valid.eq(Array(full)[using]),
             source.payload.raw_bits().eq(Array([record.raw_bits() for record in held])[using]),
             tiles.connect(search.tiles, omit={"valid", "ready"}),
@@ -103,7 +105,12 @@ class TileTable(LiteXModule):
                 ),
             ]
         self.sync += [
-            If(taken, using.eq(~using)),
+            If(
+                self.first | self.advance,
+                self.beat.raw_bits().eq(coming.raw_bits()),
+                ahead.eq(Mux(coming.last, 0, ahead + 1)),
+            ),
+            If(taken, using.eq(~using), ahead.eq(0)),
             If(search.tiles.ready, filling.eq(~filling)),
         ]
 

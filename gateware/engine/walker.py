@@ -69,28 +69,34 @@ class WindowWalker(LiteXModule):
         self._spec, self._fields, self._plan = spec, fields, plan
         self._lines = Lines(self, spec.banks, fields.input_width)
         self.addresses = addresses = Addresses(spec, fields, table.source)
-        self._now = now = Record(self._position_layout(), name="now")
+        self._now = Record(self._position_layout(), name="now")
         self._position = Signal((COORDINATE_BITS, True))  # of the window as it moves
         self._line = Signal((COORDINATE_BITS, True))  # of the row tile's first tap
-        self._left, self._active = Signal.like(table.source.pixels), Signal()
-        self._reaches, self._moved = Signal(), Signal()
-        self.comb += self._reaches.eq(table.source.reach != 0)
+        self._active = Signal()
+        # what the next move does is known before: no comparison lies on the way from the table
+        self._window, self._ends_row, self._single = (
+            Signal(name=name) for name in ("window", "ends_row", "single")
+        )  # the move ends a window; it is the last of its row; the last of the row tile
+        self._reaches = Signal()
+        self._planes = Signal.like(plan.read_planes)  # planes by which the window is still to move
+        self._moved = Signal()
         self._open(depthwise)
         sink = addresses.sink
-        window = Signal()  # a window ends with this move
         self.comb += [
-            window.eq(self._position == now.x),
             sink.valid.eq(self._active),
-            sink.place.eq(now.place),
+            sink.place.eq(self._now.place),
             sink.x.eq(self._position),
             sink.line.eq(self._line),
-            sink.last.eq(window & self._moved),
-            sink.final.eq(window & self._moved & (self._left == 1)),
+            sink.last.eq(self._window & self._moved),
+            sink.final.eq(self._window & self._moved & self._single),
             table.source.ready.eq(sink.final & sink.valid & sink.ready),
             addresses.source.connect(self.source),
         ]
         self._move(sink)
-        self._follow(window, sink)
+        moves = Signal()
+        self.comb += moves.eq(sink.valid & sink.ready & self._moved)
+        self._follow(moves)
+        self._foresee(moves)
 
     def _position_layout(self):
         """The window of an output pixel: its column there, x, y of its first tap, and the place of
@@ -118,15 +124,21 @@ class WindowWalker(LiteXModule):
                 first.place.eq(top),
             ),
         ]
+        self._opening, self._first = Signal(), first
+        self.comb += [
+            self._opening.eq(tile.valid & ~self._active),
+            self.table.first.eq(self._opening),
+        ]
         self.sync += [
             If(
-                tile.valid & ~self._active,
+                self._opening,
                 self._active.eq(1),
                 strip.eq(first),
                 self._now.eq(first),
-                self._left.eq(tile.pixels),
                 self._line.eq(first.y + tile.line),
                 self._position.eq(first.x - tile.reach),
+                self._reaches.eq(tile.reach != 0),
+                self._planes.eq(Mux(tile.reach != 0, plan.read_planes, 0)),
                 If(tile.begins & tile.opens & depthwise, top.eq(self._lines.further(top, 1))),
             ),
             If(
@@ -138,31 +150,26 @@ class WindowWalker(LiteXModule):
 
     def _move(self, sink):
         """The beats of a move: shifts by the planes of a tap, then words for the new units."""
-        planes, read = self._plan.read_planes, self.table.read
-        rest, begun = Signal.like(planes), Signal()
-        now, code, size = Signal.like(planes), Signal(3), Signal(MAX_SHIFT_LOG2 + 1)
-        last_shift = Signal()
+        planes, beat = self._planes, self.table.beat
+        code, size, last_shift = Signal(3), Signal(MAX_SHIFT_LOG2 + 1), Signal()
         self.comb += [
-            now.eq(Mux(begun, rest, Mux(self._reaches, planes, 0))),
             *[
-                If(now >= 1 << power, code.eq(power + 1), size.eq(1 << power))
+                If(planes >= 1 << power, code.eq(power + 1), size.eq(1 << power))
                 for power in range(MAX_SHIFT_LOG2 + 1)
             ],
-            last_shift.eq(now <= size),
+            last_shift.eq(planes <= size),
             sink.shift.eq(code),
-            If(last_shift, sink.beat.raw_bits().eq(read.raw_bits())),
-            self._moved.eq(last_shift & read.last),
+            If(last_shift, sink.beat.raw_bits().eq(beat.raw_bits())),
+            self._moved.eq(last_shift & beat.last),
+            self.table.advance.eq(sink.valid & sink.ready & last_shift),
         ]
         self.sync += If(
             sink.valid & sink.ready,
-            begun.eq(~self._moved),
-            rest.eq(now - size),
-            If(self._moved, self.table.beat.eq(0)).Elif(
-                last_shift, self.table.beat.eq(self.table.beat + 1)
-            ),
+            planes.eq(planes - size),
+            If(self._moved, planes.eq(Mux(self._reaches, self._plan.read_planes, 0))),
         )
 
-    def _follow(self, window, sink):
+    def _follow(self, moves):
         """From move to move, from window to window, from row to row."""
         fields, plan, tile, now = self._fields, self._plan, self.table.source, self._now
         banks = self._spec.banks
@@ -173,16 +180,15 @@ class WindowWalker(LiteXModule):
         self.sync += [
             row_x.eq(fields.origin_x - tile.reach),
             If(
-                sink.valid & sink.ready & self._moved,
+                moves,
                 self._position.eq(self._position + 1),
                 If(
-                    window,
-                    self._left.eq(self._left - 1),
+                    self._window,
                     now.column.eq(now.column + 1),
                     now.x.eq(next_x),
                     If(~self._reaches, self._position.eq(next_x)),
                     If(
-                        now.column == fields.output_width - 1,
+                        self._ends_row,
                         now.column.eq(0),
                         now.x.eq(fields.origin_x),
                         now.y.eq(now.y + fields.stride_y),
@@ -190,8 +196,52 @@ class WindowWalker(LiteXModule):
                         self._line.eq(self._line + fields.stride_y),
                         self._position.eq(row_x),
                     ),
-                    If(self._left == 1, self._active.eq(0)),
+                    If(self._single, self._active.eq(0)),
                 ),
+            ),
+        ]
+
+    def _foresee(self, moves):
+        """Whether the next move ends a window, and whether that is the last of a row, of the tile.
+
+        to_go: moves before the one that ends a window. left: windows of the row tile.
+        """
+        fields, tile, column = self._fields, self.table.source, self._now.column
+        to_go, left = Signal.like(tile.reach), Signal.like(tile.pixels)
+        last, before_last = Signal.like(column), Signal.like(column)
+        narrow, adjacent, reach = Signal(), Signal(), Signal.like(tile.reach)
+        self.sync += [
+            last.eq(fields.output_width - 1),
+            before_last.eq(fields.output_width - 2),
+            narrow.eq(fields.output_width == 1),
+            adjacent.eq(fields.stride_x == 1),
+            If(
+                moves,
+                to_go.eq(to_go - 1),
+                self._window.eq(to_go == 1),
+                If(
+                    self._window,
+                    left.eq(left - 1),
+                    self._single.eq(left == 2),
+                    self._ends_row.eq(Mux(self._ends_row, narrow, column == before_last)),
+                    If(
+                        self._ends_row,
+                        to_go.eq(reach),
+                        self._window.eq(~self._reaches),
+                    ).Else(
+                        to_go.eq(fields.stride_x - 1),
+                        self._window.eq(~self._reaches | adjacent),
+                    ),
+                ),
+            ),
+            If(
+                self._opening,
+                reach.eq(tile.reach),
+                to_go.eq(tile.reach),
+                self._window.eq(tile.reach == 0),
+                left.eq(tile.pixels),
+                self._single.eq(tile.pixels == 1),
+                self._ends_row.eq(self._first.column == last),
             ),
         ]
 

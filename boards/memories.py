@@ -14,6 +14,9 @@ BYTE_BITS = 9
 
 SUM_BITS = PARAMETER_BITS = 32
 
+SHARE_BLOCKS = 4
+"""Blocks for the tables of a lane's additions: 256 numbers of 61 bits for each input."""
+
 BLOCK_COST = 128
 """LUTs of distributed RAM for which Yosys takes a block."""
 
@@ -25,10 +28,10 @@ def block_rams(spec: SocSpec) -> int:
     A memory that is written in 32-bit parts counts as several memories of that width, one with two
     read ports as two copies. Blocks have an enable for each byte.
     """
-    lanes = spec.requant_lanes
     return (
         _blocks(32, spec.descriptors * descriptor.WORDS)
-        + 4 * lanes * _blocks(PARAMETER_BITS, spec.channels // lanes)
+        + 4 * _blocks(PARAMETER_BITS, spec.channels)
+        + SHARE_BLOCKS * spec.requant_lanes
         + ceil(spec.macro.columns / 4) * _blocks(32, spec.weight_rows)
         + spec.read_ports * spec.banks * _blocks(BYTE_BITS * WORD_BYTES, spec.activation_rows)
         + _blocks(SUM_BITS * (spec.macro.columns + 1), spec.strip)

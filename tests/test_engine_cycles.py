@@ -30,8 +30,8 @@ def depthwise(rng: np.random.Generator, kernel: tuple[int, int]) -> Node:
 
 
 CASES = {
-    "add": (lambda rng: nodes.add(rng, "last", (INPUT, INPUT), (0, 0)), 0.14),
-    "requantise": (lambda rng: nodes.requantise(rng, "last", INPUT, 0), 0.14),
+    "add": (lambda rng: nodes.add(rng, "last", (INPUT, INPUT), (0, 0)), 0.15),
+    "requantise": (lambda rng: nodes.requantise(rng, "last", INPUT, 0), 0.15),
     "max pool 2x2": (
         lambda rng: MaxPool("last", (INPUT,), 0, 1.0, kernel=(2, 2), stride=(2, 2)),
         0.34,

@@ -1,22 +1,34 @@
-"""The addition of one channel: two int8 inputs, scaled to the scale of the sum, then summed."""
+"""Additions of two int8 inputs, each scaled to the scale of the sum, by tables.
+
+An input has 256 values. What each adds to the sum, times the sum's multiplier, is calculated once
+per layer and kept in tables, so that a lane has no multipliers: it adds two of these numbers and
+rounds. The product of a sum is the sum of the products.
+"""
 
 from types import SimpleNamespace
 
 from litex.gen import LiteXModule
-from migen import C, Cat, Mux, Replicate, Signal, log2_int
+from migen import READ_FIRST, C, Cat, If, Memory, Mux, Record, Replicate, Signal, log2_int
 
 from dscim.gateware.descriptor import MAX_WIDENING
-from dscim.gateware.engine.scale import DIGIT, RESCALE_LATENCY, SUM, Rescale
+from dscim.gateware.engine.scale import DIGIT, PRODUCT, PRODUCT_LATENCY, ROUNDING_LATENCY
+from dscim.gateware.engine.scale import SUM, Product, Rounding
 from dscim.gateware.logic import delayed
 
-TERM_LATENCY = 6
-"""Cycles from the inputs to their sum in 32 bits."""
+TERM_LATENCY = 5
+"""Cycles from an input to its term."""
 
-ADDITION_LATENCY = TERM_LATENCY + RESCALE_LATENCY
+ADDITION_LATENCY = 3 + ROUNDING_LATENCY
 """Cycles from the inputs to the output."""
 
 SETTLING = 3
-"""Cycles from an add's fields to its first inputs, at least."""
+"""Cycles from an add's fields to its first term's input, at least."""
+
+VALUES = 256
+"""Values of an input."""
+
+FILLING = SETTLING + VALUES + TERM_LATENCY + PRODUCT_LATENCY
+"""Cycles in which a layer's tables are filled, after that of its start."""
 
 STEP = 4
 """Products are shifted by multiples of it: factors, which all lanes share, make up the rest."""
@@ -34,6 +46,15 @@ MIN_MIDDLE = MIN_DROPPED - 1
 """The lowest bit that the second rounding may drop."""
 
 QUOTIENT_BITS = PRODUCT_BITS - FIRST - 1
+TERM_BITS = QUOTIENT_BITS + 1
+SHARE_BITS = TERM_BITS + 31
+"""Bits of a term times the sum's multiplier."""
+
+
+def shares_layout():
+    """An entry of the tables: the value of an input, and what it adds to the sum's product as the
+    first input and as the second."""
+    return [("write", 1), ("x", 8), ("first", SHARE_BITS), ("second", SHARE_BITS)]
 
 
 class Addition(LiteXModule):
@@ -41,76 +62,103 @@ class Addition(LiteXModule):
 
     | port   | dir | meaning                                                                 |
     |--------|-----|-------------------------------------------------------------------------|
+    | shares | in  | record of shares_layout: `write` stores an entry                        |
     | first  | in  | int8                                                                    |
     | second | in  | int8                                                                    |
-    | fields | in  | the layer's: the inputs' zero points, left_shift, multipliers, shifts,  |
-    |        |     | the sum's zero point and clamp; stable SETTLING cycles before inputs    |
-    | term   | out | 32 bits, signed, TERM_LATENCY cycles later: the sum before scaling      |
+    | fields | in  | the layer's: output_shift, the sum's zero point and clamp               |
     | output | out | int8, ADDITION_LATENCY cycles later                                     |
 
-    Takes new inputs every cycle; nothing stalls.
+    Takes new inputs every cycle once the tables are filled; nothing stalls.
     """
 
-    def __init__(self, fields, settings=None):
+    def __init__(self, fields, shares):
         self.first, self.second = Signal((8, True)), Signal((8, True))
-        self.term = Signal(SUM)
         self.output = Signal((8, True))
 
         # # #
 
-        self.terms = terms = Terms(fields, settings)
-        self.rescale = rescale = Rescale(
+        parts = []
+        for name in ("first", "second"):
+            table = Memory(SHARE_BITS, VALUES, name=f"shares_{name}")
+            writer = table.get_port(write_capable=True, mode=READ_FIRST)
+            reader = table.get_port(mode=READ_FIRST)
+            self.specials += table, writer, reader
+            part = Signal((SHARE_BITS, True))
+            self.comb += [
+                writer.adr.eq(shares.x),
+                writer.dat_w.eq(getattr(shares, name)),
+                writer.we.eq(shares.write),
+                reader.adr.eq(getattr(self, name)),
+            ]
+            self.sync += part.eq(reader.dat_r)
+            parts.append(part)
+        self.rounding = rounding = Rounding(
             SimpleNamespace(
                 single_rounding=0, zero=fields.sum_zero, low=fields.sum_low, high=fields.sum_high
             )
         )
+        product = Signal(PRODUCT)
+        self.sync += product.eq(parts[0] + parts[1])
         self.comb += [
-            terms.first.eq(self.first),
-            terms.second.eq(self.second),
-            self.term.eq(terms.term),
-            rescale.value.eq(terms.term),
-            rescale.multiplier.eq(fields.output_multiplier),
-            rescale.shift.eq(fields.output_shift),
-            self.output.eq(rescale.output),
+            rounding.product.eq(product),
+            rounding.shift.eq(fields.output_shift),
+            self.output.eq(rounding.output),
         ]
 
 
-class Terms(LiteXModule):
-    """The sum of an add's two inputs before it is scaled; see `Addition` for the ports."""
+class Shares(LiteXModule):
+    """Calculates the entries of the additions' tables: all values of both inputs, one per cycle.
 
-    def __init__(self, fields, settings=None):
-        self.first, self.second = Signal((8, True)), Signal((8, True))
-        self.term = Signal(SUM)
+    | port   | dir | meaning                                                                 |
+    |--------|-----|-------------------------------------------------------------------------|
+    | start  | in  | pulse: a layer begins whose fields are settled                          |
+    | wanted | in  | with start: the layer has additions                                     |
+    | fields | in  | the layer's: the inputs' zero points, left_shift, multipliers, shifts,  |
+    |        |     | output_multiplier                                                       |
+    | entry  | out | record of shares_layout                                                 |
+    | ready  | out | the tables are filled, or not wanted; low for FILLING cycles            |
+    """
+
+    def __init__(self, fields):
+        self.start = Signal()
+        self.wanted = Signal()
+        self.entry = Record(shares_layout())
+        self.ready = Signal()
 
         # # #
 
-        if settings is None:
-            self.settings = settings = AdditionSettings(fields)
-        self.one = one = Term(settings.first)
-        self.other = other = Term(settings.second)
-        total = Signal(SUM)
-        self.comb += [one.x.eq(self.first), other.x.eq(self.second)]
+        place, running = Signal(max=SETTLING + VALUES), Signal()
         self.sync += [
-            total.eq(one.quotient + other.quotient + one.carry),
-            self.term.eq(total + delayed(self, other.carry)),
+            place.eq(place + 1),
+            If(place == SETTLING + VALUES - 1, running.eq(0)),
+            If(self.start, place.eq(0), running.eq(self.wanted)),
         ]
-
-
-class AdditionSettings(LiteXModule):
-    """The numbers of an add's two inputs, `first` and `second`. Additions may share them."""
-
-    def __init__(self, fields):
-        self.first, self.second = (
-            TermSettings(
+        latency = TERM_LATENCY + PRODUCT_LATENCY
+        x = Signal(8)
+        self.comb += [
+            x.eq(place - SETTLING),
+            self.entry.write.eq(delayed(self, running, latency)),
+            self.entry.x.eq(delayed(self, x, latency)),
+        ]
+        self.comb += self.ready.eq(~(running | self.entry.write))
+        for name in ("first", "second"):
+            settings = TermSettings(
                 fields.left_shift,
                 *(getattr(fields, f"{name}_{kind}") for kind in ("zero", "multiplier", "shift")),
             )
-            for name in ("first", "second")
-        )
+            term, product = Term(settings), Product()
+            for kind, part in (("settings", settings), ("term", term), ("product", product)):
+                self.add_module(f"{name}_{kind}", part)
+            self.comb += [
+                term.x.eq(x),
+                product.value.eq(term.term),
+                product.multiplier.eq(fields.output_multiplier),
+                getattr(self.entry, name).eq(product.product),
+            ]
 
 
 class TermSettings(LiteXModule):
-    """The numbers of one input, valid SETTLING cycles after the layer's fields.
+    """The numbers of one input's terms, valid SETTLING cycles after the layer's fields.
 
     | port   | dir | meaning                                                                 |
     |--------|-----|-------------------------------------------------------------------------|
@@ -157,10 +205,9 @@ class Term(LiteXModule):
     |----------|-----|--------------------------------------------------------------|
     | x        | in  | int8                                                         |
     | settings | in  | `TermSettings` of the input                                  |
-    | quotient | out | the result less its carry, four cycles later                 |
-    | carry    | out | 1 if the result is quotient + 1                              |
+    | term     | out | the result, TERM_LATENCY cycles later                        |
 
-    The arithmetic is that of `Rescale`: the result is (Q + e + 1) / 2 rounded down, where Q is the
+    The arithmetic is that of `Rounding`: the result is (Q + e + 1) / 2 rounded down, where Q is the
     product of the difference and the multiplier / 2**(d - 1) rounded down. Here
     d = 31 - left_shift - shift, and e depends on the -shift bits below those of Q. The factor is
     the multiplier, shifted so that d is a multiple of STEP.
@@ -168,8 +215,7 @@ class Term(LiteXModule):
 
     def __init__(self, settings):
         self.x = Signal((8, True))
-        self.quotient = Signal((QUOTIENT_BITS, True))
-        self.carry = Signal()
+        self.term = Signal((TERM_BITS, True))
 
         # # #
 
@@ -191,7 +237,9 @@ class Term(LiteXModule):
             quotient.eq(shifted >> Cat(C(0, log2_int(STEP)), settings.steps)),
             changed.eq(settings.twice & ((dropped & middle) == middle)),
         ]
+        whole, carry = Signal((QUOTIENT_BITS, True)), Signal()
         self.sync += [
-            self.quotient.eq(quotient[1:]),
-            self.carry.eq(Mux(quotient[0], ~(sign & changed), ~sign & changed)),
+            whole.eq(quotient[1:]),
+            carry.eq(Mux(quotient[0], ~(sign & changed), ~sign & changed)),
+            self.term.eq(whole + carry),
         ]

@@ -8,7 +8,7 @@ from migen import Cat, If, Mux, Record, Signal, log2_int
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import SUM_BITS, sums_layout
-from dscim.gateware.engine.addition import ADDITION_LATENCY, Addition
+from dscim.gateware.engine.addition import ADDITION_LATENCY, Addition, Shares
 from dscim.gateware.engine.lines import Lines, place_layout
 from dscim.gateware.engine.output import SUM_BYTES, BankWriter, OutputPlace
 from dscim.gateware.engine.parameters import Parameters, parameter_layout
@@ -21,7 +21,7 @@ from dscim.gateware.specs.soc import WORD_BYTES
 SCALED = 1 + SCALE_LATENCY
 """Cycles from a step to its outputs. Its sums and parameters are valid after one."""
 
-ADDED = SCALED + 1 + ADDITION_LATENCY
+ADDED = SCALED + ADDITION_LATENCY
 """Cycles from a step of an add, or of a product with a residual, to its outputs."""
 
 
@@ -51,13 +51,18 @@ class Requantiser(LiteXModule):
         # # #
 
         self.parameters = parameters = Parameters(spec, read)
+        self.shares = shares = Shares(fields)
         self.output = output = OutputPlace(spec, fields, plan)
         held, final, opens, begins = (Signal() for _ in range(4))
         place, width = Signal.like(sink.width), Signal.like(sink.width)
         taken = sink.valid & sink.ready
         needed = sink.opens & ~plan.vector
         self.comb += [
-            sink.ready.eq((~held | final) & (~needed | (parameters.full & ~begins))),
+            sink.ready.eq(
+                (~held | final) & (~needed | (parameters.full & ~begins)) & shares.ready
+            ),
+            shares.start.eq(self.start),
+            shares.wanted.eq(plan.add | fields.residual),
             output.start.eq(self.start),
             output.opens.eq(sink.opens),
             output.advance.eq(taken),
@@ -197,9 +202,9 @@ class Requantiser(LiteXModule):
         product's output and the residual."""
         additions = []
         for lane, scale in enumerate(scales):
-            addition = Addition(fields)
+            addition = Addition(fields, self.shares.entry)
             self.add_module(f"addition{lane}", addition)
-            self.sync += [
+            self.comb += [
                 addition.first.eq(Mux(plan.add, scale.total[:8], scale.output)),
                 addition.second.eq(
                     Mux(plan.add, scale.total[8:16], self.residual.octets[8 * lane : 8 * lane + 8])

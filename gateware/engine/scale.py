@@ -7,12 +7,18 @@ from migen import Cat, If, Mux, Record, Replicate, Signal
 
 from dscim.gateware.logic import delayed
 
-SUM = (32, True)
+SUM, PRODUCT = (32, True), (63, True)
 
 DECODE_LATENCY = 2
 """Cycles from an accumulator and its parameters to the sum in product units."""
 
-RESCALE_LATENCY = 4
+PRODUCT_LATENCY = 2
+"""Cycles from a value and its multiplier to their product."""
+
+ROUNDING_LATENCY = 2
+"""Cycles from a product to the output."""
+
+RESCALE_LATENCY = PRODUCT_LATENCY + ROUNDING_LATENCY
 """Cycles from a value to the output."""
 
 SCALE_LATENCY = DECODE_LATENCY + RESCALE_LATENCY
@@ -130,6 +136,71 @@ class Rescale(LiteXModule):
     | shift      | in  | -31..30, left when positive; then value << shift fits 32 bits |
     | fields     | in  | the layer's: single_rounding, zero, low <= high               |
     | output     | out | int8, RESCALE_LATENCY cycles later                            |
+    """
+
+    def __init__(self, fields):
+        self.value = Signal(SUM)
+        self.multiplier = Signal(31)
+        self.shift = Signal((6, True))
+        self.output = Signal((8, True))
+
+        # # #
+
+        self.product = product = Product()
+        self.rounding = rounding = Rounding(fields)
+        self.comb += [
+            product.value.eq(self.value),
+            product.multiplier.eq(self.multiplier),
+            rounding.product.eq(product.product),
+            rounding.shift.eq(delayed(self, self.shift, PRODUCT_LATENCY - 1)),
+            self.output.eq(rounding.output),
+        ]
+
+
+class Product(LiteXModule):
+    """value * multiplier: the sum of four products of their halves.
+
+    | port       | dir | meaning                                       |
+    |------------|-----|-----------------------------------------------|
+    | value      | in  | 32 bits, signed                               |
+    | multiplier | in  | 31 bits                                       |
+    | product    | out | 63 bits, signed, PRODUCT_LATENCY cycles later |
+    """
+
+    def __init__(self):
+        self.value = Signal(SUM)
+        self.multiplier = multiplier = Signal(31)
+        self.product = Signal(PRODUCT)
+
+        # # #
+
+        value, top = self.value[:DIGIT], Signal((SUM[0] - DIGIT, True))
+        low = Signal(2 * DIGIT)
+        cross, across, high = (Signal((width, True)) for width in (32, 32, 29))
+        self.comb += top.eq(self.value[DIGIT:])
+        self.sync += [
+            low.eq(value * multiplier[:DIGIT]),
+            cross.eq(value * multiplier[DIGIT:]),
+            across.eq(top * multiplier[:DIGIT]),
+            high.eq(top * multiplier[DIGIT:]),
+        ]
+        inner, outer = Signal(33), Signal(PRODUCT[0] - DIGIT)
+        self.comb += [inner.eq(cross + across), outer.eq(Cat(low[DIGIT:], high))]
+        # as an explicit sign: Yosys would otherwise add all three in twice the number of tables
+        extended = Cat(inner, Replicate(inner[-1], len(outer) - len(inner)))
+        self.sync += self.product.eq(Cat(low[:DIGIT], outer + extended))
+
+
+class Rounding(LiteXModule):
+    """product * 2**(shift - 31), rounded twice or once, zero point, clamp.
+
+    | port       | dir | meaning                                                       |
+    |------------|-----|---------------------------------------------------------------|
+    | product    | in  | 63 bits, signed: of a value and a multiplier                  |
+    | shift      | in  | -31..30, a cycle before the product; left when positive: then |
+    |            |     | value << shift fits 32 bits                                   |
+    | fields     | in  | the layer's: single_rounding, zero, low <= high               |
+    | output     | out | int8, ROUNDING_LATENCY cycles after the product               |
 
     Let P be the product, and d = 31 - shift. The result is (P + c + 2**(d - 1)) / 2**d, rounded
     down, where c is as follows, since (P / m rounded down + k) / n rounded down is
@@ -147,17 +218,14 @@ class Rescale(LiteXModule):
     """
 
     def __init__(self, fields):
-        self.value = Signal(SUM)
-        self.multiplier = Signal(31)
-        self.shift = Signal((6, True))
+        self.product = product = Signal(PRODUCT)
+        self.shift = shift = Signal((6, True))
         self.output = Signal((8, True))
 
         # # #
 
         above, span = Signal((9, True)), Signal(8)
         self.sync += [above.eq(fields.zero - fields.low), span.eq(fields.high - fields.low)]
-        product = self._multiply()
-        shift = delayed(self, self.shift)
         left, right, amount = Signal(), Signal(), Signal(5)
         self.sync += [
             left.eq(shift > 0),
@@ -186,26 +254,6 @@ class Rescale(LiteXModule):
         ]
         self.sync += moved.eq(quotient + zero + (changed ^ sign))
         self._clamp(fields, span, moved, delayed(self, fits & ~bits[-1]), delayed(self, sign))
-
-    def _multiply(self):
-        """The product, two cycles after its factors: the sum of four products of their halves."""
-        top = Signal((SUM[0] - DIGIT, True))
-        value, multiplier = self.value[:DIGIT], self.multiplier
-        low, product = Signal(2 * DIGIT), Signal((63, True))
-        cross, across, high = (Signal((width, True)) for width in (32, 32, 29))
-        self.comb += top.eq(self.value[DIGIT:])
-        self.sync += [
-            low.eq(value * multiplier[:DIGIT]),
-            cross.eq(value * multiplier[DIGIT:]),
-            across.eq(top * multiplier[:DIGIT]),
-            high.eq(top * multiplier[DIGIT:]),
-        ]
-        inner, outer = Signal(33), Signal(63 - DIGIT)
-        self.comb += [inner.eq(cross + across), outer.eq(Cat(low[DIGIT:], high))]
-        # as an explicit sign: Yosys would otherwise add all three in twice the number of tables
-        extended = Cat(inner, Replicate(inner[-1], len(outer) - len(inner)))
-        self.sync += product.eq(Cat(low[:DIGIT], outer + extended))
-        return product
 
     def _drop(self, place, chosen, bits, fits, changed):
         """Drops 2**place bits at the lower end if `chosen`, otherwise at the upper end.

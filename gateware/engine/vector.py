@@ -19,6 +19,9 @@ SUM = (26, True)
 
 QUOTIENT_BITS = 8
 
+TAKE, ROUND, DIVIDE = range(3)
+"""What a pool does in a cycle."""
+
 
 class TapWalker(LiteXModule):
     """Issues a read for each tap of each pixel's window, row tile after row tile.
@@ -204,7 +207,7 @@ class Pool(LiteXModule):
 
         fresh = Signal(reset=1)  # the next position opens a window
         step = Signal(max=QUOTIENT_BITS)
-        count, divisor = Signal(17), Signal(17 + QUOTIENT_BITS)
+        count, divisor = Signal(17), Signal(SUM[0] - 1)
         self._average, self._greatest = Signal(), Signal()
         self._zero, self._bias = Signal((8, True)), Signal((9, True))
         summing = fields.operation == Operation.SUM_POOL
@@ -214,19 +217,22 @@ class Pool(LiteXModule):
             self._zero.eq(Mux(summing, fields.input_zero, 0)),
             self._bias.eq(Mux(summing, 0, -fields.input_zero)),
         ]
-        lanes = [
-            self._lane(sink.data[8 * lane : 8 * lane + 8], fresh, count, divisor)
-            for lane in range(channels)
+        self._fresh, self._step = fresh, Signal(3)  # TAKE, ROUND or DIVIDE
+        self._shared, self._counted = Signal(SUM), Signal()
+        lanes = [self._lane(sink.data[8 * lane : 8 * lane + 8]) for lane in range(channels)]
+        self.comb += [
+            source.slots.eq(Cat(*lanes)),
+            self._counted.eq(~sink.padding[0]),
+            self._shared.eq(Mux(self._step[ROUND], count >> 1, Cat(~divisor, 1))),
         ]
-        self.comb += source.slots.eq(Cat(*[slot for slot, *_ in lanes]))
         self.fsm = fsm = FSM(reset_state="TAKE")
         fsm.act(
             "TAKE",
             sink.ready.eq(1),
+            self._step[TAKE].eq(sink.valid),
             If(
                 sink.valid,
-                *[take for _, take, _, _ in lanes],
-                NextValue(count, Mux(fresh, 0, count) + Mux(sink.padding[0], 0, 1)),
+                NextValue(count, Mux(fresh, 0, count) + self._counted),
                 NextValue(fresh, sink.last),
                 If(sink.last, NextState("GIVE")),
                 If(sink.last & self._average, NextState("ROUND")),
@@ -234,50 +240,52 @@ class Pool(LiteXModule):
         )
         fsm.act(
             "ROUND",
-            *[round_ for _, _, round_, _ in lanes],
+            self._step[ROUND].eq(1),
             NextValue(divisor, Mux(count == 0, 1, count) << (QUOTIENT_BITS - 1)),
             NextValue(step, QUOTIENT_BITS - 1),
             NextState("DIVIDE"),
         )
         fsm.act(
             "DIVIDE",
-            *[divide for *_, divide in lanes],
+            self._step[DIVIDE].eq(1),
             NextValue(divisor, divisor >> 1),
             NextValue(step, step - 1),
             If(step == 0, NextState("GIVE")),
         )
         fsm.act("GIVE", source.valid.eq(1), If(source.ready, NextState("TAKE")))
 
-    def _lane(self, octet, fresh, count, divisor):
-        """A channel: its slot, and its statements in TAKE, ROUND and DIVIDE.
+    def _lane(self, octet):
+        """A channel: its slot. One adder sums, rounds and divides.
 
         The mean is rounded half away from zero: (magnitude + count / 2) / count.
         """
-        x, seen, value, taken = Signal((8, True)), Signal(SUM), Signal(SUM), Signal(SUM)
-        negative, fits, quotient = Signal(), Signal(), Signal(QUOTIENT_BITS)
+        take, round_, divide = (self._step[k] for k in (TAKE, ROUND, DIVIDE))
+        x, value, total = Signal((8, True)), Signal(SUM), Signal((SUM[0] + 1, True))
+        here, more, difference = Signal(SUM), Signal(SUM), Signal((9, True))
+        negative, turn, fits, quotient = Signal(), Signal(), Signal(), Signal(QUOTIENT_BITS)
+        seen, greater, slot = Signal((8, True)), Signal(), Signal((SUM_BITS, True))
         turned, bias = Signal((QUOTIENT_BITS + 1, True)), Signal((10, True))
-        slot = Signal((SUM_BITS, True))
         self.comb += [
             x.eq(octet),
-            seen.eq(Mux(fresh, Mux(self._greatest, -128, 0), value)),
-            taken.eq(seen),
-            If(
-                ~self.sink.padding[0],
-                If(~self._greatest, taken.eq(seen + x - self._zero)).Elif(x > seen, taken.eq(x)),
-            ),
-            fits.eq(value >= divisor),
+            turn.eq(round_ & value[-1]),
+            here.eq(Mux(take & self._fresh, 0, value ^ Replicate(turn, SUM[0]))),
+            difference.eq(x - self._zero),
+            more.eq(Mux(take, Mux(self._counted, difference, 0), self._shared)),
+            total.eq(here + more + (turn | divide)),
+            fits.eq(~total[-1]),
+            seen.eq(value),
+            greater.eq(self._counted & (x > seen)),
             turned.eq(quotient ^ Replicate(negative, QUOTIENT_BITS + 1)),
             slot.eq(Mux(self._average, turned, value) + bias),
         ]
-        # -quotient is ~quotient + 1; the 1 is added here, long before GIVE
-        self.sync += bias.eq(self._bias + (negative & self._average))
-        take = NextValue(value, taken)
-        round_ = [
-            NextValue(negative, value < 0),
-            NextValue(value, Mux(value < 0, -value, value) + (count >> 1)),
+        self.sync += [
+            # -quotient is ~quotient + 1; the 1 is added here, long before GIVE
+            bias.eq(self._bias + (negative & self._average)),
+            If(round_, negative.eq(value[-1])),
+            If(divide, quotient.eq(Cat(fits, quotient))),
+            If(
+                take & self._greatest,
+                If(greater | self._fresh, value.eq(Mux(self._counted, x, -128))),
+            ).Elif(take | round_ | (divide & fits), value.eq(total)),
         ]
-        divide = [
-            NextValue(quotient, Cat(fits, quotient)),
-            If(fits, NextValue(value, value - divisor)),
-        ]
-        return slot, take, round_, divide
+        return slot

@@ -10,6 +10,7 @@ from dscim.boards.soc import IP, MAC, Address, Setup
 from dscim.errors import UserError
 from dscim.gateware.specs import VARIANTS, SocSpec
 from dscim.gateware.specs.macro import FORMS
+from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.host.cli.options import choice, option, switch
 from dscim.host.fpga.fit.options import MACRO_SIZES, SIZES
 
@@ -30,6 +31,7 @@ class SetupOptions:
         "N", "largest number of samples per row that is built, a power of two (default: all)"
     )
     variant: str | None = choice(VARIANTS, "ds-cim1 (OR of 16 rows) or ds-cim2 (of 64)")
+    signed: str | None = choice(SIGNED_MODES, "the only signed mode that is built")
     exact: bool = switch("also add an exact macro")
     weight_rows: int | None = option("N", "size of the weight memory, in rows")
     channels: int | None = option("N", "size of the parameter memory, in channels")
@@ -86,6 +88,8 @@ def _spec(board: Board, device: str, options: SetupOptions) -> SocSpec:
         changes |= {"form": options.form}
         if options.form == "array":
             changes["lanes"] = 1
+    if options.signed is not None:
+        changes |= {"signed": (options.signed,)}
     changes |= _chosen(options, MACRO_SIZES)
     macro = dataclasses.replace(macro, **changes)
     sizes = _chosen(options, SIZES)

@@ -21,8 +21,11 @@ from dscim.host.compile.timeline import Pace, Tile, Timeline
 SETUP = 35
 """Cycles before a layer begins: its descriptor is read and checked."""
 
-SCALING, ADDITION = 7, 11
+SCALING, ADDITION = 7, 5
 """Cycles from the last outputs until they are written; what an addition adds to that."""
+
+FILLED = 268
+"""The cycle of a layer with additions from which its outputs are accepted: tables are filled."""
 
 TAPS = 5
 """Cycles from the beginning of an add or a pool to its first tap at the unit."""
@@ -73,7 +76,7 @@ def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
 
 def add_cycles(spec: SocSpec, layer: LayerSpec) -> int:
     """Busy cycles of an add of two tensors of `layer.input`."""
-    return _vector(spec, layer, 2, 2 + GAP) + ADDITION - PAIR
+    return _vector(spec, layer, 2, 2 + GAP, SETUP + FILLED) + ADDITION - PAIR
 
 
 def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
@@ -157,7 +160,7 @@ def _descriptor(
     column_sizes: tuple[int, ...],
 ) -> int:
     """Busy cycles of one descriptor of products; column_sizes: the outputs of each column tile."""
-    timeline, drain = Timeline(pace), 0
+    timeline, drain = Timeline(pace, FILLED if residual else 0), 0
     for columns in column_sizes:
         drain = ceil_div(columns, spec.requant_lanes)
         first = 0
@@ -169,16 +172,19 @@ def _descriptor(
     return SETUP + timeline.end + drain + SCALING + ADDITION * residual
 
 
-def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int) -> int:
-    """Busy cycles of an add or a pool: the channels of a step per column tile, one row tile."""
-    now, ready, drain = SETUP + TAPS, 0, 0
+def _vector(spec: SocSpec, layer: LayerSpec, period: int, first: int, ready: int = 0) -> int:
+    """Busy cycles of an add or a pool: the channels of a step per column tile, one row tile.
+
+    ready: the first cycle in which an output is accepted.
+    """
+    now, free, drain = max(SETUP + TAPS, ready - first), 0, 0
     wide = WORD_BYTES * max(1, min(spec.requant_lanes // WORD_BYTES, spec.banks))
     for channels in _cut(layer.outputs, wide):
         drain = ceil_div(channels, spec.requant_lanes)
         for pixels in _cut(layer.output[0] * layer.output[1], spec.strip):
             now += first + (pixels - 1) * max(period, drain)
-            now = max(now, ready)
-            ready = now + drain
+            now = max(now, free)
+            free = now + drain
     return now + drain + SCALING
 
 

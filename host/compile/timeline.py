@@ -66,9 +66,12 @@ class Pace:
 
 
 class Timeline:
-    """The events of one descriptor of products. Cycle 0 is that in which the layer begins."""
+    """The events of one descriptor of products. Cycle 0 is that in which the layer begins.
 
-    def __init__(self, pace: Pace) -> None:
+    ready: the first cycle in which the requantiser accepts an output.
+    """
+
+    def __init__(self, pace: Pace, ready: int = 0) -> None:
         self._pace = pace
         self._issued = deque([-1 << 30] * IN_FLIGHT)  # accepted by the macro, newest last
         self._walker = 0  # the cycle of the last issue
@@ -76,7 +79,7 @@ class Timeline:
         self._taken = -1 << 30
         self._accepted = deque([-1 << 30] * pace.room)
         self._drained = deque([-1 << 30] * ADDING)  # when an accepted product left, if it was final
-        self._output = -1 << 30
+        self._output = ready  # the cycle from which the next output is accepted, but for `_busy`
         self._loader = 2  # the loader may open the next row tile
         self._searched = 2  # the search may open the next row tile
         self._freed = deque([0, 0])  # when the halves of the table became free

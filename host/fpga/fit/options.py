@@ -32,4 +32,6 @@ def build_options(before: SocSpec, after: SocSpec) -> str:
     if before.macro.or_width != after.macro.or_width:
         widths = {width: variant for variant, width in VARIANTS.items()}
         changed = {"variant": widths[after.macro.or_width], **changed}
+    if before.macro.signed != after.macro.signed:
+        (changed["signed"],) = after.macro.signed
     return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())

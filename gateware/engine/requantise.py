@@ -185,7 +185,7 @@ class Requantiser(LiteXModule):
         ]
         scales = []
         for lane, own in enumerate(parameters):
-            scale = Scale(fields)
+            scale = Scale(fields, spec.offset)
             self.add_module(f"scale{lane}", scale)
             self.comb += [
                 scale.count.eq(sums[SUM_BITS * lane : SUM_BITS * (lane + 1)]),

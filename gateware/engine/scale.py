@@ -53,11 +53,12 @@ class Scale(LiteXModule):
     | total           | out | product units with the bias, SCALE_LATENCY cycles later     |
     | output          | out | int8, SCALE_LATENCY cycles later                            |
 
+    offset: whether layers in that mode can occur; otherwise activation_sum is not used at all.
     Takes a new channel every cycle; nothing stalls. The fields are stable a cycle before the first
     channel.
     """
 
-    def __init__(self, fields):
+    def __init__(self, fields, offset: bool = True):
         self.count = Signal(SUM)
         self.activation_sum = Signal(SUM)
         self.parameters = Record(parameter_layout())
@@ -66,7 +67,7 @@ class Scale(LiteXModule):
 
         # # #
 
-        self.decode = decode = Decode(fields)
+        self.decode = decode = Decode(fields, offset)
         self.rescale = rescale = Rescale(
             SimpleNamespace(
                 single_rounding=fields.single_rounding,
@@ -103,10 +104,11 @@ class Decode(LiteXModule):
     | total           | out | N << decode_shift, less 128 activation_sum with `offset`,     |
     |                 |     | plus the bias, DECODE_LATENCY cycles later                    |
 
+    offset: whether layers in that mode can occur.
     The shift is a product with a power of two, for which an FPGA has multipliers.
     """
 
-    def __init__(self, fields):
+    def __init__(self, fields, offset: bool = True):
         self.count = Signal(SUM)
         self.activation_sum = Signal(SUM)
         self.bias = Signal(SUM)
@@ -116,7 +118,8 @@ class Decode(LiteXModule):
 
         power, correction = Signal(DIGIT), Signal(SUM)
         base, low, high = Signal(SUM), Signal(SUM[0]), Signal(SUM[0] - DIGIT)
-        self.comb += If(fields.offset, correction.eq(self.activation_sum << 7))
+        if offset:
+            self.comb += If(fields.offset, correction.eq(self.activation_sum << 7))
         self.sync += [
             power.eq(1 << fields.decode_shift),
             base.eq(self.bias - correction),

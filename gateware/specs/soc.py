@@ -90,6 +90,11 @@ class SocSpec(Spec):
         return self.macro, dataclasses.replace(self.macro, form="exact", lanes=1)
 
     @property
+    def offset(self) -> bool:
+        """Whether a macro computes in the signed mode offset."""
+        return any(macro.form != "exact" and "offset" in macro.signed for macro in self.macros)
+
+    @property
     def header_rows(self) -> int:
         """Rows of the weight memory before those of a row tile: a bit for each row of the macro."""
         return -(-self.macro.rows // (8 * self.macro.columns))

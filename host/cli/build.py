@@ -70,6 +70,7 @@ def _command(options: Options) -> str:
         *MACRO_SIZES,
         "form",
         "variant",
+        "signed",
         "exact",
         *SIZES,
         "clock",

@@ -25,7 +25,7 @@ class SetupOptions:
     device: str | None = option("D", "the board's FPGA, for example 85F")
     rows: int | None = option("R", "rows of the macro")
     columns: int | None = option("C", "columns of the macro")
-    form: str | None = choice([form for form in FORMS if form != "exact"], "form of the macro")
+    form: str | None = choice(FORMS, "form of the macro; exact: P rows of each group per cycle")
     lanes: int | None = option("P", "sample points per cycle")
     samples: int | None = option(
         "N", "largest number of samples per row that is built, a power of two (default: all)"
@@ -86,8 +86,8 @@ def _spec(board: Board, device: str, options: SetupOptions) -> SocSpec:
         changes = {"or_width": VARIANTS[options.variant]}
     if options.form is not None and options.form != macro.form:
         changes |= {"form": options.form}
-        if options.form == "array":
-            changes["lanes"] = 1
+        if options.form != "selected":
+            changes |= {"lanes": 1, "samples": None}
     if options.signed is not None:
         changes |= {"signed": (options.signed,)}
     changes |= _chosen(options, MACRO_SIZES)

@@ -165,6 +165,7 @@ def expected_plan(spec: SocSpec, f: dict[str, int]) -> dict[str, int]:
             "first_line": first,
             "vector": int(operation in VECTOR),
             "add": int(operation is Operation.ADD),
+            "apart": int(operation is Operation.CHANNELWISE),
         }
     )
 

@@ -2,20 +2,21 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import Array, Cat, If, Memory, Mux, Replicate, Signal, bits_for, log2_int
+from migen import Array, C, Cat, If, Memory, Mux, Replicate, Signal, bits_for, log2_int
 
 from dscim.gateware.descriptor import MAX_KERNEL
 from dscim.gateware.engine.depthwise.loader import chunk_bits, place_bits
 from dscim.gateware.engine.depthwise.walker import beat_layout
+from dscim.gateware.macro.slices import sum_slices
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
 ROWS = 2
 """Output rows that are computed at once."""
 
-STAGES = 5
-"""Cycles from a step to its sums: its bits and weights, hits, signed hits, sums of the rows of a
-beat, sums of a window."""
+STAGES = 4
+"""Cycles from a step to its sums: its bits and weights, hits, signed hits, sums over the rows of a
+beat."""
 
 
 def sum_bits(spec: SocSpec) -> int:
@@ -58,10 +59,9 @@ class PairSums(LiteXModule):
 
         self._spec, self._fields, self._levels = spec, fields, levels
         self._advance = advance = Signal()
-        chunk, whole, fresh = Signal(max(1, chunk_bits(spec))), Signal(), Signal(reset=1)
+        chunk, whole = Signal(max(1, chunk_bits(spec))), Signal()
         issued = levels.valid & beats.valid
-        valid, last = Signal(STAGES), Signal(STAGES)
-        first, second = Signal(STAGES), Signal(STAGES)
+        valid, last, second = Signal(STAGES), Signal(STAGES), Signal(STAGES)
         self.comb += [
             whole.eq(chunk == last_chunk),
             advance.eq(~(valid[-1] & last[-1]) | source.ready),
@@ -76,20 +76,15 @@ class PairSums(LiteXModule):
             advance,
             valid.eq(Cat(issued, valid[:-1])),
             last.eq(Cat(beats.last & whole, last[:-1])),
-            first.eq(Cat(fresh, first[:-1])),
             second.eq(Cat(beats.second, second[:-1])),
-            If(
-                issued,
-                fresh.eq(beats.last & whole),
-                chunk.eq(Mux(whole, 0, chunk + 1)),
-            ),
+            If(issued, chunk.eq(Mux(whole, 0, chunk + 1))),
         )
         bits, signs = self._activations(chunk, level_bits)
         for row in range(ROWS):
             weights, counted = self._weights(row, rows_log2, chunk, written)
             values = self._products(bits, signs, weights, counted)
             totals = self._over_rows(values, rows_log2)
-            sums = self._over_beats(totals, valid[STAGES - 2], first[STAGES - 2])
+            sums = self._over_beats(totals, valid[-1], last[-1])
             self.comb += getattr(source, f"sums{row}").eq(Cat(*sums))
 
     def _held(self, value, width: int | tuple[int, bool]):
@@ -99,18 +94,23 @@ class PairSums(LiteXModule):
         return register
 
     def _activations(self, chunk, level_bits: int):
-        """For each byte, the bits of its samples in this step, and its sign, a cycle later."""
-        size = self._spec.depthwise
+        """Over all bytes, the bits of each sample in this step, and the signs, a cycle later."""
+        size, lanes = self._spec.depthwise, WORD_BYTES * self._spec.banks
         low = log2_int(size)
-        bits, signs = [], []
-        for lane in range(WORD_BYTES * self._spec.banks):
+        passing, signs = [], []
+        for lane in range(lanes):
             value = self._levels.values[lane * (level_bits + 1) : (lane + 1) * (level_bits + 1)]
             high, above, same = value[low:level_bits], Signal(), Signal()
             self.comb += [above.eq(high > chunk), same.eq(high == chunk)]
-            passing = [above | (same & (value[:low] > sample)) for sample in range(size - 1)]
-            bits.append(self._held(Cat(*passing, above), size))
-            signs.append(self._held(value[level_bits], 1))
-        return bits, signs
+            passing.append(
+                [*[above | (same & (value[:low] > sample)) for sample in range(size - 1)], above]
+            )
+            signs.append(value[level_bits])
+        bits = [
+            self._held(Cat(*[lane_bits[sample] for lane_bits in passing]), lanes)
+            for sample in range(size)
+        ]
+        return bits, self._held(Cat(*signs), lanes)
 
     def _weights(self, row: int, rows_log2, chunk, written):
         """For each word, the samples and signs of its weights for output row `row`, and whether
@@ -149,25 +149,38 @@ class PairSums(LiteXModule):
 
     def _products(self, bits, signs, weights, counted):
         """For each byte, the signed hits of a step: 0 if the weight does not count."""
-        size, values = self._spec.depthwise, []
-        for lane, (samples, sign) in enumerate(zip(bits, signs, strict=True)):
-            word, place = divmod(lane, WORD_BYTES)
-            first = place * (size + 1)
-            weight = weights[word][first : first + size + 1]
-            hits = [samples[k] & weight[k] for k in range(size)]
-            count = self._held(_ones(self, hits), bits_for(size))
-            negative = self._held(sign ^ weight[size], 1)
-            counts = self._held(counted[word], 1)
-            # -count is ~count + 1
-            signed, carried = Signal((len(count) + 1, True)), Signal()
-            masked = Signal(len(count))
-            self.comb += [
-                masked.eq(count & Replicate(counts, len(count))),
-                carried.eq(negative & counts),
-                signed.eq((masked ^ Replicate(carried, len(signed))) + carried),
-            ]
-            values.append(self._held(signed, (len(signed), True)))
+        size, lanes = self._spec.depthwise, len(signs)
+        each = size + 1
+        octets = [word[k * each : (k + 1) * each] for word in weights for k in range(WORD_BYTES)]
+        hits = [
+            bits[sample] & Cat(*[octet[sample] for octet in octets]) for sample in range(size)
+        ]
+        count = sum_slices(self, [[self._kept(hit)] for hit in hits])
+        negative = self._held(signs ^ Cat(*[octet[size] for octet in octets]), lanes)
+        held = [Signal(lanes, name="hits") for _ in count]
+        for word, counts in enumerate(counted):
+            own, outside = slice(WORD_BYTES * word, WORD_BYTES * (word + 1)), Signal()
+            self.comb += outside.eq(self._advance & ~counts)
+            for register, ones in zip(held, count, strict=True):
+                self.sync += [
+                    If(self._advance, register[own].eq(ones[own])),
+                    If(outside, register[own].eq(0)),
+                ]
+        width = bits_for(size) + 1
+        values = []
+        for lane in range(lanes):
+            # as a table: adding the sign would take a carry chain
+            table = [sign for ones in range(1 << len(held)) for sign in (ones, -ones)]
+            place = Cat(negative[lane], *[ones[lane] for ones in held])
+            signed = Array([C(value & (1 << width) - 1, width) for value in table])[place]
+            values.append(self._held(signed, (width, True)))
         return values
+
+    def _kept(self, value):
+        """A new signal with a value for each byte."""
+        signal = Signal(WORD_BYTES * self._spec.banks)
+        self.comb += signal.eq(value)
+        return signal
 
     def _over_rows(self, values, rows_log2):
         """Adds up the words of a beat's rows: those of the first row have the sums of all."""
@@ -188,28 +201,13 @@ class PairSums(LiteXModule):
             values = sums + values[len(sums) :]
         return [self._held(value, (len(value), True)) for value in values]
 
-    def _over_beats(self, totals, valid, first):
-        """Adds up the beats of a window."""
-        sums = []
+    def _over_beats(self, totals, valid, last):
+        """Adds up the steps of a window: with the last one, new signals have their sums."""
+        moved, ends, sums = Signal(), Signal(), []
+        self.comb += [moved.eq(self._advance & valid), ends.eq(moved & last)]
         for total in totals:
-            value = Signal((sum_bits(self._spec), True))
-            self.sync += If(
-                self._advance & valid, value.eq(Mux(first, 0, value) + total)
-            )
-            sums.append(value)
+            value, added = (Signal((sum_bits(self._spec), True)) for _ in range(2))
+            self.comb += added.eq(value + total)
+            self.sync += [If(moved, value.eq(added)), If(ends, value.eq(0))]
+            sums.append(added)
         return sums
-
-
-def _ones(module, bits):
-    """The number of ones among bits: a new signal."""
-    numbers = list(bits)
-    most = [1] * len(bits)
-    while len(numbers) > 1:
-        sums = []
-        for a, b in zip(numbers[::2], numbers[1::2], strict=True):
-            total = Signal(bits_for(2 * most[0]))
-            module.comb += total.eq(a + b)
-            sums.append(total)
-        numbers, most = sums, [2 * most[0]] * len(sums)
-    return numbers[0]
-

@@ -81,9 +81,7 @@ class Engine(LiteXModule):
             *[part.start.eq(self.begin) for part in self._parts()],
             self.tiles.start.eq(self.begin & ~plan.apart),
         ]
-        self.apart = None
-        if spec.depthwise:
-            self._add_depthwise(spec, fields, plan, weights, own)
+        self.apart = self._depthwise(spec, fields, plan, weights, own) if spec.depthwise else None
         self._issue_tiles(spec, plan)
         self._connect_windows(spec, fields, plan, memories["activations"])
         self._connect_sums(spec, plan)
@@ -95,12 +93,12 @@ class Engine(LiteXModule):
         """The parts that need to know when a layer begins, whatever it is."""
         return self.walker, self.taps, self.requantiser
 
-    def _add_depthwise(self, spec: SocSpec, fields, plan, weights, own):
+    def _depthwise(self, spec: SocSpec, fields, plan, weights, own):
         """The depthwise unit. It shares the weights' read port, `own` being the loader's, and takes
         words from the first macro, which encodes them."""
         read, levels = Record(weights.layout), self.units.levels
         width = len(levels.values) // (WORD_BYTES * spec.banks)
-        self.apart = apart = DepthwiseUnit(spec, fields, plan, read, width - 1)
+        apart = DepthwiseUnit(spec, fields, plan, read, width - 1)
         self.comb += [
             apart.start.eq(self.begin & plan.apart),
             levels.connect(apart.levels),
@@ -109,6 +107,7 @@ class Engine(LiteXModule):
             read.dat_r.eq(weights.dat_r),
             own.dat_r.eq(weights.dat_r),
         ]
+        return apart
 
     def _issue_tiles(self, spec: SocSpec, plan):
         """Each row tile to the parts that work on it, all at once."""

@@ -55,9 +55,7 @@ def rejection(module, spec: SocSpec, place, fields, plan):
     )
     faults = {
         ErrorCode.DESCRIPTOR: place >= spec.descriptors,
-        ErrorCode.OPERATION: ~known
-        | (fields.residual & vector)
-        | (added & fields.raw),
+        ErrorCode.OPERATION: ~known | (fields.residual & vector) | (added & fields.raw),
         ErrorCode.MACRO: product
         & ((fields.macro >= len(spec.macros)) | (plan.apart & (fields.macro != 0))),
         ErrorCode.LENGTH: product & length,

@@ -152,9 +152,7 @@ class PairSums(LiteXModule):
         size, lanes = self._spec.depthwise, len(signs)
         each = size + 1
         octets = [word[k * each : (k + 1) * each] for word in weights for k in range(WORD_BYTES)]
-        hits = [
-            bits[sample] & Cat(*[octet[sample] for octet in octets]) for sample in range(size)
-        ]
+        hits = [bits[sample] & Cat(*[octet[sample] for octet in octets]) for sample in range(size)]
         count = sum_slices(self, [[self._kept(hit)] for hit in hits])
         negative = self._held(signs ^ Cat(*[octet[size] for octet in octets]), lanes)
         held = [Signal(lanes, name="hits") for _ in count]

@@ -2,7 +2,7 @@
 
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
-from migen import FSM, Array, Cat, If, Mux, NextState, NextValue, Record, Signal, bits_for
+from migen import FSM, Array, Cat, If, Mux, NextState, NextValue, Signal, bits_for
 
 from dscim.gateware.engine.accumulator import SUM_BITS, sums_layout
 from dscim.gateware.engine.depthwise.loader import KernelLoader, chunk_bits
@@ -36,7 +36,7 @@ class DepthwiseUnit(LiteXModule):
 
     def __init__(self, spec: SocSpec, fields, plan, read, level_bits: int):
         self.start = Signal()
-        self.sums = sums = stream.Endpoint(sums_layout(spec))
+        self.sums = stream.Endpoint(sums_layout(spec))
         self.busy = Signal()
         self.loading = Signal()
         self.computing = Signal()
@@ -115,7 +115,9 @@ class DepthwiseUnit(LiteXModule):
         total = Signal(12)
         pixel_ends, ends = Signal(), Signal()
         parts = [
-            sums_[k * size * width : (k + 1) * size * width] for sums_ in held for k in range(groups)
+            sums_[k * size * width : (k + 1) * size * width]
+            for sums_ in held
+            for k in range(groups)
         ]
         part, wide = Signal(size * width), []
         self.comb += part.eq(Array(parts)[Cat(group, row) if groups > 1 else row])

@@ -74,12 +74,12 @@ class PairWalker(LiteXModule):
         self._spec, self._fields, self._plan = spec, fields, plan
         self._lines = Lines(self, spec.banks, fields.input_width)
         self.spans = spans = stream.Endpoint(span_layout(spec))
-        active, self._stepping = Signal(), Signal()
-        above = self._find_rows(active)
-        self._windows(active, above, spans)
+        self._active, self._stepping = Signal(), Signal()
+        self._find_rows()
+        self._windows(spans)
         self._steps(spans, together)
 
-    def _find_rows(self, active):
+    def _find_rows(self):
         """Places of the column tile: of the first window's row, and of row 0 of the input.
 
         From a window that begins above the input, row 0 is found row by row.
@@ -93,7 +93,7 @@ class PairWalker(LiteXModule):
         self.comb += [
             first.bank.eq((plan.origin_lines + fields.input_plane) & (spec.banks - 1)),
             first.row.eq(fields.input_base + plan.origin_rows),
-            self.ready.eq((row >= 0) & ~active & ~self.spans.valid & ~self._stepping),
+            self.ready.eq((row >= 0) & ~self._active & ~self.spans.valid & ~self._stepping),
         ]
         self.sync += [
             If(row < 0, row.eq(row + 1), zero.eq(below)),
@@ -104,21 +104,20 @@ class PairWalker(LiteXModule):
             ),
             If(self.start, top.eq(first), zero.eq(first), row.eq(fields.origin_y)),
         ]
-        return zero
 
-    def _windows(self, active, zero, spans):
+    def _windows(self, spans):
         """From window to window: to the right, then two output rows down."""
         fields, plan, lines, banks = self._fields, self._plan, self._lines, self._spec.banks
         x, y, place = Signal(COORDINATE), Signal(COORDINATE), lines.place("place")
-        first = lines.place("opened")  # of row 0, as the tile began
+        zero = lines.place("zero_now")  # of row 0 in this column tile
         column, left = Signal(12), Signal(12)
         step = plan.step_lines & (banks - 1)
         further = lines.moved(lines.moved(place, step, plan.step_rows), step, plan.step_rows)
         second, passed = left > 1, Signal()
-        self.comb += [passed.eq(active & (~spans.valid | spans.ready))]
+        self.comb += passed.eq(self._active & (~spans.valid | spans.ready))
         self.sync += [
             If(spans.ready, spans.valid.eq(0)),
-            If(passed, spans.valid.eq(1), *self._clip(x, y, place, first, second)),
+            If(passed, spans.valid.eq(1), *self._clip(x, y, place, zero, second)),
             If(
                 passed,
                 column.eq(column + 1),
@@ -130,18 +129,18 @@ class PairWalker(LiteXModule):
                     y.eq(y + (fields.stride_y << 1)),
                     place.eq(further),
                     left.eq(left - 2),
-                    If(left <= 2, active.eq(0)),
+                    If(left <= 2, self._active.eq(0)),
                 ),
             ),
             If(
                 self.begin,
-                active.eq(1),
+                self._active.eq(1),
                 column.eq(0),
                 left.eq(fields.output_height),
                 x.eq(fields.origin_x),
                 y.eq(fields.origin_y),
                 place.eq(self._top),
-                first.eq(self._zero),
+                zero.eq(self._zero),
             ),
         ]
 
@@ -161,9 +160,9 @@ class PairWalker(LiteXModule):
             self.comb += [
                 before.eq(-at),
                 behind.eq(limit - at),
-                If(before < 0, start.eq(0)).Elif(before > size, start.eq(size)).Else(
-                    start.eq(before)
-                ),
+                If(before < 0, start.eq(0))
+                .Elif(before > size, start.eq(size))
+                .Else(start.eq(before)),
                 If(behind < 0, end.eq(0)).Elif(behind > size, end.eq(size)).Else(end.eq(behind)),
                 count.eq(end - start),
             ]

@@ -135,6 +135,11 @@ class SocSpec(Spec):
         return min(most, macro.max_samples)
 
     @property
+    def depthwise_steps(self) -> int:
+        """Cycles of a product of the most samples in the depthwise unit; only if there is one."""
+        return max(1, self.depthwise_samples // self.depthwise)
+
+    @property
     def activation_rows(self) -> int:
         """Rows of the activation memory: a word of every bank."""
         return self.activation_words // self.banks

@@ -14,7 +14,7 @@ from dscim.gateware.specs.soc import WORD_BYTES
 
 def chunk_bits(spec: SocSpec) -> int:
     """Bits of the number of a step of a product: each step takes `spec.depthwise` samples."""
-    return max(0, log2_int(spec.depthwise_samples) - log2_int(spec.depthwise))
+    return log2_int(spec.depthwise_steps)
 
 
 def place_bits(spec: SocSpec) -> int:

@@ -3,6 +3,7 @@
 from math import ceil
 
 from dscim.gateware import descriptor
+from dscim.gateware.descriptor import MAX_KERNEL
 from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 
@@ -36,7 +37,18 @@ def block_rams(spec: SocSpec) -> int:
         + spec.read_ports * spec.banks * _blocks(BYTE_BITS * WORD_BYTES, spec.activation_rows)
         + _blocks(SUM_BITS * (spec.macro.columns + 1), spec.strip)
         + sum(map(macro_blocks, spec.macros))
+        + depthwise_blocks(spec)
     )
+
+
+def depthwise_blocks(spec: SocSpec) -> int:
+    """Blocks for the weights of the depthwise unit: for each bank and both output rows a memory of
+    eight channels."""
+    if not spec.depthwise:
+        return 0
+    width = WORD_BYTES * (spec.depthwise + 1)
+    depth = MAX_KERNEL**2 * spec.depthwise_steps
+    return 2 * spec.banks * _blocks(width, depth) if _in_blocks(width, depth) else 0
 
 
 def macro_blocks(macro: MacroSpec) -> int:

@@ -43,6 +43,11 @@ class Operation(enum.IntEnum):
     units = 1. An add has stride 1, origin 0, equal input and output sizes, and a kernel of (1, 2):
     its taps are the two inputs. It may overwrite one of them.
 
+    CHANNELWISE:  DEPTHWISE in the depthwise unit, for a device that has one. All taps of a kernel
+                  of at most 8 x 8 are used, stride_y is at most 8, and the macro is the first,
+                  with at most `SocSpec.depthwise_samples` samples per row. The weights have the
+                  layout of `dscim.gateware.kernels`.
+
     A product, depthwise or not, with `residual` set is followed by an add: its int8 outputs are
     the first input, a tensor of the output's shape at `second_base` is the second, and only the
     sum is written. It may overwrite that tensor.
@@ -58,10 +63,17 @@ class Operation(enum.IntEnum):
     MAX_POOL = 3
     AVERAGE_POOL = 4
     SUM_POOL = 5
+    CHANNELWISE = 6
 
 
-VECTOR = frozenset(Operation) - {Operation.PRODUCT, Operation.DEPTHWISE}
-"""The operations without a macro."""
+PRODUCTS = frozenset({Operation.PRODUCT, Operation.DEPTHWISE, Operation.CHANNELWISE})
+"""The operations with weights."""
+
+VECTOR = frozenset(Operation) - PRODUCTS
+"""The operations without weights."""
+
+MAX_KERNEL = 8
+"""The largest side of a kernel, and the largest vertical stride, of a CHANNELWISE."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ weights:     for each column tile and each of its row tiles: a header with a bit
              macro (`odd`: its region (i, j) has an odd sum), zero padded to rows of the memory.
              PRODUCT: then a row of `columns` bytes for each input, in the order of the window,
              tail columns zero. DEPTHWISE: a column tile is a plane; then eight bytes for each tap,
-             one for each channel of the plane, zero padded to rows of the memory.
+             one for each channel of the plane, zero padded to rows of the memory. CHANNELWISE:
+             see `dscim.gateware.kernels`.
 parameters:  four words of 32 bits per channel: bias, multiplier, shift, zero.
 descriptors: see `dscim.gateware.descriptor`; `dscim.host.compile.descriptors` makes them.
 All 32-bit words are little-endian.
@@ -121,9 +122,13 @@ def window_places(channels: int, depth: int) -> npt.NDArray[np.int64]:
 
 
 def column_tiles(spec: SocSpec, operation: Operation, outputs: int) -> int:
-    """Column tiles of a PRODUCT or DEPTHWISE."""
-    wide = UNIT_ROWS if operation == Operation.DEPTHWISE else spec.macro.columns
-    return ceil_div(outputs, wide)
+    """Column tiles of an operation with weights."""
+    wide = {
+        Operation.PRODUCT: spec.macro.columns,
+        Operation.DEPTHWISE: UNIT_ROWS,
+        Operation.CHANNELWISE: UNIT_ROWS * spec.banks,
+    }
+    return ceil_div(outputs, wide[operation])
 
 
 def product_rows(spec: SocSpec, channels: int, depth: int) -> int:

@@ -35,6 +35,7 @@ def device(lanes: int, columns: int, banks: int) -> SocSpec:
         channels=64,
         requant_lanes=lanes,
         banks=banks,
+        depthwise=4 if columns >= 8 else 0,
     )
 
 
@@ -88,6 +89,8 @@ KINDS = (
     "raw",
     "depthwise",
     "raw depthwise",
+    "channelwise",
+    "raw channelwise",
     "residual",
     "in place",
     "pool",
@@ -116,9 +119,13 @@ class Layer:
         self.adds = kind in ("residual", "in place", "add")
         self.wide = vector_channels(spec) if self.vector else spec.macro.columns
         self.wide = 8 if "depthwise" in kind else self.wide
+        self.apart = "channelwise" in kind
+        self.wide = 8 * spec.banks if self.apart else self.wide
+        self.part = min(self.wide, slots(spec))
         step = 8 if self.vector else min(8, spec.macro.columns)
         self.first = step * int(rng.choice((0, 0, 1, 2, 3)))
         many = {"residual": self.wide + 3, "in place": self.wide, "int8": 2 * self.wide + 1}
+        many |= {kind: 2 * self.wide + 3} if self.apart else {}
         many |= {"raw pool": self.wide + 3, "depthwise": 19, "raw depthwise": 11}
         some = int(rng.choice((1, 5, 8, self.wide, self.wide + 3)))
         self.outputs = min(many.get(kind, some), 63)
@@ -143,6 +150,8 @@ class Layer:
         rng, operation = self.rng, Operation.PRODUCT
         if "depthwise" in self.kind:
             operation = Operation.DEPTHWISE
+        if self.apart:
+            operation = Operation.CHANNELWISE
         if self.vector:
             operation = Operation.ADD if self.adds else Operation.SUM_POOL
         fields = random_fields(rng) | random_addition(rng)
@@ -169,6 +178,7 @@ class Layer:
         return {
             "vector": int(self.vector),
             "add": int(self.kind == "add"),
+            "apart": int(self.apart),
             "write_planes": planes,
             "next_rows": planes // banks * self.width,
             "first_line": first,
@@ -186,18 +196,29 @@ class Layer:
         return contents
 
     def beats(self):
-        """Column tile by column tile, pixel by pixel; unused columns hold noise."""
+        """Column tile by column tile, pixel by pixel; unused columns hold noise.
+
+        From the depthwise unit, pixels of two rows in turn, and each in parts."""
+        pixels = [(y, x) for y in range(self.height) for x in range(self.width)]
+        if self.apart:
+            pixels.sort(key=lambda place: (place[0] // 2, place[1], place[0]))
         for first in range(0, self.outputs, self.wide):
-            for pixel, sums in enumerate(self.count):
-                tile = self.rng.integers(0, 2**32, slots(self.spec))
-                part = sums[first : first + self.wide]
-                tile[: len(part)] = part % 2**32
-                yield {
-                    "sums": sum(int(v) << SUM_BITS * k for k, v in enumerate(tile)),
-                    "activation_sum": int(self.activation_sum[pixel, 0]),
-                    "opens": int(pixel == 0),
-                    "width": len(part),
-                }
+            last = min(first + self.wide, self.outputs)
+            for count, (y, x) in enumerate(pixels):
+                pixel = y * self.width + x
+                for start in range(first, last, self.part):
+                    tile = self.rng.integers(0, 2**32, slots(self.spec))
+                    part = self.count[pixel][start : min(start + self.part, last)]
+                    tile[: len(part)] = part % 2**32
+                    yield {
+                        "sums": sum(int(v) << SUM_BITS * k for k, v in enumerate(tile)),
+                        "activation_sum": int(self.activation_sum[pixel, 0]),
+                        "opens": int(count == 0 and start == first),
+                        "width": len(part),
+                        "follows": int(start != first),
+                        "second": y % 2 * int(self.apart),
+                        "stays": int(self.apart and y % 2 == 0 and y + 1 < self.height),
+                    }
 
     def expected(self, memory: Memory) -> np.ndarray:
         """The memory after the layer."""
@@ -295,7 +316,8 @@ WIDE = ((16, 16, 8), (32, 32, 16), (16, 32, 8), (8, 32, 8), (1, 32, 2))
 
 def kinds(columns: int) -> list[str]:
     """The kinds of layers of a device."""
-    return [kind for kind in KINDS if "depthwise" not in kind or columns >= 8]
+    narrow = columns < 8
+    return [kind for kind in KINDS if not narrow or not kind.endswith(("depthwise", "channelwise"))]
 
 
 @pytest.mark.parametrize("shape", DEVICES, ids=str)

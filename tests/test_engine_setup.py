@@ -21,6 +21,9 @@ from tests.streams import pulse, serve, wait_for
 
 DEVICES = {
     "default": SocSpec(),
+    "depthwise unit": SocSpec(
+        MacroSpec(rows=32, columns=8), activation_words=1024, banks=4, requant_lanes=4, depthwise=2
+    ),
     "array": SocSpec(
         MacroSpec(rows=16, columns=4, form="array", lanes=64, signed=("split",)),
         activation_words=128,
@@ -165,6 +168,7 @@ def expected_plan(spec: SocSpec, f: dict[str, int]) -> dict[str, int]:
             "first_line": first,
             "vector": int(operation in VECTOR),
             "add": int(operation is Operation.ADD),
+            "apart": int(operation is Operation.CHANNELWISE),
         }
     )
 

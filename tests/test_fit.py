@@ -48,7 +48,10 @@ def measured_as(design: Design, factors: Factors) -> Measured:
     macros = sum(
         factors.macros[terms.kind(one)].times(terms.inside(one)) for one in alone_of(design)
     )
-    around = factors.around.times(terms.around(design)) if design.device else 0.0
+    around = 0.0
+    if design.device:
+        around = factors.around.times(terms.around(design))
+        around += factors.depthwise.times(terms.depthwise(design))
     cells = {
         "LUT4": round(macros + around),
         "MULT18X18D": lut4.multipliers,

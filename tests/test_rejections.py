@@ -36,6 +36,8 @@ NARROW = dataclasses.replace(
 ARRAY = dataclasses.replace(
     SPEC, macro=MacroSpec(rows=16, form="array", columns=8, lanes=64, signed=("split",)), banks=16
 )
+UNIT = dataclasses.replace(SPEC, macro=MacroSpec(rows=32, columns=16, lanes=16), depthwise=2)
+"""With a depthwise unit for up to 16 samples per row."""
 SPLIT = ProductSpec(length=64)
 PRODUCT = LayerSpec((6, 5, 20), 24, (3, 2), padding=((1, 1), (0, 1)), product=SPLIT)
 DEPTHWISE = dataclasses.replace(PRODUCT, outputs=20, depthwise=True)
@@ -49,6 +51,11 @@ def product_fields(spec: SocSpec = SPEC) -> dict[str, int]:
 def depthwise() -> dict[str, int]:
     group = depthwise_groups(SPEC, DEPTHWISE)[0]
     return depthwise_fields(SPEC, DEPTHWISE, group, Bases(0, 100))
+
+
+def channelwise() -> dict[str, int]:
+    group = depthwise_groups(UNIT, DEPTHWISE)[0]
+    return depthwise_fields(UNIT, DEPTHWISE, group, Bases(0, 100))
 
 
 def pool() -> dict[str, int]:
@@ -100,6 +107,33 @@ CASES = (
 def test_each_rule(kind, change, code):
     assert rejection(SPEC, GOOD[kind]) is ErrorCode.NONE
     assert rejection(SPEC, GOOD[kind] | change) is code
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"macro": 1}, ErrorCode.MACRO),
+        ({"samples_log2": 4}, ErrorCode.NONE),
+        ({"samples_log2": 5}, ErrorCode.LENGTH),
+        ({"offset": 1}, ErrorCode.SIGNED_MODE),
+        ({"units": 5}, ErrorCode.GEOMETRY),
+        ({"kernel_height": 8, "units": 16}, ErrorCode.NONE),
+        ({"kernel_height": 9, "units": 18}, ErrorCode.GEOMETRY),
+        ({"kernel_width": 9, "units": 27}, ErrorCode.GEOMETRY),
+        ({"stride_y": 8}, ErrorCode.NONE),
+        ({"stride_y": 9}, ErrorCode.GEOMETRY),
+        ({"inputs": 19}, ErrorCode.GEOMETRY),
+        ({"raw": 1}, ErrorCode.NONE),
+        ({"weight_base": 256 - 14}, ErrorCode.NONE),
+        ({"weight_base": 256 - 13}, ErrorCode.WEIGHT_MEMORY),
+    ],
+)
+def test_the_depthwise_unit(change, code):
+    good = channelwise()
+    assert good["operation"] == Operation.CHANNELWISE and good["weight_rows"] == 14
+    assert rejection(UNIT, good) is ErrorCode.NONE
+    assert rejection(UNIT, good | change) is code
+    assert rejection(SPEC, good) is ErrorCode.OPERATION
 
 
 def test_a_macro_of_few_columns_writes_whole_column_tiles_and_has_no_depthwise():

@@ -138,6 +138,23 @@ def test_taps_are_maximal(taps):
             "4 lanes do not fit the form "
             "selected with the sequence lfsr; choose a power of two from 1 to 1.",
         ),
+        (
+            lambda: SocSpec(depthwise=3),
+            "The device's depthwise of 3 is not 0 or a power of two from 2 to 16.",
+        ),
+        (
+            lambda: SocSpec(MacroSpec(samples=2), depthwise=4),
+            "The device's depthwise of 4 is more than the 2 samples per row of the macro.",
+        ),
+        (
+            lambda: SocSpec(MacroSpec(signed=("offset",)), depthwise=4),
+            "The depthwise unit takes the samples of a macro of the form selected, with the "
+            "sequence counter or table and the signed mode split; choose depthwise 0.",
+        ),
+        (
+            lambda: SocSpec(MacroSpec(columns=4), requant_lanes=4, depthwise=4),
+            "The depthwise unit needs 8 columns, not 4; choose depthwise 0.",
+        ),
         (lambda: SocSpec(strip=3), "The device's strip of 3 is not a power of two from 2 to 4096."),
         (
             lambda: LayerSpec((8, 8, 4), 6, (3, 3), depthwise=True),
@@ -183,6 +200,12 @@ def test_what_cannot_be_is_one_sentence(make, sentence):
 def test_specs_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SocSpec().exact = False
+
+
+def test_a_device_without_the_depthwise_unit_keeps_its_hash():
+    assert "depthwise" not in SocSpec().to_json()
+    assert SocSpec(depthwise=4).hash != SocSpec().hash
+    assert SocSpec.from_json(SocSpec(depthwise=4).to_json()) == SocSpec(depthwise=4)
 
 
 def test_cycles_of_a_product():

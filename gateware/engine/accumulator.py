@@ -16,13 +16,18 @@ STAGES = 4
 def sums_layout(spec: SocSpec):
     """A sum for each column, in counts, or what an add or a pool has instead; the sum of a'.
 
-    opens: the pixel is the first of its column tile. width: the tile's output channels.
+    opens: the pixel is the first of its column tile. width: the channels that arrive.
+    Only from the depthwise unit: follows: they are further channels of the same pixel; second,
+    stays: as in `OutputPlace`.
     """
     return [
         ("sums", SUM_BITS * slots(spec)),
         ("activation_sum", SUM_BITS),
         ("opens", 1),
         ("width", bits_for(slots(spec))),
+        ("follows", 1),
+        ("second", 1),
+        ("stays", 1),
     ]
 
 

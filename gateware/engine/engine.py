@@ -11,6 +11,7 @@ from migen import FSM, Cat, If, Mux, NextState, NextValue, Record, Signal
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import Accumulator
+from dscim.gateware.engine.depthwise import DepthwiseUnit
 from dscim.gateware.engine.loader import WeightLoader
 from dscim.gateware.engine.reader import Aligner, MemoryReader
 from dscim.gateware.engine.requantise import Requantiser
@@ -21,6 +22,7 @@ from dscim.gateware.engine.vector import TapWalker
 from dscim.gateware.engine.walker import WindowWalker, move_layout, read_layout
 from dscim.gateware.registers import PLACE_BITS, ErrorCode
 from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
 
 EVENTS = ("busy", "computing", "weights", "activations", "vector", "product")
 """The events that are counted, one bit each: see the registers of these names."""
@@ -67,15 +69,19 @@ class Engine(LiteXModule):
         self.tiles = Tiles(spec, fields, plan)
         self.walker = WindowWalker(spec, fields, plan, depthwise)
         self.taps = TapWalker(spec, fields, plan)
-        self.loader = WeightLoader(
-            spec, fields, plan.read_planes, depthwise, memories["weights"].read
-        )
+        weights = memories["weights"].read
+        own = Record(weights.layout) if spec.depthwise else weights
+        self.loader = WeightLoader(spec, fields, plan.read_planes, depthwise, own)
         self.units = Units(spec, fields, plan)
         self.accumulator = Accumulator(spec)
         self.requantiser = Requantiser(
             spec, fields, plan, memories["parameters"].read, memories["activations"].write
         )
-        self.comb += [part.start.eq(self.begin) for part in self._parts()]
+        self.comb += [
+            *[part.start.eq(self.begin) for part in self._parts()],
+            self.tiles.start.eq(self.begin & ~plan.apart),
+        ]
+        self.apart = self._depthwise(spec, fields, plan, weights, own) if spec.depthwise else None
         self._issue_tiles(spec, plan)
         self._connect_windows(spec, fields, plan, memories["activations"])
         self._connect_sums(spec, plan)
@@ -84,8 +90,24 @@ class Engine(LiteXModule):
         self._connect_events(fsm, plan)
 
     def _parts(self):
-        """The parts that need to know when a layer begins."""
-        return self.tiles, self.walker, self.taps, self.requantiser
+        """The parts that need to know when a layer begins, whatever it is."""
+        return self.walker, self.taps, self.requantiser
+
+    def _depthwise(self, spec: SocSpec, fields, plan, weights, own):
+        """The depthwise unit. It shares the weights' read port, `own` being the loader's, and takes
+        words from the first macro, which encodes them."""
+        read, levels = Record(weights.layout), self.units.levels
+        width = len(levels.values) // (WORD_BYTES * spec.banks)
+        apart = DepthwiseUnit(spec, fields, plan, read, width - 1)
+        self.comb += [
+            apart.start.eq(self.begin & plan.apart),
+            levels.connect(apart.levels),
+            weights.adr.eq(Mux(plan.apart, read.adr, own.adr)),
+            weights.re.eq(Mux(plan.apart, read.re, own.re)),
+            read.dat_r.eq(weights.dat_r),
+            own.dat_r.eq(weights.dat_r),
+        ]
+        return apart
 
     def _issue_tiles(self, spec: SocSpec, plan):
         """Each row tile to the parts that work on it, all at once."""
@@ -142,6 +164,8 @@ class Engine(LiteXModule):
             self.aligner.source.connect(self.units.words),
             self.loader.source.connect(self.units.weights),
         ]
+        if self.apart is not None:
+            self.comb += If(plan.apart, self.apart.source.connect(reader.sink))
 
     def _connect_sums(self, spec: SocSpec, plan):
         """Products through the accumulator to the requantiser; vectors straight to it."""
@@ -159,6 +183,8 @@ class Engine(LiteXModule):
                 tiles.ready.eq(sink.valid & sink.ready & (left == tiles.pixels - 1)),
             ).Else(self.accumulator.source.connect(sink)),
         ]
+        if self.apart is not None:
+            self.comb += If(plan.apart, self.apart.sums.connect(sink))
         self.sync += If(
             plan.vector & sink.valid & sink.ready,
             left.eq(Mux(tiles.ready, 0, left + 1)),
@@ -168,13 +194,17 @@ class Engine(LiteXModule):
         """The events that are counted."""
         events, units, loader = self.events, self.units, self.loader
         running = fsm.ongoing("RUN") & ~plan.vector
-        waits = running & ~units.computing
+        computing, loading = Signal(), Signal()
+        waits = running & ~computing
+        apart = self.apart
         self.comb += [
             self.busy.eq(~fsm.ongoing("IDLE")),
             events.busy.eq(self.busy),
-            events.computing.eq(units.computing),
-            events.weights.eq(waits & loader.tiles.valid),
-            events.activations.eq(waits & ~loader.tiles.valid),
+            computing.eq(units.computing | (apart.computing if apart else 0)),
+            loading.eq(loader.tiles.valid | (apart.loading if apart else 0)),
+            events.computing.eq(computing),
+            events.weights.eq(waits & loading),
+            events.activations.eq(waits & ~loading),
             events.vector.eq(fsm.ongoing("RUN") & plan.vector),
             events.product.eq(self.accumulator.sink.valid & self.accumulator.sink.ready),
         ]
@@ -188,6 +218,7 @@ class Engine(LiteXModule):
             | self.vectors.source.valid
             | self.accumulator.busy
             | ~self.requantiser.idle
+            | (self.apart.busy if self.apart is not None else 0)
         )
         self.comb += self.setup.place.eq(self.place)
         fsm.act(

@@ -20,6 +20,8 @@ class OutputPlace(LiteXModule):
     | start        | in  | pulse: a layer begins                                       |
     | fields, plan | in  | the layer's                                                 |
     | opens        | in  | the pixel is the first of its column tile                   |
+    | second       | in  | it is in the second one of two output rows                  |
+    | stays        | in  | the pixel below it in the second row is the next one        |
     | advance      | in  | go to the next pixel                                        |
     | place        | out | bank and address of the pixel's word                        |
     | octet        | out | first byte in it                                            |
@@ -28,6 +30,8 @@ class OutputPlace(LiteXModule):
     def __init__(self, spec: SocSpec, fields, plan):
         self.start = Signal()
         self.opens = Signal()
+        self.second = Signal()
+        self.stays = Signal()
         self.advance = Signal()
         self.place = Record(place_layout(spec.banks))
         self.octet = Signal(log2_int(WORD_BYTES))
@@ -40,24 +44,29 @@ class OutputPlace(LiteXModule):
         column, here = Signal(12), Signal(12)
         octet, first_octet = Signal.like(self.octet), Signal.like(self.octet)
         banks, rows, octets = self._column_tile(plan)
+        line_of = lines.place("line_of")
         below = lines.moved(now, plan.write_planes & (spec.banks - 1), plan.next_rows)
         self.comb += [
-            now.eq(line),
+            line_of.eq(line),
             here.eq(column),
-            If(self.opens, now.eq(first), here.eq(0)),
+            If(self.opens, line_of.eq(first), here.eq(0)),
+            now.eq(line_of),
             self.place.bank.eq(now.bank),
             self.place.row.eq(now.row + here),
             self.octet.eq(Mux(self.opens, first_octet, octet)),
         ]
+        if spec.depthwise:
+            second = lines.moved(line_of, plan.write_planes & (spec.banks - 1), plan.next_rows)
+            self.comb += If(self.second, now.eq(second))
         after = lines.moved(first, banks, rows)
         total = Signal(len(octet) + 1)
         self.comb += total.eq(first_octet + octets)
         self.sync += [
             If(
                 self.advance,
-                If(here == fields.output_width - 1, column.eq(0), line.eq(below)).Else(
-                    column.eq(here + 1), line.eq(now)
-                ),
+                If(self.stays, column.eq(here), line.eq(line_of))
+                .Elif(here == fields.output_width - 1, column.eq(0), line.eq(below))
+                .Else(column.eq(here + 1), line.eq(line_of)),
                 If(
                     self.opens,
                     octet.eq(first_octet),
@@ -96,7 +105,9 @@ class OutputPlace(LiteXModule):
             return [octets.eq(0), banks.eq(lines % spec.banks), rows.eq(self._rows(lines))]
 
         self.sync += [
-            If(plan.vector & fields.raw, *of(vector_channels(spec), SUM_BYTES))
+            If(plan.apart & fields.raw, *of(WORD_BYTES * spec.banks, SUM_BYTES))
+            .Elif(plan.apart, *of(WORD_BYTES * spec.banks, 1))
+            .Elif(plan.vector & fields.raw, *of(vector_channels(spec), SUM_BYTES))
             .Elif(plan.vector, *of(vector_channels(spec), 1))
             .Elif(depthwise & fields.raw, *of(WORD_BYTES, SUM_BYTES))
             .Elif(depthwise, *of(WORD_BYTES, 1))

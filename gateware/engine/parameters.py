@@ -1,9 +1,10 @@
-"""The parameters of a column tile's channels in registers; those of the next one are read ahead."""
+"""The parameters of a column tile's channels; those of the next one are read ahead."""
 
 from litex.gen import LiteXModule
-from migen import Array, Cat, If, Record, Signal, bits_for, log2_int
+from migen import Cat, If, Memory, Record, Signal, bits_for, log2_int
 
 from dscim.gateware.specs import SocSpec
+from dscim.gateware.specs.soc import WORD_BYTES
 
 PARAMETER_BITS = 128
 """Bits of a channel's parameters in memory."""
@@ -20,6 +21,11 @@ def parameter_layout():
 def unpacked(word):
     """The parameters in a word of the parameter memory, as the bits of parameter_layout."""
     return Cat(word[:32], word[32:63], word[64:70])
+
+
+def widest(spec: SocSpec) -> int:
+    """The channels of the widest column tile with parameters."""
+    return max(spec.macro.columns, WORD_BYTES * spec.banks if spec.depthwise else 0)
 
 
 class Parameters(LiteXModule):
@@ -40,21 +46,20 @@ class Parameters(LiteXModule):
     """
 
     def __init__(self, spec: SocSpec, read):
-        columns, lanes = spec.macro.columns, spec.requant_lanes
+        columns, lanes = widest(spec), spec.requant_lanes
+        steps = max(1, columns // lanes)
         self.start = Signal()
         self.base = Signal(16)
         self.count = Signal(12)
         self.width = Signal(bits_for(columns))
         self.full = Signal()
         self.take = Signal()
-        self.step = Signal(max(1, log2_int(columns // lanes)))
+        self.step = Signal(max(1, log2_int(steps)))
         self.lanes = [Record(parameter_layout(), name=f"lane{lane}") for lane in range(lanes)]
 
         # # #
 
-        layout = parameter_layout()
-        ahead = [Record(layout, name=f"ahead{column}") for column in range(columns)]
-        held = [Record(layout, name=f"held{column}") for column in range(columns)]
+        using = Signal()  # the half of the memories; the other one is for the next column tile
         adr, left, place = Signal(16), Signal(12), Signal(bits_for(columns))
         reading, arrives = Signal(), Signal()
         column, ends = Signal.like(place), Signal()
@@ -74,16 +79,21 @@ class Parameters(LiteXModule):
                 left.eq(left - 1),
                 place.eq(place + 1),
             ),
-            If(self.take, self.full.eq(0), place.eq(0)),
+            If(self.take, self.full.eq(0), place.eq(0), using.eq(~using)),
             If(self.start, adr.eq(self.base), left.eq(self.count), place.eq(0), self.full.eq(0)),
         ]
-        for index, (own, next_) in enumerate(zip(held, ahead, strict=True)):
-            self.sync += [
-                If(arrives & (column == index), next_.raw_bits().eq(unpacked(read.dat_r))),
-                If(self.take, own.eq(next_)),
-            ]
+        size = len(self.lanes[0].raw_bits())
+        low = log2_int(lanes)
         for lane, record in enumerate(self.lanes):
-            choices = [own.raw_bits() for own in held[lane::lanes]]
-            self.comb += record.raw_bits().eq(
-                Array(choices)[self.step] if len(choices) > 1 else choices[0]
-            )
+            memory = Memory(size, 2 * steps, name=f"parameters{lane}")
+            writer, reader = memory.get_port(write_capable=True), memory.get_port(async_read=True)
+            self.specials += memory, writer, reader
+            mine = column[:low] == lane if low else 1
+            own, taken = (column[low:-1], self.step) if steps > 1 else ((), ())
+            self.comb += [
+                writer.adr.eq(Cat(*own, ~using)),
+                writer.dat_w.eq(unpacked(read.dat_r)),
+                writer.we.eq(arrives & mine),
+                reader.adr.eq(Cat(*taken, using)),
+                record.raw_bits().eq(reader.dat_r),
+            ]

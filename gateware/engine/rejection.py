@@ -5,7 +5,7 @@ from operator import or_
 
 from migen import Array, C, Cat, Mux, Signal, log2_int
 
-from dscim.gateware.descriptor import MAX_WIDENING, Operation
+from dscim.gateware.descriptor import MAX_KERNEL, MAX_WIDENING, Operation
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MAX_DEPTH, SocSpec
 from dscim.gateware.specs.macro import UNIT_ROWS
@@ -36,8 +36,11 @@ def rejection(module, spec: SocSpec, place, fields, plan):
 
     module: the logic is added to it. place: of the descriptor. fields, plan: those of `Setup`.
     """
-    length, signed = _arithmetic(spec, fields)
+    length, signed = _arithmetic(spec, fields, plan)
     vector, product = plan.vector, ~plan.vector
+    known = fields.operation <= max(Operation)
+    if not spec.depthwise:
+        known = fields.operation < Operation.CHANNELWISE
     added = plan.add | fields.residual
     second_rows = Mux(plan.add, plan.input_rows, plan.output_rows)
     input_end, second_end, output_end, weight_end, parameter_end = (
@@ -52,10 +55,9 @@ def rejection(module, spec: SocSpec, place, fields, plan):
     )
     faults = {
         ErrorCode.DESCRIPTOR: place >= spec.descriptors,
-        ErrorCode.OPERATION: (fields.operation > max(Operation))
-        | (fields.residual & vector)
-        | (added & fields.raw),
-        ErrorCode.MACRO: product & (fields.macro >= len(spec.macros)),
+        ErrorCode.OPERATION: ~known | (fields.residual & vector) | (added & fields.raw),
+        ErrorCode.MACRO: product
+        & ((fields.macro >= len(spec.macros)) | (plan.apart & (fields.macro != 0))),
         ErrorCode.LENGTH: product & length,
         ErrorCode.SIGNED_MODE: product & signed,
         ErrorCode.GEOMETRY: _sizes(module, fields)
@@ -98,7 +100,10 @@ def _sizes(module, f):
 def _product_geometry(spec: SocSpec, f, plan):
     """More units than the window has or than a product may have, outputs inside a word, or
     depthwise with other channels, or on a macro too narrow for a word's channels."""
-    depthwise = f.operation == Operation.DEPTHWISE
+    depthwise = (f.operation == Operation.DEPTHWISE) | plan.apart
+    large = (
+        (f.kernel_height > MAX_KERNEL) | (f.kernel_width > MAX_KERNEL) | (f.stride_y > MAX_KERNEL)
+    )
     narrow = 1 if spec.macro.columns < WORD_BYTES else 0
     within = f.output_channel[:3] != 0
     inside = f.output_channel[:2] != 0 if narrow else within
@@ -107,6 +112,7 @@ def _product_geometry(spec: SocSpec, f, plan):
         | (f.units > MAX_UNITS)
         | (f.weight_rows == 0)
         | (f.raw & f.output_channel[0])
+        | (plan.apart & (large | (f.units != plan.taps)))
         | Mux(depthwise, within | (f.inputs != f.outputs) | narrow, inside)
     )
 
@@ -136,18 +142,21 @@ def _widening(module, f):
     return _any(faults)
 
 
-def _arithmetic(spec: SocSpec, fields):
+def _arithmetic(spec: SocSpec, fields, plan):
     """(length not allowed, signed mode not supported) for the macro that the descriptor names."""
     lengths, modes = [], []
-    depthwise = fields.operation == Operation.DEPTHWISE
-    for macro in spec.macros:
+    depthwise = (fields.operation == Operation.DEPTHWISE) | plan.apart
+    for place, macro in enumerate(spec.macros):
         if macro.form == "exact":
             lengths.append(0)
             modes.append(0)
             continue
         least = log2_int(macro.lanes) - log2_int(macro.or_width) if macro.form == "array" else 0
         short = fields.samples_log2 < least if least > 0 else 0
-        lengths.append((fields.samples_log2 > log2_int(macro.max_samples)) | short)
+        long = fields.samples_log2 > log2_int(macro.max_samples)
+        if spec.depthwise and place == 0:
+            long |= plan.apart & (fields.samples_log2 > log2_int(spec.depthwise_samples))
+        lengths.append(long | short)
         missing = {"offset": fields.offset, "split": fields.offset == 0}
         unbuilt = [missing[mode] for mode in missing if mode not in macro.signed]
         wrong = fields.offset & ((fields.activation_shift != 0) | depthwise)

@@ -56,6 +56,7 @@ class Requantiser(LiteXModule):
         held, final, opens, begins = (Signal() for _ in range(4))
         place, width = Signal.like(sink.width), Signal.like(sink.width)
         taken = sink.valid & sink.ready
+        opening = taken & ~sink.follows
         needed = sink.opens & ~plan.vector
         self.comb += [
             sink.ready.eq(
@@ -65,7 +66,9 @@ class Requantiser(LiteXModule):
             shares.wanted.eq(plan.add | fields.residual),
             output.start.eq(self.start),
             output.opens.eq(sink.opens),
-            output.advance.eq(taken),
+            output.second.eq(sink.second),
+            output.stays.eq(sink.stays),
+            output.advance.eq(opening),
             parameters.start.eq(self.start & ~plan.vector),
             parameters.base.eq(fields.parameter_base),
             parameters.count.eq(fields.outputs),
@@ -73,7 +76,13 @@ class Requantiser(LiteXModule):
         ]
         depthwise = fields.operation == Operation.DEPTHWISE
         self.sync += [
-            parameters.width.eq(Mux(depthwise, WORD_BYTES, spec.macro.columns)),
+            parameters.width.eq(
+                Mux(
+                    plan.apart,
+                    WORD_BYTES * spec.banks,
+                    Mux(depthwise, WORD_BYTES, spec.macro.columns),
+                )
+            ),
             opens.eq(taken),
             begins.eq(taken & needed),
             If(
@@ -93,7 +102,7 @@ class Requantiser(LiteXModule):
         added = Signal()
         self.sync += added.eq(plan.add | fields.residual)  # long before the first step
         steps = self._steps(spec, fields, added)
-        self._place(spec, fields, steps[0], taken, output)
+        self._place(spec, fields, steps[0], held, opening, output)
         self.comb += [
             steps[0].present.eq(Cat(*[held & (place + lane < width) for lane in range(lanes)])),
             steps[0].opens.eq(opens),
@@ -101,8 +110,12 @@ class Requantiser(LiteXModule):
             self.idle.eq(~held & (Cat(*[step.present for step in steps[1:]]) == 0)),
         ]
         step_bits = len(parameters.step)
-        number = place[log2_int(lanes) :][:step_bits]
-        self.sync += parameters.step.eq(number)
+        number, before = Signal(step_bits), Signal(step_bits)
+        self.comb += number.eq(place[log2_int(lanes) :])
+        self.sync += [
+            parameters.step.eq(before + number),
+            If(taken, before.eq(Mux(sink.follows, before + slots(spec) // lanes, 0))),
+        ]
         own = self._choose(fields, plan, parameters)
         scales = self._scale(spec, fields, steps[0], own)
         self.residual = residual = Residual(spec, fields, len(write.adr) // spec.banks)
@@ -133,7 +146,7 @@ class Requantiser(LiteXModule):
         self.sync += If(~added, steps[SCALED + 1].present.eq(0))
         return steps
 
-    def _place(self, spec: SocSpec, fields, step, taken, output):
+    def _place(self, spec: SocSpec, fields, step, held, opening, output):
         """The first word and byte of each step: the pixel's, then so many lanes further."""
         lines = Lines(self, spec.banks, fields.output_width)
         place, octet = lines.place("place"), Signal.like(step.octet)
@@ -150,10 +163,13 @@ class Requantiser(LiteXModule):
 
         self.comb += [step.place.eq(place), step.octet.eq(octet)]
         self.sync += [
-            If(fields.raw, *moved(SUM_BYTES, whole[1], following[1])).Else(
-                *moved(1, whole[0], following[0])
+            If(
+                held,
+                If(fields.raw, *moved(SUM_BYTES, whole[1], following[1])).Else(
+                    *moved(1, whole[0], following[0])
+                ),
             ),
-            If(taken, place.eq(output.place), octet.eq(output.octet)),
+            If(opening, place.eq(output.place), octet.eq(output.octet)),
         ]
 
     def _choose(self, fields, plan, parameters):

@@ -42,6 +42,7 @@ PLAN_LAYOUT = [(name, SIZE_BITS) for name in SIZES] + [
     ("first_line", 12),
     ("vector", 1),
     ("add", 1),
+    ("apart", 1),
 ]
 """The values computed from a descriptor.
 
@@ -49,7 +50,7 @@ planes: of a pixel of the input; read_planes: those that a window has; write_pla
 the output. tap_rows: words from a line to that of the next row of the input, whole banks alone;
 step_*: to that of the next window below; origin_*: of the first window's first tap, they wrap;
 next_rows: as tap_rows, in the output. first_line, first_rows: of the first channel written.
-vector: the operation uses no macro; add: it is an add."""
+vector: the operation has no weights; add: it is an add; apart: it runs in the depthwise unit."""
 
 
 def descriptor_layout():
@@ -146,6 +147,7 @@ class Setup(LiteXModule):
         width = Mux(depthwise, WORD_BYTES, columns)
         if columns == WORD_BYTES:
             width = WORD_BYTES
+        wide = WORD_BYTES * spec.banks  # of a column tile in the depthwise unit
         per_word = Mux(fields.raw, WORD_BYTES // 4, WORD_BYTES)
         words = log2_int(vector_channels(spec))
         self.comb += [
@@ -156,9 +158,12 @@ class Setup(LiteXModule):
             plan.planes.eq(inputs[3:]),
             plan.read_planes.eq(Mux(depthwise, 1, read[3:])),
             plan.write_planes.eq(Mux(fields.raw, outputs[1:], outputs[3:])),
-            plan.vector.eq(fields.operation >= Operation.ADD),
+            plan.apart.eq(fields.operation == Operation.CHANNELWISE if spec.depthwise else 0),
+            plan.vector.eq((fields.operation >= Operation.ADD) & ~plan.apart),
             plan.add.eq(fields.operation == Operation.ADD),
-            tiles.eq(fields.outputs + Mux(plan.vector, 1 << words, width) - 1),
+            tiles.eq(
+                fields.outputs + Mux(plan.apart, wide, Mux(plan.vector, 1 << words, width)) - 1
+            ),
             plan.column_tiles.eq(
                 Mux(
                     plan.vector,
@@ -166,6 +171,7 @@ class Setup(LiteXModule):
                     Mux(depthwise, tiles[3:], tiles[log2_int(columns) :]),
                 )
             ),
+            If(plan.apart, plan.column_tiles.eq(tiles[log2_int(wide) :])),
             plan.first_line.eq(
                 Mux(fields.raw, fields.output_channel[1:], fields.output_channel[3:])
             ),

@@ -29,6 +29,7 @@ class Units(LiteXModule):
     | products     | out | stream: products_layout                                        |
     | vectors      | out | stream: vector_layout                                          |
     | computing    | out | the chosen macro computes                                      |
+    | levels       | out | stream: encoded words for the depthwise unit, if there is one  |
     """
 
     def __init__(self, spec: SocSpec, fields, plan):
@@ -40,7 +41,9 @@ class Units(LiteXModule):
 
         # # #
 
-        self.macros = macros = Macros(spec, fields)
+        self.macros = macros = Macros(spec, fields, plan)
+        if spec.depthwise:
+            self.levels = macros.levels
         self.pairs = pairs = Pairs(spec)
         self.pool = pool = Pool(spec, fields)
         vector, add = Signal(), Signal()
@@ -70,13 +73,15 @@ class Macros(LiteXModule):
     | port        | dir | meaning                                                   |
     |-------------|-----|-----------------------------------------------------------|
     | fields      | in  | of the layer: macro, inputs                               |
+    | plan        | in  | of the layer: apart                                       |
     | weights     | in  | stream: weight_layout                  |
     | words       | in  | stream: words_layout                                      |
     | products    | out | stream: products_layout                                   |
     | computing   | out | the chosen macro computes                                 |
+    | levels      | out | stream: encoded words for the depthwise unit              |
     """
 
-    def __init__(self, spec: SocSpec, fields):
+    def __init__(self, spec: SocSpec, fields, plan):
         self.weights = stream.Endpoint(weight_layout(spec.macro))
         self.words = words = stream.Endpoint(words_layout(spec))
         self.products = stream.Endpoint(products_layout(spec))
@@ -105,6 +110,15 @@ class Macros(LiteXModule):
             Case(chosen, routes) if len(macros) > 1 else routes[0],
             self.computing.eq(Array([macro.computing for macro in macros])[chosen]),
         ]
+        if spec.depthwise:
+            banks, self.levels = macros[0].banks, macros[0].window.encoded
+            config = banks.apart_config
+            self.sync += [  # known long before the first word
+                banks.apart.eq(plan.apart),
+                config.samples_log2.eq(fields.samples_log2),
+                config.zero_point.eq(fields.input_zero),
+                config.activation_shift.eq(fields.activation_shift),
+            ]
 
 
 def _widened(macro, products):

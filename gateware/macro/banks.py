@@ -27,6 +27,7 @@ class Banks(LiteXModule):
     | used           | out | for each row, whether it is used in the bank in use              |
     | used_next      | out | ... in the next cycle                                            |
     | bank           | out | the bank in use; rows are written to the other                   |
+    | apart          | in  | beats are not for this window: they pass with `apart_config`     |
     """
 
     def __init__(self, spec):
@@ -47,10 +48,11 @@ class Banks(LiteXModule):
             Record(_config(), name=name) for name in ("config", "next_config", "window_config")
         )
         self.closing_config = Signal(len(self.config.raw_bits()))
+        self.apart, self.apart_config = Signal(), Record(_config(), name="apart_config")
 
         # # #
 
-        ending, closed, claimed = Signal(), Signal(), Signal()
+        ending, closed, claimed, passing = Signal(), Signal(), Signal(), Signal()
         written = Signal(spec.rows)
         self.comb += [
             self.writable.eq(~ending),
@@ -68,6 +70,13 @@ class Banks(LiteXModule):
                 self.open.eq(1),
                 claimed.eq(1),
                 self.window_config.raw_bits().eq(self.next_config.raw_bits()),
+            ),
+            passing.eq(self.apart),
+            If(passing, self.open.eq(0)),
+            If(
+                self.apart,
+                self.open.eq(1),
+                self.window_config.raw_bits().eq(self.apart_config.raw_bits()),
             ),
             self.used.eq(self.used_next),
             If(

@@ -78,6 +78,8 @@ class Window(LiteXModule):
     | summed         | out | `activation_sum` is that of the window taken SUM_LATENCY ago      |
     | activation_sum | out | sum of x + 128 over the units whose first row is used             |
     | busy           | out | a beat is accepted whose window is not yet taken                  |
+    | encoded        | out | stream: the beats after the two stages; while `banks.apart`, they |
+    |                |     | leave here                                                        |
     """
 
     def __init__(self, spec, words: int, operands, banks):
@@ -99,10 +101,12 @@ class Window(LiteXModule):
         # # #
 
         held, encoded = self._stages(spec, words, operands, banks)
-        written = Signal()
+        written, self.encoded = Signal(), stream.Endpoint([("values", len(encoded.values))])
         self.comb += [
-            encoded.ready.eq(~self.full | self.take),
-            written.eq(encoded.valid & encoded.ready),
+            encoded.ready.eq(Mux(banks.apart, self.encoded.ready, ~self.full | self.take)),
+            written.eq(encoded.valid & encoded.ready & ~banks.apart),
+            self.encoded.valid.eq(encoded.valid & banks.apart),
+            self.encoded.values.eq(encoded.values),
         ]
         final, building = Signal(), Signal()
         self.comb += self.busy.eq(held.valid | encoded.valid | self.full | building)

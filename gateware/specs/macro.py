@@ -103,6 +103,11 @@ class MacroSpec(Spec):
         return self.form == "array" or (self.form == "selected" and self.sequence.kind == "lfsr")
 
     @property
+    def slotted(self) -> bool:
+        """Whether the samples of a row are known in advance, so that it takes several at once."""
+        return self.form == "selected" and not self.ordered
+
+    @property
     def max_samples(self) -> int:
         """The largest n that the macro can compute, a power of two."""
         return self.samples or min(self.side, self.sequence.max_samples)

@@ -1,12 +1,16 @@
 """The whole device: macros, memories, engine."""
 
 import dataclasses
+from typing import ClassVar
 
 from dscim.gateware.specs.base import Spec, is_power_of_two, require
 from dscim.gateware.specs.macro import MacroSpec
 from dscim.gateware.specs.product import ProductSpec
 
 BUS_BYTES = 4
+MAX_CHUNKS = 8
+"""Cycles of a product in the depthwise unit at most."""
+
 WORD_BYTES = 8
 """Bytes per word of the activation memory: eight channels of a pixel, a plane."""
 
@@ -26,8 +30,12 @@ class SocSpec(Spec):
     strip:            pixels with 32-bit partial sums in memory.
     requant_lanes:    channels requantised per cycle, at most two for each bank.
     descriptors:      descriptors in memory.
+    depthwise:        samples per cycle of each product in the depthwise unit; 0: it is not built,
+                      and depthwise layers run on the macro.
     All other sizes are powers of two.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("depthwise",)
 
     macro: MacroSpec = MacroSpec()
     exact: bool = True
@@ -39,6 +47,7 @@ class SocSpec(Spec):
     descriptors: int = 256
     banks: int = 16
     read_ports: int = 2
+    depthwise: int = 0
 
     def __post_init__(self) -> None:
         limits = {
@@ -81,6 +90,29 @@ class SocSpec(Spec):
             not (self.exact and self.macro.form == "exact"),
             "The device's macro is already exact; leave out the second exact macro.",
         )
+        if self.depthwise:
+            self._check_depthwise()
+
+    def _check_depthwise(self) -> None:
+        require(
+            is_power_of_two(self.depthwise) and 2 <= self.depthwise <= 16,
+            f"The device's depthwise of {self.depthwise} is not 0 or a power of two from 2 to 16.",
+        )
+        require(
+            self.depthwise <= self.macro.max_samples,
+            f"The device's depthwise of {self.depthwise} is more than the "
+            f"{self.macro.max_samples} samples per row of the macro.",
+        )
+        require(
+            self.macro.slotted and "split" in self.macro.signed,
+            "The depthwise unit takes the samples of a macro of the form selected, with the "
+            "sequence counter or table and the signed mode split; choose depthwise 0.",
+        )
+        require(
+            self.macro.columns >= WORD_BYTES,
+            f"The depthwise unit needs {WORD_BYTES} columns, not {self.macro.columns}; choose "
+            "depthwise 0.",
+        )
 
     @property
     def macros(self) -> tuple[MacroSpec, ...]:
@@ -98,6 +130,19 @@ class SocSpec(Spec):
     def header_rows(self) -> int:
         """Rows of the weight memory before those of a row tile: a bit for each row of the macro."""
         return -(-self.macro.rows // (8 * self.macro.columns))
+
+    @property
+    def depthwise_samples(self) -> int:
+        """The largest n that the depthwise unit computes, a power of two; 0 without the unit."""
+        macro, most = self.macro, MAX_CHUNKS * self.depthwise
+        if not macro.sequence.table:  # the regions' parity complements thresholds in between
+            most = min(most, macro.side // 2)
+        return min(most, macro.max_samples)
+
+    @property
+    def depthwise_steps(self) -> int:
+        """Cycles of a product of the most samples in the depthwise unit; only if there is one."""
+        return max(1, self.depthwise_samples // self.depthwise)
 
     @property
     def activation_rows(self) -> int:

@@ -10,10 +10,14 @@ from dscim.gateware.specs import VARIANTS, MacroSpec, ProductSpec, SequenceSpec,
 from dscim.gateware.specs.macro import default_macro
 from dscim.gateware.specs.product import SIGNED_MODES
 from dscim.gateware.specs.sequence import KINDS
+from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.gateware.specs.tables import TABLES, table_sequence
 from dscim.host.cli.options import choice, option, switch
 
 DEFAULT_TABLE = "gaussian"
+
+DEPTHWISE = 4
+"""Samples per cycle of each product in the depthwise unit."""
 
 
 def pair(text: str) -> tuple[int, int]:
@@ -74,6 +78,11 @@ class MacroOptions:
     )
     rows: int = option("R", "rows of the macro", default=128)
     columns: int = option("C", "columns of the macro", default=32)
+    depthwise: int | None = option(
+        "S",
+        "samples per cycle of each product in the depthwise unit; 0: no unit (default: "
+        f"{DEPTHWISE} if the macro has 8 columns, is selected and is not for lfsr)",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +128,7 @@ def soc_for(product: ProductSpec, options: MacroOptions | None = None) -> SocSpe
     """
     macro = default_macro(product.or_width, product.sequence)
     if options is None:
-        return SocSpec(macro=macro)
+        return SocSpec(macro=macro, depthwise=_depthwise(macro))
     lanes = options.lanes
     if lanes is None:
         lanes = macro.lanes if options.form == "selected" else 1
@@ -131,9 +140,18 @@ def soc_for(product: ProductSpec, options: MacroOptions | None = None) -> SocSpe
         lanes=lanes,
         sequence=product.sequence,
     )
-    spec = SocSpec(macro=macro, requant_lanes=min(SocSpec.requant_lanes, macro.columns))
+    spec = SocSpec(
+        macro=macro,
+        requant_lanes=min(SocSpec.requant_lanes, macro.columns),
+        depthwise=_depthwise(macro) if options.depthwise is None else options.depthwise,
+    )
     spec.macro_for(product)
     return spec
+
+
+def _depthwise(macro: MacroSpec) -> int:
+    """The default of `SocSpec.depthwise`; 0 if the unit cannot be built beside the macro."""
+    return DEPTHWISE if macro.slotted and macro.columns >= WORD_BYTES else 0
 
 
 def _sequence(options: PointsOptions, default: SequenceSpec) -> SequenceSpec:

@@ -43,6 +43,9 @@ class SetupOptions:
     strip: int | None = option("N", "size of the memory of partial sums, in pixels")
     requant_lanes: int | None = option("N", "channels requantised per cycle")
     descriptors: int | None = option("N", "size of the descriptor memory, in descriptors")
+    depthwise: int | None = option(
+        "S", "samples per cycle of each product in the depthwise unit; 0: no unit"
+    )
     clock: float | None = option("MHZ", "clock frequency of the device in MHz")
     baud: int | None = option("B", "rate of the UART in baud")
     ip: str | None = option("A", f"IP address, if the board has Ethernet (default: {IP})")

@@ -14,8 +14,9 @@ from dscim.gateware.layout import ceil_div, pixel_words, unit_depth
 from dscim.gateware.specs import LayerSpec, MacroSpec, SocSpec
 from dscim.gateware.specs.macro import UNIT_ROWS
 from dscim.gateware.specs.soc import WORD_BYTES
+from dscim.host.compile.channelwise import channelwise_end
 from dscim.host.compile.packing import best_packing, packed_layer
-from dscim.host.compile.products import column_groups, depthwise_groups
+from dscim.host.compile.products import ChannelGroup, column_groups, depthwise_groups
 from dscim.host.compile.timeline import Pace, Tile, Timeline
 
 SETUP = 35
@@ -54,6 +55,9 @@ def product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool = False) -> i
 @lru_cache(maxsize=4096)
 def _product_cycles(spec: SocSpec, layer: LayerSpec, residual: bool) -> int:
     macro = spec.macros[spec.macro_for(layer.product)]
+    groups = depthwise_groups(spec, layer) if layer.depthwise else []
+    if groups and groups[0].operation is Operation.CHANNELWISE:
+        return sum(_channelwise(spec, layer, group, residual) for group in groups)
     per_row = (
         1 if macro.ordered or layer.product.exact else ceil_div(layer.product.samples, macro.lanes)
     )
@@ -86,6 +90,12 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
     """
     taps = layer.kernel[0] * layer.kernel[1] + (DIVISION if averages else 0)
     return _vector(spec, layer, taps + 1, taps + 1)
+
+
+def _channelwise(spec: SocSpec, layer: LayerSpec, group: ChannelGroup, residual: bool) -> int:
+    """Busy cycles of a descriptor of the depthwise unit."""
+    end, drain = channelwise_end(spec, layer, len(group.inputs))
+    return SETUP + end + drain + SCALING + ADDITION * residual
 
 
 def _descriptors(

@@ -6,7 +6,8 @@ import numpy as np
 
 from dscim.arrays import Int8, Words
 from dscim.errors import UserError
-from dscim.gateware.descriptor import BY_NAME, Operation
+from dscim.gateware.descriptor import BY_NAME, MAX_KERNEL, Operation
+from dscim.gateware.kernels import kernel_rows, pack_kernels
 from dscim.gateware.layout import (
     column_tiles,
     depthwise_rows,
@@ -129,7 +130,8 @@ class ChannelGroup:
     """What a descriptor computes of a depthwise layer.
 
     inputs: the channels that it reads, from the first of a plane on. outputs: those that it writes.
-    operation: DEPTHWISE, or a PRODUCT over the channels of one plane with zeros off the diagonal.
+    operation: CHANNELWISE, DEPTHWISE, or a PRODUCT over the channels of one plane with zeros off
+    the diagonal.
     """
 
     inputs: range
@@ -140,6 +142,11 @@ class ChannelGroup:
 def depthwise_groups(spec: SocSpec, layer: LayerSpec) -> list[ChannelGroup]:
     """The descriptors of a depthwise layer, in order; empty if one does not fit."""
     channels, each = layer.input[2], layer.outputs // layer.input[2]
+    if _channelwise(spec, layer):
+        wide = UNIT_ROWS * spec.banks
+        most = spec.weight_rows // kernel_rows(spec, min(wide, channels), layer.depth) * wide
+        groups = _groups(channels, most, spec)
+        return [ChannelGroup(group, group, Operation.CHANNELWISE) for group in groups]
     if each == 1 and spec.macro.columns >= UNIT_ROWS:
         planes = spec.weight_rows // depthwise_rows(spec, layer.depth)
         groups = _groups(channels, planes * UNIT_ROWS, spec)
@@ -158,6 +165,18 @@ def depthwise_groups(spec: SocSpec, layer: LayerSpec) -> list[ChannelGroup]:
     return made
 
 
+def _channelwise(spec: SocSpec, layer: LayerSpec) -> bool:
+    """Whether the depthwise unit computes a layer."""
+    product = layer.product
+    return (
+        spec.depthwise > 0
+        and not product.exact
+        and product.samples <= spec.depthwise_samples
+        and layer.outputs == layer.input[2]
+        and max(*layer.kernel, layer.stride[0]) <= MAX_KERNEL
+    )
+
+
 def layer_rows(spec: SocSpec, layer: LayerSpec) -> int:
     """Rows of the weight memory that all weights of a layer take."""
     if not layer.depthwise:
@@ -171,6 +190,8 @@ def layer_rows(spec: SocSpec, layer: LayerSpec) -> int:
 
 def _group_rows(spec: SocSpec, layer: LayerSpec, group: ChannelGroup) -> int:
     """Rows of a column tile in the weight memory."""
+    if group.operation is Operation.CHANNELWISE:
+        return kernel_rows(spec, len(group.inputs), layer.depth)
     if group.operation is Operation.DEPTHWISE:
         return depthwise_rows(spec, layer.depth)
     return product_rows(spec, len(group.inputs), len(group.inputs) * layer.depth)
@@ -181,6 +202,9 @@ def depthwise_weights(spec: SocSpec, layer: LayerSpec, group: ChannelGroup, weig
     taps, channels = layer.depth, layer.input[2]
     rows = tap_rows(taps, channels)[:, group.inputs.start : group.inputs.stop]
     own = weights.reshape(taps, -1)
+    if group.operation is Operation.CHANNELWISE:
+        chosen = own[:, group.outputs.start : group.outputs.stop]
+        return pack_kernels(spec, chosen, rows, pixel_words(channels))
     if group.operation is Operation.DEPTHWISE:
         return pack_depthwise(spec, own[:, group.outputs.start : group.outputs.stop], rows)
     each = layer.outputs // channels

@@ -7,10 +7,12 @@ from typing import Any
 
 from dscim.boards.soc import IP, MAC, Setup
 from dscim.errors import UserError
+from dscim.gateware.descriptor import Operation
 from dscim.gateware.layout import ceil_div, pixel_words
 from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec, SpecError
 from dscim.gateware.specs.macro import UNIT_ROWS
 from dscim.host.compile.packing import best_packing, packed_layer
+from dscim.host.compile.products import depthwise_groups
 from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.fit import FULL
 from dscim.host.fpga.fit.memories import LARGEST, Memories
@@ -245,6 +247,8 @@ def _floor(spec: SocSpec, layers: Sequence[LayerSpec]) -> int:
 def _least(spec: SocSpec, layer: LayerSpec) -> int:
     """Cycles in which the macro multiplies, or in which all outputs are requantised."""
     macro: MacroSpec = spec.macro
+    groups = depthwise_groups(spec, layer) if layer.depthwise else []
+    apart = any(group.operation is Operation.CHANNELWISE for group in groups)
     layer = packed_layer(layer, best_packing(spec, layer))
     pixels = layer.output[0] * layer.output[1]
     taps = layer.kernel[0] * layer.kernel[1]
@@ -252,6 +256,8 @@ def _least(spec: SocSpec, layer: LayerSpec) -> int:
     wide = min(UNIT_ROWS, macro.columns) if layer.depthwise else macro.columns
     tiles = ceil_div(taps * planes, macro.units) * ceil_div(layer.outputs, wide)
     drained = pixels * ceil_div(layer.outputs, spec.requant_lanes)
+    if apart:
+        return drained
     return max(pixels * tiles * macro.cycles(layer.product), drained)
 
 

@@ -39,7 +39,8 @@ class Fitted(Spec):
 
 @dataclasses.dataclass(frozen=True)
 class Factors:
-    """All factors. macros: tables by kind of macro. around: tables of the rest of a device.
+    """All factors. macros: tables by kind of macro. around: tables of the rest of a device, but of
+    the depthwise unit, which has factors of its own.
 
     multipliers: those of a layer's set-up, and per channel requantised in a cycle.
     link_blocks: block RAMs of the links with the UART alone, and in addition with Ethernet.
@@ -49,6 +50,7 @@ class Factors:
     around: Fitted
     multipliers: Fitted
     link_blocks: Fitted
+    depthwise: Fitted
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, from which `from_json` makes equal factors."""
@@ -64,7 +66,7 @@ class Factors:
         return cls(macros, **{name: Fitted.from_json(data[name]) for name in SHARED})
 
 
-SHARED = ("around", "multipliers", "link_blocks")
+SHARED = ("around", "multipliers", "link_blocks", "depthwise")
 
 MULTIPLIERS = ("device", "requant_lanes")
 LINKS = ("device", "Ethernet")
@@ -91,9 +93,10 @@ ROUGH = Factors(
     Fitted(terms.AROUND, (16300.0, 60.0, 900.0, 250.0, 60.0, 7900.0)),
     Fitted(MULTIPLIERS, (5.0, 10.0)),
     Fitted(LINKS, (3.0, 9.0)),
+    Fitted(terms.DEPTHWISE, (1400.0, 560.0, 80.0)),
 )
 """Estimates: no design was synthesised for them, but the constant around the macro is such that the
-build of the colorlight_i5 comes out."""
+build of the colorlight_i5 comes out. Those of the depthwise unit follow from units alone."""
 
 
 def fit(rows: Sequence[Measured]) -> Factors:
@@ -110,13 +113,26 @@ def fit(rows: Sequence[Measured]) -> Factors:
     known = [
         row for row in devices if all(terms.kind(one) in macros for one in alone_of(row.design))
     ]
-    around = [
-        (
-            terms.around(row.design),
-            row.lut4
-            - sum(macros[terms.kind(one)].times(terms.inside(one)) for one in alone_of(row.design)),
-        )
+    rest = [
+        row.lut4
+        - sum(macros[terms.kind(one)].times(terms.inside(one)) for one in alone_of(row.design))
         for row in known
+    ]
+    around = _fit(
+        terms.AROUND,
+        [
+            (terms.around(row.design), lut4)
+            for row, lut4 in zip(known, rest, strict=True)
+            if not row.design.spec.depthwise
+        ],
+    )
+    units = [
+        (
+            terms.depthwise(row.design),
+            lut4 - (around or ROUGH.around).times(terms.around(row.design)),
+        )
+        for row, lut4 in zip(known, rest, strict=True)
+        if row.design.spec.depthwise
     ]
     multipliers = [
         (
@@ -134,9 +150,10 @@ def fit(rows: Sequence[Measured]) -> Factors:
     ]
     return Factors(
         macros,
-        _fit(terms.AROUND, around) or ROUGH.around,
+        around or ROUGH.around,
         _fit(MULTIPLIERS, multipliers) or ROUGH.multipliers,
         _fit(LINKS, links) or ROUGH.link_blocks,
+        _fit(terms.DEPTHWISE, units) or ROUGH.depthwise,
     )
 
 

@@ -14,6 +14,7 @@ SIZES = (
     "strip",
     "requant_lanes",
     "descriptors",
+    "depthwise",
 )
 """Options that size the rest of the device, by their names in `SocSpec`."""
 

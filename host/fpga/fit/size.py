@@ -62,6 +62,7 @@ class SizeModel:
         parts = [self._macro(one) for one in alone_of(design)]
         if design.device is not None:
             parts += [self.factors.around, self.factors.multipliers, self.factors.link_blocks]
+            parts += [self.factors.depthwise] if design.device.depthwise else []
         return all(part.measured for part in parts)
 
     def without(self, design: Design) -> "SizeModel":
@@ -80,6 +81,7 @@ class SizeModel:
         blocks, multipliers = macro_blocks(design.macro), terms.macro_multipliers(design)
         if design.device is not None:
             lut4 += self.factors.around.times(terms.around(design))
+            lut4 += self.factors.depthwise.times(terms.depthwise(design))
             links = self.factors.link_blocks.times(np.array([1.0, design.ethernet]))
             blocks = block_rams(design.device) + round(links)
             lanes = np.array([1.0, design.device.requant_lanes])

@@ -29,6 +29,7 @@ SELECTED = (
 OTHER = ("cells", "weights", "rows", "columns", "macro")
 ONE_POINT = ("weights", "rows", "columns", "macro")
 AROUND = ("device", "columns", "requant_lanes", "banks", "units", "Ethernet")
+DEPTHWISE = ("unit", "banks", "samples")
 """The names of the terms."""
 
 
@@ -84,6 +85,17 @@ def around(design: Design) -> Float64:
         [1, spec.macro.columns, spec.requant_lanes, spec.banks, spec.macro.units, design.ethernet],
         np.float64,
     )
+
+
+def depthwise(design: Design) -> Float64:
+    """The terms of the depthwise unit; 0 without it.
+
+    banks: words that are multiplied per cycle. samples: those of a word's products, per cycle.
+    """
+    assert design.device is not None
+    spec = design.device
+    built = spec.depthwise > 0
+    return np.array([built, built * spec.banks, spec.depthwise * spec.banks], np.float64)
 
 
 def macro_multipliers(design: Design) -> int:

@@ -38,6 +38,10 @@ DEVICES: tuple[dict[str, Any], ...] = (
     {"rows": 64, "columns": 16, "banks": 16, "requant_lanes": 4, "weight_rows": 1024},
     {"rows": 32, "columns": 8, "banks": 2, "requant_lanes": 4, "ethernet": True},
     {"rows": 64, "columns": 16, "banks": 8, "requant_lanes": 8, "ethernet": True},
+    {"rows": 16, "columns": 8, "banks": 1, "requant_lanes": 1, "depthwise": 4},
+    {"rows": 16, "columns": 8, "banks": 4, "requant_lanes": 4, "depthwise": 2},
+    {"rows": 16, "columns": 16, "banks": 4, "requant_lanes": 4, "depthwise": 4},
+    {"rows": 32, "columns": 8, "banks": 8, "requant_lanes": 8, "depthwise": 4},
 )
 """Devices with small macros."""
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from dscim.arrays import Int8, Int32, Int64, UInt8, Words
 from dscim.gateware.descriptor import VECTOR, Operation
+from dscim.gateware.kernels import kernel_rows, unpack_kernels
 from dscim.gateware.layout import (
     PARAMETER_WORDS,
     ColumnTile,
@@ -51,7 +52,9 @@ def compute(spec: SocSpec, memories: Memories, f: Fields) -> int:
         bias, multiplier, shift = _parameters(memories, f)
         sums = _product(spec, operation, memories, f) + bias
         products = (
-            len(sums)
+            0
+            if operation is Operation.CHANNELWISE
+            else len(sums)
             * ceil_div(f["units"], spec.macro.units)
             * column_tiles(spec, operation, f["outputs"])
         )
@@ -83,6 +86,8 @@ def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields)
         macro.form == "exact",
     )
     windows, _ = _windows(spec, memories, f)
+    if operation is Operation.CHANNELWISE:
+        return _channelwise(spec, memories, f, windows, product)
     parts = []
     for tile in range(column_tiles(spec, operation, f["outputs"])):
         x = windows
@@ -93,6 +98,30 @@ def _product(spec: SocSpec, operation: Operation, memories: Memories, f: Fields)
         unrolled = x.reshape(len(x), -1)[:, : len(rows)]
         parts.append(_sums(unrolled, matrix, rows, product, f["input_zero"]))
     return np.concatenate(parts, axis=1)[:, : f["outputs"]]
+
+
+def _channelwise(
+    spec: SocSpec, memories: Memories, f: Fields, windows: Int8, product: ProductSpec
+) -> Int64:
+    """(pixels, outputs): sums in product units of the depthwise unit, without bias."""
+    memory = memories["weights"].view(np.int8).reshape(-1, spec.macro.columns)
+    wide, parts = WORD_BYTES * spec.banks, []
+    for tile in range(column_tiles(spec, Operation.CHANNELWISE, f["outputs"])):
+        x = windows[:, :, tile * wide : (tile + 1) * wide]
+        first = f["weight_base"] + tile * f["weight_rows"]
+        rows = np.arange(first, first + kernel_rows(spec, f["inputs"], f["units"])) % len(memory)
+        weights, odd = unpack_kernels(spec, memory[rows], f["inputs"], x.shape[2], f["units"])
+        for channel in range(x.shape[2]):
+            parts.append(
+                _sums(
+                    np.ascontiguousarray(x[:, :, channel]),
+                    weights[:, channel, None],
+                    odd[:, channel].astype(np.int64),
+                    product,
+                    f["input_zero"],
+                )
+            )
+    return np.concatenate(parts, axis=1)
 
 
 def _weights(

@@ -1,6 +1,6 @@
 """The descriptors that a device rejects: the twin of the checks in the engine's set-up."""
 
-from dscim.gateware.descriptor import MAX_WIDENING, VECTOR, Operation
+from dscim.gateware.descriptor import MAX_KERNEL, MAX_WIDENING, VECTOR, Operation
 from dscim.gateware.layout import column_tiles, pixel_words, tensor_rows
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import MacroSpec, SocSpec
@@ -26,6 +26,8 @@ SIZES = (
 MAX_UNITS = 4096
 """The most units of a window: 32,768 rows."""
 
+DIAGONAL = (Operation.DEPTHWISE, Operation.CHANNELWISE)
+
 ADD = {
     "kernel_height": 1,
     "kernel_width": 2,
@@ -42,12 +44,15 @@ def rejection(spec: SocSpec, f: dict[str, int]) -> ErrorCode:
 
     The checks run in the order of the codes; the first that fails decides.
     """
-    if f["operation"] not in set(Operation) or not _may_add(f):
+    apart = f["operation"] == Operation.CHANNELWISE
+    if f["operation"] not in set(Operation) or (apart and not spec.depthwise) or not _may_add(f):
         return ErrorCode.OPERATION
     if f["operation"] in VECTOR:
         return _vector_geometry(f) or _widening(f) or _activations(spec, f) or ErrorCode.NONE
-    if f["macro"] >= len(spec.macros):
+    if f["macro"] >= (1 if apart else len(spec.macros)):
         return ErrorCode.MACRO
+    if apart and 1 << f["samples_log2"] > spec.depthwise_samples:
+        return ErrorCode.LENGTH
     return (
         _arithmetic(spec.macros[f["macro"]], f)
         or _product_geometry(spec, f)
@@ -68,7 +73,7 @@ def _arithmetic(macro: MacroSpec, f: dict[str, int]) -> ErrorCode | None:
         return ErrorCode.LENGTH
     mode = "offset" if f["offset"] else "split"
     if mode not in macro.signed or (
-        f["offset"] and (f["activation_shift"] or f["operation"] == Operation.DEPTHWISE)
+        f["offset"] and (f["activation_shift"] or f["operation"] in DIAGONAL)
     ):
         return ErrorCode.SIGNED_MODE
     return None
@@ -84,7 +89,7 @@ def _fits(f: dict[str, int]) -> bool:
 
 
 def _product_geometry(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
-    depthwise, columns = f["operation"] == Operation.DEPTHWISE, spec.macro.columns
+    depthwise, columns = f["operation"] in DIAGONAL, spec.macro.columns
     taps = f["kernel_height"] * f["kernel_width"]
     window = taps if depthwise else taps * pixel_words(f["inputs"])
     if not _fits(f) or not f["weight_rows"] or f["units"] > min(window, MAX_UNITS):
@@ -92,6 +97,9 @@ def _product_geometry(spec: SocSpec, f: dict[str, int]) -> ErrorCode | None:
     if f["output_channel"] % min(WORD_BYTES, columns):
         return ErrorCode.GEOMETRY
     if depthwise and (f["inputs"] != f["outputs"] or columns < WORD_BYTES):
+        return ErrorCode.GEOMETRY
+    sides = f["kernel_height"], f["kernel_width"], f["stride_y"]
+    if f["operation"] == Operation.CHANNELWISE and (f["units"] != taps or max(sides) > MAX_KERNEL):
         return ErrorCode.GEOMETRY
     return None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from dscim.errors import UserError
 from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
+from dscim.host.fpga.fit import rates
 from dscim.host.fpga.fit.alone import read_placed
 from dscim.host.fpga.fit.sides import COLUMNS as SIDES
 from dscim.host.fpga.fit.sides import cells, side
@@ -52,10 +53,15 @@ def _macros() -> Table:
     return SIDES, [cells(side(*contender, model, placed)) for contender in contenders(128, 4)]
 
 
+def _rates() -> Table:
+    return rates.COLUMNS, [rate.cells() for rate in rates.rates()]
+
+
 TABLES: dict[str, Callable[[], Table]] = {
     "builds": _builds,
     "estimates": _estimates,
     "macros": _macros,
+    "rates": _rates,
 }
 """The tables, by the name of their block in a page."""
 

@@ -263,7 +263,8 @@ class Pool(LiteXModule):
         x, value, total = Signal((8, True)), Signal(SUM), Signal((SUM[0] + 1, True))
         here, more, difference = Signal(SUM), Signal(SUM), Signal((9, True))
         negative, turn, fits, quotient = Signal(), Signal(), Signal(), Signal(QUOTIENT_BITS)
-        seen, greater, slot = Signal((8, True)), Signal(), Signal((SUM_BITS, True))
+        seen, first = Signal((8, True)), Signal((8, True))
+        greater, slot = Signal(), Signal((SUM_BITS, True))
         turned, bias = Signal((QUOTIENT_BITS + 1, True)), Signal((10, True))
         self.comb += [
             x.eq(octet),
@@ -274,6 +275,8 @@ class Pool(LiteXModule):
             total.eq(here + more + (turn | divide)),
             fits.eq(~total[-1]),
             seen.eq(value),
+            first.eq(-128),
+            If(self._counted, first.eq(x)),
             greater.eq(self._counted & (x > seen)),
             turned.eq(quotient ^ Replicate(negative, QUOTIENT_BITS + 1)),
             slot.eq(Mux(self._average, turned, value) + bias),
@@ -285,7 +288,7 @@ class Pool(LiteXModule):
             If(divide, quotient.eq(Cat(fits, quotient))),
             If(
                 take & self._greatest,
-                If(greater | self._fresh, value.eq(Mux(self._counted, x, -128))),
+                If(greater | self._fresh, value.eq(first)),
             ).Elif(take | round_ | (divide & fits), value.eq(total)),
         ]
         return slot

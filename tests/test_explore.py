@@ -169,6 +169,7 @@ def test_every_size_is_an_option_of_build() -> None:
         strip=256,
         requant_lanes=4,
         descriptors=32,
+        depthwise=4,
     )
     words = build_options(before, after).split()
     named = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
@@ -257,6 +258,7 @@ def test_the_command_line(tmp_path: Path, keyword: Network) -> None:
     ("words", "message"),
     [
         ("--explore --weight-rows 4096", "leave out --weight-rows"),
+        ("--explore --depthwise 4", "leave out --depthwise"),
         ("--explore --form array", "needs the form selected, not array"),
         ("--explore --variant ds-cim2", "an OR width of 16"),
         ("--explore --length 100", "Stream length 100"),

@@ -100,6 +100,19 @@ def test_wanted_designs_determine_all_factors() -> None:
         assert model.estimate(larger).block_ram == expected.block_ram
 
 
+def test_the_depthwise_unit_has_terms_and_blocks_of_its_own() -> None:
+    """Within a seventh of what Yosys counts for units alone."""
+    for columns, banks, samples, lut4 in ((8, 4, 4, 4439), (8, 4, 8, 5610), (32, 4, 4, 5273)):
+        macro = MacroSpec(16, columns, samples=16)
+        plain, unit = (
+            device(macro, banks=banks, depthwise=size, requant_lanes=1) for size in (0, samples)
+        )
+        sizes = [SizeModel([], []).synthesised(design) for design in (plain, unit)]
+        added = sizes[1].lut4 - sizes[0].lut4
+        assert added == pytest.approx(lut4, rel=1 / 7)
+        assert sizes[1].block_ram - sizes[0].block_ram == 4 * banks
+
+
 def test_fewer_designs_than_factors_leave_the_rough_ones() -> None:
     rows = [measured_as(design, ROUGH) for design in wanted()[:3]]
     model = SizeModel(rows, [])

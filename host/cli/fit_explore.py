@@ -88,6 +88,8 @@ def _setup(network: Network, board: str, options: SetupOptions) -> Setup:
         raise UserError(
             f"--explore chooses the memories; leave out --{named[0].replace('_', '-')}."
         )
+    if options.depthwise:
+        raise UserError("--explore tries no depthwise unit; leave out --depthwise.")
     width = network.arithmetic.or_width
     if options.variant is not None and VARIANTS[options.variant] != width:
         raise UserError(

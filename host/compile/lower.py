@@ -36,17 +36,27 @@ class Lowering:
         self._matrices: dict[tuple[str, int], _Columns] = {}
 
     def commands(
-        self, node: Node, shape: Shape, bases: Bases, add: Add | None = None
+        self,
+        node: Node,
+        shape: Shape,
+        bases: Bases,
+        add: Add | None = None,
+        by_rows: LayerSpec | None = None,
     ) -> list[Command]:
         """The commands of `node` on inputs of `shape`, all tensors in the activation memory.
 
         bases: the places of the tensors. add: for a Conv or Depthwise, the Add of the tensor at
-        `bases.second` to its output. Raises UserError or SpecError if the device cannot do it.
+        `bases.second` to its output. by_rows: for a Conv, the layer that it runs as, if its input
+        lies by rows. Raises UserError or SpecError if the device cannot do it.
         """
         lower = LOWERINGS[type(node)]
         if lower is None:
             raise UserError(f"node {node.name!r} of kind {type(node).__name__} has no descriptor.")
-        commands = lower(self, node, shape, bases)
+        if by_rows is None:
+            commands = lower(self, node, shape, bases)
+        else:
+            assert isinstance(node, Conv)
+            commands = self._convolution(node, by_rows, bases)
         if add is None:
             return commands
         residual = residual_fields(add, node.name, bases.second)
@@ -58,7 +68,9 @@ class Lowering:
 
     def convolution(self, node: Conv, shape: Shape, bases: Bases) -> list[Command]:
         """A command per group of output channels; the input lies in the shape of `viewed`."""
-        layer = viewed(node.layer(shape, self.arithmetic))
+        return self._convolution(node, viewed(node.layer(shape, self.arithmetic)), bases)
+
+    def _convolution(self, node: Conv, layer: LayerSpec, bases: Bases) -> list[Command]:
         LayerParameters(node.weights, node.bias, node.multiplier, node.shift)  # checks them
         pixels = best_packing(self.spec, layer)
         columns = self._columns(node, layer, pixels)

@@ -5,7 +5,7 @@ from collections import Counter
 from dscim.errors import UserError
 from dscim.gateware import descriptor
 from dscim.gateware.layout import tensor_rows
-from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.host.compile.descriptors import Bases
 from dscim.host.compile.lower import LOWERINGS, Lowering
 from dscim.host.compile.memories import Segment, Space
@@ -28,8 +28,9 @@ from dscim.host.compile.program import (
     Stage,
     Write,
 )
+from dscim.host.compile.rows import with_rows
 from dscim.host.compile.strips import Strip, strips
-from dscim.host.network import INPUT, Add, Network, Node, Weighted
+from dscim.host.network import INPUT, Add, Conv, Network, Node, Weighted
 from dscim.host.network.node import Shape
 
 
@@ -47,7 +48,14 @@ def plan(
         planner.forget(network.nodes[place + 1 :])
     planner.close_segment()
     return Program(
-        network, arithmetic, spec, watched, tuple(planner.stages), planner.strips, planner.added
+        network,
+        arithmetic,
+        spec,
+        watched,
+        tuple(planner.stages),
+        planner.strips,
+        planner.added,
+        planner.by_rows,
     )
 
 
@@ -70,6 +78,16 @@ def residuals(network: Network) -> dict[str, Add]:
     return additions
 
 
+def layer_by_rows(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> LayerSpec | None:
+    """The layer that reads the network's input, if only one does and it can have it by rows."""
+    readers = [node for node in network.nodes if INPUT in node.inputs]
+    if len(readers) != 1 or not isinstance(readers[0], Conv):
+        return None
+    layer = readers[0].layer(network.shape, arithmetic)
+    usual = viewed(layer) == layer and describable(spec, layer) and column_groups(spec, layer)
+    return layer if usual and with_rows(spec, layer) else None
+
+
 class _Planner:
     """The state between two nodes: the places of tensors, and the segment that is being filled."""
 
@@ -85,6 +103,8 @@ class _Planner:
         self._residuals = residuals(network)
         self._products = {node.name: node for node in network.nodes_of(Weighted)}
         self.added: dict[str, str] = {}
+        self.by_rows: dict[str, LayerSpec] = {}
+        self._first = layer_by_rows(network, arithmetic, spec)
         self._space = Space(spec.activation_rows)
         self._on_device: dict[str, int] = {}
         self._on_host = {INPUT}
@@ -164,15 +184,23 @@ class _Planner:
         for name, base in taken.items():
             self._on_device[name] = base
             if name not in outputs:
-                shape = self._shapes[name]
-                view = memory_shape(shape)
-                action = Write(name, base, 0, shape[0], None if view == shape else view)
-                self._actions.append(action)
+                shape, view = self._shapes[name], self._shape(name)
+                rows_for = self._first if name == INPUT else None
+                seen = None if rows_for or view == shape else view
+                self._actions.append(Write(name, base, 0, shape[0], seen, rows_for))
         return True
 
     def _rows(self, name: str) -> int:
         """Rows of the activation memory of a tensor."""
-        return tensor_rows(memory_shape(self._shapes[name]), self._spec.banks)
+        return tensor_rows(self._shape(name), self._spec.banks)
+
+    def _shape(self, name: str) -> Shape:
+        """The shape in which a tensor lies in the activation memory."""
+        if name == INPUT and self._first:
+            rows = with_rows(self._spec, self._first)
+            assert rows is not None
+            return rows.input
+        return memory_shape(self._shapes[name])
 
     def _describable(self, node: Weighted, shape: Shape) -> bool:
         """Whether descriptors can compute `node` and its weights fit the memory."""
@@ -212,12 +240,22 @@ class _Planner:
             return False
         shape, place = self._shapes[node.inputs[0]], self._on_device
         bases = Bases(place[node.inputs[0]], place[add.name], place[other])
-        self._run(node, self._lowering.commands(node, shape, bases, add))
+        by_rows = self._by_rows(node)
+        self._run(node, self._lowering.commands(node, shape, bases, add, by_rows))
         self.added[node.name] = add.name
         if watched:
             bases = Bases(place[node.inputs[0]], place[node.name])
-            self._run(node, self._lowering.commands(node, shape, bases), aside=True)
+            commands = self._lowering.commands(node, shape, bases, by_rows=by_rows)
+            self._run(node, commands, aside=True)
         return True
+
+    def _by_rows(self, node: Node) -> LayerSpec | None:
+        """The layer that `node` runs as on the network's input by rows; None otherwise."""
+        if self._first and INPUT in node.inputs:
+            rows = with_rows(self._spec, self._first)
+            assert rows is not None
+            return self.by_rows.setdefault(node.name, rows)
+        return None
 
     def _run_whole(self, node: Node) -> None:
         bases = Bases(
@@ -226,7 +264,8 @@ class _Planner:
             self._on_device[node.inputs[-1]],
         )
         shape = self._shapes[node.inputs[0]]
-        self._run(node, self._lowering.commands(node, shape, bases))
+        commands = self._lowering.commands(node, shape, bases, by_rows=self._by_rows(node))
+        self._run(node, commands)
 
     def _run_strips(self, node: Node) -> bool:
         """Runs strip by strip, each written from the host and read back; False if none fits.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dscim.arrays import Words
-from dscim.gateware.specs import ProductSpec, SocSpec
+from dscim.gateware.specs import LayerSpec, ProductSpec, SocSpec
 from dscim.host.network import Network, Node, Weighted
 from dscim.host.network.node import Shape
 
@@ -48,6 +48,7 @@ class Write:
     """Write rows first..last-1 of the host's `tensor` to the activation memory at row `base`.
 
     shape: that of the whole tensor in the memory, if it is another than the network's.
+    rows_for: the layer for which its windows' rows are laid out, see `dscim.host.compile.rows`.
     """
 
     tensor: str
@@ -55,6 +56,7 @@ class Write:
     first: int
     last: int
     shape: Shape | None = None
+    rows_for: LayerSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class Program:
              the memory at once.
     added:   by name of a product, the add that runs with it; the add's own stage runs nothing.
              If the product's output is read, it also runs aside.
+    by_rows: by name of a product, the layer that it runs as because its input is laid out by rows.
     """
 
     network: Network
@@ -127,6 +130,7 @@ class Program:
     stages: tuple[Stage, ...]
     strips: dict[str, int]
     added: dict[str, str]
+    by_rows: dict[str, LayerSpec]
 
     @property
     def actions(self) -> Iterator[Action]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dscim.arrays import Int8
 from dscim.host.compile import Action, Compute, Load, Program, Read, Run, Write
+from dscim.host.compile.rows import rows_of
 from dscim.host.device import Device
 from dscim.host.device.controller import Counters
 from dscim.host.golden.reference import requantise
@@ -55,6 +56,8 @@ class Executor:
                 self._loaded = action
         elif isinstance(action, Write):
             rows = tensors[action.tensor][action.first : action.last]
+            if action.rows_for is not None:
+                rows = rows_of(rows, action.rows_for)
             self.device.write_tensor(action.base, rows.reshape(action.shape or rows.shape))
         elif isinstance(action, Run):
             if action.aside:

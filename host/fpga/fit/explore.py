@@ -13,6 +13,7 @@ from dscim.gateware.specs import LayerSpec, MacroSpec, ProductSpec, SocSpec, Spe
 from dscim.gateware.specs.macro import UNIT_ROWS
 from dscim.host.compile.packing import best_packing, packed_layer
 from dscim.host.compile.products import depthwise_groups
+from dscim.host.compile.rows import with_rows
 from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.fit import FULL
 from dscim.host.fpga.fit.memories import LARGEST, Memories
@@ -241,7 +242,10 @@ class Explorer:
 
 def _floor(spec: SocSpec, layers: Sequence[LayerSpec]) -> int:
     """Cycles that no device with this macro and these lanes goes below."""
-    return sum(_least(spec, layer) for layer in layers)
+    return sum(
+        min(_least(spec, each) for each in (layer, with_rows(spec, layer)) if each is not None)
+        for layer in layers
+    )
 
 
 def _least(spec: SocSpec, layer: LayerSpec) -> int:

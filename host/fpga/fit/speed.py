@@ -75,7 +75,7 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
     program = plan(network, arithmetic, spec)
     shapes = network.shapes()
     partial = {action.node.name for action in program.actions if isinstance(action, Multiply)}
-    specs = {node.name: layer for node, layer in network.layers(arithmetic)}
+    specs = {node.name: layer for node, layer in network.layers(arithmetic)} | program.by_rows
     layers = []
     elsewhere = {name: "on the host" for name in program.on_host} | {
         add: f"by {product}" for product, add in program.added.items()
@@ -86,6 +86,8 @@ def network_speed(network: Network, arithmetic: ProductSpec, spec: SocSpec) -> S
         cycles: int | None = 0
         if node.name in partial:
             cycles = None
+        elif node.name in program.by_rows and node.name not in program.added:
+            cycles = product_cycles(spec, specs[node.name])
         elif node.name in program.added:
             cycles = product_cycles(spec, specs[node.name], residual=True)
         elif node.name not in elsewhere:
@@ -114,6 +116,9 @@ def _crossing(program: Program) -> Iterable[int]:
     for action in program.actions:
         if isinstance(action, Write | Read):
             _, width, channels = shapes[action.tensor]
+            rows = action.rows_for if isinstance(action, Write) else None
+            if rows is not None:
+                width, channels = rows.output[1], rows.kernel[1] * channels
             yield (action.last - action.first) * width * -(-channels // 8) * 8
         if isinstance(action, Load) and not program.resident:
             yield action.bytes

@@ -23,7 +23,22 @@ from dscim.host.compile.products import (
 )
 from dscim.host.compile.program import Arrays, Command
 from dscim.host.golden.reference.operands import column_corrections
-from dscim.host.network import Add, Conv, Depthwise, Node, Pad, Reshape, Softmax
+from dscim.host.network import (
+    Add,
+    Combine,
+    Concat,
+    Conv,
+    Depthwise,
+    Extreme,
+    Lookup,
+    Node,
+    Pad,
+    Reshape,
+    Select,
+    Softmax,
+    Sum,
+    Transpose,
+)
 from dscim.host.network.node import ByKind, Shape
 
 
@@ -112,6 +127,13 @@ LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None]
     Pad: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """The commands of each kind of node; None: the engine has no operation for it, the host runs it."""
 

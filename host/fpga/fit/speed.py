@@ -12,8 +12,12 @@ from dscim.host.compile.strips import strips
 from dscim.host.network import (
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -21,7 +25,10 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
+    Select,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind, Padding, Shape
@@ -155,6 +162,13 @@ CYCLES: ByKind[Callable[[SocSpec, ProductSpec, Any, Shape], int] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """Busy cycles of each kind of node with all tensors in the device; None: it runs on the host."""
 

@@ -13,16 +13,23 @@ from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.host.network import (
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    Lookup,
     MaxPool,
     Mean,
     Node,
     Pad,
     Requantise,
     Reshape,
+    Select,
     Shape,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind, Padding, of_kind
@@ -86,6 +93,13 @@ PADS: ByKind[Callable[[Any, Pad], Node] | None] = {
     Requantise: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """How a Pad is folded into each kind of node; None: it stays."""
 
@@ -120,6 +134,13 @@ RESHAPES: ByKind[Callable[[Any, str, Mapping[str, Shape]], Node] | None] = {
     Pad: None,
     Requantise: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """How each kind of node skips the Reshapes before it; None: it does not."""
 

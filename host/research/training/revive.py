@@ -14,8 +14,12 @@ from dscim.host.network import (
     INPUT,
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -23,7 +27,10 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
+    Select,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind
@@ -163,6 +170,10 @@ class _Reviver:
             raise _untrainable(node, "is a softmax before the end")
         self._pass_on(node)
 
+    def untrainable(self, node: Node) -> None:
+        """A kind that only the host computes."""
+        raise _untrainable(node, f"is of kind {type(node).__name__}")
+
     def _pass_on(self, node: Node) -> None:
         """The node's output is that of its input's step."""
         self._made[node.name] = self._made[node.inputs[0]]
@@ -213,6 +224,13 @@ FORMS: ByKind[_Form] = {
     Requantise: _Form(_Reviver.requantise),
     Reshape: _Form(_Reviver.reshape),
     Softmax: _Form(_Reviver.softmax, takes_padded=True, takes_flat=True),
+    Combine: _Form(_Reviver.untrainable),
+    Concat: _Form(_Reviver.untrainable),
+    Extreme: _Form(_Reviver.untrainable),
+    Lookup: _Form(_Reviver.untrainable),
+    Select: _Form(_Reviver.untrainable),
+    Sum: _Form(_Reviver.untrainable),
+    Transpose: _Form(_Reviver.untrainable),
 }
 """The trainable form of each kind of node."""
 

@@ -10,6 +10,7 @@ from dscim.host.cli.entry import FAILED
 from dscim.host.cli.options import Command, argument, option
 from dscim.host.network import Weighted, file_hash, save
 from dscim.host.network.importers import Compared, Imported, compare, import_file
+from dscim.host.network.importers.child import SECONDS
 
 COLUMNS = ("node", "kind", "input", "output", ">weights", "the file's tensor")
 NAME_WIDTH = 40
@@ -27,6 +28,11 @@ class Options(LimitOptions, ReportOptions):
         "INPUTS.npy",
         "compare every node with LiteRT's reference kernels or onnxruntime on these inputs: "
         "(N, H, W, C) int8, the network's own input integers",
+    )
+    time_limit: float = option(
+        "SECONDS",
+        "how long the runtime of --compare may take for an answer before it is stopped",
+        default=SECONDS,
     )
 
 
@@ -57,7 +63,7 @@ def run(options: Options) -> int:
                     "name": node.name,
                     "kind": type(node).__name__,
                     "output": network.shapes()[node.name],
-                    "tensor": imported.sources[node.name],
+                    "tensor": _tensor(imported, node.name),
                 }
                 for node in network.nodes
             ],
@@ -83,6 +89,8 @@ def _compared(options: Options, imported: Imported, report: Report) -> list[Comp
             imported,
             images[: options.limit],
             lambda done, total: step(name, done, total),
+            seconds=options.time_limit,
+            warn=report.say,
         )
     report.table(
         ("node", ">outputs", ">differing", ">share", ">by at most"),
@@ -126,10 +134,16 @@ def _rows(imported: Imported) -> list[tuple[str, ...]]:
             " + ".join("x".join(map(str, shapes[name])) for name in node.inputs),
             "x".join(map(str, shapes[node.name])),
             str(weights.get(node.name, "-")),
-            _short(imported.sources[node.name]),
+            _short(_tensor(imported, node.name) or "-"),
         )
         for node in imported.network.nodes
     ]
+
+
+def _tensor(imported: Imported, node: str) -> str | None:
+    """The file's tensor that holds the output of a node; None for a node between operators."""
+    origin = imported.sources.get(node)
+    return origin.name if origin else None
 
 
 def _short(name: str) -> str:

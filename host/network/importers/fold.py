@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.host.network import (
     Add,
     AveragePool,
@@ -32,6 +31,7 @@ from dscim.host.network import (
     Transpose,
     Weighted,
 )
+from dscim.host.network.importers.expand import fits_layer
 from dscim.host.network.node import ByKind, Padding, of_kind
 
 
@@ -117,7 +117,7 @@ def _skip_reshape(node: Reshape, source: str, shapes: Mapping[str, Shape]) -> No
 
 
 def _skip_flatten(node: Conv, source: str, shapes: Mapping[str, Shape]) -> Node:
-    if not _fully_connected(node, shapes) or max(shapes[source]) > MAX_SIDE:
+    if not _fully_connected(node, shapes) or not fits_layer(shapes[source]):
         return node
     weights = node.weights.reshape(len(node.weights), *shapes[source])
     return replace(node, inputs=(source,), weights=weights)

@@ -1,0 +1,52 @@
+"""Weights of dilated, grouped and transposed convolutions as those of plain ones.
+
+The macro has plain convolutions only. Weights of zero in between compute the same sums: they add
+nothing to an exact product, and in the signed mode split they never fire.
+"""
+
+import numpy as np
+
+from dscim.arrays import Int8, Int32
+from dscim.gateware.specs.layer import MAX_CHANNELS, MAX_SIDE
+from dscim.host.network.node import Pair, Shape
+
+
+def spread(weights: Int8, axes: Pair, factors: Pair) -> Int8:
+    """The weights with factor-1 zeros between neighbours along the two `axes`."""
+    sizes = list(weights.shape)
+    places = [slice(None)] * weights.ndim
+    for axis, factor in zip(axes, factors, strict=True):
+        sizes[axis] = (sizes[axis] - 1) * factor + 1
+        places[axis] = slice(None, None, factor)
+    wide = np.zeros(sizes, np.int8)
+    wide[tuple(places)] = weights
+    return wide
+
+
+def ungrouped(weights: Int8, groups: int) -> Int8:
+    """The weights OHWI of a convolution in groups, for all channels: (O, H, W, groups * I)."""
+    outputs, height, width, depth = weights.shape
+    each = outputs // groups
+    full = np.zeros((outputs, height, width, groups * depth), np.int8)
+    for group in range(groups):
+        rows = slice(group * each, (group + 1) * each)
+        full[rows, :, :, group * depth : (group + 1) * depth] = weights[rows]
+    return full
+
+
+def stuffed(size: int, stride: int, before: int, after: int) -> Int32:
+    """Places of a Select that puts stride-1 zeros between `size` values.
+
+    before, after: zeros at the ends; values are cut where they are negative.
+    """
+    places = np.full((size - 1) * stride + 1, -1, np.int32)
+    places[::stride] = np.arange(size)
+    places = np.concatenate(
+        [np.full(max(before, 0), -1, np.int32), places, np.full(max(after, 0), -1, np.int32)]
+    )
+    return places[max(-before, 0) : len(places) - max(-after, 0)]
+
+
+def fits_layer(shape: Shape) -> bool:
+    """Whether a layer may have this input."""
+    return max(shape[:2]) <= MAX_SIDE and shape[2] <= MAX_CHANNELS

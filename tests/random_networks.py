@@ -24,6 +24,7 @@ from dscim.host.network import (
     Conv,
     Depthwise,
     Extreme,
+    LogSoftmax,
     Lookup,
     MaxPool,
     Mean,
@@ -238,6 +239,11 @@ class Grower:
         ]
         return self.draw(st.sampled_from(fits))
 
+    def _logsoftmax(self, name: str, given: str) -> Node:
+        scale = self.known[given][2]
+        table = softmax_table(scale)
+        return LogSoftmax(name, (given,), 127, 1 / 16, table=table, input_scale=scale)
+
     def _lookup(self, name: str, given: str) -> Node:
         shape = [self.draw(st.sampled_from([1, size])) for size in self.known[given][0]]
         rows = self.draw(st.integers(1, 4))
@@ -323,6 +329,7 @@ KINDS = (
     "Pad",
     "Requantise",
     "Reshape",
+    "LogSoftmax",
     "Lookup",
     "Combine",
     "Concat",

@@ -6,7 +6,7 @@ data = graph.pack()
 
 import numpy as np
 
-from tests.tflite_networks import NONE, SAME, VALID, Chain, _sides
+from tests.tflite_networks import NONE, RELU, RELU6, SAME, VALID, Chain, _sides
 
 UNARY = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0), "HARD_SWISH": (), "LEAKY_RELU": ()}
 """The functions of one tensor, and the output quantity that LiteRT demands."""
@@ -41,17 +41,13 @@ class Graph(Chain):
             self.generator.integers(-128, 128, shape), scale=np.float32(scale), zero=zero
         )
         self.scales[index], self.zeros[index] = scale, zero
-        self.file_shapes = getattr(self, "file_shapes", {})
         return index
 
     def binary(self, name, other=None, constant=None, first=True, activation=NONE):
         """ADD, SUB, MUL, MAXIMUM or MINIMUM of `last` and another tensor, or a constant."""
         mine = self.shapes[self.last]
         same = (self.scales[self.last], self.zeros[self.last])
-        if name in ("MAXIMUM", "MINIMUM"):
-            quantity = same
-        else:
-            quantity = (None, None)
+        quantity = same if name in ("MAXIMUM", "MINIMUM") else (None, None)
         if constant is not None:
             other, theirs = self.fixed(constant, *(same if quantity == same else ())), constant
         else:
@@ -113,27 +109,27 @@ class Graph(Chain):
         """SPACE_TO_DEPTH."""
         batch, height, width, channels = self.shapes[self.last]
         shape = (batch, height // block, width // block, channels * block * block)
-        return self.moved(
-            "SPACE_TO_DEPTH", shape, options="SpaceToDepthOptions", BlockSize=block
-        )
+        return self.moved("SPACE_TO_DEPTH", shape, options="SpaceToDepthOptions", BlockSize=block)
 
     def to_space(self, block):
         """DEPTH_TO_SPACE."""
         batch, height, width, channels = self.shapes[self.last]
         shape = (batch, height * block, width * block, channels // block // block)
-        return self.moved(
-            "DEPTH_TO_SPACE", shape, options="DepthToSpaceOptions", BlockSize=block
-        )
+        return self.moved("DEPTH_TO_SPACE", shape, options="DepthToSpaceOptions", BlockSize=block)
 
     def pads(self, pairs):
         """PAD of any axes."""
-        shape = tuple(size + sum(pair) for size, pair in zip(self.shapes[self.last], pairs))
+        shape = tuple(
+            size + sum(pair) for size, pair in zip(self.shapes[self.last], pairs, strict=True)
+        )
         return self.moved("PAD", shape, pairs, options="PadOptions")
 
     def strided(self, first, last, step, **masks):
         """STRIDED_SLICE with plain bounds."""
         sizes = self.shapes[self.last]
-        ranges = [range(size)[a:b:c] for size, a, b, c in zip(sizes, first, last, step)]
+        ranges = [
+            range(size)[a:b:c] for size, a, b, c in zip(sizes, first, last, step, strict=True)
+        ]
         shape = tuple(map(len, ranges))
         return self.moved(
             "STRIDED_SLICE", shape, first, last, step, options="StridedSliceOptions", **masks
@@ -142,7 +138,7 @@ class Graph(Chain):
     def slice(self, first, count):
         """SLICE."""
         sizes = self.shapes[self.last]
-        shape = tuple(s - a if n == -1 else n for s, a, n in zip(sizes, first, count))
+        shape = tuple(s - a if n == -1 else n for s, a, n in zip(sizes, first, count, strict=True))
         return self.moved("SLICE", shape, first, count, options="SliceOptions")
 
     def split(self, axis, count):
@@ -184,16 +180,19 @@ class Graph(Chain):
         self.last = result
         return self
 
-    def softmax(self):
-        """SOFTMAX over the last axis, to 1/256 and -128."""
-        return super().softmax()
+    def log_softmax(self):
+        """LOG_SOFTMAX over the last axis, to 1/16 and 127."""
+        result = self.made(self.shapes[self.last], 1 / 16, 127)
+        self.file.operator("LOG_SOFTMAX", [self.last], [result], "LogSoftmaxOptions")
+        self.last = result
+        return self
 
     def transpose_conv(self, outputs, kernel=(3, 3), stride=(2, 2), padding=SAME, bias=True):
         """TRANSPOSE_CONV."""
         batch, height, width, channels = self.shapes[self.last]
         sizes = [
             size * s if padding == SAME else (size - 1) * s + k
-            for size, k, s in zip((height, width), kernel, stride)
+            for size, k, s in zip((height, width), kernel, stride, strict=True)
         ]
         result = self.made((batch, *sizes, outputs))
         real = 60 / (60 * 70 * (kernel[0] * kernel[1] * channels) ** 0.5)
@@ -247,3 +246,163 @@ class Graph(Chain):
 
 
 assert VALID == 1
+
+
+def random_graph(draw, seed):
+    """A graph of any operators that fit each other, with several outputs and branches.
+
+    draw: called with a list, gives one of its entries.
+    """
+    sides = (draw([1, 2, 4, 6]), draw([1, 3, 4, 8]))
+    batch = draw([1, 1, 1, 2])
+    graph = Graph(seed, (batch, *sides, draw([1, 2, 4])), zero=draw([-128, 0, 77, 127]))
+    for _ in range(draw([1, 2, 3, 4, 5, 6])):
+        steps = [step for step, (fits, _) in STEPS.items() if fits(graph.shapes[graph.last])]
+        STEPS[draw(steps)][1](graph, draw)
+    others = [index for index in graph.shapes if index not in (graph.first, graph.last)]
+    if others and draw([True, False, False]):
+        graph.ends = [draw(others)]
+    return graph
+
+
+def _activation(draw):
+    return draw([NONE, NONE, RELU, RELU6])
+
+
+def _binary_constant(graph, draw):
+    shape = graph.shapes[graph.last]
+    inner = shape[1:]
+    own = draw([(), shape[-1:], (1, *inner), (1, *[draw([1, size]) for size in inner])])
+    name, first = draw([*BINARY, "MAXIMUM", "MINIMUM"]), draw([True, False])
+    graph.binary(name, constant=own, first=first, activation=_activation(draw))
+
+
+def _alike(graph):
+    """The tensors of the last one's shape."""
+    shape = graph.shapes[graph.last]
+    return [index for index, other in graph.shapes.items() if other == shape]
+
+
+def _binary(graph, draw):
+    other = draw(_alike(graph))
+    graph.binary(draw(list(BINARY)), other=other, activation=_activation(draw))
+
+
+def _prelu(graph, draw):
+    shape = graph.shapes[graph.last]
+    graph.prelu(draw([shape[-1:], (1,) * (len(shape) - 2) + shape[-1:], shape[1:]]))
+
+
+def _grouped(graph, draw):
+    graph.grouped(graph.shapes[graph.last][3], draw([1, 2]), dilated=draw([1, 2]))
+
+
+def _transpose_conv(graph, draw):
+    stride = (draw([1, 2]), draw([1, 3]))
+    graph.transpose_conv(draw([1, 4]), (draw([1, 2, 3]), draw([2, 3])), stride, draw([0, 1]))
+
+
+def _pool(graph, draw):
+    name = draw(["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+    graph.pool(name, (draw([1, 2, 3]), draw([1, 3])), (1, draw([1, 2])), SAME)
+
+
+def _reduce(graph, draw):
+    axes = draw([[-1], [1], list(range(1, len(graph.shapes[graph.last])))])
+    name = draw(["MEAN", "REDUCE_MAX", "REDUCE_MIN"])
+    graph.reduce(name, axes, keep=draw([True, False]) or len(axes) > 1)
+
+
+def _resize(graph, draw):
+    align = draw([True, False])
+    graph.resize((draw([1, 3, 7]), draw([2, 5])), align, not align and draw([True, False]))
+
+
+def _pads(graph, draw):
+    inner = graph.shapes[graph.last][1:]
+    graph.pads([(0, 0), *[(draw([0, 1]), draw([0, 2])) for _ in inner]])
+
+
+def _strided(graph, draw):
+    batch, *inner = graph.shapes[graph.last]
+    ends = [draw([(0, size, 1), (0, size, 2), (size - 1, -size - 1, -1)]) for size in inner]
+    graph.strided(*zip((0, batch, 1), *ends, strict=True))
+
+
+def _slice(graph, draw):
+    inner = graph.shapes[graph.last][1:]
+    graph.slice([0, *[draw([0, size - 1]) for size in inner]], [-1] * (len(inner) + 1))
+
+
+def _split(graph, draw):
+    graph.split(draw([-1, len(graph.shapes[graph.last]) - 1]), 2)
+    graph.ends = graph.parts[:1]
+
+
+def _concat(graph, draw):
+    quantity = graph.scales[graph.last], graph.zeros[graph.last]
+    alike = [i for i in _alike(graph) if (graph.scales[i], graph.zeros[i]) == quantity]
+    graph.concat([draw(alike) for _ in range(draw([1, 2]))], draw([-1, 1]))
+
+
+def _transpose(graph, draw):
+    rank = len(graph.shapes[graph.last])
+    graph.transpose([0, *draw([list(range(1, rank))[::-1], [*range(2, rank), 1]])])
+
+
+def _reshape(graph, draw):
+    batch, *inner = graph.shapes[graph.last]
+    graph.reshape(draw([(batch, *inner), (batch, int(np.prod(inner))), (batch, 1, *inner)]))
+
+
+def _always(shape):
+    return True
+
+
+def _image(shape):
+    return len(shape) == 4
+
+
+def _small(shape):
+    return max(shape) < 20
+
+
+STEPS = {
+    "unary": (_always, lambda graph, draw: graph.unary(draw(list(UNARY)))),
+    "binary constant": (_always, _binary_constant),
+    "binary": (_always, _binary),
+    "prelu": (lambda shape: len(shape) > 1, _prelu),
+    "conv": (
+        _image,
+        lambda graph, draw: graph.grouped(1, draw([1, 4]), (draw([1, 2, 3]), draw([1, 3]))),
+    ),
+    "grouped": (_image, _grouped),
+    "transpose_conv": (lambda shape: _image(shape) and _small(shape), _transpose_conv),
+    "dense": (
+        lambda shape: len(shape) > 1,
+        lambda graph, draw: graph.dense(draw([1, 4]), _activation(draw), keep=True),
+    ),
+    "pool": (_image, _pool),
+    "reduce": (lambda shape: len(shape) > 1, _reduce),
+    "resize": (_image, _resize),
+    "to_depth": (
+        lambda shape: _image(shape) and shape[1] % 2 == shape[2] % 2 == 0,
+        lambda graph, draw: graph.to_depth(2),
+    ),
+    "to_space": (
+        lambda shape: _image(shape) and shape[3] % 4 == 0,
+        lambda graph, draw: graph.to_space(2),
+    ),
+    "pads": (_small, _pads),
+    "strided": (_always, _strided),
+    "slice": (_always, _slice),
+    "split": (lambda shape: shape[-1] % 2 == 0, _split),
+    "concat": (_small, _concat),
+    "transpose": (lambda shape: len(shape) > 2, _transpose),
+    "softmax": (lambda shape: 1 < len(shape) < 5, lambda graph, draw: graph.softmax()),
+    "log_softmax": (lambda shape: 1 < len(shape) < 5, lambda graph, draw: graph.log_softmax()),
+    "quantize": (_always, lambda graph, draw: graph.other("QUANTIZE")),
+    "relu": (_always, lambda graph, draw: graph.other(draw(["RELU", "RELU6"]))),
+    "reshape": (_always, _reshape),
+}
+"""The steps of a random graph: whether each fits a shape, and what it adds."""

@@ -13,7 +13,7 @@ from dscim.host.golden.reference import scaled
 from dscim.host.network.lookup import Combine, Lookup
 from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import ByKind, Padding
-from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, LogSoftmax, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
 from dscim.host.network.weighted import Conv, Depthwise
@@ -89,6 +89,18 @@ def extreme(node: Extreme, x: Int8) -> Array:
     return x.min(axis=axes, keepdims=True) if node.least else x.max(axis=axes, keepdims=True)
 
 
+def log_softmax(node: LogSoftmax, x: Int8) -> Array:
+    """The logarithms of a softmax, in single precision in order of channels."""
+    greatest = x.max(axis=3, keepdims=True)
+    power = node.table[greatest.astype(np.int64) - x]
+    total = np.cumsum(power, axis=3, dtype=np.float32)[..., -1:]
+    logarithm = np.log(total.astype(np.float64)).astype(np.float32)
+    one, step = np.float32(node.input_scale), np.float32(node.output_scale)
+    offset = (one * greatest.astype(np.float32) + logarithm) / step
+    made = (one / step) * x.astype(np.float32) - offset
+    return np.rint(made).astype(np.int64) + node.output_zero
+
+
 def lookup(node: Lookup, x: Int8) -> Array:
     """The entry of each position's row of the table."""
     return node.table[node.which, _entries(x)]
@@ -152,6 +164,7 @@ KERNELS: ByKind[Callable[..., Array] | None] = {
     Combine: combine,
     Concat: concat,
     Extreme: extreme,
+    LogSoftmax: log_softmax,
     Lookup: lookup,
     Select: select,
     Sum: sum_axes,

@@ -3,7 +3,7 @@
 from dscim.host.network.lookup import Combine, Lookup
 from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import Node
-from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, LogSoftmax, Pad, Requantise, Reshape, Softmax
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
 from dscim.host.network.weighted import Conv, Depthwise
@@ -24,6 +24,7 @@ KINDS: dict[str, type[Node]] = {
         Combine,
         Concat,
         Extreme,
+        LogSoftmax,
         Lookup,
         Select,
         Sum,

@@ -31,10 +31,14 @@ SECONDS = 60.0
 
 PROGRAM = "dscim.host.network.importers.runtimes"
 
-TITLES = {"litert": "LiteRT", "onnxruntime": "onnxruntime"}
+TITLES = {"litert": "LiteRT", "litert_optimised": "LiteRT", "onnxruntime": "onnxruntime"}
 """The runtimes' names in sentences."""
 
-PACKAGES = {"litert": ("ai_edge_litert",), "onnxruntime": ("onnx", "onnxruntime")}
+PACKAGES = {
+    "litert": ("ai_edge_litert",),
+    "litert_optimised": ("ai_edge_litert",),
+    "onnxruntime": ("onnx", "onnxruntime"),
+}
 """The Python packages that each runtime needs."""
 
 WARNING = re.compile(r"^\S*WARNING|^W\d{4} |\[W:|Warning:")

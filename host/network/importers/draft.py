@@ -117,8 +117,9 @@ class Draft:
 class File:
     """What a file says besides its network.
 
-    facts: its entry in the provenance. runtime: the one that it was made for, "litert" or
-    "onnxruntime". batch: the images that it takes at once. entry: its input.
+    facts: its entry in the provenance. runtime: the one that it was made for, a key of
+    `dscim.host.network.importers.runtimes.RUNTIMES`. batch: the images that it takes at once.
+    entry: its input.
     """
 
     facts: dict[str, Any]

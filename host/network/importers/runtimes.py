@@ -30,12 +30,22 @@ Runtime = Callable[[bytes, Header, Int8], Iterator[dict[str, Int8]]]
 
 def litert(data: bytes, job: Header, images: Int8) -> Iterator[dict[str, Int8]]:
     """LiteRT with its reference kernels and no delegate."""
+    return _litert(data, job, images, "BUILTIN_REF")
+
+
+def litert_optimised(data: bytes, job: Header, images: Int8) -> Iterator[dict[str, Int8]]:
+    """LiteRT with its optimised kernels and no delegate: its reference SUM gives only zeros."""
+    return _litert(data, job, images, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+
+
+def _litert(data: bytes, job: Header, images: Int8, kernels: str) -> Iterator[dict[str, Int8]]:
+    """LiteRT with the kernels of one of its resolvers."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
 
     runner = Interpreter(
         model_content=data,
         experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_op_resolver_type=getattr(OpResolverType, kernels),
     )
     runner.allocate_tensors()
     entry = runner.get_input_details()[0]
@@ -84,7 +94,11 @@ TOGETHER, PAUSE = 16, 2.0
 """Images per frame, and the seconds after which fewer are sent."""
 
 
-RUNTIMES: dict[str, Runtime] = {"litert": litert, "onnxruntime": onnxruntime}
+RUNTIMES: dict[str, Runtime] = {
+    "litert": litert,
+    "litert_optimised": litert_optimised,
+    "onnxruntime": onnxruntime,
+}
 
 
 def _batches(images: Int8, size: int) -> Iterator[tuple[Int8, int]]:

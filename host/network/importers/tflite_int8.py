@@ -42,7 +42,8 @@ def _imported(graph: Graph, batch: int, name: str, facts: dict[str, Any]) -> Imp
     """The network of a graph whose activations have this batch."""
     importer, start = start_of(graph, batch)
     last = outputs_of(graph)
-    for operator in needed(graph, last):
+    operators = needed(graph, last)
+    for operator in operators:
         if operator.index not in start:
             step(importer, operator)
     for index in last:
@@ -52,7 +53,7 @@ def _imported(graph: Graph, batch: int, name: str, facts: dict[str, Any]) -> Imp
     skip = 1 if batch > 1 else 0
     file = File(
         {"format": "TensorFlow Lite INT8", **facts},
-        "litert",
+        "litert_optimised" if any(each.name == "SUM" for each in operators) else "litert",
         batch,
         Entry(entry.name, entry.kind.lower(), "hwc", entry.shape[skip:]),
     )

@@ -270,7 +270,7 @@ def select_axes(
     title = importer.title(operator) + (f"_{position}" if position else "")
     quantity = draft.quantities[source]
     items = [item for item in sorted(places.items()) if item[0] >= 0]
-    fits = len(dims) <= 3 or set(dims[: len(dims) - 3]) == {1}
+    fits = set(dims[:-3]) <= {1} and items[0][0] >= len(dims) - 3
     steps = [dict(items)] if fits else [{axis: chosen} for axis, chosen in items]
     for number, step in enumerate(steps):
         chosen = [np.arange(size, dtype=np.int32) for size in folded(dims)]

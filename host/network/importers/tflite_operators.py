@@ -13,6 +13,7 @@ from dscim.host.network import (
     Conv,
     Depthwise,
     Extreme,
+    LogSoftmax,
     Lookup,
     MaxPool,
     Mean,
@@ -83,7 +84,9 @@ def reduce(importer: TfliteImporter, operator: Operator) -> None:
     if whole and operator.name == "MEAN":
         importer.add(operator, Mean(**fields, **scaling))
     else:
-        importer.add(operator, Sum(**fields, axes=inner, **scaling))
+        # LiteRT's SUM rounds once, its MEAN twice.
+        once = operator.name == "SUM"
+        importer.add(operator, Sum(**fields, axes=inner, **scaling, single_rounding=once))
 
 
 def softmax(importer: TfliteImporter, operator: Operator) -> None:
@@ -96,6 +99,19 @@ def softmax(importer: TfliteImporter, operator: Operator) -> None:
             operator, f"has the factor beta {beta}, which is not a number of at least 0"
         )
     importer.add(operator, Softmax(**fields, table=softmax_table(scale, beta)))
+
+
+def log_softmax(importer: TfliteImporter, operator: Operator) -> None:
+    """LOG_SOFTMAX: over the last axis."""
+    fields, after = importer.fields(operator), importer.output(operator)[1]
+    if (after.scale, after.zero) != (1 / 16, 127):
+        importer.refuse(
+            operator,
+            f"has the output scale {after.scale:.6g} and zero point {after.zero}; LiteRT's kernel "
+            "needs 1/16 and 127",
+        )
+    scale = importer.draft.quantities[fields["inputs"][0]].scale
+    importer.add(operator, LogSoftmax(**fields, table=softmax_table(scale), input_scale=scale))
 
 
 def quantize(importer: TfliteImporter, operator: Operator) -> None:
@@ -187,6 +203,9 @@ OPERATORS: dict[str, Supported] = {
     "SQUEEZE": Supported(moves.reshape, (Reshape,)),
     "EXPAND_DIMS": Supported(moves.reshape, (Reshape,)),
     "SOFTMAX": Supported(softmax, (Softmax,), "the last axis"),
+    "LOG_SOFTMAX": Supported(
+        log_softmax, (LogSoftmax,), "the last axis; output scale 1/16", unsigned=False
+    ),
     "QUANTIZE": Supported(quantize, (Requantise,)),
 }
 """The operators, by their names in the schema."""

@@ -24,6 +24,7 @@ from dscim.host.network import (
     Conv,
     Depthwise,
     Extreme,
+    IntegerSoftmax,
     LogSoftmax,
     Lookup,
     MaxPool,
@@ -41,6 +42,7 @@ from dscim.host.network import (
 )
 from dscim.host.network.scaling import (
     add_factors,
+    integer_softmax_table,
     mean_factors,
     quantise_multiplier,
     softmax_table,
@@ -239,6 +241,10 @@ class Grower:
         ]
         return self.draw(st.sampled_from(fits))
 
+    def _integersoftmax(self, name: str, given: str) -> Node:
+        table = integer_softmax_table(self.known[given][2])
+        return IntegerSoftmax(name, (given,), -128, 1 / 256, table=table)
+
     def _logsoftmax(self, name: str, given: str) -> Node:
         scale = self.known[given][2]
         table = softmax_table(scale)
@@ -329,6 +335,7 @@ KINDS = (
     "Pad",
     "Requantise",
     "Reshape",
+    "IntegerSoftmax",
     "LogSoftmax",
     "Lookup",
     "Combine",

@@ -11,9 +11,10 @@ from dscim.gateware.descriptor import Operation
 from dscim.host.network.lookup import Combine, Lookup
 from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import ByKind, Node, Shape
-from dscim.host.network.plain import Add, LogSoftmax, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 IDENTITY = (1 << 30, 1)
@@ -130,6 +131,7 @@ FIELDS: ByKind[Callable[[Any, Shape, Bases], Fields] | None] = {
     Combine: None,
     Concat: None,
     Extreme: None,
+    IntegerSoftmax: None,
     LogSoftmax: None,
     Lookup: None,
     Select: None,

@@ -7,9 +7,10 @@ from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node, Shape
 from dscim.host.network.nodes import KINDS
-from dscim.host.network.plain import Add, LogSoftmax, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise, Weighted
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Depthwise",
     "Evaluator",
     "Extreme",
+    "IntegerSoftmax",
     "LogSoftmax",
     "Lookup",
     "MaxPool",

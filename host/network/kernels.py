@@ -10,12 +10,18 @@ import numpy as np
 
 from dscim.arrays import Array, Int8
 from dscim.host.golden.reference import scaled
+from dscim.host.golden.reference.requantise import (
+    rounding_divide_by_pot,
+    rounding_doubling_high_mul,
+)
+from dscim.host.network.fixed_point import reciprocal
 from dscim.host.network.lookup import Combine, Lookup
 from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import ByKind, Padding
-from dscim.host.network.plain import Add, LogSoftmax, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 
@@ -87,6 +93,16 @@ def extreme(node: Extreme, x: Int8) -> Array:
     """The greatest or least value over the axes."""
     axes = tuple(axis + 1 for axis in node.axes)
     return x.min(axis=axes, keepdims=True) if node.least else x.max(axis=axes, keepdims=True)
+
+
+def integer_softmax(node: IntegerSoftmax, x: Int8) -> Array:
+    """Powers from the table, summed with 19 fractional bits, times the sum's reciprocal."""
+    below = x.max(axis=3, keepdims=True).astype(np.int64) - x
+    power = node.table[below].astype(np.int64)
+    total = rounding_divide_by_pot(power, np.int64(12)).sum(axis=3, keepdims=True)
+    share, shift = reciprocal(total, 12)
+    made = rounding_divide_by_pot(rounding_doubling_high_mul(power, share), shift + 23)
+    return np.where(power == 0, 0, made) + node.output_zero
 
 
 def log_softmax(node: LogSoftmax, x: Int8) -> Array:
@@ -164,6 +180,7 @@ KERNELS: ByKind[Callable[..., Array] | None] = {
     Combine: combine,
     Concat: concat,
     Extreme: extreme,
+    IntegerSoftmax: integer_softmax,
     LogSoftmax: log_softmax,
     Lookup: lookup,
     Select: select,

@@ -3,9 +3,10 @@
 from dscim.host.network.lookup import Combine, Lookup
 from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import Node
-from dscim.host.network.plain import Add, LogSoftmax, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 KINDS: dict[str, type[Node]] = {
@@ -24,6 +25,7 @@ KINDS: dict[str, type[Node]] = {
         Combine,
         Concat,
         Extreme,
+        IntegerSoftmax,
         LogSoftmax,
         Lookup,
         Select,

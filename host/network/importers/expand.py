@@ -8,6 +8,7 @@ import numpy as np
 
 from dscim.arrays import Int8, Int32
 from dscim.gateware.specs.layer import MAX_CHANNELS, MAX_SIDE
+from dscim.gateware.specs.product import MAX_DEPTH
 from dscim.host.network.node import Pair, Shape
 
 
@@ -50,3 +51,13 @@ def stuffed(size: int, stride: int, before: int, after: int) -> Int32:
 def fits_layer(shape: Shape) -> bool:
     """Whether a layer may have this input."""
     return max(shape[:2]) <= MAX_SIDE and shape[2] <= MAX_CHANNELS
+
+
+def too_deep(depth: int) -> str:
+    """Why a product has too many inputs, as the end of a sentence; "" if it has not."""
+    if depth <= MAX_DEPTH:
+        return ""
+    return (
+        f"has products of {depth} inputs; more than {MAX_DEPTH} could leave 32 bits: split it into "
+        "two whose outputs are added"
+    )

@@ -1,5 +1,6 @@
 """Several outputs of a file as one output of a network: behind each other, as channels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,3 +44,15 @@ def join_outputs(draft: Draft, names: list[str]) -> tuple[str, list[dict[str, An
     tables = np.tile(VALUES.astype(np.int8), (len(flat), 1))
     node = Concat("outputs", tuple(flat), quantity.zero, quantity.scale, axis=2, tables=tables)
     return draft.add(node, (1, 1, first), None, PLACE), parts
+
+
+def said(tensors: Sequence[str], parts: list[dict[str, Any]]) -> str:
+    """The sentence on several outputs; tensors: their names in the file."""
+    places = ", ".join(
+        f"{name!r} {part['first']}..{part['last']}"
+        for name, part in zip(tensors, parts, strict=True)
+    )
+    return (
+        f"The file has {len(tensors)} outputs; the network gives them behind each other, as "
+        f"channels: {places}."
+    )

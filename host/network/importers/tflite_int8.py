@@ -9,7 +9,7 @@ from typing import Any
 from dscim.errors import UserError
 from dscim.host.network import INPUT
 from dscim.host.network.importers.draft import Draft, Entry, File, Imported, Origin, at
-from dscim.host.network.importers.joined import join_outputs
+from dscim.host.network.importers.joined import join_outputs, said
 from dscim.host.network.importers.scales import Quantity
 from dscim.host.network.importers.tflite_file import Graph, Operator, read
 from dscim.host.network.importers.tflite_importer import TfliteImporter, activation_dims
@@ -62,15 +62,7 @@ def _imported(graph: Graph, batch: int, name: str, facts: dict[str, Any]) -> Imp
     output, parts = join_outputs(importer.draft, names)
     if parts:
         file.facts["outputs"] = parts
-        notes.append(
-            f"The file has {len(last)} outputs; the network gives them behind each other, as "
-            "channels: "
-            + ", ".join(
-                f"{graph.tensors[index].name!r} {part['first']}..{part['last']}"
-                for index, part in zip(last, parts, strict=True)
-            )
-            + "."
-        )
+        notes.append(said([graph.tensors[index].name for index in last], parts))
     return importer.draft.finish(name, output, notes, file)
 
 

@@ -13,6 +13,7 @@ from dscim.host.network import (
     Conv,
     Depthwise,
     Extreme,
+    IntegerSoftmax,
     LogSoftmax,
     Lookup,
     MaxPool,
@@ -22,7 +23,6 @@ from dscim.host.network import (
     Requantise,
     Reshape,
     Select,
-    Softmax,
     Sum,
     Transpose,
 )
@@ -32,7 +32,12 @@ from dscim.host.network.importers import tflite_products as products
 from dscim.host.network.importers.tflite_file import Operator
 from dscim.host.network.importers.tflite_importer import TfliteImporter, image, window
 from dscim.host.network.importers.views import Dims, grouped, product
-from dscim.host.network.scaling import mean_factors, quantise_factor, softmax_table
+from dscim.host.network.scaling import (
+    integer_softmax_table,
+    mean_factors,
+    quantise_factor,
+    softmax_table,
+)
 
 
 def pool_2d(importer: TfliteImporter, operator: Operator) -> None:
@@ -98,20 +103,27 @@ def softmax(importer: TfliteImporter, operator: Operator) -> None:
         importer.refuse(
             operator, f"has the factor beta {beta}, which is not a number of at least 0"
         )
-    importer.add(operator, Softmax(**fields, table=softmax_table(scale, beta)))
+    _check_output(importer, operator, 1 / 256, -128)
+    importer.add(operator, IntegerSoftmax(**fields, table=integer_softmax_table(scale, beta)))
 
 
 def log_softmax(importer: TfliteImporter, operator: Operator) -> None:
     """LOG_SOFTMAX: over the last axis."""
-    fields, after = importer.fields(operator), importer.output(operator)[1]
-    if (after.scale, after.zero) != (1 / 16, 127):
+    fields = importer.fields(operator)
+    _check_output(importer, operator, 1 / 16, 127)
+    scale = importer.draft.quantities[fields["inputs"][0]].scale
+    importer.add(operator, LogSoftmax(**fields, table=softmax_table(scale), input_scale=scale))
+
+
+def _check_output(importer: TfliteImporter, operator: Operator, scale: float, zero: int) -> None:
+    """UserError unless the output has the scale and the zero point that the kernel demands."""
+    after = importer.output(operator)[1]
+    if (after.scale, after.zero) != (scale, zero):
         importer.refuse(
             operator,
             f"has the output scale {after.scale:.6g} and zero point {after.zero}; LiteRT's kernel "
-            "needs 1/16 and 127",
+            f"needs {scale:.6g} and {zero}",
         )
-    scale = importer.draft.quantities[fields["inputs"][0]].scale
-    importer.add(operator, LogSoftmax(**fields, table=softmax_table(scale), input_scale=scale))
 
 
 def quantize(importer: TfliteImporter, operator: Operator) -> None:
@@ -202,7 +214,7 @@ OPERATORS: dict[str, Supported] = {
     "RESHAPE": Supported(moves.reshape, (Reshape,)),
     "SQUEEZE": Supported(moves.reshape, (Reshape,)),
     "EXPAND_DIMS": Supported(moves.reshape, (Reshape,)),
-    "SOFTMAX": Supported(softmax, (Softmax,), "the last axis"),
+    "SOFTMAX": Supported(softmax, (IntegerSoftmax,), "the last axis; output scale 1/256"),
     "LOG_SOFTMAX": Supported(
         log_softmax, (LogSoftmax,), "the last axis; output scale 1/16", unsigned=False
     ),

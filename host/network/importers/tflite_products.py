@@ -7,7 +7,7 @@ import tflite
 
 from dscim.arrays import Int8, Int32, Int64
 from dscim.host.network import Conv, Depthwise, Select
-from dscim.host.network.importers.expand import fits_layer, spread, stuffed, ungrouped
+from dscim.host.network.importers.expand import fits_layer, spread, stuffed, too_deep, ungrouped
 from dscim.host.network.importers.scales import nearest_scaling, product_factors, reach
 from dscim.host.network.importers.tflite_file import Operator, Tensor
 from dscim.host.network.importers.tflite_importer import TfliteImporter, image, window
@@ -31,6 +31,7 @@ def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
     if groups > 1:
         weights = ungrouped(weights, groups)
     weights = spread(weights, (1, 2), _dilation(importer, operator, options))
+    _check_depth(importer, operator, weights[0].size)
     importer.add(
         operator,
         Conv(
@@ -127,6 +128,7 @@ def fully_connected(importer: TfliteImporter, operator: Operator) -> None:
     shape = importer.draft.shapes[fields["inputs"][0]]
     outputs, depth = weights.shape
     count = product(shape)
+    _check_depth(importer, operator, depth)
     if count % depth:
         importer.refuse(
             operator,
@@ -252,6 +254,12 @@ def _bias(importer: TfliteImporter, operator: Operator, outputs: int, position: 
     if values.size != outputs:
         importer.refuse(operator, f"has {values.size} biases for {outputs} outputs")
     return values.reshape(outputs).astype(np.int32)
+
+
+def _check_depth(importer: TfliteImporter, operator: Operator, depth: int) -> None:
+    """UserError for more inputs of a product than 32 bits hold."""
+    if too_deep(depth):
+        importer.refuse(operator, too_deep(depth))
 
 
 def _dilation(importer: TfliteImporter, operator: Operator, options: Any) -> Pair:

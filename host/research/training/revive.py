@@ -19,6 +19,7 @@ from dscim.host.network import (
     Conv,
     Depthwise,
     Extreme,
+    IntegerSoftmax,
     LogSoftmax,
     Lookup,
     MaxPool,
@@ -165,7 +166,7 @@ class _Reviver:
             self._flat[node.name] = before
         self._pass_on(node)
 
-    def softmax(self, node: Softmax) -> None:
+    def softmax(self, node: Softmax | IntegerSoftmax) -> None:
         """Nothing at the end of a network; elsewhere it has no trainable form."""
         if node is not self._last:
             raise _untrainable(node, "is a softmax before the end")
@@ -228,6 +229,7 @@ FORMS: ByKind[_Form] = {
     Combine: _Form(_Reviver.untrainable),
     Concat: _Form(_Reviver.untrainable),
     Extreme: _Form(_Reviver.untrainable),
+    IntegerSoftmax: _Form(_Reviver.softmax, takes_padded=True, takes_flat=True),
     LogSoftmax: _Form(_Reviver.untrainable),
     Lookup: _Form(_Reviver.untrainable),
     Select: _Form(_Reviver.untrainable),

@@ -17,7 +17,7 @@ from dscim.gateware.specs.base import require
 from dscim.host.network import Add, Combine, Lookup, Node, Requantise
 from dscim.host.network.importers.onnx_file import Operator
 from dscim.host.network.importers.onnx_importer import OnnxImporter, finite
-from dscim.host.network.importers.onnx_products import biased
+from dscim.host.network.importers.onnx_products import biased, normalised
 from dscim.host.network.importers.onnx_values import (
     Activation,
     Constant,
@@ -105,6 +105,31 @@ def binary(importer: OnnxImporter, operator: Operator) -> Value:
         return Constant(np.asarray(function(*numbers), np.float32))
     terms = [_term(importer, operator, position) for position in (0, 1)]
     return _joined(importer, operator, terms, function)
+
+
+def batch_normalization(importer: OnnxImporter, operator: Operator) -> Value:
+    """BatchNormalization: gain and offset of a product, or of an activation by a table."""
+    value = importer.value(operator, 0)
+    gain, shift, mean, variance = (
+        importer.numbers(operator, position, "parameter").astype(np.float64).ravel()
+        for position in range(1, 5)
+    )
+    if len({gain.shape, shift.shape, mean.shape, variance.shape}) != 1:
+        importer.refuse(operator, "has parameters of different sizes")
+    gain = gain / np.sqrt(variance + float(operator.attributes.get("epsilon", 1e-5)))
+    offset = shift - mean * gain
+    if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
+        importer.refuse(operator, "has parameters that are not numbers")
+    if isinstance(value, Product):
+        return normalised(importer, operator, value, gain, offset)
+    term = _expression(importer, operator, 0)
+    dims = term.layout.dims
+    if len(dims) < 2 or dims[1] != gain.size:
+        importer.refuse(operator, f"has {gain.size} parameters for the dimensions {dims}")
+    shape = (1, gain.size, *(1,) * (len(dims) - 2))
+    scale, bias = (each.astype(np.float32).reshape(shape) for each in (gain, offset))
+    scaled = _joined(importer, operator, [term, scale], np.multiply)
+    return _joined(importer, operator, [scaled, bias], np.add)
 
 
 def prelu(importer: OnnxImporter, operator: Operator) -> Value:

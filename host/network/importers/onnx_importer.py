@@ -210,11 +210,18 @@ class OnnxImporter:
         assert value.own is not None
         finer = value.own.scale / quantity.scale
         if finer >= 2:
-            self.refuse(
-                operator,
-                f"makes the scale of an average {finer:.3g} times finer after it is "
-                "rounded; use the scale of the pool's input",
-            )
+            bounds = at(operator.place, lambda: clamp(quantity, value.low, value.high))
+            name = f"{value.title}_{operator.index}"
+            node = value.unrounded(quantity, bounds, name)
+            if node is None:
+                self.refuse(
+                    operator,
+                    f"makes the scale of an average with padding {finer:.3g} times finer after it "
+                    "is rounded; use the scale of the pool's input",
+                )
+            origin = Origin(operator.outputs[0], order=value.layout.order)
+            self.network.add(node, value.layout.shape, origin, operator.place)
+            return Activation(node.name, quantity, value.layout, stored)
         free = replace(value, low=None, high=None)
         before = self.materialise(operator, free, value.own, stored)
         multiplier, shift = quantise_factor(finer)

@@ -87,13 +87,13 @@ def reshape(importer: OnnxImporter, operator: Operator) -> Value:
     value = importer.value(operator, 0)
     if isinstance(value, Constant | Fixed):
         numbers = importer.numbers(operator, 0, "input")
-        return Constant(numbers.reshape(_sizes(importer, operator, numbers.shape)))
+        return Constant(numbers.reshape(reshaped_dims(importer, operator, numbers.shape)))
     operand = importer.activation(operator)
-    dims = _sizes(importer, operator, operand.layout.dims)
+    dims = reshaped_dims(importer, operator, operand.layout.dims)
     return replace(operand, layout=replace(operand.layout, dims=dims))
 
 
-def _sizes(importer: OnnxImporter, operator: Operator, dims: Dims) -> Dims:
+def reshaped_dims(importer: OnnxImporter, operator: Operator, dims: Dims) -> Dims:
     """The dimensions after the operator."""
     sizes = SHAPES[operator.kind](importer, operator, dims)
     if product(sizes) != product(dims) or min(sizes, default=1) < 1:

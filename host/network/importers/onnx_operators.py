@@ -66,7 +66,7 @@ OPERATORS: dict[str, Supported] = {
     "ConvTranspose": Supported(products.conv_transpose, (Select, Conv), _WEIGHTS),
     "Gemm": Supported(products.gemm, (Conv,), f"{_WEIGHTS}; alpha and beta 1, transA 0"),
     "MatMul": Supported(products.gemm, (Conv,), f"{_WEIGHTS}; at most 32,767 inputs"),
-    "BatchNormalization": Supported(products.batch_normalization, (Conv,), "after a Conv or Gemm"),
+    "BatchNormalization": Supported(elementwise.batch_normalization, (Conv, Lookup)),
     "Add": Supported(elementwise.binary, (Add, *_TABLE)),
     **{name: Supported(elementwise.binary, _TABLE) for name in elementwise.BINARY if name != "Add"},
     "PRelu": Supported(elementwise.prelu, _TABLE),

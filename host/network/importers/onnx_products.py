@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from dscim.arrays import Array, Float64, Int8
+from dscim.arrays import Array, Float64, Int64
 from dscim.host.network import Select
 from dscim.host.network.importers.expand import (
     fits_layer,
     spread,
     stuffed,
     too_deep,
+    too_large,
     ungrouped,
 )
+from dscim.host.network.importers.narrow import is_int8, narrowed
 from dscim.host.network.importers.onnx_file import Operator
 from dscim.host.network.importers.onnx_importer import OnnxImporter
 from dscim.host.network.importers.onnx_values import (
@@ -28,6 +30,7 @@ from dscim.host.network.importers.onnx_values import (
 )
 from dscim.host.network.importers.onnx_windows import sides, window
 from dscim.host.network.importers.views import product
+from dscim.host.network.node import Pair
 
 
 def conv(importer: OnnxImporter, operator: Operator) -> Pending:
@@ -47,12 +50,14 @@ def conv(importer: OnnxImporter, operator: Operator) -> Pending:
             "groups must divide the outputs, and the channels be those of all groups",
         )
     geometry = window(importer, operator, weights.shape[2:], (height, width))
-    weights = spread(weights, (2, 3), geometry.pop("dilation"))
+    factors = geometry.pop("dilation")
     del geometry["kernel"]
-    shape = (*sides((height, width), weights.shape[2:], geometry), outputs)
-    alone = group == channels and channels > 1
-    packed = weights[:, 0] if alone else ungrouped(weights.transpose(0, 2, 3, 1), group)
-    _check_depth(importer, operator, packed[0].size)
+    plain = weights.transpose(0, 2, 3, 1)
+    alone = group == channels and channels > 1 and is_int8(weights)
+    _check_size(importer, operator, plain, factors, 1 if alone else channels)
+    plain = spread(plain, (1, 2), factors)
+    packed = plain[..., 0] if alone else ungrouped(plain, group)
+    shape = (*sides((height, width), plain.shape[1:3], geometry), outputs)
     layout = _images(shape, rank)
     return _product(importer, operator, operand, layout, packed, scale, geometry)
 
@@ -77,9 +82,9 @@ def conv_transpose(importer: OnnxImporter, operator: Operator) -> Pending:
     kernels = kernels.transpose(0, 2, 3, 4, 1).reshape(group * each, *weights.shape[2:], -1)
     scale = np.resize(scale, group * each) if group > 1 else scale
     geometry = window(importer, operator, weights.shape[2:], (height, width), moved=True)
+    _check_size(importer, operator, kernels, geometry["dilation"], channels)
     kernels = spread(kernels, (1, 2), geometry["dilation"])[:, ::-1, ::-1]
     packed = ungrouped(kernels, group)
-    _check_depth(importer, operator, packed[0].size)
     more = operator.attributes.get("output_padding", [0, 0])
     more = [0, *more] if len(more) == 1 else more
     scheme = operator.attributes.get("auto_pad", b"NOTSET")
@@ -144,26 +149,16 @@ def gemm(importer: OnnxImporter, operator: Operator) -> Pending:
     return _product(importer, operator, operand, layout, kernel, scale, {})
 
 
-def batch_normalization(importer: OnnxImporter, operator: Operator) -> Pending:
-    """BatchNormalization: gain and offset of a product that is not quantised yet."""
-    value = importer.value(operator, 0)
-    if not isinstance(value, Product) or (value.low, value.high) != (None, None):
+def normalised(
+    importer: OnnxImporter, operator: Operator, value: Product, gain: Float64, offset: Float64
+) -> Pending:
+    """Gain and offset, one per channel, of a product that is not quantised yet."""
+    if gain.shape != value.gain.shape or (value.low, value.high) != (None, None):
         importer.refuse(
             operator,
-            "does not follow a Conv or Gemm directly; fold it before the network is quantised",
+            f"has {gain.size} parameters for {value.gain.size} channels, or follows an activation "
+            "function that is not quantised; quantise before it",
         )
-    gain, shift, mean, variance = (
-        importer.numbers(operator, position, "parameter").astype(np.float64).ravel()
-        for position in range(1, 5)
-    )
-    gain = gain / np.sqrt(variance + float(operator.attributes.get("epsilon", 1e-5)))
-    offset = shift - mean * gain
-    if (
-        gain.shape != value.gain.shape
-        or offset.shape != gain.shape
-        or not (np.isfinite(gain).all() and np.isfinite(offset).all())
-    ):
-        importer.refuse(operator, "has parameters that are not numbers, or not one per channel")
     return replace(value, gain=value.gain * gain, offset=value.offset * gain + offset)
 
 
@@ -189,6 +184,15 @@ def _images(shape: tuple[int, int, int], rank: int) -> Layout:
     return image_layout((1, channels, width) if rank == 3 else (1, channels, height, width))
 
 
+def _check_size(
+    importer: OnnxImporter, operator: Operator, weights: Int64, factors: Pair, channels: int
+) -> None:
+    """UserError if the weights OHWI, dilated and for all `channels`, are too many."""
+    why = too_large(weights.shape, factors, channels)
+    if why:
+        importer.refuse(operator, why)
+
+
 def _check_depth(importer: OnnxImporter, operator: Operator, depth: int) -> None:
     if too_deep(depth):
         importer.refuse(operator, too_deep(depth))
@@ -196,11 +200,8 @@ def _check_depth(importer: OnnxImporter, operator: Operator, depth: int) -> None
 
 def _weights(
     importer: OnnxImporter, operator: Operator, axis: int, rank: int
-) -> tuple[Int8, Float64]:
-    """The int8 weights, with the zero point 0, and the scale of each output along `axis`.
-
-    Weights with a zero point are counted from it; they must then fit int8.
-    """
+) -> tuple[Int64, Float64]:
+    """The weights counted from their zero point, and the scale of each output along `axis`."""
     value = importer.value(operator, 1, "weights")
     if not isinstance(value, Fixed):
         what = "real numbers" if isinstance(value, Constant) else "not constant"
@@ -223,15 +224,7 @@ def _weights(
     if value.zero.size > 1:
         shape[value.axis] = -1
     wide = value.values.astype(np.int64) - value.zero.reshape(shape)
-    outside = int(np.count_nonzero((wide < -128) | (wide > 127)))
-    if outside:
-        importer.refuse(
-            operator,
-            f"has weights {operator.inputs[1]!r} with a zero point: {outside} of {wide.size} are "
-            f"beyond -128..127 of it (they reach {wide.min()}..{wide.max()}), so no int8 weights "
-            "are equal to them; quantise the weights symmetrically",
-        )
-    return wide.astype(np.int8), np.broadcast_to(value.scale, (value.values.shape[axis],))
+    return wide, np.broadcast_to(value.scale, (value.values.shape[axis],))
 
 
 def _product(
@@ -239,12 +232,19 @@ def _product(
     operator: Operator,
     operand: Activation,
     layout: Layout,
-    weights: Int8,
+    weights: Int64,
     scale: Float64,
     geometry: dict[str, Any],
 ) -> Product:
     """The product with its bias; an int32 bias in the scale of the product stays exact."""
     outputs = len(weights)
+    if weights.ndim == 4:
+        title = f"{operator.kind.lower()}_{operator.index}_channels"
+        name, small = narrowed(importer.network, title, operand.name, weights, operator.place)
+        shape = importer.network.shapes[name]
+        operand = replace(operand, name=name, layout=replace(operand.layout, shape=shape))
+    else:
+        small = weights.astype(np.int8)
     step = operand.quantity.scale * scale
     bias = np.zeros(outputs)
     if importer.has_input(operator, 2):
@@ -275,7 +275,7 @@ def _product(
     return Product(
         (operand,),
         layout,
-        weights=weights,
+        weights=small,
         scale=scale,
         bias=bias,
         gain=np.ones(outputs),

@@ -13,6 +13,7 @@ from dscim.host.network.importers.draft import Entry, File, Imported
 from dscim.host.network.importers.joined import join_outputs, said
 from dscim.host.network.importers.onnx_file import Graph, Operator, read
 from dscim.host.network.importers.onnx_importer import OnnxImporter
+from dscim.host.network.importers.onnx_layouts import SHAPES, reshaped_dims
 from dscim.host.network.importers.onnx_operators import OPERATORS
 from dscim.host.network.importers.onnx_qoperator import rewritten
 from dscim.host.network.importers.onnx_quantisers import dequantise, quantise
@@ -122,7 +123,7 @@ def _kept(importer: OnnxImporter, operator: Operator, value: Value) -> Value:
 
 
 def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
-    """Skips a Transpose, Identity or Dropout of the input in real numbers."""
+    """Skips what only moves or regroups the input in real numbers."""
     assert importer.start is not None
     _, layout = importer.start
     if operator.kind == "Transpose" and importer.draft is None and layout.direct:
@@ -132,6 +133,10 @@ def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
             dims = tuple(layout.dims[axis] for axis in order)
             importer.start = (operator.outputs[0], Layout(layout.shape, turned, dims))
             return
+    elif operator.kind in SHAPES and importer.draft is None:
+        dims = reshaped_dims(importer, operator, layout.dims)
+        importer.start = (operator.outputs[0], replace(layout, dims=dims))
+        return
     elif operator.kind in ("Identity", "Dropout"):
         importer.start = (operator.outputs[0], layout)
         return

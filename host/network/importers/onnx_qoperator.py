@@ -86,18 +86,16 @@ def _real(
             "DequantizeLinear",
             [name(place) for place in places],
             f"{stem}/real{number}",
-            axis=form.axis if number else 1,
+            axis=0 if operator.attributes.get("transB") else form.axis if number else 1,
         )
         for number, places in enumerate(form.inputs)
     ]
     if form.bias is not None and name(form.bias):
-        steps = [graph.constants.get(name(places[1])) for places in form.inputs]
-        if all(step is not None for step in steps):
-            first, second = (np.asarray(step, np.float32) for step in steps)
-            constants[f"{stem}/bias_scale"] = (first * second).ravel()
-            scalar = constants[f"{stem}/bias_scale"].size == 1
-            if scalar:
-                constants[f"{stem}/bias_scale"] = constants[f"{stem}/bias_scale"][0]
+        found = [graph.constants.get(name(places[1])) for places in form.inputs]
+        if all(step is not None for step in found):
+            first, second = (np.asarray(step, np.float32) for step in found)
+            steps = (first * second).ravel()
+            constants[f"{stem}/bias_scale"] = steps.reshape(() if steps.size == 1 else -1)
             bias = [name(form.bias), f"{stem}/bias_scale"]
             reals.append(add("DequantizeLinear", bias, f"{stem}/bias", axis=0))
         else:

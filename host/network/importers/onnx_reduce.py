@@ -53,6 +53,7 @@ def average_pool(importer: OnnxImporter, operator: Operator) -> Value:
         layout,
         make=lambda fields: AveragePool(**fields, **geometry),
         own=operand.quantity,
+        geometry=geometry,
     )
 
 

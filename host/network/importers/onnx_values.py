@@ -15,7 +15,11 @@ from dscim.gateware.specs.base import require
 from dscim.host.network import Conv, Depthwise, Node, Shape
 from dscim.host.network.importers.scales import Quantity
 from dscim.host.network.importers.views import Dims, folded
+from dscim.host.network.node import Pair
 from dscim.host.network.scaling import quantise_multiplier
+
+WEIGHT = 64
+"""The weight of every position of an average that is a product."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,33 @@ class Average(Simple):
     """The averages of windows, which the node rounds to the input's scale.
 
     A finer scale would show that, so the QuantizeLinear after it decides; see `OnnxImporter`.
+    geometry: kernel, stride and padding.
     """
+
+    geometry: dict[str, Any] = field(kw_only=True)
+
+    def unrounded(self, quantity: Quantity, clamp: Pair, name: str) -> Node | None:
+        """The averages in the scale of `quantity`, by a product; None if windows are padded."""
+        kernel, source = self.geometry["kernel"], self.inputs[0]
+        if self.geometry["padding"] != ((0, 0), (0, 0)):
+            return None
+        channels = self.layout.shape[2]
+        real = source.quantity.scale / quantity.scale / (WEIGHT * kernel[0] * kernel[1])
+        multiplier, shift = quantise_multiplier([real] * channels)
+        return Depthwise(
+            name,
+            (source.name,),
+            quantity.zero,
+            quantity.scale,
+            clamp,
+            weights=np.full((*kernel, channels), WEIGHT, np.int8),
+            bias=np.zeros(channels, np.int32),
+            multiplier=multiplier,
+            shift=shift,
+            input_zero=source.quantity.zero,
+            stride=self.geometry["stride"],
+            single_rounding=True,
+        )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,17 @@ from typing import Any
 import numpy as np
 import tflite
 
-from dscim.arrays import Int8, Int32, Int64
+from dscim.arrays import Int32, Int64
 from dscim.host.network import Conv, Depthwise, Select
-from dscim.host.network.importers.expand import fits_layer, spread, stuffed, too_deep, ungrouped
+from dscim.host.network.importers.expand import (
+    fits_layer,
+    spread,
+    stuffed,
+    too_deep,
+    too_large,
+    ungrouped,
+)
+from dscim.host.network.importers.narrow import is_int8, narrowed
 from dscim.host.network.importers.scales import nearest_scaling, product_factors, reach
 from dscim.host.network.importers.tflite_file import Operator, Tensor
 from dscim.host.network.importers.tflite_importer import TfliteImporter, image, window
@@ -28,19 +36,15 @@ def conv_2d(importer: TfliteImporter, operator: Operator) -> None:
             f"has weights of shape {weights.shape} for {channels} channels; their last size must "
             "divide the channels, and the number of groups the outputs",
         )
-    if groups > 1:
-        weights = ungrouped(weights, groups)
-    weights = spread(weights, (1, 2), _dilation(importer, operator, options))
-    _check_depth(importer, operator, weights[0].size)
-    importer.add(
-        operator,
-        Conv(
-            **importer.fields(operator, options.FusedActivationFunction()),
-            weights=weights,
-            **_scaling(importer, operator, tensor, weights.shape[0]),
-            **window(importer, operator, weights.shape[1:3], options),
-        ),
-    )
+    factors = _dilation(importer, operator, options)
+    _check_size(importer, operator, weights, factors, channels)
+    weights = spread(ungrouped(weights, groups), (1, 2), factors)
+    fields = {
+        **importer.fields(operator, options.FusedActivationFunction()),
+        **_scaling(importer, operator, tensor, weights.shape[0]),
+        **window(importer, operator, weights.shape[1:3], options),
+    }
+    importer.add(operator, _convolution(importer, operator, fields, weights))
 
 
 def depthwise_conv_2d(importer: TfliteImporter, operator: Operator) -> None:
@@ -55,18 +59,22 @@ def depthwise_conv_2d(importer: TfliteImporter, operator: Operator) -> None:
             f"has weights of shape {weights.shape} for {channels} channels; "
             "(1, height, width, a multiple of the channels) is needed",
         )
-    weights = spread(weights, (1, 2), _dilation(importer, operator, options))
+    factors = _dilation(importer, operator, options)
+    plain = weights.transpose(3, 1, 2, 0)
+    alone = channels > 1 and is_int8(weights)
+    _check_size(importer, operator, plain, factors, 1 if alone else channels)
+    plain = spread(plain, (1, 2), factors)
     fields = {
         **importer.fields(operator, options.FusedActivationFunction()),
         **_scaling(importer, operator, tensor, outputs),
-        **window(importer, operator, weights.shape[1:3], options),
+        **window(importer, operator, plain.shape[1:3], options),
     }
-    importer.add(
-        operator,
-        Conv(**fields, weights=weights.transpose(3, 1, 2, 0))
-        if channels == 1
-        else Depthwise(**fields, weights=weights[0]),
-    )
+    if alone:
+        packed = plain[..., 0].transpose(1, 2, 0).astype(np.int8)
+        importer.add(operator, Depthwise(**fields, weights=packed))
+    else:
+        full = ungrouped(plain, channels)
+        importer.add(operator, _convolution(importer, operator, fields, full))
 
 
 def transpose_conv(importer: TfliteImporter, operator: Operator) -> None:
@@ -88,6 +96,7 @@ def transpose_conv(importer: TfliteImporter, operator: Operator) -> None:
     fields = importer.made(operator, options.FusedActivationFunction())
     source = importer.source(operator, 2)
     operand = importer.draft.quantities[source]
+    _check_size(importer, operator, weights, (1, 1), channels)
     places = []
     for size, kernel, step, target in zip(
         (height, width), (high, wide), stride, made, strict=False
@@ -107,15 +116,8 @@ def transpose_conv(importer: TfliteImporter, operator: Operator) -> None:
     )
     shape = (len(places[0]), len(places[1]), channels)
     name = importer.draft.add(select, shape, None, importer.place(operator))
-    importer.add(
-        operator,
-        Conv(
-            **fields,
-            inputs=(name,),
-            weights=np.ascontiguousarray(weights[:, ::-1, ::-1]),
-            **_scaling(importer, operator, tensor, outputs, 2, 3),
-        ),
-    )
+    fields |= {"inputs": (name,), **_scaling(importer, operator, tensor, outputs, 2, 3)}
+    importer.add(operator, _convolution(importer, operator, fields, weights[:, ::-1, ::-1]))
 
 
 def fully_connected(importer: TfliteImporter, operator: Operator) -> None:
@@ -142,34 +144,29 @@ def fully_connected(importer: TfliteImporter, operator: Operator) -> None:
     scaling, wrong = _rounded_once(
         importer, operator, tensor, weights, _scaling(importer, operator, tensor, outputs)
     )
-    importer.add(
-        operator,
-        Conv(
-            **fields,
-            weights=weights.reshape(outputs, *kernel),
-            **scaling,
-            single_rounding=True,
-        ),
-    )
+    fields |= {**scaling, "single_rounding": True}
+    kernels = weights.reshape(outputs, *kernel)
+    importer.add(operator, _convolution(importer, operator, fields, kernels))
     if wrong:
         importer.draft.rounded[fields["name"]] = wrong
 
 
 def _weights(
     importer: TfliteImporter, operator: Operator, rank: int, axis: int
-) -> tuple[Tensor, Int8]:
-    """The tensor of constant weights, with one scale or one per entry of `axis`, and its int8.
+) -> tuple[Tensor, Int64]:
+    """The tensor of constant weights, with one scale or one per entry of `axis`, and its integers.
 
-    uint8 weights count from their zero point; they must then fit int8.
+    uint8 weights count from their zero point, so they have up to 9 bits.
     """
     tensor = importer.constant(operator, 1, "tensor of weights", ("INT8", "UINT8"))
     assert tensor.values is not None
     if len(tensor.shape) != rank or min(tensor.shape) < 1:
         importer.refuse(operator, f"has weights of shape {tensor.shape}, not of {rank} dimensions")
-    if tensor.kind == "INT8" and tensor.zero.any():
+    unsigned = tensor.kind == "UINT8"
+    if not unsigned and tensor.zero.any():
         importer.refuse(operator, "has weights with a zero point; convert with symmetric weights")
     per_channel = tensor.axis == axis and len(tensor.scale) == tensor.shape[axis]
-    if len(tensor.scale) != 1 and not (per_channel and tensor.kind == "INT8"):
+    if len(tensor.scale) != 1 and not (per_channel and not unsigned):
         importer.refuse(
             operator,
             f"has {len(tensor.scale)} scales on axis {tensor.axis} of weights {tensor.name!r} "
@@ -177,19 +174,17 @@ def _weights(
         )
     if not (np.isfinite(tensor.scale).all() and (tensor.scale >= 0).all()):
         importer.refuse(operator, "has a scale of its weights that is not a number of at least 0")
-    if tensor.kind == "INT8":
-        return tensor, tensor.values
-    values: Int64 = tensor.values.astype(np.int64) - int(tensor.zero[0])
-    outside = int(np.count_nonzero((values < -128) | (values > 127)))
-    if outside:
-        importer.refuse(
-            operator,
-            f"has uint8 weights {tensor.name!r} with the zero point {int(tensor.zero[0])}: "
-            f"{outside} of {values.size} are beyond -128..127 of it (they reach {values.min()}.."
-            f"{values.max()}), so no int8 weights are equal to them; convert the network again "
-            "with int8 weights",
-        )
-    return tensor, values.astype(np.int8)
+    return tensor, tensor.values.astype(np.int64) - (int(tensor.zero[0]) if unsigned else 0)
+
+
+def _convolution(
+    importer: TfliteImporter, operator: Operator, fields: dict[str, Any], weights: Int64
+) -> Conv:
+    """The Conv with these weights OHWI, of up to 9 bits."""
+    (source,) = fields["inputs"]
+    title, place = f"{fields['name']}_channels", importer.place(operator)
+    name, small = narrowed(importer.draft, title, source, weights, place)
+    return Conv(**{**fields, "inputs": (name,)}, weights=np.ascontiguousarray(small))
 
 
 def _scaling(
@@ -219,7 +214,7 @@ def _rounded_once(
     importer: TfliteImporter,
     operator: Operator,
     tensor: Tensor,
-    weights: Int8,
+    weights: Int64,
     scaling: dict[str, Any],
 ) -> tuple[dict[str, Any], float]:
     """The scaling of a fully connected layer, which rounds once, and its share of wrong sums.
@@ -260,6 +255,15 @@ def _check_depth(importer: TfliteImporter, operator: Operator, depth: int) -> No
     """UserError for more inputs of a product than 32 bits hold."""
     if too_deep(depth):
         importer.refuse(operator, too_deep(depth))
+
+
+def _check_size(
+    importer: TfliteImporter, operator: Operator, weights: Int64, factors: Pair, channels: int
+) -> None:
+    """UserError if the weights OHWI, dilated and for all `channels`, are too many."""
+    why = too_large(weights.shape, factors, channels)
+    if why:
+        importer.refuse(operator, why)
 
 
 def _dilation(importer: TfliteImporter, operator: Operator, options: Any) -> Pair:

@@ -31,7 +31,7 @@ class Options(LimitOptions, ReportOptions):
     )
     time_limit: float = option(
         "SECONDS",
-        "how long the runtime of --compare may take for an answer before it is stopped",
+        "seconds that the runtime of --compare may take for an answer before it is stopped",
         default=SECONDS,
     )
 

@@ -245,7 +245,7 @@ def test_images_are_given_in_the_batch_of_the_file(tmp_path, capsys, count):
 @pytest.mark.parametrize("zero", [0, 1, 90, 128, 255])
 @pytest.mark.parametrize("kind", ["conv", "depthwise", "dense"])
 def test_any_uint8_weights_become_int8_ones(kind, zero):
-    """Weights count from their zero point; what exceeds int8 is the weight of a repeated channel."""
+    """Weights count from their zero point; a repeated channel has what exceeds int8."""
     graph = tflite_graphs.Graph(3, (1, 5, 4, 3), kind="UINT8", zero=100)
     unsigned = {"per_channel": False}
     if kind == "dense":
@@ -254,7 +254,7 @@ def test_any_uint8_weights_become_int8_ones(kind, zero):
         getattr(graph, kind)(*((4,) if kind == "conv" else (2,)), **unsigned)
     tensors = graph.file.tensors
     for place, (shape, stored, scale, _, values, *rest) in enumerate(tensors):
-        if place == graph.first or place == graph.last:
+        if place in (graph.first, graph.last):
             tensors[place] = (shape, "UINT8", scale, 120, values, *rest)
         elif values is not None and stored == "INT8":
             wide = np.random.default_rng(zero).integers(0, 256, shape).astype(np.uint8)

@@ -142,6 +142,11 @@ LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None]
 """The commands of each kind of node; None: the engine has no operation for it, the host runs it."""
 
 
+def where(kind: type[Node]) -> str:
+    """Where nodes of a kind run: "device" or "host"."""
+    return "host" if LOWERINGS[kind] is None else "device"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Columns:
     """matrix: (rows, outputs) int8; bias, multiplier, shift: (outputs,) int32."""

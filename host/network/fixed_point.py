@@ -42,13 +42,13 @@ def exp_of_negative(value: Int64, integer_bits: int) -> Int64:
     x = _left(part, integer_bits) + (1 << 28)
     square = _times(x, x)
     cube, fourth = _times(square, x), _times(square, square)
-    tail = _times(_right(fourth, 2) + cube, np.int64(THIRD)) + square
-    result = EIGHTH + _times(x + _right(tail, 1), np.int64(EIGHTH))
+    tail = _times(_right(fourth, 2) + cube, THIRD) + square
+    result = EIGHTH + _times(x + _right(tail, 1), EIGHTH)
     rest = part - value
     for exponent, power in POWERS:
         if exponent < integer_bits:
             has = (rest >> (fraction + exponent)) & 1
-            result = np.where(has, _times(result, np.int64(power)), result)
+            result = np.where(has, _times(result, power), result)
     return np.where(value == 0, ONE, result)
 
 
@@ -59,18 +59,18 @@ def reciprocal(value: Int64, integer_bits: int) -> tuple[Int64, Int64]:
     """
     zeros = 32 - np.frexp(value.astype(np.float64))[1].astype(np.int64)
     half = ((value << zeros) - (1 << 31) + ONE + 1) // 2
-    x = GUESS + _times(half, np.int64(SLOPE))
+    x = GUESS + _times(half, SLOPE)
     for _ in range(3):
         x = x + _left(_times(x, (1 << 29) - _times(half, x)), 2)
     return _left(x, 1), integer_bits - zeros
 
 
-def _times(a: Int64, b: Int64) -> Int64:
+def _times(a: Int64, b: Int64 | int) -> Int64:
     return rounding_doubling_high_mul(a, b)
 
 
 def _right(x: Int64, bits: int) -> Int64:
-    return rounding_divide_by_pot(x, np.int64(bits))
+    return rounding_divide_by_pot(x, bits)
 
 
 def _left(x: Int64, bits: int) -> Int64:

@@ -99,7 +99,7 @@ def integer_softmax(node: IntegerSoftmax, x: Int8) -> Array:
     """Powers from the table, summed with 19 fractional bits, times the sum's reciprocal."""
     below = x.max(axis=3, keepdims=True).astype(np.int64) - x
     power = node.table[below].astype(np.int64)
-    total = rounding_divide_by_pot(power, np.int64(12)).sum(axis=3, keepdims=True)
+    total = rounding_divide_by_pot(power, 12).sum(axis=3, keepdims=True)
     share, shift = reciprocal(total, 12)
     made = rounding_divide_by_pot(rounding_doubling_high_mul(power, share), shift + 23)
     return np.where(power == 0, 0, made) + node.output_zero

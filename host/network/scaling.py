@@ -65,7 +65,7 @@ def integer_softmax_table(scale: float, beta: float = 1.0) -> Int32:
     least = math.floor(31 * (1 << 26) / 2.0**shift)
     below: Int64 = np.arange(256)
     steps = np.minimum(below, least) << max(shift, 0)
-    scaled = rounding_doubling_high_mul(-steps, np.int64(multiplier))
+    scaled = rounding_doubling_high_mul(-steps, multiplier)
     powers = np.where(below <= least, exp_of_negative(scaled, 5), 0)
     return powers.astype(np.int32)
 

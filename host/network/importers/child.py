@@ -116,10 +116,11 @@ def _frames(
             if status < 0
             else f"ended with the status {status}"
         )
-        last = next(reversed(_lines(errors)), "nothing")
+        said = _lines(errors)
+        last = f", and said: {_short(said[-1])}" if said else " without a word"
         raise UserError(
-            f"{title} {how} while it ran the file, which is a fault of {title}; it said: "
-            f"{_short(last)}."
+            f"{title} {how} while it ran the file{last}; this is a fault of {title}, not of the "
+            "network, which was not compared."
         )
 
 

@@ -109,11 +109,11 @@ def hard_swish(source: Quantity, output: Quantity) -> Int64:
     if ramp_shift > 0:
         value = _left(value, 1)
     if ramp_shift < 0:
-        value = rounding_divide_by_pot(value, np.int64(-ramp_shift))
+        value = rounding_divide_by_pot(value, -ramp_shift)
     value = (value + (1 << 15)) >> 1
     wide = value * scaled_input
     product = np.sign(wide) * (np.abs(wide) >> 15)
-    made = rounding_divide_by_pot(product, np.int64(-out_shift))
+    made = rounding_divide_by_pot(product, -out_shift)
     return _int16(_int16(made) + output.zero)
 
 

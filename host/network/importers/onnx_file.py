@@ -150,6 +150,19 @@ def constant(tensor: Any) -> Array:
     return values
 
 
+def inferred(data: bytes) -> dict[str, tuple[int, ...]]:
+    """The dimensions of the tensors, by name, as far as ONNX can say them; open ones are 1."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(onnx.ModelProto.FromString(data)).graph
+    except Exception:
+        return {}
+    made = {}
+    for item in graph.value_info:
+        sizes = tuple(max(int(size.dim_value), 1) for size in item.type.tensor_type.shape.dim)
+        made[item.name] = sizes
+    return made
+
+
 def _operator(index: int, node: Any) -> Operator:
     attributes = {
         item.name: onnx.helper.get_attribute_value(item)

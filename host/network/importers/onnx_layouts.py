@@ -404,7 +404,7 @@ def selected(
     """The activation with chosen places along some axes of its tensor; -1 is a zero."""
     title = f"{operator.kind.lower()}_{operator.index}" + (f"_{output}" if output else "")
     layout, quantity = value.layout, value.quantity
-    if any(len(each) > MAX_PLACES for each in (*places.values(), *map(range, layout.shape))):
+    if max(*layout.shape, *(each.size for each in places.values())) > MAX_PLACES:
         importer.refuse(operator, f"chooses among more than {MAX_PLACES} values of an axis")
     for number, (axis, chosen) in enumerate(sorted(places.items())):
         dims = layout.dims

@@ -107,8 +107,8 @@ def step(importer: OnnxImporter, operator: Operator) -> None:
         hint = HINTS.get(operator.kind, "rewrite the network without it")
         importer.refuse(
             operator,
-            f"is not supported; {hint}, or end the file before it (supported are "
-            f"{', '.join(OPERATORS)})",
+            f"is not supported; {hint}, or end the file before it (--check lists all operators of "
+            "a file)",
         )
 
 

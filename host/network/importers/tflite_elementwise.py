@@ -138,7 +138,7 @@ def _activation(operator: Operator, kind: type) -> int:
     """The fused activation function; 0 for a file without options."""
     if operator.table is None:
         return 0
-    return int(operator.options(kind).FusedActivationFunction())  # type: ignore[attr-defined]
+    return int(operator.options(kind).FusedActivationFunction())
 
 
 def _binary(

@@ -72,8 +72,8 @@ def step(importer: TfliteImporter, operator: Operator) -> None:
     if supported is None:
         importer.refuse(
             operator,
-            f"is not supported; rewrite the network without it, or end the file before it "
-            f"(supported are {', '.join(OPERATORS)})",
+            "is not supported; rewrite the network without it, or end the file before it (--check "
+            "lists all operators of a file)",
         )
     kinds = {
         importer.graph.tensors[i].kind for i in (*operator.inputs, *operator.outputs) if i >= 0

@@ -121,7 +121,7 @@ def strided_slice(importer: TfliteImporter, operator: Operator) -> None:
 
 
 def cut(importer: TfliteImporter, operator: Operator) -> None:
-    """SLICE: from a place on, as many values as given, or all of them for -1."""
+    """SLICE: from a place on, as many values as stated, or all of them for -1."""
     importer.check_same_quantity(operator)
     first, count = (importer.integers(operator, position, "bound") for position in (1, 2))
     sizes = importer.tensor(operator, 0).shape

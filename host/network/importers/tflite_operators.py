@@ -84,14 +84,14 @@ def reduce(importer: TfliteImporter, operator: Operator) -> None:
     multiplier, shift = (
         mean_factors(real, count) if operator.name == "MEAN" else quantise_factor(real)
     )
-    scaling = {"input_zero": operand.zero, "multiplier": multiplier, "shift": shift}
+    fields |= {"input_zero": operand.zero, "multiplier": multiplier, "shift": shift}
     whole = all(axis in inner or shape[axis] == 1 for axis in (0, 1)) and 2 not in inner
     if whole and operator.name == "MEAN":
-        importer.add(operator, Mean(**fields, **scaling))
+        importer.add(operator, Mean(**fields))
     else:
         # LiteRT's SUM rounds once, its MEAN twice.
         once = operator.name == "SUM"
-        importer.add(operator, Sum(**fields, axes=inner, **scaling, single_rounding=once))
+        importer.add(operator, Sum(**fields, axes=inner, single_rounding=once))
 
 
 def softmax(importer: TfliteImporter, operator: Operator) -> None:

@@ -19,8 +19,14 @@ from dscim.host.network import (
     INPUT,
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -28,11 +34,15 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
+    Select,
     Shape,
     Softmax,
+    Sum,
+    Transpose,
 )
 from dscim.host.network.scaling import (
     add_factors,
+    integer_softmax_table,
     mean_factors,
     quantise_multiplier,
     softmax_table,
@@ -218,6 +228,97 @@ class Grower:
             return None
         return Reshape(**self._kept(name, given), shape=shape)
 
+    def _table(self, *shape: int) -> np.ndarray:
+        """A random table of int8."""
+        return self.generator.integers(-128, 128, shape).astype(np.int8)
+
+    def _other(self, shape: Shape) -> str:
+        """A tensor whose shape broadcasts with `shape`."""
+        fits = [
+            key
+            for key, (known, _, _) in self.known.items()
+            if all(a == b or 1 in (a, b) for a, b in zip(known, shape, strict=True))
+        ]
+        return self.draw(st.sampled_from(fits))
+
+    def _integersoftmax(self, name: str, given: str) -> Node:
+        table = integer_softmax_table(self.known[given][2])
+        return IntegerSoftmax(name, (given,), -128, 1 / 256, table=table)
+
+    def _logsoftmax(self, name: str, given: str) -> Node:
+        scale = self.known[given][2]
+        table = softmax_table(scale)
+        return LogSoftmax(name, (given,), 127, 1 / 16, table=table, input_scale=scale)
+
+    def _lookup(self, name: str, given: str) -> Node:
+        shape = [self.draw(st.sampled_from([1, size])) for size in self.known[given][0]]
+        rows = self.draw(st.integers(1, 4))
+        which = self.generator.integers(0, rows, shape).astype(np.uint8)
+        return Lookup(
+            **self._common(name, given), function="f", table=self._table(rows, 256), which=which
+        )
+
+    def _combine(self, name: str, given: str) -> Node:
+        other = self._other(self.known[given][0])
+        return Combine(
+            **self._common(name, given, other), function="f", table=self._table(256, 256)
+        )
+
+    def _concat(self, name: str, given: str) -> Node | None:
+        shape = self.known[given][0]
+        axis = self.draw(st.integers(0, 2))
+        fits = [
+            key
+            for key, (known, _, _) in self.known.items()
+            if all(i == axis or known[i] == shape[i] for i in range(3))
+        ]
+        others = self.draw(st.lists(st.sampled_from(fits), max_size=2))
+        total = shape[axis] + sum(self.known[other][0][axis] for other in others)
+        if total > (self.channels if axis == 2 else 12):
+            return None
+        common = self._common(name, given, *others)
+        return Concat(**common, axis=axis, tables=self._table(1 + len(others), 256))
+
+    def _select(self, name: str, given: str) -> Node:
+        places = [
+            np.array(
+                self.draw(st.lists(st.integers(-1, size - 1), min_size=1, max_size=4)), np.int32
+            )
+            for size in self.known[given][0]
+        ]
+        return Select(
+            **self._kept(name, given), rows=places[0], columns=places[1], channels=places[2]
+        )
+
+    def _transpose(self, name: str, given: str) -> Node | None:
+        sizes = self.known[given][0]
+        order = self.draw(st.permutations(range(3)))
+        shape = tuple(sizes[axis] for axis in order)
+        if shape[2] > self.channels:
+            return None
+        return Transpose(**self._kept(name, given), sizes=sizes, order=tuple(order), shape=shape)
+
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(self.draw(st.lists(st.integers(0, 2), unique=True, max_size=3)))
+
+    def _extreme(self, name: str, given: str) -> Node:
+        return Extreme(**self._kept(name, given), axes=self._axes(), least=self.draw(st.booleans()))
+
+    def _sum(self, name: str, given: str) -> Node:
+        shape, zero, scale = self.known[given]
+        common, axes = self._common(name, given), self._axes()
+        count = float(np.prod([shape[axis] for axis in axes]))
+        real = scale / common["output_scale"] / count
+        multiplier, shift = quantise_multiplier([real])
+        return Sum(
+            **common,
+            axes=axes,
+            input_zero=zero,
+            multiplier=int(multiplier[0]),
+            shift=int(shift[0]),
+            single_rounding=self.draw(st.booleans()),
+        )
+
     def _softmax(self, name: str, given: str) -> Node:
         table = softmax_table(self.known[given][2])
         return Softmax(name, (given,), -128, 1 / 256, table=table)
@@ -234,6 +335,15 @@ KINDS = (
     "Pad",
     "Requantise",
     "Reshape",
+    "IntegerSoftmax",
+    "LogSoftmax",
+    "Lookup",
+    "Combine",
+    "Concat",
+    "Select",
+    "Transpose",
+    "Extreme",
+    "Sum",
 )
 """The kinds of nodes in networks(); Dense is a Conv as large as its input."""
 

@@ -260,7 +260,6 @@ def test_the_command_line(tmp_path: Path, keyword: Network) -> None:
         ("--explore --weight-rows 4096", "leave out --weight-rows"),
         ("--explore --depthwise 4", "leave out --depthwise"),
         ("--explore --form array", "needs the form selected, not array"),
-        ("--explore --variant ds-cim2", "an OR width of 16"),
         ("--explore --length 100", "Stream length 100"),
         ("--explore --plot front.txt", "ends in .png, .svg or .pdf"),
         ("--explore --plot none/front.png", "none"),

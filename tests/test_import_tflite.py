@@ -85,7 +85,7 @@ def test_what_needs_no_node_has_none(tmp_path):
     assert network.nodes[0].padding == ((0, 1), (0, 1)) and network.nodes[0].stride == (2, 2)
     assert network.arithmetic.exact and network.zero == -3
     network = imported(tmp_path, FILES["keyword_spotting"]()).network
-    assert kinds(network)[0] == "Reshape" and kinds(network)[-2:] == ["Conv", "Softmax"]
+    assert kinds(network)[0] == "Reshape" and kinds(network)[-2:] == ["Conv", "IntegerSoftmax"]
     network = imported(tmp_path, FILES["person_detection"]()).network
     assert kinds(network)[:2] == ["Conv", "Depthwise"]  # one channel is a plain convolution
     assert isinstance(network.nodes[1], Depthwise) and network.nodes[1].weights.shape == (3, 3, 8)
@@ -116,8 +116,10 @@ def test_operators_that_compute_shapes_are_left_out(tmp_path):
     assert network.nodes[1].weights.shape == (5, 4, 4, 3)
 
 
-def test_a_long_vector_is_folded_into_sides_that_fit(tmp_path):
-    """A layer's sides are at most 4095; a vector of 10,000 becomes an image of two of them."""
+def test_a_long_vector_stays_a_vector(tmp_path):
+    """A layer's height and width are at most 4095, its channels 32,767."""
     network = imported(tmp_path, Chain(0, (1, 10000)).dense(3)).network
+    assert kinds(network) == ["Conv"]
+    network = imported(tmp_path, Chain(0, (1, 1, 4100, 2)).dense(3)).network
     assert kinds(network) == ["Reshape", "Conv"]
-    assert max(network.shapes()[network.nodes[0].name]) <= 4095
+    assert network.shapes()[network.nodes[0].name] == (1, 1, 8200)

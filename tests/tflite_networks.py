@@ -127,10 +127,10 @@ class Chain:
 
     def pool(self, name, kernel, stride=None, padding=VALID, activation=NONE):
         """AVERAGE_POOL_2D or MAX_POOL_2D."""
-        _, height, width, channels = self.shapes[self.last]
+        batch, height, width, channels = self.shapes[self.last]
         stride = stride or kernel
         result = self.made(
-            (1, *_sides((height, width), kernel, stride, padding), channels),
+            (batch, *_sides((height, width), kernel, stride, padding), channels),
             self.scales[self.last],
             self.zeros[self.last],
         )

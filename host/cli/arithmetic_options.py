@@ -13,6 +13,7 @@ from dscim.gateware.specs.sequence import KINDS
 from dscim.gateware.specs.soc import WORD_BYTES
 from dscim.gateware.specs.tables import TABLES, table_sequence
 from dscim.host.cli.options import choice, option, switch
+from dscim.host.network import Network
 
 DEFAULT_TABLE = "gaussian"
 
@@ -97,18 +98,49 @@ def product_spec(options: ArithmeticOptions, default: ProductSpec | None = None)
     """
     default = default or ProductSpec()
     changes: dict[str, Any] = {"sequence": _sequence(options, default.sequence)}
-    if options.variant is not None:
-        changes["or_width"] = VARIANTS[options.variant]
-    if options.length is not None:
-        changes["length"] = options.length
     if options.signed is not None:
         changes["signed"] = options.signed
     if options.signed == "offset":
         changes["activation_shift"] = 0
-    stochastic = (options.variant, options.length, options.signed, options.sequence, options.table)
-    overridden = any(value is not None for value in stochastic)
+    others = any(value is not None for value in (options.signed, options.sequence, options.table))
+    chosen = chosen_arithmetic(default, options.variant, options.length, options.exact, others)
+    return dataclasses.replace(chosen, **changes)
+
+
+def chosen_arithmetic(
+    default: ProductSpec,
+    variant: str | None,
+    length: int | None,
+    exact: bool,
+    stochastic: bool = False,
+) -> ProductSpec:
+    """The rule of every verb: what --variant, --length and --exact make of `default`.
+
+    `default` is the network's own arithmetic; an imported network is exact until it is calibrated.
+    --exact asks for the exact product; without it, --variant, --length or `stochastic`, any other
+    option of DS-CIM, asks for DS-CIM. SpecError if the result is invalid.
+    """
+    stochastic = stochastic or variant is not None or length is not None
     return dataclasses.replace(
-        default, exact=options.exact or (default.exact and not overridden), **changes
+        default,
+        or_width=default.or_width if variant is None else VARIANTS[variant],
+        length=default.length if length is None else length,
+        exact=exact or (default.exact and not stochastic),
+    )
+
+
+def variant_of(product: ProductSpec) -> str:
+    """The --variant of a product's OR width."""
+    return next(name for name, width in VARIANTS.items() if width == product.or_width)
+
+
+def uncalibrated(network: Network, arithmetic: ProductSpec) -> str:
+    """The sentence on a network for the exact product whose use with DS-CIM is estimated."""
+    return (
+        f"{network.name} is for the exact product; these are estimates with DS-CIM, for which it "
+        f"must be calibrated first: dscim calibrate {network.name}.npz INPUTS.npy --output OUT.npz "
+        f"--variant {variant_of(arithmetic)} --length {arithmetic.length}. With --exact, the "
+        "device has an exact macro, too, and uses it."
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import check_writable, save_json
-from dscim.gateware.specs import ProductSpec, describe
+from dscim.gateware.specs import ProductSpec, SocSpec, describe
+from dscim.host.cli.arithmetic_options import chosen_arithmetic, uncalibrated
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.fit_explore import explore
@@ -66,12 +67,14 @@ def run(options: Options) -> int:
         )
         return 0
     setup = setup_for(options.board, options)
-    arithmetic = _arithmetic(network.arithmetic or ProductSpec(), options.length)
+    arithmetic = _arithmetic(network.arithmetic, setup.spec, options)
     found = Fitting(network, arithmetic, model).fit(setup)
     report.say(
         f"{network.name} on {setup.board.title}, {setup.device}, at "
         f"{setup.clock / MEGA:g} MHz: {describe(arithmetic)}"
     )
+    if network.arithmetic.exact and not arithmetic.exact:
+        report.say(uncalibrated(network, arithmetic))
     _print(report, found)
     if not model.measured(design_of(setup.spec, ethernet=setup.address is not None)):
         report.say("The size is a rough estimate: no such design was synthesised yet.")
@@ -79,8 +82,18 @@ def run(options: Options) -> int:
     return FAILED if found.faults else 0
 
 
-def _arithmetic(own: ProductSpec, length: int | None) -> ProductSpec:
-    return own if length is None else dataclasses.replace(own, length=length)
+def _arithmetic(own: ProductSpec, spec: SocSpec, options: Options) -> ProductSpec:
+    """The arithmetic by the rule of all verbs; DS-CIM if the device has no exact macro.
+
+    A network for the exact product takes the OR width and the sequence of the device's macro.
+    """
+    chosen = chosen_arithmetic(own, options.variant, options.length, options.exact)
+    if own.exact and not options.exact and not (chosen.exact and spec.exact):
+        macro = spec.macro
+        return dataclasses.replace(
+            chosen, or_width=macro.or_width, sequence=macro.sequence, exact=False
+        )
+    return chosen
 
 
 def _print(report: Report, fit: Fit) -> None:
@@ -127,12 +140,14 @@ def _print(report: Report, fit: Fit) -> None:
             )
     for fault in fit.faults:
         report.say(fault)
+    added = fit.setup.spec.exact and not fit.setup.board.spec[fit.setup.device].exact
     if fit.faults:
         report.say(
             f"It fits with: dscim build {fit.setup.board.name} --device {fit.setup.device} "
-            f"{fit.change}"
+            f"{'--exact ' if added else ''}{fit.change}"
             if fit.change
-            else "None of the smaller configurations fits this board."
+            else "None of the smaller configurations fits this board; choose another --device or "
+            "board (see `dscim boards`), or let --explore find devices that fit."
         )
     else:
         report.say("It fits.")

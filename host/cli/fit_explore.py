@@ -9,7 +9,7 @@ from dscim.boards.soc import Setup
 from dscim.console import Report
 from dscim.errors import UserError
 from dscim.files import save_json
-from dscim.gateware.specs import VARIANTS
+from dscim.host.cli.arithmetic_options import chosen_arithmetic, uncalibrated, variant_of
 from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
 from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.explore import Candidate, Explorer, Front, Space, facts
@@ -48,6 +48,9 @@ def explore(
     """Prints the fronts and the commands that build their ends; length: None: several."""
     if plot is not None:
         new_figure(plot)
+    own = network.arithmetic
+    arithmetic = chosen_arithmetic(own, options.variant, length, False)
+    network = dataclasses.replace(network, arithmetic=arithmetic)
     setup, model = _setup(network, board, options), SizeModel()
     space = _space(options)
     explorer = Explorer(network, setup, model)
@@ -57,6 +60,8 @@ def explore(
         f"{network.name} on {setup.board.title}, {part.name}, at {setup.clock / MEGA:g} MHz: "
         "devices that no smaller one outruns"
     )
+    if own.exact:
+        report.say(uncalibrated(network, arithmetic))
     fronts = []
     with report.progress() as step:
         for one in lengths:
@@ -90,12 +95,6 @@ def _setup(network: Network, board: str, options: SetupOptions) -> Setup:
         )
     if options.depthwise:
         raise UserError("--explore tries no depthwise unit; leave out --depthwise.")
-    width = network.arithmetic.or_width
-    if options.variant is not None and VARIANTS[options.variant] != width:
-        raise UserError(
-            f"The network needs an OR width of {width}, not --variant {options.variant}; leave it "
-            "out."
-        )
     if options.form not in (None, "selected"):
         raise UserError(f"--explore needs the form selected, not {options.form}; leave it out.")
     smallest: dict[str, Any] = {
@@ -106,7 +105,7 @@ def _setup(network: Network, board: str, options: SetupOptions) -> Setup:
         "banks": 1,
         "requant_lanes": 1,
         "read_ports": 1,
-        "variant": next(name for name, value in VARIANTS.items() if value == width),
+        "variant": variant_of(network.arithmetic),
     }
     return setup_for(board, dataclasses.replace(options, **smallest))
 

@@ -4,12 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.console import Report
+from dscim.errors import UserError
 from dscim.files import check_writable, load_int8, save_json
 from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import Command, argument, option
+from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.compile.lower import where
 from dscim.host.network import Weighted, file_hash, save
-from dscim.host.network.importers import Compared, Imported, compare, import_file
+from dscim.host.network.importers import (
+    Checked,
+    Compared,
+    Imported,
+    check_file,
+    compare,
+    import_file,
+)
+from dscim.host.network.importers.child import SECONDS
 
 COLUMNS = ("node", "kind", "input", "output", ">weights", "the file's tensor")
 NAME_WIDTH = 40
@@ -20,19 +30,35 @@ NAME_WIDTH = 40
 class Options(LimitOptions, ReportOptions):
     """The options of `dscim import`."""
 
-    file: Path = argument("FILE", "TensorFlow Lite file (.tflite, all INT8) or ONNX file (QDQ)")
-    output: Path = option("NETWORK", "network file to write (.npz)", short="-o")
+    file: Path = argument(
+        "FILE", "TensorFlow Lite file (.tflite, of 8 bits) or ONNX file (QDQ or QOperator)"
+    )
+    output: Path | None = option(
+        "NETWORK", "network file to write (.npz)", default=None, short="-o"
+    )
+    check: bool = switch(
+        "only list the file's operators: where each would run, and which are refused"
+    )
     name: str | None = option("NAME", "name of the network (default: the file's)")
     compare: Path | None = option(
         "INPUTS.npy",
         "compare every node with LiteRT's reference kernels or onnxruntime on these inputs: "
         "(N, H, W, C) int8, the network's own input integers",
     )
+    time_limit: float = option(
+        "SECONDS",
+        "seconds that the runtime of --compare may take for an answer before it is stopped",
+        default=SECONDS,
+    )
 
 
 def run(options: Options) -> int:
     """Writes and prints the network; exit status 0 unless the comparison of --compare fails."""
     report = report_of(options)
+    if options.check:
+        return _check(options, report)
+    if options.output is None:
+        raise UserError("`dscim import` needs --output, the network file to write, or --check.")
     check_writable(options.output)
     check_writable(options.json)
     imported = import_file(options.file, options.name)
@@ -57,7 +83,7 @@ def run(options: Options) -> int:
                     "name": node.name,
                     "kind": type(node).__name__,
                     "output": network.shapes()[node.name],
-                    "tensor": imported.sources[node.name],
+                    "tensor": _tensor(imported, node.name),
                 }
                 for node in network.nodes
             ],
@@ -69,6 +95,57 @@ def run(options: Options) -> int:
     )
     allowed = 1 if imported.rounded or _is_onnx(imported) else 0
     return 0 if all(each.greatest <= allowed for each in results[:-1]) else FAILED
+
+
+def _check(options: Options, report: Report) -> int:
+    """Lists all operators; exit status 0 if none is refused."""
+    check_writable(options.json)
+    results = check_file(options.file)
+    report.table(
+        (">operator", "kind", "output", "runs on", "as"),
+        [
+            (
+                str(each.index),
+                each.kind,
+                _short(each.output),
+                _place(each),
+                " ".join(kind.__name__ for kind in each.kinds) or "-",
+            )
+            for each in results
+        ],
+    )
+    refused = [each for each in results if each.refused]
+    for each in refused:
+        report.say(f"operator {each.index} ({each.kind}, output {each.output!r}) {each.refused}")
+    waiting = sum(each.waits for each in results)
+    report.say(
+        f"{len(results)} operators: {len(refused)} are refused"
+        + (f", and {waiting} could not be checked because of them" if waiting else "")
+        + ("." if refused or waiting else "; the file can be imported.")
+    )
+    facts = [
+        {
+            "operator": each.index,
+            "kind": each.kind,
+            "output": each.output,
+            "runs_on": _place(each),
+            "nodes": [kind.__name__ for kind in each.kinds],
+            "refused": each.refused,
+        }
+        for each in results
+    ]
+    save_json(options.json, {"operators": facts})
+    return FAILED if refused or waiting else 0
+
+
+def _place(checked: Checked) -> str:
+    """Where an operator runs."""
+    if checked.refused:
+        return "refused"
+    if checked.waits:
+        return "not checked"
+    places = [where(kind) for kind in checked.kinds]
+    return " and ".join(dict.fromkeys(places)) or "no node needed"
 
 
 def _compared(options: Options, imported: Imported, report: Report) -> list[Compared]:
@@ -83,6 +160,8 @@ def _compared(options: Options, imported: Imported, report: Report) -> list[Comp
             imported,
             images[: options.limit],
             lambda done, total: step(name, done, total),
+            seconds=options.time_limit,
+            warn=report.say,
         )
     report.table(
         ("node", ">outputs", ">differing", ">share", ">by at most"),
@@ -126,10 +205,16 @@ def _rows(imported: Imported) -> list[tuple[str, ...]]:
             " + ".join("x".join(map(str, shapes[name])) for name in node.inputs),
             "x".join(map(str, shapes[node.name])),
             str(weights.get(node.name, "-")),
-            _short(imported.sources[node.name]),
+            _short(_tensor(imported, node.name) or "-"),
         )
         for node in imported.network.nodes
     ]
+
+
+def _tensor(imported: Imported, node: str) -> str | None:
+    """The file's tensor that holds the output of a node; None for a node between operators."""
+    origin = imported.sources.get(node)
+    return origin.name if origin else None
 
 
 def _short(name: str) -> str:

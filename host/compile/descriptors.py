@@ -8,9 +8,13 @@ from typing import Any
 from dscim.errors import UserError
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
+from dscim.host.network.lookup import Combine, Lookup
+from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import ByKind, Node, Shape
-from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 IDENTITY = (1 << 30, 1)
@@ -50,7 +54,7 @@ def vector_fields(node: Node, shape: Shape, bases: Bases) -> Fields:
     make = FIELDS[type(node)]
     if make is None:
         raise UserError(f"node {node.name!r} of kind {type(node).__name__} has no descriptor.")
-    output = node.output_shape([shape] * node.arity)
+    output = node.output_shape([shape] * len(node.inputs))
     return (
         tensor_fields(shape, output, bases)
         | {
@@ -124,6 +128,15 @@ FIELDS: ByKind[Callable[[Any, Shape, Bases], Fields] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """The fields that each kind of node sets, in addition to those that `vector_fields` sets for all.
 

@@ -23,7 +23,24 @@ from dscim.host.compile.products import (
 )
 from dscim.host.compile.program import Arrays, Command
 from dscim.host.golden.reference.operands import column_corrections
-from dscim.host.network import Add, Conv, Depthwise, Node, Pad, Reshape, Softmax
+from dscim.host.network import (
+    Add,
+    Combine,
+    Concat,
+    Conv,
+    Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
+    Node,
+    Pad,
+    Reshape,
+    Select,
+    Softmax,
+    Sum,
+    Transpose,
+)
 from dscim.host.network.node import ByKind, Shape
 
 
@@ -124,8 +141,22 @@ LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None]
     Pad: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """The commands of each kind of node; None: the engine has no operation for it, the host runs it."""
+
+
+def where(kind: type[Node]) -> str:
+    """Where nodes of a kind run: "device" or "host"."""
+    return "host" if LOWERINGS[kind] is None else "device"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

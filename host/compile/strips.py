@@ -10,15 +10,24 @@ from dscim.gateware.specs import SocSpec
 from dscim.host.network import (
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
     MaxPool,
     Mean,
     Node,
     Pad,
     Requantise,
     Reshape,
+    Select,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind, Shape
@@ -66,6 +75,15 @@ STRIPS: ByKind[Callable[[Any, Shape, range], Strip] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """How each kind of node is cut; None: the host computes it as a whole."""
 
@@ -79,8 +97,8 @@ def strip(node: Node, shape: Shape, output: range) -> Strip:
 
 def _rows(node: Node, shape: Shape, part: Strip, banks: int) -> int:
     """Rows of the activation memory for a strip's inputs and its output."""
-    output = node.output_shape([shape] * node.arity)
-    return node.arity * tensor_rows((len(part.input), *shape[1:]), banks) + tensor_rows(
+    output = node.output_shape([shape] * len(node.inputs))
+    return len(node.inputs) * tensor_rows((len(part.input), *shape[1:]), banks) + tensor_rows(
         (len(part.output), *output[1:]), banks
     )
 
@@ -90,7 +108,7 @@ def strips(node: Node, shape: Shape, spec: SocSpec) -> list[Strip]:
 
     shape: the shape of the node's inputs. All strips but the last have equally many output rows.
     """
-    rows = node.output_shape([shape] * node.arity)[0]
+    rows = node.output_shape([shape] * len(node.inputs))[0]
     for count in range(1, rows + 1):
         step = ceil_div(rows, count)
         parts = [

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ import numpy as np
 
 from dscim.arrays import Array, Int8, Int64
 from dscim.errors import UserError
+
+NPY = b"\x93NUMPY"
+"""The first bytes of a .npy file."""
 
 
 def load_int8(path: Path, what: str, axes: Sequence[str]) -> Int8:
@@ -57,8 +61,15 @@ def load_array(path: Path) -> Array:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from error
-    except (ValueError, EOFError) as error:
-        raise UserError(f"'{path}' is not a .npy file that numpy can read: {error}.") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            magic = file.read(len(NPY))
+        reason = "it is cut short, damaged, or holds objects"
+        if magic != NPY:
+            reason = "it begins with other bytes"
+        raise UserError(
+            f"'{path}' is not a .npy file of numbers: {reason}; write it with numpy.save."
+        ) from error
     if not isinstance(loaded, np.ndarray):
         raise UserError(f"'{path}' is an archive of several arrays; give one .npy file.")
     return loaded

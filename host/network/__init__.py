@@ -2,11 +2,15 @@
 
 from dscim.host.network.evaluate import Evaluator, check_images, host_node, predictions, run
 from dscim.host.network.file import file_hash, load, save
+from dscim.host.network.lookup import Combine, Lookup
+from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node, Shape
 from dscim.host.network.nodes import KINDS
-from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise, Weighted
 
 __all__ = [
@@ -14,9 +18,15 @@ __all__ = [
     "KINDS",
     "Add",
     "AveragePool",
+    "Combine",
+    "Concat",
     "Conv",
     "Depthwise",
     "Evaluator",
+    "Extreme",
+    "IntegerSoftmax",
+    "LogSoftmax",
+    "Lookup",
     "MaxPool",
     "Mean",
     "Network",
@@ -24,8 +34,11 @@ __all__ = [
     "Pad",
     "Requantise",
     "Reshape",
+    "Select",
     "Shape",
     "Softmax",
+    "Sum",
+    "Transpose",
     "Weighted",
     "check_images",
     "file_hash",

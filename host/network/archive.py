@@ -25,8 +25,9 @@ SMALL, RATIO = 1 << 25, 32
 """An archive may unpack to SMALL bytes plus RATIO times its own size."""
 
 
-def zip_arrays(arrays: dict[str, Array]) -> bytes:
+def zip_arrays(arrays: dict[str, Array], compressed: bool = True) -> bytes:
     """The bytes of an .npz of `arrays`; they depend on nothing else, not even the time."""
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, array in arrays.items():
@@ -34,7 +35,7 @@ def zip_arrays(arrays: dict[str, Array]) -> bytes:
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", EPOCH)
             info.create_system = 3
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, 9)
+            archive.writestr(info, member.getvalue(), method, 9)
     return packed.getvalue()
 
 

@@ -104,7 +104,7 @@ class Evaluator:
 
 def _table(node: Node) -> PointwiseTable:
     """A pointwise node's output for every input value: the same bits, but faster."""
-    return PointwiseTable(lambda *inputs: host_node(node, list(inputs)), node.arity)
+    return PointwiseTable(lambda *inputs: host_node(node, list(inputs)), len(node.inputs))
 
 
 def run(network: Network, images: Int8, arithmetic: ProductSpec | None = None) -> dict[str, Int8]:

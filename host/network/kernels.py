@@ -10,9 +10,18 @@ import numpy as np
 
 from dscim.arrays import Array, Int8
 from dscim.host.golden.reference import scaled
+from dscim.host.golden.reference.requantise import (
+    rounding_divide_by_pot,
+    rounding_doubling_high_mul,
+)
+from dscim.host.network.fixed_point import reciprocal
+from dscim.host.network.lookup import Combine, Lookup
+from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import ByKind, Padding
-from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 
@@ -69,7 +78,77 @@ def softmax(node: Softmax, x: Int8) -> Array:
     return np.floor(share + np.float32(0.5)).astype(np.int64) + node.output_zero
 
 
-def _scaled(node: Mean | Requantise, x: Array) -> Array:
+def combine(node: Combine, first: Int8, second: Int8) -> Array:
+    """The table's entry for each pair of values."""
+    return node.table[_entries(first), _entries(second)]
+
+
+def concat(node: Concat, *inputs: Int8) -> Array:
+    """The inputs behind each other, each through its table."""
+    parts = [table[_entries(x)] for table, x in zip(node.tables, inputs, strict=True)]
+    return np.concatenate(parts, axis=node.axis + 1)
+
+
+def extreme(node: Extreme, x: Int8) -> Array:
+    """The greatest or least value over the axes."""
+    axes = tuple(axis + 1 for axis in node.axes)
+    return x.min(axis=axes, keepdims=True) if node.least else x.max(axis=axes, keepdims=True)
+
+
+def integer_softmax(node: IntegerSoftmax, x: Int8) -> Array:
+    """Powers from the table, summed with 19 fractional bits, times the sum's reciprocal."""
+    below = x.max(axis=3, keepdims=True).astype(np.int64) - x
+    power = node.table[below].astype(np.int64)
+    total = rounding_divide_by_pot(power, 12).sum(axis=3, keepdims=True)
+    share, shift = reciprocal(total, 12)
+    made = rounding_divide_by_pot(rounding_doubling_high_mul(power, share), shift + 23)
+    return np.where(power == 0, 0, made) + node.output_zero
+
+
+def log_softmax(node: LogSoftmax, x: Int8) -> Array:
+    """The logarithms of a softmax, in single precision in order of channels."""
+    greatest = x.max(axis=3, keepdims=True)
+    power = node.table[greatest.astype(np.int64) - x]
+    total = np.cumsum(power, axis=3, dtype=np.float32)[..., -1:]
+    logarithm = np.log(total.astype(np.float64)).astype(np.float32)
+    one, step = np.float32(node.input_scale), np.float32(node.output_scale)
+    offset = (one * greatest.astype(np.float32) + logarithm) / step
+    made = (one / step) * x.astype(np.float32) - offset
+    return np.rint(made).astype(np.int64) + node.output_zero
+
+
+def lookup(node: Lookup, x: Int8) -> Array:
+    """The entry of each position's row of the table."""
+    return node.table[node.which, _entries(x)]
+
+
+def select(node: Select, x: Int8) -> Array:
+    """The chosen rows, columns and channels; the zero point for places of -1."""
+    for axis, places in enumerate((node.rows, node.columns, node.channels), 1):
+        shape = [1] * 4
+        shape[axis] = -1
+        x = np.where((places < 0).reshape(shape), np.int8(node.output_zero), x.take(places, axis))
+    return x
+
+
+def sum_axes(node: Sum, x: Int8) -> Array:
+    """The sum over the axes, scaled."""
+    axes = tuple(axis + 1 for axis in node.axes)
+    return _scaled(node, (x.astype(np.int64) - node.input_zero).sum(axis=axes, keepdims=True))
+
+
+def transpose(node: Transpose, x: Int8) -> Array:
+    """The values in the new order of their dimensions."""
+    order = (0, *(axis + 1 for axis in node.order))
+    return x.reshape(len(x), *node.sizes).transpose(order).reshape(len(x), *node.shape)
+
+
+def _entries(x: Int8) -> Array:
+    """The entry of each int8 value in a table from -128 up."""
+    return x.view(np.uint8) ^ np.uint8(128)
+
+
+def _scaled(node: Mean | Requantise | Sum, x: Array) -> Array:
     """x scaled by the node's multiplier and shift, plus its zero point."""
     return scaled(x, node.multiplier, node.shift, node.single_rounding) + node.output_zero
 
@@ -98,5 +177,14 @@ KERNELS: ByKind[Callable[..., Array] | None] = {
     Requantise: requantise,
     Reshape: reshape,
     Softmax: softmax,
+    Combine: combine,
+    Concat: concat,
+    Extreme: extreme,
+    IntegerSoftmax: integer_softmax,
+    LogSoftmax: log_softmax,
+    Lookup: lookup,
+    Select: select,
+    Sum: sum_axes,
+    Transpose: transpose,
 }
 """How the host computes each kind of node; None: it runs on the macro."""

@@ -92,7 +92,8 @@ class Network:
 def _check(node: Node, zeros: tuple[int, ...]) -> None:
     """Raises SpecError unless the node is consistent with itself and its inputs' zero points."""
     require(
-        len(zeros) == node.arity, f"Node {node.name!r} has {len(zeros)} inputs, not {node.arity}."
+        len(zeros) == (node.arity or max(1, len(zeros))),
+        f"Node {node.name!r} has {len(zeros)} inputs, not {node.arity or 'at least 1'}.",
     )
     low, high = node.clamp
     require(

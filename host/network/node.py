@@ -31,8 +31,8 @@ class Node:
     maximum, within -128..127; a fused ReLU is a clamp at output_zero.
     """
 
-    arity: ClassVar[int] = 1
-    """The number of inputs."""
+    arity: ClassVar[int | None] = 1
+    """The number of inputs; None: any number of at least 1."""
 
     pointwise: ClassVar[bool]
     """Whether each output value depends only on the input values at the same position."""

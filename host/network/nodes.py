@@ -1,8 +1,12 @@
 """The list of all kinds of nodes. Add new kinds here; tests name the tables that lack them."""
 
+from dscim.host.network.lookup import Combine, Lookup
+from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import Node
-from dscim.host.network.plain import Add, Pad, Requantise, Reshape, Softmax
+from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
+from dscim.host.network.reduce import Extreme, Sum
+from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 KINDS: dict[str, type[Node]] = {
@@ -18,6 +22,15 @@ KINDS: dict[str, type[Node]] = {
         Requantise,
         Reshape,
         Softmax,
+        Combine,
+        Concat,
+        Extreme,
+        IntegerSoftmax,
+        LogSoftmax,
+        Lookup,
+        Select,
+        Sum,
+        Transpose,
     )
 }
 """Every kind of node, by its name in a network file."""

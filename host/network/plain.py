@@ -1,10 +1,9 @@
-"""The nodes between layers: sums, rescaling, padding, reshaping, softmax."""
+"""The nodes between layers: sums, rescaling, padding, reshaping."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dscim.arrays import Float32
 from dscim.gateware.specs.base import require
 from dscim.host.network.node import Node, Padding, Pair, Shape, check_scaling
 
@@ -108,40 +107,3 @@ class Reshape(Node):
             "number of values.",
         )
         return self.shape
-
-
-@dataclass(frozen=True, eq=False)
-class Softmax(Node):
-    """The softmax over the channels, as TensorFlow Lite's int8 kernel computes it.
-
-    table: (256,) float32, entry d is exp(-beta * input scale * d) for a channel that is d below
-    the greatest. The sum runs over the channels in order, in single precision, as in the kernel.
-    output = round(table[d] / (sum * output scale)) + output_zero.
-    """
-
-    pointwise, keeps_scale, fixes_scale = False, False, True
-
-    table: Float32 = field(kw_only=True)
-
-    def zeros(self) -> tuple[int | None, ...]:
-        """Any zero point: only differences count."""
-        return (None,)
-
-    def check(self) -> None:
-        """Raises SpecError unless the table begins with 1 and stays within 0..1."""
-        good = (
-            self.table.dtype == np.float32
-            and self.table.shape == (256,)
-            and self.table[0] == 1
-            and bool(((self.table >= 0) & (self.table <= 1)).all())
-        )
-        require(
-            good,
-            f"Node {self.name!r} needs a table of 256 float32 from 1 down to 0; it has "
-            f"{self.table.dtype} of shape {self.table.shape}.",
-        )
-        require(
-            self.output_scale >= 2.0**-10,
-            f"Node {self.name!r} has the output scale {self.output_scale}; it must be at least "
-            "1/1024, and is 1/256 for probabilities in 8 bits.",
-        )

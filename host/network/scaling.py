@@ -5,7 +5,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from dscim.arrays import Float32, Int32
+from dscim.arrays import Float32, Int32, Int64
+from dscim.host.golden.reference.requantise import rounding_doubling_high_mul
+from dscim.host.network.fixed_point import exp_of_negative
 
 
 def quantise_multiplier(real: npt.ArrayLike) -> tuple[Int32, Int32]:
@@ -54,6 +56,18 @@ def mean_factors(real: float, count: int) -> tuple[int, int]:
     multiplier, shift = quantise_factor(real)
     moved = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << moved) // count, shift - moved
+
+
+def integer_softmax_table(scale: float, beta: float = 1.0) -> Int32:
+    """(256,) int32: the table of an IntegerSoftmax for an input of this scale."""
+    real = min(float(np.float64(beta) * np.float64(np.float32(scale)) * (1 << 26)), 2.0**31 - 1)
+    multiplier, shift = quantise_factor(real)
+    least = math.floor(31 * (1 << 26) / 2.0**shift)
+    below: Int64 = np.arange(256)
+    steps = np.minimum(below, least) << max(shift, 0)
+    scaled = rounding_doubling_high_mul(-steps, multiplier)
+    powers = np.where(below <= least, exp_of_negative(scaled, 5), 0)
+    return powers.astype(np.int32)
 
 
 def softmax_table(scale: float, beta: float = 1.0) -> Float32:

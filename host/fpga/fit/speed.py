@@ -12,8 +12,14 @@ from dscim.host.compile.strips import strips
 from dscim.host.network import (
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -21,7 +27,10 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
+    Select,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind, Padding, Shape
@@ -160,6 +169,15 @@ CYCLES: ByKind[Callable[[SocSpec, ProductSpec, Any, Shape], int] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """Busy cycles of each kind of node with all tensors in the device; None: it runs on the host."""
 

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from dscim.arrays import Int8, Int64
 
 
-def rounding_doubling_high_mul(a: Int64, b: Int64) -> Int64:
+def rounding_doubling_high_mul(a: Int64, b: Int64 | int) -> Int64:
     """SaturatingRoundingDoublingHighMul: (a * b) / 2**31 to nearest, ties upwards.
 
     a, b: values of int32 range; b is never -2**31 here, so nothing saturates.
@@ -17,7 +17,7 @@ def rounding_doubling_high_mul(a: Int64, b: Int64) -> Int64:
     return np.where(nudged < 0, -quotient, quotient)
 
 
-def rounding_divide_by_pot(x: Int64, exponent: Int64) -> Int64:
+def rounding_divide_by_pot(x: Int64, exponent: Int64 | int) -> Int64:
     """RoundingDivideByPOT: x / 2**exponent, rounded to nearest, ties away from zero."""
     mask = (np.int64(1) << exponent) - 1
     threshold = (mask >> 1) + (x < 0)

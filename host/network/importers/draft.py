@@ -16,37 +16,71 @@ from dscim.host.network.importers.scales import Quantity
 Made = TypeVar("Made")
 
 
-class Draft:
-    """Nodes in order, each with its shape, its quantity and its tensor name in the file.
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """The tensor of the file that holds a node's values.
 
-    shape, quantity, source: those of the network's input.
-    rounded: nodes that cannot round exactly as the file's kernels do; see Imported.
+    name, index: of the tensor; -1 in formats whose tensors have unique names. order: the node's
+    "h", "w" and "c" in the order in which the tensor holds them.
     """
 
-    def __init__(self, shape: Shape, quantity: Quantity, source: str) -> None:
+    name: str
+    index: int = -1
+    order: str = "hwc"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """The file's input: its name, numpy's name of its type, the order of "h", "w" and "c" in it.
+
+    dims: its dimensions after the batch.
+    """
+
+    name: str
+    dtype: str
+    order: str
+    dims: tuple[int, ...]
+
+
+class Draft:
+    """Nodes in order, each with its shape, its quantity and its tensor in the file.
+
+    shape, quantity, source: those of the network's input. Nodes between two operators have no
+    source. rounded: nodes that cannot round exactly as the file's kernels do; see Imported.
+    """
+
+    def __init__(self, shape: Shape, quantity: Quantity, source: Origin) -> None:
         self.nodes: list[Node] = []
         self.shapes = {INPUT: shape}
         self.quantities = {INPUT: quantity}
         self.sources = {INPUT: source}
         self.rounded: dict[str, float] = {}
 
-    def add(self, node: Node, shape: Shape, source: str) -> str:
-        """Adds a node whose output has `shape` and is the file's `source`; returns its name."""
+    def add(self, node: Node, shape: Shape, source: Origin | None, place: str) -> str:
+        """Adds a node whose output has `shape` and is the file's `source`; returns its name.
+
+        UserError, which begins with `place`, if the node is not consistent or has another shape.
+        """
         if len(self.nodes) >= MAX_NODES:
             raise UserError(f"it has more than {MAX_NODES} operators.")
+        at(place, node.check)
+        made = at(place, lambda: node.output_shape([self.shapes[name] for name in node.inputs]))
+        if made != shape:
+            raise UserError(
+                f"{place} has an output of shape {made}, but the file says {shape} (height, width, "
+                "channels)."
+            )
         self.nodes.append(node)
         self.shapes[node.name] = shape
         self.quantities[node.name] = Quantity(node.output_scale, node.output_zero)
-        self.sources[node.name] = source
+        if source is not None:
+            self.sources[node.name] = source
         return node.name
 
-    def finish(
-        self, name: str, output: str, notes: Iterable[str], file: dict[str, Any]
-    ) -> "Imported":
+    def finish(self, name: str, output: str, notes: Iterable[str], file: "File") -> "Imported":
         """The import, folded and checked, that ends with the node `output`; exact arithmetic.
 
-        file: the entry of the file in the provenance. UserError if nothing is computed, or if a
-        shape differs from the one in the file.
+        UserError if nothing is computed.
         """
         if output == INPUT:
             raise UserError("the file's output is its input: there is nothing to compute.")
@@ -54,7 +88,8 @@ class Draft:
         kept = {node.name for node in nodes}
         sources = {key: value for key, value in self.sources.items() if key in kept | {INPUT}}
         rounded = {key: value for key, value in self.rounded.items() if key in kept}
-        provenance = {"import": {**file, "tensors": sources, "rounded": rounded}}
+        tensors = {key: origin.name for key, origin in sources.items()}
+        provenance = {"import": {**file.facts, "tensors": tensors, "rounded": rounded}}
         quantity = self.quantities[INPUT]
         network = Network(
             name,
@@ -66,13 +101,31 @@ class Draft:
             ProductSpec(exact=True),
             provenance,
         )
-        for made, shape in network.shapes().items():
-            if shape != self.shapes[made]:
-                raise UserError(
-                    f"{made!r} has an output of shape {shape}, but the file says "
-                    f"{self.shapes[made]} (height, width, channels)."
-                )
-        return Imported(network, tuple(notes), sources, saturated(network), rounded)
+        return Imported(
+            network,
+            tuple(notes),
+            sources,
+            saturated(network),
+            rounded,
+            file.runtime,
+            file.batch,
+            file.entry,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """What a file says besides its network.
+
+    facts: its entry in the provenance. runtime: the one that it was made for, a key of
+    `dscim.host.network.importers.runtimes.RUNTIMES`. batch: the images that it takes at once.
+    entry: its input.
+    """
+
+    facts: dict[str, Any]
+    runtime: str
+    batch: int
+    entry: Entry
 
 
 def saturated(network: Network) -> dict[str, int]:
@@ -98,13 +151,17 @@ class Imported:
     """A network from a file, with notes for the user.
 
     notes: sentences on what was left out or shifted at input and output.
-    sources: the tensor names in the file of INPUT and of each node.
+    sources: the tensors in the file of INPUT and of the nodes that have one.
     saturated: weights of -128, by node. rounded: by node, the share of possible sums that round
     to another integer, because the file's kernels have a finer scale than the engine.
+    runtime, batch, entry: see File.
     """
 
     network: Network
     notes: tuple[str, ...]
-    sources: dict[str, str]
+    sources: dict[str, Origin]
     saturated: dict[str, int]
     rounded: dict[str, float]
+    runtime: str
+    batch: int
+    entry: Entry

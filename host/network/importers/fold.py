@@ -9,22 +9,31 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dscim.gateware.specs.layer import MAX_SIDE
 from dscim.host.network import (
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
     MaxPool,
     Mean,
     Node,
     Pad,
     Requantise,
     Reshape,
+    Select,
     Shape,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
+from dscim.host.network.importers.expand import fits_layer
 from dscim.host.network.node import ByKind, Padding, of_kind
 
 
@@ -86,6 +95,15 @@ PADS: ByKind[Callable[[Any, Pad], Node] | None] = {
     Requantise: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """How a Pad is folded into each kind of node; None: it stays."""
 
@@ -103,7 +121,7 @@ def _skip_reshape(node: Reshape, source: str, shapes: Mapping[str, Shape]) -> No
 
 
 def _skip_flatten(node: Conv, source: str, shapes: Mapping[str, Shape]) -> Node:
-    if not _fully_connected(node, shapes) or max(shapes[source]) > MAX_SIDE:
+    if not _fully_connected(node, shapes) or not fits_layer(shapes[source]):
         return node
     weights = node.weights.reshape(len(node.weights), *shapes[source])
     return replace(node, inputs=(source,), weights=weights)
@@ -120,6 +138,15 @@ RESHAPES: ByKind[Callable[[Any, str, Mapping[str, Shape]], Node] | None] = {
     Pad: None,
     Requantise: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
 }
 """How each kind of node skips the Reshapes before it; None: it does not."""
 

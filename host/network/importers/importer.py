@@ -4,6 +4,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def import_file(path: Path, name: str | None = None) -> Imported:
     name: the network's name; by default the file's, without its suffix. UserError describes the
     fault of the file, or the unsupported operator or type with its place and a hint.
     """
-    data = _bytes(path)
+    data = read_file(path)
     try:
         with np.errstate(all="ignore"):  # NaN and infinity are checked, and rejected
             return _importer(path, data)(
@@ -54,27 +55,35 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)[:1200]
 
 
-def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, str]], Imported]:
-    """The importer for the file's format, by its first bytes or its suffix."""
+def format_of(path: Path, data: bytes) -> str:
+    """ "tflite" or "onnx", by the file's first bytes or its suffix; UserError for any other."""
+    suffix = path.suffix.lower()
+    if data[4:8] == b"TFL3" or suffix == ".tflite":
+        return "tflite"
+    if suffix == ".onnx":
+        return "onnx"
+    raise UserError("its format is unknown; give a .tflite (INT8) or .onnx (QDQ) file.")
+
+
+def _importer(path: Path, data: bytes) -> Callable[[bytes, str, dict[str, Any]], Imported]:
+    """The importer for the file's format."""
     try:
-        if data[4:8] == b"TFL3" or path.suffix.lower() == ".tflite":
+        if format_of(path, data) == "tflite":
             from dscim.host.network.importers import tflite_int8  # noqa: PLC0415
 
             return tflite_int8.import_bytes
-        if path.suffix.lower() == ".onnx":
-            from dscim.host.network.importers import onnx_qdq  # noqa: PLC0415
+        from dscim.host.network.importers import onnx_qdq  # noqa: PLC0415
 
-            return onnx_qdq.import_bytes
+        return onnx_qdq.import_bytes
     except ImportError as error:
         raise UserError(
             f"its format needs the Python package {error.name!r}; install it with "
             "`pip install 'dscim[import]'`."
         ) from error
-    raise UserError("its format is unknown; give a .tflite (INT8) or .onnx (QDQ) file.")
 
 
-def _bytes(path: Path) -> bytes:
-    """The whole file."""
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; UserError if it is too large or cannot be read."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

@@ -1,5 +1,6 @@
 """An .onnx file as plain Python: operators in order and constants as arrays."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from dscim.errors import UserError
 
 MAX_OPERATORS = 100_000
 """The limit on the operators in a file."""
+
+STANDARD = ("", "ai.onnx")
+"""The domains of the standard operators."""
 
 DTYPES = (
     onnx.TensorProto.FLOAT,
@@ -33,10 +37,14 @@ class Operator:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
+    part_of: "Operator | None" = None
+    """The operator of the file that this one is a part of; None: itself."""
 
     @property
     def place(self) -> str:
-        """The operator as the subject of a sentence."""
+        """The operator of the file as the subject of a sentence."""
+        if self.part_of is not None:
+            return self.part_of.place
         made = self.outputs[0] if self.outputs else ""
         return f"operator {self.index} ({self.kind}, output {made!r})"
 
@@ -45,13 +53,37 @@ class Operator:
 class Graph:
     """The graph of a file: its operators, constants by name, its input and its output.
 
-    input: (name, name of the element type, dimensions, where 0 is an open one).
+    input: (name, name of the element type, dimensions, where 0 is an open one). opset: the version
+    of the standard operators.
     """
 
     operators: tuple[Operator, ...]
-    constants: dict[str, Array]
+    constants: "Constants"
     input: tuple[str, str, tuple[int, ...]]
-    output: str
+    outputs: tuple[str, ...]
+    opset: int
+
+
+class Constants(Mapping[str, Array]):
+    """The constants by name; each is read when it is asked for, so unread ones do not matter."""
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        """tensors: by name, a TensorProto, or values."""
+        self._tensors = dict(tensors)
+
+    def __getitem__(self, name: str) -> Array:
+        held = self._tensors[name]
+        return held if isinstance(held, np.ndarray) else constant(held)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def joined(self, more: Mapping[str, Array]) -> "Constants":
+        """These constants and more."""
+        return Constants({**self._tensors, **more})
 
 
 def read(data: bytes) -> Graph:
@@ -63,7 +95,7 @@ def read(data: bytes) -> Graph:
     graph = model.graph
     if not graph.node or len(graph.node) > MAX_OPERATORS:
         raise UserError(f"it is not an ONNX network: it has {len(graph.node)} operators.")
-    constants = {tensor.name: constant(tensor) for tensor in graph.initializer}
+    constants: dict[str, Any] = {tensor.name: tensor for tensor in graph.initializer}
     operators = []
     for index, node in enumerate(graph.node):
         operator = _operator(index, node)
@@ -72,11 +104,20 @@ def read(data: bytes) -> Graph:
         else:
             operators.append(operator)
     inputs = [item for item in graph.input if item.name not in constants]
-    if len(inputs) != 1 or len(graph.output) != 1:
+    if len(inputs) != 1 or not graph.output:
+        names = ", ".join(repr(item.name) for item in inputs)
         raise UserError(
-            f"it has {len(inputs)} inputs and {len(graph.output)} outputs; a network has 1 of each."
+            f"it has {len(inputs)} inputs ({names}) and {len(graph.output)} outputs; a network has "
+            "1 input: cut the file, or join the inputs before it."
         )
-    return Graph(tuple(operators), constants, _input(inputs[0]), graph.output[0].name)
+    opset = max([item.version for item in model.opset_import if item.domain in STANDARD], default=0)
+    return Graph(
+        tuple(operators),
+        Constants(constants),
+        _input(inputs[0]),
+        tuple(item.name for item in graph.output),
+        opset,
+    )
 
 
 def constant(tensor: Any) -> Array:
@@ -109,25 +150,35 @@ def constant(tensor: Any) -> Array:
     return values
 
 
+def inferred(data: bytes) -> dict[str, tuple[int, ...]]:
+    """The dimensions of the tensors, by name, as far as ONNX can say them; open ones are 1."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(onnx.ModelProto.FromString(data)).graph
+    except Exception:
+        return {}
+    made = {}
+    for item in graph.value_info:
+        sizes = tuple(max(int(size.dim_value), 1) for size in item.type.tensor_type.shape.dim)
+        made[item.name] = sizes
+    return made
+
+
 def _operator(index: int, node: Any) -> Operator:
-    if node.domain not in ("", "ai.onnx", "com.microsoft"):
-        raise UserError(
-            f"operator {index} ({node.op_type}) is of the domain {node.domain!r}, "
-            "which is not supported."
-        )
     attributes = {
         item.name: onnx.helper.get_attribute_value(item)
         for item in node.attribute
         if not item.ref_attr_name
     }
-    return Operator(index, node.op_type, tuple(node.input), tuple(node.output), attributes)
+    known = node.domain in (*STANDARD, "com.microsoft")
+    kind = node.op_type if known else f"{node.domain}::{node.op_type}"
+    return Operator(index, kind, tuple(node.input), tuple(node.output), attributes)
 
 
-def _value(operator: Operator) -> Array:
-    """The value of a Constant."""
+def _value(operator: Operator) -> Any:
+    """The value of a Constant: its TensorProto, or numbers."""
     for name, value in operator.attributes.items():
         if name == "value":
-            return constant(value)
+            return value
         if name in ("value_float", "value_floats"):
             return np.asarray(value, np.float32)
         if name in ("value_int", "value_ints"):

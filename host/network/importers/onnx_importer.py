@@ -1,23 +1,29 @@
-"""Imports an ONNX QDQ graph into a draft: tensors by name, and their quantisation."""
+"""Imports an ONNX graph into a draft: tensors by name, their quantisation, and their layouts."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NoReturn
 
 from dscim.arrays import Array
 from dscim.errors import UserError
-from dscim.host.network import INPUT
-from dscim.host.network.importers.draft import Draft, at
+from dscim.host.network import INPUT, Requantise
+from dscim.host.network.importers.draft import Draft, Origin, at
 from dscim.host.network.importers.onnx_file import Graph, Operator
 from dscim.host.network.importers.onnx_values import (
     Activation,
+    Average,
     Constant,
     Fixed,
     Layout,
     Pending,
-    Simple,
     Value,
+    image_layout,
+    plain_layout,
 )
 from dscim.host.network.importers.scales import Quantity, clamp
+from dscim.host.network.importers.views import Dims, folded, reshaped, transposed
+from dscim.host.network.scaling import quantise_factor
 
 
 class OnnxImporter:
@@ -25,20 +31,27 @@ class OnnxImporter:
 
     values: the tensors so far, by name. draft: the network so far; None before its input is known.
     start: the name and layout of the input, which is real numbers until it is quantised.
-    quantised: the nodes that have the tensor name of a quantiser.
-    averages: the nodes whose integers are rounded averages. notes: as in Imported.
+    quantised: the nodes that have the tensor name of a quantiser. notes: as in Imported.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.values: dict[str, Value] = {
-            name: Constant(values) for name, values in graph.constants.items()
-        }
+        self.values: dict[str, Value] = {}
         self.start: tuple[str, Layout] | None = None
         self.draft: Draft | None = None
         self.quantised: set[str] = set()
-        self.averages: set[str] = set()
         self.notes: list[str] = []
+
+    @property
+    def constants(self) -> Mapping[str, Array]:
+        """The file's constants by name."""
+        return self.graph.constants
+
+    @property
+    def network(self) -> Draft:
+        """The draft, once the input is quantised."""
+        assert self.draft is not None
+        return self.draft
 
     def refuse(self, operator: Operator, why: str) -> NoReturn:
         """Raises UserError: the operator's place, then `why`."""
@@ -47,14 +60,16 @@ class OnnxImporter:
     def value(self, operator: Operator, position: int, what: str = "input") -> Value:
         """Input `position`; UserError if it is absent or not computed so far."""
         name = operator.inputs[position] if position < len(operator.inputs) else ""
-        if name not in self.values:
-            self.refuse(
-                operator,
-                f"has no {what}"
-                if not name
-                else f"takes {name!r}, which no operator before it computes as integers",
-            )
-        return self.values[name]
+        if name in self.values:
+            return self.values[name]
+        if name and name in self.constants:
+            return Constant(self.constants[name])
+        self.refuse(
+            operator,
+            f"has no {what}"
+            if not name
+            else f"takes {name!r}, which no operator before it computes as integers",
+        )
 
     def has_input(self, operator: Operator, position: int) -> bool:
         """Whether the optional input `position` is present."""
@@ -78,11 +93,57 @@ class OnnxImporter:
         )
 
     def image(self, operator: Operator) -> Activation:
-        """The first input, which must be an image N, C, H, W."""
+        """The first input as an image (1, C, H, W) or (1, C, W); its values move if needed."""
         value = self.activation(operator)
-        if value.layout.order != "chw" or value.layout.flat:
-            self.refuse(operator, "takes a tensor that is not N, C, H, W; transpose it first")
-        return value
+        dims = value.layout.dims
+        if len(dims) not in (3, 4) or dims[0] != 1:
+            self.refuse(
+                operator,
+                f"takes {operator.inputs[0]!r} of the dimensions {dims}; an image (1, channels, "
+                "height, width) is needed",
+            )
+        layout = image_layout(dims)
+        if value.layout.shape == layout.shape and value.layout.letters == layout.letters:
+            return replace(value, layout=layout)
+        value = self.plain(operator, value)
+        sizes = layout.shape[2], layout.shape[0], layout.shape[1]
+        name = transposed(
+            self.network,
+            f"{value.name}_image_{operator.index}",
+            value.name,
+            sizes,
+            (1, 2, 0),
+            layout.shape,
+            operator.place,
+        )
+        return replace(value, name=name, layout=layout)
+
+    def plain(self, operator: Operator, value: Activation) -> Activation:
+        """The activation with its values in the order of the file's tensor."""
+        layout = plain_layout(value.layout.dims)
+        title, shape = f"{value.name}_plain_{operator.index}", layout.shape
+        if value.layout.plain:
+            name = reshaped(self.network, title, value.name, shape, operator.place)
+        else:
+            order = tuple("hwc".index(letter) for letter in value.layout.order)
+            name = transposed(
+                self.network, title, value.name, value.layout.shape, order, shape, operator.place
+            )
+        return replace(value, name=name, layout=layout)
+
+    def viewed(self, operator: Operator, value: Activation, shape: Dims) -> Activation:
+        """A plain activation, seen in another shape of three sizes; its layout is that shape."""
+        assert value.layout.plain and len(shape) == 3
+        title = f"{value.name}_view_{operator.index}"
+        name = reshaped(self.network, title, value.name, folded(shape), operator.place)
+        return replace(value, name=name, layout=plain_layout(shape))
+
+    def axes(self, operator: Operator, values: list[int], rank: int) -> list[int]:
+        """Axes counted from either end, as axes from 0 on."""
+        for axis in values:
+            if not -rank <= axis < rank:
+                self.refuse(operator, f"has the axis {axis}, outside {-rank}..{rank - 1}")
+        return [axis % rank for axis in values]
 
     def numbers(self, operator: Operator, position: int, what: str) -> Array:
         """A constant input, quantised or not, as real numbers."""
@@ -93,33 +154,42 @@ class OnnxImporter:
             return value.real()
         self.refuse(operator, f"has a {what} that is not a constant")
 
+    def integers(self, operator: Operator, position: int, name: str) -> list[int] | None:
+        """Integers in an input, or in older opsets in the attribute `name`; None if absent."""
+        if self.has_input(operator, position):
+            return [int(each) for each in self.numbers(operator, position, name).ravel()[:64]]
+        found = operator.attributes.get(name)
+        return None if found is None else [int(each) for each in found][:64]
+
     def is_start(self, operator: Operator) -> bool:
         """Whether the operator reads the file's input directly."""
         return self.start is not None and operator.inputs[0] == self.start[0]
 
-    def begin(self, name: str, quantity: Quantity) -> None:
+    def begin(self, name: str, quantity: Quantity, stored: str) -> None:
         """Sets the network's input: the tensor `name` with its quantity."""
         assert self.start is not None
         source, layout = self.start
         if self.draft is None:
-            self.draft = Draft(layout.shape, quantity, name)
+            self.draft = Draft(layout.shape, quantity, Origin(name, order=layout.order))
         elif self.draft.quantities[INPUT] != quantity:
             raise UserError(
                 f"its input {source!r} is quantised in two ways; only one is supported."
             )
-        self.values[name] = Activation(INPUT, quantity, layout)
+        self.values[name] = Activation(INPUT, quantity, layout, stored)
 
     def name_tensor(self, value: Activation, source: str) -> None:
         """Sets the tensor name of a node, once: `source`, the output of its first quantiser."""
-        assert self.draft is not None
         if value.name not in self.quantised:
             self.quantised.add(value.name)
-            self.draft.sources[value.name] = source
+            self.network.sources[value.name] = Origin(source, order=value.layout.order)
 
-    def materialise(self, operator: Operator, value: Pending, quantity: Quantity) -> Activation:
+    def materialise(
+        self, operator: Operator, value: Pending, quantity: Quantity, stored: str
+    ) -> Activation:
         """Adds the node that computes `value`, with a quantised output."""
-        assert self.draft is not None
-        taken = value.title in self.draft.shapes  # another quantiser of the same value
+        if isinstance(value, Average) and quantity != value.own:
+            return self._requantised(operator, value, quantity, stored)
+        taken = value.title in self.network.shapes  # another quantiser of the same value
         name = f"{value.title}_{operator.index}" if taken else value.title
         fields = {
             "name": name,
@@ -129,10 +199,47 @@ class OnnxImporter:
             "clamp": at(operator.place, lambda: clamp(quantity, value.low, value.high)),
         }
         node = at(operator.place, lambda: value.node(fields))
-        self.draft.add(node, value.layout.shape, operator.outputs[0])
-        if isinstance(value, Simple) and value.average:
-            self.averages.add(name)
-        return Activation(name, quantity, value.layout)
+        origin = Origin(operator.outputs[0], order=value.layout.order)
+        self.network.add(node, value.layout.shape, origin, operator.place)
+        return Activation(name, quantity, value.layout, stored)
+
+    def _requantised(
+        self, operator: Operator, value: Average, quantity: Quantity, stored: str
+    ) -> Activation:
+        """An average at the input's scale, then at that of `quantity`, with the bounds."""
+        assert value.own is not None
+        finer = value.own.scale / quantity.scale
+        if finer >= 2:
+            bounds = at(operator.place, lambda: clamp(quantity, value.low, value.high))
+            name = f"{value.title}_{operator.index}"
+            node = value.unrounded(quantity, bounds, name)
+            if node is None:
+                self.refuse(
+                    operator,
+                    f"makes the scale of an average with padding {finer:.3g} times finer after it "
+                    "is rounded; use the scale of the pool's input",
+                )
+            origin = Origin(operator.outputs[0], order=value.layout.order)
+            self.network.add(node, value.layout.shape, origin, operator.place)
+            return Activation(node.name, quantity, value.layout, stored)
+        free = replace(value, low=None, high=None)
+        before = self.materialise(operator, free, value.own, stored)
+        multiplier, shift = quantise_factor(finer)
+        node = Requantise(
+            f"{before.name}_scale_{operator.index}",
+            (before.name,),
+            quantity.zero,
+            quantity.scale,
+            at(operator.place, lambda: clamp(quantity, value.low, value.high)),
+            input_zero=before.quantity.zero,
+            multiplier=multiplier,
+            shift=shift,
+            single_rounding=True,
+        )
+        del self.network.sources[before.name]
+        origin = Origin(operator.outputs[0], order=value.layout.order)
+        self.network.add(node, value.layout.shape, origin, operator.place)
+        return Activation(node.name, quantity, value.layout, stored)
 
 
 def finite(value: float | None) -> float | None:

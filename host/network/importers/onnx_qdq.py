@@ -1,93 +1,142 @@
-"""ONNX QDQ: imports a graph of real operators between quantisers as a network of integers.
+"""ONNX: imports a graph of real operators between quantisers as a network of integers.
 
 The operators between a DequantizeLinear and the next QuantizeLinear become one node. onnxruntime
 scales in float32 and rounds ties to even; the nodes scale in fixed point. They differ by at most 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from dscim.errors import UserError
-from dscim.host.network.importers.draft import Imported
+from dscim.host.network.importers.draft import Entry, File, Imported
+from dscim.host.network.importers.joined import join_outputs, said
 from dscim.host.network.importers.onnx_file import Graph, Operator, read
 from dscim.host.network.importers.onnx_importer import OnnxImporter
+from dscim.host.network.importers.onnx_layouts import SHAPES, reshaped_dims
 from dscim.host.network.importers.onnx_operators import OPERATORS
+from dscim.host.network.importers.onnx_qoperator import rewritten
 from dscim.host.network.importers.onnx_quantisers import dequantise, quantise
-from dscim.host.network.importers.onnx_values import Activation, Layout, Pending, Simple
+from dscim.host.network.importers.onnx_values import (
+    Activation,
+    Layout,
+    Pending,
+    Simple,
+    Value,
+    image_layout,
+    plain_layout,
+)
 from dscim.host.network.importers.scales import Quantity
+from dscim.host.network.importers.views import Dims
 
 SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
 """Operators whose other inputs are shapes, not data."""
 
-HINTS = {
-    "ConvTranspose": "a transposed convolution has no layer on the macro; upsample outside the "
-    "network, or train with a resize before a Conv",
-    "QLinearConv": "quantise in the QDQ format (QuantFormat.QDQ)",
-    "QLinearMatMul": "quantise in the QDQ format (QuantFormat.QDQ)",
-    "ConvInteger": "quantise statically in the QDQ format (quantize_static)",
-    "MatMulInteger": "quantise statically in the QDQ format (quantize_static)",
-    "DynamicQuantizeLinear": "quantise statically in the QDQ format (quantize_static)",
-    "Sigmoid": "end the network before it",
-    "Concat": "join the branches with an Add",
-    "Mul": "fold it into the weights before the network is quantised",
-    "HardSwish": "train with Clip(0, 6) in its place",
-    "LeakyRelu": "train with Relu in its place",
-}
+DYNAMIC = "quantise statically (quantize_static) in the QDQ or the QOperator format"
+
+HINTS = {"ConvInteger": DYNAMIC, "MatMulInteger": DYNAMIC, "DynamicQuantizeLinear": DYNAMIC}
 """Hints on what to do about some unsupported operators."""
 
+TYPES = {"FLOAT": "float32", "INT8": "int8", "UINT8": "uint8"}
+"""numpy's names of the types of a file's input."""
 
-def import_bytes(data: bytes, name: str, file: dict[str, str]) -> Imported:
+IMAGES = (
+    "Conv",
+    "ConvTranspose",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "BatchNormalization",
+)
+"""Operators that take (N, channels, width)."""
+
+
+def import_bytes(data: bytes, name: str, facts: dict[str, Any]) -> Imported:
     """The network in the bytes of an .onnx file."""
-    graph = read(data)
-    importer = OnnxImporter(graph)
-    importer.start = (graph.input[0], input_layout(graph))
-    for operator in _needed(graph):
-        _step(importer, operator)
-    output = _output(importer)
-    assert importer.draft is not None
+    graph = rewritten(read(data))
+    importer = begun(graph)
+    for operator in needed(graph):
+        step(importer, operator)
+    outputs = [output_of(importer, tensor) for tensor in graph.outputs]
+    assert importer.start is not None and importer.draft is not None
     if graph.input[1] == "FLOAT":
         importer.notes.insert(
             0,
             "The file takes float32; the network takes it quantised to int8 (uint8 minus 128).",
         )
-    return importer.draft.finish(name, output.name, importer.notes, {"format": "ONNX QDQ", **file})
+    source, kind, dims = graph.input
+    batch = max(dims[0], 1)
+    if batch > 1:
+        importer.notes.append(
+            f"The file takes {batch} images at once; the network takes them one by one."
+        )
+    last, parts = join_outputs(importer.draft, [value.name for value in outputs])
+    if parts:
+        facts = {**facts, "outputs": parts}
+        importer.notes.append(said(graph.outputs, parts))
+    entry = Entry(source, TYPES[kind], input_layout(graph).order, dims[1:])
+    file = File({"format": "ONNX QDQ", **facts}, "onnxruntime", batch, entry)
+    return importer.draft.finish(name, last, importer.notes, file)
 
 
-def _step(importer: OnnxImporter, operator: Operator) -> None:
-    """Reads one operator and keeps its result."""
-    if operator.kind == "QuantizeLinear" and operator.inputs and operator.outputs:
+def begun(graph: Graph) -> OnnxImporter:
+    """An importer at the file's input."""
+    importer = OnnxImporter(graph)
+    importer.start = (graph.input[0], input_layout(graph))
+    return importer
+
+
+def step(importer: OnnxImporter, operator: Operator) -> None:
+    """Reads one operator and keeps its result; UserError, which names it, if it cannot."""
+    if not operator.outputs or (not operator.inputs and operator.kind in OPERATORS):
+        importer.refuse(operator, "has no inputs or no outputs")
+    if operator.kind == "QuantizeLinear" and operator.inputs:
         quantise(importer, operator)
-    elif operator.kind == "DequantizeLinear" and operator.inputs and operator.outputs:
+    elif operator.kind == "DequantizeLinear" and operator.inputs:
         dequantise(importer, operator)
-    elif operator.kind in OPERATORS and operator.inputs and operator.outputs:
+    elif operator.kind in OPERATORS:
         if importer.is_start(operator):
             _before_quantiser(importer, operator)
             return
-        value = OPERATORS[operator.kind](importer, operator)
-        if isinstance(value, Pending) and not value.title:
-            value = replace(value, title=f"{operator.kind.lower()}_{operator.index}")
-        if isinstance(value, Simple) and value.own is not None:
-            value = importer.materialise(operator, value, value.own)
-        importer.values[operator.outputs[0]] = value
+        made = OPERATORS[operator.kind].handle(importer, operator)
+        values = made if isinstance(made, Sequence) else [made]
+        for tensor, value in zip(operator.outputs, values, strict=False):
+            importer.values[tensor] = _kept(importer, operator, value)
     else:
         hint = HINTS.get(operator.kind, "rewrite the network without it")
         importer.refuse(
             operator,
-            f"is not supported; {hint}, or end the file before it (supported are "
-            f"{', '.join(OPERATORS)})",
+            f"is not supported; {hint}, or end the file before it (--check lists all operators of "
+            "a file)",
         )
 
 
+def _kept(importer: OnnxImporter, operator: Operator, value: Value) -> Value:
+    """The value with a name for its node; a node at once if its scale is that of its input."""
+    if isinstance(value, Pending) and not value.title:
+        value = replace(value, title=f"{operator.kind.lower()}_{operator.index}")
+    if type(value) is Simple and value.own is not None:
+        stored = value.inputs[0].stored
+        value = importer.materialise(operator, value, value.own, stored)
+    return value
+
+
 def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
-    """Skips a Transpose, Identity or Dropout of the input in real numbers."""
+    """Skips what only moves or regroups the input in real numbers."""
     assert importer.start is not None
     _, layout = importer.start
-    if operator.kind == "Transpose" and importer.draft is None:
+    if operator.kind == "Transpose" and importer.draft is None and layout.direct:
         order = [int(axis) for axis in operator.attributes.get("perm", ())]
-        if sorted(order) == [0, 1, 2, 3] and order[0] == 0 and not layout.flat:
+        if sorted(order) == [0, 1, 2, 3] and order[0] == 0:
             turned = "".join(layout.order[axis - 1] for axis in order[1:])
-            importer.start = (operator.outputs[0], Layout(layout.shape, turned))
+            dims = tuple(layout.dims[axis] for axis in order)
+            importer.start = (operator.outputs[0], Layout(layout.shape, turned, dims))
             return
+    elif operator.kind in SHAPES and importer.draft is None:
+        dims = reshaped_dims(importer, operator, layout.dims)
+        importer.start = (operator.outputs[0], replace(layout, dims=dims))
+        return
     elif operator.kind in ("Identity", "Dropout"):
         importer.start = (operator.outputs[0], layout)
         return
@@ -99,22 +148,29 @@ def _before_quantiser(importer: OnnxImporter, operator: Operator) -> None:
 
 
 def input_layout(graph: Graph) -> Layout:
-    """The input's layout: N, C, H, W, or N, H, W, C if a Transpose follows, or N, K."""
+    """The input's layout: an image N, C, H, W or N, C, W, or a tensor in order.
+
+    N, H, W, C if a Transpose follows.
+    """
     name, kind, sizes = graph.input
-    if kind not in ("FLOAT", "INT8", "UINT8"):
+    if kind not in TYPES:
+        more = " (16 bits do not fit the macro)" if kind in ("INT16", "UINT16") else ""
         raise UserError(
-            f"its input {name!r} is of type {kind}; float, int8 and uint8 are supported."
+            f"its input {name!r} is of type {kind}{more}; float, int8 and uint8 are supported."
         )
-    if len(sizes) not in (2, 4) or min(sizes[1:], default=0) < 1:
+    if not 1 <= len(sizes) <= 6 or min(sizes[1:], default=1) < 1:
         raise UserError(
-            f"its input {name!r} has the dimensions {sizes}; N, C, H, W or N, K with "
-            "fixed sizes is needed (0 is an open size)."
+            f"its input {name!r} has the dimensions {sizes}; at most 6 with fixed sizes after the "
+            "batch are needed (0 is an open size)."
         )
-    if len(sizes) == 2:
-        return Layout((1, 1, sizes[1]), flat=True)
-    if _turned(graph, name):
-        return Layout((sizes[1], sizes[2], sizes[3]), "hwc")
-    return Layout((sizes[2], sizes[3], sizes[1]))
+    dims: Dims = (1, *sizes[1:])
+    if len(dims) == 4:
+        if _turned(graph, name):
+            return Layout((dims[1], dims[2], dims[3]), "hwc", dims)
+        return image_layout(dims)
+    if len(dims) == 3 and any(operator.kind in IMAGES for operator in graph.operators):
+        return image_layout(dims)
+    return plain_layout(dims)
 
 
 def _turned(graph: Graph, name: str) -> bool:
@@ -129,36 +185,31 @@ def _turned(graph: Graph, name: str) -> bool:
     return False
 
 
-def _needed(graph: Graph) -> list[Operator]:
-    """The operators that the output depends on, in order, without those that compute shapes."""
-    needed, wanted = [], {graph.output}
+def needed(graph: Graph) -> list[Operator]:
+    """The operators that the outputs depend on, in order, without those that compute shapes."""
+    found, wanted = [], set(graph.outputs)
     for operator in reversed(graph.operators):
         if wanted.intersection(operator.outputs):
-            needed.append(operator)
+            found.append(operator)
             data: Any = operator.inputs[:1] if operator.kind in SHAPED else operator.inputs
             wanted |= set(data)
-    return needed[::-1]
+    return found[::-1]
 
 
-def _output(importer: OnnxImporter) -> Activation:
-    """The output activation; a softmax without a quantiser gets the scale 1/256."""
-    value = importer.values.get(importer.graph.output)
+def output_of(importer: OnnxImporter, tensor: str) -> Activation:
+    """An output as integers; a softmax without a quantiser gets the scale 1/256."""
+    value = importer.values.get(tensor)
     if isinstance(value, Activation):
         return value
     last = next(
-        (
-            operator
-            for operator in reversed(importer.graph.operators)
-            if importer.graph.output in operator.outputs
-        ),
-        None,
+        (each for each in reversed(importer.graph.operators) if tensor in each.outputs), None
     )
     if last is None:
-        raise UserError(f"no operator computes the output {importer.graph.output!r}.")
+        raise UserError(f"no operator computes the output {tensor!r}.")
     if isinstance(value, Pending) and last.kind == "Softmax":
         importer.notes.append(
             "The file ends with a softmax in float32; the network gives int8 with "
             "the scale 1/256 and the zero point -128."
         )
-        return importer.materialise(last, value, Quantity(1 / 256, -128))
+        return importer.materialise(last, value, Quantity(1 / 256, -128), "uint8")
     importer.refuse(last, "ends the network in real numbers; put a QuantizeLinear after it")

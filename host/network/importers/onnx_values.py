@@ -1,4 +1,4 @@
-"""The tensors of an ONNX QDQ graph during its import.
+"""The tensors of an ONNX graph during its import.
 
 A tensor is a constant, a quantised constant, an activation (the integers of a node), or pending:
 the real result of an operator, which becomes a node when a QuantizeLinear sets its scale.
@@ -14,10 +14,12 @@ from dscim.arrays import Array, Float64, Int8, Int64
 from dscim.gateware.specs.base import require
 from dscim.host.network import Conv, Depthwise, Node, Shape
 from dscim.host.network.importers.scales import Quantity
+from dscim.host.network.importers.views import Dims, folded
+from dscim.host.network.node import Pair
 from dscim.host.network.scaling import quantise_multiplier
 
-IMAGE = "chw"
-"""The order of an image's dimensions after the batch; "hwc" after a Transpose."""
+WEIGHT = 64
+"""The weight of every position of an average that is a product."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +54,65 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tensor's dimensions after the batch form an image of `shape`.
+    """How the values of a node, (H, W, C) of `shape`, form the tensor of `dims` in the file.
 
-    order: "h", "w" and "c" in the order of the dimensions. flat: whether they are one dimension.
+    The node's dimensions in the order `order` of "h", "w" and "c" are the tensor's values in order.
+    dims: all dimensions of the tensor, with a batch of 1.
     """
 
     shape: Shape
-    order: str = IMAGE
-    flat: bool = False
+    order: str
+    dims: Dims
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """The dimensions in their order, before they were flattened."""
+    def sizes(self) -> Dims:
+        """The node's dimensions in `order`."""
         return tuple(self.shape["hwc".index(letter)] for letter in self.order)
+
+    @property
+    def letters(self) -> str:
+        """The order without the dimensions of size 1."""
+        return "".join(each for each in self.order if self.shape["hwc".index(each)] != 1)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the node's values are in the order of the tensor's."""
+        return list(self.letters) == sorted(self.letters, key="hwc".index)
+
+    @property
+    def direct(self) -> bool:
+        """Whether the tensor's dimensions after the batch are the node's in `order`."""
+        return self.dims == (1, *self.sizes)
+
+    def axis(self, place: int) -> int | None:
+        """The node's dimension that is the tensor's dimension `place`; None if there is none."""
+        if self.direct and place >= 1:
+            return "hwc".index(self.order[place - 1])
+        return None
+
+
+def image_layout(dims: Dims) -> Layout:
+    """The layout of an image (1, C, H, W), or of (1, C, W) with the height 1."""
+    channels, height, width = dims[1], *((1, *dims[2:])[-2:])
+    return Layout((height, width, channels), "chw", dims)
+
+
+def plain_layout(dims: Dims) -> Layout:
+    """The layout of a tensor whose values are in order."""
+    return Layout(folded(dims), "hwc", dims)
 
 
 @dataclass(frozen=True)
 class Activation:
-    """The int8 output of node `name`, and the real numbers that it represents."""
+    """The integers of node `name`, and the real numbers that they represent.
+
+    stored: numpy's name of the file's type, "int8" or "uint8"; the node has int8.
+    """
 
     name: str
     quantity: Quantity
     layout: Layout
+    stored: str
 
 
 @dataclass(frozen=True)
@@ -91,6 +130,10 @@ class Pending:
 
     def bounded(self, low: float | None, high: float | None) -> Self:
         """The same value, also kept within low..high."""
+        if low is not None and self.high is not None and low > self.high:
+            return replace(self, low=low, high=low)
+        if high is not None and self.low is not None and high < self.low:
+            return replace(self, low=high, high=high)
         lows = [bound for bound in (self.low, low) if bound is not None]
         highs = [bound for bound in (self.high, high) if bound is not None]
         return replace(self, low=max(lows, default=None), high=min(highs, default=None))
@@ -107,12 +150,44 @@ class Simple(Pending):
     make: Callable[[dict[str, Any]], Node] = field(kw_only=True)
     own: Quantity | None = None
     """The scale and zero point that the node keeps from its input; None: free to choose."""
-    average: bool = False
-    """Whether its integers are averages, rounded to the input's scale."""
 
     def node(self, fields: dict[str, Any]) -> Node:
         """The node from `make`."""
         return self.make(fields)
+
+
+@dataclass(frozen=True)
+class Average(Simple):
+    """The averages of windows, which the node rounds to the input's scale.
+
+    A finer scale would show that, so the QuantizeLinear after it decides; see `OnnxImporter`.
+    geometry: kernel, stride and padding.
+    """
+
+    geometry: dict[str, Any] = field(kw_only=True)
+
+    def unrounded(self, quantity: Quantity, clamp: Pair, name: str) -> Node | None:
+        """The averages in the scale of `quantity`, by a product; None if windows are padded."""
+        kernel, source = self.geometry["kernel"], self.inputs[0]
+        if self.geometry["padding"] != ((0, 0), (0, 0)):
+            return None
+        channels = self.layout.shape[2]
+        real = source.quantity.scale / quantity.scale / (WEIGHT * kernel[0] * kernel[1])
+        multiplier, shift = quantise_multiplier([real] * channels)
+        return Depthwise(
+            name,
+            (source.name,),
+            quantity.zero,
+            quantity.scale,
+            clamp,
+            weights=np.full((*kernel, channels), WEIGHT, np.int8),
+            bias=np.zeros(channels, np.int32),
+            multiplier=multiplier,
+            shift=shift,
+            input_zero=source.quantity.zero,
+            stride=self.geometry["stride"],
+            single_rounding=True,
+        )
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def _candidates(real: float) -> Iterable[tuple[int, int]]:
             yield multiplier, shift
 
 
-def reach(weights: Int8, bias: Int32, zero: int) -> tuple[Int64, Int64]:
+def reach(weights: Int8 | Int64, bias: Int32, zero: int) -> tuple[Int64, Int64]:
     """The least and the greatest sum of each output, (outputs,), over all int8 inputs.
 
     weights: (outputs, inputs). zero: the input's zero point.

@@ -1,113 +1,101 @@
-"""The supported TensorFlow Lite operators without weights, and the table of all operators."""
+"""The TensorFlow Lite operators that reduce, and the table of all operators."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import tflite
 
-from dscim.host.network import Add, AveragePool, MaxPool, Mean, Pad, Requantise, Reshape, Softmax
+from dscim.host.network import (
+    Add,
+    AveragePool,
+    Combine,
+    Concat,
+    Conv,
+    Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
+    MaxPool,
+    Mean,
+    Node,
+    Pad,
+    Requantise,
+    Reshape,
+    Select,
+    Sum,
+    Transpose,
+)
+from dscim.host.network.importers import tflite_elementwise as elementwise
+from dscim.host.network.importers import tflite_moves as moves
+from dscim.host.network.importers import tflite_products as products
 from dscim.host.network.importers.tflite_file import Operator
-from dscim.host.network.importers.tflite_importer import TfliteImporter, window
-from dscim.host.network.importers.tflite_products import conv_2d, depthwise_conv_2d, fully_connected
+from dscim.host.network.importers.tflite_importer import TfliteImporter, image, window
+from dscim.host.network.importers.views import Dims, grouped, product
 from dscim.host.network.scaling import (
-    add_factors,
+    integer_softmax_table,
     mean_factors,
     quantise_factor,
     softmax_table,
 )
-
-INTEGERS = ("INT32", "INT64")
-"""The types of axes and paddings."""
-
-
-def add(importer: TfliteImporter, operator: Operator) -> None:
-    """ADD: two activations of the same shape."""
-    activation = (
-        operator.options(tflite.AddOptions).FusedActivationFunction()
-        if operator.table is not None
-        else 0
-    )
-    fields = importer.fields(operator, activation, 2)
-    shapes = [importer.draft.shapes[name] for name in fields["inputs"]]
-    if shapes[0] != shapes[1]:
-        importer.refuse(
-            operator, f"adds tensors of {shapes[0]} and {shapes[1]}; broadcasting is not supported"
-        )
-    first, second = (importer.draft.quantities[name] for name in fields["inputs"])
-    multipliers, shifts = add_factors(first.scale, second.scale, fields["output_scale"])
-    importer.add(
-        operator,
-        Add(
-            **fields, input_zeros=(first.zero, second.zero), multipliers=multipliers, shifts=shifts
-        ),
-    )
 
 
 def pool_2d(importer: TfliteImporter, operator: Operator) -> None:
     """AVERAGE_POOL_2D and MAX_POOL_2D: they keep scale and zero point."""
     options = operator.options(tflite.Pool2DOptions)
     importer.check_same_quantity(operator)
+    image(importer, operator)
     kernel = (int(options.FilterHeight()), int(options.FilterWidth()))
-    kind = AveragePool if operator.name == "AVERAGE_POOL_2D" else MaxPool
-    importer.add(
-        operator,
-        kind(
-            **importer.fields(operator, options.FusedActivationFunction()),
-            kernel=kernel,
-            **window(importer, operator, kernel, options),
-        ),
-    )
-
-
-def mean(importer: TfliteImporter, operator: Operator) -> None:
-    """MEAN: over all dimensions except the first and the last."""
-    rank = len(importer.tensor(operator, 0, "input").shape)
-    axes = {int(axis) % rank for axis in _integers(importer, operator, 1, "axes")}
-    if axes != set(range(1, rank - 1)):
+    fields = {
+        **importer.fields(operator, options.FusedActivationFunction()),
+        "kernel": kernel,
+        **window(importer, operator, kernel, options),
+    }
+    if operator.name == "MAX_POOL_2D":
+        importer.add(operator, MaxPool(**fields))
+        return
+    unsigned = importer.tensor(operator, 0).kind == "UINT8"
+    if unsigned and (product(kernel) % 2 == 0 or fields["padding"] != ((0, 0), (0, 0))):
         importer.refuse(
             operator,
-            f"is over the axes {sorted(axes)} of {rank} dimensions; only the mean over "
-            "height and width is supported",
+            f"averages uint8 values in windows of {kernel} with the padding {fields['padding']}: a "
+            "tie below the zero point rounds otherwise in int8; convert with int8 activations",
         )
-    fields = importer.fields(operator)
-    operand = importer.draft.quantities[fields["inputs"][0]]
-    height, width, _ = importer.draft.shapes[fields["inputs"][0]]
-    multiplier, shift = mean_factors(operand.scale / fields["output_scale"], height * width)
-    importer.add(
-        operator, Mean(**fields, input_zero=operand.zero, multiplier=multiplier, shift=shift)
+    importer.add(operator, AveragePool(**fields))
+
+
+def reduce(importer: TfliteImporter, operator: Operator) -> None:
+    """MEAN, SUM, REDUCE_MAX and REDUCE_MIN over any axes; a Mean over height and width."""
+    dims = importer.dims(operator, importer.tensor(operator, 0))
+    axes = _axes(importer, operator, dims)
+    fields, place = importer.fields(operator), importer.place(operator)
+    source = fields["inputs"][0]
+    name, inner = grouped(importer.draft, f"{fields['name']}_input", source, dims, axes, place)
+    fields["inputs"] = (name,)
+    if operator.name in ("REDUCE_MAX", "REDUCE_MIN"):
+        importer.check_same_quantity(operator)
+        least = operator.name == "REDUCE_MIN"
+        importer.add(operator, Extreme(**fields, axes=inner, least=least))
+        return
+    operand = importer.draft.quantities[source]
+    shape = importer.draft.shapes[name]
+    count = product(tuple(shape[axis] for axis in inner))
+    real = operand.scale / fields["output_scale"]
+    multiplier, shift = (
+        mean_factors(real, count) if operator.name == "MEAN" else quantise_factor(real)
     )
-
-
-def pad(importer: TfliteImporter, operator: Operator) -> None:
-    """PAD: height and width with the zero point; PADV2 with the same effect."""
-    importer.check_same_quantity(operator)
-    values = importer.constant(operator, 1, "padding", INTEGERS).values
-    assert values is not None
-    rank = len(importer.tensor(operator, 0, "input").shape)
-    if values.shape != (rank, 2) or values.min() < 0 or values[[0, -1]].any():
-        importer.refuse(
-            operator, f"has the padding {values.tolist()}; only height and width can be padded"
-        )
-    if operator.name == "PADV2":
-        value = importer.constant(operator, 2, "value", ("INT8",)).values
-        if value is None or value.size != 1 or value.item() != importer.output(operator)[1].zero:
-            importer.refuse(operator, "pads with a value that is not the zero point")
-    pairs = [(0, 0)] * (4 - rank) + [(int(a), int(b)) for a, b in values[1:-1]]
-    importer.add(operator, Pad(**importer.fields(operator), padding=(pairs[0], pairs[1])))
-
-
-def reshape(importer: TfliteImporter, operator: Operator) -> None:
-    """RESHAPE, SQUEEZE and EXPAND_DIMS: the integers stay in their order."""
-    importer.check_same_quantity(operator)
-    _, _, shape = importer.output(operator)
-    source = importer.source(operator)
-    if importer.draft.shapes[source] == shape:
-        importer.names[operator.outputs[0]] = source
+    fields |= {"input_zero": operand.zero, "multiplier": multiplier, "shift": shift}
+    whole = all(axis in inner or shape[axis] == 1 for axis in (0, 1)) and 2 not in inner
+    if whole and operator.name == "MEAN":
+        importer.add(operator, Mean(**fields))
     else:
-        importer.add(operator, Reshape(**importer.fields(operator), shape=shape))
+        # LiteRT's SUM rounds once, its MEAN twice.
+        once = operator.name == "SUM"
+        importer.add(operator, Sum(**fields, axes=inner, single_rounding=once))
 
 
 def softmax(importer: TfliteImporter, operator: Operator) -> None:
-    """SOFTMAX: over the channels."""
+    """SOFTMAX: over the last axis."""
     beta = float(operator.options(tflite.SoftmaxOptions).Beta())
     fields = importer.fields(operator)
     scale = importer.draft.quantities[fields["inputs"][0]].scale
@@ -115,73 +103,121 @@ def softmax(importer: TfliteImporter, operator: Operator) -> None:
         importer.refuse(
             operator, f"has the factor beta {beta}, which is not a number of at least 0"
         )
-    importer.add(operator, Softmax(**fields, table=softmax_table(scale, beta)))
+    _check_output(importer, operator, 1 / 256, -128)
+    importer.add(operator, IntegerSoftmax(**fields, table=integer_softmax_table(scale, beta)))
+
+
+def log_softmax(importer: TfliteImporter, operator: Operator) -> None:
+    """LOG_SOFTMAX: over the last axis."""
+    fields = importer.fields(operator)
+    _check_output(importer, operator, 1 / 16, 127)
+    scale = importer.draft.quantities[fields["inputs"][0]].scale
+    importer.add(operator, LogSoftmax(**fields, table=softmax_table(scale), input_scale=scale))
+
+
+def _check_output(importer: TfliteImporter, operator: Operator, scale: float, zero: int) -> None:
+    """UserError unless the output has the scale and the zero point that the kernel demands."""
+    after = importer.output(operator)[1]
+    if (after.scale, after.zero) != (scale, zero):
+        importer.refuse(
+            operator,
+            f"has the output scale {after.scale:.6g} and zero point {after.zero}; LiteRT's kernel "
+            f"needs {scale:.6g} and {zero}",
+        )
 
 
 def quantize(importer: TfliteImporter, operator: Operator) -> None:
     """QUANTIZE between int8 and uint8: a node only if scale or zero point changes."""
-    operand, made = (
-        importer.graph.tensors[operator.inputs[0]],
-        importer.graph.tensors[operator.outputs[0]],
-    )
-    before = importer.quantity(operator, operand, ("INT8", "UINT8"))
-    after = importer.quantity(operator, made, ("INT8", "UINT8"))
-    source = importer.names.get(operator.inputs[0])
-    if source is None:
-        importer.refuse(operator, f"takes {operand.name!r}, which no operator before it computes")
+    source, after = importer.source(operator), importer.output(operator)[1]
+    before = importer.draft.quantities[source]
     if before == after:
-        importer.names[operator.outputs[0]] = source
+        importer.keep(operator, source)
         return
     multiplier, shift = quantise_factor(before.scale / after.scale)
-    node = Requantise(
-        f"quantize_{operator.index}",
-        (source,),
-        after.zero,
-        after.scale,
-        input_zero=before.zero,
-        multiplier=multiplier,
-        shift=shift,
-    )
-    importer.names[operator.outputs[0]] = importer.draft.add(
-        node, importer.shape(operator, made), made.name
-    )
-
-
-def activation(importer: TfliteImporter, operator: Operator) -> None:
-    """RELU, RELU6 and RELU_N1_TO_1 as separate operators."""
-    kind = getattr(tflite.ActivationFunctionType, operator.name)
-    fields = importer.fields(operator, kind)
-    operand = importer.draft.quantities[fields["inputs"][0]]
-    multiplier, shift = quantise_factor(operand.scale / fields["output_scale"])
     importer.add(
         operator,
-        Requantise(**fields, input_zero=operand.zero, multiplier=multiplier, shift=shift),
+        Requantise(
+            **importer.fields(operator),
+            input_zero=before.zero,
+            multiplier=multiplier,
+            shift=shift,
+        ),
     )
 
 
-def _integers(importer: TfliteImporter, operator: Operator, position: int, what: str) -> list[int]:
-    values = importer.constant(operator, position, what, INTEGERS).values
-    assert values is not None
-    return [int(value) for value in values.ravel()[:8]]
+def _axes(importer: TfliteImporter, operator: Operator, dims: Dims) -> Dims:
+    """The axes of a reduction, each once, in order."""
+    found = importer.integers(operator, 1, "list of axes")
+    return tuple(sorted({importer.axis(operator, dims, axis) for axis in found}))
 
 
-OPERATORS: dict[str, Callable[[TfliteImporter, Operator], None]] = {
-    "CONV_2D": conv_2d,
-    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
-    "FULLY_CONNECTED": fully_connected,
-    "ADD": add,
-    "AVERAGE_POOL_2D": pool_2d,
-    "MAX_POOL_2D": pool_2d,
-    "MEAN": mean,
-    "PAD": pad,
-    "PADV2": pad,
-    "RESHAPE": reshape,
-    "SQUEEZE": reshape,
-    "EXPAND_DIMS": reshape,
-    "SOFTMAX": softmax,
-    "QUANTIZE": quantize,
-    "RELU": activation,
-    "RELU6": activation,
-    "RELU_N1_TO_1": activation,
+@dataclass(frozen=True)
+class Supported:
+    """An operator that can be imported.
+
+    handle: adds its nodes. kinds: those that compute it. limits: what is refused, for the table
+    of operators. unsigned: whether uint8 tensors are imported too.
+    """
+
+    handle: Callable[[TfliteImporter, Operator], None]
+    kinds: tuple[type[Node], ...]
+    limits: str = ""
+    unsigned: bool = True
+
+
+OPERATORS: dict[str, Supported] = {
+    "CONV_2D": Supported(
+        products.conv_2d,
+        (Conv,),
+        "constant symmetric weights; dilation and groups: a window "
+        "with zeros of at most 32,767 values",
+    ),
+    "DEPTHWISE_CONV_2D": Supported(
+        products.depthwise_conv_2d, (Depthwise,), "constant symmetric weights"
+    ),
+    "TRANSPOSE_CONV": Supported(
+        products.transpose_conv, (Select, Conv), "constant symmetric weights"
+    ),
+    "FULLY_CONNECTED": Supported(
+        products.fully_connected, (Conv,), "constant symmetric weights; at most 32,767 inputs"
+    ),
+    "ADD": Supported(elementwise.add, (Add, Combine, Lookup)),
+    "SUB": Supported(elementwise.subtract, (Combine, Lookup)),
+    "MUL": Supported(elementwise.multiply, (Combine, Lookup)),
+    "MAXIMUM": Supported(elementwise.extreme, (Combine, Lookup), "equal scales"),
+    "MINIMUM": Supported(elementwise.extreme, (Combine, Lookup), "equal scales"),
+    "RELU": Supported(elementwise.activation, (Requantise,)),
+    "RELU6": Supported(elementwise.activation, (Requantise,)),
+    "RELU_N1_TO_1": Supported(elementwise.activation, (Requantise,)),
+    "PRELU": Supported(elementwise.prelu, (Lookup,), "constant slopes"),
+    "LEAKY_RELU": Supported(elementwise.function, (Lookup,)),
+    "LOGISTIC": Supported(elementwise.function, (Lookup,), "output scale 1/256"),
+    "TANH": Supported(elementwise.function, (Lookup,), "output scale 1/128"),
+    "HARD_SWISH": Supported(elementwise.function, (Lookup,)),
+    "AVERAGE_POOL_2D": Supported(pool_2d, (AveragePool,), "uint8: odd windows without padding"),
+    "MAX_POOL_2D": Supported(pool_2d, (MaxPool,)),
+    "MEAN": Supported(reduce, (Mean, Sum), unsigned=False),
+    "SUM": Supported(reduce, (Sum,), unsigned=False),
+    "REDUCE_MAX": Supported(reduce, (Extreme,)),
+    "REDUCE_MIN": Supported(reduce, (Extreme,)),
+    "PAD": Supported(moves.pad, (Pad, Select)),
+    "PADV2": Supported(moves.pad, (Pad, Select), "only with the zero point"),
+    "CONCATENATION": Supported(moves.concatenation, (Concat,), "int8: equal scales"),
+    "SPLIT": Supported(moves.split, (Select,)),
+    "SPLIT_V": Supported(moves.split, (Select,)),
+    "SLICE": Supported(moves.cut, (Select,)),
+    "STRIDED_SLICE": Supported(moves.strided_slice, (Select,), "no ellipsis, no new axes"),
+    "RESIZE_NEAREST_NEIGHBOR": Supported(moves.resize_nearest, (Select,)),
+    "TRANSPOSE": Supported(moves.transpose, (Transpose,)),
+    "SPACE_TO_DEPTH": Supported(moves.space_to_depth, (Transpose,)),
+    "DEPTH_TO_SPACE": Supported(moves.depth_to_space, (Transpose,)),
+    "RESHAPE": Supported(moves.reshape, (Reshape,)),
+    "SQUEEZE": Supported(moves.reshape, (Reshape,)),
+    "EXPAND_DIMS": Supported(moves.reshape, (Reshape,)),
+    "SOFTMAX": Supported(softmax, (IntegerSoftmax,), "the last axis; output scale 1/256"),
+    "LOG_SOFTMAX": Supported(
+        log_softmax, (LogSoftmax,), "the last axis; output scale 1/16", unsigned=False
+    ),
+    "QUANTIZE": Supported(quantize, (Requantise,)),
 }
 """The operators, by their names in the schema."""

@@ -15,8 +15,14 @@ from dscim.arrays import Floats, Int8
 from dscim.host.network import (
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -24,7 +30,10 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
+    Select,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind
@@ -101,7 +110,9 @@ def _add_inputs(node: Add, scales: list[Rescaling], to: Rescaling) -> dict[str, 
     }
 
 
-def _scaled(node: Mean | Requantise, scales: list[Rescaling], to: Rescaling) -> dict[str, Any]:
+def _scaled(
+    node: Mean | Requantise | Sum, scales: list[Rescaling], to: Rescaling
+) -> dict[str, Any]:
     factor = real_factor(node.multiplier, node.shift) * to.scale / scales[0].scale
     multiplier, shift = quantise_multiplier(factor)
     return {"input_zero": scales[0].zero, "multiplier": int(multiplier), "shift": int(shift)}
@@ -116,6 +127,15 @@ INPUTS: ByKind[Callable[[Any, list[Rescaling], Rescaling], dict[str, Any]] | Non
     Requantise: _scaled,
     Reshape: _nothing,
     Softmax: _nothing,
+    Combine: _nothing,
+    Concat: _nothing,
+    Extreme: _nothing,
+    IntegerSoftmax: _nothing,
+    LogSoftmax: _nothing,
+    Lookup: _nothing,
+    Select: _nothing,
+    Sum: _scaled,
+    Transpose: _nothing,
     Conv: None,
     Depthwise: None,
 }
@@ -143,6 +163,15 @@ UNROUNDED: ByKind[Callable[[Any, list[Int8], list[Rescaling]], Floats] | None] =
     Requantise: None,
     Reshape: None,
     Softmax: None,
+    Combine: None,
+    Concat: None,
+    Extreme: None,
+    IntegerSoftmax: None,
+    LogSoftmax: None,
+    Lookup: None,
+    Select: None,
+    Sum: None,
+    Transpose: None,
     Conv: None,
     Depthwise: None,
 }

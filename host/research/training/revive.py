@@ -14,8 +14,14 @@ from dscim.host.network import (
     INPUT,
     Add,
     AveragePool,
+    Combine,
+    Concat,
     Conv,
     Depthwise,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -23,7 +29,10 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
+    Select,
     Softmax,
+    Sum,
+    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind
@@ -157,11 +166,15 @@ class _Reviver:
             self._flat[node.name] = before
         self._pass_on(node)
 
-    def softmax(self, node: Softmax) -> None:
+    def softmax(self, node: Softmax | IntegerSoftmax) -> None:
         """Nothing at the end of a network; elsewhere it has no trainable form."""
         if node is not self._last:
             raise _untrainable(node, "is a softmax before the end")
         self._pass_on(node)
+
+    def untrainable(self, node: Node) -> None:
+        """A kind that only the host computes."""
+        raise _untrainable(node, f"is of kind {type(node).__name__}")
 
     def _pass_on(self, node: Node) -> None:
         """The node's output is that of its input's step."""
@@ -213,6 +226,15 @@ FORMS: ByKind[_Form] = {
     Requantise: _Form(_Reviver.requantise),
     Reshape: _Form(_Reviver.reshape),
     Softmax: _Form(_Reviver.softmax, takes_padded=True, takes_flat=True),
+    Combine: _Form(_Reviver.untrainable),
+    Concat: _Form(_Reviver.untrainable),
+    Extreme: _Form(_Reviver.untrainable),
+    IntegerSoftmax: _Form(_Reviver.softmax, takes_padded=True, takes_flat=True),
+    LogSoftmax: _Form(_Reviver.untrainable),
+    Lookup: _Form(_Reviver.untrainable),
+    Select: _Form(_Reviver.untrainable),
+    Sum: _Form(_Reviver.untrainable),
+    Transpose: _Form(_Reviver.untrainable),
 }
 """The trainable form of each kind of node."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from vcd.gtkw import GTKWSave
 
 from dscim.errors import SimulationError
+from dscim.files import save_text
 from dscim.sim.verilate import Trace
 
 CYCLE = 10
@@ -63,7 +64,7 @@ class TraceWindow:
 
     def save_groups(self, verilog: str, top: str) -> None:
         """Writes the GTKWave save file for the trace of module `top`, whose Verilog this is."""
-        self.file.absolute().with_suffix(".gtkw").write_text(save_file(verilog, top, self))
+        save_text(self.file.absolute().with_suffix(".gtkw"), save_file(verilog, top, self))
 
 
 def save_file(verilog: str, top: str, window: TraceWindow) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import SimulationError
 from dscim.progress import Say, silent, step
 
@@ -68,7 +68,7 @@ def verilate(
         with step(say, f"{label} {name}"):
             forget_old(f"{name}-*")
             _build(home, texts, list(files or {}), arguments, _make(optimise))
-    os.utime(home)
+    used(home)
     return home / EXECUTABLE
 
 

@@ -25,7 +25,7 @@ def _operands(tmp_path: Path) -> Path:
         "short": x[:, :149],
         "flat": x[0],
         "none": x[:0],
-        "wide": x.astype(np.int16),
+        "wide": x.astype(np.int16) + 128,
         "nan": np.where(np.arange(150) == 7, np.nan, x),
         "objects": np.array([None]),
         "deep": np.zeros((1, 32768), np.int8),

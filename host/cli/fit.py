@@ -7,12 +7,12 @@ from typing import Any
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.fit_explore import explore
-from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.options import Command, argument, option, output_file, switch
 from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
 from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.fit import Fit, Fitting
@@ -35,13 +35,11 @@ class Options(SetupOptions, ReportOptions):
     explore: bool = switch(
         "find the best devices for the network on this board; options of the device fix a size"
     )
-    plot: Path | None = option("FILE", "plot what --explore finds, as .png, .svg or .pdf")
+    plot: Path | None = output_file("FILE", "plot what --explore finds, as .png, .svg or .pdf")
 
 
 def run(options: Options) -> int:
     """Prints the estimate; exit status 0 if all of it fits."""
-    for path in (options.json, options.plot):
-        check_writable(path)
     if options.plot and not options.explore:
         raise UserError("--plot shows what --explore finds; give both.")
     report = report_of(options)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dscim.arrays import Int8
 from dscim.console import Report
-from dscim.files import check_writable, load_int8, save_json
+from dscim.files import load_int8, save_json
 from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import Command, argument, option
-from dscim.host.network import Weighted, file_hash, save
+from dscim.host.cli.options import Command, argument, option, output_file
+from dscim.host.network import Weighted, check_images, save
 from dscim.host.network.importers import Compared, Imported, compare, import_file
 
 COLUMNS = ("node", "kind", "input", "output", ">weights", "the file's tensor")
@@ -21,7 +22,7 @@ class Options(LimitOptions, ReportOptions):
     """The options of `dscim import`."""
 
     file: Path = argument("FILE", "TensorFlow Lite file (.tflite, all INT8) or ONNX file (QDQ)")
-    output: Path = option("NETWORK", "network file to write (.npz)", short="-o")
+    output: Path = output_file("NETWORK", "network file to write (.npz)", short="-o")
     name: str | None = option("NAME", "name of the network (default: the file's)")
     compare: Path | None = option(
         "INPUTS.npy",
@@ -33,10 +34,9 @@ class Options(LimitOptions, ReportOptions):
 def run(options: Options) -> int:
     """Writes and prints the network; exit status 0 unless the comparison of --compare fails."""
     report = report_of(options)
-    check_writable(options.output)
-    check_writable(options.json)
     imported = import_file(options.file, options.name)
-    save(imported.network, options.output)
+    images = _images(options, imported, report)
+    digest = save(imported.network, options.output)
     network = imported.network
     report.table(COLUMNS, _rows(imported))
     for line in _remarks(imported):
@@ -46,12 +46,12 @@ def run(options: Options) -> int:
         f"{'x'.join(map(str, network.shape))} int8, real = {network.scale:.6g} * "
         f"(integer - {network.zero})"
     )
-    results = _compared(options, imported, report)
+    results = [] if images is None else _compared(options, imported, images, report)
     save_json(
         options.json,
         {
             "network": str(options.output),
-            "sha256": file_hash(options.output),
+            "sha256": digest,
             "nodes": [
                 {
                     "name": node.name,
@@ -71,17 +71,22 @@ def run(options: Options) -> int:
     return 0 if all(each.greatest <= allowed for each in results[:-1]) else FAILED
 
 
-def _compared(options: Options, imported: Imported, report: Report) -> list[Compared]:
-    """Prints and returns the comparison of --compare; empty without it."""
+def _images(options: Options, imported: Imported, report: Report) -> Int8 | None:
+    """The inputs of --compare, which are checked before anything is written; None without it."""
     if options.compare is None:
-        return []
-    images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"))
+        return None
+    images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"), report.note)
+    return check_images(imported.network, images)[: options.limit]
+
+
+def _compared(options: Options, imported: Imported, images: Int8, report: Report) -> list[Compared]:
+    """Prints and returns the comparison of --compare."""
     name = "onnxruntime" if _is_onnx(imported) else "LiteRT's reference kernels"
     with report.progress() as step:
         results = compare(
             options.file.read_bytes(),
             imported,
-            images[: options.limit],
+            images,
             lambda done, total: step(name, done, total),
         )
     report.table(

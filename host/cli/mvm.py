@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dscim.arrays import Int8, Int64
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, load_int8, save_array, save_json
+from dscim.files import load_int8, save_array, save_json
 from dscim.gateware.specs import MAX_DEPTH, ProductSpec, describe, table_gain
 from dscim.host.cli.arithmetic_options import (
     ArithmeticOptions,
@@ -20,7 +20,7 @@ from dscim.host.cli.arithmetic_options import (
     soc_for,
 )
 from dscim.host.cli.common_options import ReportOptions, report_of
-from dscim.host.cli.options import Command, option
+from dscim.host.cli.options import Command, option, output_file
 from dscim.host.cli.target_options import TargetOptions, open_device, target_option
 from dscim.host.golden.reference import product as reference_product
 
@@ -33,7 +33,7 @@ class Options(ArithmeticOptions, MacroOptions, TargetOptions, ReportOptions):
 
     activations: Path = option("X.npy", "activations, (M, K) int8")
     weights: Path = option("W.npy", "weights, (K, N) int8")
-    output: Path = option("Y.npy", "product to write, (M, N) float64, in product units")
+    output: Path = output_file("Y.npy", "product to write, (M, N) float64, in product units")
     zero_point: int = option(
         "Z", "integer that stands for an activation of 0, int8", default=0, within=(-128, 127)
     )
@@ -46,11 +46,9 @@ class Options(ArithmeticOptions, MacroOptions, TargetOptions, ReportOptions):
 def run(options: Options) -> int:
     """Computes and writes the product, and prints its error relative to the exact product."""
     report = report_of(options)
-    x, w = _operands(options)
+    x, w = _operands(options, report)
     product = dataclasses.replace(product_spec(options), activation_shift=options.activation_shift)
     spec = soc_for(product, options)
-    for path in (options.output, options.json):
-        check_writable(path)
     with open_device(options, spec, report) as device:
         done = device.multiply(x, w, product, options.zero_point)
         crossed = dataclasses.asdict(device.link.statistics)
@@ -78,10 +76,10 @@ def run(options: Options) -> int:
     return 0
 
 
-def _operands(options: Options) -> tuple[Int8, Int8]:
+def _operands(options: Options, report: Report) -> tuple[Int8, Int8]:
     """The operands, checked against each other."""
-    x = load_int8(options.activations, "an activation matrix", ("M", "K"))
-    w = load_int8(options.weights, "a weight matrix", ("K", "N"))
+    x = load_int8(options.activations, "an activation matrix", ("M", "K"), report.note)
+    w = load_int8(options.weights, "a weight matrix", ("K", "N"), report.note)
     if x.shape[1] != w.shape[0]:
         raise UserError(
             f"'{options.activations}' has K = {x.shape[1]} columns but "

@@ -31,19 +31,29 @@ class _Rate(ProgressColumn):
 
 
 class Report:
-    """The output of one verb. quiet: errors only. verbose: more details."""
+    """The output of one verb.
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    quiet: errors only. verbose: more details. aside: everything on standard error, because standard
+    output holds a file.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, aside: bool = False) -> None:
         columns = os.environ.get("COLUMNS", "")
         piped = int(columns) if columns.isdecimal() and int(columns) else PIPED_WIDTH
-        width = None if sys.stdout.isatty() else piped
-        self._out = Console(quiet=quiet, width=width, highlight=False, markup=False, emoji=False)
+        width = None if (sys.stderr if aside else sys.stdout).isatty() else piped
+        self._out = Console(
+            quiet=quiet, width=width, highlight=False, markup=False, emoji=False, stderr=aside
+        )
         self._aside = Console(quiet=quiet, stderr=True, highlight=False, markup=False)
         self._verbose = verbose
 
     def say(self, line: str) -> None:
         """Prints one line, never wrapped."""
         self._out.print(line, soft_wrap=True)
+
+    def note(self, line: str) -> None:
+        """Prints one line on standard error: what a user should know, but is not an error."""
+        self._aside.print(f"dscim: {line}", soft_wrap=True)
 
     def detail(self, line: str) -> None:
         """Prints one line if the report is verbose."""

@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import UserError
 from dscim.host.fpga.bitstream.tools import Tool
 from dscim.progress import Progress, Say
@@ -65,7 +64,7 @@ def run_step(step: Step, say: Say, tick: Progress) -> Done:
         say(f"{step.label}: {step.tool.name} {step.tool.version}")
         forget_old(f"{step.name}-*")
         _run(step, home, tick)
-    os.utime(home)
+    used(home)
     seconds = float((home / SECONDS).read_text())
     say(f"{step.label}: {seconds:.1f} s" + (", cached" if cached else ""))
     return Done(home, seconds, cached)

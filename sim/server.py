@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import select
 import signal
 import subprocess
@@ -20,6 +21,10 @@ from dscim.sim.elaborate import TOP, Design, elaborated, model
 from dscim.sim.trace import TraceWindow
 
 ANSWER_SECONDS = 15.0  # a harness answers within milliseconds, on a loaded machine later
+CHECK_SECONDS = 0.5
+"""Time between two looks at the process's state."""
+STOPPED_SECONDS = 3.0
+"""A process that stays stopped for this long is reported."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ class Simulator:
         self._errors: IO[bytes] = io.BytesIO()
         self._lock = threading.Lock()
         self._last_message = ""
+        self._next_check = 0.0
+        self._stopped_since: float | None = None
         self.port = port
         self.udp: dict[int, int] = {}
 
@@ -130,6 +137,35 @@ class Simulator:
     def exit_status(self) -> int | None:
         """The process's exit status, negative for a signal; None while it runs."""
         return None if self._process is None else self._process.poll()
+
+    def check(self) -> None:
+        """Raises SimulationError if the process has ended, or is stopped (SIGSTOP) for seconds.
+
+        Cheap: it looks only every CHECK_SECONDS.
+        """
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + CHECK_SECONDS
+        if self.exit_status is not None:
+            raise self._ended()
+        if not self._is_stopped():
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = now
+        elif now - self._stopped_since > STOPPED_SECONDS:
+            raise SimulationError(
+                f"The simulator is stopped; `kill -CONT {self.pid}` would have continued it."
+            )
+
+    def _is_stopped(self) -> bool:
+        """Whether the process is stopped, as by SIGSTOP; False if it has ended."""
+        flags = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+        try:
+            state = os.waitid(os.P_PID, self.pid, flags)
+        except ChildProcessError:  # it has ended and was waited for
+            return False
+        return state is not None and state.si_code == os.CLD_STOPPED
 
     @property
     def last_message(self) -> str:
@@ -175,6 +211,8 @@ class Simulator:
         assert process.stdout is not None
         with contextlib.suppress(OSError):
             process.stdin.close()  # the harness ends when its standard input does
+        if self._is_stopped():
+            process.kill()
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 process.wait(5)
@@ -207,8 +245,11 @@ class Simulator:
         """One line of the process's standard output, within ANSWER_SECONDS."""
         process = self._running()
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], ANSWER_SECONDS)
-        if not ready:
+        until = time.monotonic() + ANSWER_SECONDS
+        while not select.select([process.stdout], [], [], CHECK_SECONDS)[0]:
+            self.check()
+            if time.monotonic() < until:
+                continue
             raise SimulationError(
                 f"The simulator (process {process.pid}) did not answer in {ANSWER_SECONDS:.0f} s."
             )

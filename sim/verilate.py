@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -184,13 +185,19 @@ def _step(command: list[str], folder: Path, log: Path) -> None:
     start = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, check=False,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise _StepFailed(f"was not built: '{command[0]}' does not run ({error})") from None
-    if done.returncode != 0:
+        try:
+            process.wait()
+        except BaseException:  # Ctrl-C: what the step has started ends, too
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    if process.returncode != 0:
         said = log.read_bytes()[start:].decode(errors="replace").splitlines()
         marked = (line.strip() for line in said if re.search(r"^%(Error|Warning)|error:", line))
         first = next(marked, said[-1].strip() if said else "it said nothing")

@@ -68,7 +68,7 @@ def test_an_error_gives_path_and_reason(tmp_path: Path, error: OSError) -> None:
 def test_a_folder_or_a_missing_folder_is_refused(tmp_path: Path) -> None:
     for path, reason in (
         (tmp_path, "it is a folder"),
-        (tmp_path / "no" / "file", f"the folder .*no. does not exist"),
+        (tmp_path / "no" / "file", "the folder .*no. does not exist"),
     ):
         with pytest.raises(UserError, match=f"'{path}' cannot be written: ({reason})"):
             save_bytes(path, b"")
@@ -219,7 +219,7 @@ def test_two_names_of_one_file_are_refused(tmp_path: Path, link: str) -> None:
         second = tmp_path / "." / ".." / tmp_path.name / "first"
     with pytest.raises(UserError, match="--output and --json are both"):
         check_outputs({"--output": first, "--json": second}, {})
-    with pytest.raises(UserError, match="--output '.*' would replace the input X"):
+    with pytest.raises(UserError, match=r"--output '.*' would replace the input X"):
         check_outputs({"--output": second}, {"X": first})
     check_outputs({"--output": Path("/dev/null"), "--json": Path("/dev/null")}, {})
     with pytest.raises(UserError, match="both '-'"):

@@ -4,15 +4,21 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-import numpy as np
-
 from dscim.arrays import Words
 from dscim.errors import LinkError
 from dscim.gateware.link.protocol import Kind, Reason
 from dscim.host.link.base import LinkStatistics
 from dscim.host.link.carrier import Carrier
 from dscim.host.link.exchange import Answer, Exchange
-from dscim.host.link.frames import SEQUENCES, Frame, Refused, check_place, data_of, words_of
+from dscim.host.link.frames import (
+    SEQUENCES,
+    Frame,
+    Refused,
+    check_place,
+    check_words,
+    data_of,
+    words_of,
+)
 from dscim.host.link.handshake import Busy, Opening, end_session
 
 MAX_RESUMES = 20
@@ -101,9 +107,7 @@ class FrameLink:
 
     def write(self, address: int, words: Words) -> None:
         """See `dscim.host.link.base.Link`."""
-        check_place(address, len(words))
-        if words.dtype != np.uint32:
-            raise ValueError(f"words to write are {words.dtype}, not uint32")
+        check_words(address, words)
         data = data_of(words)
 
         def requests(start: int) -> Iterator[Frame]:

@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from dscim.errors import SimulationError
+from dscim.files import check_writable
 from dscim.progress import Say, silent
 from dscim.sim.elaborate import TOP, Design, elaborated, model
-from dscim.sim.trace import TraceWindow
+from dscim.sim.trace import TraceWindow, kept
 
 ANSWER_SECONDS = 15.0  # a harness answers within milliseconds, on a loaded machine later
 CHECK_SECONDS = 0.5
@@ -90,10 +91,9 @@ class Simulator:
         if cycles is not None:
             self._options += ["--cycles", str(cycles)]
         if window is not None:
-            file = str(window.file.absolute())
-            trace = f"{window.start}:{window.stop}"
-            self._options += ["--trace", trace, "--trace-file", file]
+            self._options += ["--trace", f"{window.start}:{window.stop}"]
         self._process: subprocess.Popen[bytes] | None = None
+        self._kept = contextlib.ExitStack()
         self._errors: IO[bytes] = io.BytesIO()
         self._lock = threading.Lock()
         self._last_message = ""
@@ -105,10 +105,13 @@ class Simulator:
     def start(self) -> None:
         """Builds what is not in the cache, starts the process, and waits until it listens."""
         trace = self.window.trace if self.window is not None else ""
+        check_writable(self.window.file if self.window is not None else None)
         executable = model(self.design, trace=trace, say=self._say)
         if self.window is not None:
             verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
             self.window.save_groups(verilog, TOP)
+            new = self._kept.enter_context(kept(self.window, self._say))
+            self._options += ["--trace-file", str(new)]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
         # In its own session, so that Ctrl-C reaches this process only, which then ends the other.
         self._process = subprocess.Popen(
@@ -203,7 +206,10 @@ class Simulator:
             time.sleep(0.002)
 
     def end(self) -> None:
-        """Ends the process and waits for it; the trace is complete then. Idempotent."""
+        """Ends the process and waits for it; then the trace is complete. Idempotent.
+
+        SimulationError if the trace is not, because the disk is full.
+        """
         process = self._process
         if process is None or self._errors.closed:
             return
@@ -223,6 +229,7 @@ class Simulator:
         process.stdout.close()
         self._last_message = self._read_errors()
         self._errors.close()
+        self._kept.close()
 
     def __enter__(self) -> Self:
         self.start()

@@ -39,7 +39,7 @@ class Options(SetupOptions, ReportOptions):
 
 
 def run(options: Options) -> int:
-    """Prints the estimate; exit status 0 if all of it fits."""
+    """Prints the estimate, first what does not fit; exit status 0 if all of it fits."""
     if options.plot and not options.explore:
         raise UserError("--plot shows what --explore finds; give both.")
     report = report_of(options)
@@ -70,7 +70,11 @@ def run(options: Options) -> int:
         f"{network.name} on {setup.board.title}, {setup.device}, at "
         f"{setup.clock / MEGA:g} MHz: {describe(arithmetic)}"
     )
+    if found.faults:
+        _say_fit(report, found)
     _print(report, found)
+    if not found.faults:
+        _say_fit(report, found)
     if not model.measured(design_of(setup.spec, ethernet=setup.address is not None)):
         report.say("The size is a rough estimate: no such design was synthesised yet.")
     save_json(options.json, _facts(found))
@@ -123,8 +127,12 @@ def _print(report: Report, fit: Fit) -> None:
                 f"of {fit.setup.baud} baud carries at most "
                 f"{fit.setup.baud / 10 / fit.speed.link_bytes:.1f} inferences/s."
             )
+
+
+def _say_fit(report: Report, fit: Fit) -> None:
+    """Prints whether it fits; if not, why, and what would fit."""
     for fault in fit.faults:
-        report.say(fault)
+        report.say(f"It does not fit: {fault}")
     if fit.faults:
         report.say(
             f"It fits with: dscim build {fit.setup.board.name} --device {fit.setup.device} "

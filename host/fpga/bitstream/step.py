@@ -50,7 +50,8 @@ class Done:
 
 
 def run_step(step: Step, say: Say, tick: Progress) -> Done:
-    """Runs `step`, or takes its cached result; UserError with the path of the log when it fails.
+    """Runs `step`, or takes its cached result; UserError with the path of the log when it fails,
+    SimulationError if the cache cannot be written.
 
     An interrupted step leaves no files.
     """
@@ -71,25 +72,17 @@ def run_step(step: Step, say: Say, tick: Progress) -> Done:
 
 
 def _run(step: Step, home: Path, tick: Progress) -> None:
-    try:
-        with build_beside(home) as work:
-            for name, path in step.inputs.items():
-                shutil.copy(path, work / name)
-            start = time.monotonic()
-            status = _wait(step, work, tick)
-            (work / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
-            missing = [name for name in step.outputs if not _filled(work / name)]
-            if status != 0 or missing:
-                kept = home.with_name(f"{home.name}.log")
-                shutil.copy(work / LOG, kept)
-                raise UserError(
-                    f"{step.label} failed: {_reason(kept, status, missing)}; see {kept}."
-                )
-    except OSError as error:
-        raise UserError(
-            f"{step.label} failed: {error.strerror or error} in '{home.parent}'; "
-            "free some space there, or set DSCIM_CACHE to another folder."
-        ) from error
+    with build_beside(home) as work:
+        for name, path in step.inputs.items():
+            shutil.copy(path, work / name)
+        start = time.monotonic()
+        status = _wait(step, work, tick)
+        (work / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
+        missing = [name for name in step.outputs if not _filled(work / name)]
+        if status != 0 or missing:
+            kept = home.with_name(f"{home.name}.log")
+            shutil.copy(work / LOG, kept)
+            raise UserError(f"{step.label} failed: {_reason(kept, status, missing)}; see {kept}.")
 
 
 def _wait(step: Step, folder: Path, tick: Progress) -> int:

@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 
 from dscim.errors import SimulationError
 from dscim.files import check_writable
+from dscim.interrupts import uninterrupted
 from dscim.progress import Say, silent
 from dscim.sim.elaborate import TOP, Design, elaborated, model
 from dscim.sim.trace import TraceWindow, kept
@@ -114,11 +115,12 @@ class Simulator:
             self._options += ["--trace-file", str(new)]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
         # In its own session, so that Ctrl-C reaches this process only, which then ends the other.
-        self._process = subprocess.Popen(
-            [executable, *self._options], cwd=executable.parent, start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-        )  # fmt: skip
         try:
+            with uninterrupted():
+                self._process = subprocess.Popen(
+                    [executable, *self._options], cwd=executable.parent, start_new_session=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                )  # fmt: skip
             greeting = self._line()
             self.port = int(greeting["port"])
             self.udp = {int(device): at for device, at in greeting.get("udp", {}).items()}

@@ -14,6 +14,7 @@ from typing import Literal
 
 from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import SimulationError
+from dscim.interrupts import uninterrupted
 from dscim.progress import Say, silent, step
 
 Trace = Literal["", "fst", "vcd"]
@@ -183,21 +184,22 @@ def _step(command: list[str], folder: Path, log: Path) -> None:
     for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # set when running under `make`
         environment.pop(inherited, None)
     start = log.stat().st_size if log.exists() else 0
-    with log.open("ab") as output:
-        try:
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with log.open("ab") as output, uninterrupted():
             process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-        except OSError as error:
-            raise _StepFailed(f"was not built: '{command[0]}' does not run ({error})") from None
-        try:
-            process.wait()
-        except BaseException:  # Ctrl-C: what the step has started ends, too
+        status = process.wait()
+    except BaseException as error:
+        if process is not None:  # Ctrl-C: what the step has started ends, too
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise
-    if process.returncode != 0:
+        elif isinstance(error, OSError):
+            raise _StepFailed(f"was not built: '{command[0]}' does not run ({error})") from None
+        raise
+    if status != 0:
         said = log.read_bytes()[start:].decode(errors="replace").splitlines()
         marked = (line.strip() for line in said if re.search(r"^%(Error|Warning)|error:", line))
         first = next(marked, said[-1].strip() if said else "it said nothing")

@@ -13,6 +13,7 @@ from dscim.errors import LinkError, SimulationError
 from dscim.gateware.specs import MacroSpec, ProductSpec, SocSpec
 from dscim.host.device.run import NetworkRun, Pool
 from dscim.host.device.target import open_target
+from dscim.interrupts import uninterrupted
 from dscim.sim.server import Simulator
 from tests import toy_soc
 from tests.commandline import DSCIM
@@ -20,13 +21,15 @@ from tests.small_devices import NARROW
 from tests.small_network import small_images, small_network
 
 SPEC = SocSpec(MacroSpec(rows=16, columns=4), requant_lanes=4)
-SMALL = ("--rows", "16", "--columns", "4", "--length", "64", "--target", "sim")
+SMALL = ("--rows", "16", "--columns", "4", "--length", "64", "--target", "sim", "--quiet")
 
 
-def children(process: int) -> list[int]:
-    """The processes that a process has started."""
+def simulators(process: int) -> list[int]:
+    """The simulators that a process has started."""
     found = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(word) for word in found.split()]
+    return [
+        int(word) for word in found.split() if Path(f"/proc/{word}/comm").read_text() == "model\n"
+    ]
 
 
 @pytest.fixture(name="busy")
@@ -44,8 +47,8 @@ def _busy(tmp_path: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 60
-    while not children(process.pid) and time.monotonic() < until:
+    until = time.monotonic() + 200
+    while not simulators(process.pid) and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(2)
     return process
@@ -55,13 +58,13 @@ def _busy(tmp_path: Path) -> "subprocess.Popen[str]":
 def test_a_signal_ends_a_run_on_a_simulator(
     busy: "subprocess.Popen[str]", number: signal.Signals, tmp_path: Path
 ) -> None:
-    simulators = children(busy.pid)
-    assert simulators
+    started = simulators(busy.pid)
+    assert started
     busy.send_signal(number)
     assert busy.communicate(timeout=30) == ("", "dscim: stopped.\n")
     assert busy.returncode == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w.npy", "x.npy"]
-    assert not any(Path(f"/proc/{each}").exists() for each in simulators)
+    assert not any(Path(f"/proc/{each}").exists() for each in started)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_a_signal_ends_a_run_on_a_simulator(
 def test_a_lost_simulator_is_reported_within_ten_seconds(
     busy: "subprocess.Popen[str]", number: signal.Signals, words: str
 ) -> None:
-    (simulator,) = children(busy.pid)
+    (simulator,) = simulators(busy.pid)
     start = time.monotonic()
     os.kill(simulator, number)
     output, errors = busy.communicate(timeout=30)
@@ -81,19 +84,21 @@ def test_a_lost_simulator_is_reported_within_ten_seconds(
 
 
 def test_devices_are_closed_while_their_threads_use_them() -> None:
+    stopped = [0.0]
+
     def interrupted(what: str, done: int, total: int) -> None:
         if done == 5:
+            stopped[0] = time.monotonic()
             raise KeyboardInterrupt
 
     for _ in range(5):
-        start = time.monotonic()
         with (
             pytest.raises(KeyboardInterrupt),
             Pool.open(2, lambda: open_target("sim", NARROW)) as pool,
         ):
             run = NetworkRun(pool.devices, small_network(), ProductSpec(), small_images(32))
             list(run.execute(interrupted))
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - stopped[0] < 10
         for device in pool.devices:
             with pytest.raises(LinkError, match="closed"):
                 device.counted()
@@ -116,3 +121,15 @@ def test_a_simulator_that_continues_soon_is_not_an_error() -> None:
         resume = subprocess.Popen(["sh", "-c", f"sleep 1; kill -CONT {simulator.pid}"])
         simulator.ask()
         assert resume.wait() == 0
+
+
+def test_a_signal_waits_for_the_end_of_an_uninterrupted_block() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("block")
+        done.append("after")
+    assert done == ["block"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

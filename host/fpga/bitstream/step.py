@@ -11,6 +11,7 @@ from pathlib import Path
 from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import UserError
 from dscim.host.fpga.bitstream.tools import Tool
+from dscim.interrupts import uninterrupted
 from dscim.progress import Progress, Say
 
 LOG = "log.txt"
@@ -87,24 +88,26 @@ def _run(step: Step, home: Path, tick: Progress) -> None:
 
 def _wait(step: Step, folder: Path, tick: Progress) -> int:
     """Runs the program; returns its exit status. An exception here ends the program."""
-    with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen(
-            [step.tool.path, *step.arguments],
-            cwd=folder,
-            stdout=log,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-        )
+    process: subprocess.Popen[bytes] | None = None
     start = time.monotonic()
     try:
+        with (folder / LOG).open("wb") as log, uninterrupted():
+            process = subprocess.Popen(
+                [step.tool.path, *step.arguments],
+                cwd=folder,
+                stdout=log,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+            )
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(timeout=0.5)
             elapsed = int(time.monotonic() - start)
             tick(f"{step.label}, seconds", elapsed, max(step.expected, elapsed + 1))
     finally:
-        process.kill()
-        process.wait()
+        if process is not None:
+            process.kill()
+            process.wait()
 
 
 def _filled(path: Path) -> bool:

@@ -22,7 +22,7 @@ from dscim.host.cli.arithmetic_options import (
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.options import Command, option, output_file
-from dscim.host.cli.target_options import TargetOptions, open_device, target_option
+from dscim.host.cli.target_options import TargetOptions, check_trace, open_device, target_option
 from dscim.host.golden.emulator import product as emulator_product
 from dscim.progress import Progress
 
@@ -64,8 +64,7 @@ def run(options: Options) -> int:
     x, w = _operands(options, report)
     product = dataclasses.replace(product_spec(options), activation_shift=options.activation_shift)
     spec = soc_for(product, options)
-    if options.trace and options.target == "ref":
-        raise UserError("--trace needs the target sim, not 'ref', which has no cycles.")
+    check_trace(options)
     compare = options.target != "ref" if options.compare is None else options.compare
     result: dict[str, Any] = {
         "shape": [*x.shape, w.shape[1]],

@@ -17,7 +17,13 @@ from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.losses import report_losses
 from dscim.host.cli.options import Command, argument, option, output_file, switch
-from dscim.host.cli.target_options import TargetOptions, open_device, say_link, target_option
+from dscim.host.cli.target_options import (
+    TargetOptions,
+    check_trace,
+    open_device,
+    say_link,
+    target_option,
+)
 from dscim.host.device.run import NetworkRun
 from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, check_images, file_hash, load
@@ -47,6 +53,7 @@ class Options(LimitOptions, ArithmeticOptions, TargetOptions, ReportOptions):
 def run(options: Options) -> int:
     """Runs the network; exit status 0 when every output that was compared agrees."""
     report = report_of(options)
+    check_trace(options)
     network = load(options.network)
     images, labels = _inputs(options, network, report)
     arithmetic = product_spec(options, network.arithmetic)

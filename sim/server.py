@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import select
 import signal
 import subprocess
@@ -15,11 +16,17 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from dscim.errors import SimulationError
+from dscim.files import check_writable
+from dscim.interrupts import uninterrupted
 from dscim.progress import Say, silent
 from dscim.sim.elaborate import TOP, Design, elaborated, model
-from dscim.sim.trace import TraceWindow
+from dscim.sim.trace import TraceWindow, kept
 
 ANSWER_SECONDS = 15.0  # a harness answers within milliseconds, on a loaded machine later
+CHECK_SECONDS = 0.5
+"""Time between two looks at the process's state."""
+STOPPED_SECONDS = 3.0
+"""A process that stays stopped for this long is reported."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +92,35 @@ class Simulator:
         if cycles is not None:
             self._options += ["--cycles", str(cycles)]
         if window is not None:
-            file = str(window.file.absolute())
-            trace = f"{window.start}:{window.stop}"
-            self._options += ["--trace", trace, "--trace-file", file]
+            self._options += ["--trace", f"{window.start}:{window.stop}"]
         self._process: subprocess.Popen[bytes] | None = None
+        self._kept = contextlib.ExitStack()
         self._errors: IO[bytes] = io.BytesIO()
         self._lock = threading.Lock()
         self._last_message = ""
+        self._next_check = 0.0
+        self._stopped_since: float | None = None
         self.port = port
         self.udp: dict[int, int] = {}
 
     def start(self) -> None:
         """Builds what is not in the cache, starts the process, and waits until it listens."""
         trace = self.window.trace if self.window is not None else ""
+        check_writable(self.window.file if self.window is not None else None)
         executable = model(self.design, trace=trace, say=self._say)
         if self.window is not None:
             verilog = (elaborated(self.design) / f"{TOP}.v").read_text()
             self.window.save_groups(verilog, TOP)
+            new = self._kept.enter_context(kept(self.window, self._say))
+            self._options += ["--trace-file", str(new)]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by end()
         # In its own session, so that Ctrl-C reaches this process only, which then ends the other.
-        self._process = subprocess.Popen(
-            [executable, *self._options], cwd=executable.parent, start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-        )  # fmt: skip
         try:
+            with uninterrupted():
+                self._process = subprocess.Popen(
+                    [executable, *self._options], cwd=executable.parent, start_new_session=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                )  # fmt: skip
             greeting = self._line()
             self.port = int(greeting["port"])
             self.udp = {int(device): at for device, at in greeting.get("udp", {}).items()}
@@ -130,6 +142,35 @@ class Simulator:
     def exit_status(self) -> int | None:
         """The process's exit status, negative for a signal; None while it runs."""
         return None if self._process is None else self._process.poll()
+
+    def check(self) -> None:
+        """Raises SimulationError if the process has ended, or is stopped (SIGSTOP) for seconds.
+
+        Cheap: it looks only every CHECK_SECONDS.
+        """
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + CHECK_SECONDS
+        if self.exit_status is not None:
+            raise self._ended()
+        if not self._is_stopped():
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = now
+        elif now - self._stopped_since > STOPPED_SECONDS:
+            raise SimulationError(
+                f"The simulator is stopped; `kill -CONT {self.pid}` would have continued it."
+            )
+
+    def _is_stopped(self) -> bool:
+        """Whether the process is stopped, as by SIGSTOP; False if it has ended."""
+        flags = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+        try:
+            state = os.waitid(os.P_PID, self.pid, flags)
+        except ChildProcessError:  # it has ended and was waited for
+            return False
+        return state is not None and state.si_code == os.CLD_STOPPED
 
     @property
     def last_message(self) -> str:
@@ -167,7 +208,10 @@ class Simulator:
             time.sleep(0.002)
 
     def end(self) -> None:
-        """Ends the process and waits for it; the trace is complete then. Idempotent."""
+        """Ends the process and waits for it; then the trace is complete. Idempotent.
+
+        SimulationError if the trace is not, because the disk is full.
+        """
         process = self._process
         if process is None or self._errors.closed:
             return
@@ -175,6 +219,8 @@ class Simulator:
         assert process.stdout is not None
         with contextlib.suppress(OSError):
             process.stdin.close()  # the harness ends when its standard input does
+        if self._is_stopped():
+            process.kill()
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 process.wait(5)
@@ -185,6 +231,7 @@ class Simulator:
         process.stdout.close()
         self._last_message = self._read_errors()
         self._errors.close()
+        self._kept.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -207,8 +254,11 @@ class Simulator:
         """One line of the process's standard output, within ANSWER_SECONDS."""
         process = self._running()
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], ANSWER_SECONDS)
-        if not ready:
+        until = time.monotonic() + ANSWER_SECONDS
+        while not select.select([process.stdout], [], [], CHECK_SECONDS)[0]:
+            self.check()
+            if time.monotonic() < until:
+                continue
             raise SimulationError(
                 f"The simulator (process {process.pid}) did not answer in {ANSWER_SECONDS:.0f} s."
             )

@@ -2,13 +2,20 @@
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vcd.gtkw import GTKWSave
 
 from dscim.errors import SimulationError
+from dscim.files import replacing, save_text
+from dscim.progress import Say
 from dscim.sim.verilate import Trace
+
+FST_HEADER, FST_GEOMETRY, FST_HIERARCHIES = 0, 3, {4, 6, 7}
+"""Types of blocks in an FST file."""
 
 CYCLE = 10
 """Units of a trace's time (ns) per cycle."""
@@ -63,7 +70,52 @@ class TraceWindow:
 
     def save_groups(self, verilog: str, top: str) -> None:
         """Writes the GTKWave save file for the trace of module `top`, whose Verilog this is."""
-        self.file.absolute().with_suffix(".gtkw").write_text(save_file(verilog, top, self))
+        save_text(self.file.absolute().with_suffix(".gtkw"), save_file(verilog, top, self))
+
+
+class _NoTrace(Exception):
+    """The simulation has ended before the window of the trace."""
+
+
+@contextmanager
+def kept(window: TraceWindow, say: Say) -> Iterator[Path]:
+    """The path to trace to; the trace becomes `window.file` when the block ends.
+
+    SimulationError if it is cut. If the simulation ended before the window, `say` receives a line.
+    """
+    with suppress(_NoTrace), replacing(window.file.absolute()) as new:
+        yield new
+        if not new.exists():
+            say(
+                f"'{window.file}' was not written: the simulation ended before cycle "
+                f"{window.start}."
+            )
+            raise _NoTrace
+        if not is_whole(new):
+            raise SimulationError(
+                f"'{window.file}' was not written: the trace is cut; is the disk full?"
+            )
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a trace was written to its end; a full disk leaves a shorter one.
+
+    FST: blocks with their type and length, the last of them the geometry and the hierarchy. A VCD
+    writer reports a full disk itself.
+    """
+    if path.suffix != ".fst":
+        return True
+    kinds, place, size = set(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place < size:
+            head = file.read(9)
+            length = int.from_bytes(head[1:], "big")
+            if len(head) < 9 or length < 8:
+                return False
+            kinds.add(head[0])
+            place += 1 + length
+            file.seek(place)
+    return place == size and {FST_HEADER, FST_GEOMETRY} <= kinds and bool(kinds & FST_HIERARCHIES)
 
 
 def save_file(verilog: str, top: str, window: TraceWindow) -> str:

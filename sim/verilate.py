@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import SimulationError
+from dscim.interrupts import uninterrupted
 from dscim.progress import Say, silent, step
 
 Trace = Literal["", "fst", "vcd"]
@@ -68,7 +70,7 @@ def verilate(
         with step(say, f"{label} {name}"):
             forget_old(f"{name}-*")
             _build(home, texts, list(files or {}), arguments, _make(optimise))
-    os.utime(home)
+    used(home)
     return home / EXECUTABLE
 
 
@@ -182,15 +184,22 @@ def _step(command: list[str], folder: Path, log: Path) -> None:
     for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # set when running under `make`
         environment.pop(inherited, None)
     start = log.stat().st_size if log.exists() else 0
-    with log.open("ab") as output:
-        try:
-            done = subprocess.run(
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with log.open("ab") as output, uninterrupted():
+            process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, check=False,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-        except OSError as error:
+        status = process.wait()
+    except BaseException as error:
+        if process is not None:  # Ctrl-C: what the step has started ends, too
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        elif isinstance(error, OSError):
             raise _StepFailed(f"was not built: '{command[0]}' does not run ({error})") from None
-    if done.returncode != 0:
+        raise
+    if status != 0:
         said = log.read_bytes()[start:].decode(errors="replace").splitlines()
         marked = (line.strip() for line in said if re.search(r"^%(Error|Warning)|error:", line))
         first = next(marked, said[-1].strip() if said else "it said nothing")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from dscim.boards import find_board
 from dscim.boards.parts import Part, ecp5
 from dscim.boards.soc import Setup
-from dscim.errors import UserError
+from dscim.errors import SimulationError, UserError
+from dscim.host.cli import main
 from dscim.host.fpga.bitstream import step as steps
 from dscim.host.fpga.bitstream.build import Builder, Order
 from dscim.host.fpga.bitstream.families import ecp5_flags
@@ -119,7 +121,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(steps.shutil, "copy", full)
-    with pytest.raises(UserError, match=r"No space left on device.*DSCIM_CACHE"):
+    with pytest.raises(SimulationError, match=r"No space left on device.*DSCIM_CACHE"):
         run_step(shell("cat in > out", source), quiet, quiet)
 
 
@@ -346,3 +348,32 @@ def test_a_failed_load_is_explained(script: str, reason: str, tmp_path: Path) ->
     with pytest.raises(UserError, match=reason):
         load([str(program(tmp_path / "bin", "loader", script))])
     assert shutil.which("sh")
+
+
+def test_a_missing_package_is_one_sentence_and_no_folder_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dscim.host.fpga.bitstream.build.version", missing)
+    assert main(["build", "arty", "--quiet"]) == 2
+    assert "pip install 'dscim[build]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_build_leaves_no_folder_and_a_foreign_report_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failed(*_: object, **__: object) -> None:
+        raise UserError("no elaboration")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dscim.host.fpga.bitstream.build.elaborated", failed)
+    assert main(["build", "arty", "--quiet"]) == 2
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "report.json").write_text('{"mine": 1}')
+    assert main(["build", "arty", "--quiet", "--output", "."]) == 2
+    assert "report.json' is not of `dscim build`" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

@@ -47,6 +47,17 @@ def test_a_file_becomes_a_network(tmp_path, capsys, suffix, data):
     assert len(network.provenance["import"]["sha256"]) == 64
 
 
+@pytest.mark.parametrize("wrong", ["missing", "shape", "floats"])
+def test_the_compare_file_is_checked_before_anything_is_written(tmp_path, capsys, wrong):
+    images = np.zeros((2, 8, 8, 4 if wrong == "shape" else 3), np.int8)
+    if wrong != "missing":
+        np.save(tmp_path / "x.npy", images.astype(np.float32 if wrong == "floats" else np.int8))
+    more = ("--compare", str(tmp_path / "x.npy"))
+    assert importing(tmp_path, ".tflite", tflite_networks.residual().pack(), *more) == 2
+    assert not (tmp_path / "n.npz").exists()
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_an_imported_network_runs(tmp_path, capsys):
     assert importing(tmp_path, ".tflite", tflite_networks.residual().pack()) == 0
     images = np.random.default_rng(0).integers(-128, 128, (2, 8, 8, 3)).astype(np.int8)

@@ -1,6 +1,7 @@
 """`dscim mvm` through the real command line."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,12 @@ import numpy as np
 import pytest
 
 from dscim.gateware.specs import ProductSpec, SequenceSpec, table_gain, table_sequence
+from dscim.host.cli import main
+from dscim.host.device import Device
+from dscim.host.golden.emulator import product as product_of
+from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.golden.reference import contract
+from dscim.host.golden.reference import product as reference_product
 from tests.commandline import assert_refused, contents, dscim
 
 SEED = 20260
@@ -25,7 +31,7 @@ def _operands(tmp_path: Path) -> Path:
         "short": x[:, :149],
         "flat": x[0],
         "none": x[:0],
-        "wide": x.astype(np.int16),
+        "wide": x.astype(np.int16) + 128,
         "nan": np.where(np.arange(150) == 7, np.nan, x),
         "objects": np.array([None]),
         "deep": np.zeros((1, 32768), np.int8),
@@ -115,6 +121,57 @@ def test_a_scaled_table_keeps_its_shifts_and_prints_its_gain(operands: Path) -> 
     assert scaled["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
     assert scaled["rmse"] != result["rmse"]
     assert f"gain of {scaled['gain']}" in done.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--exact"], ["--length", "64", "--signed", "offset"]])
+def test_the_devices_own_steps_agree_with_the_emulator(operands: Path, options: list[str]) -> None:
+    assert mvm(operands, *options).returncode == 0
+    emulated = np.load(operands / "y.npy")
+    done = mvm(operands, *options, "--compare", "--json", "y.json")
+    assert done.returncode == 0, done.stderr
+    assert f"{emulated.size} values were compared with the emulator: all agree." in done.stdout
+    np.testing.assert_array_equal(np.load(operands / "y.npy"), emulated)
+    result = json.loads((operands / "y.json").read_text())
+    assert (result["compared"], result["differing"]) == (emulated.size, 0)
+
+
+def test_a_value_that_differs_is_exit_status_1(
+    operands: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    multiply = Device.multiply
+
+    def wrong(*arguments: Any) -> Any:
+        run = multiply(*arguments)
+        run.values[1, 2] += 1
+        return run
+
+    monkeypatch.chdir(operands)
+    monkeypatch.setattr(Device, "multiply", wrong)
+    words = ["mvm", "--activations", "x.npy", "--weights", "w.npy", "--output", "y.npy"]
+    assert main([*words, "--compare"]) == 1
+    assert "compared with the emulator: 1 DIFFER." in capsys.readouterr().out
+    assert main(words) == 0
+
+
+def test_a_large_product_takes_at_most_ten_times_that_of_float32(operands: Path) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.integers(-128, 128, (2000, 1500), np.int8)
+    w = rng.integers(-128, 128, (1500, 1000), np.int8)
+    steps: list[tuple[int, int]] = []
+    emulated = product_of(x, w, ProductSpec(), 3, lambda *step: steps.append(step))
+    assert steps[-1] == (2000 * 1000, 2000 * 1000) and len(steps) > 10
+    np.testing.assert_array_equal(emulated[:20], reference_product(x[:20], w, ProductSpec(), 3))
+    if why_no_kernel():
+        return
+    a, b = x.astype(np.float32), w.astype(np.float32)
+    ratios = []
+    for _ in range(5):  # the best of five: the machine may be loaded
+        start = time.monotonic()
+        a @ b
+        middle = time.monotonic()
+        product_of(x, w, ProductSpec())
+        ratios.append((time.monotonic() - middle) / (middle - start))
+    assert min(ratios) <= 10
 
 
 def test_exact_is_exact(operands: Path) -> None:

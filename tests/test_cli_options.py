@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from dscim.errors import UserError
+from dscim.gateware.specs import ProductSpec
 from dscim.host.cli import main
 from dscim.host.cli.entry import make_parser
 from dscim.host.cli.options import (
@@ -236,7 +237,7 @@ CHEAP = [
 def test_cheap_examples_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(small_network(), tmp_path / "net.npz")
+    save(small_network(arithmetic=ProductSpec(length=64)), tmp_path / "net.npz")
     np.save(tmp_path / "train.npy", small_images(8))
     images, rng = small_images(4), np.random.default_rng(0)
     if name == "mvm":

@@ -7,13 +7,14 @@ import subprocess
 import threading
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscim.errors import SimulationError
+from dscim.errors import ArgumentError, SimulationError
 from dscim.gateware.specs import MAXIMAL_TAPS, LayerSpec, ProductSpec, SequenceSpec
-from dscim.host.golden.emulator import bitstream, over_images, prepare
+from dscim.host.golden.emulator import bitstream, matrix, over_images, prepare
 from dscim.host.golden.emulator import compile as compiling
 from dscim.host.golden.emulator.description import Description, check_fields
 from dscim.host.golden.emulator.layer import EmulatedLayer
@@ -290,3 +291,25 @@ def test_the_bench_reports_every_way(tmp_path):
     assert len(result["seconds"]) == 1 + 6 + 5 + 5
     assert all(value > 0 for value in result["seconds"].values())
     assert "times float32" in done.stdout
+
+
+def test_a_product_in_blocks_of_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "COLUMNS", 7)
+    rng = np.random.default_rng(5)
+    x, w = rng.integers(-128, 128, (70, 33), np.int8), rng.integers(-128, 128, (33, 20), np.int8)
+    steps: list[tuple[int, int]] = []
+    for spec in (ProductSpec(length=64), ProductSpec(exact=True), ProductSpec(signed="offset")):
+        values = matrix.product(x, w, spec, -9, lambda *step: steps.append(step))
+        np.testing.assert_array_equal(values, contract_or_exact(x, w, spec, -9))
+    assert steps[-1] == (70 * 20, 70 * 20)
+    assert matrix.product(x[:0], w, ProductSpec()).shape == (0, 20)
+    with pytest.raises(ArgumentError, match="32768"):
+        matrix.product(np.ones((1, 32768), np.int8), np.ones((32768, 1), np.int8), ProductSpec())
+
+
+def contract_or_exact(
+    x: npt.NDArray[np.int8], w: npt.NDArray[np.int8], spec: ProductSpec, zero: int
+) -> npt.NDArray[np.int64]:
+    if spec.exact:
+        return (x.astype(np.int64) - zero) @ w.astype(np.int64)
+    return contract.product(x, w, spec, zero)

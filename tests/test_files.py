@@ -1,13 +1,25 @@
 """The writer of all results: whole or not at all, whatever goes wrong, and no temporary files."""
 
 import os
+import resource
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dscim.errors import UserError
-from dscim.files import check_writable, replacing, save_array, save_bytes, save_json, save_text
+from dscim.files import (
+    STDOUT,
+    check_outputs,
+    check_writable,
+    load_int8,
+    replacing,
+    save_array,
+    save_bytes,
+    save_json,
+    save_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -55,8 +67,8 @@ def test_an_error_gives_path_and_reason(tmp_path: Path, error: OSError) -> None:
 
 def test_a_folder_or_a_missing_folder_is_refused(tmp_path: Path) -> None:
     for path, reason in (
-        (tmp_path, "Is a directory"),
-        (tmp_path / "no" / "file", "No such file or directory"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "no" / "file", "the folder .*no. does not exist"),
     ):
         with pytest.raises(UserError, match=f"'{path}' cannot be written: ({reason})"):
             save_bytes(path, b"")
@@ -105,3 +117,137 @@ def test_a_library_sees_the_name_of_the_file(tmp_path: Path) -> None:
     with replacing(tmp_path / "figure.svg") as new:
         assert new.name == "figure.svg"
         new.write_text("")
+
+
+def test_a_read_only_file_is_refused_even_for_root(tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    path.write_text("old")
+    path.chmod(0o444)
+    for write in (lambda: check_writable(path), lambda: save_text(path, "new")):
+        with pytest.raises(UserError, match=f"'{path}' cannot be written: it is read-only"):
+            write()
+    assert path.read_text() == "old" and names(tmp_path) == ["kept.json"]
+
+
+@pytest.mark.parametrize("name", ["file/inside.json", "x" * 300, "zero\0"])
+def test_an_impossible_name_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    for write in (lambda: check_writable(tmp_path / name), lambda: save_text(tmp_path / name, "")):
+        with pytest.raises(UserError, match=r"cannot be written: .*\."):
+            write()
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root can become another user")
+def test_a_folder_that_may_not_be_searched_is_one_sentence(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    os.seteuid(65534)
+    try:
+        for write in (
+            lambda: check_writable(closed / "a" / "file"),
+            lambda: save_text(closed / "file", ""),
+        ):
+            with pytest.raises(UserError, match=r"cannot be written: .*[Pp]ermission|writable"):
+                write()
+    finally:
+        os.seteuid(0)
+
+
+def test_a_socket_is_refused_and_a_device_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        for write in (lambda: check_writable(path), lambda: save_text(path, "new")):
+            with pytest.raises(UserError, match="it is a socket"):
+                write()
+    save_text(Path("/dev/null"), "text")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(UserError, match="'/dev/full' cannot be written: No space left on device"):
+        save_text(Path("/dev/full"), "text")
+
+
+def test_an_open_file_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("first\n")
+    with path.open("a") as file:
+        save_text(Path(f"/dev/fd/{file.fileno()}"), "second\n")
+        assert path.samefile(f"/dev/fd/{file.fileno()}")
+    assert path.read_text() == "first\nsecond\n"
+
+
+def test_standard_output(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
+    check_writable(STDOUT)
+    save_array(STDOUT, np.arange(3))
+    expected = tmp_path / "array"
+    save_array(expected, np.arange(3))
+    assert capfdbinary.readouterr().out == expected.read_bytes()
+    assert not Path("-").exists()
+
+
+def test_an_array_on_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "array.npy"
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be written: .+") as raised:
+            save_array(path, np.zeros(1 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "None" not in str(raised.value)
+    assert path.read_bytes() == b"old" and names(tmp_path) == ["array.npy"]
+
+
+def test_partial_results_go_to_regular_files_only(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    save_json(pipe, [1], partial=True)  # does not wait for a reader
+    save_json(tmp_path / "file", [1], partial=True)
+    assert (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize("link", ["symlink", "hard", "name"])
+def test_two_names_of_one_file_are_refused(tmp_path: Path, link: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("old")
+    if link == "symlink":
+        second.symlink_to(first)
+    elif link == "hard":
+        second.hardlink_to(first)
+    else:
+        second = tmp_path / "." / ".." / tmp_path.name / "first"
+    with pytest.raises(UserError, match="--output and --json are both"):
+        check_outputs({"--output": first, "--json": second}, {})
+    with pytest.raises(UserError, match=r"--output '.*' would replace the input X"):
+        check_outputs({"--output": second}, {"X": first})
+    check_outputs({"--output": Path("/dev/null"), "--json": Path("/dev/null")}, {})
+    with pytest.raises(UserError, match="both '-'"):
+        check_outputs({"--output": STDOUT, "--json": STDOUT}, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "taken"),
+    [
+        ([-128, 127], np.int16, True),
+        ([0, 127], np.uint8, True),
+        ([0, 128], np.uint8, False),
+        ([-129, 0], np.int64, False),
+        ([0, 1], np.float32, False),
+        ([0, 1], np.bool_, False),
+    ],
+)
+def test_other_integers_are_taken_if_they_fit(
+    tmp_path: Path, values: list[int], dtype: type, taken: bool
+) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.array(values, dtype))
+    notes: list[str] = []
+    if taken:
+        array = load_int8(path, "an input", ("N",), notes.append)
+        assert array.dtype == np.int8 and array.tolist() == values
+        assert len(notes) == 1 and np.dtype(dtype).name in notes[0]
+    else:
+        with pytest.raises(UserError, match=np.dtype(dtype).name):
+            load_int8(path, "an input", ("N",), notes.append)
+        assert not notes

@@ -251,6 +251,11 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert facts["inferences_per_second"] == pytest.approx(
         find_board("ecpix5").clock / facts["cycles"]
     )
+    for options, status in ((("--rows", 64), 0), (("--columns", 16), 1)):
+        done = dscim("fit", file.with_name(TUNED), "ecpix5", *options)
+        place = done.stdout.find("It fits." if status == 0 else "It does not fit: ")
+        assert (done.returncode, done.stderr) == (status, "") and place >= 0
+        assert (place > done.stdout.find("four-input tables")) == (status == 0)
     assert_refused(dscim("fit", file, "ecpix"), "ecpix5")
     assert_refused(dscim("fit"), "network file and a board")
     assert_refused(dscim("fit", file, "ecpix5", "--weight-rows", "1000"), "1000", "multiple of 16")

@@ -22,6 +22,7 @@ from dscim.sim.soc import soc_design
 from tests.commandline import DSCIM
 from tests.link_exercise import BASE, SPEC
 
+HOLE, ONES = 0xA000_0000, 0xFFFF_FFFF
 IDENTIFIER = f"dscim {registers.PROTOCOL} spec {SPEC.hash:08x}"
 
 
@@ -52,6 +53,17 @@ def test_the_remote_client_writes_what_it_reads(simulator: Simulator, opener: Op
     with remote(opener)(simulator) as client:
         client.write(BASE, words)
         assert client.read(BASE, len(words)) == words
+
+
+@pytest.mark.parametrize("opener", [udp, uart])
+def test_a_hole_of_the_map_reads_as_ones(simulator: Simulator, opener: Opener) -> None:
+    """At once and for whole commands; the next command is answered as ever."""
+    with remote(opener)(simulator) as client:
+        for _ in range(3):
+            assert client.read(HOLE) == ONES
+            assert client.read(HOLE, 60) == [ONES] * 60
+            client.write(HOLE, [1, 2, 3])
+            assert client.read(registers.address("magic")) == registers.MAGIC
 
 
 def test_a_command_in_two_parts_is_not_delayed(simulator: Simulator) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from vcd.reader import TokenKind, tokenize
 
-from dscim.errors import SimulationError
+from dscim.errors import SimulationError, UserError
 from dscim.sim import elaborate
 from dscim.sim.elaborate import Design, design_key
 from dscim.sim.server import Simulator
-from dscim.sim.trace import TraceWindow
+from dscim.sim.trace import TraceWindow, is_whole
 from tests import toy_soc
 
 READ_MAGIC = bytes([2, 1]) + (toy_soc.MAGIC_ADDRESS >> 2).to_bytes(4, "big")
@@ -227,6 +227,52 @@ def test_fst_window_has_its_cycles_and_named_groups(tmp_path: Path) -> None:
     assert f'[dumpfile] "{window.file}"' in groups
     for wanted in ("-host bytes", "-UART bridge", "-bus", "TOP.sim.serial_sink_data[7:0]"):
         assert wanted in groups
+
+
+def test_a_cut_trace_is_an_error_and_no_file_is_left(tmp_path: Path) -> None:
+    window = TraceWindow(500, 600, tmp_path / "toy.fst")
+    window.file.write_bytes(b"old")
+    running = Simulator(toy_soc.design(), window=window, cycles=1000)
+    with pytest.raises(SimulationError, match=r"toy\.fst' was not written: the trace is cut"):
+        running.start()
+        assert gone(running.pid, 10)
+        (cut,) = tmp_path.glob("*/toy.fst")
+        cut.write_bytes(cut.read_bytes()[:-1])
+        running.end()
+    assert window.file.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.fst", "toy.gtkw"]
+
+
+def test_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "toy.fst"
+    blocks = {kind: bytes([kind]) + (20).to_bytes(8, "big") + bytes(12) for kind in (0, 8, 3, 6)}
+    whole = b"".join(blocks.values())
+    for data, expected in (
+        (whole, True),
+        (whole[:-1], False),
+        (whole + b"\0", False),
+        (b"", False),
+        (blocks[0] + blocks[8], False),
+        (bytes(100), False),
+    ):
+        path.write_bytes(data)
+        assert is_whole(path) == expected
+
+
+def test_a_simulation_that_ends_before_its_window_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    window = TraceWindow(5000, 6000, tmp_path / "toy.fst")
+    with Simulator(toy_soc.design(), window=window, cycles=1000, say=said.append) as running:
+        assert gone(running.pid, 10)
+    assert not window.file.exists()
+    assert said[-1].endswith("was not written: the simulation ended before cycle 5000.")
+
+
+def test_a_trace_that_cannot_be_written_is_refused_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "toy.fst").mkdir()
+    window = TraceWindow(500, 600, tmp_path / "toy.fst")
+    with pytest.raises(UserError, match="it is a folder"):
+        Simulator(toy_soc.design(), window=window, cycles=1000).start()
 
 
 def test_window_without_a_cycle_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The build of a model: cached by contents, safe next to another build, with clear errors."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import SimulationError
 from dscim.sim.verilate import verilate
 
@@ -144,3 +145,21 @@ def test_what_nobody_used_for_a_month_is_forgotten(
 def test_digest_depends_on_where_parts_end() -> None:
     assert digest(["ab", "c"]) != digest(["a", "bc"])
     assert digest(["ab"]) == digest([b"ab"])
+
+
+def test_a_cache_that_is_full_or_read_only_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSCIM_CACHE", str(tmp_path))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(SimulationError, match=r"No space left on device.*DSCIM_CACHE"):
+            verilate("toy", [], "toy", files={"a": "b"})
+    assert list(tmp_path.iterdir()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "utime", full)
+        used(tmp_path)

@@ -11,8 +11,14 @@ from litex.gen import LiteXModule
 from migen import READ_FIRST, C, Cat, If, Memory, Mux, Record, Replicate, Signal, log2_int
 
 from dscim.gateware.descriptor import MAX_WIDENING
-from dscim.gateware.engine.scale import DIGIT, PRODUCT, PRODUCT_LATENCY, ROUNDING_LATENCY
-from dscim.gateware.engine.scale import SUM, Product, Rounding
+from dscim.gateware.engine.scale import (
+    DIGIT,
+    PRODUCT,
+    PRODUCT_LATENCY,
+    ROUNDING_LATENCY,
+    Product,
+    Rounding,
+)
 from dscim.gateware.logic import delayed
 
 TERM_LATENCY = 5

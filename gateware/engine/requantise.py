@@ -59,9 +59,7 @@ class Requantiser(LiteXModule):
         opening = taken & ~sink.follows
         needed = sink.opens & ~plan.vector
         self.comb += [
-            sink.ready.eq(
-                (~held | final) & (~needed | (parameters.full & ~begins)) & shares.ready
-            ),
+            sink.ready.eq((~held | final) & (~needed | (parameters.full & ~begins)) & shares.ready),
             shares.start.eq(self.start),
             shares.wanted.eq(plan.add | fields.residual),
             output.start.eq(self.start),

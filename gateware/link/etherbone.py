@@ -1,14 +1,14 @@
 """LiteEth's Etherbone for LiteX's tools, protected from requests that would stop it."""
 
 from litex.gen import LiteXModule
-from litex.gen.genlib.misc import WaitTimer
 from litex.soc.interconnect import stream
-from migen import Case, If, Replicate, Signal
+from migen import Case, If, Signal
 
 from dscim.gateware.link import liteeth_fixes
 from dscim.gateware.link.bus_register import BusRegister
 from dscim.gateware.link.datagram_rules import EtherboneRule
 from dscim.gateware.link.datagrams import LAST_WORD, UDP, Inbox
+from dscim.gateware.link.give_up import GiveUp
 from dscim.gateware.link.protocol import ETHERBONE_PORT
 
 BUFFER_DEPTH = 256
@@ -16,9 +16,6 @@ BUFFER_DEPTH = 256
 
 INBOX_DEPTH = 512
 """Words of waiting requests: more than the longest one."""
-
-PATIENCE = 1000
-"""Cycles that an access to the bus may take: more than the longest frame needs."""
 
 
 class _Port:
@@ -103,19 +100,17 @@ class Etherbone(LiteXModule):
         """Connects LiteEth's master to `out`: blocks writes while a session is open, and gives up
         where the bus does not answer. A write that has started is completed. ends: this access is
         the last one of a request."""
-        access, blocked, given_up = Signal(), Signal(), Signal()
-        self.timer = timer = WaitTimer(PATIENCE)
+        access, blocked = Signal(), Signal()
+        self.give_up = give_up = GiveUp()
+        master = give_up.master
         self.comb += [
             access.eq(bus.cyc & bus.stb),
             self.ignored.eq(access & bus.we & blocked),
-            bus.connect(out, omit={"cyc", "stb", "ack", "dat_r"}),
-            out.cyc.eq(access & ~self.ignored & ~given_up),
-            out.stb.eq(out.cyc),
-            bus.ack.eq(out.ack | self.ignored | (access & given_up)),
-            bus.dat_r.eq(out.dat_r | Replicate(given_up, 32)),
-            timer.wait.eq(out.cyc & ~out.ack),
+            bus.connect(master, omit={"cyc", "stb", "ack"}),
+            master.cyc.eq(access & ~self.ignored),
+            master.stb.eq(master.cyc),
+            bus.ack.eq(master.ack | self.ignored),
+            give_up.ends.eq(ends),
+            give_up.bus.connect(out),
         ]
-        self.sync += [
-            If(~access | bus.ack, blocked.eq(self.active)),
-            If(ends, given_up.eq(0)).Elif(timer.done & ~out.ack, given_up.eq(1)),
-        ]
+        self.sync += If(~access | bus.ack, blocked.eq(self.active))

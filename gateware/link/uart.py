@@ -11,6 +11,7 @@ from dscim.gateware.link.carriers import Carrier
 from dscim.gateware.link.cobs import CobsDecoder, CobsEncoder
 from dscim.gateware.link.crc32 import BYTES
 from dscim.gateware.link.frames import FrameReceiver, FrameSender
+from dscim.gateware.link.give_up import GiveUp
 from dscim.gateware.link.protocol import QUIET_SECONDS
 
 
@@ -115,6 +116,7 @@ class UartCarrier(Carrier):
         Carrier.__init__(self)
         bytes_of_bone = UARTInterface()  # the bone's PHY
         self.bone = bone = ResetInserter()(UARTBone(bytes_of_bone, clk_freq))
+        self.give_up = give_up = GiveUp()
         self.register = register = BusRegister()
         self.wishbone = register.bus
 
@@ -137,7 +139,9 @@ class UartCarrier(Carrier):
             bytes_of_bone.sink.connect(turns.bone),
             turns.source.connect(phy.sink),
             bone.reset.eq(self.active),
-            bone.wishbone.connect(register.master),
+            bone.wishbone.connect(give_up.master),
+            give_up.bus.connect(register.master),
+            give_up.ends.eq(idle),
             sorter.active.eq(self.active),
             sorter.idle.eq(idle),
             sorter.taken.eq(receiver.taken),

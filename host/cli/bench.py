@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.arithmetic_options import DeviceOptions, device_spec
 from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of, seed_of
 from dscim.host.cli.options import Command, choice, option
@@ -49,7 +49,6 @@ class Options(TargetOptions, SeedOptions, DeviceOptions, ReportOptions):
 
 def run(options: Options) -> int:
     """Measures and prints the table; a wrong word or a lost device is an error."""
-    check_writable(options.json)
     report, seed = report_of(options), seed_of(options)
     if options.against and options.target not in SIMULATORS:
         raise UserError(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dscim.console import Report
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
 from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
@@ -38,7 +38,6 @@ class Options(SetupOptions, EffortOptions, ReportOptions):
 
 def run(options: Options) -> int:
     """Builds; exit status 0 only when the folder is complete."""
-    check_writable(options.json)
     report = report_of(options)
     setup = setup_for(options.board, options)
     folder = options.output or Path("build") / setup.board.name

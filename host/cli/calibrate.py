@@ -8,11 +8,11 @@ from typing import Any
 
 from dscim.arrays import Int8
 from dscim.console import Report
-from dscim.files import check_writable, load_int8, save_json
+from dscim.files import load_int8, save_json
 from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli.arithmetic_options import ArithmeticOptions, product_spec
 from dscim.host.cli.common_options import ReportOptions, report_of
-from dscim.host.cli.options import Command, argument, option
+from dscim.host.cli.options import Command, argument, option, output_file
 from dscim.host.golden.emulator import why_no_kernel
 from dscim.host.network import Evaluator, Network, Weighted, file_hash, load, predictions, save
 from dscim.host.research.calibrate import LayerReport, calibrate
@@ -31,7 +31,7 @@ class Options(ArithmeticOptions, ReportOptions):
         "INPUTS.npy",
         "(N, H, W, C) int8, the network's own input integers: 64 to 512, none of them test inputs",
     )
-    output: Path = option("OUT", "calibrated network file to write (.npz)", short="-o")
+    output: Path = output_file("OUT", "calibrated network file to write (.npz)", short="-o")
     limit: int = option("N", "use only the first N inputs", default=IMAGES, within=(1, None))
     seed: int = option("S", "seed of the pixels that are sampled", default=0)
     cycles: int | None = option(
@@ -45,9 +45,7 @@ def run(options: Options) -> int:
     """Calibrates; exit status 0 when the new network is written."""
     report = report_of(options)
     network = load(options.network)
-    images = load_int8(options.inputs, "a network's input", ("N", "H", "W", "C"))
-    check_writable(options.output)
-    check_writable(options.json)
+    images = load_int8(options.inputs, "a network's input", ("N", "H", "W", "C"), report.note)
     arithmetic = product_spec(options, dataclasses.replace(network.arithmetic, exact=False))
     images = check(network, images, arithmetic)[: usable(network, min(len(images), options.limit))]
     report.say(
@@ -58,7 +56,7 @@ def run(options: Options) -> int:
     started = time.monotonic()
     calibrated = _calibrated(network, images, arithmetic, options, report)
     seconds = time.monotonic() - started
-    save(calibrated, options.output)
+    digest = save(calibrated, options.output)
     layers = calibrated.provenance["calibrate"]["layers"]
     _say_layers(layers, report)
     agreement = _agreement(network, calibrated, arithmetic, images)
@@ -75,7 +73,7 @@ def run(options: Options) -> int:
         options.json,
         {
             "network_sha256": file_hash(options.network),
-            "output_sha256": file_hash(options.output),
+            "output_sha256": digest,
             "settings": arithmetic.to_json(),
             "images": len(images),
             "seed": options.seed,

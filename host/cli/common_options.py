@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dscim.console import Report
-from dscim.host.cli.options import option, switch
+from dscim.files import STDOUT
+from dscim.host.cli.options import option, output_file, output_paths, switch
 
 if TYPE_CHECKING:
     from dscim.host.research.parallel import Cluster, Make, Workers
@@ -18,14 +19,18 @@ class ReportOptions:
     """What is printed and written."""
 
     GROUP = "report"
-    json: Path | None = option("FILE", "write the results as JSON")
+    json: Path | None = output_file("FILE", "write the results as JSON; - is standard output")
     quiet: bool = switch("print only errors")
     verbose: bool = switch("print more details")
 
 
 def report_of(options: ReportOptions) -> Report:
-    """The report that prints as much as the options say."""
-    return Report(quiet=options.quiet, verbose=options.verbose)
+    """The report that prints as much as the options say.
+
+    It prints on standard error if an output of the command is `-`, standard output.
+    """
+    aside = STDOUT in output_paths(options).values()
+    return Report(quiet=options.quiet, verbose=options.verbose, aside=aside)
 
 
 @dataclass(frozen=True, kw_only=True)

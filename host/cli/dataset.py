@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from dscim.errors import UserError
-from dscim.files import check_writable, save_array, save_json
+from dscim.files import save_array, save_json
 from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.data_options import PixelOptions, dataset_of, input_of
-from dscim.host.cli.options import Command, argument, choice, option
+from dscim.host.cli.options import Command, argument, choice, option, output_file
 from dscim.host.network import datasets, file_hash, load
 
 
@@ -19,17 +19,15 @@ class Options(LimitOptions, PixelOptions, ReportOptions):
 
     dataset: str = argument("NAME", f"data set: {', '.join(datasets.NAMES)}")
     network: Path = option("NETWORK", "network file (.npz) that takes the images")
-    output: Path = option(
+    output: Path = output_file(
         "X.npy", "images to write, (N, H, W, C) int8, as `dscim run` takes them", short="-o"
     )
-    labels: Path | None = option("Y.npy", "class numbers to write, (N,)")
+    labels: Path | None = output_file("Y.npy", "class numbers to write, (N,)")
     part: str = choice(["test", "train"], "part of the data set", default="test")
 
 
 def run(options: Options) -> int:
     """Writes the arrays; exit status 0 when they are written."""
-    for path in (options.output, options.labels, options.json):
-        check_writable(path)
     report, network = report_of(options), load(options.network)
     data = dataset_of(options.dataset, options, network)
     images = getattr(data, f"{options.part}_images")[: options.limit]

@@ -10,7 +10,7 @@ from typing import Any
 
 from dscim.arrays import Int64
 from dscim.console import Report
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.cli import layers
 from dscim.host.cli.arithmetic_options import soc_for
@@ -48,7 +48,6 @@ class Options(TargetOptions, ReportOptions):
 def run(options: Options) -> int:
     """Runs the network with DS-CIM1 at two lengths and exactly; exit status 0 when all agree."""
     report = report_of(options)
-    check_writable(options.json)
     networks = [shipped_network(name) for name, _ in RUNS]
     images, labels = shipped_images(options.images)
     count = _simulators(options)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dscim.files import check_writable, load_int8, load_labels, save_json
+from dscim.files import load_int8, load_labels, save_json
 from dscim.gateware.specs import TABLES, ProductSpec, describe
 from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, choice, option
@@ -36,15 +36,14 @@ class Options(LimitOptions, ReportOptions):
 
 def run(options: Options) -> int:
     """Prints the table; --json keeps finished rows, from which the same command resumes."""
-    check_writable(options.json)
     report = report_of(options)
     axes = ("N", "H", "W", "C")
     network = load(options.network)
     for path in options.tuned:
         load(path)  # reports a wrong file at once
-    images = load_int8(options.test, "a network's input", axes)
+    images = load_int8(options.test, "a network's input", axes, report.note)
     labels = load_labels(options.labels, len(images))[: options.limit]
-    train = load_int8(options.train, "a network's input", axes)[: options.calibration]
+    train = load_int8(options.train, "a network's input", axes, report.note)[: options.calibration]
     images = images[: options.limit]
     facts = {
         "network": network.name,
@@ -61,7 +60,7 @@ def run(options: Options) -> int:
         for place, arithmetic in enumerate(chosen, 1):
             began = time.monotonic()
             rows.append(table.row(arithmetic))
-            save_json(options.json, facts | {"rows": rows})
+            save_json(options.json, facts | {"rows": rows}, partial=place < len(chosen))
             report.say(
                 f"[{place}/{len(chosen)}] {describe(arithmetic)}: {time.monotonic() - began:.0f} s"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import SocSpec
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option
@@ -33,7 +33,6 @@ class Options(SetupOptions, ReportOptions):
 
 def run(options: Options) -> int:
     """Synthesises the device once, in minutes, and prints its modules as a tree."""
-    check_writable(options.json)
     report = report_of(options)
     setup = setup_for(options.board, options)
     if options.spec is not None:

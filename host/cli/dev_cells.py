@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
 from dscim.host.fpga.cells.contenders import compared
@@ -35,7 +35,6 @@ class SizesOptions(ReportOptions):
 
 def sizes(options: SizesOptions) -> int:
     """Synthesises what is missing, smallest first; can be stopped and resumed at any time."""
-    check_writable(options.json)
     report, rows = report_of(options), read_table()
     if options.list:
         for row in rows:
@@ -81,7 +80,6 @@ class PlacedOptions(ReportOptions):
 
 def placed(options: PlacedOptions) -> int:
     """Places and routes, one by one, the macros that are missing from the table."""
-    check_writable(options.json)
     report, rows = report_of(options), read_placed()
     missing = [
         (name, design)
@@ -111,7 +109,6 @@ class AreaOptions(ReportOptions):
 
 def area(options: AreaOptions) -> int:
     """Prints the sizes of the macros of `dscim macros`, measured with a few columns."""
-    check_writable(options.json)
     report = report_of(options)
     chosen = [
         contender
@@ -150,7 +147,6 @@ def area(options: AreaOptions) -> int:
 
 def link_area(options: ReportOptions) -> int:
     """Prints the size of the link, with and without Ethernet."""
-    check_writable(options.json)
     report = report_of(options)
     from dscim.host.fpga.cells.area import cells, lut4_equivalents  # noqa: PLC0415 - Migen
     from dscim.host.fpga.cells.link_area import link_verilog  # noqa: PLC0415

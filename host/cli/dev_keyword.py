@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dscim.files import check_writable, save_array, save_json
+from dscim.files import save_array, save_json
 from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of, seed_of
-from dscim.host.cli.options import Command, option
-from dscim.host.network import file_hash, save
+from dscim.host.cli.options import Command, option, output_file
+from dscim.host.network import save
 from dscim.host.network.untrained import keyword_inputs, keyword_network
 
 
@@ -14,8 +14,8 @@ from dscim.host.network.untrained import keyword_inputs, keyword_network
 class Options(SeedOptions, ReportOptions):
     """The options of `dscim dev keyword`."""
 
-    output: Path = option("NETWORK", "network file (.npz) to write", short="-o")
-    inputs: Path | None = option(
+    output: Path = output_file("NETWORK", "network file (.npz) to write", short="-o")
+    inputs: Path | None = output_file(
         "X.npy", "random inputs to write, (N, 49, 10, 1) int8, as `dscim run` takes them"
     )
     count: int = option("N", "number of inputs", default=16, within=(1, None))
@@ -23,11 +23,9 @@ class Options(SeedOptions, ReportOptions):
 
 def run(options: Options) -> int:
     """Writes the files; exit status 0 when they are written."""
-    for path in (options.output, options.inputs, options.json):
-        check_writable(path)
     report, seed = report_of(options), seed_of(options)
     network = keyword_network(seed)
-    save(network, options.output)
+    digest = save(network, options.output)
     if options.inputs:
         save_array(options.inputs, keyword_inputs(options.count, seed))
     macs = sum(
@@ -40,7 +38,7 @@ def run(options: Options) -> int:
     )
     save_json(
         options.json,
-        {"seed": seed, "macs": macs, "network_sha256": file_hash(options.output)},
+        {"seed": seed, "macs": macs, "network_sha256": digest},
     )
     return 0
 

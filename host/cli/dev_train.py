@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_array, save_json
+from dscim.files import save_array, save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.data_options import FOLDER_HELP
 from dscim.host.cli.entry import main
@@ -234,7 +234,7 @@ def run_all(options: AllOptions) -> int:
         *(["--quiet"] if options.quiet else []),
     ]
     own = ["--experiment", options.experiment, "--work", str(options.work)]
-    done = []
+    done, status = [], 0
     for line in PLANS[options.experiment]:
         verb, *words = line.format(folder=options.folder or options.work).split()
         start = ["finetune"] if verb == "finetune" else ["dev", "train", verb]
@@ -243,10 +243,11 @@ def run_all(options: AllOptions) -> int:
         report.say(f"dscim {' '.join(command)}")
         status = main(command)
         done.append({"command": command, "status": status})
-        save_json(options.json, done)
+        save_json(options.json, done, partial=True)
         if status:
-            return status
-    return 0
+            break
+    save_json(options.json, done)
+    return status
 
 
 def _changed(line: str, more: Sequence[str]) -> list[str]:
@@ -276,7 +277,6 @@ def _experiment(options: StepOptions) -> "tuple[Experiment, Report]":
         ) from error
     from dscim.host.research.training.experiment import experiment  # noqa: PLC0415
 
-    check_writable(options.json)
     torch.set_num_threads(options.threads)
     return experiment(options.experiment), report_of(options)
 

@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     target, one sentence on standard error. 130: stopped by Ctrl-C or a termination signal.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         parsed = make_parser(words).parse_args(words)
         status: int = parsed.carry_out(parsed)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import describe
 from dscim.host.cli.arithmetic_options import ArithmeticOptions, product_spec
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.data_options import DatasetOptions, dataset_of, input_of
-from dscim.host.cli.options import Command, argument, option
+from dscim.host.cli.options import Command, argument, option, output_file
 from dscim.host.network import file_hash, load, save
 from dscim.host.research.training.recipe import Recipe
 
@@ -53,7 +53,7 @@ class Options(DatasetOptions, ArithmeticOptions, RecipeOptions, ReportOptions):
     network: Path = argument(
         "NETWORK", "network file (.npz): imported, calibrated or already fine-tuned"
     )
-    output: Path = option(
+    output: Path = output_file(
         "TUNED.npz",
         "fine-tuned network file to write; the checkpoint is TUNED.pt in the same folder",
         short="-o",
@@ -74,8 +74,6 @@ def run(options: Options) -> int:
     from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
     from dscim.host.research.training.retrain import retrain  # noqa: PLC0415
 
-    check_writable(options.json)
-    check_writable(options.output)
     recipe = _recipe(options)
     report, network = report_of(options), load(options.network)
     teacher = load(options.teacher) if options.teacher else None
@@ -90,7 +88,7 @@ def run(options: Options) -> int:
         tuned, result = retrain(
             network, pixels, data, spec, recipe, checkpoint, teacher, options.calibration, callbacks
         )
-    save(dataclasses.replace(tuned, name=options.output.stem), options.output)
+    digest = save(dataclasses.replace(tuned, name=options.output.stem), options.output)
     report.say(
         f"'{options.output}' written: {100 * result['before']:.2f} % of the held-out images "
         f"before, {100 * result['after']:.2f} % after; CPU hours "
@@ -100,7 +98,7 @@ def run(options: Options) -> int:
         options.json,
         {
             "network_sha256": file_hash(options.network),
-            "tuned_sha256": file_hash(options.output),
+            "tuned_sha256": digest,
             "arithmetic": spec.to_json(),
             **result,
         },

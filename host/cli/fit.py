@@ -7,13 +7,13 @@ from typing import Any
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import ProductSpec, SocSpec, describe
 from dscim.host.cli.arithmetic_options import chosen_arithmetic, uncalibrated
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.fit_explore import explore
-from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.options import Command, argument, option, output_file, switch
 from dscim.host.cli.setup_options import MEGA, SetupOptions, setup_for
 from dscim.host.fpga.fit.design import design_of
 from dscim.host.fpga.fit.fit import Fit, Fitting
@@ -36,13 +36,11 @@ class Options(SetupOptions, ReportOptions):
     explore: bool = switch(
         "find the best devices for the network on this board; options of the device fix a size"
     )
-    plot: Path | None = option("FILE", "plot what --explore finds, as .png, .svg or .pdf")
+    plot: Path | None = output_file("FILE", "plot what --explore finds, as .png, .svg or .pdf")
 
 
 def run(options: Options) -> int:
-    """Prints the estimate; exit status 0 if all of it fits."""
-    for path in (options.json, options.plot):
-        check_writable(path)
+    """Prints the estimate, first what does not fit; exit status 0 if all of it fits."""
     if options.plot and not options.explore:
         raise UserError("--plot shows what --explore finds; give both.")
     report = report_of(options)
@@ -75,7 +73,11 @@ def run(options: Options) -> int:
     )
     if network.arithmetic.exact and not arithmetic.exact:
         report.say(uncalibrated(network, arithmetic))
+    if found.faults:
+        _say_fit(report, found)
     _print(report, found)
+    if not found.faults:
+        _say_fit(report, found)
     if not model.measured(design_of(setup.spec, ethernet=setup.address is not None)):
         report.say("The size is a rough estimate: no such design was synthesised yet.")
     save_json(options.json, _facts(found))
@@ -138,8 +140,12 @@ def _print(report: Report, fit: Fit) -> None:
                 f"of {fit.setup.baud} baud carries at most "
                 f"{fit.setup.baud / 10 / fit.speed.link_bytes:.1f} inferences/s."
             )
+
+
+def _say_fit(report: Report, fit: Fit) -> None:
+    """Prints whether it fits; if not, why, and what would fit."""
     for fault in fit.faults:
-        report.say(fault)
+        report.say(f"It does not fit: {fault}")
     added = fit.setup.spec.exact and not fit.setup.board.spec[fit.setup.device].exact
     if fit.faults:
         report.say(

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dscim.arrays import Int8
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, load_int8, save_json
+from dscim.files import load_int8, save_json
 from dscim.host.cli.common_options import LimitOptions, ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.options import Command, argument, option, output_file, switch
 from dscim.host.compile.lower import where
-from dscim.host.network import Weighted, file_hash, save
+from dscim.host.network import Weighted, check_images, save
 from dscim.host.network.importers import (
     Checked,
     Compared,
@@ -33,7 +34,7 @@ class Options(LimitOptions, ReportOptions):
     file: Path = argument(
         "FILE", "TensorFlow Lite file (.tflite, of 8 bits) or ONNX file (QDQ or QOperator)"
     )
-    output: Path | None = option(
+    output: Path | None = output_file(
         "NETWORK", "network file to write (.npz)", default=None, short="-o"
     )
     check: bool = switch(
@@ -59,10 +60,9 @@ def run(options: Options) -> int:
         return _check(options, report)
     if options.output is None:
         raise UserError("`dscim import` needs --output, the network file to write, or --check.")
-    check_writable(options.output)
-    check_writable(options.json)
     imported = import_file(options.file, options.name)
-    save(imported.network, options.output)
+    images = _images(options, imported, report)
+    digest = save(imported.network, options.output)
     network = imported.network
     report.table(COLUMNS, _rows(imported))
     for line in _remarks(imported):
@@ -72,12 +72,12 @@ def run(options: Options) -> int:
         f"{'x'.join(map(str, network.shape))} int8, real = {network.scale:.6g} * "
         f"(integer - {network.zero})"
     )
-    results = _compared(options, imported, report)
+    results = [] if images is None else _compared(options, imported, images, report)
     save_json(
         options.json,
         {
             "network": str(options.output),
-            "sha256": file_hash(options.output),
+            "sha256": digest,
             "nodes": [
                 {
                     "name": node.name,
@@ -99,7 +99,6 @@ def run(options: Options) -> int:
 
 def _check(options: Options, report: Report) -> int:
     """Lists all operators; exit status 0 if none is refused."""
-    check_writable(options.json)
     results = check_file(options.file)
     report.table(
         (">operator", "kind", "output", "runs on", "as"),
@@ -148,17 +147,22 @@ def _place(checked: Checked) -> str:
     return " and ".join(dict.fromkeys(places)) or "no node needed"
 
 
-def _compared(options: Options, imported: Imported, report: Report) -> list[Compared]:
-    """Prints and returns the comparison of --compare; empty without it."""
+def _images(options: Options, imported: Imported, report: Report) -> Int8 | None:
+    """The inputs of --compare, which are checked before anything is written; None without it."""
     if options.compare is None:
-        return []
-    images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"))
+        return None
+    images = load_int8(options.compare, "a network's input", ("N", "H", "W", "C"), report.note)
+    return check_images(imported.network, images)[: options.limit]
+
+
+def _compared(options: Options, imported: Imported, images: Int8, report: Report) -> list[Compared]:
+    """Prints and returns the comparison of --compare."""
     name = "onnxruntime" if _is_onnx(imported) else "LiteRT's reference kernels"
     with report.progress() as step:
         results = compare(
             options.file.read_bytes(),
             imported,
-            images[: options.limit],
+            images,
             lambda done, total: step(name, done, total),
             seconds=options.time_limit,
             warn=report.say,

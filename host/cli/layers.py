@@ -6,14 +6,17 @@ from typing import Any
 from dscim.arrays import Int8, Int64
 from dscim.console import Report
 from dscim.errors import SimulationError, UserError
-from dscim.gateware.specs import describe
+from dscim.gateware.specs import ProductSpec, describe
 from dscim.host.device.controller import Counters
 from dscim.host.device.run import LayerResult, NetworkRun
-from dscim.host.network import predictions
+from dscim.host.network import Network, predictions
 
 COLUMNS = ("layer", "shape", ">products", ">cycles", ">macro used", "agreement")
 
 NOT_COMPARED = "not compared"
+
+MAX_SHOWN = 20
+"""The maximum number of images whose class is printed."""
 
 
 def carry_out(run: NetworkRun, report: Report) -> None:
@@ -69,10 +72,34 @@ def classes(outputs: Int8, labels: Int64 | None) -> dict[str, Any]:
     return result
 
 
-def say_accuracy(result: dict[str, Any], report: Report) -> None:
-    """Prints the accuracy of a result as JSON, when it has one."""
+def say_classes(network: Network, result: dict[str, Any], report: Report) -> None:
+    """Prints the accuracy of a result as JSON; without one, the class of each image."""
     if "accuracy" in result:
         report.say(f"accuracy {100 * result['accuracy']:.2f} % of {result['images']} images")
+        return
+    if network.shapes()[network.nodes[-1].name][:2] != (1, 1):
+        report.say("The output is not one class per image; --output writes it.")
+        return
+    chosen = result["predictions"]
+    rows = [
+        (f"{image}", f"{number}", network.classes[number] if network.classes else "")
+        for image, number in enumerate(chosen[:MAX_SHOWN])
+    ]
+    report.table([">image", ">class", "name" if network.classes else ""], rows)
+    if len(chosen) > MAX_SHOWN:
+        report.say(f"and {len(chosen) - MAX_SHOWN} more images; --json writes all classes.")
+
+
+def warn_arithmetic(network: Network, arithmetic: ProductSpec, report: Report) -> list[str]:
+    """Warns of an arithmetic that the network was not tuned for; returns the warnings."""
+    if network.suits(arithmetic):
+        return []
+    warning = (
+        f"{network.name} was tuned for {describe(network.arithmetic)}, not for "
+        f"{describe(arithmetic)}: its outputs may be useless; `dscim calibrate` adapts it."
+    )
+    report.note(warning)
+    return [warning]
 
 
 def conclude(runs: Sequence[NetworkRun], report: Report) -> bool:

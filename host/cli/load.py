@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dscim.boards import find_board
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import SocSpec
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.options import Command, argument, option, switch
@@ -35,7 +35,6 @@ class Options(ReportOptions):
 
 def run(options: Options) -> int:
     """Loads; exit status 0 only when openFPGALoader succeeds and --target, if set, answers."""
-    check_writable(options.json)
     report = report_of(options)
     board = find_board(options.board)
     folder = options.input or Path("build") / board.name

@@ -18,9 +18,11 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from dscim.errors import UserError
+from dscim.files import check_outputs
 
 T = TypeVar("T")
 
@@ -35,7 +37,8 @@ KEY = "option"
 class Command(Generic[T]):
     """A command: its options, what runs it and returns the exit status, and an example.
 
-    example: the words of a command line that works, without `dscim`.
+    Before it runs, its outputs are checked: that they can be written, that no two are one file, and
+    that none is an input. example: the words of a command line that works, without `dscim`.
     """
 
     options: type[T]
@@ -50,7 +53,9 @@ class Command(Generic[T]):
         parser.set_defaults(carry_out=self._carry_out)
 
     def _carry_out(self, parsed: argparse.Namespace) -> int:
-        return self.run(filled(self.options, parsed))
+        options = filled(self.options, parsed)
+        check_outputs(output_paths(options), _input_paths(options))
+        return self.run(options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +63,7 @@ class _Option:
     """How a field is parsed: keywords of `add_argument`, and the rest.
 
     positional: an argument, not an option. short: another name, such as -o. within: limits of a
-    number.
+    number. writes: the path of a file that the command writes.
     """
 
     help: str
@@ -66,6 +71,7 @@ class _Option:
     positional: bool = False
     short: str = ""
     within: Limits | None = None
+    writes: bool = False
 
 
 def option(
@@ -75,6 +81,7 @@ def option(
     default: Any = dataclasses.MISSING,
     short: str = "",
     within: Limits | None = None,
+    writes: bool = False,
     **keywords: Any,
 ) -> Any:
     """A field that is the option --NAME with one value.
@@ -83,9 +90,13 @@ def option(
     to it. within: the limits of a number. keywords: others of `add_argument`, such as `choices`.
     """
     keywords["metavar"] = metavar
-    return dataclasses.field(
-        default=default, metadata={KEY: _Option(help, keywords, short=short, within=within)}
-    )
+    declared = _Option(help, keywords, short=short, within=within, writes=writes)
+    return dataclasses.field(default=default, metadata={KEY: declared})
+
+
+def output_file(metavar: str, help: str, **others: Any) -> Any:
+    """An `option` that is the path of a file to write; `-` is standard output."""
+    return option(metavar, help, writes=True, **others)
 
 
 def choice(choices: Iterable[str], help: str, **keywords: Any) -> Any:
@@ -135,6 +146,26 @@ def filled(kind: type[T], parsed: argparse.Namespace) -> T:
         if within and value is not None:
             check_within(f"--{_dashed(field.name)}", value, *within)
     return kind(**values)
+
+
+def output_paths(options: Any) -> dict[str, Path]:
+    """The files that a command with these options writes, by the names of the options."""
+    return _paths(options, writes=True)
+
+
+def _input_paths(options: Any) -> dict[str, Path]:
+    return _paths(options, writes=False)
+
+
+def _paths(options: Any, writes: bool) -> dict[str, Path]:
+    paths = {}
+    for field in dataclasses.fields(options):
+        declared: _Option = field.metadata[KEY]
+        value = getattr(options, field.name)
+        if isinstance(value, Path) and declared.writes == writes:
+            name = declared.keywords["metavar"] if declared.positional else ""
+            paths[name or f"--{_dashed(field.name)}"] = value
+    return paths
 
 
 def check_within(what: str, value: float, low: float | None, high: float | None) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import describe
 from dscim.host.cli.arithmetic_options import (
     ArithmeticOptions,
@@ -13,7 +13,7 @@ from dscim.host.cli.arithmetic_options import (
     soc_for,
 )
 from dscim.host.cli.common_options import ReportOptions, report_of
-from dscim.host.cli.options import Command, option
+from dscim.host.cli.options import Command, option, output_file
 from dscim.host.cli.prune_options import SpaceOptions, costs_option, decoded, encoding_option
 from dscim.host.research.prune import macs, operations, parameters, space
 from dscim.host.research.prune.onchip import memory
@@ -32,7 +32,6 @@ class CostOptions(SpaceOptions, ReportOptions):
 
 def cost(options: CostOptions) -> int:
     """Prints the costs in one line; --verbose adds the widths, --json has every operation."""
-    check_writable(options.json)
     report, where = report_of(options), space(options.space)
     structure = decoded(options.encoding, where)
     done = operations(where, structure)
@@ -71,15 +70,13 @@ def cost(options: CostOptions) -> int:
 class TableOptions(SpaceOptions, ArithmeticOptions, MacroOptions, ReportOptions):
     """The options of `dscim prune table`."""
 
-    output: Path = option("TABLE.json", "cost table to write", short="-o")
+    output: Path = output_file("TABLE.json", "cost table to write", short="-o")
     activation_words: int | None = option("N", "size of the activation memory, in words of 8 bytes")
     weight_rows: int | None = option("N", "size of the weight memory, in rows")
 
 
 def table(options: TableOptions) -> int:
     """Builds the table; prints the minimum and maximum of each operation."""
-    check_writable(options.output)
-    check_writable(options.json)
     report, where = report_of(options), space(options.space)
     product = product_spec(options)
     spec = soc_for(product, options)

@@ -10,11 +10,11 @@ import numpy as np
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.arithmetic_options import soc_for
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.entry import FAILED
-from dscim.host.cli.options import Command, choice, option
+from dscim.host.cli.options import Command, choice, output_file
 from dscim.host.cli.prune_make import MakeOptions, make
 from dscim.host.cli.target_options import TargetOptions, open_device, target_option
 from dscim.host.device import Device
@@ -51,7 +51,7 @@ class Options(MakeOptions, TargetOptions, ReportOptions):
     """The options of `dscim prune report`."""
 
     measure: str = choice(MEASURES, "cost on the plot's horizontal axis", default="cycles")
-    plot: Path | None = option(
+    plot: Path | None = output_file(
         "FILE", "plot accuracy against the measure with the Pareto front, as .png or .svg"
     )
     target: str = target_option(NO_TARGET)
@@ -60,8 +60,6 @@ class Options(MakeOptions, TargetOptions, ReportOptions):
 def run(options: Options) -> int:
     """Prints the table and the search's gain over each baseline; --make runs what is missing."""
     report, where = report_of(options), space(options.space)
-    for path in (options.plot, options.json):
-        check_writable(path)
     if options.make:
         make(options, report)
     results = _results(options.work, where.name)

@@ -7,12 +7,12 @@ from typing import Any
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import describe
 from dscim.host.cli.arithmetic_options import ArithmeticOptions, product_spec
 from dscim.host.cli.common_options import ReportOptions, report_of
 from dscim.host.cli.data_options import whole_numbers
-from dscim.host.cli.options import Command, option
+from dscim.host.cli.options import Command, option, output_file
 from dscim.host.cli.prune_options import (
     DataOptions,
     ScheduleOptions,
@@ -46,7 +46,7 @@ class Options(
 ):
     """The options of `dscim prune retrain`."""
 
-    output: Path = option(
+    output: Path = output_file(
         "NAME.npz",
         "network file for DS-CIM to write; the same folder gets NAME-int8.npz, NAME.pt2, "
         "NAME.onnx, NAME.json, and a checkpoint for each seed",
@@ -68,8 +68,6 @@ def run(options: Options) -> int:
         raise UserError(
             f"--output {options.output} must end in .npz, and --training-seeds needs at least one."
         )
-    for path in (options.output, options.json):
-        check_writable(path)
     need_torch(options.threads)
     from dscim.host.research.prune.retrain import Retraining  # noqa: PLC0415
     from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.gateware.specs import ProductSpec
 from dscim.host.cli.common_options import ParallelOptions, ReportOptions, evaluator, report_of
-from dscim.host.cli.options import Command, option, switch
+from dscim.host.cli.options import Command, option, output_file, switch
 from dscim.host.cli.prune_options import (
     DataOptions,
     SpaceOptions,
@@ -76,7 +76,7 @@ class Options(SpaceOptions, DataOptions, SearchOptions, FitnessOptions, ReportOp
     """The options of `dscim prune search`."""
 
     net: Path = option("NET.pt", "PruningNet of `dscim prune train`")
-    output: Path = option(
+    output: Path = output_file(
         "FOUND.json",
         "structures to write; FOUND.jsonl in the same folder stores every evaluation, from which "
         "the same command resumes",
@@ -94,8 +94,6 @@ class Options(SpaceOptions, DataOptions, SearchOptions, FitnessOptions, ReportOp
 def run(options: Options) -> int:
     """Searches, or resumes; prints the best."""
     report, where = report_of(options), space(options.space)
-    for path in (options.output, options.json):
-        check_writable(path)
     table = load(options.costs, where) if options.costs else None
     settings = Settings(
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)}

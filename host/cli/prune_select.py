@@ -10,10 +10,10 @@ from typing import Any
 
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.common_options import ParallelOptions, ReportOptions, evaluator, report_of
 from dscim.host.cli.data_options import whole_numbers
-from dscim.host.cli.options import Command, option
+from dscim.host.cli.options import Command, option, output_file
 from dscim.host.cli.prune_options import (
     DataOptions,
     ScheduleOptions,
@@ -61,7 +61,7 @@ class Options(SpaceOptions, FinalistOptions, DataOptions, ScheduleOptions, Repor
     """The options of `dscim prune select`."""
 
     found: Path = option("FOUND.json", "structures of `dscim prune search`")
-    output: Path = option(
+    output: Path = output_file(
         "SELECTED.json",
         "finalists to write, the best first, for `dscim prune retrain --found`; SELECTED.jsonl and "
         "checkpoints in the same folder store every training, from which the same command resumes",
@@ -73,8 +73,6 @@ class Options(SpaceOptions, FinalistOptions, DataOptions, ScheduleOptions, Repor
 def run(options: Options) -> int:
     """Trains the finalists, or resumes; prints them, the best first."""
     report, where = report_of(options), space(options.space)
-    for path in (options.output, options.json):
-        check_writable(path)
     found = read_found(options.found, where)
     apart = 2 * where.genes if options.apart is None else options.apart
     if not options.training_seeds:

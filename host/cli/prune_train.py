@@ -4,9 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.common_options import ReportOptions, report_of
-from dscim.host.cli.options import Command, option, switch
+from dscim.host.cli.options import Command, output_file, switch
 from dscim.host.cli.prune_options import (
     DataOptions,
     SeededScheduleOptions,
@@ -23,13 +23,13 @@ from dscim.host.research.prune.plans import plan_of
 class Options(SpaceOptions, DataOptions, SeededScheduleOptions, ReportOptions):
     """The options of `dscim prune train`."""
 
-    output: Path = option(
+    output: Path = output_file(
         "NET.pt",
         "PruningNet to write, saved after each epoch; the same command resumes from it",
         short="-o",
     )
     shared: bool = switch("train the baseline: weights are shared, not generated")
-    plot: Path | None = option("FILE", "draw the loss per epoch, as .png, .svg or .pdf")
+    plot: Path | None = output_file("FILE", "draw the loss per epoch, as .png, .svg or .pdf")
 
 
 def run(options: Options) -> int:
@@ -41,8 +41,6 @@ def run(options: Options) -> int:
     from dscim.host.research.training.loop import Callbacks  # noqa: PLC0415
     from dscim.host.research.training.together import rank, together  # noqa: PLC0415
 
-    for path in (options.output, options.plot, options.json):
-        check_writable(path)
     report, where = report_of(options), space(options.space)
     schedule = schedule_of(options, plan_of(where.name).pruning)
     name, folder, held_out, pixels = data_of(options, where)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from dscim.errors import UserError
-from dscim.files import check_writable, save_text
+from dscim.files import save_text
 from dscim.gateware.probes import PROBES
 from dscim.gateware.specs import ProductSpec
 from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of, seed_of
-from dscim.host.cli.options import Command, option
+from dscim.host.cli.options import Command, option, output_file
 from dscim.host.cli.target_options import BuiltOptions, TargetOptions, built_spec, open_device
 from dscim.host.device import Device
 from dscim.host.device.scope import CAPTURE_SAMPLES, Capture, Scope, column, vcd
@@ -46,12 +46,11 @@ class Options(TargetOptions, SeedOptions, BuiltOptions, ReportOptions):
     before: int = option(
         "N", f"how many of the {CAPTURE_SAMPLES} samples are from before the trigger", default=16
     )
-    output: Path = option("FILE", "VCD file to write, for GTKWave", default=Path("scope.vcd"))
+    output: Path = output_file("FILE", "VCD file to write, for GTKWave", default=Path("scope.vcd"))
 
 
 def run(options: Options) -> int:
     """Arms, computes a product of random operands, waits for the trigger, writes the file."""
-    check_writable(options.output)
     if options.target == "ref":
         raise UserError("The target ref is numpy and has no cycles to capture; choose another.")
     report, seed = report_of(options), seed_of(options)

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.common_options import ReportOptions, SeedOptions, report_of, seed_of
 from dscim.host.cli.entry import FAILED
 from dscim.host.cli.options import Command
@@ -18,7 +18,6 @@ class Options(TargetOptions, SeedOptions, BuiltOptions, ReportOptions):
 
 def run(options: Options) -> int:
     """Prints one line per check; exit status 0 only when all hold."""
-    check_writable(options.json)
     report, seed = report_of(options), seed_of(options)
     spec = built_spec(options)
     findings = []

@@ -8,7 +8,7 @@ from dscim.console import Report
 from dscim.files import save_text
 from dscim.gateware.link.protocol import ETHERBONE_PORT, FRAMES_PORT
 from dscim.host.cli.arithmetic_options import DeviceOptions, device_spec
-from dscim.host.cli.options import Command, option, switch
+from dscim.host.cli.options import Command, option, output_file, switch
 from dscim.host.cli.target_options import TraceOptions
 from dscim.host.device.litex_csv import csr_csv
 from dscim.sim.server import Simulator, Status
@@ -27,7 +27,7 @@ class Options(TraceOptions, DeviceOptions):
         "N", "TCP port of 127.0.0.1 (default: any free one)", default=0, within=(0, 65535)
     )
     ethernet: bool = switch("also serve the SoC's Ethernet, on UDP ports of 127.0.0.1")
-    csr_csv: Path | None = option(
+    csr_csv: Path | None = output_file(
         "FILE", "write the register map for LiteX's tools (litex_cli --csr-csv)"
     )
     quiet: bool = switch("print only the ports and errors")

@@ -10,9 +10,9 @@ from typing import Any
 from dscim.cache import cache_folder
 from dscim.console import Report
 from dscim.errors import UserError
-from dscim.files import check_writable, save_json
+from dscim.files import save_json
 from dscim.host.cli.common_options import ParallelOptions, ReportOptions, evaluator, report_of
-from dscim.host.cli.options import Command, argument, option, switch
+from dscim.host.cli.options import Command, argument, option, output_file, switch
 from dscim.host.research.studies import NAMES, Outcome, Study, study
 from dscim.host.research.studies import run as compute
 from dscim.host.research.studies.output import check_figure, save_csv, save_figure
@@ -57,9 +57,9 @@ class Options(ParallelOptions, CircuitOptions, ReportOptions):
         "folder that stores finished parts, so that a stopped run resumes (default: studies in "
         "the cache folder)",
     )
-    csv: Path | None = option("FILE", "write all rows as CSV")
-    figure: Path | None = option("FILE", "draw the figure, as .png or .svg")
-    report: Path | None = option(
+    csv: Path | None = output_file("FILE", "write all rows as CSV")
+    figure: Path | None = output_file("FILE", "draw the figure, as .png or .svg")
+    report: Path | None = output_file(
         "FILE.html", "write one self-contained page with tables and figures"
     )
 
@@ -86,7 +86,9 @@ def run(options: Options) -> int:
         with report.progress() as step:
             outcomes.append(compute(each, options.quick, work, step, pool, inputs))
         _print(outcomes[-1], report)
-        save_json(options.json, _values(outcomes, options.name == "all"))
+        save_json(
+            options.json, _values(outcomes, options.name == "all"), partial=each != studies[-1]
+        )
     save_csv(options.csv, outcomes[0])
     save_figure(options.figure, outcomes[0])
     save_page(options.report, outcomes)
@@ -109,8 +111,6 @@ def _inputs(options: Options) -> Inputs | None:
 
 
 def _check(options: Options) -> None:
-    for path in (options.json, options.csv, options.figure, options.report):
-        check_writable(path)
     if options.name == "all" and (options.csv or options.figure):
         raise UserError(
             "--csv and --figure are for one study; name it, or use --json and --report for all."

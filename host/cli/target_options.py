@@ -95,14 +95,19 @@ def open_device(
     options: TargetOptions, spec: SocSpec, report: Report, scope: bool = False
 ) -> Device:
     """Opens the target; with `scope`, a simulator has LiteScope."""
-    if options.trace and options.target not in SIMULATORS:
-        raise UserError(
-            f"--trace needs the target sim, not {options.target!r}, which has no cycles."
-        )
+    check_trace(options)
     connect = ConnectOptions(options.wait, options.take_over)
     return open_target(
         options.target, spec, trace=options.trace, report=report.say, connect=connect, scope=scope
     )
+
+
+def check_trace(options: TargetOptions) -> None:
+    """UserError for --trace of a target that is not a simulator."""
+    if options.trace and options.target not in SIMULATORS:
+        raise UserError(
+            f"--trace needs the target sim, not {options.target!r}, which has no cycles."
+        )
 
 
 def say_link(counted: LinkStatistics, report: Report) -> None:

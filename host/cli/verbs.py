@@ -89,6 +89,7 @@ VERBS = {
     "fit": Verb("estimate whether a network fits a board, and its speed, without building", "fit"),
     "macros": Verb("compare DS-CIM and exact macros on an ECP5 FPGA", "macros"),
     "load": Verb("load a built bitstream into a board", "load"),
+    "dut": Verb("serve MLPerf Tiny's serial protocol, so that its runner measures a target", "dut"),
     "selftest": Verb("test a device, memory by memory and product by product", "selftest"),
     "scope": Verb(
         "capture the engine's and the macro's signals from a device with LiteScope", "scope"

@@ -7,9 +7,16 @@ from typing import Self
 import numpy as np
 
 from dscim.arrays import Int8, Words
-from dscim.errors import LinkError, UserError
+from dscim.checks import check_array, check_range
+from dscim.errors import ArgumentError, LinkError, UserError
 from dscim.gateware import registers
-from dscim.gateware.layout import Outputs, pack_activations, tensor_rows, unpack_activations
+from dscim.gateware.layout import (
+    Outputs,
+    memory_sizes,
+    pack_activations,
+    tensor_rows,
+    unpack_activations,
+)
 from dscim.gateware.registers import ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
@@ -75,18 +82,38 @@ class Controller:
         return self._link
 
     def load(self, weights: Words, parameters: Words, descriptors: Words) -> None:
-        """Writes packed words to the three memories, each from its start."""
+        """Writes packed words, each (n,) uint32, to the three memories, each from its start.
+
+        ArgumentError for other arrays and for more words than a memory holds.
+        """
+        sizes = memory_sizes(self.spec)
+        for name, words in (
+            ("weights", weights),
+            ("parameters", parameters),
+            ("descriptors", descriptors),
+        ):
+            check_array(name, words, np.uint32, ("n",))
+            check_range(f"the number of words for {name}", len(words), 0, sizes[name] // 4)
         self._write_memory("weights", weights)
         self._write_memory("parameters", parameters)
         self._write_memory("descriptors", descriptors)
 
     def write_tensor(self, base: int, tensor: Int8) -> None:
-        """Writes (H, W, C) int8 to the activation memory, starting at row `base`."""
+        """Writes (H, W, C) int8 to the activation memory, starting at row `base`.
+
+        ArgumentError for another array, or if it does not fit there.
+        """
+        check_array("tensor", tensor, np.int8, ("H", "W", "C"))
+        self._check_rows(base, tensor.shape)
         words = pack_activations(tensor, self.spec.banks)
         self._write_memory("activations", words, base * self.spec.banks * WORD_BYTES)
 
     def read_tensor(self, base: int, shape: tuple[int, int, int], raw: bool = False) -> Outputs:
-        """The (H, W, C) tensor at row `base` of the activation memory: int8, or int32 if raw."""
+        """The (H, W, C) tensor at row `base` of the activation memory: int8, or int32 if raw.
+
+        ArgumentError if such a tensor does not fit there.
+        """
+        self._check_rows(base, shape, raw)
         row = self.spec.banks * WORD_BYTES
         count = tensor_rows(shape, self.spec.banks, raw) * row // BUS_BYTES
         words = self._read_memory("activations", count, base * row)
@@ -95,8 +122,11 @@ class Controller:
     def start(self, first: int, count: int) -> None:
         """Runs descriptors first..first+count-1 and waits until they are done.
 
-        Raises UserError if the device rejects one, LinkError if it hangs.
+        Raises UserError if the device rejects one, LinkError if it hangs, ArgumentError for
+        descriptors that it does not have.
         """
+        check_range("the first descriptor", first, 0, self.spec.descriptors - 1)
+        check_range("the number of descriptors", count, 0, self.spec.descriptors - first)
         control = registers.BY_NAME["control"].pack(start=1, first=first, count=count)
         self._write(registers.address("control"), np.array([control], np.uint32))
         deadline = time.monotonic() + START_SECONDS
@@ -121,6 +151,17 @@ class Controller:
         )  # right even after a 32-bit wrap
         moved, self._moved, self._seen = self._moved, Counters(), values
         return counted + moved
+
+    def _check_rows(self, base: int, shape: tuple[int, ...], raw: bool = False) -> None:
+        """ArgumentError unless a tensor (H, W, C) fits the activation memory at row `base`."""
+        if len(shape) != 3 or min(shape) < 1:
+            raise ArgumentError(f"A tensor of shape {shape} is not (H, W, C), each at least 1.")
+        rows = tensor_rows((shape[0], shape[1], shape[2]), self.spec.banks, raw)
+        if base < 0 or base + rows > self.spec.activation_rows:
+            raise ArgumentError(
+                f"A tensor of shape {shape} takes {rows} rows from row {base} on; the device has "
+                f"{self.spec.activation_rows}."
+            )
 
     def _check_identity(self) -> None:
         names = ("magic", "protocol", "spec_hash")

@@ -6,7 +6,8 @@ import dataclasses
 import numpy as np
 
 from dscim.arrays import Int8, Int64
-from dscim.errors import UserError
+from dscim.checks import check_array, check_operands
+from dscim.errors import ArgumentError
 from dscim.gateware import descriptor
 from dscim.gateware.layout import (
     Outputs,
@@ -64,14 +65,14 @@ class Device(Controller):
         that descriptors cannot express are unrolled; these can be neither raw nor use fewer units.
         Raises UserError for inputs of another shape or type, and for a layer that does not fit.
         """
-        if x.ndim != 4 or x.shape[1:] != layer.input or x.dtype != np.int8:
-            raise UserError(
-                f"The layer takes int8 inputs (N, {', '.join(map(str, layer.input))}), not "
-                f"{x.dtype} of {x.shape}."
-            )
+        check_array("x", x, np.int8, ("N", *layer.input))
         layer = viewed(layer)
         if not describable(self.spec, layer):
-            assert units is None and not raw
+            if units is not None or raw:
+                raise ArgumentError(
+                    f"units {units} and raw {raw} need a window that descriptors can express, not "
+                    f"{layer.kernel[0]}x{layer.kernel[1]} of {layer.input[2]} channels."
+                )
             return self._run_unrolled(layer, parameters, x, progress)
         fields = layer_fields(self.spec, layer, units=units, raw=raw)
         self.counted()
@@ -97,8 +98,9 @@ class Device(Controller):
 
         A product that does not fit the memories is split into parts whose sums are added. The
         splits are between row tiles and column tiles, so the result has the same bits.
-        progress(done, total) is called after each part.
+        progress(done, total) is called after each part. ArgumentError for other arrays and numbers.
         """
+        check_operands(x, w, zero_point)
         values = np.zeros((x.shape[0], w.shape[1]), np.int64)
         deepest, widest = self._largest(*w.shape)
         most = self._most_pixels(deepest, widest)
@@ -124,16 +126,21 @@ class Device(Controller):
 
         weights: as in a network: (outputs, KH, KW, C), or (KH, KW, outputs) if depthwise. Then each
         tile of channels is a product with a block-diagonal matrix (contract, "Tiling").
+        ArgumentError for other arrays.
         """
+        channels = (*layer.kernel, layer.outputs)
+        whole = (layer.outputs, *layer.kernel, layer.input[2])
+        check_array("weights", weights, np.int8, channels if layer.depthwise else whole)
+        check_array("x", x, np.int8, ("N", *layer.input))
         product, zero = layer.product, layer.input_zero
         if not layer.depthwise:
             unrolled = windows(x, layer).reshape(-1, layer.depth)
             return self.multiply(unrolled, weight_matrix(weights), product, zero, progress)
-        taps, channels = layer.depth, layer.input[2]
-        of_channel = weights.reshape(taps, channels, -1)
-        rows = depthwise_windows(x, layer).reshape(-1, taps, channels).transpose(0, 2, 1)
+        taps, count = layer.depth, layer.input[2]
+        of_channel = weights.reshape(taps, count, -1)
+        rows = depthwise_windows(x, layer).reshape(-1, taps, count).transpose(0, 2, 1)
         parts, total, together = [], Counters(), tile_channels(taps)
-        for first in range(0, channels, together):
+        for first in range(0, count, together):
             chosen = of_channel[:, first : first + together].transpose(1, 0, 2)
             held = np.arange(len(chosen))
             matrix = np.zeros((len(held), taps, len(held), chosen.shape[2]), np.int8)
@@ -143,7 +150,7 @@ class Device(Controller):
             parts.append(run.values)
             total += run.counters
             if progress:
-                progress(first + len(held), channels)
+                progress(first + len(held), count)
         return ProductRun(np.concatenate(parts, axis=1), total)
 
     def _run_unrolled(

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dscim.errors import SimulationError
-from dscim.files import beside
+from dscim.files import beside, reason_of
 
 OLD_SECONDS = 30 * 24 * 3600.0
 """The age at which an unused entry is removed: 30 days."""
@@ -64,13 +64,26 @@ def forget_old(pattern: str) -> None:
 def build_beside(home: Path) -> Iterator[Path]:
     """An empty folder to fill. It becomes `home` when the block succeeds and is removed otherwise.
 
-    Two processes may fill the same `home` at once: the first one to finish wins.
+    Two processes may fill the same `home` at once: the first one to finish wins. SimulationError if
+    the block, or the folder, fails with an OSError, such as a full disk.
     """
-    with beside(home) as folder:
-        folder.mkdir()
-        yield folder
-        try:
-            folder.rename(home)
-        except OSError:  # another process was faster, with the same result
-            if not home.is_dir():
-                raise
+    try:
+        with beside(home) as folder:
+            folder.mkdir()
+            yield folder
+            try:
+                folder.rename(home)
+            except OSError:  # another process was faster, with the same result
+                if not home.is_dir():
+                    raise
+    except OSError as error:
+        raise SimulationError(
+            f"The cache folder '{home.parent}' cannot be written ({reason_of(error)}); free some "
+            "space, or set DSCIM_CACHE to another folder."
+        ) from error
+
+
+def used(home: Path) -> None:
+    """Records that an entry is in use, so that it is not removed as an old one."""
+    with suppress(OSError):  # a cache that may only be read
+        os.utime(home)

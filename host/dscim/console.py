@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +20,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+GAP = 2
+"""Blanks between the columns of a table."""
+
 PIPED_WIDTH = 150
 """Characters per line of a table without a terminal."""
 
@@ -31,13 +35,19 @@ class _Rate(ProgressColumn):
 
 
 class Report:
-    """The output of one verb. quiet: errors only. verbose: more details."""
+    """The output of one verb.
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    quiet: errors only. verbose: more details. aside: everything on standard error, because standard
+    output holds a file.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, aside: bool = False) -> None:
         columns = os.environ.get("COLUMNS", "")
         piped = int(columns) if columns.isdecimal() and int(columns) else PIPED_WIDTH
-        width = None if sys.stdout.isatty() else piped
-        self._out = Console(quiet=quiet, width=width, highlight=False, markup=False, emoji=False)
+        width = None if (sys.stderr if aside else sys.stdout).isatty() else piped
+        self._out = Console(
+            quiet=quiet, width=width, highlight=False, markup=False, emoji=False, stderr=aside
+        )
         self._aside = Console(quiet=quiet, stderr=True, highlight=False, markup=False)
         self._verbose = verbose
 
@@ -45,23 +55,52 @@ class Report:
         """Prints one line, never wrapped."""
         self._out.print(line, soft_wrap=True)
 
+    def note(self, line: str) -> None:
+        """Prints one line on standard error: what a user should know, but is not an error."""
+        self._aside.print(f"dscim: {line}", soft_wrap=True)
+
     def detail(self, line: str) -> None:
         """Prints one line if the report is verbose."""
         if self._verbose:
             self.say(line)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Prints a table; a title that begins with '>' aligns its column to the right."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for title in columns:
+        """Prints a table; a title that begins with '>' aligns its column to the right.
+
+        Words are never broken: where the table is too narrow for the longest word of each column,
+        each row is printed as a list of titles and values.
+        """
+        titles = [title.lstrip(">") for title in columns]
+        words = [
+            max((len(word) for cell in cells for word in cell.split()), default=0)
+            for cells in zip(titles, *rows, strict=True)
+        ]
+        if sum(words) + GAP * (len(words) - 1) > self._out.width:
+            self._list(titles, rows)
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        for title, shown, word in zip(columns, titles, words, strict=True):
             table.add_column(
-                title.lstrip(">"),
+                shown,
                 overflow="fold",
+                min_width=word,
                 justify="right" if title.startswith(">") else "left",
             )
         for row in rows:
             table.add_row(*row)
         self._out.print(table)
+
+    def _list(self, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Prints each row as lines of a title and a value, with an empty line between rows."""
+        indent = max(map(len, titles)) + GAP
+        for place, row in enumerate(rows):
+            if place:
+                self.say("")
+            for title, value in zip(titles, row, strict=True):
+                room = max(1, self._out.width - indent)
+                lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+                for line, start in zip(lines, [title, *[""] * len(lines)], strict=False):
+                    self.say(f"{start:{indent}}{line}")
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:

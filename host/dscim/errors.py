@@ -8,6 +8,13 @@ class UserError(Exception):
     """
 
 
+class ArgumentError(UserError, ValueError):
+    """A function was called with an array or a number that it cannot take.
+
+    One sentence with what it was and what is allowed.
+    """
+
+
 class LinkError(UserError):
     """The link to a device failed: a timeout, a closed connection, or an unexpected answer.
 

@@ -16,6 +16,9 @@ REORDERED = 3
 WAKE_PART = 4
 """The answers to this fraction (1/4) of the requests in flight are worth waking up for."""
 
+WATCH_SECONDS = 0.5
+"""The longest wait for an answer before `watch` is called again."""
+
 MAX_COPIES = 4
 """Maximum number of copies of a frame that are sent at once."""
 
@@ -110,12 +113,20 @@ class Exchange:
     """The requests of one session over a carrier. Not thread-safe.
 
     timeout: seconds without a new answer, after which `run` raises LinkError.
+    watch: called at least every WATCH_SECONDS; an error that it raises ends `run`.
     answered: requests of the last `run` that were answered. certain: whether none was sent twice.
     first_open: its first request without an answer; None when all were answered.
     """
 
-    def __init__(self, carrier: Carrier, timeout: float, counted: LinkStatistics) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        timeout: float,
+        counted: LinkStatistics,
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
         self.timeout = timeout
+        self._watch = watch
         self.round_trip = RoundTrip(carrier.stream)
         self.size = FrameSize(carrier.stream)
         self.answered = 0
@@ -147,6 +158,7 @@ class Exchange:
                 held = next(upcoming, None)
             self._send(batch)
             before = self.answered
+            self._watch()
             self._receive(answer)
             now = self._carrier.now()
             if self.answered != before:
@@ -189,7 +201,7 @@ class Exchange:
 
     def _receive(self, answer: Answer) -> None:
         """Waits for answers until the first request is overdue, and takes them."""
-        wait = min(max(0.0, self._next_due() - self._carrier.now()), self.timeout)
+        wait = min(max(0.0, self._next_due() - self._carrier.now()), self.timeout, WATCH_SECONDS)
         for raw in self._carrier.receive(wait, self._worth()):
             try:
                 frame = Frame.decode(raw)

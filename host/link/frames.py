@@ -17,7 +17,8 @@ import zlib
 import numpy as np
 
 from dscim.arrays import Words
-from dscim.errors import LinkError
+from dscim.checks import check_array
+from dscim.errors import ArgumentError, LinkError
 from dscim.gateware.link.protocol import HEADER_WORDS, MAX_WORDS, Kind, Reason
 
 SEQUENCES = 1 << 16
@@ -124,9 +125,18 @@ def words_of(data: bytes | bytearray) -> Words:
 
 
 def check_place(address: int, count: int) -> None:
-    """ValueError unless `count` words at the byte `address` are on the 32-bit bus."""
+    """ArgumentError unless `count` words at the byte `address` are on the 32-bit bus."""
     if address % 4 or count < 0 or not 0 <= address <= (1 << 32) - 4 * count:
-        raise ValueError(f"{count} words at {address:#x} are not on the bus of 32-bit addresses")
+        raise ArgumentError(
+            f"{count} words at {address:#x} are not on the bus: addresses are multiples of 4 below "
+            "2**32."
+        )
+
+
+def check_words(address: int, words: Words) -> None:
+    """ArgumentError unless `words` are (n,) uint32 that can be written at the byte `address`."""
+    check_array("words to write", words, np.uint32, ("n",))
+    check_place(address, len(words))
 
 
 def cobs_encode(data: bytes) -> bytes:

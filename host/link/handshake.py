@@ -2,7 +2,7 @@
 
 import dataclasses
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dscim.errors import LinkError
 from dscim.gateware import registers
@@ -45,10 +45,19 @@ class Opened:
 
 
 class Opening:
-    """One attempt to open a session over a carrier."""
+    """One attempt to open a session over a carrier.
 
-    def __init__(self, carrier: Carrier, counted: LinkStatistics) -> None:
+    watch: called before each OPEN; an error that it raises ends the attempt.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        counted: LinkStatistics,
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
         self._carrier = carrier
+        self._watch = watch
         self._counted = counted
         self._numbers = self._sends = 0
         self._echoes = 0
@@ -67,6 +76,7 @@ class Opening:
         begun = latest = carrier.now()
         self._renumber(take_over)
         while True:
+            self._watch()
             answer = self._try()
             now = carrier.now()
             if answer is None:

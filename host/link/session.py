@@ -1,9 +1,8 @@
 """The device's bus over frames: no word is lost, invented or written twice."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-
-import numpy as np
 
 from dscim.arrays import Words
 from dscim.errors import LinkError
@@ -11,7 +10,15 @@ from dscim.gateware.link.protocol import Kind, Reason
 from dscim.host.link.base import LinkStatistics
 from dscim.host.link.carrier import Carrier
 from dscim.host.link.exchange import Answer, Exchange
-from dscim.host.link.frames import SEQUENCES, Frame, Refused, check_place, data_of, words_of
+from dscim.host.link.frames import (
+    SEQUENCES,
+    Frame,
+    Refused,
+    check_place,
+    check_words,
+    data_of,
+    words_of,
+)
 from dscim.host.link.handshake import Busy, Opening, end_session
 
 MAX_RESUMES = 20
@@ -25,11 +32,13 @@ class FrameLink:
     wait: seconds to wait until another host is done. take_over: whether to end its session instead.
     memories: ranges of byte addresses where writing a word twice does no harm. Elsewhere a word
         is written exactly once or, if there is an error, at most once.
+    watch: called while the link waits; raises an error if the device cannot answer any more.
 
     If the lease expires while this host computes, the link opens a new session. If the device was
     reset or another host used it in the meantime, that is an error. A failed write ends the
     link, because the device may have carried out a part of it; a failed read may be repeated.
-    Raises LinkError; Busy if another host's session is open. Not thread-safe.
+    Raises LinkError; Busy if another host's session is open. Calls of several threads run one after
+    the other; `close` first ends the call in progress, which raises LinkError.
     """
 
     def __init__(
@@ -40,7 +49,11 @@ class FrameLink:
         wait: float = 0.0,
         take_over: bool = False,
         memories: Sequence[range] = (),
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
+        self._lock = threading.RLock()
+        self._closing = False
+        self._device_watch = watch
         self._carrier = carrier
         self._timeout = timeout
         self._memories = memories
@@ -48,13 +61,13 @@ class FrameLink:
         self._ended: str | None = None
         self._next_write = self._last_read = 0  # sequence numbers
         try:
-            self.opened = Opening(carrier, self._counted).open(
+            self.opened = Opening(carrier, self._counted, self._watch).open(
                 take_over=take_over, wait=wait, timeout=timeout
             )
         except BaseException:
             carrier.close()
             raise
-        self._exchange = Exchange(carrier, timeout, self._counted)
+        self._exchange = Exchange(carrier, timeout, self._counted, self._watch)
 
     @property
     def statistics(self) -> LinkStatistics:
@@ -88,14 +101,13 @@ class FrameLink:
             data[start : start + len(frame.data)] = frame.data
             return True
 
-        self._carry(address, requests, answer, self._carrier.reads_in_flight, harmless=True)
+        with self._lock:
+            self._carry(address, requests, answer, self._carrier.reads_in_flight, harmless=True)
         return words_of(data)
 
     def write(self, address: int, words: Words) -> None:
         """See `dscim.host.link.base.Link`."""
-        check_place(address, len(words))
-        if words.dtype != np.uint32:
-            raise ValueError(f"words to write are {words.dtype}, not uint32")
+        check_words(address, words)
         data = data_of(words)
 
         def requests(start: int) -> Iterator[Frame]:
@@ -113,16 +125,25 @@ class FrameLink:
 
         end = address + 4 * len(words)
         memory = any(part.start <= address and end <= part.stop for part in self._memories)
-        try:
-            self._carry(address, requests, lambda request, frame: True, SEQUENCES, harmless=memory)
-        except BaseException as error:
-            self._end(str(error) if isinstance(error, LinkError) else "A write was interrupted.")
-            raise
+        with self._lock:
+            try:
+                self._carry(address, requests, lambda request, frame: True, SEQUENCES, memory)
+            except BaseException as error:
+                known = isinstance(error, LinkError)
+                self._end(str(error) if known else "A write was interrupted.")
+                raise
 
     def close(self) -> None:
         """Ends the session and releases the carrier. Idempotent."""
-        self._end("It was closed.")
-        self._carrier.close()
+        self._closing = True
+        with self._lock:
+            self._end("It was closed.")
+            self._carrier.close()
+
+    def _watch(self) -> None:
+        if self._closing:
+            raise LinkError(f"The link to {self._carrier.name} was closed during a transfer.")
+        self._device_watch()
 
     def _carry(
         self,
@@ -168,7 +189,7 @@ class FrameLink:
         the lease has expired and `harmless` holds.
         """
         name, before = self._carrier.name, self.opened
-        opening = Opening(self._carrier, self._counted)
+        opening = Opening(self._carrier, self._counted, self._watch)
         try:
             self.opened = opening.open(take_over=False, wait=0.0, timeout=self._timeout)
         except Busy:

@@ -28,7 +28,7 @@ DEATH_SECONDS = 1.0
 TIMEOUT = 60.0
 """Seconds without a byte while the process runs, because a loaded machine may starve it.
 
-Its exit is noticed at once.
+Its exit is noticed at once, and that it was stopped within seconds (`Simulator.check`).
 """
 
 Connect = Callable[[Simulator], Link]
@@ -40,7 +40,9 @@ def over_frames(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) -> 
 
     def connect(simulator: Simulator) -> Link:
         transport = open_transport(_target(simulator), 0, timeout)
-        return FrameLink(StreamCarrier(transport), timeout=timeout, memories=memories)
+        return FrameLink(
+            StreamCarrier(transport), timeout=timeout, memories=memories, watch=simulator.check
+        )
 
     return connect
 
@@ -51,7 +53,7 @@ def over_datagrams(*, memories: Sequence[range] = (), timeout: float = TIMEOUT) 
     def connect(simulator: Simulator) -> Link:
         udp = simulator.udp
         carrier = DatagramCarrier("127.0.0.1", udp[FRAMES_PORT], udp[ETHERBONE_PORT])
-        return FrameLink(carrier, timeout=timeout, memories=memories)
+        return FrameLink(carrier, timeout=timeout, memories=memories, watch=simulator.check)
 
     return connect
 
@@ -95,6 +97,7 @@ class SimLink:
         say: Say = silent,
     ) -> None:
         self._connect = connect
+        self._closed = False
         self.simulator = Simulator(design, window=window, stall=stall, say=say)
         try:
             self._guarded(self.simulator.start)
@@ -118,8 +121,11 @@ class SimLink:
 
     def close(self) -> None:
         """Closes the connection and stops the simulator. Idempotent."""
-        self._link.close()
-        self.simulator.end()
+        self._closed = True
+        try:
+            self._link.close()
+        finally:
+            self.simulator.end()
 
     @contextmanager
     def lent(self) -> Iterator[Simulator]:
@@ -130,6 +136,8 @@ class SimLink:
 
     def _guarded(self, act: Callable[[], T]) -> T:
         """The result of `act`; its errors as LinkError, which reports a simulator that has died."""
+        if self._closed:
+            raise LinkError("The link to the simulator was closed.")
         try:
             return act()
         except (LinkError, SimulationError) as error:

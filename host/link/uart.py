@@ -10,7 +10,7 @@ import numpy as np
 from dscim.arrays import Words
 from dscim.errors import LinkError
 from dscim.host.link.base import LinkStatistics
-from dscim.host.link.frames import check_place
+from dscim.host.link.frames import check_place, check_words
 from dscim.host.link.transport import BRIDGE_SECONDS, Disturbed, Transport, open_transport
 
 WRITE, READ = 1, 2
@@ -81,9 +81,7 @@ class UartLink:
 
     def write(self, address: int, words: Words) -> None:
         """See `dscim.host.link.base.Link`."""
-        check_place(address, len(words))
-        if words.dtype != np.uint32:
-            raise ValueError(f"words to write are {words.dtype}, not uint32")
+        check_words(address, words)
         end = address + 4 * len(words)
         memory = any(part.start <= address and end <= part.stop for part in self._memories)
         for start in range(0, len(words), PROBE_WORDS):

@@ -21,7 +21,7 @@ import numpy as np
 
 from dscim.arrays import Array
 from dscim.errors import UserError
-from dscim.files import save_bytes
+from dscim.files import reason_of, save_bytes
 from dscim.gateware.specs import SpecError
 from dscim.gateware.specs.base import fields_of, require, revive
 from dscim.host.network.archive import unzip_arrays, zip_arrays
@@ -59,17 +59,27 @@ DAMAGE = (
 NotImplementedError."""
 
 
-def save(network: Network, path: Path) -> None:
-    """Writes the network file; creates its folder if missing. UserError if it cannot be written."""
-    save_bytes(path, pack(network), parents=True)
+def save(network: Network, path: Path) -> str:
+    """Writes the network file and returns its SHA-256 as `file_hash` does.
+
+    Creates its folder if missing. UserError if it cannot be written.
+    """
+    data = pack(network)
+    save_bytes(path, data, parents=True)
+    return hashlib.sha256(data).hexdigest()
 
 
 def load(path: Path) -> Network:
     """Reads and checks a network file; UserError if it is missing, damaged, or not one."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(
+                f"the network '{path}' is a pipe or a device; give a file, which is read twice."
+            )
         data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"the network '{path}' cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else f"{error}"
+        raise UserError(f"the network '{path}' cannot be read: {reason}.") from error
     try:
         arrays = unzip_arrays(data)
         header = json.loads(arrays["header"].tobytes())

@@ -60,6 +60,16 @@ class Network:
             f"{len(self.classes)} class names do not fit an output of {channels} channels.",
         )
 
+    def suits(self, arithmetic: ProductSpec) -> bool:
+        """Whether the network was tuned for `arithmetic`.
+
+        The exact product suits every network that was not calibrated or fine-tuned for another.
+        """
+        own = replace(self.arithmetic, activation_shift=arithmetic.activation_shift)
+        if arithmetic.exact:
+            return own.exact or not {"calibrate", "finetune"} & set(self.provenance)
+        return arithmetic == own
+
     def shapes(self) -> dict[str, Shape]:
         """(height, width, channels) of INPUT and of every node's output, by name."""
         shapes = {INPUT: self.shape}

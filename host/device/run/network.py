@@ -25,6 +25,10 @@ Event = tuple[int, Node, ImageRun, float] | BaseException
 """A node is done: image, node, state of the image, seconds. Or the error of a device."""
 
 
+class _Stopped(Exception):
+    """Ends the thread of a device after the run has ended early."""
+
+
 class NetworkRun:
     """A run of a network on devices that share the images; the host computes what they cannot.
 
@@ -58,6 +62,7 @@ class NetworkRun:
         self._reference = Evaluator(network, arithmetic)
         self._results = self._blank()
         self._finals: dict[int, Int8] = {}
+        self._stopped = False
 
     @property
     def layers(self) -> list[LayerResult]:
@@ -65,7 +70,18 @@ class NetworkRun:
         return [result for result in self._results.values() if result.images]
 
     def execute(self, step: Progress) -> Iterator[LayerResult]:
-        """Runs all images; yields each node's result once every image has passed it."""
+        """Runs all images; yields each node's result once every image has passed it.
+
+        If it is not run to its end, the devices stop before their next node; closing them stops
+        them at once.
+        """
+        self._stopped = False
+        try:
+            yield from self._execute(step)
+        finally:
+            self._stopped = True
+
+    def _execute(self, step: Progress) -> Iterator[LayerResult]:
         events: SimpleQueue[Event] = SimpleQueue()
         threads = [
             Thread(target=self._work, args=(place, device, events), daemon=True)
@@ -141,6 +157,8 @@ class NetworkRun:
             nonlocal since
             events.put((image, node, state, time.monotonic() - since))
             since = time.monotonic()
+            if self._stopped:
+                raise _Stopped
 
         executor.run(self.images[image], done)
 

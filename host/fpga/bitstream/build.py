@@ -5,17 +5,16 @@ import dataclasses
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from dscim.boards.parts import Part
 from dscim.boards.soc import SYS, Setup, elaborate, lowered
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import UserError
 from dscim.files import replacing, save_json
 from dscim.host.fpga.bitstream.families import FAMILIES, Family
@@ -56,10 +55,13 @@ class Builder:
     def build(self) -> dict[str, Any]:
         """The facts (report.json) of the bitstream that it puts in the order's folder.
 
-        UserError for missing tools or a failed step, TimingMissed when a clock misses timing. The
-        folder is then left as it was, without a bitstream of this build.
+        UserError for missing tools, a failed step, or a folder whose report.json is not of a build;
+        TimingMissed when a clock misses timing. The folder is then left as it was, without a
+        bitstream of this build, or removed if this build has created it.
         """
         setup = self.order.setup
+        _versions()
+        _check_folder(self.order.folder)
         part = setup.board.parts[setup.device]
         family = FAMILIES.get(part.family)
         tools = find_tools(family.kinds) if family else []
@@ -132,15 +134,35 @@ def elaborated(setup: Setup, say: Say, steps: int = STEPS) -> Elaborated:
             (work / "made.json").write_text(
                 json.dumps({"clocks": clocks, "seconds": time.monotonic() - start})
             )
-    os.utime(home)
+    used(home)
     made = json.loads((home / "made.json").read_text())
     say(f"{label}: {made['seconds']:.1f} s" + (", cached" if cached else ""))
     return Elaborated(home, made["clocks"], made["seconds"])
 
 
 def _versions() -> dict[str, str]:
-    """Versions of the packages that determine the Verilog."""
-    return {package: version(package) for package in ("migen", "litex", "litex-boards")}
+    """Versions of the packages that determine the Verilog; UserError if one is missing."""
+    try:
+        return {package: version(package) for package in ("migen", "litex", "litex-boards")}
+    except PackageNotFoundError as error:
+        raise UserError(
+            f"Package '{error.name}' is not installed; run `pip install 'dscim[build]'`."
+        ) from None
+
+
+def _check_folder(folder: Path) -> None:
+    """UserError if the folder has a report.json that is not of a build: it would be replaced."""
+    path = folder / FACTS
+    try:
+        if not path.exists():
+            return
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or "spec_hash" not in facts:
+        raise UserError(
+            f"'{path}' is not of `dscim build` and would be replaced; choose another --output."
+        )
 
 
 def _code() -> list[str | bytes]:
@@ -186,7 +208,11 @@ def _copy(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Locks the folder; UserError when it cannot be created or another build has locked it."""
+    """Locks the folder; UserError when it cannot be created or another build has locked it.
+
+    Removes the folders that it has created if the block fails and leaves nothing else in them.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -201,4 +227,12 @@ def _locked(folder: Path) -> Iterator[None]:
             raise UserError(
                 f"Another build is running in '{folder}'; wait for it, or choose another --output."
             ) from error
-        yield
+        try:
+            yield
+        except BaseException:
+            if made:
+                with contextlib.suppress(OSError):
+                    (folder / ".lock").unlink()
+                    for each in made:
+                        each.rmdir()
+            raise

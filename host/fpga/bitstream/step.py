@@ -2,16 +2,16 @@
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import UserError
 from dscim.host.fpga.bitstream.tools import Tool
+from dscim.interrupts import uninterrupted
 from dscim.progress import Progress, Say
 
 LOG = "log.txt"
@@ -51,7 +51,8 @@ class Done:
 
 
 def run_step(step: Step, say: Say, tick: Progress) -> Done:
-    """Runs `step`, or takes its cached result; UserError with the path of the log when it fails.
+    """Runs `step`, or takes its cached result; UserError with the path of the log when it fails,
+    SimulationError if the cache cannot be written.
 
     An interrupted step leaves no files.
     """
@@ -65,54 +66,48 @@ def run_step(step: Step, say: Say, tick: Progress) -> Done:
         say(f"{step.label}: {step.tool.name} {step.tool.version}")
         forget_old(f"{step.name}-*")
         _run(step, home, tick)
-    os.utime(home)
+    used(home)
     seconds = float((home / SECONDS).read_text())
     say(f"{step.label}: {seconds:.1f} s" + (", cached" if cached else ""))
     return Done(home, seconds, cached)
 
 
 def _run(step: Step, home: Path, tick: Progress) -> None:
-    try:
-        with build_beside(home) as work:
-            for name, path in step.inputs.items():
-                shutil.copy(path, work / name)
-            start = time.monotonic()
-            status = _wait(step, work, tick)
-            (work / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
-            missing = [name for name in step.outputs if not _filled(work / name)]
-            if status != 0 or missing:
-                kept = home.with_name(f"{home.name}.log")
-                shutil.copy(work / LOG, kept)
-                raise UserError(
-                    f"{step.label} failed: {_reason(kept, status, missing)}; see {kept}."
-                )
-    except OSError as error:
-        raise UserError(
-            f"{step.label} failed: {error.strerror or error} in '{home.parent}'; "
-            "free some space there, or set DSCIM_CACHE to another folder."
-        ) from error
+    with build_beside(home) as work:
+        for name, path in step.inputs.items():
+            shutil.copy(path, work / name)
+        start = time.monotonic()
+        status = _wait(step, work, tick)
+        (work / SECONDS).write_text(f"{time.monotonic() - start:.3f}\n")
+        missing = [name for name in step.outputs if not _filled(work / name)]
+        if status != 0 or missing:
+            kept = home.with_name(f"{home.name}.log")
+            shutil.copy(work / LOG, kept)
+            raise UserError(f"{step.label} failed: {_reason(kept, status, missing)}; see {kept}.")
 
 
 def _wait(step: Step, folder: Path, tick: Progress) -> int:
     """Runs the program; returns its exit status. An exception here ends the program."""
-    with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen(
-            [step.tool.path, *step.arguments],
-            cwd=folder,
-            stdout=log,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-        )
+    process: subprocess.Popen[bytes] | None = None
     start = time.monotonic()
     try:
+        with (folder / LOG).open("wb") as log, uninterrupted():
+            process = subprocess.Popen(
+                [step.tool.path, *step.arguments],
+                cwd=folder,
+                stdout=log,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+            )
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(timeout=0.5)
             elapsed = int(time.monotonic() - start)
             tick(f"{step.label}, seconds", elapsed, max(step.expected, elapsed + 1))
     finally:
-        process.kill()
-        process.wait()
+        if process is not None:
+            process.kill()
+            process.wait()
 
 
 def _filled(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from dscim.host.golden.emulator.compile import kernel, why_no_kernel
 from dscim.host.golden.emulator.layer import EmulatedLayer, PreparedNode, estimate, prepare
+from dscim.host.golden.emulator.matrix import product
 from dscim.host.golden.emulator.parallel import over_images
 from dscim.host.golden.emulator.tables import PointwiseTable
 
@@ -13,5 +14,6 @@ __all__ = [
     "kernel",
     "over_images",
     "prepare",
+    "product",
     "why_no_kernel",
 ]

@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from dscim.cache import build_beside, cache_folder, digest, forget_old
+from dscim.cache import build_beside, cache_folder, digest, forget_old, used
 from dscim.errors import SimulationError
 from dscim.host.golden.emulator.description import check_fields
 
@@ -93,7 +93,7 @@ def _built(compiler: str, *, plain: bool) -> Path:
             if done.returncode:
                 first = (done.stderr.strip().splitlines() or ["it printed nothing"])[0]
                 raise SimulationError(f"g++ failed to compile the kernel: {first}")
-    os.utime(home)  # used now, for forget_old
+    used(home)
     return home / LIBRARY
 
 

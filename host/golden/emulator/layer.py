@@ -6,12 +6,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from dscim.arrays import Array, Float32, Int8, Int32, Int64
+from dscim.checks import check_array
 from dscim.gateware.specs.layer import LayerSpec
 from dscim.host.golden.emulator.compile import kernel
 from dscim.host.golden.emulator.description import Description
 from dscim.host.golden.emulator.tables import count_tables
 from dscim.host.golden.reference import PreparedLayer, weight_matrix
 from dscim.host.golden.reference.depthwise import PreparedDepthwise, tap_rows, tap_table
+from dscim.host.golden.reference.layer import check_parameters
 from dscim.host.golden.reference.operands import column_corrections
 
 EXACT, COUNTED, DEPTHWISE = range(3)
@@ -69,7 +71,8 @@ class EmulatedLayer:
         multiplier: Int32,
         shift: Int32,
     ) -> None:
-        """See `prepare`. RuntimeError without a kernel."""
+        """See `prepare`. ArgumentError for other arrays, RuntimeError without a kernel."""
+        check_parameters(layer, weights, bias, multiplier, shift)
         library = kernel()
         if library is None:
             raise RuntimeError("no kernel is available for a layer")
@@ -100,10 +103,7 @@ class EmulatedLayer:
         return self._call(self._library.dscim_run, x, np.dtype(np.int8))
 
     def _call(self, function: Any, x: Int8, dtype: np.dtype[Any]) -> Array:
-        if x.dtype != np.int8 or x.shape[1:] != self.layer.input:
-            raise ValueError(
-                f"the layer takes int8 of shape (N, {self.layer.input}), not {x.dtype} of {x.shape}"
-            )
+        check_array("x", x, np.int8, ("N", *self.layer.input))
         x = np.ascontiguousarray(x)
         out = np.empty((len(x), *self.layer.output), dtype)
         pixels = len(x) * self.layer.output[0] * self.layer.output[1]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dscim.arrays import Int8, Int64
+from dscim.checks import check_operands
 from dscim.gateware.specs import ProductSpec
 from dscim.host.golden.reference.operands import (
     column_corrections,
@@ -28,7 +29,11 @@ def row_bits(
 
 
 def counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
-    """N: the group bits counted over L points, (M, N) for x (M, K) and w (K, N) int8."""
+    """N: the group bits counted over L points, (M, N) for x (M, K) and w (K, N) int8.
+
+    ArgumentError for other arrays and numbers.
+    """
+    check_operands(x, w, zero_point)
     a, a_sign = encode_activations(x, spec, zero_point)
     b, b_sign = encode_weights(w, spec)
     depth = x.shape[1]
@@ -47,7 +52,10 @@ def counts(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
 
 
 def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
-    """The estimate of sum((x - z) * w) in product units, (M, N), for x (M, K) and w (K, N)."""
+    """The estimate of sum((x - z) * w) in product units, (M, N), for x (M, K) and w (K, N).
+
+    ArgumentError as for `counts`.
+    """
     estimate = counts(x, w, spec, zero_point) << spec.decode_shift
     if spec.signed == "offset":
         sum_a = encode_activations(x, spec, zero_point)[0].sum(axis=1, keepdims=True)

@@ -10,9 +10,11 @@ arithmetic and any stream length.
 import numpy as np
 
 from dscim.arrays import Int8, Int32, Int64
+from dscim.checks import check_array, check_range
+from dscim.errors import ArgumentError
 from dscim.gateware.specs import ProductSpec
 from dscim.gateware.specs.layer import LayerSpec
-from dscim.host.golden.reference.layer import windows
+from dscim.host.golden.reference.layer import check_parameters, windows
 from dscim.host.golden.reference.matrix import region_thresholds
 from dscim.host.golden.reference.operands import encode_activations, encode_weights
 from dscim.host.golden.reference.requantise import requantise
@@ -65,10 +67,18 @@ def depthwise_windows(x: Int8, layer: LayerSpec) -> Int8:
 def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """The sum over taps of (x - z) * w as `spec` computes it, in product units: (M, outputs).
 
-    x: (M, taps, C) int8; w: (taps, outputs) int8, where output o takes channel o*C/outputs;
-    zero_point: z, int8.
+    x: (M, taps, C) int8; w: (taps, outputs) int8, where output o takes channel o*C/outputs, so that
+    outputs is a multiple of C; zero_point: z, int8. ArgumentError for other arrays and numbers.
     """
+    check_array("w", w, np.int8, ("taps", "outputs"))
+    check_array("x", x, np.int8, ("M", w.shape[0], "C"))
+    check_range("zero_point", zero_point, -128, 127)
     (taps, outputs), channels = w.shape, x.shape[2]
+    if not taps or not channels or outputs % channels:
+        raise ArgumentError(
+            f"w has the shape {w.shape}, which is not taps and a multiple of the {channels} "
+            "channels of x."
+        )
     of_output = np.arange(outputs) // (outputs // channels)
     row = tap_rows(taps, channels)[:, of_output]
     total = np.zeros((len(x), outputs), np.int64)
@@ -93,7 +103,11 @@ class PreparedDepthwise:
         multiplier: Int32,
         shift: Int32,
     ) -> None:
-        """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,)."""
+        """weights: (KH, KW, outputs) int8; bias, multiplier, shift: (outputs,) int32.
+
+        ArgumentError for other arrays.
+        """
+        check_parameters(layer, weights, bias, multiplier, shift)
         self.layer = layer
         self._weights = weights.reshape(layer.depth, layer.outputs)
         self._bias = bias.astype(np.int64)
@@ -101,6 +115,7 @@ class PreparedDepthwise:
 
     def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
+        check_array("x", x, np.int8, ("N", *self.layer.input))
         unrolled = depthwise_windows(x, self.layer)
         sums = product(
             unrolled.reshape(-1, *unrolled.shape[3:]),

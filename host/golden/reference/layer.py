@@ -3,6 +3,7 @@
 import numpy as np
 
 from dscim.arrays import Int8, Int32, Int64
+from dscim.checks import check_array
 from dscim.gateware.specs.layer import LayerSpec
 from dscim.host.golden.reference.matrix import PreparedWeights
 from dscim.host.golden.reference.requantise import requantise
@@ -25,6 +26,21 @@ def weight_matrix(weights: Int8) -> Int8:
     return weights.reshape(len(weights), -1).T
 
 
+def check_parameters(
+    layer: LayerSpec, weights: Int8, bias: Int32, multiplier: Int32, shift: Int32
+) -> None:
+    """ArgumentError unless the arrays belong to `layer`.
+
+    weights: (outputs, KH, KW, C) int8, or (KH, KW, outputs) if depthwise; the others (outputs,)
+    int32.
+    """
+    channels = (*layer.kernel, layer.outputs)
+    whole = (layer.outputs, *layer.kernel, layer.input[2])
+    check_array("weights", weights, np.int8, channels if layer.depthwise else whole)
+    for name, values in (("bias", bias), ("multiplier", multiplier), ("shift", shift)):
+        check_array(name, values, np.int32, (layer.outputs,))
+
+
 class PreparedLayer:
     """A layer with its weights prepared, for many inputs."""
 
@@ -36,7 +52,11 @@ class PreparedLayer:
         multiplier: Int32,
         shift: Int32,
     ) -> None:
-        """weights: OHWI int8; bias (product units), multiplier (Q31), shift: (outputs,)."""
+        """weights: OHWI int8; bias (product units), multiplier (Q31), shift: (outputs,) int32.
+
+        ArgumentError for other arrays.
+        """
+        check_parameters(layer, weights, bias, multiplier, shift)
         self.layer = layer
         self._weights = PreparedWeights(weight_matrix(weights), layer.product, layer.input_zero)
         self._bias = bias.astype(np.int64)
@@ -44,6 +64,7 @@ class PreparedLayer:
 
     def accumulate(self, x: Int8) -> Int64:
         """(N, out_h, out_w, outputs): sums in product units with the bias, for x (N, H, W, C)."""
+        check_array("x", x, np.int8, ("N", *self.layer.input))
         unrolled = windows(x, self.layer)
         sums = self._weights.product(unrolled.reshape(-1, self.layer.depth))
         return sums.reshape(*unrolled.shape[:3], -1) + self._bias

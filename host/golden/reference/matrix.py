@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 from dscim.arrays import Float32, Floats, Int8, Int64, UInt8
+from dscim.checks import check_array, check_range
 from dscim.gateware.specs import MAX_DEPTH, ProductSpec
 from dscim.host.golden.reference.operands import (
     column_corrections,
@@ -54,9 +55,11 @@ class PreparedWeights:
         """w: (K, N) int8 with K from 1 to 32,767; zero_point: z of the activations, int8.
 
         rows: (K,) the contract's row of each row of w, by default 0, 1 ... K-1.
+        ArgumentError for other arrays and numbers.
         """
-        if not 1 <= w.shape[0] <= MAX_DEPTH:
-            raise ValueError(f"A product of {w.shape[0]} inputs is outside 1..{MAX_DEPTH}.")
+        check_array("w", w, np.int8, ("K", "N"))
+        check_range("the number K of inputs of a product", w.shape[0], 1, MAX_DEPTH)
+        check_range("zero_point", zero_point, -128, 127)
         self.spec = spec
         self.zero_point = zero_point
         self.depth, self.columns = w.shape
@@ -72,7 +75,11 @@ class PreparedWeights:
         self._tables = _activation_tables(spec, zero_point)
 
     def product(self, x: Int8) -> Int64:
-        """sum((x - z) * w) in product units, (M, N) int64, for x (M, K) int8."""
+        """sum((x - z) * w) in product units, (M, N) int64, for x (M, K) int8.
+
+        ArgumentError for another x.
+        """
+        check_array("x", x, np.int8, ("M", self.depth))
         block = max(1, BLOCK_BYTES // (4 * self.depth))
         parts = [self._block(x[start : start + block]) for start in range(0, len(x), block)]
         return np.concatenate(parts) if parts else np.zeros((0, self.columns), np.int64)
@@ -111,5 +118,6 @@ def product(x: Int8, w: Int8, spec: ProductSpec, zero_point: int = 0) -> Int64:
     """sum((x - z) * w) as `spec` computes it, in product units: (M, N) int64.
 
     x: (M, K) int8; w: (K, N) int8; zero_point: z, int8. With `spec.exact` the true integers.
+    ArgumentError for other arrays and numbers.
     """
     return PreparedWeights(w, spec, zero_point).product(x)

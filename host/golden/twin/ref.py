@@ -11,6 +11,7 @@ from dscim.gateware.specs import SocSpec
 from dscim.host.golden.twin.compute import compute
 from dscim.host.golden.twin.rejection import rejection
 from dscim.host.link.base import LinkStatistics
+from dscim.host.link.frames import check_place, check_words
 
 
 class ModelLink:
@@ -39,6 +40,7 @@ class ModelLink:
 
     def read(self, address: int, count: int) -> Words:
         """See `dscim.host.link.base.Link`."""
+        check_place(address, count)
         first = (address - registers.BANK_BASE) // 4
         if first >= 0 and first + count <= len(registers.REGISTERS):
             return np.array(list(self._registers.values())[first : first + count], np.uint32)
@@ -46,9 +48,12 @@ class ModelLink:
 
     def write(self, address: int, words: Words) -> None:
         """See `dscim.host.link.base.Link`."""
+        check_words(address, words)
+        if not len(words):
+            return
         if address == registers.address("control"):
             self._control(registers.BY_NAME["control"].unpack(int(words[0])))
-        elif len(words):
+        else:
             self._window(address, len(words))[:] = words
 
     def close(self) -> None:

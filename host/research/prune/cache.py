@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dscim.errors import UserError
-from dscim.files import save_text
+from dscim.files import reason_of, save_text
 from dscim.host.research.prune.space import Structure
 
 FORMAT = "dscim structure search"
@@ -34,12 +34,15 @@ class Cache:
         """Stores a fitness; it is on disk when this returns."""
         self.known[structure] = fitness
         if self._path is not None:
-            with self._path.open("a") as file:
-                if not file.tell():  # words: ok
-                    file.write(self._header + "\n")
-                file.write(json.dumps([list(structure), fitness]) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with self._path.open("a") as file:
+                    if not file.tell():  # words: ok
+                        file.write(self._header + "\n")
+                    file.write(json.dumps([list(structure), fitness]) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise UserError(f"'{self._path}' cannot be written: {reason_of(error)}.") from error
 
     def _open(self, path: Path) -> None:
         """Reads the file, and removes an incomplete last line from it."""

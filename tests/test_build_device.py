@@ -9,7 +9,7 @@ from dscim.gateware.specs import MacroSpec, SocSpec
 from dscim.gateware.verilog import steady
 from dscim.host.device.selftest import SelfTest
 from dscim.host.device.target import open_target
-from dscim.host.fpga.bitstream.families import FAMILIES
+from dscim.host.fpga.bitstream.families import FAMILIES, read
 from dscim.host.fpga.bitstream.step import Step, run_step
 from dscim.host.fpga.bitstream.tools import YOSYS, find_tool
 from dscim.progress import Say
@@ -37,7 +37,7 @@ def netlist_model(design: Design, *, trace: str = "", say: Say = print) -> Path:
     assert not trace
     folder = elaborate(design)
     script = (
-        f"read_verilog {TOP}.v; {FAMILIES['ecp5'].synthesis} -noiopad -top {TOP}; "
+        f"{read()}; {FAMILIES['ecp5'].synthesis} -noiopad -top {TOP}; "
         "write_verilog -noattr netlist.v; select -assert-none t:$*"
     )
     inputs = {path.name: path for path in folder.iterdir()}

@@ -44,8 +44,7 @@ class Family:
     def script(self, more: str = "") -> str:
         """Yosys's script: cells as JSON, and their counts. more: further synthesis options."""
         return (
-            f"read_verilog {TOP}.v; setattr -set no_rw_check 1 {' '.join(APART)}; "
-            f"{self.synthesis}{more} -top {TOP} -json {TOP}.json; "
+            f"{read()}; {self.synthesis}{more} -top {TOP} -json {TOP}.json; "
             "tee -q -o cells.json stat -json"
         )
 
@@ -59,6 +58,12 @@ APART = tuple(f"m:{name}" for name in ("bank*", "sums*", "shares_*"))
 
 A block RAM's output is then undefined, so that Yosys would add registers and tables to each.
 """
+
+
+def read() -> str:
+    """Yosys's commands that read the Verilog and mark the memories of APART."""
+    return f"read_verilog {TOP}.v; setattr -set no_rw_check 1 {' '.join(APART)}"
+
 
 REPORT = "timing.json"
 

@@ -116,7 +116,7 @@ def test_memories_that_do_not_fit_are_refused_with_what_would() -> None:
     macro = dataclasses.replace(setup.spec.macro, columns=256)
     with pytest.raises(
         SpecError,
-        match=r"256 columns needs 813 block RAMs and .* has 208; "
+        match=r"256 columns needs 817 block RAMs and .* has 208; "
         "choose 32 columns or fewer",
     ):
         dataclasses.replace(setup, spec=dataclasses.replace(setup.spec, macro=macro))

@@ -14,7 +14,7 @@ from dscim.boards.board import Board, Ethernet
 from dscim.boards.memories import block_rams
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.base import require
-from dscim.gateware.specs.soc import BUS_BYTES
+from dscim.gateware.specs.soc import BUS_BYTES, WORD_BYTES
 from dscim.gateware.verilog import steady
 
 TOP = "dscim"
@@ -131,6 +131,7 @@ def _narrower(spec: SocSpec, columns: int) -> SocSpec:
         spec,
         macro=dataclasses.replace(spec.macro, columns=columns),
         requant_lanes=min(spec.requant_lanes, columns),
+        depthwise=spec.depthwise if columns >= WORD_BYTES else 0,
     )
 
 

@@ -22,7 +22,7 @@ from dscim.host.network.importers import check_file, import_file
 from tests import onnx_graphs, tflite_graphs
 
 SECONDS = 10
-"""The limit for any file."""
+"""The limit on processor time for any file."""
 
 NUMBERS = [-(2**31), -129, -2, -1, 0, 1, 2, 3, 127, 128, 255, 4096, 65536, 2**31 - 1]
 SCALES = [0.0, -1.0, 1e-30, 1e-7, 0.5, 1e7, np.inf, np.nan]
@@ -131,7 +131,7 @@ MUTATIONS = {".tflite": mutated_tflite, ".onnx": mutated_onnx}
 
 def outcome(path):
     """ "imported" or "refused"; AssertionError for anything else. Also lists its operators."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         import_file(path)
         result = "imported"
@@ -142,7 +142,8 @@ def outcome(path):
         check_file(path)
     except UserError as error:
         assert "\n" not in str(error), error
-    assert time.monotonic() - started < SECONDS, f"{time.monotonic() - started:.0f} s"
+    taken = time.process_time() - started
+    assert taken < SECONDS, f"{taken:.0f} s"
     return result
 
 

@@ -77,6 +77,13 @@ class Draft:
             self.sources[node.name] = source
         return node.name
 
+    def unique(self, name: str) -> str:
+        """`name`, or with a number if a node has it."""
+        numbered = (f"{name}_{number}" for number in range(2, MAX_NODES + 2))
+        return (
+            name if name not in self.shapes else next(n for n in numbered if n not in self.shapes)
+        )
+
     def finish(self, name: str, output: str, notes: Iterable[str], file: "File") -> "Imported":
         """The import, folded and checked, that ends with the node `output`; exact arithmetic.
 

@@ -40,7 +40,8 @@ def reshaped(draft: Draft, name: str, source: str, shape: Shape, place: str) -> 
     if draft.shapes[source] == shape:
         return source
     quantity = draft.quantities[source]
-    node = Reshape(name, (source,), quantity.zero, quantity.scale, shape=shape)
+    named = draft.unique(name)
+    node = Reshape(named, (source,), quantity.zero, quantity.scale, shape=shape)
     return draft.add(node, shape, None, place)
 
 
@@ -57,7 +58,7 @@ def transposed(
     quantity = draft.quantities[source]
     kept = [axis for axis in range(len(dims)) if dims[axis] != 1]
     node = Transpose(
-        name,
+        draft.unique(name),
         (source,),
         quantity.zero,
         quantity.scale,

@@ -168,6 +168,9 @@ class Soak:
         if status == -signal.SIGKILL and disturbance == "kill host":
             written.unlink(missing_ok=True)
             return "killed"
+        early = status == -signal.SIGTERM or "Fatal Python error" in errors
+        if early and disturbance in ("interrupt", "terminate"):
+            return "before the start"  # of main(): Python itself was still starting
         lines = errors.splitlines()
         allowed = status == 2 or (status == 130 and disturbance in ("interrupt", "terminate"))
         if not allowed or output or len(lines) != 1 or not lines[0].startswith("dscim: "):

@@ -77,8 +77,10 @@ def load_array(path: Path) -> Array:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from error
-    except (ValueError, EOFError) as error:
-        raise UserError(f"'{path}' is not a .npy file that numpy can read: {error}.") from error
+    except (ValueError, EOFError, MemoryError, OverflowError) as error:
+        raise UserError(
+            f"'{path}' is not a .npy file that numpy can read: {' '.join(str(error).split())}."
+        ) from error
     if not isinstance(loaded, np.ndarray):
         raise UserError(f"'{path}' is an archive of several arrays; give one .npy file.")
     return loaded
@@ -280,4 +282,4 @@ def _same(first: Path, second: Path) -> bool:
     try:
         return first.samefile(second)
     except (OSError, ValueError):  # one does not exist: they are the same if their places are
-        return STDOUT not in (first, second) and first.resolve() == second.resolve()
+        return STDOUT not in (first, second) and os.path.realpath(first) == os.path.realpath(second)

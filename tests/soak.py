@@ -159,10 +159,10 @@ class Soak:
     ) -> str:
         """The outcome in one word; Wrong if it is not allowed."""
         status, written = process.returncode, self.folder / "y.npy"
-        told = f"{verb} after {disturbance}: status {status}, {output!r}, {errors!r}"
+        report = f"{verb} after {disturbance}: status {status}, {output!r}, {errors!r}"
         if status == 0:
             if verb == "mvm" and not (np.load(written) == self.expected).all():
-                raise Wrong(f"wrong values, {told}")
+                raise Wrong(f"wrong values, {report}")
             written.unlink(missing_ok=True)
             return "right"
         if status == -signal.SIGKILL and disturbance == "kill host":
@@ -174,9 +174,9 @@ class Soak:
         lines = errors.splitlines()
         allowed = status == 2 or (status == 130 and disturbance in ("interrupt", "terminate"))
         if not allowed or output or len(lines) != 1 or not lines[0].startswith("dscim: "):
-            raise Wrong(told)
+            raise Wrong(report)
         if written.exists():
-            raise Wrong(f"an output is left, {told}")
+            raise Wrong(f"an output is left, {report}")
         return "stopped" if status == 130 else "one sentence"
 
     def _check_leftovers(self, begun: float) -> None:

@@ -251,3 +251,15 @@ def test_other_integers_are_taken_if_they_fit(
         with pytest.raises(UserError, match=np.dtype(dtype).name):
             load_int8(path, "an input", ("N",), notes.append)
         assert not notes
+
+
+def test_a_header_that_lies_and_a_loop_of_links_are_one_sentence(tmp_path: Path) -> None:
+    header = "{'descr': '|i1', 'fortran_order': False, 'shape': (1000000000000, 30), }"
+    lie = b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(117).encode() + b"\n"
+    (tmp_path / "lie.npy").write_bytes(lie)
+    with pytest.raises(UserError, match=r"lie.npy' is not a .npy file that numpy can read: .*\."):
+        load_int8(tmp_path / "lie.npy", "an input", ("M", "K"))
+    (tmp_path / "loop").symlink_to("loop")
+    check_outputs({"--output": tmp_path / "y"}, {"X": tmp_path / "loop"})
+    with pytest.raises(UserError, match="cannot be written: Too many levels"):
+        check_outputs({"--output": tmp_path / "loop"}, {"X": tmp_path / "y"})

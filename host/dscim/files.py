@@ -81,7 +81,7 @@ def load_array(path: Path) -> Array:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, MemoryError, OverflowError, zipfile.BadZipFile) as error:
         with path.open("rb") as file:
             magic = file.read(len(NPY))
         reason = "it is cut short, damaged, or holds objects"
@@ -291,4 +291,4 @@ def _same(first: Path, second: Path) -> bool:
     try:
         return first.samefile(second)
     except (OSError, ValueError):  # one does not exist: they are the same if their places are
-        return STDOUT not in (first, second) and first.resolve() == second.resolve()
+        return STDOUT not in (first, second) and os.path.realpath(first) == os.path.realpath(second)

@@ -10,6 +10,12 @@ from onnx import TensorProto, helper
 
 from tests.onnx_networks import Qdq
 
+FUNCTIONS = (
+    *("Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu", "Exp", "Abs", "Neg"),
+    *("Erf", "Softplus", "Softsign", "Gelu", "Mish"),
+)
+"""Functions of one tensor."""
+
 
 class Graph(Qdq):
     """A chain of operators, each quantised; `ends` are other outputs, in real numbers."""

@@ -2,13 +2,14 @@
 
 The text between `<!-- KIND NAME -->` and `<!-- end -->` is generated from JSON: kind `study` from
 host/data/study-*.json, `table` from boards/reports and host/fpga/fit/*.json, `pruned` from
-host/data/pruned-*.json.
+host/data/pruned-*.json; kind `operators` from the declarations of the importers.
 """
 
 import re
 from collections.abc import Callable
 
 from dscim.host.fpga.fit import results as builds
+from dscim.host.research import operators
 from dscim.host.research.prune import results as pruned
 from dscim.host.research.studies import results as studies
 
@@ -16,6 +17,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "study": studies.shown,
     "table": builds.shown,
     "pruned": pruned.shown,
+    "operators": operators.shown,
 }
 """For each kind of block, the function from the block's name to its Markdown."""
 

@@ -1,8 +1,5 @@
 """The TensorFlow Lite operators that reduce, and the table of all operators."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import tflite
 
 from dscim.host.network import (
@@ -18,7 +15,6 @@ from dscim.host.network import (
     Lookup,
     MaxPool,
     Mean,
-    Node,
     Pad,
     Requantise,
     Reshape,
@@ -29,6 +25,7 @@ from dscim.host.network import (
 from dscim.host.network.importers import tflite_elementwise as elementwise
 from dscim.host.network.importers import tflite_moves as moves
 from dscim.host.network.importers import tflite_products as products
+from dscim.host.network.importers.supported import Supported
 from dscim.host.network.importers.tflite_file import Operator
 from dscim.host.network.importers.tflite_importer import TfliteImporter, image, window
 from dscim.host.network.importers.views import Dims, grouped, product
@@ -151,73 +148,84 @@ def _axes(importer: TfliteImporter, operator: Operator, dims: Dims) -> Dims:
     return tuple(sorted({importer.axis(operator, dims, axis) for axis in found}))
 
 
-@dataclass(frozen=True)
-class Supported:
-    """An operator that can be imported.
-
-    handle: adds its nodes. kinds: those that compute it. limits: what is refused, for the table
-    of operators. unsigned: whether uint8 tensors are imported too.
-    """
-
-    handle: Callable[[TfliteImporter, Operator], None]
-    kinds: tuple[type[Node], ...]
-    limits: str = ""
-    unsigned: bool = True
-
-
 OPERATORS: dict[str, Supported] = {
     "CONV_2D": Supported(
+        "convolution",
         products.conv_2d,
         (Conv,),
-        "constant symmetric weights; dilation and groups: a window "
-        "with zeros of at most 32,767 values",
+        "constant weights; dilation and groups: a window with zeros of at most 32,767 values",
     ),
     "DEPTHWISE_CONV_2D": Supported(
-        products.depthwise_conv_2d, (Depthwise,), "constant symmetric weights"
+        "depthwise convolution",
+        products.depthwise_conv_2d,
+        (Depthwise,),
+        "constant weights",
     ),
     "TRANSPOSE_CONV": Supported(
-        products.transpose_conv, (Select, Conv), "constant symmetric weights"
+        "transposed convolution",
+        products.transpose_conv,
+        (Select, Conv),
+        "constant weights",
     ),
     "FULLY_CONNECTED": Supported(
-        products.fully_connected, (Conv,), "constant symmetric weights; at most 32,767 inputs"
+        "fully connected",
+        products.fully_connected,
+        (Conv,),
+        "constant weights; at most 32,767 inputs",
     ),
-    "ADD": Supported(elementwise.add, (Add, Combine, Lookup)),
-    "SUB": Supported(elementwise.subtract, (Combine, Lookup)),
-    "MUL": Supported(elementwise.multiply, (Combine, Lookup)),
-    "MAXIMUM": Supported(elementwise.extreme, (Combine, Lookup), "equal scales"),
-    "MINIMUM": Supported(elementwise.extreme, (Combine, Lookup), "equal scales"),
-    "RELU": Supported(elementwise.activation, (Requantise,)),
-    "RELU6": Supported(elementwise.activation, (Requantise,)),
-    "RELU_N1_TO_1": Supported(elementwise.activation, (Requantise,)),
-    "PRELU": Supported(elementwise.prelu, (Lookup,), "constant slopes"),
-    "LEAKY_RELU": Supported(elementwise.function, (Lookup,)),
-    "LOGISTIC": Supported(elementwise.function, (Lookup,), "output scale 1/256"),
-    "TANH": Supported(elementwise.function, (Lookup,), "output scale 1/128"),
-    "HARD_SWISH": Supported(elementwise.function, (Lookup,)),
-    "AVERAGE_POOL_2D": Supported(pool_2d, (AveragePool,), "uint8: odd windows without padding"),
-    "MAX_POOL_2D": Supported(pool_2d, (MaxPool,)),
-    "MEAN": Supported(reduce, (Mean, Sum), unsigned=False),
-    "SUM": Supported(reduce, (Sum,), unsigned=False),
-    "REDUCE_MAX": Supported(reduce, (Extreme,)),
-    "REDUCE_MIN": Supported(reduce, (Extreme,)),
-    "PAD": Supported(moves.pad, (Pad, Select)),
-    "PADV2": Supported(moves.pad, (Pad, Select), "only with the zero point"),
-    "CONCATENATION": Supported(moves.concatenation, (Concat,), "int8: equal scales"),
-    "SPLIT": Supported(moves.split, (Select,)),
-    "SPLIT_V": Supported(moves.split, (Select,)),
-    "SLICE": Supported(moves.cut, (Select,)),
-    "STRIDED_SLICE": Supported(moves.strided_slice, (Select,), "no ellipsis, no new axes"),
-    "RESIZE_NEAREST_NEIGHBOR": Supported(moves.resize_nearest, (Select,)),
-    "TRANSPOSE": Supported(moves.transpose, (Transpose,)),
-    "SPACE_TO_DEPTH": Supported(moves.space_to_depth, (Transpose,)),
-    "DEPTH_TO_SPACE": Supported(moves.depth_to_space, (Transpose,)),
-    "RESHAPE": Supported(moves.reshape, (Reshape,)),
-    "SQUEEZE": Supported(moves.reshape, (Reshape,)),
-    "EXPAND_DIMS": Supported(moves.reshape, (Reshape,)),
-    "SOFTMAX": Supported(softmax, (IntegerSoftmax,), "the last axis; output scale 1/256"),
+    "ADD": Supported("sum", elementwise.add, (Add, Combine, Lookup)),
+    "SUB": Supported("difference", elementwise.subtract, (Combine, Lookup)),
+    "MUL": Supported("product", elementwise.multiply, (Combine, Lookup)),
+    "MAXIMUM": Supported(
+        "maximum, minimum", elementwise.extreme, (Combine, Lookup), "equal scales"
+    ),
+    "MINIMUM": Supported(
+        "maximum, minimum", elementwise.extreme, (Combine, Lookup), "equal scales"
+    ),
+    "RELU": Supported("ReLU, clip", elementwise.activation, (Requantise,)),
+    "RELU6": Supported("ReLU, clip", elementwise.activation, (Requantise,)),
+    "RELU_N1_TO_1": Supported("ReLU, clip", elementwise.activation, (Requantise,)),
+    "PRELU": Supported("ReLU with slopes", elementwise.prelu, (Lookup,), "constant slopes"),
+    "LEAKY_RELU": Supported("ReLU with slopes", elementwise.function, (Lookup,)),
+    "LOGISTIC": Supported("sigmoid, tanh", elementwise.function, (Lookup,), "output scale 1/256"),
+    "TANH": Supported("sigmoid, tanh", elementwise.function, (Lookup,), "output scale 1/128"),
+    "HARD_SWISH": Supported("hard swish", elementwise.function, (Lookup,)),
+    "AVERAGE_POOL_2D": Supported(
+        "average pool", pool_2d, (AveragePool,), "uint8: odd windows without padding"
+    ),
+    "MAX_POOL_2D": Supported("maximum pool", pool_2d, (MaxPool,)),
+    "MEAN": Supported("mean", reduce, (Mean, Sum), unsigned=False),
+    "SUM": Supported("sum over axes", reduce, (Sum,), unsigned=False),
+    "REDUCE_MAX": Supported("greatest, least value", reduce, (Extreme,)),
+    "REDUCE_MIN": Supported("greatest, least value", reduce, (Extreme,)),
+    "PAD": Supported("padding", moves.pad, (Pad, Select)),
+    "PADV2": Supported("padding", moves.pad, (Pad, Select), "only with the zero point"),
+    "CONCATENATION": Supported(
+        "concatenation", moves.concatenation, (Concat,), "int8: equal scales"
+    ),
+    "SPLIT": Supported("split, slice", moves.split, (Select,)),
+    "SPLIT_V": Supported("split, slice", moves.split, (Select,)),
+    "SLICE": Supported("split, slice", moves.cut, (Select,)),
+    "STRIDED_SLICE": Supported(
+        "split, slice", moves.strided_slice, (Select,), "no ellipsis, no new axes"
+    ),
+    "RESIZE_NEAREST_NEIGHBOR": Supported("resize", moves.resize_nearest, (Select,)),
+    "TRANSPOSE": Supported("transpose", moves.transpose, (Transpose,)),
+    "SPACE_TO_DEPTH": Supported("space to depth and back", moves.space_to_depth, (Transpose,)),
+    "DEPTH_TO_SPACE": Supported("space to depth and back", moves.depth_to_space, (Transpose,)),
+    "RESHAPE": Supported("reshape", moves.reshape, (Reshape,)),
+    "SQUEEZE": Supported("reshape", moves.reshape, (Reshape,)),
+    "EXPAND_DIMS": Supported("reshape", moves.reshape, (Reshape,)),
+    "SOFTMAX": Supported(
+        "softmax", softmax, (IntegerSoftmax,), "the last axis; output scale 1/256"
+    ),
     "LOG_SOFTMAX": Supported(
-        log_softmax, (LogSoftmax,), "the last axis; output scale 1/16", unsigned=False
+        "log-softmax",
+        log_softmax,
+        (LogSoftmax,),
+        "the last axis; output scale 1/16",
+        unsigned=False,
     ),
-    "QUANTIZE": Supported(quantize, (Requantise,)),
+    "QUANTIZE": Supported("requantisation", quantize, (Requantise,)),
 }
 """The operators, by their names in the schema."""

@@ -31,9 +31,22 @@ def excited(seed):
     return graph.binary("MUL", other=graph.first)
 
 
-def pooled(seed):
-    graph = lite(seed)
-    return graph.pool("MAX_POOL_2D", (3, 3), (1, 1), SAME)
+def subtracted(seed):
+    graph = lite(seed).grouped(1, 8)
+    return graph.binary("SUB", graph.first)
+
+
+def added(seed):
+    graph = lite(seed).reduce("MEAN", [1, 2])
+    return graph.binary("ADD", other=graph.first)
+
+
+def joined(seed, step, *more):
+    """Two tensors of one quantity, by a step of the graph."""
+    graph = lite(seed).pool("MAX_POOL_2D", (3, 3), (1, 1), SAME)
+    if step == "binary":
+        return graph.binary(*more, other=graph.first)
+    return graph.concat([graph.first], *more)
 
 
 SINGLE = {
@@ -42,16 +55,14 @@ SINGLE = {
     "ADD of a constant": lambda seed: lite(seed).binary("ADD", constant=(8,)),
     "ADD of an image": lambda seed: lite(seed).binary("ADD", constant=(1, 4, 6, 8)),
     "SUB from a constant": lambda seed: lite(seed).binary("SUB", constant=(1, 6, 1), first=False),
-    "SUB of tensors": lambda seed: (lambda g: g.grouped(1, 8).binary("SUB", g.first))(lite(seed)),
+    "SUB of tensors": subtracted,
     "MUL with RELU6": lambda seed: lite(seed).binary("MUL", constant=(8,), activation=RELU6),
     "MUL broadcast": excited,
-    "ADD broadcast": lambda seed: (lambda g: g.reduce("MEAN", [1, 2]).binary("ADD", other=g.first))(
-        lite(seed)
-    ),
-    "MAXIMUM": lambda seed: (lambda g: g.binary("MAXIMUM", other=g.first))(pooled(seed)),
+    "ADD broadcast": added,
+    "MAXIMUM": lambda seed: joined(seed, "binary", "MAXIMUM"),
     "MINIMUM": lambda seed: lite(seed).binary("MINIMUM", constant=(8,)),
-    "CONCATENATION": lambda seed: (lambda g: g.concat([g.first], 3))(pooled(seed)),
-    "CONCATENATION of rows": lambda seed: (lambda g: g.concat([g.first], -3))(pooled(seed)),
+    "CONCATENATION": lambda seed: joined(seed, "concat", 3),
+    "CONCATENATION of rows": lambda seed: joined(seed, "concat", -3),
     "SPLIT": lambda seed: lite(seed).split(3, 4),
     "STRIDED_SLICE": lambda seed: lite(seed).strided([0, 3, 1, 0], [1, 0, 6, 8], [1, -1, 2, 3]),
     "SLICE": lambda seed: lite(seed).slice([0, 1, 0, 2], [1, 2, -1, 5]),

@@ -29,8 +29,8 @@ from dscim.host.golden.reference import product
 
 DSCIM = Path(sys.executable).with_name("dscim")
 SMALL = ("--rows", "16", "--columns", "4")
-PATIENCE = 120.0
-"""Seconds in which every run must end."""
+PATIENCE = 600.0
+"""Seconds in which every run must end, on a loaded machine, too."""
 
 DISTURBANCES = (
     "none", "none", "kill host", "interrupt", "terminate", "kill simulator", "stop simulator",

@@ -22,8 +22,8 @@ ENCODING = 2
 FINISHED = 1
 """Cycles from a finished product until the accumulator may take it."""
 
-ADDING = 3
-"""Cycles from a product to its sum."""
+STAGES = 3
+"""Stages of the accumulator; all stand still while a sum waits for the requantiser."""
 
 TABLE = 2
 """Cycles of a row tile's table beyond one for each unit."""
@@ -78,7 +78,7 @@ class Timeline:
         self._written = deque([-1 << 30] * ENCODING)
         self._taken = -1 << 30
         self._accepted = deque([-1 << 30] * pace.room)
-        self._drained = deque([-1 << 30] * ADDING)  # when an accepted product left, if it was final
+        self._still = deque([(-1 << 30, -1 << 30)] * STAGES)  # when the accumulator stood still
         self._output = ready  # the cycle from which the next output is accepted, but for `_busy`
         self._loader = 2  # the loader may open the next row tile
         self._searched = 2  # the search may open the next row tile
@@ -164,27 +164,42 @@ class Timeline:
         if drain and pace.residual:
             self._walker += 1
         self._left = accepted
-        accepted_sums, drained = self._accepted, self._drained
+        accepted_sums = self._accepted
         taken = max(written[-1] + 1, self._taken + pace.steps, accepted_sums[0] + 1)
         if self._new_bank:
             self._swapped, self._new_bank = taken, False
         self._taken = taken
         finished = taken + pace.steps + pace.latency + FINISHED
-        summed = max(finished, accepted_sums[-1] + 1, drained[0])
+        summed = self._moving(max(finished, accepted_sums[-1] + 1))
         accepted_sums.append(summed)
         accepted_sums.popleft()
         if drain:
-            out = max(summed + ADDING, self._output + self._busy)
-            self._output, self._busy = out, drain
-            drained.append(out)
-        else:
-            drained.append(-1 << 30)
-        drained.popleft()
+            self._leave(summed, drain)
+
+    def _leave(self, summed: int, drain: int) -> None:
+        """The sum of a product that was accepted at `summed` goes to the requantiser."""
+        arrived = summed
+        for _ in range(STAGES - 1):
+            arrived = self._moving(arrived + 1)
+        arrived += 1
+        self._output = max(arrived, self._output + self._busy)
+        self._busy = drain
+        if self._output > arrived:
+            self._still.append((arrived, self._output))
+            self._still.popleft()
+
+    def _moving(self, cycle: int) -> int:
+        """The first cycle from `cycle` on in which the accumulator moves."""
+        for begins, ends in self._still:
+            if begins <= cycle < ends:
+                cycle = ends
+        return cycle
 
     def _state(self) -> tuple[int, ...]:
         """The events that decide the next ones, from the last window on."""
         now = self._taken
-        lately = (*self._issued, *self._written, *self._accepted, *self._drained, self._output)
+        still = (cycle for times in self._still for cycle in times)
+        lately = (*self._issued, *self._written, *self._accepted, *still, self._output)
         return (self._walker - now, *(max(event - now, -(1 << 12)) for event in lately))
 
     def _skip(self, cycles: int) -> None:
@@ -193,9 +208,10 @@ class Timeline:
         self._taken += cycles
         self._output += cycles
         self._left += cycles
-        for events in (self._issued, self._written, self._accepted, self._drained):
+        for events in (self._issued, self._written, self._accepted):
             for place, event in enumerate(events):
                 events[place] = event + cycles
+        self._still = deque((begins + cycles, ends + cycles) for begins, ends in self._still)
 
 
 def _rows(pixels: int, column: int, width: int) -> Iterator[int]:

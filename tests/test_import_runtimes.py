@@ -34,13 +34,13 @@ def sentence(capsys):
 
 
 def test_an_abort_of_the_runtime_is_a_sentence(tmp_path, capsys):
-    """An ADD to a scale of 1e-7 fails a check in LiteRT, which ends its process."""
+    """An ADD to a scale of 1e-8 fails a check in LiteRT, which ends its process."""
     chain = Chain(0, (1, 4, 4, 2)).conv(2)
     first = chain.last
     chain.conv(2).plus(first)
     tensors = chain.file.tensors
     shape, kind, _, *rest = tensors[chain.last]
-    tensors[chain.last] = (shape, kind, np.float32(1e-7), *rest)
+    tensors[chain.last] = (shape, kind, np.float32(1e-8), *rest)
     assert comparing(tmp_path, ".tflite", chain.pack(), (4, 4, 2)) == 2
     text = sentence(capsys)
     assert "LiteRT was ended by SIGABRT while it ran the file" in text

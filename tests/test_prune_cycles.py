@@ -9,6 +9,7 @@ from dscim.host.compile.cycles import add_cycles, pool_cycles, product_cycles
 from dscim.host.device import Device
 from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
+from dscim.host.fpga.fit.speed import network_speed
 from dscim.host.network import INPUT, AveragePool, MaxPool, Network, Node
 from tests import nodes
 from tests.small_devices import MEDIUM, NARROW, WIDE, arithmetics
@@ -123,11 +124,16 @@ def _medium():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[1]} {case[2]}")
 def test_a_medium_device(medium: Device, case: tuple) -> None:
+    """Also where the input is laid out by rows of windows (`dscim.host.compile.rows`)."""
     kind, shape, outputs, kernel, stride, length = case
     layer = layer_of(kind, shape, outputs, kernel, stride, ProductSpec(length=length))
-    assert counted(medium, kind, layer, np.random.default_rng(1)) == predicted(
-        medium.spec, kind, layer
+    cycles = counted(medium, kind, layer, np.random.default_rng(1))
+    network = Network(
+        "single", layer.input, 1.0, 0, (node_of(kind, layer, np.random.default_rng(1)),)
     )
+    assert cycles == network_speed(network, layer.product, medium.spec).cycles
+    if shape[2] > 1:
+        assert cycles == predicted(medium.spec, kind, layer)
 
 
 @pytest.mark.slow

@@ -46,12 +46,15 @@ class Units(LiteXModule):
             self.levels = macros.levels
         self.pairs = pairs = Pairs(spec)
         self.pool = pool = Pool(spec, fields)
+        # no path from the choice of a unit to the pool's adders
+        self.pooled = pooled = stream.Buffer(words_layout(spec), pipe_valid=True)
         vector, add = Signal(), Signal()
         self.sync += [vector.eq(plan.vector), add.eq(plan.add)]  # known long before the first word
         self.comb += [
             self.weights.connect(macros.weights),
             macros.products.connect(self.products),
             self.computing.eq(macros.computing),
+            pooled.source.connect(pool.sink),
             If(~vector, words.connect(macros.words))
             .Elif(
                 add,
@@ -60,7 +63,7 @@ class Units(LiteXModule):
                 vectors.sums.eq(pairs.source.slots),
             )
             .Else(
-                words.connect(pool.sink),
+                words.connect(pooled.sink),
                 pool.source.connect(vectors, omit={"slots"}),
                 vectors.sums.eq(pool.source.slots),
             ),

@@ -37,6 +37,9 @@ GAP, PAIR = 1, 1
 DIVISION = 9
 """Cycles in which an average is divided."""
 
+POOLING = 1
+"""Cycles of a word on the way to the pool."""
+
 MAX_MOVE = 8
 """Units by which a window moves in one beat at most."""
 
@@ -89,7 +92,7 @@ def pool_cycles(spec: SocSpec, layer: LayerSpec, averages: bool = False) -> int:
     averages: whether each window's sum is divided by its positions.
     """
     taps = layer.kernel[0] * layer.kernel[1] + (DIVISION if averages else 0)
-    return _vector(spec, layer, taps + 1, taps + 1)
+    return _vector(spec, layer, taps + 1, taps + 1) + POOLING
 
 
 def _channelwise(spec: SocSpec, layer: LayerSpec, group: ChannelGroup, residual: bool) -> int:

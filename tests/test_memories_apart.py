@@ -1,6 +1,6 @@
 """No layer depends on a word that is read while it is written.
 
-Block RAM returns undefined bits then, and synthesis is told that they do not matter
+Block RAM returns undefined bits then, and synthesis adds no logic for that case
 (`dscim.host.fpga.bitstream.families.APART`). Here such reads return the word inverted.
 """
 

@@ -33,7 +33,17 @@ ARRAY = SocSpec(
     banks=2,
     requant_lanes=4,
 )
-CHECKS = ["identifier", "clock", "memories", "sequence", "macro", "layer", "block", "link"]
+CHECKS = [
+    "identifier",
+    "clock",
+    "memories",
+    "sequence",
+    "macro",
+    "layer",
+    "block",
+    "channels",
+    "link",
+]
 
 
 def quiet(*_: object) -> None:
@@ -118,7 +128,7 @@ class Wrong(ModelLink):
 def test_wrong_products_are_found() -> None:
     found = verdicts(Wrong(SMALL))
     assert found["memories"]
-    assert not any(found[name] for name in ("sequence", "macro", "layer", "block"))
+    assert not any(found[name] for name in ("sequence", "macro", "layer", "block", "channels"))
 
 
 def test_the_command_line_says_what_holds(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dscim.host.device.bench import Bench
 from dscim.host.device.run import NetworkRun
 from dscim.host.golden.reference import PreparedLayer, product
 from dscim.host.golden.twin.ref import ModelLink
-from dscim.host.network import INPUT, Add, Conv, Network
+from dscim.host.network import INPUT, Add, Conv, Depthwise, Network
 from dscim.progress import Progress
 
 IDENTIFIER_WORDS = 64
@@ -65,6 +65,7 @@ class SelfTest:
             ("macro", self._macro),
             ("layer", self._layer),
             ("block", self._block),
+            ("channels", self._channels),
             ("link", self._link),
         ):
             if only and name not in only:
@@ -215,9 +216,33 @@ class SelfTest:
         This covers windows of several pixels, if there are enough columns, and an addition in a
         product's drain.
         """
-        network = residual_block(self._random)
+        return self._network(residual_block(self._random), self._products()[0])
+
+    def _channels(self) -> Checked:
+        """Runs a depthwise layer of two planes, in the unit of its own if the device has one."""
+        arithmetic = next((one for one in self._products() if depthwise_too(one)), None)
+        if arithmetic is None:
+            return True, "no arithmetic of the device has depthwise layers"
+        shape = (4, 2, 16)
+        layer = Depthwise(
+            "channels",
+            (INPUT,),
+            -9,
+            1.0,
+            weights=self._operands((3, 2, 16)),
+            bias=self._random.integers(-999, 999, 16).astype(np.int32),
+            multiplier=self._random.integers(1 << 30, (1 << 31) - 1, 16).astype(np.int32),
+            shift=np.full(16, -7, np.int32),
+            input_zero=3,
+            padding=((1, 1), (1, 0)),
+        )
+        network = Network("channels", shape, 1.0, 3, (layer,))
+        return self._network(network, arithmetic)
+
+    def _network(self, network: Network, arithmetic: ProductSpec) -> Checked:
+        """Runs a network on two images and compares every layer."""
         images = self._operands((2, *network.shape))
-        run = NetworkRun([self._device], network, self._products()[0], images)
+        run = NetworkRun([self._device], network, arithmetic, images)
         for layer in run.execute(self._step):
             if layer.first is not None:
                 return False, f"{layer.name}: {layer.first}"
@@ -270,6 +295,11 @@ class SelfTest:
         values = self._random.integers(-128, 128, shape)
         extreme = self._random.choice(np.array([-128, 127]), shape)
         return np.where(self._random.random(shape) < 0.1, extreme, values).astype(np.int8)
+
+
+def depthwise_too(arithmetic: ProductSpec) -> bool:
+    """Whether depthwise layers run in this arithmetic: not in the signed mode offset."""
+    return arithmetic.exact or arithmetic.signed == "split"
 
 
 def residual_block(random: np.random.Generator) -> Network:

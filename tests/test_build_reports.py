@@ -10,6 +10,7 @@ from dscim.gateware.specs import SocSpec
 from dscim.host.fpga.bitstream.reports import COLUMNS, read_reports, row
 from dscim.host.fpga.fit import results
 from dscim.host.fpga.fit.design import current
+from dscim.host.fpga.fit.rates import rates
 from dscim.host.fpga.fit.size import SizeModel
 from dscim.host.fpga.fit.table import built
 from dscim.host.research import pages
@@ -47,6 +48,19 @@ def test_estimates_of_builds_are_within_a_tenth() -> None:
         (one.block_ram, one.multipliers) == (one.estimate.block_ram, one.estimate.multipliers)
         for one in rows
     )
+
+
+def test_rates_are_of_the_arithmetics_that_a_build_computes() -> None:
+    """Each with the accuracy of the table that ships."""
+    found = list(rates())
+    assert {rate.build for rate in found} == {facts["command"] for facts in REPORTS}
+    for rate in found:
+        spec = next(SocSpec.from_json(f["spec"]) for f in REPORTS if f["command"] == rate.build)
+        stochastic = [macro.or_width for macro in spec.macros if macro.form != "exact"]
+        names = {16: "ds-cim1", 64: "ds-cim2"}
+        assert rate.arithmetic.split(",")[0] in {"exact INT8", *(names[g] for g in stochastic)}
+        assert 0.1 < rate.accuracy < 0.95
+        assert rate.per_second == pytest.approx(1e6 * rate.megahertz / rate.cycles)
 
 
 def test_the_readme_shows_the_reports(tmp_path: Path) -> None:

@@ -181,6 +181,19 @@ def test_every_size_is_an_option_of_build() -> None:
     assert built(f"build ecpix5 {' '.join(words)}").spec == after
 
 
+def test_one_signed_mode_and_an_exact_macro_are_options_of_build() -> None:
+    board = find_board("ecpix5").spec["85F"]
+    split = built("build ecpix5 --signed split").spec
+    assert split == dataclasses.replace(
+        board, macro=dataclasses.replace(board.macro, signed=("split",))
+    )
+    assert built(f"build ecpix5 {build_options(board, split)}").spec == split
+    exact = built("build ecpix5 --form exact --lanes 2 --columns 16").spec
+    assert (exact.macro.form, exact.macro.lanes, exact.exact) == ("exact", 2, False)
+    with pytest.raises(SpecError, match="already exact"):
+        built("build ecpix5 --form exact --exact")
+
+
 def test_banks_alone_lower_the_requantised_channels() -> None:
     spec = built("build ecpix5 --banks 1 --columns 4 --lanes 64 --samples 4").spec
     assert (spec.banks, spec.requant_lanes) == (1, 2)

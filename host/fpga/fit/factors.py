@@ -91,7 +91,7 @@ ROUGH = Factors(
         ),
     },
     Fitted(terms.AROUND, (16300.0, 60.0, 900.0, 250.0, 60.0, 7900.0)),
-    Fitted(MULTIPLIERS, (5.0, 10.0)),
+    Fitted(MULTIPLIERS, (13.0, 6.0)),
     Fitted(LINKS, (3.0, 9.0)),
     Fitted(terms.DEPTHWISE, (1500.0, 540.0, 80.0)),
 )

@@ -232,6 +232,9 @@ class Strips:
                 "activation_sum": int(pixel[-1]),
                 "opens": int(opens and place == 0),
                 "width": width,
+                "follows": 0,
+                "second": 0,
+                "stays": 0,
                 "last": 0,
             }
             for strip, opens, width in self._strips()

@@ -176,7 +176,7 @@ def test_a_header_of_brackets(folder):
     [(1, 2**31 - 1, 2**31 - 1, 3), (1, -5, 8, 3), (1, 0, 8, 3), (2**31 - 1, 8, 8, 3), (1,) * 9, ()],
 )
 def test_tflite_shapes(folder, shape):
-    """A RELU on a tensor that is too large, empty, or not an image; batches and scalars are read."""
+    """A RELU on a tensor that is too large, empty, or not an image; scalars are read."""
     file = TfliteFile()
     ends = [file.tensor(shape, scale=0.5, zero=0) for _ in range(2)]
     file.operator("RELU", ends[:1], ends[1:])

@@ -90,7 +90,7 @@ ROUGH = Factors(
             terms.OTHER, (110.0, 1.0, 30.0, 60.0, 300.0)
         ),
     },
-    Fitted(terms.AROUND, (16300.0, 60.0, 900.0, 250.0, 60.0, 7900.0)),
+    Fitted(terms.AROUND, (14676.0, 60.0, 700.0, 250.0, 60.0, 7900.0)),
     Fitted(MULTIPLIERS, (13.0, 6.0)),
     Fitted(LINKS, (3.0, 9.0)),
     Fitted(terms.DEPTHWISE, (1500.0, 540.0, 80.0)),

@@ -72,11 +72,12 @@ def test_a_shape_that_is_computed_is_refused(tmp_path):
         imported(tmp_path, chain.pack())
 
 
-def test_an_average_is_not_made_finer_after_its_rounding(tmp_path):
-    chain = Qdq(0, (1, 3, 4, 4))
-    chain.node("AveragePool", kernel_shape=[2, 2], shape=(1, 3, 3, 3)).quantised(0.01)
+def test_a_padded_average_is_not_made_finer_after_its_rounding(tmp_path):
+    """Without padding, the averages of a finer scale are a product, which rounds once."""
+    chain = Qdq(0, (1, 3, 6, 6)).conv(3).quantised(0.04)
+    chain.node("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, shape=(1, 3, 6, 6))
     with pytest.raises(UserError, match="4 times finer after it is rounded"):
-        imported(tmp_path, chain.conv(2).quantised().pack())
+        imported(tmp_path, chain.quantised(0.01).pack())
 
 
 @needs_runtime

@@ -49,7 +49,7 @@ def test_an_abort_of_the_runtime_is_a_sentence(tmp_path, capsys):
 
 
 def test_an_error_of_the_runtime_is_a_sentence(tmp_path, capsys):
-    """onnxruntime refuses two nodes of one name, which the network takes."""
+    """onnxruntime refuses two nodes of one name, although networks need no names."""
     model = onnx.ModelProto.FromString(Qdq(0, (1, 3, 4, 4)).conv(2).quantised().pack())
     for node in model.graph.node:
         node.name = "same"

@@ -78,7 +78,8 @@ def load_labels(path: Path, count: int) -> Int64:
 def load_array(path: Path) -> Array:
     """The array in the .npy file `path`; UserError if it cannot be read."""
     try:
-        loaded = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from error
     except (ValueError, EOFError, MemoryError, OverflowError, zipfile.BadZipFile) as error:

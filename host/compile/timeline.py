@@ -22,6 +22,12 @@ ENCODING = 2
 FINISHED = 1
 """Cycles from a finished product until the accumulator may take it."""
 
+RESIDUAL_READ = 4
+"""Cycles from an output until a beat that is issued then finds the port taken by its residual."""
+
+READS = 48
+"""The last reads of residuals that are kept: more than a macro's buffer holds."""
+
 STAGES = 3
 """Stages of the accumulator; all stand still while a sum waits for the requantiser."""
 
@@ -79,6 +85,7 @@ class Timeline:
         self._taken = -1 << 30
         self._accepted = deque([-1 << 30] * pace.room)
         self._still = deque([(-1 << 30, -1 << 30)] * STAGES)  # when the accumulator stood still
+        self._reads: deque[int] = deque(maxlen=READS)  # issues that would meet a residual's read
         self._output = ready  # the cycle from which the next output is accepted, but for `_busy`
         self._loader = 2  # the loader may open the next row tile
         self._searched = 2  # the search may open the next row tile
@@ -153,6 +160,8 @@ class Timeline:
         pace, issued, written = self._pace, self._issued, self._written
         for beat in range(beats):
             self._walker = max(self._walker + 1, issued[0] + 1)
+            while self._walker in self._reads:
+                self._walker += 1
             accepted = max(self._walker + READ_TO_MACRO, issued[-1] + 1, written[0], self._open)
             arrived = max(accepted + ENCODING, written[-1] + 1)
             if not beat:
@@ -161,8 +170,6 @@ class Timeline:
             issued.popleft()
             written.append(arrived)
             written.popleft()
-        if drain and pace.residual:
-            self._walker += 1
         self._left = accepted
         accepted_sums = self._accepted
         taken = max(written[-1] + 1, self._taken + pace.steps, accepted_sums[0] + 1)
@@ -184,6 +191,8 @@ class Timeline:
         arrived += 1
         self._output = max(arrived, self._output + self._busy)
         self._busy = drain
+        if self._pace.residual:
+            self._reads.append(self._output + RESIDUAL_READ)
         if self._output > arrived:
             self._still.append((arrived, self._output))
             self._still.popleft()
@@ -199,7 +208,14 @@ class Timeline:
         """The events that decide the next ones, from the last window on."""
         now = self._taken
         still = (cycle for times in self._still for cycle in times)
-        lately = (*self._issued, *self._written, *self._accepted, *still, self._output)
+        lately = (
+            *self._issued,
+            *self._written,
+            *self._accepted,
+            *still,
+            *self._reads,
+            self._output,
+        )
         return (self._walker - now, *(max(event - now, -(1 << 12)) for event in lately))
 
     def _skip(self, cycles: int) -> None:
@@ -208,7 +224,7 @@ class Timeline:
         self._taken += cycles
         self._output += cycles
         self._left += cycles
-        for events in (self._issued, self._written, self._accepted):
+        for events in (self._issued, self._written, self._accepted, self._reads):
             for place, event in enumerate(events):
                 events[place] = event + cycles
         self._still = deque((begins + cycles, ends + cycles) for begins, ends in self._still)

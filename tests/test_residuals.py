@@ -7,8 +7,8 @@ import pytest
 
 from dscim.gateware.specs import ProductSpec
 from dscim.host.compile import plan
-from dscim.host.compile.planner import residuals
 from dscim.host.compile.cycles import FILLED
+from dscim.host.compile.planner import residuals
 from dscim.host.device.run import NetworkRun
 from dscim.host.device.target import open_target
 from dscim.host.fpga.fit.speed import network_speed

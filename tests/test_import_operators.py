@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscim.errors import UserError
+from dscim.gateware.specs import SpecError
 from dscim.host.compile.lower import where
 from dscim.host.network import Weighted
+from dscim.host.network.importers.expand import stuffed
 from dscim.host.network.importers.onnx_operators import OPERATORS as ONNX
 from dscim.host.network.importers.tflite_operators import OPERATORS as LITE
 from tests import onnx_graphs, tflite_graphs
@@ -174,3 +176,10 @@ def test_many_mutated_files_are_imported_or_refused(capsys):
 
 
 ENDS = ("imported", "refused")
+
+
+def test_a_side_that_would_be_too_long_is_refused_before_it_is_made() -> None:
+    """A file may give any stride."""
+    assert list(stuffed(3, 2, 1, -1)) == [-1, 0, -1, 1, -1]
+    with pytest.raises(SpecError, match="spread over 2147483649 places; the limit is 4095"):
+        stuffed(3, 1 << 30, 0, 0)

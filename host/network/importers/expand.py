@@ -7,6 +7,7 @@ nothing to an exact product, and in the signed mode split they never fire.
 import numpy as np
 
 from dscim.arrays import Int8, Int32, Int64
+from dscim.gateware.specs.base import require
 from dscim.gateware.specs.layer import MAX_CHANNELS, MAX_SIDE
 from dscim.gateware.specs.product import MAX_DEPTH
 from dscim.host.network.node import Pair, Shape
@@ -54,8 +55,14 @@ def within_int8(weights: Int64) -> tuple[Int8, list[int]]:
 def stuffed(size: int, stride: int, before: int, after: int) -> Int32:
     """Places of a Select that puts stride-1 zeros between `size` values.
 
-    before, after: zeros at the ends; values are cut where they are negative.
+    before, after: zeros at the ends; values are cut where they are negative. SpecError for more
+    places than a side of a tensor may have.
     """
+    length = (size - 1) * stride + 1 + max(before, 0) + max(after, 0)
+    require(
+        length <= MAX_SIDE,
+        f"A side of {size} values is spread over {length} places; the limit is {MAX_SIDE}.",
+    )
     places = np.full((size - 1) * stride + 1, -1, np.int32)
     places[::stride] = np.arange(size)
     places = np.concatenate(

@@ -231,7 +231,8 @@ def test_tensors_are_found_by_index_not_by_name(name):
 
 @pytest.mark.parametrize("count", [1, 4, 6])
 def test_images_are_given_in_the_batch_of_the_file(tmp_path, capsys, count):
-    graph = tflite_graphs.Graph(0, (4, 6, 6, 3)).grouped(1, 4).pool("MAX_POOL_2D", (2, 2)).mean()
+    graph = tflite_graphs.Graph(0, (4, 6, 6, 3)).grouped(1, 4).pool("MAX_POOL_2D", (2, 2))
+    graph.reduce("MEAN", [1, 2])
     (tmp_path / "n.tflite").write_bytes(graph.pack())
     images = np.random.default_rng(0).integers(-128, 128, (count, 6, 6, 3)).astype(np.int8)
     np.save(tmp_path / "x.npy", images)

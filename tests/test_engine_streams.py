@@ -8,10 +8,10 @@ from litex.gen import LiteXModule
 from migen import Record, Signal, passive, run_simulation
 
 from dscim.gateware.engine.accumulator import SUM_BITS, Accumulator
+from dscim.gateware.engine.addresses import move_layout, read_layout
 from dscim.gateware.engine.loader import WeightLoader
 from dscim.gateware.engine.reader import Aligner, MemoryReader
 from dscim.gateware.engine.setup import descriptor_layout
-from dscim.gateware.engine.walker import move_layout, read_layout
 from dscim.gateware.layout import pack_depthwise, pack_product, pixel_words
 from dscim.gateware.specs import MacroSpec, SocSpec
 from tests.streams import both, drain, feed, payload, serve, set_fields

@@ -11,6 +11,7 @@ from migen import FSM, Cat, If, Mux, NextState, NextValue, Record, Signal
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import Accumulator
+from dscim.gateware.engine.addresses import move_layout, read_layout
 from dscim.gateware.engine.depthwise import DepthwiseUnit
 from dscim.gateware.engine.loader import WeightLoader
 from dscim.gateware.engine.reader import Aligner, MemoryReader
@@ -19,7 +20,7 @@ from dscim.gateware.engine.setup import Setup
 from dscim.gateware.engine.tiles import Tiles, tile_layout
 from dscim.gateware.engine.units import Units
 from dscim.gateware.engine.vector import TapWalker
-from dscim.gateware.engine.walker import WindowWalker, move_layout, read_layout
+from dscim.gateware.engine.walker import WindowWalker
 from dscim.gateware.registers import PLACE_BITS, ErrorCode
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES

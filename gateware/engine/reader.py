@@ -4,8 +4,8 @@ from litex.gen import LiteXModule
 from litex.soc.interconnect import stream
 from migen import Cat, If, Mux, Replicate, Signal
 
+from dscim.gateware.engine.addresses import move_layout, read_layout
 from dscim.gateware.engine.lines import rotated
-from dscim.gateware.engine.walker import move_layout, read_layout
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 

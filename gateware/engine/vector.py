@@ -6,11 +6,11 @@ from migen import FSM, Cat, If, Mux, NextState, NextValue, Record, Replicate, Si
 
 from dscim.gateware.descriptor import Operation
 from dscim.gateware.engine.accumulator import SUM_BITS
+from dscim.gateware.engine.addresses import COORDINATE_BITS, read_layout
 from dscim.gateware.engine.lines import ROW_BITS, Lines, each_bank, place_layout
 from dscim.gateware.engine.reader import words_layout
 from dscim.gateware.engine.setup import vector_channels
 from dscim.gateware.engine.tiles import tile_layout
-from dscim.gateware.engine.walker import COORDINATE_BITS, read_layout
 from dscim.gateware.specs import SocSpec
 from dscim.gateware.specs.soc import WORD_BYTES
 

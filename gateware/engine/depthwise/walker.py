@@ -5,8 +5,8 @@ from litex.soc.interconnect import stream
 from migen import If, Mux, Record, Signal, bits_for, log2_int
 
 from dscim.gateware.descriptor import MAX_KERNEL
+from dscim.gateware.engine.addresses import COORDINATE_BITS, read_layout
 from dscim.gateware.engine.lines import ROW_BITS, Lines, each_bank, place_layout
-from dscim.gateware.engine.walker import COORDINATE_BITS, read_layout
 from dscim.gateware.specs import SocSpec
 
 COORDINATE = (COORDINATE_BITS, True)

@@ -32,6 +32,11 @@ def simulators(process: int) -> list[int]:
     ]
 
 
+def heeds_hangups() -> None:
+    """Undoes `nohup`, which the tests may run under: a process that ignores SIGHUP goes on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.fixture(name="busy")
 def _busy(tmp_path: Path) -> "subprocess.Popen[str]":
     """`dscim mvm` on a simulator, in the middle of a product that takes minutes."""
@@ -46,6 +51,7 @@ def _busy(tmp_path: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heeds_hangups,
     )
     until = time.monotonic() + 200
     while not simulators(process.pid) and time.monotonic() < until:

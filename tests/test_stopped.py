@@ -32,11 +32,6 @@ def simulators(process: int) -> list[int]:
     ]
 
 
-def heeds_hangups() -> None:
-    """Undoes `nohup`, which the tests may run under: a process that ignores SIGHUP goes on."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 @pytest.fixture(name="busy")
 def _busy(tmp_path: Path) -> "subprocess.Popen[str]":
     """`dscim mvm` on a simulator, in the middle of a product that takes minutes."""
@@ -45,14 +40,16 @@ def _busy(tmp_path: Path) -> "subprocess.Popen[str]":
     np.save(tmp_path / "w.npy", rng.integers(-128, 128, (2000, 40), np.int8))
     with open_target("sim", SPEC):  # built now, so that the simulator starts at once
         pass
+    # the tests may run under `nohup`: a process that ignores SIGHUP from the start goes on
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [DSCIM, "mvm", "--activations", "x.npy", "--weights", "w.npy", "--output", "y.npy", *SMALL],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heeds_hangups,
     )
+    signal.signal(signal.SIGHUP, before)
     until = time.monotonic() + 200
     while not simulators(process.pid) and time.monotonic() < until:
         time.sleep(0.05)

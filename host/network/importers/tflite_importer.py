@@ -29,6 +29,9 @@ INTEGERS = ("INT32", "INT64")
 BYTES = ("INT8", "UINT8")
 """The types of activations; uint8 is shifted by 128."""
 
+MAX_DIMENSION = 1 << 24
+"""The largest dimension of an activation."""
+
 
 class TfliteImporter:
     """Reads the graph of a file operator by operator.
@@ -123,7 +126,16 @@ class TfliteImporter:
         return at(self.place(operator), lambda: Quantity(float(tensor.scale[0]), zero))
 
     def dims(self, operator: Operator, tensor: Tensor) -> Dims:
-        """The dimensions of an activation; without the first one if it is a batch of several."""
+        """The dimensions of an activation; without the first one if it is a batch of several.
+
+        Refuses a dimension of more than MAX_DIMENSION, before anything of that size is made.
+        """
+        if max(tensor.shape, default=1) > MAX_DIMENSION:
+            self.refuse(
+                operator,
+                f"has a tensor of shape {tensor.shape}; the limit of a dimension is "
+                f"{MAX_DIMENSION}",
+            )
         return activation_dims(self.place(operator), tensor, self.batch)
 
     def axis(self, operator: Operator, dims: Dims, axis: int) -> int:

@@ -228,3 +228,14 @@ def test_an_intact_network_is_read(folder):
     path = folder / "fine.npz"
     path.write_bytes(pack(made))
     assert pack(load(path)) == pack(made)
+
+
+def test_a_dimension_that_no_memory_holds(folder):
+    """It is refused before a PAD makes a place for each of its values."""
+    file = TfliteFile()
+    ends = [file.tensor((1, 2**31 - 1, 8, 3), scale=0.5, zero=0) for _ in range(2)]
+    sides = file.constant([[0, 0], [0, 1], [0, 0], [0, 1]], "INT32")
+    file.operator("PAD", [ends[0], sides], ends[1:], "PadOptions")
+    path = folder / "pad.tflite"
+    path.write_bytes(file.pack(ends[:1], ends[1:]))
+    assert "the limit of a dimension is 1048576" in reading(path)

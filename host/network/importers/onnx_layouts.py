@@ -23,11 +23,8 @@ from dscim.host.network.importers.onnx_values import (
     plain_layout,
 )
 from dscim.host.network.importers.scales import Quantity
-from dscim.host.network.importers.views import Dims, image_axis, product, transposed
+from dscim.host.network.importers.views import MAX_DIMENSION, Dims, image_axis, product, transposed
 from dscim.host.network.node import Padding, Pair
-
-MAX_PLACES = 1 << 20
-"""The most values along an axis that a Select chooses."""
 
 
 def pad(importer: OnnxImporter, operator: Operator) -> Value:
@@ -47,7 +44,7 @@ def pad(importer: OnnxImporter, operator: Operator) -> Value:
     if (
         pads is None
         or len(pads) != 2 * len(axes)
-        or not all(0 <= size < MAX_PLACES for size in pads)
+        or not all(0 <= size < MAX_DIMENSION for size in pads)
         or mode != b"constant"
         or value.any()
     ):
@@ -404,8 +401,8 @@ def selected(
     """The activation with chosen places along some axes of its tensor; -1 is a zero."""
     title = f"{operator.kind.lower()}_{operator.index}" + (f"_{output}" if output else "")
     layout, quantity = value.layout, value.quantity
-    if max(*layout.shape, *(each.size for each in places.values())) > MAX_PLACES:
-        importer.refuse(operator, f"chooses among more than {MAX_PLACES} values of an axis")
+    if max(*layout.shape, *(each.size for each in places.values())) > MAX_DIMENSION:
+        importer.refuse(operator, f"chooses among more than {MAX_DIMENSION} values of an axis")
     for number, (axis, chosen) in enumerate(sorted(places.items())):
         dims = layout.dims
         made = (*dims[:axis], len(chosen), *dims[axis + 1 :])

@@ -27,7 +27,7 @@ from dscim.host.network.importers.onnx_values import (
     plain_layout,
 )
 from dscim.host.network.importers.scales import Quantity
-from dscim.host.network.importers.views import Dims
+from dscim.host.network.importers.views import MAX_DIMENSION, Dims
 
 SHAPED = ("Reshape", "Squeeze", "Unsqueeze")
 """Operators whose other inputs are shapes, not data."""
@@ -162,6 +162,11 @@ def input_layout(graph: Graph) -> Layout:
         raise UserError(
             f"its input {name!r} has the dimensions {sizes}; at most 6 with fixed sizes after the "
             "batch are needed (0 is an open size)."
+        )
+    if max(sizes[1:], default=1) > MAX_DIMENSION:
+        raise UserError(
+            f"its input {name!r} has the dimensions {sizes}; the limit of a dimension is "
+            f"{MAX_DIMENSION}."
         )
     dims: Dims = (1, *sizes[1:])
     if len(dims) == 4:

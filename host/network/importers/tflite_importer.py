@@ -12,7 +12,7 @@ from dscim.host.network import Node, Reshape, Shape
 from dscim.host.network.importers.draft import Draft, Origin, at
 from dscim.host.network.importers.scales import Quantity, clamp
 from dscim.host.network.importers.tflite_file import Graph, Operator, Tensor
-from dscim.host.network.importers.views import Dims, finished, folded
+from dscim.host.network.importers.views import MAX_DIMENSION, Dims, finished, folded
 from dscim.host.network.node import Padding, same_padding
 
 ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
@@ -28,9 +28,6 @@ INTEGERS = ("INT32", "INT64")
 
 BYTES = ("INT8", "UINT8")
 """The types of activations; uint8 is shifted by 128."""
-
-MAX_DIMENSION = 1 << 24
-"""The largest dimension of an activation."""
 
 
 class TfliteImporter:
@@ -128,7 +125,7 @@ class TfliteImporter:
     def dims(self, operator: Operator, tensor: Tensor) -> Dims:
         """The dimensions of an activation; without the first one if it is a batch of several.
 
-        Refuses a dimension of more than MAX_DIMENSION, before anything of that size is made.
+        Refuses a dimension of more than MAX_DIMENSION.
         """
         if max(tensor.shape, default=1) > MAX_DIMENSION:
             self.refuse(

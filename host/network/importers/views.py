@@ -11,6 +11,10 @@ from dscim.host.network.importers.draft import Draft
 
 Dims = tuple[int, ...]
 
+MAX_DIMENSION = 1 << 20
+"""The largest dimension of an activation: far more than a layer takes, so that a damaged file is
+refused before anything of that size is made."""
+
 
 def product(sizes: Dims) -> int:
     """The product of the sizes, exactly."""

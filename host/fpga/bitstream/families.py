@@ -53,7 +53,7 @@ class Family:
         return sum(cost * counts.get(kind, 0) for kind, cost in self.tables.items())
 
 
-APART = tuple(f"m:{name}" for name in ("bank*", "sums*", "shares_*"))
+NEVER_COLLIDE = tuple(f"m:{name}" for name in ("bank*", "sums*", "shares_*"))
 """Memories of which no word that is used is read in the cycle in which it is written.
 
 A block RAM's output is then undefined, so that Yosys would add registers and tables to each.
@@ -61,8 +61,8 @@ A block RAM's output is then undefined, so that Yosys would add registers and ta
 
 
 def read() -> str:
-    """Yosys's commands that read the Verilog and mark the memories of APART."""
-    return f"read_verilog {TOP}.v; setattr -set no_rw_check 1 {' '.join(APART)}"
+    """Yosys's commands that read the Verilog and mark the memories of NEVER_COLLIDE."""
+    return f"read_verilog {TOP}.v; setattr -set no_rw_check 1 {' '.join(NEVER_COLLIDE)}"
 
 
 REPORT = "timing.json"

@@ -1,7 +1,7 @@
 """No layer depends on a word that is read while it is written.
 
 Block RAM returns undefined bits then, and synthesis adds no logic for that case
-(`dscim.host.fpga.bitstream.families.APART`). Here such reads return the word inverted.
+(`dscim.host.fpga.bitstream.families.NEVER_COLLIDE`). Here such reads return the word inverted.
 """
 
 import re
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dscim.host.device.target import open_target
-from dscim.host.fpga.bitstream.families import APART
+from dscim.host.fpga.bitstream.families import NEVER_COLLIDE
 from dscim.host.network import Evaluator
 from dscim.progress import Say
 from dscim.sim.elaborate import TOP, Design, elaborate
@@ -24,7 +24,7 @@ from tests.small_devices import NARROW, WIDE, arithmetics
 from tests.test_engine import check_layers
 from tests.test_engine_operations import chain_of_all
 
-NAMES = tuple(pattern.removeprefix("m:") for pattern in APART)
+NAMES = tuple(pattern.removeprefix("m:") for pattern in NEVER_COLLIDE)
 
 
 def inverted(verilog: str) -> tuple[str, list[str]]:
@@ -60,7 +60,7 @@ def inverting_model(design: Design, *, trace: str = "", say: Say = print) -> Pat
         source = Path(name) / f"{TOP}.v"
         source.write_text(verilog)
         return verilate(
-            "apart",
+            "collisions",
             [source, *harness],
             TOP,
             files={path.name: path.read_text() for path in folder.glob("*.init")},

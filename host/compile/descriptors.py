@@ -8,13 +8,11 @@ from typing import Any
 from dscim.errors import UserError
 from dscim.gateware import descriptor
 from dscim.gateware.descriptor import Operation
-from dscim.host.network.lookup import Combine, Lookup
-from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.node import ByKind, Node, Shape
+from dscim.host.network.nodes import ON_HOST
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
-from dscim.host.network.reduce import Extreme, Sum
-from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
+from dscim.host.network.softmax import Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
 IDENTITY = (1 << 30, 1)
@@ -128,15 +126,7 @@ FIELDS: ByKind[Callable[[Any, Shape, Bases], Fields] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
 }
 """The fields that each kind of node sets, in addition to those that `vector_fields` sets for all.
 

@@ -24,22 +24,14 @@ from dscim.host.compile.products import (
 from dscim.host.compile.program import Arrays, Command
 from dscim.host.golden.reference.operands import column_corrections
 from dscim.host.network import (
+    ON_HOST,
     Add,
-    Combine,
-    Concat,
     Conv,
     Depthwise,
-    Extreme,
-    IntegerSoftmax,
-    LogSoftmax,
-    Lookup,
     Node,
     Pad,
     Reshape,
-    Select,
     Softmax,
-    Sum,
-    Transpose,
 )
 from dscim.host.network.node import ByKind, Shape
 
@@ -141,15 +133,7 @@ LOWERINGS: ByKind[Callable[[Lowering, Any, Shape, Bases], list[Command]] | None]
     Pad: None,
     Reshape: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
 }
 """The commands of each kind of node; None: the engine has no operation for it, the host runs it."""
 

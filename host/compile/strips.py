@@ -8,26 +8,18 @@ from typing import Any
 from dscim.gateware.layout import ceil_div, tensor_rows
 from dscim.gateware.specs import SocSpec
 from dscim.host.network import (
+    ON_HOST,
     Add,
     AveragePool,
-    Combine,
-    Concat,
     Conv,
     Depthwise,
-    Extreme,
-    IntegerSoftmax,
-    LogSoftmax,
-    Lookup,
     MaxPool,
     Mean,
     Node,
     Pad,
     Requantise,
     Reshape,
-    Select,
     Softmax,
-    Sum,
-    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind, Shape
@@ -75,15 +67,7 @@ STRIPS: ByKind[Callable[[Any, Shape, range], Strip] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
 }
 """How each kind of node is cut; None: the host computes it as a whole."""
 

@@ -6,7 +6,7 @@ from dscim.host.network.lookup import Combine, Lookup
 from dscim.host.network.moves import Concat, Select, Transpose
 from dscim.host.network.network import Network
 from dscim.host.network.node import INPUT, Node, Shape
-from dscim.host.network.nodes import KINDS
+from dscim.host.network.nodes import KINDS, ON_HOST
 from dscim.host.network.plain import Add, Pad, Requantise, Reshape
 from dscim.host.network.pools import AveragePool, MaxPool, Mean
 from dscim.host.network.reduce import Extreme, Sum
@@ -16,6 +16,7 @@ from dscim.host.network.weighted import Conv, Depthwise, Weighted
 __all__ = [
     "INPUT",
     "KINDS",
+    "ON_HOST",
     "Add",
     "AveragePool",
     "Combine",

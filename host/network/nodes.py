@@ -9,6 +9,19 @@ from dscim.host.network.reduce import Extreme, Sum
 from dscim.host.network.softmax import IntegerSoftmax, LogSoftmax, Softmax
 from dscim.host.network.weighted import Conv, Depthwise
 
+ON_HOST: tuple[type[Node], ...] = (
+    Combine,
+    Concat,
+    Extreme,
+    IntegerSoftmax,
+    LogSoftmax,
+    Lookup,
+    Select,
+    Sum,
+    Transpose,
+)
+"""The kinds that only the host computes: for tables that treat all of them alike."""
+
 KINDS: dict[str, type[Node]] = {
     kind.__name__: kind
     for kind in (
@@ -22,15 +35,7 @@ KINDS: dict[str, type[Node]] = {
         Requantise,
         Reshape,
         Softmax,
-        Combine,
-        Concat,
-        Extreme,
-        IntegerSoftmax,
-        LogSoftmax,
-        Lookup,
-        Select,
-        Sum,
-        Transpose,
+        *ON_HOST,
     )
 }
 """Every kind of node, by its name in a network file."""

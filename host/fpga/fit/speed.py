@@ -10,16 +10,11 @@ from dscim.host.compile import Load, Multiply, Program, Read, Write, plan
 from dscim.host.compile.cycles import add_cycles, pool_cycles, product_cycles
 from dscim.host.compile.strips import strips
 from dscim.host.network import (
+    ON_HOST,
     Add,
     AveragePool,
-    Combine,
-    Concat,
     Conv,
     Depthwise,
-    Extreme,
-    IntegerSoftmax,
-    LogSoftmax,
-    Lookup,
     MaxPool,
     Mean,
     Network,
@@ -27,10 +22,7 @@ from dscim.host.network import (
     Pad,
     Requantise,
     Reshape,
-    Select,
     Softmax,
-    Sum,
-    Transpose,
     Weighted,
 )
 from dscim.host.network.node import ByKind, Padding, Shape
@@ -169,15 +161,7 @@ CYCLES: ByKind[Callable[[SocSpec, ProductSpec, Any, Shape], int] | None] = {
     Pad: None,
     Reshape: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
 }
 """Busy cycles of each kind of node with all tensors in the device; None: it runs on the host."""
 

@@ -10,27 +10,19 @@ from dataclasses import replace
 from typing import Any
 
 from dscim.host.network import (
+    ON_HOST,
     Add,
     AveragePool,
-    Combine,
-    Concat,
     Conv,
     Depthwise,
-    Extreme,
-    IntegerSoftmax,
-    LogSoftmax,
-    Lookup,
     MaxPool,
     Mean,
     Node,
     Pad,
     Requantise,
     Reshape,
-    Select,
     Shape,
     Softmax,
-    Sum,
-    Transpose,
     Weighted,
 )
 from dscim.host.network.importers.expand import fits_layer
@@ -95,15 +87,7 @@ PADS: ByKind[Callable[[Any, Pad], Node] | None] = {
     Requantise: None,
     Reshape: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
 }
 """How a Pad is folded into each kind of node; None: it stays."""
 
@@ -138,15 +122,7 @@ RESHAPES: ByKind[Callable[[Any, str, Mapping[str, Shape]], Node] | None] = {
     Pad: None,
     Requantise: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
 }
 """How each kind of node skips the Reshapes before it; None: it does not."""
 

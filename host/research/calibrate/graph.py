@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dscim.arrays import Floats, Int8
 from dscim.host.network import (
+    ON_HOST,
     Add,
     AveragePool,
     Combine,
@@ -163,15 +164,7 @@ UNROUNDED: ByKind[Callable[[Any, list[Int8], list[Rescaling]], Floats] | None] =
     Requantise: None,
     Reshape: None,
     Softmax: None,
-    Combine: None,
-    Concat: None,
-    Extreme: None,
-    IntegerSoftmax: None,
-    LogSoftmax: None,
-    Lookup: None,
-    Select: None,
-    Sum: None,
-    Transpose: None,
+    **dict.fromkeys(ON_HOST),
     Conv: None,
     Depthwise: None,
 }
